@@ -1,0 +1,47 @@
+"""Clips on disk and in batches: manifest, frame store, decoding, augmentation, the generated avatars.
+
+Names resolve on first use, so that reading a manifest does not load torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anon_tune.clips.avatars import make_avatars
+    from anon_tune.clips.batches import ClipBatch, ClipSampler, epoch_batches
+    from anon_tune.clips.folder import BadFile, ImportResult, import_folder
+    from anon_tune.clips.store import Clips, ClipSet, open_clips
+
+_LAZY = {
+    "BadFile": "folder",
+    "ClipBatch": "batches",
+    "ClipSampler": "batches",
+    "ClipSet": "store",
+    "Clips": "store",
+    "ImportResult": "folder",
+    "epoch_batches": "batches",
+    "import_folder": "folder",
+    "make_avatars": "avatars",
+    "open_clips": "store",
+}
+
+__all__ = [
+    "BadFile",
+    "ClipBatch",
+    "ClipSampler",
+    "ClipSet",
+    "Clips",
+    "ImportResult",
+    "epoch_batches",
+    "import_folder",
+    "make_avatars",
+    "open_clips",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(f"anon_tune.clips.{_LAZY[name]}"), name)
+    raise AttributeError(f"module 'anon_tune.clips' has no attribute '{name}'")

@@ -1,0 +1,180 @@
+"""The built-in generated clips: people told apart by looks, actions told apart by motion alone.
+
+Every clip draws every pose parameter (arms, crouch, place) from one distribution: the value at a random
+moment of a sweep through the range. The action lets one parameter run through its sweep, forwards or
+backwards, and holds the others. So a frame taken from a clip at random says nothing about the action,
+and a clip played backwards is a clip of the paired action.
+
+Private attributes are drawn a person, independently. Four live in colour and texture (skin, shirt,
+stripes, hair) and two in the silhouette (build, hat), so an anonymizer that keeps the motion of the
+silhouette readable has to give something away.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anon_tune.clips.figure import Array, Person, Pose, draw_person
+from anon_tune.clips.store import Clips, Labels, StoreWriter
+from anon_tune.errors import ClipsError
+
+ATTRIBUTES = ("skin=dark", "shirt=warm", "pattern=striped", "hair=blond", "build=broad", "headgear=hat")
+# Forwards and backwards through the sweep of arms, crouch and place.
+ACTIONS = (("raise-arms", "lower-arms"), ("crouch", "rise"), ("step-right", "step-left"))
+FPS = 8.0
+
+_CLIPS_PER_PERSON = 4
+_NUM_BOXES = 5
+# Separate random streams under one seed.
+_CAST, _PERSON, _CLIP = 0, 1, 2
+
+
+def make_avatars(
+    directory: Path | str,
+    seed: int = 0,
+    num_train: int = 480,
+    num_val: int = 160,
+    num_test: int = 240,
+    num_frames: int = 8,
+    height: int = 32,
+    width: int = 32,
+    force: bool = False,
+) -> Clips:
+    """Draw a set of clips and store it; the same arguments give the same bytes.
+
+    A person has four clips, all in one split. Actions and attributes are balanced in every split.
+
+    Args:
+        directory: The store to make.
+        seed: Of people, poses and backgrounds.
+        num_train: Clips in the training split, at least 1.
+        num_val: Clips in the validation split, at least 1.
+        num_test: Clips in the test split, at least 1.
+        num_frames: Frames a clip, at least 2.
+        height: Pixels, at least 16.
+        width: Pixels, at least 16.
+        force: Replace a directory that is already there.
+
+    Raises:
+        ClipsError: If a number is too small or the directory exists.
+    """
+    sizes = {"num_train": (num_train, 1), "num_val": (num_val, 1), "num_test": (num_test, 1)}
+    sizes |= {"num_frames": (num_frames, 2), "height": (height, 16), "width": (width, 16)}
+    for name, (value, least) in sizes.items():
+        if value < least:
+            raise ClipsError("avatars", f"'{name}' must be at least {least}", value, "Choose a larger number")
+    shape = (num_frames, height, width, 3)
+    counts = {"train": num_train, "val": num_val, "test": num_test}
+    with StoreWriter(directory, shape, force) as writer:
+        for labels in _cast(seed, counts):
+            writer.add(labels, _draw(seed, len(writer), labels, shape))
+        return writer.finish(ATTRIBUTES, FPS, f"avatars, seed {seed}")
+
+
+def _cast(seed: int, counts: dict[str, int]) -> Iterator[Labels]:
+    """Say who does what: shuffled decks of all looks and of all actions, so that both are balanced."""
+    rng = _rng(seed, _CAST)
+    names = [name for pair in ACTIONS for name in pair]
+    for split, count in counts.items():
+        num_people = -(-count // _CLIPS_PER_PERSON)
+        looks = _deck(rng, 2 ** len(ATTRIBUTES), num_people)
+        actions = _deck(rng, len(names), count)
+        for at in range(count):
+            person = at // _CLIPS_PER_PERSON
+            yield Labels(
+                id=f"{split}-{at:05d}",
+                file="",
+                split=split,
+                group=f"{split}-person-{person:04d}",
+                action=names[actions[at]],
+                private=tuple(bool(looks[person] >> bit & 1) for bit in range(len(ATTRIBUTES))),
+            )
+
+
+def _deck(rng: np.random.Generator, num_cards: int, count: int) -> NDArray[np.int64]:
+    return np.concatenate([rng.permutation(num_cards) for _ in range(-(-count // num_cards))])[:count]
+
+
+def _draw(seed: int, number: int, labels: Labels, shape: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """Draw one clip, (T, H, W, 3) uint8."""
+    split, _, person_number = labels.group.split("-")
+    rng = _rng(seed, _CLIP, number)
+    person = _person(_rng(seed, _PERSON, ord(split[1]), int(person_number)), rng, labels.private)
+    moving = next(at for at, pair in enumerate(ACTIONS) if labels.action in pair)
+    pose = _pose(rng, moving, shape[0])
+    canvas = np.empty(shape, np.float32)
+    canvas[:] = _background(rng, *shape[1:3])
+    draw_person(canvas, person, pose)
+    canvas *= np.float32(rng.uniform(0.85, 1.1))
+    canvas += rng.standard_normal(shape, np.float32) * np.float32(0.02)
+    frames = np.round(np.clip(canvas, 0, 1) * 255).astype(np.uint8)
+    return frames[::-1] if labels.action == ACTIONS[moving][1] else frames
+
+
+def _pose(rng: np.random.Generator, moving: int, num_frames: int) -> Pose:
+    """Draw a pose a frame: one parameter sweeps upwards, the others rest somewhere on their sweep."""
+    num = len(ACTIONS)
+    low, high = rng.uniform(0.0, 0.12, (num, 1)), rng.uniform(0.88, 1.0, (num, 1))
+    paths = low + (high - low) * np.linspace(0, 1, num_frames)
+    rest = np.take_along_axis(paths, rng.integers(0, num_frames, (num, 1)), axis=1)
+    paths = np.where(np.arange(num)[:, None] == moving, paths, rest)
+    paths = np.clip(paths + rng.normal(0, 0.012, paths.shape), 0, 1).astype(np.float32)
+    return Pose(*paths, bend=np.full(num_frames, rng.uniform(), np.float32))
+
+
+def _person(body: np.random.Generator, clothes: np.random.Generator, private: tuple[bool, ...]) -> Person:
+    dark, warm, striped, blond, broad, hat = private
+    skin = (0.36, 0.22, 0.14) if dark else (0.94, 0.78, 0.66)
+    hair = (0.88, 0.74, 0.32) if blond else (0.14, 0.10, 0.08)
+    hue = clothes.uniform(-0.04, 0.1) if warm else clothes.uniform(0.36, 0.68)
+    stripe = clothes.choice([0.05, 0.97]) + clothes.uniform(-0.04, 0.03, 3)
+    hat_colour = _colour(clothes, clothes.uniform(), (0.2, 1.0), (0.1, 0.9))
+    return Person(
+        skin=_shade(body, skin),
+        hair=_shade(body, hair),
+        shirt=_colour(clothes, hue, (0.6, 1.0), (0.45, 0.95)),
+        stripe=stripe.astype(np.float32) if striped else None,
+        trousers=_colour(clothes, clothes.uniform(), (0.1, 0.8), (0.15, 0.7)),
+        hat=hat_colour if hat else None,
+        girth=body.uniform(0.135, 0.155) if broad else body.uniform(0.065, 0.08),
+        limb=body.uniform(0.048, 0.054) if broad else body.uniform(0.026, 0.031),
+        height=body.uniform(0.97, 1.03),
+    )
+
+
+def _background(rng: np.random.Generator, height: int, width: int) -> Array:
+    """Draw a still background, (H, W, 3): a gradient, boxes in any colour, and grain."""
+    y, x = np.mgrid[0:1:height * 1j, 0:1:width * 1j].astype(np.float32)
+    angle = rng.uniform(0, 2 * np.pi)
+    slope = np.clip(0.5 + (x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle), 0, 1)[..., None]
+    one, two = (_colour(rng, rng.uniform(), (0.0, 0.7), (0.2, 0.9)) for _ in range(2))
+    image = one + slope * (two - one)
+    for _ in range(_NUM_BOXES):
+        top, left = rng.uniform(-0.1, 0.9, 2)
+        bottom, right = (top, left) + rng.uniform(0.1, 0.45, 2)
+        inside = (y >= top) & (y < bottom) & (x >= left) & (x < right)
+        blend = np.float32(rng.uniform(0.25, 0.7))
+        image[inside] += blend * (_colour(rng, rng.uniform(), (0.1, 1.0), (0.15, 0.95)) - image[inside])
+    grain = rng.standard_normal((height, width, 1)) * rng.uniform(0.0, 0.06)
+    return (image + grain).astype(np.float32)
+
+
+def _colour(
+    rng: np.random.Generator, hue: float, saturation: tuple[float, float], value: tuple[float, float]
+) -> Array:
+    rgb = colorsys.hsv_to_rgb(hue % 1.0, rng.uniform(*saturation), rng.uniform(*value))
+    return np.array(rgb, np.float32)
+
+
+def _shade(rng: np.random.Generator, colour: tuple[float, float, float]) -> Array:
+    shade = np.array(colour) * rng.uniform(0.85, 1.15) + rng.uniform(-0.03, 0.03, 3)
+    return np.clip(shade, 0, 1).astype(np.float32)
+
+
+def _rng(*key: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(key))

@@ -1,0 +1,128 @@
+"""Batches of clips as pure functions of a seed and a step.
+
+Shapes: B clips of a batch, T frames, C = 3 channels, H height, W width, A private attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anon_tune.clips.augment import Views
+from anon_tune.clips.store import ClipSet
+from anon_tune.errors import ClipsError
+
+# Separate random streams under one seed.
+_ORDER, _VIEWS = 0, 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClipBatch:
+    """Some clips with their labels.
+
+    Attributes:
+        clips: (B, T, C, H, W) float32 in [0, 1].
+        actions: (B,) int64.
+        private: (B, A) float32, 0 or 1.
+        ids: B clip ids.
+    """
+
+    clips: Tensor
+    actions: Tensor
+    private: Tensor
+    ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class ClipSampler:
+    """An endless stream of augmented training batches, each a pure function of seed and step.
+
+    The clips are shuffled anew each epoch and laid end to end, so every clip is seen equally often and
+    a batch may reach into the next epoch. A resumed run therefore sees the batches it would have seen.
+
+    Args:
+        clip_set: Where the clips come from.
+        batch_clips: Clips in a batch, over all parts together, at least 1.
+        seed: Of order and augmentation.
+        crop: Smallest random crop as a fraction of height and width, in (0, 1]; the same box for all
+            frames of a clip, resized back.
+        flip: Mirror about half of the clips.
+    """
+
+    def __init__(
+        self, clip_set: ClipSet, batch_clips: int, seed: int, crop: float = 1.0, flip: bool = False
+    ) -> None:
+        self._set, self._batch_clips, self._seed = clip_set, batch_clips, seed
+        self._crop, self._flip = crop, flip
+
+    def batch(self, step: int, part: int = 0, num_parts: int = 1) -> ClipBatch:
+        """Return the batch of a step, or one part of it.
+
+        Args:
+            step: From 0.
+            part: Which part, 0 to num_parts - 1; the parts in order are the whole batch.
+            num_parts: Into how many equal parts the batch is cut, one a worker.
+
+        Raises:
+            ClipsError: If the batch cannot be cut into equal parts; unequal ones would bias the
+                workers' mean gradient.
+        """
+        size, rest = divmod(self._batch_clips, num_parts)
+        if rest:
+            rule = f"'training.batch_clips' must be a multiple of the {num_parts} workers"
+            raise ClipsError("batches", rule, self._batch_clips, "Change one of the two")
+        start = part * size
+        first = step * self._batch_clips + start
+        indices = self._indices(first, first + size)
+        views = Views.draw(_rng(self._seed, _VIEWS, step), self._batch_clips)
+        whole = _take(self._set, indices)
+        clips = views.apply(whole.clips, start, self._crop, self._flip)
+        return ClipBatch(clips, whole.actions, whole.private, whole.ids)
+
+    def _indices(self, first: int, stop: int) -> NDArray[np.int64]:
+        num = len(self._set)
+        epochs = range(first // num, (stop - 1) // num + 1)
+        order = np.concatenate([_order(num, self._seed, epoch) for epoch in epochs])
+        offset = epochs.start * num
+        return order[first - offset : stop - offset]
+
+
+def epoch_batches(
+    clip_set: ClipSet, batch_clips: int, epoch: int, seed: int, shuffle: bool
+) -> Iterator[ClipBatch]:
+    """Yield every clip once, without augmentation; the last batch may be smaller.
+
+    Args:
+        clip_set: Where the clips come from.
+        batch_clips: Clips in a batch, at least 1.
+        epoch: From 0; the order is a pure function of seed and epoch.
+        seed: Of the order.
+        shuffle: Keep the order of the store if False.
+    """
+    order = _order(len(clip_set), seed, epoch) if shuffle else np.arange(len(clip_set))
+    for start in range(0, len(order), batch_clips):
+        yield _take(clip_set, order[start : start + batch_clips])
+
+
+def _take(clip_set: ClipSet, indices: NDArray[np.int64]) -> ClipBatch:
+    return ClipBatch(
+        clips=clip_set.clips(indices),
+        actions=torch.from_numpy(clip_set.actions[indices]),
+        private=torch.from_numpy(clip_set.private[indices].astype(np.float32)),
+        ids=tuple(clip_set.ids[i] for i in indices),
+    )
+
+
+def _order(num: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    return _rng(seed, _ORDER, epoch).permutation(num)
+
+
+def _rng(seed: int, stream: int, at: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64([seed, stream, at]))

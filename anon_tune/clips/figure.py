@@ -1,0 +1,176 @@
+"""Draws an articulated person on frames: capsules and boxes by signed distance, anti-aliased.
+
+Lengths are fractions of the frame height, y points down, x = 0 is the middle of the frame.
+
+Shapes: T frames, H height, W width, C = 3 channels; a joint is (T, 2), x and y in every frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+_FLOOR = 0.96
+_LEG = 0.31
+_TORSO = 0.25
+_ARM = 0.16
+_HEAD = 0.105
+_STRIPE = 0.13
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """How somebody looks; colours are RGB in [0, 1].
+
+    Attributes:
+        skin: Colour of face, forearms and hands.
+        hair: Colour of the hair.
+        shirt: Colour of torso and sleeves.
+        stripe: Colour of the shirt's stripes; None for a plain shirt.
+        trousers: Colour of the legs.
+        hat: Colour of a tall hat; None for no hat.
+        girth: Half width of the torso.
+        limb: Radius of arms and legs.
+        height: Factor on all lengths, about 1.
+    """
+
+    skin: Array
+    hair: Array
+    shirt: Array
+    stripe: Array | None
+    trousers: Array
+    hat: Array | None
+    girth: float
+    limb: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Where somebody's joints are, a value a frame: each (T,) in [0, 1].
+
+    Attributes:
+        arms: From hanging to overhead.
+        crouch: From upright to squatting.
+        across: From the left of the frame to the right; the legs open and close on the way.
+        bend: Of the elbows.
+    """
+
+    arms: Array
+    crouch: Array
+    across: Array
+    bend: Array
+
+
+def draw_person(canvas: Array, person: Person, pose: Pose) -> None:
+    """Draw a person over frames, in place.
+
+    Args:
+        canvas: (T, H, W, C) float32 in [0, 1].
+        person: How they look.
+        pose: T poses.
+    """
+    size = person.height
+    brush = _Brush(canvas)
+    middle = 0.46 * (pose.across - 0.5)
+    hip = _joint(middle, _FLOOR - size * (_LEG - 0.19 * pose.crouch))
+    neck = hip - _joint(0.0, size * _TORSO)
+    head = neck - _joint(0.0, size * 0.11)
+    _draw_legs(brush, person, pose, hip)
+    _draw_head(brush, person, head)
+    if person.hat is not None:
+        brush.box(head - _joint(0.0, size * 0.18), (0.095, 0.095), 0.01, person.hat)
+        brush.box(head - _joint(0.0, size * 0.09), (0.24, 0.035), 0.01, person.hat)
+    centre = (hip + neck) / 2 + _joint(0.0, 0.01)
+    half = (person.girth, size * _TORSO / 2)
+    brush.box(centre, half, 0.035, person.shirt)
+    if person.stripe is not None:
+        brush.box(centre, half, 0.035, person.stripe, stripes=size * _STRIPE)
+    _draw_arms(brush, person, pose, neck)
+
+
+def _draw_head(brush: _Brush, person: Person, head: Array) -> None:
+    size = person.height * _HEAD
+    brush.capsule(head - _joint(0.0, 0.35 * size), head + _joint(0.0, 0.5 * size), 1.4 * size, person.hair)
+    brush.capsule(head, head + _joint(0.0, 0.35 * size), 0.85 * size, person.skin)
+    for side in (-1, 1):
+        eye = head + _joint(side * 0.38 * size, 0.0)
+        brush.capsule(eye, eye, 0.13 * size, np.zeros(3, np.float32))
+
+
+def _draw_legs(brush: _Brush, person: Person, pose: Pose, hip: Array) -> None:
+    opening = 0.05 + 0.05 * np.sin(3 * np.pi * pose.across) ** 2
+    half = person.height * _LEG / 2
+    for side in (-1, 1):
+        top = hip + _joint(side * 0.5 * person.girth, 0.0)
+        foot = _joint(top[:, 0] + side * opening, _FLOOR)
+        gap = foot - top
+        reach = np.hypot(gap[:, 0], gap[:, 1])
+        # The knee is the apex of an isosceles triangle, on the outer side.
+        out = np.sqrt(np.maximum(half**2 - (reach / 2) ** 2, 0)) / reach
+        knee = (top + foot) / 2 + side * _joint(gap[:, 1] * out, -gap[:, 0] * out)
+        brush.capsule(top, knee, 1.15 * person.limb, person.trousers)
+        brush.capsule(knee, foot, person.limb, person.trousers)
+        brush.capsule(foot, foot + _joint(side * 0.03, 0.0), person.limb, 0.35 * person.trousers)
+
+
+def _draw_arms(brush: _Brush, person: Person, pose: Pose, neck: Array) -> None:
+    length = person.height * _ARM
+    upper = np.radians(12 + 145 * pose.arms)
+    lower = upper + np.radians(10 + 30 * pose.bend)
+    for side in (-1, 1):
+        shoulder = neck + _joint(side * (person.girth - 0.01), 0.035)
+        elbow = shoulder + length * _joint(side * np.sin(upper), np.cos(upper))
+        hand = elbow + length * _joint(side * np.sin(lower), np.cos(lower))
+        brush.capsule(shoulder, elbow, person.limb, person.skin)
+        brush.capsule(elbow, hand, 0.9 * person.limb, person.skin)
+        brush.capsule(hand, hand, 1.3 * person.limb, person.skin)
+        brush.capsule(shoulder, (shoulder + elbow) / 2, 1.1 * person.limb, person.shirt)
+
+
+def _joint(x: Array | float, y: Array | float) -> Array:
+    """Return points (T, 2), or (2,) from two numbers."""
+    return np.stack(np.broadcast_arrays(x, y), axis=-1).astype(np.float32)
+
+
+class _Brush:
+    """Paints shapes on T frames at once; a pixel is covered as its signed distance says."""
+
+    def __init__(self, canvas: Array) -> None:
+        _, height, width, _ = canvas.shape
+        self._canvas, self._scale = canvas, np.float32(height)
+        x = (np.arange(width, dtype=np.float32) + 0.5 - width / 2) / height
+        y = (np.arange(height, dtype=np.float32) + 0.5) / height
+        self._x, self._y = x[None, None, :], y[None, :, None]
+
+    def capsule(self, start: Array, end: Array, radius: float, colour: Array) -> None:
+        """Paint all that is within a radius of the segment between two joints."""
+        dx, dy = self._x - _column(start, 0), self._y - _column(start, 1)
+        gx, gy = _column(end - start, 0), _column(end - start, 1)
+        along = np.clip((dx * gx + dy * gy) / np.maximum(gx * gx + gy * gy, 1e-9), 0, 1)
+        self._paint(np.hypot(dx - along * gx, dy - along * gy) - np.float32(radius), colour)
+
+    def box(
+        self, centre: Array, half: tuple[float, float], corner: float, colour: Array, stripes: float = 0.0
+    ) -> None:
+        """Paint a box with round corners; with `stripes`, only horizontal bands of that period."""
+        dx, dy = self._x - _column(centre, 0), self._y - _column(centre, 1)
+        qx, qy = np.abs(dx) - np.float32(half[0] - corner), np.abs(dy) - np.float32(half[1] - corner)
+        outside = np.hypot(np.maximum(qx, 0), np.maximum(qy, 0))
+        distance = outside + np.minimum(np.maximum(qx, qy), 0) - np.float32(corner)
+        if stripes:
+            band = np.abs((dy / stripes) % 1 - 0.5) - 0.25
+            distance = np.maximum(distance, band * np.float32(stripes))
+        self._paint(distance, colour)
+
+    def _paint(self, distance: Array, colour: Array) -> None:
+        cover = np.clip(np.float32(0.5) - distance * self._scale, 0, 1)[..., None]
+        self._canvas += cover * (colour - self._canvas)
+
+
+def _column(joint: Array, axis: int) -> Array:
+    return joint[:, axis, None, None]

@@ -1,0 +1,163 @@
+"""The manifest of a clip store: one Parquet row a clip, and what is true of the whole store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from anon_tune.errors import ClipsError
+
+SPLITS = ("train", "val", "test")
+VERSION = 1
+_PREFIX = "private."
+_PLAIN = {
+    "id": pa.string(),
+    "file": pa.string(),
+    "split": pa.string(),
+    "group": pa.string(),
+    "action": pa.string(),
+    "content_hash": pa.string(),
+    "row": pa.int64(),
+}
+_REMEDY = "Import or make the clips again"
+
+
+@dataclass(frozen=True, slots=True)
+class ClipEntry:
+    """One clip of the manifest; its place in `Manifest.entries` is its row in the frame store.
+
+    Attributes:
+        id: Unique in the store.
+        file: Path relative to the imported folder, empty for generated clips.
+        split: train, val or test.
+        group: What the clip was split by, a person or a take; never in both train and test.
+        action: Name of the action class.
+        private: One truth value an attribute, in the manifest's order.
+        content_hash: SHA-256 of the stored frames.
+    """
+
+    id: str
+    file: str
+    split: str
+    group: str
+    action: str
+    private: tuple[bool, ...]
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All clips of a store.
+
+    Attributes:
+        entries: By row. The rows of one split are contiguous, so that a split is a view.
+        attributes: Names of the private binary attributes.
+        shape: Of one clip, (T, H, W, 3).
+        fps: Nominal frames per second of the stored clips.
+        source: Where the clips came from, for people.
+    """
+
+    entries: tuple[ClipEntry, ...]
+    attributes: tuple[str, ...]
+    shape: tuple[int, int, int, int]
+    fps: float
+    source: str
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Names of the action classes, sorted."""
+        return tuple(sorted({entry.action for entry in self.entries}))
+
+    def rows(self, split: str) -> range:
+        """Return the contiguous rows of one split, possibly none."""
+        rows = [row for row, entry in enumerate(self.entries) if entry.split == split]
+        return range(rows[0], rows[-1] + 1) if rows else range(0)
+
+    def fingerprint(self) -> str:
+        """Return 16 hex digits that change with any frame, label or split, and not with `source`."""
+        clips = [[e.content_hash, e.split, e.group, e.action, e.private] for e in self.entries]
+        text = json.dumps([VERSION, self.shape, self.attributes, clips], separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def check(self, where: str) -> None:
+        """Refuse entries that break a rule of the store.
+
+        Raises:
+            ClipsError: On no clips, repeated ids, an unknown or scattered split, a group in both train and test.
+        """
+        entries = self.entries
+        if not entries:
+            raise ClipsError(where, "holds no clips", remedy=_REMEDY)
+        if len({e.id for e in entries}) < len(entries):
+            raise ClipsError(where, "clip ids must be unique", remedy=_REMEDY)
+        unknown = sorted({e.split for e in entries} - set(SPLITS))
+        if unknown:
+            raise ClipsError(where, f"a split is one of {', '.join(SPLITS)}", unknown[0], _REMEDY)
+        for split in SPLITS:
+            if any(entries[row].split != split for row in self.rows(split)):
+                raise ClipsError(where, f"the rows of split '{split}' must be contiguous", remedy=_REMEDY)
+        groups = {split: {e.group for e in entries if e.split == split} for split in SPLITS}
+        shared = sorted(groups["test"] & (groups["train"] | groups["val"]))
+        if shared:
+            raise ClipsError(where, "no group may be in test and in another split", shared[0], _REMEDY)
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write a manifest as one Parquet file."""
+    entries = manifest.entries
+    columns: dict[str, Any] = {name: [getattr(e, name) for e in entries] for name in _PLAIN if name != "row"}
+    columns["row"] = range(len(entries))
+    arrays = {name: pa.array(columns[name], kind) for name, kind in _PLAIN.items()}
+    for at, name in enumerate(manifest.attributes):
+        arrays[_PREFIX + name] = pa.array([e.private[at] for e in entries], pa.bool_())
+    facts = {"version": VERSION, "shape": manifest.shape, "fps": manifest.fps, "source": manifest.source}
+    pq.write_table(pa.table(arrays).replace_schema_metadata({"anon_tune": json.dumps(facts)}), path)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check a manifest.
+
+    Raises:
+        ClipsError: If the file is no manifest of this version, lacks a column, or breaks a rule.
+    """
+    where = str(path)
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise ClipsError(where, "not a Parquet file", str(error).splitlines()[0], _REMEDY) from None
+    facts = json.loads((table.schema.metadata or {}).get(b"anon_tune", b"{}"))
+    if facts.get("version") != VERSION:
+        raise ClipsError(where, f"the manifest must be of version {VERSION}", str(facts.get("version")), _REMEDY)
+    attributes = tuple(n.removeprefix(_PREFIX) for n in table.column_names if n.startswith(_PREFIX))
+    expected = _PLAIN | {_PREFIX + name: pa.bool_() for name in attributes}
+    for name, kind in expected.items():
+        if name not in table.column_names or table.schema.field(name).type != kind:
+            raise ClipsError(where, f"needs a column '{name}' of type {kind}", remedy=_REMEDY)
+        if table.column(name).null_count:
+            raise ClipsError(where, f"column '{name}' must have no empty values", remedy=_REMEDY)
+    manifest = Manifest(
+        entries=_entries(table.sort_by("row").to_pylist(), attributes, where),
+        attributes=attributes,
+        shape=tuple(facts["shape"]),
+        fps=float(facts["fps"]),
+        source=facts["source"],
+    )
+    manifest.check(where)
+    return manifest
+
+
+def _entries(rows: Sequence[dict[str, Any]], attributes: Sequence[str], where: str) -> tuple[ClipEntry, ...]:
+    if [row["row"] for row in rows] != list(range(len(rows))):
+        raise ClipsError(where, f"column 'row' must number the clips from 0 to {len(rows) - 1}", remedy=_REMEDY)
+    names = [name for name in _PLAIN if name != "row"]
+    return tuple(
+        ClipEntry(**{name: row[name] for name in names}, private=tuple(row[_PREFIX + name] for name in attributes))
+        for row in rows
+    )

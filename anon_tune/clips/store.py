@@ -1,0 +1,250 @@
+"""The clip store: a manifest beside one memory-mapped array of frames.
+
+A store is a directory with ``manifest.parquet`` and ``frames.npy``, uint8 of shape (N, T, H, W, 3).
+Every process of a node maps the same pages, so workers share one copy. To hand clips to another
+process, hand over the directory.
+
+Shapes: N clips, B clips of a batch, T frames, H height, W width, C = 3 channels, A private attributes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from anon_tune.clips.manifest import SPLITS, ClipEntry, Manifest, read_manifest, write_manifest
+from anon_tune.errors import ClipsError, suggest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_MANIFEST = "manifest.parquet"
+_FRAMES = "frames.npy"
+_REMEDY = "Import or make the clips again"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClipSet:
+    """The clips of one split.
+
+    Attributes:
+        frames: (N, T, H, W, 3) uint8, a memory-mapped view: only what is indexed is read.
+        actions: (N,) int64, index into `Clips.actions`.
+        private: (N, A) uint8, 0 or 1, columns in the order of `Clips.attributes`.
+        groups: N group names.
+        ids: N clip ids.
+    """
+
+    frames: NDArray[np.uint8]
+    actions: NDArray[np.int64]
+    private: NDArray[np.uint8]
+    groups: tuple[str, ...]
+    ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def clips(self, indices: Sequence[int] | NDArray[np.int64]) -> Tensor:
+        """Return the clips at some indices, (B, T, C, H, W) float32 in [0, 1]."""
+        from anon_tune.clips.augment import to_unit
+
+        return to_unit(self.frames[np.asarray(indices, dtype=np.int64)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clips:
+    """An open clip store; see `open_clips`.
+
+    Attributes:
+        directory: The store.
+        manifest: One entry a clip.
+    """
+
+    directory: Path
+    manifest: Manifest
+    _frames: NDArray[np.uint8]
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Names of the action classes, sorted."""
+        return self.manifest.actions
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Names of the private binary attributes."""
+        return self.manifest.attributes
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of one clip, (T, H, W, 3)."""
+        return self.manifest.shape
+
+    @property
+    def fps(self) -> float:
+        """Nominal frames per second of the stored clips."""
+        return self.manifest.fps
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that change with any frame, label or split."""
+        return self.manifest.fingerprint()
+
+    @property
+    def num_clips(self) -> int:
+        """Clips of all splits together."""
+        return len(self.manifest.entries)
+
+    def split(self, name: str) -> ClipSet:
+        """Return the clips of ``train``, ``val`` or ``test``.
+
+        Raises:
+            ClipsError: If the name is unknown or the split has no clips.
+        """
+        if name not in SPLITS:
+            raise ClipsError(str(self.directory), f"unknown split '{name}'", remedy=suggest(name, SPLITS))
+        rows = self.manifest.rows(name)
+        if not rows:
+            raise ClipsError(str(self.directory), f"split '{name}' has no clips", remedy="Import with such a split")
+        entries = [self.manifest.entries[row] for row in rows]
+        index = {action: at for at, action in enumerate(self.actions)}
+        return ClipSet(
+            frames=self._frames[rows.start : rows.stop],
+            actions=np.array([index[e.action] for e in entries], dtype=np.int64),
+            private=np.array([e.private for e in entries], dtype=np.uint8).reshape(len(entries), -1),
+            groups=tuple(e.group for e in entries),
+            ids=tuple(e.id for e in entries),
+        )
+
+    def __reduce__(self) -> Any:
+        # A memory map would pickle as a copy of every frame.
+        return open_clips, (str(self.directory),)
+
+
+def open_clips(directory: Path | str) -> Clips:
+    """Open a clip store for reading.
+
+    Args:
+        directory: What `import_folder` or `make_avatars` wrote.
+
+    Raises:
+        ClipsError: If a file is missing or damaged, or frames and manifest do not belong together.
+    """
+    directory = Path(directory)
+    for name in (_MANIFEST, _FRAMES):
+        if not (directory / name).is_file():
+            raise ClipsError(str(directory), f"a clip store must hold '{name}'", remedy="Name another or import one")
+    manifest = read_manifest(directory / _MANIFEST)
+    where = str(directory / _FRAMES)
+    try:
+        frames = np.load(directory / _FRAMES, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise ClipsError(where, "not a whole .npy file", str(error).splitlines()[0], _REMEDY) from None
+    expected = (len(manifest.entries), *manifest.shape)
+    if frames.dtype != np.uint8 or frames.shape != expected:
+        got = f"{frames.dtype} {frames.shape}"
+        raise ClipsError(where, f"the manifest calls for uint8 frames of shape {expected}", got, _REMEDY)
+    # Hashing every clip would read the whole store; one is enough to tell another store's frames.
+    if content_hash(frames[0]) != manifest.entries[0].content_hash:
+        raise ClipsError(where, "the frames are not those of the manifest", remedy=_REMEDY)
+    return Clips(directory, manifest, frames)
+
+
+def content_hash(frames: NDArray[np.uint8]) -> str:
+    """Return the SHA-256 of one clip's frames, 64 hex digits."""
+    return hashlib.sha256(np.ascontiguousarray(frames).data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What is known of a clip before its frames; fields as in `ClipEntry`."""
+
+    id: str
+    file: str
+    split: str
+    group: str
+    action: str
+    private: tuple[bool, ...]
+
+
+class StoreWriter:
+    """Writes a clip store clip by clip, in a hidden directory that is renamed when complete.
+
+    Used as a context manager; leaving it by an exception removes what was written.
+
+    Args:
+        directory: The store to make.
+        shape: Of one clip, (T, H, W, 3).
+        force: Replace a directory that is already there.
+
+    Raises:
+        ClipsError: If the directory exists and `force` is not given.
+    """
+
+    def __init__(self, directory: Path | str, shape: tuple[int, int, int, int], force: bool = False) -> None:
+        self.directory = Path(directory)
+        if self.directory.exists() and not force:
+            raise ClipsError(str(self.directory), "already exists", remedy="Name another directory or add --force")
+        self._shape = shape
+        self._entries: list[ClipEntry] = []
+        self._hidden = self.directory.with_name(f".{self.directory.name}.{uuid.uuid4().hex[:8]}")
+        try:
+            self._hidden.mkdir(parents=True)
+        except OSError as error:
+            remedy = "Name another directory"
+            raise ClipsError(str(self.directory), "cannot be written", error.strerror, remedy) from None
+        self._file = open(self._hidden / _FRAMES, "wb")
+        self._write_header()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.close()
+        shutil.rmtree(self._hidden, ignore_errors=True)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def _write_header(self) -> None:
+        # numpy pads the header so that the first axis may grow in place.
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(self), *self._shape)}
+        self._file.seek(0)
+        npy.write_array_header_1_0(self._file, header)
+
+    def add(self, labels: Labels, frames: NDArray[np.uint8]) -> None:
+        """Append one clip; clips of one split must follow each other.
+
+        Args:
+            labels: What is known of it.
+            frames: (T, H, W, 3) uint8.
+        """
+        if frames.shape != self._shape or frames.dtype != np.uint8:
+            raise ValueError(f"frames must be uint8 of shape {self._shape}, got {frames.dtype} {frames.shape}")
+        self._file.write(np.ascontiguousarray(frames).data)
+        fields = {name: getattr(labels, name) for name in Labels.__slots__}
+        self._entries.append(ClipEntry(**fields, content_hash=content_hash(frames)))
+
+    def finish(self, attributes: Iterable[str], fps: float, source: str) -> Clips:
+        """Complete the store, move it to its place and open it.
+
+        Raises:
+            ClipsError: If the clips break a rule of the manifest.
+        """
+        manifest = Manifest(tuple(self._entries), tuple(attributes), self._shape, fps, source)
+        manifest.check(str(self.directory))
+        self._write_header()
+        self._file.close()
+        write_manifest(self._hidden / _MANIFEST, manifest)
+        if self.directory.is_dir():
+            shutil.rmtree(self.directory)
+        self._hidden.rename(self.directory)
+        return open_clips(self.directory)

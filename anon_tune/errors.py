@@ -1,0 +1,71 @@
+"""The exception tree, and the one form of a message: ``<where>: <rule>, got <value>. <remedy>.``"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AnonTuneError(Exception):
+    """A mistake a user can mend: one line, exit code 2, no traceback.
+
+    Args:
+        where: The file, option or object that is at fault.
+        rule: What must hold there, or what went wrong.
+        got: The offending value; left out of the message where there is none.
+        remedy: What to do about it, without the final full stop.
+    """
+
+    def __init__(self, where: str, rule: str, got: object = None, remedy: str = "") -> None:
+        super().__init__(where, rule, got, remedy)
+        self.where, self.rule, self.got, self.remedy = where, rule, got, remedy
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.rule}"
+        if self.got is not None:
+            text += f", got {self.got if isinstance(self.got, str) else repr(self.got)}"
+        end = f" {self.remedy}" if self.remedy else ""
+        return _sentence(text) + (_sentence(end) if end else "")
+
+
+class RecipeError(AnonTuneError):
+    """A recipe holds an unknown key or a value out of range."""
+
+
+class SpaceError(AnonTuneError):
+    """A search-space file breaks a rule."""
+
+
+class ClipsError(AnonTuneError):
+    """A manifest, a clip store or an import is not usable."""
+
+
+class DecodeError(ClipsError):
+    """A video file cannot be decoded."""
+
+
+class LedgerError(AnonTuneError):
+    """A study directory or its ledger is not usable."""
+
+
+class PlacementError(AnonTuneError):
+    """A trial needs more than any node of the cluster has."""
+
+
+class DivergedError(AnonTuneError):
+    """A loss stopped being finite; the trial ends as FAILED."""
+
+
+class ExportError(AnonTuneError):
+    """An anonymizer file cannot be written or read."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Say ``Did you mean 'x'?`` for the nearest known name, or list what is known."""
+    options = sorted(known)
+    near = difflib.get_close_matches(name, options, n=1)
+    return f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(options)}"
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else text + "."

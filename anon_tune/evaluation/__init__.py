@@ -1,0 +1,21 @@
+"""The measurement: metrics, fresh attackers, the score of an anonymizer.
+
+Shapes in this room: B clips, T frames a clip, N test clips, C channels, H height, W width,
+A attributes, K actions.
+"""
+
+from anon_tune.evaluation.attackers import FAMILIES, fit, predict
+from anon_tune.evaluation.metrics import average_precisions, bootstrap_interval, class_mean_ap, top1
+from anon_tune.evaluation.score import anonymize_split, measure
+
+__all__ = [
+    "FAMILIES",
+    "anonymize_split",
+    "average_precisions",
+    "bootstrap_interval",
+    "class_mean_ap",
+    "fit",
+    "measure",
+    "predict",
+    "top1",
+]

@@ -1,0 +1,128 @@
+"""Fresh attackers and classifiers: trained from scratch on anonymized clips, then read once.
+
+Shapes: B clips, T frames a clip, C channels, H height, W width, O outputs (attributes or actions).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn, optim
+from torch.nn import functional as F
+
+from anon_tune.clips import ClipSet, epoch_batches
+from anon_tune.models.convolutions import small2d, small3d
+
+Target = Literal["private", "action"]
+
+FAMILIES = ("frame", "clip", "motion")
+"""Attacker families, in the order in which a smaller effort takes them."""
+
+
+class FrameAttacker(nn.Module):
+    """Looks at frames one by one and averages what it thinks: appearance.
+
+    In training it sees every second frame, which one of the two drawn anew each time.
+    """
+
+    def __init__(self, num_outputs: int, width: int) -> None:
+        super().__init__()
+        self.trunk, num_features = small2d(width)
+        self.head = nn.Linear(num_features, num_outputs)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Map clips (B,T,C,H,W) in [0, 1] to logits (B,O)."""
+        if self.training and clips.shape[1] > 1:
+            clips = clips[:, int(torch.randint(2, ())) :: 2]
+        features = self.trunk(_centre(clips).flatten(0, 1)).mean(dim=(2, 3))
+        logits: Tensor = self.head(features)
+        return logits.view(*clips.shape[:2], -1).mean(dim=1)
+
+
+class ClipAttacker(nn.Module):
+    """Looks at the whole clip in space and time; also the action classifier."""
+
+    def __init__(self, num_outputs: int, width: int) -> None:
+        super().__init__()
+        self.trunk, num_features = small3d(width)
+        self.head = nn.Linear(num_features, num_outputs)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Map clips (B,T,C,H,W) in [0, 1] to logits (B,O)."""
+        logits: Tensor = self.head(self.trunk(_centre(clips).transpose(1, 2)).mean(dim=(2, 3, 4)))
+        return logits
+
+
+class MotionAttacker(nn.Module):
+    """Looks at differences of successive frames only: what moves gives away."""
+
+    def __init__(self, num_outputs: int, width: int) -> None:
+        super().__init__()
+        self.trunk, num_features = small2d(width)
+        self.head = nn.Linear(num_features, num_outputs)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Map clips (B,T,C,H,W) in [0, 1] to logits (B,O); a clip of one frame shows no motion."""
+        moves = (clips[:, 1:] - clips[:, :-1]) * 4 if clips.shape[1] > 1 else torch.zeros_like(clips)
+        features = self.trunk(moves.flatten(0, 1)).mean(dim=(2, 3))
+        logits: Tensor = self.head(features)
+        return logits.view(*moves.shape[:2], -1).mean(dim=1)
+
+
+def build_attacker(family: str, num_outputs: int, width: int) -> nn.Module:
+    """Build one attacker of a family with fresh weights."""
+    kinds: dict[str, type[FrameAttacker | ClipAttacker | MotionAttacker]] = {
+        "frame": FrameAttacker,
+        "clip": ClipAttacker,
+        "motion": MotionAttacker,
+    }
+    return kinds[family](num_outputs, width)
+
+
+def fit(
+    network: nn.Module,
+    clips: ClipSet,
+    target: Target,
+    num_epochs: int,
+    batch_clips: int,
+    lr: float,
+    seed: int,
+    device: torch.device,
+) -> None:
+    """Train a network in place on a split: cross-entropy on actions, BCE on private attributes.
+
+    The effort is fixed and the last weights count: there is no epoch to select. Adam with one cycle
+    of the learning rate, ending near 0.
+    """
+    network.to(device).train()
+    optimizer = optim.Adam(network.parameters(), lr=lr)
+    num_steps = num_epochs * -(-len(clips) // batch_clips)
+    cycle = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=num_steps, pct_start=0.25)
+    for epoch in range(num_epochs):
+        for batch in epoch_batches(clips, batch_clips, epoch, seed, shuffle=True):
+            logits = network(batch.clips.to(device))
+            if target == "action":
+                loss = F.cross_entropy(logits, batch.actions.to(device))
+            else:
+                loss = F.binary_cross_entropy_with_logits(logits, batch.private.to(device))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            cycle.step()
+
+
+@torch.no_grad()
+def predict(network: nn.Module, clips: ClipSet, batch_clips: int, device: torch.device) -> Tensor:
+    """Return the logits of every clip of a split in its order, (N,O) on the CPU.
+
+    Rounded to 5 decimals: kernels differ in the last bits from batch to batch, and that noise must
+    not break the ties of an attacker that sees nothing.
+    """
+    network.eval()
+    parts = [network(b.clips.to(device)).cpu() for b in epoch_batches(clips, batch_clips, 0, 0, shuffle=False)]
+    return torch.cat(parts).double().round(decimals=5)
+
+
+def _centre(clips: Tensor) -> Tensor:
+    return (clips - 0.5) * 4

@@ -1,0 +1,73 @@
+"""cMAP, top-1 and bootstrap intervals, order-free in the clips.
+
+Shapes: N clips, A attributes, K actions.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def average_precisions(scores: Floats, labels: NDArray[np.uint8]) -> Floats:
+    """Return the average precision of each attribute, (A,); NaN where no clip is positive.
+
+    A scorer that gives every clip the same score gets the share of positives.
+
+    Args:
+        scores: Attacker's scores (N,A), higher means more likely; compared by order only.
+        labels: Private attributes (N,A) in {0, 1}.
+    """
+    columns = [
+        average_precision_score(label, score) if label.any() else np.nan
+        for score, label in zip(scores.T, labels.T, strict=True)
+    ]
+    return np.array(columns, dtype=np.float64)
+
+
+def class_mean_ap(scores: Floats, labels: NDArray[np.uint8]) -> float:
+    """Return cMAP, the mean average precision over the attributes that have a positive clip."""
+    return _mean_of_known(average_precisions(scores, labels))
+
+
+def prevalence(labels: NDArray[np.uint8]) -> float:
+    """Return the cMAP of a blind attacker: the mean share of positives over the attributes that have any."""
+    shares = labels.mean(axis=0)
+    return float(shares[shares > 0].mean())
+
+
+def top1(logits: Floats, actions: Ints) -> float:
+    """Return the share of clips (N,K) whose largest logit is the true action (N,)."""
+    return float((logits.argmax(axis=1) == actions).mean())
+
+
+def bootstrap_interval(
+    statistic: Callable[[Ints], float], num_clips: int, num_bootstraps: int, confidence: float, seed: int
+) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of a statistic over clips.
+
+    Args:
+        statistic: Takes clip indices (N,), drawn with repetition, and returns the value on them.
+        num_clips: N.
+        num_bootstraps: Number of resamples.
+        confidence: Coverage of the interval, in (0, 1).
+        seed: Of the resamples.
+    """
+    rng = np.random.default_rng(seed)
+    values = [statistic(rng.integers(num_clips, size=num_clips)) for _ in range(num_bootstraps)]
+    tail = (1 - confidence) / 2
+    low, high = np.nanquantile(values, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _mean_of_known(values: Floats) -> float:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", category=RuntimeWarning)  # all NaN: the caller sees NaN
+        return float(np.nanmean(values))

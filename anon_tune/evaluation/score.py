@@ -1,0 +1,207 @@
+"""The score of a frozen anonymizer: what fresh attackers and a fresh classifier make of its output.
+
+Shapes: N clips of a split, T frames, C channels, H height, W width, A attributes, K actions.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from anon_tune.clips import Clips, ClipSet, epoch_batches
+from anon_tune.evaluation.attackers import FAMILIES, ClipAttacker, Target, build_attacker, fit, predict
+from anon_tune.evaluation.metrics import average_precisions, bootstrap_interval, class_mean_ap, prevalence, top1
+from anon_tune.models import Anonymizer
+from anon_tune.recipe import EffortRecipe, EvaluationRecipe
+from anon_tune.trial import Ceilings, Reading, Score
+
+Floats = NDArray[np.float64]
+Statistic = Callable[[Floats, NDArray[np.int64], ClipSet], float]
+
+
+def measure(
+    anonymizer: Anonymizer,
+    clips: Clips,
+    recipe: EvaluationRecipe,
+    full: bool,
+    ceilings: Ceilings | None,
+    device: torch.device,
+) -> Score:
+    """Measure leakage and accuracy of a frozen anonymizer.
+
+    Every split is anonymized once, clamped and quantized to uint8. Attackers and the classifier are
+    trained from scratch on the training split, with a fixed effort. A full score is read on the test
+    split, and on the validation split for those who select; a rung score on the validation split only.
+    Leakage is the largest cMAP among the attackers on the split that is read, so it errs on the high
+    side.
+
+    Args:
+        anonymizer: f_A; put in eval mode.
+        clips: A clip store with the splits train, val and, for a full score, test.
+        recipe: Efforts, bootstraps, seed.
+        full: Full score instead of a rung score.
+        ceilings: Raw values at the same effort; None if the anonymizer is the identity, which sets them.
+        device: Where to compute.
+
+    Source:
+        Fresh attackers of several kinds and their maximum as in VITA (arXiv:1906.05675); floors,
+        ceilings and intervals are ours.
+    """
+    start = time.monotonic()
+    effort = recipe.full if full else recipe.rung
+    with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
+        names = ("train", "val", "test") if full else ("train", "val")
+        made = {
+            n: anonymize_split(anonymizer, clips.split(n), Path(scratch) / n, recipe.batch_clips, device) for n in names
+        }
+        splits = {name: one.clips for name, one in made.items()}
+        read = "test" if full else "val"
+        lab = _Lab(splits, recipe, effort, device)
+        attackers = {family: lab.attack(family, len(clips.attributes)) for family in FAMILIES[: effort.num_attackers]}
+        classifier = lab.classify(len(clips.actions))
+        by_family = {f: class_mean_ap(s[read], splits[read].private) for f, s in attackers.items()}
+        strongest = max(by_family, key=lambda f: by_family[f])
+        attack = attackers[strongest]
+        leakage = _reading(
+            lambda scores, at, split: class_mean_ap(scores[at], split.private[at]),
+            attack,
+            splits,
+            read,
+            floor=prevalence(splits[read].private),
+            ceiling=None if ceilings is None else ceilings.leakage,
+            recipe=recipe,
+        )
+        selected = max(class_mean_ap(s["val"], splits["val"].private) for s in attackers.values())
+        accuracy = _reading(
+            lambda scores, at, split: top1(scores[at], split.actions[at]),
+            classifier,
+            splits,
+            read,
+            floor=_majority(splits["train"], splits[read]),
+            ceiling=None if ceilings is None else ceilings.accuracy,
+            recipe=recipe,
+        )
+        precisions = average_precisions(attack[read], splits[read].private)
+        return Score(
+            full=full,
+            leakage=replace(leakage, validation=selected),
+            accuracy=accuracy,
+            attackers=by_family,
+            attributes=dict(zip(clips.attributes, precisions.tolist(), strict=True)),
+            distortion=made[read].distortion,
+            num_train_clips=len(splits["train"]),
+            num_test_clips=len(splits[read]),
+            seed=recipe.seed,
+            seconds=time.monotonic() - start,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AnonymizedSplit:
+    """A split after the anonymizer, and its mean RMS difference to the raw clips, in [0, 1]."""
+
+    clips: ClipSet
+    distortion: float
+
+
+@torch.no_grad()
+def anonymize_split(
+    anonymizer: Anonymizer, raw: ClipSet, path: Path, batch_clips: int, device: torch.device
+) -> AnonymizedSplit:
+    """Write what a file could carry of a split's anonymized clips: clamped, rounded, uint8.
+
+    Args:
+        anonymizer: f_A; put in eval mode.
+        raw: The split.
+        path: The memory-mapped file to write, (N,T,H,W,C) uint8; it must outlive the result.
+        batch_clips: Clips at a time.
+        device: Where to compute.
+    """
+    anonymizer.to(device).eval()
+    frames = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=raw.frames.shape)
+    total, row = 0.0, 0
+    for batch in epoch_batches(raw, batch_clips, 0, 0, shuffle=False):
+        levels = (anonymizer(batch.clips.to(device)).clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+        difference = levels.float() / 255 - batch.clips
+        total += float(difference.flatten(1).square().mean(dim=1).sqrt().sum())
+        frames[row : row + len(levels)] = levels.permute(0, 1, 3, 4, 2).numpy()
+        row += len(levels)
+    return AnonymizedSplit(replace(raw, frames=frames), total / len(raw))
+
+
+class _Lab:
+    """Trains fresh networks on the anonymized training split and reads them on the others."""
+
+    def __init__(
+        self, splits: dict[str, ClipSet], recipe: EvaluationRecipe, effort: EffortRecipe, device: torch.device
+    ) -> None:
+        self.splits, self.recipe, self.effort, self.device = splits, recipe, effort, device
+
+    def attack(self, family: str, num_attributes: int) -> dict[str, Floats]:
+        """Return the attacker's scores (N,A) by split."""
+        return self._train_and_read(
+            lambda: build_attacker(family, num_attributes, self.recipe.width), "private", self.effort.attacker_epochs
+        )
+
+    def classify(self, num_actions: int) -> dict[str, Floats]:
+        """Return the classifier's logits (N,K) by split."""
+        return self._train_and_read(
+            lambda: ClipAttacker(num_actions, self.recipe.width), "action", self.effort.classifier_epochs
+        )
+
+    def _train_and_read(self, build: Callable[[], nn.Module], target: Target, num_epochs: int) -> dict[str, Floats]:
+        recipe = self.recipe
+        with torch.random.fork_rng():
+            torch.manual_seed(recipe.seed)
+            network = build()
+            fit(
+                network,
+                self.splits["train"],
+                target,
+                num_epochs,
+                recipe.batch_clips,
+                recipe.lr,
+                recipe.seed,
+                self.device,
+            )
+        held_out = {name: split for name, split in self.splits.items() if name != "train"}
+        return {n: predict(network, split, recipe.batch_clips, self.device).numpy() for n, split in held_out.items()}
+
+
+def _reading(
+    statistic: Statistic,
+    scores: dict[str, Floats],
+    splits: dict[str, ClipSet],
+    read: str,
+    floor: float,
+    ceiling: float | None,
+    recipe: EvaluationRecipe,
+) -> Reading:
+    """Read a statistic on one split, with its interval, and on the validation split beside it."""
+    split, val = splits[read], splits["val"]
+    value = statistic(scores[read], np.arange(len(split)), split)
+    low, high = bootstrap_interval(
+        lambda at: statistic(scores[read], at, split), len(split), recipe.num_bootstraps, recipe.confidence, recipe.seed
+    )
+    return Reading(
+        value=value,
+        floor=floor,
+        ceiling=value if ceiling is None else ceiling,
+        low=low,
+        high=high,
+        validation=statistic(scores["val"], np.arange(len(val)), val),
+    )
+
+
+def _majority(train: ClipSet, read: ClipSet) -> float:
+    """Return the top-1 of a blind classifier: always the most frequent action of the training split."""
+    most_frequent = np.bincount(train.actions).argmax()
+    return float((read.actions == most_frequent).mean())

@@ -1,0 +1,62 @@
+"""The front as a JSON document."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from anon_tune.pareto.front import ParetoFront
+from anon_tune.trial import OBJECTIVES, Reading, Trial
+
+
+def front_document(trials: Sequence[Trial], all_trials: bool = False) -> dict[str, Any]:
+    """Return the front as plain values for ``json.dumps(..., allow_nan=False)``.
+
+    Keys: ``reference_point`` (null as long as nothing is scored), ``hypervolume`` and ``trials``,
+    from the lowest leakage to the highest, unscored trials last. What is not known is null. Rung
+    scores never appear: they are cheaper and do not compare with full ones.
+
+    Args:
+        trials: All trials of one ledger, also of a study that is still running.
+        all_trials: List every trial instead of the front and the anchors.
+    """
+    front = ParetoFront.of(trials)
+    listed = [t for t in trials if all_trials or t.is_anchor or front.ranks.get(t.id) == 0]
+    rows = [_row(trial, front) for trial in listed]
+    point = front.reference_point
+    return {
+        "reference_point": None if point is None else {"leakage": point.leakage, "accuracy": point.accuracy},
+        "hypervolume": front.hypervolume,
+        "trials": sorted(rows, key=lambda row: math.inf if row["leakage"] is None else row["leakage"]),
+    }
+
+
+def _row(trial: Trial, front: ParetoFront) -> dict[str, Any]:
+    score = trial.score
+    row: dict[str, Any] = {
+        "trial": trial.id,
+        "method": trial.method,
+        "state": trial.state.value,
+        "front_rank": front.ranks.get(trial.id),
+    }
+    for objective in OBJECTIVES:
+        reading: Reading | None = getattr(score, objective.name) if score is not None else None
+        row |= _reading_row(objective.name, reading)
+    params = {name: _number(v) if isinstance(v, float) else v for name, v in trial.params.items()}
+    return row | {"seconds": trial.seconds, "params": params}
+
+
+def _reading_row(name: str, reading: Reading | None) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for suffix, field in (("", "value"), ("_floor", "floor"), ("_ceiling", "ceiling")):
+        row[name + suffix] = _number(getattr(reading, field)) if reading is not None else None
+    if name == "leakage":
+        row["leakage_normalized"] = _number(reading.normalized) if reading is not None else None
+    row[f"{name}_interval"] = [_number(reading.low), _number(reading.high)] if reading is not None else None
+    return row
+
+
+def _number(value: float) -> float | None:
+    """Turn what strict JSON cannot say into null."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,101 @@
+"""Dominance and hypervolume of rows of losses.
+
+Shapes: n rows, m losses a row, m at least 2. Every loss is minimized. A row with a NaN or an
+infinite value is never on a front and never influences another row.
+"""
+
+from __future__ import annotations
+
+import moocore
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_WORSE = 0.1  # how far behind the worst row a default reference lies, as a part of the range
+_LEAST_RANGE = 1e-9  # below it the rows agree in a loss: its extent is then a common factor, and 1 serves
+
+
+def front_ranks(losses: ArrayLike) -> NDArray[np.int64]:
+    """Return the nondominated layer of every row.
+
+    A row dominates another if it is nowhere larger and somewhere smaller. Layer 0 is what no row
+    dominates, layer 1 what no row dominates once layer 0 is gone, and so on. Equal rows do not
+    dominate each other and share their layer.
+
+    Args:
+        losses: (n, m), minimized; not changed.
+
+    Returns:
+        (n,) layers counted from 0; -1 for a row that is not finite.
+
+    Source:
+        Deb et al. 2002 (NSGA-II), nondominated sorting; computed by moocore, which compares NaN
+        as if it were a number and therefore only ever sees the finite rows.
+
+    Example:
+        >>> front_ranks([[0.2, 0.5], [0.3, 0.4], [0.3, 0.6], [float("nan"), 0.0]]).tolist()
+        [0, 0, 1, -1]
+    """
+    rows = np.asarray(losses, dtype=float)
+    finite = _finite(rows)
+    ranks = np.full(len(rows), -1, dtype=np.int64)
+    if finite.any():
+        ranks[finite] = moocore.pareto_rank(rows[finite])
+    return ranks
+
+
+def hypervolume(losses: ArrayLike, reference: ArrayLike) -> float:
+    """Return the volume between the rows and a reference point.
+
+    ``volume { y : some row <= y <= reference }``. A row that is not smaller than the reference in
+    every loss adds nothing.
+
+    Args:
+        losses: (n, m), minimized; not changed.
+        reference: (m,), finite.
+
+    Returns:
+        At least 0, in the product of the losses' units; 0 without rows.
+
+    Example:
+        >>> hypervolume([[1.0, 2.0], [2.0, 1.0]], [3.0, 3.0])
+        3.0
+    """
+    rows = np.asarray(losses, dtype=float)
+    kept = rows[_finite(rows)]
+    return float(moocore.hypervolume(kept, np.asarray(reference, dtype=float))) if len(kept) else 0.0
+
+
+def coverage(losses: ArrayLike, reference: ArrayLike | None = None) -> NDArray[np.float64]:
+    """Return the hypervolume that every row alone covers.
+
+    ``HV(S) - HV(S without the row)``, so a dominated row and each of two equal rows cover 0.
+
+    Args:
+        losses: (n, m), minimized; not changed.
+        reference: (m,), finite; if None, the worst finite value of each loss plus a tenth of its
+            range, so that the ends of a layer count too.
+
+    Returns:
+        (n,) of at least 0; 0 for a row that is not finite.
+
+    Example:
+        >>> coverage([[1.0, 2.0], [2.0, 1.0], [2.5, 2.5]], [3.0, 3.0]).tolist()
+        [1.0, 1.0, 0.0]
+    """
+    rows = np.asarray(losses, dtype=float)
+    finite = _finite(rows)
+    covered = np.zeros(len(rows))
+    if finite.any():
+        kept = rows[finite]
+        if reference is None:
+            worst = kept.max(axis=0)
+            spread = worst - kept.min(axis=0)
+            reference = worst + _WORSE * np.where(spread > _LEAST_RANGE, spread, 1.0)
+        point = np.asarray(reference, dtype=float)
+        covered[finite] = moocore.hv_contributions(kept, point, ignore_dominated=False)
+    return covered
+
+
+def _finite(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return (n,) True where a whole row is finite; an empty list counts as no rows."""
+    return np.asarray(np.isfinite(rows).all(axis=1)) if rows.size else np.zeros(len(rows), dtype=bool)

@@ -1,0 +1,193 @@
+"""Everything that one training run and its measurement depend on: frozen, checked, with a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from anon_tune.errors import RecipeError, suggest
+from anon_tune.schedule import Schedule, ScheduleField
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class AnonymizerRecipe(_Part):
+    """The network f_A that rewrites frames."""
+
+    network: Literal["unet_small", "unet"] = Field("unet_small", description="unet is SPAct's, 64 to 512 channels")
+    base_channels: Positive = Field(16, le=128, description="channels of unet_small's first level")
+    pretrain_steps: int = Field(40, ge=0, description="L1 steps towards the identity before the game")
+    pretrain_lr: float = Field(3e-3, gt=0, le=1)
+    lr: ScheduleField = Schedule(start=2e-3)
+    weights: str | None = Field(None, description="local safetensors file to start from")
+
+
+class UtilityRecipe(_Part):
+    """The utility branch f_T: an action network on clips."""
+
+    network: Literal["small3d", "r3d_18"] = "small3d"
+    weight: ScheduleField = Field(Schedule(start=1.0), description="weight of L_T, at least 0")
+    lr: ScheduleField = Schedule(start=2e-3)
+    weights: str | None = Field(None, description="local safetensors file to start from")
+
+
+class PrivacyRecipe(_Part):
+    """The co-trained privacy branch f_B on single frames."""
+
+    network: Literal["small2d", "resnet18", "resnet50"] = "small2d"
+    head: Literal["attributes", "nt_xent"] = Field("attributes", description="supervised BCE, or self-supervised")
+    weight: ScheduleField = Field(Schedule(start=1.0), description="weight of the adversary term, at least 0")
+    bound: Literal["cap", "tanh"] = Field("cap", description="how -L_B is bounded below")
+    cap: float = Field(1.0, gt=0, le=10, description="the bound, as a multiple of the loss of a blind branch")
+    temperature: float = Field(0.1, gt=0, le=10, description="of NT-Xent")
+    lr: ScheduleField = Schedule(start=2e-3)
+    weights: str | None = Field(None, description="local safetensors file to start from")
+
+
+class PenaltyRecipe(_Part):
+    """The distortion penalty ``max(0, rms(x - f_A(x)) - threshold)`` per clip."""
+
+    on: Literal["pixels", "features"] = "pixels"
+    weight: ScheduleField = Field(Schedule(start=1.0), description="at least 0")
+    threshold: ScheduleField = Field(Schedule(start=0.1), description="on pixels 0.02 to 0.3 can bind; at least 0")
+    detached: bool = Field(False, description="without gradient, as in the released code of arXiv:2504.14301")
+
+
+class TrainingRecipe(_Part):
+    """The minimax loop."""
+
+    num_steps: Positive = Field(160, description="one step is one move 1 and num_branch_updates moves 2")
+    batch_clips: Positive = Field(16, description="clips in a batch, over all workers together")
+    stills_per_clip: Positive = Field(2, description="frames of each clip that the privacy branch sees")
+    num_branch_updates: Positive = Field(1, description="moves 2 after each move 1")
+    warmup_steps: int = Field(20, ge=0, description="moves 2 on the pretrained anonymizer before the game")
+    crop: float = Field(1.0, gt=0, le=1, description="smallest random crop as a fraction of height and width")
+    flip: bool = Field(False, description="mirror half of the clips; off where an action has a direction")
+    seed: int = Field(0, ge=0)
+
+
+class EffortRecipe(_Part):
+    """What one fresh attacker or classifier may spend; the same for every trial, or scores do not compare."""
+
+    num_attackers: int = Field(3, ge=1, le=3, description="families, in the order frame, clip, motion")
+    attacker_epochs: Positive = 12
+    classifier_epochs: Positive = 12
+
+
+class EvaluationRecipe(_Part):
+    """The measurement. None of it may be searched."""
+
+    rung: EffortRecipe = EffortRecipe(num_attackers=1, attacker_epochs=6, classifier_epochs=8)
+    full: EffortRecipe = EffortRecipe()
+    num_bootstraps: Positive = Field(200, description="resamples behind an interval")
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    batch_clips: Positive = 16
+    lr: float = Field(3e-3, gt=0, le=1)
+    width: Positive = Field(16, description="channels of the first layer of attackers and classifiers")
+    seed: int = Field(0, ge=0)
+
+
+class Recipe(_Part):
+    """One trial, wholly described.
+
+    ``method`` names the anonymizer: ``adversarial`` is trained by the game, ``identity`` and
+    ``black-out`` are the anchors and are only measured.
+
+    Example:
+        >>> Recipe.from_params({"penalty.weight": 2.0}).penalty.weight.start
+        2.0
+    """
+
+    method: Literal["adversarial", "identity", "black-out"] = "adversarial"
+    anonymizer: AnonymizerRecipe = AnonymizerRecipe()
+    utility: UtilityRecipe = UtilityRecipe()
+    privacy: PrivacyRecipe = PrivacyRecipe()
+    penalty: PenaltyRecipe = PenaltyRecipe()
+    training: TrainingRecipe = TrainingRecipe()
+    evaluation: EvaluationRecipe = EvaluationRecipe()
+
+    @model_validator(mode="after")
+    def _weights_are_not_negative(self) -> Self:
+        for name, schedule in self._schedules():
+            if schedule.lowest < 0:
+                raise ValueError(f"'{name}' must be at least 0 at every step, got {schedule.lowest}")
+        return self
+
+    def _schedules(self) -> Iterator[tuple[str, Schedule]]:
+        for part in ("anonymizer", "utility", "privacy", "penalty"):
+            for key, value in getattr(self, part):
+                if isinstance(value, Schedule):
+                    yield f"{part}.{key}", value
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any], where: str = "recipe") -> Recipe:
+        """Build a recipe from flat dotted names; what is not named keeps its default.
+
+        A schedule takes a number (``penalty.weight``) or its own fields (``penalty.weight.kind``).
+
+        Args:
+            params: Flat dotted names to plain values.
+            where: The file or option named in an error.
+
+        Raises:
+            RecipeError: On an unknown name or a value out of range.
+        """
+        known = recipe_names()
+        for name in params:
+            if name not in known:
+                raise RecipeError(where, f"unknown name '{name}'", remedy=suggest(name, known))
+        tree = nest(params, where)
+        try:
+            return cls.model_validate(tree)
+        except ValidationError as error:
+            first = error.errors()[0]
+            at = ".".join(str(p) for p in first["loc"])
+            got = first["input"] if at and not isinstance(first["input"], dict) else None
+            rule = first["msg"].removeprefix("Value error, ")
+            rule = rule[:1].lower() + rule[1:]
+            raise RecipeError(
+                where, f"'{at}': {rule}" if at else rule, got, "Change it in the file or with --set"
+            ) from None
+
+    def fingerprint(self) -> str:
+        """Return 16 hex digits that change with any number of the recipe."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def nest(params: Mapping[str, Any], where: str = "recipe") -> dict[str, Any]:
+    """Turn flat dotted names into nested dicts; refuse a name that is both a value and a table."""
+    tree: dict[str, Any] = {}
+    for name in sorted(params):
+        *path, leaf = name.split(".")
+        node = tree
+        for key in path:
+            node = node.setdefault(key, {})
+            if not isinstance(node, dict):
+                raise RecipeError(where, f"'{name}' and one of its parents are both set", remedy="Keep one of the two")
+        node[leaf] = params[name]
+    return tree
+
+
+def recipe_names() -> frozenset[str]:
+    """Return every flat dotted name a recipe knows, schedules both whole and by field."""
+
+    def walk(model: type[BaseModel], prefix: str) -> Iterator[str]:
+        for key, info in model.model_fields.items():
+            kind = info.annotation
+            if kind is Schedule:
+                yield prefix + key
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from walk(kind, f"{prefix}{key}.")
+            else:
+                yield prefix + key
+
+    return frozenset(walk(Recipe, ""))

@@ -1,0 +1,230 @@
+"""Figures of the objectives: the front, its growth, and what the params have to do with it.
+
+Every function returns None where there is nothing to draw yet.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from anon_tune.pareto import ParetoFront, progress
+from anon_tune.report.chart import BLUE, INK, MUTED, ORANGE, PURPLE, VERMILLION, Chart, axis
+from anon_tune.report.wording import NOTHING, hover, percent, plain, text
+from anon_tune.trial import OBJECTIVES, Score, Trial
+
+_MARKS = {"identity": ("diamond", VERMILLION), "black-out": ("square", INK)}
+_LOG_RATIO = 20.0  # a param whose values span more, and crowd at the low end, is drawn on a log scale
+
+
+def front_chart(front: ParetoFront) -> Chart | None:
+    """Draw leakage against accuracy: full scores with intervals, anchors, floors and ceilings."""
+    if not front.trials:
+        return None
+    trained = [t for t in front.trials if not t.is_anchor]
+    on_front = [t for t in trained if front.ranks[t.id] == 0]
+    dominated = [t for t in trained if front.ranks[t.id] > 0]
+    members = [_score(t) for t in front.members]
+    data = [
+        go.Scatter(
+            name="front",
+            x=[s.leakage.value for s in members],
+            y=[s.accuracy.value for s in members],
+            mode="lines",
+            line={"shape": "hv", "color": BLUE, "width": 2},
+            hoverinfo="skip",
+        ),
+        _points("other full scores", dominated, front, {"color": MUTED, "size": 8}),
+        _points("on the front", on_front, front, {"color": BLUE, "size": 11, "line": {"color": "#FFFFFF", "width": 1}}),
+    ]
+    for trial in (t for t in front.trials if t.is_anchor):
+        symbol, colour = _MARKS[trial.method]
+        points = _points(trial.method, [trial], front, {"color": colour, "size": 13, "symbol": symbol})
+        data.append(points.update(mode="markers+text", text=[trial.method], textposition="top center"))
+    reference = next((_score(t) for t in front.trials if t.method == "identity"), _score(front.trials[0]))
+
+    def layout(narrow: bool) -> dict[str, Any]:
+        x_title = "Leakage (lower is better)" if narrow else "Leakage: cMAP of the strongest attacker (lower is better)"
+        y_title = "Accuracy (higher is better)" if narrow else "Accuracy: top-1 of a fresh classifier (higher is better)"
+        return {
+            "height": 460 if narrow else 580,
+            "hovermode": "closest",
+            "xaxis": axis(x_title, tickformat=".0%", range=_span([_score(t).leakage for t in front.trials])),
+            "yaxis": axis(y_title, tickformat=".0%", range=_span([_score(t).accuracy for t in front.trials])),
+            "shapes": _bounds(reference),
+            "margin": {"l": 55, "r": 15, "t": 20, "b": 50},
+        }
+
+    return Chart(data, layout)
+
+
+def _points(name: str, trials: Sequence[Trial], front: ParetoFront, marker: dict[str, Any]) -> Any:
+    scores = [_score(t) for t in trials]
+    return go.Scatter(
+        name=name,
+        mode="markers",
+        marker=marker,
+        x=[s.leakage.value for s in scores],
+        y=[s.accuracy.value for s in scores],
+        error_x=_error_bars([s.leakage for s in scores], marker["color"]),
+        error_y=_error_bars([s.accuracy for s in scores], marker["color"]),
+        hovertext=[hover(t, front.ranks[t.id]) for t in trials],
+        hoverinfo="text",
+        customdata=[t.id for t in trials],
+    )
+
+
+def _error_bars(readings: Sequence[Any], colour: str) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "array": [max(r.high - r.value, 0.0) for r in readings],
+        "arrayminus": [max(r.value - r.low, 0.0) for r in readings],
+        "color": colour,
+        "thickness": 1,
+        "width": 0,
+    }
+
+
+def _bounds(score: Score) -> list[dict[str, Any]]:
+    """Return dashed lines at the floor and the ceiling of both objectives."""
+    lines = []
+    for objective, across in zip(OBJECTIVES, ("x", "y"), strict=True):
+        along = "y" if across == "x" else "x"
+        for bound in ("floor", "ceiling"):
+            value = getattr(getattr(score, objective.name), bound)
+            if not math.isfinite(value):
+                continue
+            line: dict[str, Any] = {"type": "line", "layer": "below", "line": {"color": MUTED, "width": 1, "dash": "dash"}}
+            line |= {f"{across}0": value, f"{across}1": value, f"{along}0": 0, f"{along}1": 1, f"{along}ref": "paper"}
+            label = {"text": f"{objective.name} {bound} {percent(value)}", "font": {"size": 11, "color": MUTED}}
+            lines.append(line | {"label": label | {"textposition": "middle" if across == "x" else "end"}})
+    return lines
+
+
+def _span(readings: Sequence[Any]) -> list[float]:
+    values = [v for r in readings for v in (r.value, r.low, r.high, r.floor, r.ceiling) if math.isfinite(v)]
+    return [min(values) - 0.05, max(values) + 0.05]
+
+
+def progress_charts(trials: Sequence[Trial]) -> dict[str, Chart]:
+    """Draw hypervolume over trials and over seconds; empty as long as no trial has ended."""
+    entries = progress(trials)
+    if not entries:
+        return {}
+    columns = np.array(entries, dtype=float)
+
+    def chart(column: int, title: str) -> Chart:
+        line = go.Scatter(
+            x=columns[:, column],
+            y=columns[:, 2],
+            mode="lines+markers",
+            line={"shape": "hv", "color": BLUE, "width": 2},
+            marker={"size": 4},
+            hovertemplate="%{x}: %{y:.4f}<extra></extra>",
+        )
+        axes = {"xaxis": axis(title, rangemode="tozero"), "yaxis": axis("Hypervolume", rangemode="tozero")}
+        return Chart([line], lambda narrow: {"height": 280 if narrow else 320, **axes})
+
+    return {
+        "progress-trials": chart(0, "Trials ended"),
+        "progress-seconds": chart(1, "Seconds since the first record"),
+    }
+
+
+def parallel_chart(front: ParetoFront) -> tuple[Chart, int] | None:
+    """Draw the params and both objectives of every scored trial as parallel axes, with their number."""
+    trials = [t for t in front.trials if not t.is_anchor]
+    names = sorted({name for t in trials for name in t.params})
+    if len(trials) < 2 or not names:
+        return None
+    dimensions = [_dimension(name, [t.params.get(name) for t in trials]) for name in names]
+    for objective in OBJECTIVES:
+        values = [getattr(_score(t), objective.name).value for t in trials]
+        dimensions.append({"label": objective.name, "values": values, "tickformat": ".0%"})
+    leakage = dimensions[-len(OBJECTIVES)]["values"]
+    colours = {
+        "color": leakage,
+        "colorscale": "Cividis",
+        "colorbar": {"title": {"text": "leakage"}, "tickformat": ".0%", "thickness": 12},
+    }
+    data = [go.Parcoords(dimensions=dimensions, line=colours, labelangle=-12, labelfont={"size": 12})]
+    margins = {"l": 70, "r": 30, "t": 90, "b": 25}
+    return Chart(data, lambda narrow: {"height": 420, "margin": margins}), len(dimensions)
+
+
+def _dimension(name: str, values: Sequence[Any]) -> dict[str, Any]:
+    """Return one axis; a trial that lacks the param stands on a tick of its own."""
+    given = [v for v in values if v is not None]
+    if any(isinstance(v, bool | str) for v in given):
+        return _categories(name, values)
+    numbers = np.array([math.nan if v is None else v for v in values], dtype=float)
+    numbers[~np.isfinite(numbers)] = math.nan
+    known = np.unique(numbers[~np.isnan(numbers)])
+    if not len(known):
+        return _categories(name, values)
+    low, high = known[0], known[-1]
+    log = low > 0 and high / low >= _LOG_RATIO and np.nanmedian(numbers) < low + (high - low) / 4
+    if log:
+        numbers, known = np.log10(numbers), np.log10(known)
+    span = known[-1] - known[0] or 1.0
+    ticks = known if len(known) <= 5 else np.linspace(known[0], known[-1], 5)
+    labels = [f"{10**tick if log else tick:.3g}" for tick in ticks]
+    if len(given) < len(values) or np.isnan(numbers).any():
+        missing = known[0] - 0.15 * span
+        numbers = np.where(np.isnan(numbers), missing, numbers)
+        ticks, labels = np.insert(ticks, 0, missing), [NOTHING, *labels]
+    label = f"{text(name)} (log)" if log else text(name)
+    return {"label": label, "values": numbers.tolist(), "tickvals": ticks.tolist(), "ticktext": labels}
+
+
+def _categories(name: str, values: Sequence[Any]) -> dict[str, Any]:
+    words = [NOTHING if v is None else plain(v) for v in values]
+    known = sorted(set(words))
+    place = {word: index for index, word in enumerate(known)}
+    return {
+        "label": text(name),
+        "values": [place[word] for word in words],
+        "tickvals": list(range(len(known))),
+        "ticktext": known,
+        "range": [-0.3, len(known) - 0.7],
+    }
+
+
+def importance_charts(importance: Mapping[str, Mapping[str, float]]) -> dict[str, Chart]:
+    """Draw each objective's shares as bars; an objective without shares is left out."""
+    charts = {}
+    for (objective, shares), colour in zip(importance.items(), (VERMILLION, BLUE, PURPLE, ORANGE), strict=False):
+        known = sorted((share, name) for name, share in shares.items() if math.isfinite(share))
+        if known:
+            charts[objective] = _bars(objective, known, colour)
+    return charts
+
+
+def _bars(objective: str, shares: Sequence[tuple[float, str]], colour: str) -> Chart:
+    bars = go.Bar(
+        orientation="h",
+        x=[share for share, _ in shares],
+        y=[text(name) for _, name in shares],
+        text=[percent(share) for share, _ in shares],
+        textposition="auto",
+        marker={"color": colour},
+        hoverinfo="skip",
+    )
+
+    def layout(narrow: bool) -> dict[str, Any]:
+        return {
+            "height": 110 + 30 * len(shares),
+            "xaxis": axis(f"Share in {text(objective)}", tickformat=".0%", rangemode="tozero"),
+            "yaxis": axis(type="category", ticks=""),
+        }
+
+    return Chart([bars], layout)
+
+
+def _score(trial: Trial) -> Score:
+    assert trial.score is not None
+    return trial.score

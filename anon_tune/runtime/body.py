@@ -1,0 +1,99 @@
+"""The body of a trial on clips: in this process on CPU, or through Ray Train's TorchTrainer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from anon_tune.clips import Clips, open_clips
+from anon_tune.errors import AnonTuneError
+from anon_tune.runtime.work import perform
+from anon_tune.trial import RungJob, RungReport
+
+
+@dataclass(frozen=True)
+class ClipTrialBody:
+    """Does rung jobs on one clip store.
+
+    One worker without a GPU trains in the calling process. Several workers, or a GPU, train in a
+    TorchTrainer that lives no longer than the job: between two rungs nothing runs, so a trial that
+    is stopped early leaves no worker and no placement group behind.
+
+    Attributes:
+        clips: Directory of the clip store, on storage that every node sees.
+        num_workers: Workers of one trial.
+        cpus_per_worker: CPUs, and threads, of a worker.
+        gpus_per_worker: GPUs of a worker, may be a fraction.
+    """
+
+    clips: str
+    num_workers: int = 1
+    cpus_per_worker: int = 1
+    gpus_per_worker: float = 0.0
+
+    @property
+    def in_process(self) -> bool:
+        """True if a job needs no extra processes."""
+        return self.num_workers == 1 and self.gpus_per_worker == 0
+
+    def advance(self, job: RungJob) -> RungReport:
+        """Do a rung job.
+
+        Raises:
+            AnonTuneError: The trial is FAILED with this reason.
+        """
+        if self.in_process:
+            torch.set_num_threads(self.cpus_per_worker)
+            report = perform(job, _open(self.clips), torch.device("cpu"))
+            assert report is not None  # a single worker is world rank 0
+            return report
+        return self._train_in_workers(job)
+
+    def _train_in_workers(self, job: RungJob) -> RungReport:
+        from ray.train import FailureConfig, RunConfig, ScalingConfig
+        from ray.train.torch import TorchTrainer
+
+        trainer = TorchTrainer(
+            _worker,
+            train_loop_config={"job": job, "clips": self.clips, "threads": self.cpus_per_worker},
+            scaling_config=ScalingConfig(
+                num_workers=self.num_workers,
+                use_gpu=self.gpus_per_worker > 0,
+                resources_per_worker={"CPU": self.cpus_per_worker}
+                | ({"GPU": self.gpus_per_worker} if self.gpus_per_worker else {}),
+            ),
+            run_config=RunConfig(
+                name=f"rung-{job.rung}",
+                storage_path=str(Path(job.directory).resolve() / "ray_train"),
+                failure_config=FailureConfig(max_failures=1),  # the job goes on from the trial's checkpoint
+            ),
+        )
+        outcome = trainer.fit().return_value
+        if isinstance(outcome, AnonTuneError):
+            raise outcome
+        assert isinstance(outcome, RungReport)
+        return outcome
+
+
+def _worker(config: dict[str, Any]) -> RungReport | AnonTuneError | None:
+    """Run in every worker. A failure of the trial is a value here: raising would start the group anew."""
+    from ray.train.torch import get_device
+
+    torch.set_num_threads(config["threads"])
+    try:
+        return perform(config["job"], _open(config["clips"]), get_device())
+    except AnonTuneError as error:
+        return error
+
+
+_opened: dict[str, Clips] = {}
+
+
+def _open(directory: str) -> Clips:
+    """Open a clip store once a process: trials of a reused worker share the mapping."""
+    if directory not in _opened:
+        _opened[directory] = open_clips(directory)
+    return _opened[directory]

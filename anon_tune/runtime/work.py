@@ -1,0 +1,119 @@
+"""The one training function: bring a trial up to a rung, measure it, leave its files behind.
+
+Shapes: T frames a clip, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torchvision.io import write_png
+
+from anon_tune.clips import Clips
+from anon_tune.evaluation import measure
+from anon_tune.models import Anonymizer, build_anonymizer, save_weights
+from anon_tune.training import Collective, Trainer
+from anon_tune.trial import ANCHORS, LossPoint, RungJob, RungReport
+
+WEIGHTS = "anonymizer.safetensors"
+PREVIEW = "preview.png"
+_CHECKPOINT = "trainer.safetensors"
+_CHECKPOINT_EVERY_S = 60.0
+_STEPS_AT_A_TIME = 20
+_CURVE_POINTS = 100
+_PREVIEW_CLIPS, _PREVIEW_FRAMES = 2, 4
+
+
+def perform(job: RungJob, clips: Clips, device: torch.device) -> RungReport | None:
+    """Do a rung job; the same function for one worker in process and for several under Ray Train.
+
+    Training goes on from the trial's checkpoint if there is one. The files it leaves in the job's
+    directory are the trainer's checkpoint (until the full score), the anonymizer's weights and a
+    preview of original and anonymized frames.
+
+    Args:
+        job: What to do.
+        clips: The clip store.
+        device: Where to compute.
+
+    Returns:
+        The report on the worker of world rank 0, None on the others.
+
+    Raises:
+        AnonTuneError: The trial cannot go on, for example because a loss is not finite.
+    """
+    start = time.monotonic()
+    directory = Path(job.directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    recipe = job.recipe
+    points: list[LossPoint] = []
+    if recipe.method in ANCHORS:
+        anonymizer = build_anonymizer(recipe.method, recipe.anonymizer)
+    else:
+        points, anonymizer = _train(job, clips, device)
+    if Collective().world_rank != 0:
+        return None
+    score = measure(anonymizer, clips, recipe.evaluation, job.full, job.ceilings, device)
+    if recipe.method not in ANCHORS:
+        save_weights(anonymizer.state_dict(), directory / WEIGHTS, {"recipe": recipe.model_dump_json()})
+    if job.full:
+        write_preview(anonymizer, clips, directory / PREVIEW, device)
+        (directory / _CHECKPOINT).unlink(missing_ok=True)
+    return RungReport(
+        trial=job.trial,
+        rung=job.rung,
+        step=job.step,
+        score=score,
+        curve=_thin(points),
+        seconds=time.monotonic() - start,
+        node=socket.gethostname(),
+        checkpoint="" if recipe.method in ANCHORS else f"{directory.parent.name}/{directory.name}/{WEIGHTS}",
+    )
+
+
+def _train(job: RungJob, clips: Clips, device: torch.device) -> tuple[list[LossPoint], Anonymizer]:
+    checkpoint = Path(job.directory) / _CHECKPOINT
+    trainer = Trainer(job.recipe, clips.split("train"), len(clips.actions), len(clips.attributes), device)
+    if checkpoint.exists():
+        trainer.load(checkpoint)
+    saves = trainer.collective.world_rank == 0
+    points: list[LossPoint] = []
+    saved = time.monotonic()
+    while trainer.step < job.step:
+        points += trainer.train_until(min(job.step, trainer.step + _STEPS_AT_A_TIME))
+        if saves and time.monotonic() - saved > _CHECKPOINT_EVERY_S:
+            trainer.save(checkpoint)
+            saved = time.monotonic()
+    if saves:
+        trainer.save(checkpoint)
+    return points, trainer.anonymizer
+
+
+@torch.no_grad()
+def write_preview(anonymizer: Anonymizer, clips: Clips, path: Path, device: torch.device) -> None:
+    """Write a PNG of some frames of two test clips, original above, anonymized below.
+
+    Args:
+        anonymizer: f_A; put in eval mode.
+        clips: The clip store; the first and the middle clip of its test split are shown.
+        path: Where to.
+        device: Where to compute.
+    """
+    test = clips.split("test")
+    rows = [k * len(test) // _PREVIEW_CLIPS for k in range(_PREVIEW_CLIPS)]
+    raw = test.clips(rows)
+    changed = anonymizer.to(device).eval()(raw.to(device)).cpu()
+    shown = np.linspace(0, raw.shape[1] - 1, _PREVIEW_FRAMES).round().astype(int)
+    strips = [clip[:, shown].flatten(0, 1).permute(1, 2, 0, 3).flatten(2) for clip in (raw, changed)]  # (C,H,n*W)
+    write_png((torch.cat(strips, dim=1) * 255).round().to(torch.uint8), str(path))
+
+
+def _thin(points: list[LossPoint]) -> tuple[LossPoint, ...]:
+    if len(points) <= _CURVE_POINTS:
+        return tuple(points)
+    kept = np.linspace(0, len(points) - 1, _CURVE_POINTS).round().astype(int)
+    return tuple(points[i] for i in kept)

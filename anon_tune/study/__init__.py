@@ -1,0 +1,34 @@
+"""The search: space, sampler, rungs, placement, run and resume. Importing it loads neither Ray nor Optuna."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_LAZY = {
+    "SearchSpace": "anon_tune.study.space",
+    "StudyInterrupted": "anon_tune.study.run",
+    "StudyProgress": "anon_tune.study.progress",
+    "StudySettings": "anon_tune.study.settings",
+    "importance": "anon_tune.study.importances",
+    "load_study": "anon_tune.study.settings",
+    "rung_levels": "anon_tune.study.rungs",
+    "run_study": "anon_tune.study.run",
+}
+
+__all__ = [
+    "SearchSpace",
+    "StudyInterrupted",
+    "StudyProgress",
+    "StudySettings",
+    "importance",
+    "load_study",
+    "rung_levels",
+    "run_study",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'anon_tune.study' has no attribute '{name}'")

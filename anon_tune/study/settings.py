@@ -1,0 +1,161 @@
+"""How a study is run, and the frozen copy of it in the study directory."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.metadata
+import os
+import platform
+import socket
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+import anon_tune
+from anon_tune.errors import LedgerError
+from anon_tune.study.space import SearchSpace
+
+_FILE = "study.toml"
+
+
+class StudySettings(BaseModel):
+    """What a study is run with. Only the seed and the clips change its results.
+
+    Attributes:
+        num_trials: Trials to propose, anchors not counted.
+        clips: What is anonymized: a built-in name or a directory.
+        clips_fingerprint: Of the clips; a study is never continued on others.
+        seed: Of the sampler.
+        sampler: ``auto`` takes a Gaussian process where it fits, else TPE.
+        storage: Any Optuna storage URL; None for a journal file in the study directory.
+        rungs: Stop hopeless trials early, if the space says where.
+        cpus_per_worker: CPUs of each worker of a trial.
+        gpus_per_worker: GPUs of each worker of a trial.
+        workers_per_trial: Processes that train one anonymizer together.
+        max_concurrent: Trials at a time at most; None for what the cluster holds.
+        max_failures: How often a trial whose worker died or raised is started again.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    num_trials: Annotated[int, Field(ge=1)] = 32
+    clips: str = ""
+    clips_fingerprint: str = ""
+    seed: Annotated[int, Field(ge=0)] = 0
+    sampler: Literal["auto", "tpe", "gp", "nsga2", "random"] = "auto"
+    storage: str | None = None
+    rungs: bool = True
+    cpus_per_worker: Annotated[float, Field(gt=0)] = 1
+    gpus_per_worker: Annotated[float, Field(ge=0)] = 0
+    workers_per_trial: Annotated[int, Field(ge=1)] = 1
+    max_concurrent: Annotated[int, Field(ge=1)] | None = None
+    max_failures: Annotated[int, Field(ge=0)] = 2
+
+    @property
+    def runs_through_train(self) -> bool:
+        """True if the trial body starts its own workers: with several of them, or with a GPU."""
+        return self.workers_per_trial > 1 or self.gpus_per_worker > 0
+
+
+def load_study(directory: Path | str) -> tuple[SearchSpace, StudySettings]:
+    """Read the frozen copy of a study.
+
+    Raises:
+        LedgerError: The directory holds no study.
+    """
+    tables = _read(Path(directory) / _FILE)
+    try:
+        settings = StudySettings.model_validate(tables["settings"])
+        return SearchSpace.from_tables(tables["space"], tables["where"]), settings
+    except (KeyError, ValidationError) as error:
+        first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"no table {error}"
+        raise LedgerError(str(Path(directory) / _FILE), "not the frozen copy of a study", first) from None
+
+
+def freeze_study(directory: Path, space: SearchSpace, settings: StudySettings) -> bool:
+    """Write the frozen copy, or check it against the one that is there.
+
+    Settings that do not change results (the number of trials, resources) may differ and are written anew.
+
+    Returns:
+        True if the study is continued.
+
+    Raises:
+        LedgerError: The directory belongs to another study.
+    """
+    file = directory / _FILE
+    tables: dict[str, Any] = {
+        "where": space.where,
+        "fingerprint": space.fingerprint(),
+        "settings": settings.model_dump(mode="json", exclude_none=True),
+        "versions": _versions(),
+        "space": space.tables(),
+    }
+    continued = file.exists()
+    if continued:
+        _check_same(file, _read(file), tables)
+    elif any((directory / "ledger").glob("*.parquet")):
+        raise LedgerError(str(directory), f"a ledger without its {_FILE}", remedy="Give an empty directory")
+    hidden = file.with_name(f".{_FILE}.{os.getpid()}")
+    hidden.write_text(tomli_w.dumps(tables), encoding="utf-8")
+    os.replace(hidden, file)
+    return continued
+
+
+@contextmanager
+def driver_lock(directory: Path) -> Iterator[None]:
+    """Let one process at a time write a study directory; the system frees the lock of a dead one.
+
+    Raises:
+        LedgerError: Another process holds it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with open(directory / ".lock", "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read() or "unknown"
+            rule = "another process is running this study"
+            raise LedgerError(str(directory), rule, holder, "Stop it, or wait until it ends") from None
+        file.truncate(0)
+        file.write(f"pid {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield
+
+
+def _check_same(file: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    was, wanted = before.get("settings", {}), now["settings"]
+    pairs = [
+        ("search space", before.get("fingerprint"), now["fingerprint"]),
+        ("clips", was.get("clips_fingerprint"), wanted["clips_fingerprint"]),
+        ("rungs", was.get("rungs"), wanted["rungs"]),
+        ("seed", was.get("seed"), wanted["seed"]),
+    ]
+    for name, old, new in pairs:
+        if old != new:
+            raise LedgerError(
+                str(file.parent),
+                f"study directory of another recipe: its {name} was {old}",
+                new,
+                "Give another directory, or go on with 'anon-tune resume'",
+            )
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LedgerError(str(file.parent), f"no {_FILE} there", remedy="Give the directory of a study") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise LedgerError(str(file), f"not valid TOML: {error}") from None
+
+
+def _versions() -> dict[str, str]:
+    packages = {name: importlib.metadata.version(name) for name in ("ray", "optuna")}
+    return {"anon_tune": anon_tune.__version__, "python": platform.python_version(), **packages}

@@ -1,0 +1,58 @@
+"""Checkpoints of the game: one safetensors file with weights, optimizer states and the step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn, optim
+
+from anon_tune.errors import AnonTuneError
+from anon_tune.models.weights import read_tensors, save_weights
+
+
+def write_checkpoint(
+    path: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, optim.Adam], step: int, fingerprint: str
+) -> None:
+    """Write everything that the next step depends on.
+
+    Tensors are named ``<module>.<parameter>`` and ``optimizer.<module>.<index>.<moment>``.
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, module in modules.items():
+        tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
+    for name, optimizer in optimizers.items():
+        for index, moments in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{name}.{index}.{key}": value for key, value in moments.items()}
+    save_weights(tensors, path, {"step": str(step), "fingerprint": fingerprint})
+
+
+def read_checkpoint(
+    path: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, optim.Adam], fingerprint: str
+) -> int:
+    """Load a checkpoint in place and return its step.
+
+    Raises:
+        AnonTuneError: If the file is of another recipe or not readable.
+    """
+    tensors, metadata = read_tensors(path)
+    if metadata.get("fingerprint") != fingerprint:
+        raise AnonTuneError(
+            str(path),
+            f"must be of recipe {fingerprint}",
+            metadata.get("fingerprint"),
+            "Remove it to start this trial anew",
+        )
+    for name, module in modules.items():
+        module.load_state_dict(_under(tensors, f"{name}."))
+    for name, optimizer in optimizers.items():
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in _under(tensors, f"optimizer.{name}.").items():
+            index, moment = key.split(".")
+            state.setdefault(int(index), {})[moment] = value
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return int(metadata["step"])
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -1,0 +1,48 @@
+"""What the workers of one trial do together: average gradients, gather embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, distributed
+from torch.distributed.nn.functional import all_gather
+from torch.nn import Parameter
+
+
+class Collective:
+    """The workers of one trial; a single worker needs no process group.
+
+    With equal parts of a batch on every worker, the average of the workers' gradients is the
+    gradient of the whole batch, so two workers do what one does.
+    """
+
+    def __init__(self) -> None:
+        active = distributed.is_available() and distributed.is_initialized()
+        self.size: int = distributed.get_world_size() if active else 1
+        self.world_rank: int = distributed.get_rank() if active else 0
+
+    def average_gradients(self, parameters: Iterable[Parameter]) -> None:
+        """Replace every gradient by its mean over the workers."""
+        if self.size == 1:
+            return
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        flat = torch.cat([g.flatten() for g in gradients])
+        distributed.all_reduce(flat)
+        flat /= self.size
+        for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
+    def gather(self, x: Tensor) -> Tensor:
+        """Concatenate (N,...) over the workers in order; the gradient flows back to each part."""
+        if self.size == 1:
+            return x
+        return torch.cat(all_gather(x.contiguous()))  # type: ignore[no-untyped-call]
+
+    def mean(self, x: Tensor) -> Tensor:
+        """Average a tensor without gradient over the workers."""
+        if self.size > 1:
+            x = x.clone()
+            distributed.all_reduce(x)
+            x /= self.size
+        return x

@@ -1,0 +1,199 @@
+"""The trainer: pretraining, warm-up, and the two moves of the game.
+
+Shapes: B clips, T frames a clip, S stills a clip, C channels, H height, W width, A attributes, K actions.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn, optim
+from torch.nn import functional as F
+
+from anon_tune.clips import ClipBatch, ClipSampler, ClipSet
+from anon_tune.errors import DivergedError
+from anon_tune.models import build_anonymizer, build_privacy, build_utility
+from anon_tune.recipe import Recipe
+from anon_tune.schedule import Schedule
+from anon_tune.training.checkpoint import read_checkpoint, write_checkpoint
+from anon_tune.training.collective import Collective
+from anon_tune.training.losses import adversary, distortion, penalty, privacy_loss, quantize
+from anon_tune.trial import LossPoint
+
+
+class Trainer:
+    """Plays the minimax game of one recipe on one training split.
+
+    Every draw is a pure function of the recipe's seed and the step, so a run that was saved and
+    loaded goes on bit-identically on CPU.
+
+    Args:
+        recipe: What to train.
+        clips: The training split.
+        num_actions: K.
+        num_attributes: A.
+        device: Where to train.
+
+    Source:
+        arXiv:2504.14301 and SPAct (arXiv:2203.15205). We differ: the penalty has a gradient, the
+        adversary term is bounded, a frozen branch computes no weight gradients, outputs are
+        quantized to uint8 levels, and no batch is skipped.
+    """
+
+    def __init__(
+        self, recipe: Recipe, clips: ClipSet, num_actions: int, num_attributes: int, device: torch.device
+    ) -> None:
+        self.recipe, self.device = recipe, device
+        self.num_frames = clips.frames.shape[1]
+        self.collective = Collective()
+        training = recipe.training
+        self.sampler = ClipSampler(clips, training.batch_clips, training.seed, crop=training.crop, flip=training.flip)
+        with torch.random.fork_rng():
+            torch.manual_seed(training.seed)
+            self.anonymizer = build_anonymizer(recipe.method, recipe.anonymizer).to(device)
+            self.utility = build_utility(recipe.utility, num_actions).to(device)
+            self.privacy = build_privacy(recipe.privacy, num_attributes).to(device)
+        self.optimizers = {
+            name: optim.Adam(module.parameters(), lr=1e-3, betas=(0.5 if name == "anonymizer" else 0.9, 0.999))
+            for name, module in self._modules().items()
+        }
+        self.step = 0
+        self._prepared = False
+
+    def _modules(self) -> dict[str, nn.Module]:
+        return {"anonymizer": self.anonymizer, "utility": self.utility, "privacy": self.privacy}
+
+    def train_until(self, step: int) -> list[LossPoint]:
+        """Play until a step is reached; return the losses of every step played.
+
+        Raises:
+            DivergedError: A loss is NaN or infinite.
+        """
+        if not self._prepared:
+            self._prepare()
+        self.anonymizer.train()  # a measurement leaves it in eval mode
+        training = self.recipe.training
+        points: list[LossPoint] = []
+        while self.step < min(step, training.num_steps):
+            self._set_learning_rates()
+            first = training.warmup_steps + self.step * (1 + training.num_branch_updates)
+            points.append(self._move_anonymizer(self._batch(first), self._stills(first)))
+            for k in range(1, 1 + training.num_branch_updates):
+                self._move_branches(self._batch(first + k), self._stills(first + k))
+            self.step += 1
+        return points
+
+    def save(self, path: Path) -> None:
+        """Write weights, optimizer states and step; complete or not at all."""
+        write_checkpoint(path, self._modules(), self.optimizers, self.step, self.recipe.fingerprint())
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint of the same recipe."""
+        self.step = read_checkpoint(path, self._modules(), self.optimizers, self.recipe.fingerprint())
+        self._prepared = True
+
+    def _prepare(self) -> None:
+        """Bring f_A to the identity (L1), then let the branches learn on what it puts out."""
+        pretrain_steps = self.recipe.anonymizer.pretrain_steps
+        self._learn(self.utility, self.privacy, frozen=True)
+        optimizer = self.optimizers["anonymizer"]
+        for step in range(pretrain_steps):
+            self._set_rate("anonymizer", self.recipe.anonymizer.pretrain_lr)
+            clips = self._batch(step).clips
+            self._update("anonymizer", {"reconstruction": (self.anonymizer(clips) - clips).abs().mean()})
+        optimizer.state.clear()  # moments of another loss
+        self._set_learning_rates()
+        for step in range(self.recipe.training.warmup_steps):
+            self._move_branches(self._batch(step), self._stills(step))
+        self._prepared = True
+
+    def _move_anonymizer(self, batch: ClipBatch, stills: Tensor) -> LossPoint:
+        """Move 1: f_T and f_B frozen; minimize ``w_T L_T - w_B L_B + w_P L_penalty`` over f_A."""
+        recipe = self.recipe
+        self._learn(self.utility, self.privacy, frozen=True)
+        changed = quantize(self.anonymizer(batch.clips))
+        utility = F.cross_entropy(self.utility(changed), batch.actions)
+        private, blind = self._privacy_loss(changed, batch, stills)
+        excess = self._penalty(batch.clips, changed)
+        if recipe.penalty.detached:
+            excess = excess.detach()
+        total = (
+            self._now(recipe.utility.weight) * utility
+            + self._now(recipe.privacy.weight) * adversary(private, blind, recipe.privacy.bound, recipe.privacy.cap)
+            + self._now(recipe.penalty.weight) * excess
+        )
+        moved = distortion(batch.clips, changed).mean()
+        terms = {"utility": utility, "privacy": private.mean(), "penalty": excess, "distortion": moved}
+        values = self._update("anonymizer", terms, total)
+        return LossPoint(self.step, **values)
+
+    def _move_branches(self, batch: ClipBatch, stills: Tensor) -> None:
+        """Move 2: f_A frozen; minimize L_T over f_T and L_B over f_B on anonymized input."""
+        self._learn(self.utility, self.privacy, frozen=False)
+        with torch.no_grad():
+            changed = quantize(self.anonymizer(batch.clips))
+        self._update("utility", {"utility": F.cross_entropy(self.utility(changed), batch.actions)})
+        self._update("privacy", {"privacy": self._privacy_loss(changed, batch, stills)[0].mean()})
+
+    def _privacy_loss(self, changed: Tensor, batch: ClipBatch, stills: Tensor) -> tuple[Tensor, float]:
+        recipe = self.recipe.privacy
+        frames = changed[torch.arange(len(changed), device=self.device).unsqueeze(1), stills]  # (B,S,C,H,W)
+        outputs = self.privacy(frames.flatten(0, 1))
+        if recipe.head == "nt_xent":
+            outputs = self.collective.gather(outputs)
+        private = batch.private.repeat_interleave(stills.shape[1], dim=0)
+        return privacy_loss(outputs, private, recipe.head, recipe.temperature)
+
+    def _penalty(self, raw: Tensor, changed: Tensor) -> Tensor:
+        threshold = self._now(self.recipe.penalty.threshold)
+        if self.recipe.penalty.on == "features":
+            with torch.no_grad():
+                raw = self.utility.features(raw)
+            changed = self.utility.features(changed)
+        return penalty(raw, changed, threshold)
+
+    def _update(self, name: str, terms: dict[str, Tensor], total: Tensor | None = None) -> dict[str, float]:
+        """Take one optimizer step on the total (or the only term); return the terms, averaged over workers."""
+        optimizer = self.optimizers[name]
+        optimizer.zero_grad(set_to_none=True)
+        (next(iter(terms.values())) if total is None else total).backward()
+        stacked = torch.stack([t.detach() for t in terms.values()])
+        values = dict(zip(terms, self.collective.mean(stacked).tolist(), strict=True))
+        for term, value in values.items():
+            if not math.isfinite(value):
+                where = f"step {self.step}"
+                raise DivergedError(where, f"the {term} loss must be finite", value, "Lower a weight or learning rate")
+        self.collective.average_gradients(p for group in optimizer.param_groups for p in group["params"])
+        optimizer.step()
+        return values
+
+    def _learn(self, *branches: nn.Module, frozen: bool) -> None:
+        for branch in branches:
+            branch.requires_grad_(not frozen).train(not frozen)
+
+    def _set_learning_rates(self) -> None:
+        for name in self.optimizers:
+            self._set_rate(name, self._now(getattr(self.recipe, name).lr))
+
+    def _set_rate(self, name: str, rate: float) -> None:
+        for group in self.optimizers[name].param_groups:
+            group["lr"] = rate
+
+    def _now(self, schedule: Schedule) -> float:
+        return schedule.at(self.step, self.recipe.training.num_steps)
+
+    def _batch(self, index: int) -> ClipBatch:
+        batch = self.sampler.batch(index, self.collective.world_rank, self.collective.size)
+        device = self.device
+        return ClipBatch(batch.clips.to(device), batch.actions.to(device), batch.private.to(device), batch.ids)
+
+    def _stills(self, index: int) -> Tensor:
+        """Draw the frames of each clip that f_B sees, (B,S), without repetition where T allows."""
+        training = self.recipe.training
+        generator = torch.Generator().manual_seed(training.seed * 1_000_003 + index)
+        order = torch.rand(training.batch_clips, self.num_frames, generator=generator).argsort(dim=1)
+        part = order.chunk(self.collective.size)[self.collective.world_rank]
+        wanted = torch.arange(training.stills_per_clip) % self.num_frames
+        return part[:, wanted].to(self.device)

@@ -1,0 +1,238 @@
+"""The record that travels from worker to report: objectives, scores, reports, trials.
+
+Also the doorway between the search and the work: a `RungJob` goes out to a worker, a `RungReport`
+comes back, and whoever turns one into the other is a `TrialBody`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from anon_tune.recipe import Recipe
+
+ANCHORS = ("identity", "black-out")
+"""Methods that are measured in every study: the ceiling and the floor of leakage."""
+
+
+class TrialState(StrEnum):
+    """Where a trial stands; the last three are final."""
+
+    WAITING = "WAITING"
+    RUNNING = "RUNNING"
+    COMPLETE = "COMPLETE"
+    PRUNED = "PRUNED"
+    FAILED = "FAILED"
+
+    @property
+    def is_final(self) -> bool:
+        """True for COMPLETE, PRUNED and FAILED."""
+        return self in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One measured quantity beside what it must be read against.
+
+    Attributes:
+        value: The measurement, in [0, 1].
+        floor: What a blind attacker or chance gets.
+        ceiling: The same measurement on raw clips.
+        low: Lower end of the bootstrap interval over clips.
+        high: Upper end of it.
+        validation: The same quantity on the validation split. The search and the picks look
+            at this one, so that ``value`` on the test split stays unselected.
+    """
+
+    value: float
+    floor: float
+    ceiling: float
+    low: float
+    high: float
+    validation: float
+
+    @property
+    def normalized(self) -> float:
+        """``(value - floor) / (ceiling - floor)``; NaN where raw clips themselves are at the floor."""
+        span = self.ceiling - self.floor
+        return (self.value - self.floor) / span if span > 0 else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One measurement of one anonymizer.
+
+    Attributes:
+        full: True for the full measurement on the test split; False for a rung score, which is
+            cheaper and whose readings are all on the validation split.
+        leakage: cMAP of the strongest attacker; lower is better.
+        accuracy: Top-1 of a fresh action classifier; higher is better.
+        attackers: cMAP of every attacker, by family.
+        attributes: Average precision of the strongest attacker, by private attribute.
+        distortion: Mean RMS difference to the raw clips, in [0, 1].
+        num_train_clips: Clips the attackers were trained on.
+        num_test_clips: Clips the readings were taken on.
+        seed: Seed of the attackers, the classifier and the bootstrap.
+        seconds: Wall time of the measurement.
+    """
+
+    full: bool
+    leakage: Reading
+    accuracy: Reading
+    attackers: Mapping[str, float]
+    attributes: Mapping[str, float]
+    distortion: float
+    num_train_clips: int
+    num_test_clips: int
+    seed: int
+    seconds: float
+
+    @property
+    def is_finite(self) -> bool:
+        """False if either objective is NaN or infinite; such a score is never on a front."""
+        numbers = (r for o in (self.leakage, self.accuracy) for r in (o.value, o.validation))
+        return all(math.isfinite(n) for n in numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A name and a direction."""
+
+    name: str
+    minimize: bool
+
+
+OBJECTIVES = (Objective("leakage", minimize=True), Objective("accuracy", minimize=False))
+
+
+def losses(leakage: float, accuracy: float) -> tuple[float, float]:
+    """Turn objective values into losses, all to be minimized. The only place where this is done."""
+    return leakage, -accuracy
+
+
+@dataclass(frozen=True, slots=True)
+class LossPoint:
+    """The losses of one training step; `privacy` is L_B, `penalty` and `distortion` are unweighted."""
+
+    step: int
+    utility: float
+    privacy: float
+    penalty: float
+    distortion: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ceilings:
+    """What the identity anchor scored at one effort."""
+
+    leakage: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class RungJob:
+    """What a worker is asked to do: bring one trial up to a rung and measure it there.
+
+    Attributes:
+        trial: Trial id, also the name of its directory.
+        recipe: What to train and how to measure it.
+        directory: Where checkpoints and previews go; on storage that every node sees.
+        rung: Index of the rung, counted from 0.
+        step: Train until this step.
+        full: Take the full score (at the last rung) instead of a rung score.
+        ceilings: Raw values at the same effort; None for the identity anchor, which sets them.
+    """
+
+    trial: str
+    recipe: Recipe
+    directory: str
+    rung: int
+    step: int
+    full: bool
+    ceilings: Ceilings | None
+
+
+@dataclass(frozen=True, slots=True)
+class RungReport:
+    """What a worker sends back.
+
+    Attributes:
+        trial: Trial id.
+        rung: Index of the rung.
+        step: Steps trained so far.
+        score: The measurement taken there.
+        curve: Losses since the rung before, thinned to at most 100 points.
+        seconds: Wall time of the whole job.
+        node: Host name or address of the worker.
+        checkpoint: Path of the anonymizer's weights, empty for an anchor.
+    """
+
+    trial: str
+    rung: int
+    step: int
+    score: Score
+    curve: tuple[LossPoint, ...]
+    seconds: float
+    node: str
+    checkpoint: str
+
+
+class TrialBody(Protocol):
+    """Does the work of a trial in a worker process. Must survive pickling."""
+
+    def advance(self, job: RungJob) -> RungReport:
+        """Bring the trial up to the job's rung, from its last checkpoint if there is one.
+
+        Raises:
+            AnonTuneError: The trial is FAILED with this reason; it is not retried.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One trial as the ledger knows it.
+
+    Attributes:
+        id: Name, unique in the study: an anchor's method, or the number in four digits.
+        number: Order of proposal, from 0; anchors have -1.
+        method: The recipe's method.
+        params: The sampled subset of the recipe, flat dotted names.
+        fingerprint: Of the recipe.
+        state: Where it stands.
+        reports: By rung, first to last.
+        reason: Why it was PRUNED or FAILED, else empty.
+        seconds: Wall time of all its jobs.
+        started: Unix time of its first record.
+        ended: Unix time of its last record.
+    """
+
+    id: str
+    number: int
+    method: str
+    params: Mapping[str, float | int | str | bool]
+    fingerprint: str
+    state: TrialState
+    reports: tuple[RungReport, ...] = ()
+    reason: str = ""
+    seconds: float = 0.0
+    started: float = 0.0
+    ended: float = field(default=0.0)
+
+    @property
+    def rung(self) -> int | None:
+        """Index of the last rung it was measured at."""
+        return self.reports[-1].rung if self.reports else None
+
+    @property
+    def score(self) -> Score | None:
+        """The full score, if it has one."""
+        return next((r.score for r in self.reports if r.score.full), None)
+
+    @property
+    def is_anchor(self) -> bool:
+        """True for identity and black-out."""
+        return self.method in ANCHORS

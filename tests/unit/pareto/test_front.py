@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import math
+import pickle
+
+import pytest
+
+from anon_tune.errors import LedgerError
+from anon_tune.pareto import ParetoFront, ReferencePoint, progress
+from anon_tune.trial import TrialState
+
+
+def test_an_empty_study_has_an_empty_front():
+    front = ParetoFront.of([])
+    assert (front.members, front.hypervolume, front.reference_point) == ((), 0.0, None)
+    assert progress([]) == []
+
+
+def test_members_come_by_leakage_and_anchors_stand_among_them(make_trial):
+    trials = [
+        make_trial("identity", 0.9, 0.95),
+        make_trial("black-out", 0.2, 0.2),
+        make_trial("0000", 0.7, 0.8),
+        make_trial("0001", 0.4, 0.7),
+        make_trial("0002", 0.75, 0.6),
+    ]
+    front = ParetoFront.of(trials)
+    assert [t.id for t in front.members] == ["black-out", "0001", "0000", "identity"]
+    assert front.ranks == {"identity": 0, "black-out": 0, "0000": 0, "0001": 0, "0002": 1}
+
+
+def test_hypervolume_is_in_natural_units_against_the_raw_leakage_and_chance(make_trial):
+    trials = [make_trial("identity", 0.9, 0.95), make_trial("0000", 0.5, 0.8), make_trial("0001", 0.3, 0.4)]
+    front = ParetoFront.of(trials)
+    assert front.reference_point == ReferencePoint(leakage=0.9, accuracy=0.2)
+    assert front.hypervolume == pytest.approx((0.9 - 0.5) * (0.8 - 0.2) + (0.5 - 0.3) * (0.4 - 0.2))
+    assert front.num_beyond_reference == 0
+
+
+def test_trained_trials_beyond_the_reference_are_counted_and_add_nothing(make_trial):
+    trials = [make_trial("identity", 0.9, 0.95), make_trial("0000", 0.95, 0.99), make_trial("0001", 0.1, 0.2)]
+    front = ParetoFront.of(trials)
+    assert front.num_beyond_reference == 2
+    assert front.hypervolume == 0
+
+
+def test_the_identity_anchor_sets_the_reference_whatever_its_place(make_trial, make_reading):
+    other = make_trial("0000", make_reading(0.5, ceiling=0.7), make_reading(0.6, floor=0.1))
+    identity = make_trial("identity", 0.9, 0.95)
+    assert ParetoFront.of([other]).reference_point == ReferencePoint(0.7, 0.1)
+    assert ParetoFront.of([other, identity]).reference_point == ReferencePoint(0.9, 0.2)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_a_score_that_is_not_finite_is_never_on_a_front(make_trial, make_reading, bad, index):
+    good = [make_trial("0000", 0.5, 0.8), make_trial("0001", 0.4, 0.7)]
+    for trial in (
+        make_trial("0002", bad, 0.9),
+        make_trial("0002", 0.1, bad),
+        make_trial("0002", make_reading(0.1, bad), 0.9),
+    ):
+        front = ParetoFront.of([*good[:index], trial, *good[index:]])
+        assert [t.id for t in front.members] == ["0001", "0000"]
+        assert front.hypervolume == ParetoFront.of(good).hypervolume
+
+
+def test_rung_scores_and_trials_that_are_not_complete_are_left_out(make_trial):
+    trials = [
+        make_trial("0000", 0.1, 0.9, full=False, state=TrialState.PRUNED),
+        make_trial("0001", 0.1, 0.9, full=False, state=TrialState.RUNNING),
+        make_trial("0002", 0.1, 0.9, state=TrialState.FAILED),
+        make_trial("0003", full=None, state=TrialState.WAITING),
+    ]
+    assert ParetoFront.of(trials).trials == ()
+
+
+def test_the_front_is_frozen_and_survives_pickling(make_trial):
+    front = ParetoFront.of([make_trial("0000", 0.5, 0.8)])
+    assert pickle.loads(pickle.dumps(front)) == front
+    with pytest.raises(AttributeError):
+        front.hypervolume = 1.0
+
+
+def test_a_pick_has_the_best_validation_accuracy_not_the_best_test_accuracy(make_trial, make_reading):
+    lucky = make_trial("0000", 0.4, make_reading(0.9, validation=0.6))
+    better = make_trial("0001", 0.4, make_reading(0.7, validation=0.8))
+    assert ParetoFront.of([lucky, better]).pick(0.5).id == "0001"
+
+
+def test_ties_go_to_the_lower_validation_leakage_and_then_to_the_id(make_trial, make_reading):
+    trials = [make_trial("0002", make_reading(0.3, 0.45), 0.8), make_trial("0001", make_reading(0.4, 0.35), 0.8)]
+    assert ParetoFront.of(trials).pick(0.5).id == "0001"
+    trials.append(make_trial("0000", make_reading(0.4, 0.35), 0.8))
+    assert ParetoFront.of(trials).pick(0.5).id == "0000"
+
+
+def test_a_pick_keeps_the_limit_on_both_splits(make_trial, make_reading):
+    trials = [
+        make_trial("0000", make_reading(0.4, validation=0.6), 0.9),
+        make_trial("0001", make_reading(0.6, validation=0.4), 0.9),
+        make_trial("0002", make_reading(0.5, validation=0.5), 0.3),
+    ]
+    assert ParetoFront.of(trials).pick(0.5).id == "0002"
+
+
+def test_anchors_are_never_picked_and_the_error_names_the_lowest_leakage(make_trial, make_reading):
+    trials = [make_trial("black-out", 0.2, 0.2), make_trial("0007", make_reading(0.5, validation=0.55), 0.9)]
+    with pytest.raises(LedgerError, match=r"got 0\.3\. The lowest available is 0\.5500 \(trial 0007\)\."):
+        ParetoFront.of(trials).pick(0.3)
+    with pytest.raises(LedgerError, match=r"No trained trial has a full score yet"):
+        ParetoFront.of(trials[:1]).pick(0.3)
+
+
+def test_progress_follows_the_order_of_ending_and_ends_at_the_fronts_hypervolume(make_trial):
+    trials = [
+        make_trial("identity", 0.9, 0.95, started=100, ended=110),
+        make_trial("0000", 0.5, 0.8, started=110, ended=140),
+        make_trial("0001", 0.6, 0.5, started=110, ended=120),
+        make_trial("0002", 0.1, 0.9, full=False, state=TrialState.PRUNED, started=110, ended=130),
+        make_trial("0003", 0.1, 0.9, full=False, state=TrialState.RUNNING, started=110, ended=150),
+    ]
+    entries = progress(trials)
+    assert [(e.num_trials, e.seconds) for e in entries] == [(0, 10), (1, 20), (2, 30), (3, 40)]
+    assert [e.hypervolume for e in entries] == pytest.approx([0, 0.3 * 0.3, 0.3 * 0.3, 0.4 * 0.6])
+    assert entries[-1].hypervolume == ParetoFront.of(trials).hypervolume

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from anon_tune.pareto import ParetoFront, front_document
+from anon_tune.trial import TrialState
+
+KEYS = ["trial", "method", "state", "front_rank"]
+KEYS += ["leakage", "leakage_floor", "leakage_ceiling", "leakage_normalized", "leakage_interval"]
+KEYS += ["accuracy", "accuracy_floor", "accuracy_ceiling", "accuracy_interval", "seconds", "params"]
+
+
+@pytest.fixture
+def trials(make_trial):
+    return [
+        make_trial("identity", 0.9, 0.95),
+        make_trial("black-out", full=None, state=TrialState.RUNNING),
+        make_trial("0000", 0.4, 0.8, params={"penalty.weight": 2.0, "penalty.on": "pixels", "odd": math.inf}),
+        make_trial("0001", 0.5, 0.7),
+        make_trial("0002", 0.1, 0.9, full=False, state=TrialState.PRUNED),
+        make_trial("0003", math.nan, 0.9),
+    ]
+
+
+def test_an_empty_ledger_gives_an_empty_document():
+    assert front_document([]) == {"reference_point": None, "hypervolume": 0.0, "trials": []}
+
+
+def test_the_front_and_the_anchors_are_listed_by_leakage(trials):
+    document = front_document(trials)
+    assert [row["trial"] for row in document["trials"]] == ["0000", "identity", "black-out"]
+    assert document["reference_point"] == {"leakage": 0.9, "accuracy": 0.2}
+    assert document["hypervolume"] == ParetoFront.of(trials).hypervolume > 0
+
+
+def test_a_row_has_every_key_and_its_readings(trials):
+    row = front_document(trials)["trials"][0]
+    assert list(row) == KEYS
+    assert (row["state"], row["front_rank"], row["leakage"], row["accuracy"]) == ("COMPLETE", 0, 0.4, 0.8)
+    assert row["leakage_normalized"] == pytest.approx((0.4 - 0.2) / (0.9 - 0.2))
+    assert row["accuracy_interval"] == pytest.approx([0.75, 0.85])
+    assert row["params"] == {"penalty.weight": 2.0, "penalty.on": "pixels", "odd": None}
+
+
+def test_all_lists_every_trial_and_what_has_no_full_score_is_null(trials):
+    rows = {row["trial"]: row for row in front_document(trials, all_trials=True)["trials"]}
+    assert set(rows) == {trial.id for trial in trials}
+    assert rows["0001"]["front_rank"] == 1
+    for name in ("0002", "black-out"):
+        assert [rows[name][key] for key in KEYS[3:13]] == [None] * 10
+    assert (rows["0003"]["front_rank"], rows["0003"]["leakage"], rows["0003"]["accuracy"]) == (None, None, 0.9)
+
+
+def test_the_document_is_strict_json(trials):
+    document = front_document(trials, all_trials=True)
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
