@@ -133,7 +133,7 @@ def _person(body: np.random.Generator, clothes: np.random.Generator, private: tu
     hair = (0.88, 0.74, 0.32) if blond else (0.14, 0.10, 0.08)
     hue = clothes.uniform(-0.04, 0.1) if warm else clothes.uniform(0.36, 0.68)
     stripe = clothes.choice([0.05, 0.97]) + clothes.uniform(-0.04, 0.03, 3)
-    hat_colour = _colour(clothes, clothes.uniform(), (0.2, 1.0), (0.1, 0.9))
+    hat_colour = _colour(clothes, clothes.uniform(), (0.2, 1.0), (0.05, 0.22))
     return Person(
         skin=_shade(body, skin),
         hair=_shade(body, hair),
@@ -142,7 +142,7 @@ def _person(body: np.random.Generator, clothes: np.random.Generator, private: tu
         trousers=_colour(clothes, clothes.uniform(), (0.1, 0.8), (0.15, 0.7)),
         hat=hat_colour if hat else None,
         girth=body.uniform(0.135, 0.155) if broad else body.uniform(0.065, 0.08),
-        limb=body.uniform(0.048, 0.054) if broad else body.uniform(0.026, 0.031),
+        limb=body.uniform(0.048, 0.054) if broad else body.uniform(0.03, 0.035),
         height=body.uniform(0.97, 1.03),
     )
 
@@ -160,7 +160,7 @@ def _background(rng: np.random.Generator, height: int, width: int) -> Array:
         inside = (y >= top) & (y < bottom) & (x >= left) & (x < right)
         blend = np.float32(rng.uniform(0.25, 0.7))
         image[inside] += blend * (_colour(rng, rng.uniform(), (0.1, 1.0), (0.15, 0.95)) - image[inside])
-    grain = rng.standard_normal((height, width, 1)) * rng.uniform(0.0, 0.06)
+    grain = rng.standard_normal((height, width, 1)) * rng.uniform(0.0, 0.04)
     return (image + grain).astype(np.float32)
 
 

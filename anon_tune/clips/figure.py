@@ -17,7 +17,7 @@ Array = NDArray[np.float32]
 _FLOOR = 0.96
 _LEG = 0.31
 _TORSO = 0.25
-_ARM = 0.16
+_ARM = 0.19
 _HEAD = 0.105
 _STRIPE = 0.13
 
@@ -81,25 +81,25 @@ def draw_person(canvas: Array, person: Person, pose: Pose) -> None:
     neck = hip - _joint(0.0, size * _TORSO)
     head = neck - _joint(0.0, size * 0.11)
     _draw_legs(brush, person, pose, hip)
-    _draw_head(brush, person, head)
-    if person.hat is not None:
-        brush.box(head - _joint(0.0, size * 0.18), (0.095, 0.095), 0.01, person.hat)
-        brush.box(head - _joint(0.0, size * 0.09), (0.24, 0.035), 0.01, person.hat)
     centre = (hip + neck) / 2 + _joint(0.0, 0.01)
     half = (person.girth, size * _TORSO / 2)
     brush.box(centre, half, 0.035, person.shirt)
     if person.stripe is not None:
         brush.box(centre, half, 0.035, person.stripe, stripes=size * _STRIPE)
     _draw_arms(brush, person, pose, neck)
+    _draw_head(brush, person, head)
 
 
 def _draw_head(brush: _Brush, person: Person, head: Array) -> None:
     size = person.height * _HEAD
-    brush.capsule(head - _joint(0.0, 0.35 * size), head + _joint(0.0, 0.5 * size), 1.4 * size, person.hair)
+    brush.capsule(head - _joint(0.0, 0.35 * size), head + _joint(0.0, 0.15 * size), 1.4 * size, person.hair)
     brush.capsule(head, head + _joint(0.0, 0.35 * size), 0.85 * size, person.skin)
     for side in (-1, 1):
         eye = head + _joint(side * 0.38 * size, 0.0)
         brush.capsule(eye, eye, 0.13 * size, np.zeros(3, np.float32))
+    if person.hat is not None:
+        brush.box(head - _joint(0.0, 1.8 * size), (0.12, 0.1), 0.01, person.hat)
+        brush.box(head - _joint(0.0, 0.9 * size), (0.27, 0.04), 0.01, person.hat)
 
 
 def _draw_legs(brush: _Brush, person: Person, pose: Pose, hip: Array) -> None:
@@ -120,15 +120,15 @@ def _draw_legs(brush: _Brush, person: Person, pose: Pose, hip: Array) -> None:
 
 def _draw_arms(brush: _Brush, person: Person, pose: Pose, neck: Array) -> None:
     length = person.height * _ARM
-    upper = np.radians(12 + 145 * pose.arms)
-    lower = upper + np.radians(10 + 30 * pose.bend)
+    upper = np.radians(8 + 132 * pose.arms)
+    lower = upper + np.radians(5 + 25 * pose.bend)
     for side in (-1, 1):
         shoulder = neck + _joint(side * (person.girth - 0.01), 0.035)
         elbow = shoulder + length * _joint(side * np.sin(upper), np.cos(upper))
         hand = elbow + length * _joint(side * np.sin(lower), np.cos(lower))
         brush.capsule(shoulder, elbow, person.limb, person.skin)
-        brush.capsule(elbow, hand, 0.9 * person.limb, person.skin)
-        brush.capsule(hand, hand, 1.3 * person.limb, person.skin)
+        brush.capsule(elbow, hand, person.limb, person.skin)
+        brush.capsule(hand, hand, 1.5 * person.limb, person.skin)
         brush.capsule(shoulder, (shoulder + elbow) / 2, 1.1 * person.limb, person.shirt)
 
 

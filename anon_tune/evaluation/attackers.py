@@ -33,8 +33,7 @@ class FrameAttacker(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Map clips (B,T,C,H,W) in [0, 1] to logits (B,O)."""
-        if self.training and clips.shape[1] > 1:
-            clips = clips[:, int(torch.randint(2, ())) :: 2]
+        clips = _every_second(clips) if self.training else clips
         features = self.trunk(_centre(clips).flatten(0, 1)).mean(dim=(2, 3))
         logits: Tensor = self.head(features)
         return logits.view(*clips.shape[:2], -1).mean(dim=1)
@@ -55,7 +54,10 @@ class ClipAttacker(nn.Module):
 
 
 class MotionAttacker(nn.Module):
-    """Looks at differences of successive frames only: what moves gives away."""
+    """Looks at differences of successive frames only: what movement gives away.
+
+    In training it sees every second difference, which one of the two drawn anew each time.
+    """
 
     def __init__(self, num_outputs: int, width: int) -> None:
         super().__init__()
@@ -65,6 +67,7 @@ class MotionAttacker(nn.Module):
     def forward(self, clips: Tensor) -> Tensor:
         """Map clips (B,T,C,H,W) in [0, 1] to logits (B,O); a clip of one frame shows no motion."""
         moves = (clips[:, 1:] - clips[:, :-1]) * 4 if clips.shape[1] > 1 else torch.zeros_like(clips)
+        moves = _every_second(moves) if self.training else moves
         features = self.trunk(moves.flatten(0, 1)).mean(dim=(2, 3))
         logits: Tensor = self.head(features)
         return logits.view(*moves.shape[:2], -1).mean(dim=1)
@@ -122,6 +125,11 @@ def predict(network: nn.Module, clips: ClipSet, batch_clips: int, device: torch.
     network.eval()
     parts = [network(b.clips.to(device)).cpu() for b in epoch_batches(clips, batch_clips, 0, 0, shuffle=False)]
     return torch.cat(parts).double().round(decimals=5)
+
+
+def _every_second(x: Tensor) -> Tensor:
+    """Keep every second entry along T, from the first or the second on by a draw."""
+    return x[:, int(torch.randint(2, ())) :: 2] if x.shape[1] > 1 else x
 
 
 def _centre(clips: Tensor) -> Tensor:

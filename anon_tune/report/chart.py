@@ -12,9 +12,11 @@ import plotly.graph_objects as go
 # Okabe and Ito's colours, told apart with every common colour blindness.
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, INK, MUTED = "#56B4E9", "#CC79A7", "#1F2933", "#8A94A0"
+LABEL = "#5F6B76"
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, INK)
 
 FONT = {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 13, "color": INK}
+LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 _AXIS = {
     "gridcolor": "#E8EBEF",
     "linecolor": "#C5CCD3",
@@ -53,6 +55,6 @@ def _layout(own: dict[str, Any]) -> go.Layout:
         "plot_bgcolor": "#FFFFFF",
         "margin": {"l": 60, "r": 20, "t": 20, "b": 50},
         "hoverlabel": {"align": "left", "bgcolor": "#FFFFFF", "bordercolor": MUTED, "font": FONT},
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        "legend": LEGEND,
     }
     return go.Layout(common | own)

@@ -13,11 +13,11 @@ import numpy as np
 import plotly.graph_objects as go
 
 from anon_tune.pareto import ParetoFront, progress
-from anon_tune.report.chart import BLUE, INK, MUTED, ORANGE, PURPLE, VERMILLION, Chart, axis
-from anon_tune.report.wording import NOTHING, hover, percent, plain, text
+from anon_tune.report.chart import BLUE, INK, LABEL, MUTED, ORANGE, PURPLE, VERMILLION, Chart, axis
+from anon_tune.report.wording import NOTHING, hover, percent, shorten, text
 from anon_tune.trial import OBJECTIVES, Score, Trial
 
-_MARKS = {"identity": ("diamond", VERMILLION), "black-out": ("square", INK)}
+_MARKS = {"identity": ("diamond", VERMILLION, "top left"), "black-out": ("square", INK, "top right")}
 _LOG_RATIO = 20.0  # a param whose values span more, and crowd at the low end, is drawn on a log scale
 
 
@@ -31,7 +31,7 @@ def front_chart(front: ParetoFront) -> Chart | None:
     members = [_score(t) for t in front.members]
     data = [
         go.Scatter(
-            name="front",
+            name="Pareto front",
             x=[s.leakage.value for s in members],
             y=[s.accuracy.value for s in members],
             mode="lines",
@@ -42,14 +42,16 @@ def front_chart(front: ParetoFront) -> Chart | None:
         _points("on the front", on_front, front, {"color": BLUE, "size": 11, "line": {"color": "#FFFFFF", "width": 1}}),
     ]
     for trial in (t for t in front.trials if t.is_anchor):
-        symbol, colour = _MARKS[trial.method]
+        symbol, colour, side = _MARKS[trial.method]
         points = _points(trial.method, [trial], front, {"color": colour, "size": 13, "symbol": symbol})
-        data.append(points.update(mode="markers+text", text=[trial.method], textposition="top center"))
+        data.append(points.update(mode="markers+text", text=[trial.method], textposition=side))
     reference = next((_score(t) for t in front.trials if t.method == "identity"), _score(front.trials[0]))
 
     def layout(narrow: bool) -> dict[str, Any]:
         x_title = "Leakage (lower is better)" if narrow else "Leakage: cMAP of the strongest attacker (lower is better)"
-        y_title = "Accuracy (higher is better)" if narrow else "Accuracy: top-1 of a fresh classifier (higher is better)"
+        y_title = (
+            "Accuracy (higher is better)" if narrow else "Accuracy: top-1 of a fresh classifier (higher is better)"
+        )
         return {
             "height": 460 if narrow else 580,
             "hovermode": "closest",
@@ -98,10 +100,15 @@ def _bounds(score: Score) -> list[dict[str, Any]]:
             value = getattr(getattr(score, objective.name), bound)
             if not math.isfinite(value):
                 continue
-            line: dict[str, Any] = {"type": "line", "layer": "below", "line": {"color": MUTED, "width": 1, "dash": "dash"}}
+            line: dict[str, Any] = {
+                "type": "line",
+                "layer": "below",
+                "line": {"color": MUTED, "width": 1, "dash": "dash"},
+            }
             line |= {f"{across}0": value, f"{across}1": value, f"{along}0": 0, f"{along}1": 1, f"{along}ref": "paper"}
-            label = {"text": f"{objective.name} {bound} {percent(value)}", "font": {"size": 11, "color": MUTED}}
-            lines.append(line | {"label": label | {"textposition": "middle" if across == "x" else "end"}})
+            label = {"text": f"{objective.name} {bound} {percent(value)}", "font": {"size": 11, "color": LABEL}}
+            side = "middle" if across == "x" else "start" if bound == "ceiling" else "end"
+            lines.append(line | {"label": label | {"textposition": side}})
     return lines
 
 
@@ -182,7 +189,8 @@ def _dimension(name: str, values: Sequence[Any]) -> dict[str, Any]:
 
 
 def _categories(name: str, values: Sequence[Any]) -> dict[str, Any]:
-    words = [NOTHING if v is None else plain(v) for v in values]
+    # Plotly shows these ticks as they are, without reading HTML: escaped ones would show their escapes.
+    words = [NOTHING if v is None else shorten(v) for v in values]
     known = sorted(set(words))
     place = {word: index for index, word in enumerate(known)}
     return {

@@ -1,4 +1,7 @@
-"""Figures of how trials went: who survived which rung, and the losses on the way."""
+"""Figures of how trials went: who survived which rung, and the losses on the way.
+
+Every function returns None where there is nothing to draw yet.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,114 @@ from typing import Any
 import plotly.graph_objects as go
 
 from anon_tune.pareto import ParetoFront
-from anon_tune.report.chart import BLUE, CYCLE, GREEN, MUTED, ORANGE, VERMILLION, Chart, axis
+from anon_tune.report.chart import CYCLE, GREEN, LEGEND, MUTED, ORANGE, SKY, VERMILLION, Chart, axis
 from anon_tune.report.wording import text
-from anon_tune.trial import Trial, TrialState
+from anon_tune.trial import LossPoint, Trial, TrialState
 
 _FATES = {
-    "went on": SKY_OR_BLUE if (SKY_OR_BLUE := "#56B4E9") else BLUE,
+    "went on": SKY,
+    "complete": GREEN,
+    "stopped here": ORANGE,
+    "failed after this": VERMILLION,
+    "under way": MUTED,
 }
+_FINAL_FATE = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "stopped here",
+    TrialState.FAILED: "failed after this",
+}
+_LOSSES = ("utility", "privacy", "penalty", "distortion")
+_DASHES = ("solid", "dash", "dot", "dashdot")
+_MOST_OTHERS = 40
+
+
+def rungs_chart(trials: Sequence[Trial]) -> Chart | None:
+    """Draw how many trained trials were measured at each rung and what became of them there."""
+    trained = [t for t in trials if not t.is_anchor]
+    if not trained:
+        return None
+    steps = {report.rung: report.step for t in trained for report in t.reports}
+    levels = ["proposed"] + [f"rung {rung} (step {steps[rung]})" for rung in sorted(steps)]
+    place = {rung: index for index, rung in enumerate(sorted(steps), start=1)}
+    counts: Counter[tuple[str, int]] = Counter()
+    for trial in trained:
+        reached = [0] + [place[report.rung] for report in trial.reports]
+        counts.update(("went on", level) for level in reached[:-1])
+        counts[_FINAL_FATE.get(trial.state, "under way"), reached[-1]] += 1
+    data = []
+    for fate, colour in _FATES.items():
+        widths = [counts[fate, level] for level in range(len(levels))]
+        if any(widths):
+            labels = [str(width or "") for width in widths]
+            bar = go.Bar(name=fate, orientation="h", y=levels, x=widths, text=labels, marker={"color": colour})
+            data.append(bar.update(textposition="inside", insidetextanchor="middle", hoverinfo="name+x"))
+
+    def layout(narrow: bool) -> dict[str, Any]:
+        return {
+            "barmode": "stack",
+            "legend": LEGEND | {"traceorder": "normal"},
+            "height": 140 + 48 * len(levels) + (40 if narrow else 0),
+            "xaxis": axis("Trials", rangemode="tozero"),
+            "yaxis": axis(autorange="reversed", type="category", ticks=""),
+        }
+
+    return Chart(data, layout)
+
+
+def loss_chart(trials: Sequence[Trial], front: ParetoFront) -> Chart | None:
+    """Draw the losses over steps for the front and at most 40 other trials; the legend toggles a trial.
+
+    The best-ranked of the others come first, then the newest.
+    """
+    curves = {t.id: tuple(point for report in t.reports for point in report.curve) for t in trials}
+    drawn = [t for t in trials if curves[t.id]]
+    if not drawn:
+        return None
+    worst = len(trials)
+    drawn.sort(key=lambda t: (front.ranks.get(t.id, worst), -t.number))
+    num_front = sum(front.ranks.get(t.id) == 0 for t in drawn)
+    drawn = drawn[: num_front + _MOST_OTHERS]
+    data = []
+    for index, trial in enumerate(sorted(drawn, key=lambda t: t.number)):
+        shown = front.ranks.get(trial.id) == 0 or (num_front == 0 and index < len(CYCLE))
+        data += _lines(trial, curves[trial.id], index, shown)
+    return Chart(data, lambda narrow: _four_plots(narrow))
+
+
+def _lines(trial: Trial, curve: Sequence[LossPoint], index: int, shown: bool) -> list[Any]:
+    """Return one line a loss; they share a legend entry."""
+    steps = [point.step for point in curve]
+    dash = _DASHES[index // len(CYCLE) % len(_DASHES)]
+    return [
+        go.Scatter(
+            name=text(trial.id),
+            legendgroup=text(trial.id),
+            showlegend=plot == 1,
+            visible=True if shown else "legendonly",
+            x=steps,
+            y=[getattr(point, loss) for point in curve],
+            mode="lines",
+            line={"color": CYCLE[index % len(CYCLE)], "width": 1.6, "dash": dash},
+            xaxis=f"x{plot}",
+            yaxis=f"y{plot}",
+            hovertemplate=f"<b>{text(trial.id)}</b> step %{{x}}: %{{y:.4g}}<extra></extra>",
+        )
+        for plot, loss in enumerate(_LOSSES, start=1)
+    ]
+
+
+def _four_plots(narrow: bool) -> dict[str, Any]:
+    """Return a layout of two by two plots, or of four in a column."""
+    columns = 1 if narrow else 2
+    rows = len(_LOSSES) // columns
+    layout: dict[str, Any] = {"height": 1100 if narrow else 620, "hovermode": "closest"}
+    layout["legend"] = {"orientation": "h", "y": -0.1} if narrow else {"orientation": "v", "x": 1.02, "y": 1}
+    for index, loss in enumerate(_LOSSES):
+        row, column = divmod(index, columns)
+        x_domain = [column * 0.54, column * 0.54 + 0.46] if columns == 2 else [0, 1]
+        height = 1 / rows
+        y_domain = [1 - (row + 1) * height + 0.035, 1 - row * height - 0.035]
+        last = row == rows - 1
+        layout[f"xaxis{index + 1}"] = axis("Step" if last else "", anchor=f"y{index + 1}", domain=x_domain)
+        layout[f"yaxis{index + 1}"] = axis(loss.capitalize(), anchor=f"x{index + 1}", domain=y_domain)
+    return layout

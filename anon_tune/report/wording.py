@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from anon_tune.trial import Reading, Trial
 
-NOTHING = "–"
+NOTHING = "—"
 
 
 def text(value: object) -> str:
@@ -33,6 +33,12 @@ def reading(value: Reading) -> str:
 def plain(value: object) -> str:
     """Write a param's value in few digits, escaped."""
     return text(f"{value:.4g}" if isinstance(value, float) else value)
+
+
+def shorten(value: object, length: int = 16) -> str:
+    """Write a category in at most ``length`` characters, NOT escaped, for a label that reads no HTML."""
+    words = str(value)
+    return words if len(words) <= length else words[: length - 1] + "…"
 
 
 def duration(seconds: float) -> str:

@@ -10,7 +10,6 @@ the rung plus what trials measured both there and in full have changed by on ave
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -64,15 +63,16 @@ class Proposer:
     def __init__(
         self, space: SearchSpace, kind: Sampler, seed: int, num_trials: int, storage: BaseStorage, study_name: str
     ) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space = space
-        self._distributions = {name: _distribution(p) for name, p in space.search.items()}
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         directions = ["minimize" for _ in OBJECTIVES]
         self._model = optuna.create_study(sampler=make_sampler(kind, space, seed, num_trials), directions=directions)
         self._record = optuna.create_study(study_name=study_name, storage=storage, directions=directions)
-        self._record.set_metric_names([o.name if o.minimize else f"-{o.name}" for o in OBJECTIVES])
-        self._open: dict[str, tuple[optuna.Trial, int]] = {}
-        self._changes: dict[int, list[tuple[float, float]]] = {}  # by rung: full losses minus rung losses
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self._record.set_metric_names([o.name if o.minimize else f"-{o.name}" for o in OBJECTIVES])
+        self._open: dict[str, tuple[optuna.Trial, optuna.Trial]] = {}
+        self._changes: dict[int, list[tuple[float, float]]] = {}  # by rung: full losses minus the rung's
 
     @property
     def study(self) -> optuna.Study:
@@ -88,20 +88,146 @@ class Proposer:
         """Propose a point, or take the given one as proposed.
 
         Args:
-            trial_id: Under which it will be told.
-            params: Of a trial that a stopped driver left unfinished.
+            trial_id: Under which it will be told; the record keeps it as a user attribute.
+            params: Of a trial that an earlier driver left unfinished.
         """
-        if params is None:
-            trial = self._model.ask()
-            point: dict[str, Any] = {}
-            for name in self._space.search:
-                if self._space.is_active(name, point):
-                    point[name] = trial._suggest(name, self._distributions[name])
-        else:
-            point = dict(params)
-            number = len(self._model.get_trials(deepcopy=False))
-            self._model.add_trial(self._frozen(point, OptunaState.RUNNING, trial_id))
-            trial = optuna.Trial(self._model, self._model.get_trials(deepcopy=False)[number]._trial_id)
-        self._record.add_trial(self._frozen(point, OptunaState.RUNNING, trial_id))
-        self._open[trial_id] = (trial, len(self._record.get_trials(deepcopy=False)) - 1)
+        if params is not None:
+            self._model.enqueue_trial(dict(params))
+        trial = self._model.ask()
+        point = self._suggest(trial)
+        self._record.enqueue_trial(point, user_attrs={"trial": trial_id})
+        recorded = self._record.ask()
+        self._suggest(recorded)
+        self._open[trial_id] = trial, recorded
         return point
+
+    def tell(self, trial: Trial) -> None:
+        """Say how a trial ended; one that was never asked for is added with its params.
+
+        An anchor has no params and is no trial of Optuna's; it only shows how full losses differ
+        from a rung's.
+        """
+        self._learn(trial)
+        if trial.is_anchor:
+            return
+        state = _STATES[trial.state]
+        values = score_losses(trial.score) if trial.state is TrialState.COMPLETE and trial.score else None
+        estimate = self._estimate(trial) if trial.state is TrialState.PRUNED else values
+        model_state = OptunaState.COMPLETE if estimate else state
+        attributes = {"trial": trial.id, "reason": trial.reason}
+        if trial.reports:
+            last = trial.reports[-1]
+            attributes |= {"rung": last.rung, "step": last.step, "last_losses": list(score_losses(last.score))}
+        if trial.id in self._open:
+            asked, recorded = self._open.pop(trial.id)
+            self._model.tell(asked, estimate, model_state)
+            for key, value in attributes.items():
+                recorded.set_user_attr(key, value)
+            self._record.tell(recorded, values, state)
+        else:
+            self._model.add_trial(self._frozen(trial.params, model_state, estimate, {}))
+            self._record.add_trial(self._frozen(trial.params, state, values, attributes))
+
+    def _suggest(self, trial: optuna.Trial) -> dict[str, Any]:
+        point: dict[str, Any] = {}
+        for name, parameter in self._space.search.items():
+            if self._space.is_active(name, point):
+                point[name] = _suggest_one(trial, name, parameter)
+        return point
+
+    def _learn(self, trial: Trial) -> None:
+        if trial.score is None or not trial.score.is_finite:
+            return
+        full = score_losses(trial.score)
+        for report in trial.reports:
+            if not report.score.full and report.score.is_finite:
+                here = score_losses(report.score)
+                # An anchor is measured at one rung only, but does not change with training.
+                rung = -1 if trial.is_anchor else report.rung
+                self._changes.setdefault(rung, []).append((full[0] - here[0], full[1] - here[1]))
+
+    def _estimate(self, trial: Trial) -> tuple[float, ...] | None:
+        """Estimate the full losses of a stopped trial; None while no change has been seen."""
+        last = trial.reports[-1]
+        changes = self._changes.get(-1, []) + self._changes.get(last.rung, [])
+        if not changes or not last.score.is_finite:
+            return None
+        return tuple(float(x) for x in np.add(score_losses(last.score), np.mean(changes, axis=0)))
+
+    def _frozen(
+        self,
+        params: Mapping[str, Any],
+        state: OptunaState,
+        values: Sequence[float] | None,
+        attributes: Mapping[str, Any],
+    ) -> optuna.trial.FrozenTrial:
+        distributions = {name: distribution(self._space.search[name]) for name in params}
+        return create_trial(
+            state=state,
+            values=values,
+            params=dict(params),
+            distributions=distributions,
+            user_attrs=dict(attributes),
+        )
+
+
+def open_storage(url: str | None, directory: Path) -> BaseStorage:
+    """Open any Optuna storage URL, or the journal file of a study directory.
+
+    Raises:
+        LedgerError: The URL cannot be opened.
+    """
+    if url is None:
+        return JournalStorage(JournalFileBackend(str(directory / "optuna.journal")))
+    try:
+        return RDBStorage(url)
+    except Exception as error:  # SQLAlchemy and drivers raise their own kinds
+        last = str(error).strip().splitlines()[0]
+        remedy = "Give a URL such as sqlite:////tmp/study.db, with its driver installed"
+        raise LedgerError("--storage", f"cannot be opened: {last}", url, remedy) from None
+
+
+def make_sampler(kind: Sampler, space: SearchSpace, seed: int, num_trials: int) -> BaseSampler:
+    """Return Optuna's sampler for a space.
+
+    ``auto`` is the Gaussian process for up to 250 trials of a numeric space without conditions, where it
+    needs the fewest trials, and TPE elsewhere.
+    """
+    if kind == "auto":
+        numeric = all(not isinstance(p, Choices) and not p.when for p in space.search.values())
+        kind = "gp" if numeric and num_trials <= _MOST_GP_TRIALS else "tpe"
+    num_startup = max(4, min(10, num_trials // 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        match kind:
+            case "gp":
+                return GPSampler(seed=seed, n_startup_trials=num_startup, warn_independent_sampling=False)
+            case "tpe":
+                # Independent, not multivariate: under noise the latter loses to it.
+                return TPESampler(seed=seed, n_startup_trials=num_startup, multivariate=False)
+            case "nsga2":
+                # Optuna's population of 50 would be random search for the first 50 trials.
+                return NSGAIISampler(seed=seed, population_size=max(4, min(50, num_trials // 5)))
+            case "random":
+                return RandomSampler(seed=seed)
+
+
+def distribution(parameter: Parameter) -> BaseDistribution:
+    """Return Optuna's name for a range or choices."""
+    if isinstance(parameter, Choices):
+        return CategoricalDistribution(parameter.choices)
+    if parameter.integer:
+        return IntDistribution(int(parameter.low), int(parameter.high), parameter.log, int(parameter.step or 1))
+    return FloatDistribution(float(parameter.low), float(parameter.high), parameter.log, parameter.step)
+
+
+def _suggest_one(trial: optuna.Trial, name: str, parameter: Parameter) -> Any:
+    match distribution(parameter):
+        case CategoricalDistribution(choices=choices):
+            return trial.suggest_categorical(name, choices)
+        case IntDistribution(low=low, high=high, log=log, step=step):
+            return trial.suggest_int(name, low, high, log=log, step=step)
+        case FloatDistribution(low=low, high=high, log=log, step=step):
+            return trial.suggest_float(name, low, high, log=log, step=step)
+        case other:
+            raise AssertionError(other)

@@ -1,0 +1,5 @@
+"""``python -m anon_tune``."""
+
+from anon_tune.cli import main
+
+main()

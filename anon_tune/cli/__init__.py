@@ -1,0 +1,58 @@
+"""The command line: one verb a stage; parse, call, print. Rooms are imported when a verb needs them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+import anon_tune
+from anon_tune.cli import clips, result, study
+from anon_tune.errors import AnonTuneError
+
+app = typer.Typer(
+    name="anon-tune",
+    help="Search how to train a video anonymizer: the front of privacy leakage against action accuracy.",
+    epilog="A first study: anon-tune study search_spaces/quickstart.toml --clips avatars --out runs/first",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"anon_tune {anon_tune.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.add_typer(clips.app, name="clips")
+app.command("study")(study.study)
+app.command("resume")(study.resume)
+app.command("front")(result.front)
+app.command("report")(result.report)
+app.command("export")(result.export)
+
+
+def main() -> None:
+    """Run the command line. A user's mistake is one line on stderr and exit code 2."""
+    try:
+        app(args=clips.spread_lists(sys.argv[1:]))
+    except AnonTuneError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,115 @@
+"""``anon-tune study`` and ``resume``: run a search, from nothing or from where it stopped."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from anon_tune.cli import result
+from anon_tune.errors import AnonTuneError
+
+if TYPE_CHECKING:
+    from anon_tune.study import SearchSpace, StudySettings
+
+_BUILT_IN = "avatars"
+
+
+def study(
+    space: Annotated[Path, typer.Argument(metavar="SPACE.toml", help="Search space; some are in search_spaces/.")],
+    clips: Annotated[str, typer.Option(metavar="avatars|DIR", help="Built-in clips, or a clip store.")],
+    out: Annotated[Path, typer.Option(help="Study directory; one that holds this study is continued.")],
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials, anchors not counted; else the space's.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Fix a recipe value, as in training.seed=1.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the sampler.")] = 0,
+    sampler: Annotated[str | None, typer.Option(help="auto, tpe, gp, nsga2 or random; else the space's.")] = None,
+    rungs: Annotated[bool, typer.Option(help="Stop hopeless trials early.")] = True,
+    storage: Annotated[str | None, typer.Option(help="Optuna storage URL; else a journal file in the study.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Workers that train one anonymizer together.")] = 1,
+    cpus: Annotated[int, typer.Option(min=1, help="CPUs of a worker.")] = 1,
+    gpus: Annotated[float, typer.Option(min=0, help="GPUs of a worker; may be a fraction.")] = 0.0,
+    max_concurrent: Annotated[int | None, typer.Option(min=1, help="Trials at a time; else what fits.")] = None,
+    max_failures: Annotated[int, typer.Option(min=0, help="Retries of a trial whose worker died.")] = 2,
+) -> None:
+    """Run a study: train, measure, search. Writes DIR/ledger and DIR/report.html.
+
+    Runs on this machine, or on the cluster that RAY_ADDRESS or a Ray job names.
+    """
+    from anon_tune.study import SearchSpace, StudySettings
+
+    loaded = SearchSpace.load(space, dict(parse_setting(text) for text in set_ or ()))
+    given = {"num_trials": trials, "sampler": sampler}
+    defaults = {name: getattr(loaded, name) for name in given if getattr(loaded, name) is not None}
+    chosen = defaults | {name: value for name, value in given.items() if value is not None}
+    directory, fingerprint = _clips(clips, out)
+    settings = StudySettings(
+        **chosen,
+        clips=clips if clips == _BUILT_IN else str(directory),
+        clips_fingerprint=fingerprint,
+        seed=seed,
+        rungs=rungs,
+        storage=storage,
+        workers_per_trial=workers,
+        cpus_per_worker=cpus,
+        gpus_per_worker=gpus,
+        max_concurrent=max_concurrent,
+        max_failures=max_failures,
+    )
+    _run(out, directory, loaded, settings)
+
+
+def resume(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Study directory.")],
+    trials: Annotated[int | None, typer.Option(min=1, help="New number of trials, to make the study longer.")] = None,
+) -> None:
+    """Go on with a study that was stopped; nothing finished is lost."""
+    from anon_tune.study import load_study
+
+    space, settings = load_study(directory)
+    if trials is not None:
+        settings = settings.model_copy(update={"num_trials": trials})
+    clips, _ = _clips(settings.clips, directory)
+    _run(directory, clips, space, settings)
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Parse ``name=value``; the value is read as TOML where it is TOML, else taken as a string."""
+    name, sign, value = text.partition("=")
+    if not sign or not name.strip():
+        raise AnonTuneError("--set", "must be name=value", text, "Write for example --set penalty.weight=2")
+    try:
+        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value.strip()
+
+
+def _clips(name: str, out: Path) -> tuple[Path, str]:
+    """Return the clip store and its fingerprint; the built-in clips are made inside the study directory."""
+    from anon_tune.clips import make_avatars, open_clips
+
+    if name != _BUILT_IN:
+        directory = Path(name).resolve()
+    elif not (directory := out.resolve() / "clips").exists():
+        make_avatars(directory)
+    return directory, open_clips(directory).fingerprint
+
+
+def _run(out: Path, clips: Path, space: SearchSpace, settings: StudySettings) -> None:
+    from anon_tune.runtime import ClipTrialBody
+    from anon_tune.study import StudyInterrupted, StudyProgress, run_study
+
+    body = ClipTrialBody(
+        str(clips), settings.workers_per_trial, max(1, int(settings.cpus_per_worker)), settings.gpus_per_worker
+    )
+    try:
+        with StudyProgress(settings) as progress:
+            run_study(out, space, body, settings, progress)
+    except StudyInterrupted as stop:
+        print(stop, file=sys.stderr)
+        raise typer.Exit(130) from None
+    print(f"Report: {result.write(out)}")

@@ -1,0 +1,116 @@
+"""The model card of an exported anonymizer: what it was measured to do, on what, and its limits."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import torch
+
+import anon_tune
+from anon_tune.recipe import Recipe
+from anon_tune.trial import Reading, Score, Trial
+
+LIMITS = (
+    "Leakage is what these attackers reached on these clips; a stronger or differently trained attacker may reach more.",
+    "Nothing is claimed about other people, cameras or resolutions than those of the clips.",
+    "No compliance with any law or regulation is claimed.",
+)
+
+
+def card_document(trial: Trial, score: Score, recipe: Recipe, clips: str) -> dict[str, Any]:
+    """Return the card as plain values; fractions are in [0, 1].
+
+    Args:
+        trial: The exported trial.
+        score: Its full score.
+        recipe: How it was trained and measured.
+        clips: Name or directory of the clips.
+    """
+    effort = recipe.evaluation.full
+    return {
+        "trial": trial.id,
+        "method": trial.method,
+        "network": recipe.anonymizer.network,
+        "clips": clips,
+        "leakage": _reading(score.leakage),
+        "accuracy": _reading(score.accuracy),
+        "attackers": dict(score.attackers),
+        "attributes": dict(score.attributes),
+        "distortion": score.distortion,
+        "num_train_clips": score.num_train_clips,
+        "num_test_clips": score.num_test_clips,
+        "attacker_epochs": effort.attacker_epochs,
+        "seed": score.seed,
+        "params": dict(trial.params),
+        "fingerprint": trial.fingerprint,
+        "limits": list(LIMITS),
+        "versions": {
+            "anon_tune": anon_tune.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def card_markdown(card: dict[str, Any]) -> str:
+    """Return the card as Markdown; here fractions become percent."""
+    rows = [f"| {name} | {_percent(card[name])} |" for name in ("leakage", "accuracy")]
+    attackers = ", ".join(f"{name} {value:.1%}" for name, value in card["attackers"].items())
+    attributes = "\n".join(f"| {name} | {value:.1%} |" for name, value in card["attributes"].items())
+    params = "\n".join(f"| `{name}` | {value} |" for name, value in card["params"].items())
+    limits = "\n".join(f"- {limit}" for limit in card["limits"])
+    return f"""# Anonymizer of trial {card["trial"]}
+
+A `{card["network"]}` trained by `{card["method"]}` on {card["clips"]}. It maps the consecutive frames of one clip,
+(T, 3, H, W) RGB in [0, 1], to the same.
+
+```python
+import anon_tune
+
+anonymizer = anon_tune.load_anonymizer("this-file.safetensors")
+```
+
+## Measured
+
+On {card["num_test_clips"]} test clips, by fresh networks trained on {card["num_train_clips"]} anonymized clips.
+
+| | value [interval] | floor (blind) | ceiling (raw) |
+|---|---|---|---|
+{chr(10).join(rows)}
+
+Leakage is the cMAP of the strongest of these attackers: {attackers}. Accuracy is top-1.
+Mean distortion (RMS on pixels in [0, 1]): {card["distortion"]:.3f}.
+
+| private attribute | average precision |
+|---|---|
+{attributes}
+
+## Limits
+
+{limits}
+
+## Recipe
+
+| param | value |
+|---|---|
+{params}
+
+Fingerprint {card["fingerprint"]}, seed {card["seed"]}, anon_tune {card["versions"]["anon_tune"]}, torch \
+{card["versions"]["torch"]}.
+"""
+
+
+def _reading(reading: Reading) -> dict[str, Any]:
+    return {
+        "value": reading.value,
+        "interval": [reading.low, reading.high],
+        "floor": reading.floor,
+        "ceiling": reading.ceiling,
+    }
+
+
+def _percent(reading: dict[str, Any]) -> str:
+    low, high = reading["interval"]
+    value = f"{reading['value']:.1%} [{low:.1%}, {high:.1%}]"
+    return f"{value} | {reading['floor']:.1%} | {reading['ceiling']:.1%}"

@@ -1,0 +1,185 @@
+"""One self-contained HTML page about a study."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from plotly.offline import get_plotlyjs
+
+from anon_tune.errors import LedgerError
+from anon_tune.ledger import Ledger
+from anon_tune.pareto import ParetoFront
+from anon_tune.report import tables
+from anon_tune.report.chart import Chart
+from anon_tune.report.figures import front_chart, importance_charts, parallel_chart, progress_charts
+from anon_tune.report.training_figures import loss_chart, rungs_chart
+from anon_tune.report.wording import text
+from anon_tune.trial import Trial
+
+# The page may run what it carries and show what it embeds, and can reach nothing else.
+# Plotly's parallel coordinates compile their shaders' bindings at run time, hence unsafe-eval.
+_POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'"
+
+
+def write_report(
+    directory: Path,
+    importance: Mapping[str, Mapping[str, float]] | None = None,
+    output: Path | None = None,
+) -> Path:
+    """Write one HTML page that shows a study, finished or running, and needs no network.
+
+    Args:
+        directory: The study directory; reads ``ledger/``, ``study.toml`` and
+            ``trials/<id>/preview.png`` (original frames in the upper half, anonymized below) as far
+            as they exist.
+        importance: Share of each param in each objective, in [0, 1], by objective and param.
+        output: Where to write; ``<directory>/report.html`` if None. Replaced in one move.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        LedgerError: There is no such directory, or its ledger cannot be read.
+    """
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise LedgerError(str(directory), "no study directory there", remedy="Check the path")
+    trials = Ledger(directory / "ledger").trials()
+    page = _page(directory, trials, importance or {})
+    output = directory / "report.html" if output is None else Path(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    hidden = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
+        hidden.write_text(page, encoding="utf-8")
+        os.replace(hidden, output)
+    finally:
+        hidden.unlink(missing_ok=True)
+    return output
+
+
+def _page(directory: Path, trials: Sequence[Trial], importance: Mapping[str, Mapping[str, float]]) -> str:
+    study = _study(directory / "study.toml")
+    title = f"{text(study.get('name') or directory.resolve().name)} · anon-tune"
+    front = ParetoFront.of(trials)
+    sections = _sections(trials, front, importance, directory / "trials")
+    links = "".join(f'<a href="#{key}">{name}</a>' for key, name, _ in sections)
+    body = "".join(f'<section id="{key}"><h2>{name}</h2>{content}</section>' for key, name, content in sections)
+    resources = files("anon_tune.report")
+    style = resources.joinpath("page.css").read_text("utf-8")
+    script = resources.joinpath("page.js").read_text("utf-8")
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<title>{title}</title>
+<link rel="icon" href="data:,">
+<style>{style}</style>
+</head>
+<body>
+<header><h1>{title}</h1>{tables.summary(trials, front)}{tables.settings(study)}</header>
+<nav aria-label="Sections">{links}</nav>
+<main>{body}</main>
+<script>{get_plotlyjs()}</script>
+<script>{script}</script>
+</body>
+</html>
+"""
+
+
+def _sections(
+    trials: Sequence[Trial], front: ParetoFront, importance: Mapping[str, Mapping[str, float]], previews: Path
+) -> list[tuple[str, str, str]]:
+    """Return (anchor, heading, HTML) of every section in order."""
+    parallel = parallel_chart(front)
+    return [
+        (
+            "front",
+            "Pareto front",
+            _note("Full scores only, with bootstrap intervals. Point at a trial to see its params.")
+            + _chart("front-plot", front_chart(front), "no trial has a full score"),
+        ),
+        ("gallery", "What the front looks like", _gallery(trials, front, previews)),
+        ("progress", "Hypervolume", _charts(progress_charts(trials), "no trial has ended")),
+        (
+            "parallel",
+            "Params and objectives",
+            _note("Drag along an axis to keep the trials that pass through.")
+            + _chart(
+                "parallel-plot",
+                parallel and parallel[0],
+                "fewer than two trained trials have a full score",
+                min_width=0 if parallel is None else 120 * parallel[1],
+            ),
+        ),
+        (
+            "importance",
+            "Importance of params",
+            _charts(
+                {f"importance-{text(k)}": chart for k, chart in importance_charts(importance).items()},
+                "too few trials have finished to tell the params apart",
+            ),
+        ),
+        (
+            "rungs",
+            "Rung survival",
+            _note("Trained trials measured at each rung, and what became of them there.")
+            + _chart("rungs-plot", rungs_chart(trials), "no trial has been proposed"),
+        ),
+        (
+            "losses",
+            "Losses",
+            _note("Trials of the front, and up to 40 others that the legend switches on. Double-click shows one alone.")
+            + _chart("losses-plot", loss_chart(trials, front), "no trial has reached its first rung"),
+        ),
+        (
+            "trials",
+            "All trials",
+            _note("A click on a head sorts.") + tables.trial_table(trials, front)
+            if trials
+            else _not_yet("no trial has started"),
+        ),
+        ("failed", "Failed trials", tables.failures(trials)),
+    ]
+
+
+def _gallery(trials: Sequence[Trial], front: ParetoFront, previews: Path) -> str:
+    cards = tables.gallery(trials, front, previews)
+    return f'<div class="cards">{cards}</div>' if cards else _not_yet("no trial has a full score")
+
+
+def _charts(charts: Mapping[str, Chart], reason: str) -> str:
+    if not charts:
+        return _not_yet(reason)
+    return f'<div class="charts">{"".join(_chart(key, chart, reason) for key, chart in charts.items())}</div>'
+
+
+def _chart(key: str, chart: Chart | None, reason: str, min_width: int = 0) -> str:
+    if chart is None:
+        return _not_yet(reason)
+    style = f' style="min-width:{min_width}px"' if min_width else ""
+    spec = f'<script type="application/json">{chart.json()}</script>'
+    return f'<div class="scroll"><div class="chart" id="{key}"{style}></div>{spec}</div>'
+
+
+def _note(words: str) -> str:
+    return f'<p class="note">{words}</p>'
+
+
+def _not_yet(reason: str) -> str:
+    return f'<p class="none">Not yet: {reason}.</p>'
+
+
+def _study(file: Path) -> Mapping[str, Any]:
+    """Return the ``[study]`` table of the frozen search space; empty if there is none to be read."""
+    try:
+        table = tomllib.loads(file.read_text("utf-8")).get("study")
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return {}
+    return table if isinstance(table, dict) else {}

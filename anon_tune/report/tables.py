@@ -1,0 +1,169 @@
+"""The parts of the page that are plain HTML: summary, gallery, trials, failures."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from anon_tune.pareto import ParetoFront
+from anon_tune.report.wording import NOTHING, duration, param_lines, percent, plain, reading, text
+from anon_tune.trial import Reading, Score, Trial, TrialState
+
+CAVEAT = (
+    "Leakage is what the attackers named here recovered from these clips after being trained on the anonymizer's own "
+    "output. A stronger attacker or other clips may recover more. No compliance with any law is claimed."
+)
+
+
+def summary(trials: Sequence[Trial], front: ParetoFront) -> str:
+    """Return tiles with the state of the study."""
+    states = Counter(t.state for t in trials if not t.is_anchor)
+    by_state = ", ".join(f"{states[s]} {s.value.lower()}" for s in TrialState if states[s]) or "none yet"
+    point = front.reference_point
+    against = (
+        f"against leakage {percent(point.leakage)} (raw clips) and accuracy {percent(point.accuracy)} (chance)"
+        if point is not None
+        else "not yet: no trial has a full score"
+    )
+    if front.num_beyond_reference:
+        against += f"; {front.num_beyond_reference} trials lie beyond that and add nothing"
+    on_front = sum(not t.is_anchor for t in front.members)
+    seconds = max((t.ended for t in trials), default=0.0) - min((t.started for t in trials), default=0.0)
+    tiles = [
+        ("Trials", str(sum(states.values())), by_state),
+        ("On the front", str(on_front), "trained trials that no other beats in both objectives"),
+        ("Hypervolume", f"{front.hypervolume:.4f}", against),
+        ("Time", duration(seconds), "from the first record to the last"),
+    ]
+    cells = "".join(f"<div><dt>{name}</dt><dd><b>{value}</b> {note}</dd></div>" for name, value, note in tiles)
+    return f'<dl class="tiles">{cells}</dl><p class="caveat">{CAVEAT}</p>'
+
+
+def settings(study: Mapping[str, object]) -> str:
+    """Return what ``study.toml`` says about the study itself as a folded list."""
+    rows = [f"<tr><th>{text(name)}</th><td>{plain(value)}</td></tr>" for name, value in _flat(study)]
+    return f"<details><summary>Versions and settings</summary><table>{''.join(rows)}</table></details>" if rows else ""
+
+
+def _flat(table: Mapping[str, object], prefix: str = "") -> list[tuple[str, object]]:
+    pairs: list[tuple[str, object]] = []
+    for name, value in table.items():
+        pairs += _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [(prefix + name, value)]
+    return pairs
+
+
+def gallery(trials: Sequence[Trial], front: ParetoFront, folder: Path) -> str:
+    """Return a card for every trial on the front and for every other anchor that has a preview.
+
+    Args:
+        trials: All trials.
+        front: Their front.
+        folder: Holds ``<trial id>/preview.png``.
+    """
+    members = list(front.members)
+    listed = {t.id for t in members}
+    others = [t for t in trials if t.is_anchor and t.id not in listed and (folder / t.id / "preview.png").is_file()]
+    return "".join(_card(t, folder / t.id / "preview.png") for t in others + members)
+
+
+def _card(trial: Trial, preview: Path) -> str:
+    name = text(trial.id)
+    picture = '<p class="none">No preview was saved.</p>'
+    if preview.is_file():
+        data = base64.b64encode(preview.read_bytes()).decode("ascii")
+        picture = (
+            f'<figure><img src="data:image/png;base64,{data}" alt="Frames of clips, original above, by {name} below">'
+            "<figcaption>above original, below anonymized</figcaption></figure>"
+        )
+    title = "Anchor" if trial.is_anchor else "Trial"
+    score = trial.score
+    readings = _readings(score) if score is not None else '<p class="none">No full score yet.</p>'
+    params = "<br>".join(param_lines(trial.params))
+    folded = f"<details><summary>Params</summary><code>{params}</code></details>" if params else ""
+    return f'<article class="card" id="trial-{name}"><h3>{title} {name}</h3>{picture}{readings}{folded}</article>'
+
+
+def _readings(score: Score) -> str:
+    rows = [
+        ("Leakage", reading(score.leakage), score.leakage, "leak"),
+        ("Leakage, normalized", percent(score.leakage.normalized), None, ""),
+        ("Accuracy", reading(score.accuracy), score.accuracy, "use"),
+    ]
+    cells = "".join(f"<tr><th>{name}</th><td>{value}{_bar(of, kind)}</td></tr>" for name, value, of, kind in rows)
+    details = _values("Attacker", "cMAP", score.attackers) + _values("Attribute", "AP", score.attributes)
+    return f'<table class="readings">{cells}</table><div class="pair">{details}</div>'
+
+
+def _bar(of: Reading | None, kind: str) -> str:
+    """Draw a reading as a bar with its floor and ceiling as ticks."""
+    if of is None or not math.isfinite(of.value):
+        return ""
+    ticks = "".join(f'<i style="left:{v * 100:.1f}%"></i>' for v in (of.floor, of.ceiling) if math.isfinite(v))
+    return f'<div class="bar {kind}" aria-hidden="true"><b style="width:{of.value * 100:.1f}%"></b>{ticks}</div>'
+
+
+def _values(title: str, unit: str, values: Mapping[str, float]) -> str:
+    if not values:
+        return ""
+    ordered = sorted(values.items(), key=lambda item: (-item[1] if math.isfinite(item[1]) else math.inf, item[0]))
+    rows = "".join(f"<tr><td>{text(name)}</td><td>{percent(value)}</td></tr>" for name, value in ordered)
+    return f"<table><thead><tr><th>{title}</th><th>{unit}</th></tr></thead><tbody>{rows}</tbody></table>"
+
+
+def trial_table(trials: Sequence[Trial], front: ParetoFront) -> str:
+    """Return every trial as a row; the page's script sorts by a column when its head is clicked."""
+    names = sorted({name for t in trials for name in t.params})
+    heads = ["Trial", "Method", "State", "Front rank", "Leakage", "Normalized", "Accuracy", "Last rung", "Seconds"]
+    head = "".join(f'<th scope="col"><button type="button">{text(name)}</button></th>' for name in heads + names)
+    carded = {t.id for t in front.members}
+    rows = "".join(_row(t, names, front.ranks.get(t.id), t.id in carded) for t in trials)
+    return (
+        '<div class="scroll tall"><table id="trials-table" class="sortable">'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _row(trial: Trial, names: Sequence[str], front_rank: int | None, carded: bool) -> str:
+    name = text(trial.id)
+    score = trial.score
+    fractions = [None] * 3 if score is None else [score.leakage.value, score.leakage.normalized, score.accuracy.value]
+    cells = [
+        f'<td><a href="#trial-{name}">{name}</a></td>' if carded else f"<td>{name}</td>",
+        f"<td>{text(trial.method)}</td>",
+        f'<td class="{trial.state.value.lower()}">{trial.state.value}</td>',
+        _number(front_rank, str(front_rank)),
+        *[_number(fraction, percent(fraction)) for fraction in fractions],
+        _number(trial.rung, str(trial.rung)),
+        _number(trial.seconds, f"{trial.seconds:.1f}"),
+    ]
+    cells += [_param(trial.params.get(param)) for param in names]
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _number(value: float | None, words: str) -> str:
+    if value is None or not math.isfinite(value):
+        return f'<td class="number" data-value="">{NOTHING}</td>'
+    return f'<td class="number" data-value="{value}">{words}</td>'
+
+
+def _param(value: object) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _number(value, plain(value))
+    return f"<td>{plain(value)}</td>" if value is not None else _number(None, "")
+
+
+def failures(trials: Sequence[Trial]) -> str:
+    """Return every FAILED trial with its reason."""
+    failed = [t for t in trials if t.state is TrialState.FAILED]
+    if not failed:
+        return "<p>No trial failed.</p>"
+    rows = "".join(
+        f"<tr><td>{text(t.id)}</td><td>{text(t.reason or 'no reason was recorded')}</td>"
+        f"<td><code>{'<br>'.join(param_lines(t.params))}</code></td></tr>"
+        for t in failed
+    )
+    head = '<th scope="col">Trial</th><th scope="col">Reason</th><th scope="col">Params</th>'
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'

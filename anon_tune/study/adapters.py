@@ -1,0 +1,134 @@
+"""Ray Tune's four interfaces (search, schedule, record, stop), each a thin face of the bookkeeper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Callback, Stopper
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from anon_tune.study.bookkeeper import Bookkeeper
+from anon_tune.study.trainable import to_config
+
+
+class OptunaSearcher(Searcher):
+    """Hands out the bookkeeper's trials.
+
+    Ray's own OptunaSearch tells stopped trials COMPLETE and leaves NaN trials RUNNING when there are
+    several objectives; here `LedgerCallback` tells every trial's end, after the ledger has it.
+
+    Args:
+        book: Proposes.
+        trials_directory: Holds one directory a trial.
+    """
+
+    def __init__(self, book: Bookkeeper, trials_directory: Path) -> None:
+        super().__init__()
+        self._book, self._trials_directory = book, trials_directory
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Return the config of the next trial, None to be asked again, or FINISHED."""
+        assignment = self._book.next()
+        if assignment is None:
+            return Searcher.FINISHED if self._book.is_finished else None
+        directory = self._trials_directory / assignment.trial
+        directory.mkdir(parents=True, exist_ok=True)
+        return to_config(assignment, str(directory))
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Do nothing; see the class."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Save nothing: the ledger holds it all."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Restore nothing: the ledger holds it all."""
+
+
+class RungScheduler(FIFOScheduler):  # type: ignore[misc]
+    """Stops a trial at a rung by all objectives at once; see `anon_tune.study.rungs.decide`.
+
+    Tune neither saves nor restores a scheduler's state, so it has none.
+    """
+
+    def __init__(self, book: Bookkeeper) -> None:
+        super().__init__()
+        self._book = book
+
+    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
+        """Continue or stop; Tune does not ask about results that are the trial's last."""
+        return str(TrialScheduler.CONTINUE if self._book.judge(result["report"]) else TrialScheduler.STOP)
+
+
+class LedgerCallback(Callback):
+    """Brings every event to the bookkeeper as it arrives.
+
+    Also keeps the rungs left to do in Tune's config of the trial: it is what a worker started
+    after another one died is given.
+    """
+
+    def __init__(self, book: Bookkeeper) -> None:
+        self._book = book
+
+    def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Record that it runs."""
+        self._book.start(trial.config["trial"])
+
+    def on_trial_result(
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Record a report, or a failure that comes with its reason and without one."""
+        if "report" not in result:
+            if "failure" in result:
+                self._book.fail(trial.config["trial"], result["failure"])
+            return
+        report = result["report"]
+        self._book.receive(report, result.get("failure", ""))
+        todo = [rung for rung in trial.config["todo"] if rung != report.rung]
+        trial.set_config({**trial.config, "todo": todo})
+
+    def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Record that the last retry failed."""
+        self._book.fail(trial.config["trial"], last_line(trial.error_file))
+
+
+class StudyStopper(Stopper):
+    """Ends the study when it must not go on; trials that run stay RUNNING in the ledger.
+
+    Args:
+        must_stop: Asked after every event.
+    """
+
+    def __init__(self, must_stop: Callable[[], bool]) -> None:
+        self._must_stop = must_stop
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Never stop a single trial."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Stop all of them if asked to."""
+        return self._must_stop()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: Tune pickles it into a snapshot that is never read."""
+        return {}
+
+
+def last_line(error_file: str | None) -> str:
+    """Return the line of Tune's error file that says what happened last.
+
+    That is the last line of a traceback, and the first line where a worker died without one.
+    """
+    if error_file is None or not Path(error_file).exists():
+        return "the worker was lost"
+    text = Path(error_file).read_text(encoding="utf-8", errors="replace")
+    lines = [line.strip() for line in text.split("Failure # ")[-1].splitlines()[1:] if line.strip()]
+    if not lines:
+        return "the worker was lost"
+    has_traceback = any("Traceback" in line or line.startswith("ray::") for line in lines)
+    return lines[-1] if has_traceback else lines[0]

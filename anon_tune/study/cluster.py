@@ -1,0 +1,80 @@
+"""Reaching a Ray cluster, or starting a private one on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import ray
+
+import anon_tune
+
+_QUIET = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new output prints boxes even when told to be silent
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # CSV, JSON and TensorBoard: the ledger has it all
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours stops on SIGTERM too
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # Tune's own state is never read
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # else one report every 2 s
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+_TOKEN = secrets.token_hex(32)  # one a process, as Ray keeps the first it saw
+_WORKERS = {"RAY_CHDIR_TO_TRIAL_DIR": "0"}  # relative paths mean the same in a worker as in the driver
+
+
+@contextmanager
+def ray_session(*, dashboard: bool) -> Iterator[None]:
+    """Use the cluster that is there, else a private one that ends with the block.
+
+    A cluster is there if Ray is initialized already, if ``RAY_ADDRESS`` names one, or inside a Ray
+    job. Its workers are given this very package, whatever they have installed.
+
+    Args:
+        dashboard: Start the dashboard of a private cluster; Ray Train needs it to clean up after a
+            trial that is stopped early.
+    """
+    if ray.is_initialized():
+        with environment(_QUIET):
+            yield
+        return
+    join = bool(os.environ.get("RAY_ADDRESS"))
+    # Given a token, a private cluster writes none into the home folder.
+    private = {} if join or "RAY_AUTH_MODE" in os.environ else {"RAY_AUTH_TOKEN": _TOKEN}
+    with environment(_QUIET | private):
+        if join:
+            package = str(Path(anon_tune.__file__).parent)
+            workers = {"py_modules": [package], "env_vars": _WORKERS}
+            ray.init("auto", log_to_driver=False, logging_level=logging.ERROR, runtime_env=workers)
+        else:
+            ray.init(
+                "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                include_dashboard=dashboard,
+                runtime_env={"env_vars": _WORKERS},
+            )
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def node_resources() -> list[Mapping[str, float]]:
+    """Return what every living node has in total."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables, except where the user has, and take them back at the end."""
+    added = {name: value for name, value in values.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)

@@ -1,0 +1,156 @@
+"""Runs a study, from nothing or from where an earlier driver left it."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+from ray import tune
+
+from anon_tune.errors import LedgerError
+from anon_tune.ledger import Ledger
+from anon_tune.study.adapters import LedgerCallback, OptunaSearcher, RungScheduler, StudyStopper
+from anon_tune.study.bookkeeper import Bookkeeper
+from anon_tune.study.cluster import node_resources, ray_session
+from anon_tune.study.placement import place
+from anon_tune.study.sampler import Proposer, open_storage
+from anon_tune.study.settings import StudySettings, driver_lock, freeze_study
+from anon_tune.study.space import SearchSpace
+from anon_tune.study.trainable import RungTrainable
+from anon_tune.trial import Trial, TrialBody
+
+
+class StudyInterrupted(KeyboardInterrupt):
+    """SIGINT or SIGTERM ended a study; everything finished is in the ledger."""
+
+
+def run_study(
+    directory: Path | str,
+    space: SearchSpace,
+    body: TrialBody,
+    settings: StudySettings,
+    on_change: Callable[[Sequence[Trial]], None] | None = None,
+) -> Ledger:
+    """Run a study to its end.
+
+    A directory that already holds this study is continued: finished trials stay as they are,
+    unfinished ones go on from their next rung under their own id, and the number of trials may
+    have grown. A first SIGINT or SIGTERM stops cleanly, a second one at once.
+
+    Args:
+        directory: The study directory; on storage that every node sees.
+        space: What is searched.
+        body: Does the work of a trial.
+        settings: How it is run.
+        on_change: Called with all trials, anchors first, after every change.
+
+    Returns:
+        The ledger.
+
+    Raises:
+        LedgerError: The directory belongs to another study or another process, or an anchor failed.
+        PlacementError: A trial needs more than the cluster has.
+        StudyInterrupted: Stopped by a signal.
+    """
+    directory = Path(directory).resolve()
+    with driver_lock(directory):
+        freeze_study(directory, space, settings)
+        ledger = Ledger(directory / "ledger")
+        with ray_session(dashboard=settings.runs_through_train), _signals() as stopped:
+            placement = place(settings, node_resources())
+            known = len(ledger.trials())
+            proposer = Proposer(
+                space,
+                settings.sampler,
+                # Not the seed itself when continued, or the sampler would repeat its first points.
+                int(np.random.SeedSequence([settings.seed, known]).generate_state(1)[0]),
+                settings.num_trials,
+                open_storage(settings.storage, directory),
+                f"{directory.name}-{space.fingerprint()}-{time.time_ns():x}",
+            )
+            book = Bookkeeper(ledger, space, proposer, settings.num_trials, settings.rungs, on_change)
+            if not book.is_finished:
+                _tune(directory, book, body, settings, placement.resources, placement.max_concurrent, stopped)
+        if book.failed_anchor is not None:
+            anchor = book.failed_anchor
+            rule = f"the anchor '{anchor.id}' failed, and no score can be read without it"
+            raise LedgerError(str(directory), rule, anchor.reason, "Mend the cause, then 'anon-tune resume'")
+        if stopped.is_set():
+            raise StudyInterrupted(f"{directory}: stopped. Go on with: anon-tune resume {directory}")
+    return ledger
+
+
+def _tune(
+    directory: Path,
+    book: Bookkeeper,
+    body: TrialBody,
+    settings: StudySettings,
+    resources: Mapping[str, float],
+    max_concurrent: int,
+    stopped: threading.Event,
+) -> None:
+    scratch = directory / "tune"
+    with _logs_to(directory / "tune.log"):
+        try:
+            tune.run(
+                tune.with_parameters(RungTrainable, body=body),
+                name="run",
+                storage_path=str(scratch),
+                num_samples=-1,
+                resources_per_trial=dict(resources),
+                search_alg=OptunaSearcher(book, directory / "trials"),
+                scheduler=RungScheduler(book),
+                callbacks=[LedgerCallback(book)],
+                stop=StudyStopper(lambda: stopped.is_set() or book.failed_anchor is not None),
+                max_concurrent_trials=max_concurrent,
+                max_failures=settings.max_failures,
+                reuse_actors=True,
+                raise_on_failed_trial=False,
+                verbose=0,
+            )
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def _signals() -> Iterator[threading.Event]:
+    """Set the event at the first SIGINT or SIGTERM; the second one acts as if nobody listened."""
+    stopped = threading.Event()
+    before = {}
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopped.set()
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+    if threading.current_thread() is threading.main_thread():
+        before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+@contextmanager
+def _logs_to(file: Path) -> Iterator[None]:
+    """Send what Tune logs to a file: the screen belongs to the study's own progress."""
+    logger = logging.getLogger("ray.tune")
+    handler = logging.FileHandler(file, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.propagate = propagate
+        logger.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,124 @@
+"""A study directory as a study leaves it, with made-up but plausible numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from anon_tune.ledger import Ledger
+from anon_tune.trial import LossPoint, Reading, RungReport, Score, Trial, TrialState
+
+NASTY = "<script>alert(1)</script>"
+NUM_TRIALS = 20
+STEPS = (60, 160)
+LEAKAGE_FLOOR, LEAKAGE_CEILING, ACCURACY_FLOOR, ACCURACY_CEILING = 0.31, 0.96, 0.2, 0.95
+
+
+def write_study(directory: Path, num_trials: int = NUM_TRIALS) -> Path:
+    """Write a ledger, previews and ``study.toml``.
+
+    Of every ten trials the third fails, two are stopped at the first rung and one is still
+    running; the others are complete. A failed trial's reason and a param hold HTML.
+    """
+    rng = np.random.default_rng(7)
+    ledger = Ledger(directory / "ledger")
+    for name, leakage, accuracy in (
+        ("identity", LEAKAGE_CEILING, ACCURACY_CEILING),
+        ("black-out", LEAKAGE_FLOOR, ACCURACY_FLOOR),
+    ):
+        anchor = Trial(name, -1, name, {}, "f" * 16, TrialState.RUNNING)
+        ledger.append(anchor)
+        ledger.append(replace(anchor, state=TrialState.COMPLETE), report(name, 1, leakage, accuracy, rng, curve=False))
+        preview(directory, name, rng)
+    for number in range(num_trials):
+        _write_trial(ledger, directory, number, rng)
+    (directory / "study.toml").write_text(
+        f'[study]\nname = "penalty <b>study</b>"\n[study.versions]\nanon_tune = "0.1.0"\nodd = "{NASTY}"\n', "utf-8"
+    )
+    return directory
+
+
+def _write_trial(ledger: Ledger, directory: Path, number: int, rng: np.random.Generator) -> None:
+    name = f"{number:04d}"
+    threshold = float(rng.uniform(0.02, 0.3))
+    params: dict[str, float | int | str | bool] = {
+        "penalty.weight": float(10 ** rng.uniform(-1, 2)),
+        "penalty.threshold": threshold,
+        "penalty.on": str(rng.choice(["pixels", "features"])),
+        "training.num_branch_updates": int(rng.integers(1, 4)),
+    }
+    if number % 3 == 0:
+        params["penalty.weight.end"] = float(rng.uniform(0, 5))
+    if number == 4:
+        params["penalty.on"] = NASTY
+    hidden = np.clip(threshold / 0.3 + rng.normal(0, 0.1), 0, 1)
+    leakage = LEAKAGE_CEILING - 0.55 * hidden**0.8
+    accuracy = ACCURACY_CEILING - 0.6 * hidden**2.5 - abs(rng.normal(0, 0.05))
+    trial = Trial(name, number, "adversarial", params, f"{number:016x}", TrialState.RUNNING)
+    ledger.append(trial)
+    if number % 10 == 3:
+        reason = f"training: L_T must be finite, got nan at step 17. {NASTY}"
+        ledger.append(replace(trial, state=TrialState.FAILED, reason=reason))
+        return
+    ledger.append(trial, report(name, 0, leakage - 0.05, accuracy - 0.1, rng))
+    if number % 10 in (5, 8):
+        ledger.append(replace(trial, state=TrialState.PRUNED, reason="dominated at rung 0"))
+    elif number % 10 != 9:
+        ledger.append(replace(trial, state=TrialState.COMPLETE), report(name, 1, leakage, accuracy, rng))
+        preview(directory, name, rng)
+
+
+def report(
+    name: str, rung: int, leakage: float, accuracy: float, rng: np.random.Generator, curve: bool = True
+) -> RungReport:
+    """Make a report whose readings lie around the given values; the last rung's is full."""
+    full = rung == len(STEPS) - 1
+    score = Score(
+        full=full,
+        leakage=reading(leakage, LEAKAGE_FLOOR, LEAKAGE_CEILING, rng),
+        accuracy=reading(accuracy, ACCURACY_FLOOR, ACCURACY_CEILING, rng),
+        attackers={"frame": leakage, "clip": leakage * 0.96, "motion": leakage * 0.9} if full else {"frame": leakage},
+        attributes={n: float(np.clip(leakage + d, 0, 1)) for n, d in (("skin", 0.05), ("hair", -0.1), ("build", 0.02))},
+        distortion=0.1,
+        num_train_clips=320,
+        num_test_clips=160,
+        seed=0,
+        seconds=3.0,
+    )
+    first = STEPS[rung - 1] if rung else 0
+    points = [
+        LossPoint(
+            step=step,
+            utility=1.6 * math.exp(-step / 80) + float(rng.normal(0, 0.03)),
+            privacy=0.3 + 0.3 * (1 - math.exp(-step / 50)) + float(rng.normal(0, 0.02)),
+            penalty=max(0.0, float(rng.normal(0.02, 0.02))),
+            distortion=0.15 * (1 - math.exp(-step / 30)),
+        )
+        for step in range(first, STEPS[rung], 4)
+    ]
+    checkpoint = f"trials/{name}/anonymizer.safetensors" if curve else ""
+    return RungReport(name, rung, STEPS[rung], score, tuple(points if curve else ()), 9.5, "node-1", checkpoint)
+
+
+def reading(value: float, floor: float, ceiling: float, rng: np.random.Generator) -> Reading:
+    """Make a reading with an interval of about four points to either side."""
+    low, high = value - rng.uniform(0.02, 0.05), value + rng.uniform(0.02, 0.05)
+    return Reading(value, floor, ceiling, max(low, 0.0), min(high, 1.0), value + float(rng.normal(0, 0.01)))
+
+
+def preview(directory: Path, name: str, rng: np.random.Generator) -> None:
+    """Write 2 original rows of 6 frames above their 2 altered rows."""
+    frames = np.zeros((2, 6, 48, 48, 3))
+    for clip, time in np.ndindex(2, 6):
+        frames[clip, time] = rng.uniform(0.3, 0.6, 3)
+        frames[clip, time, 14:40, 6 + 5 * time : 16 + 5 * time] = (0.9, 0.5 - 0.3 * clip, 0.2 + 0.5 * clip)
+    shades = {"identity": frames, "black-out": frames * 0}
+    altered = shades.get(name, frames.mean(axis=-1, keepdims=True) * 0.6 + 0.2 + 0 * frames)
+    rows = np.concatenate([frames, altered]).transpose(0, 2, 1, 3, 4).reshape(4 * 48, 6 * 48, 3)
+    file = directory / "trials" / name / "preview.png"
+    file.parent.mkdir(parents=True)
+    Image.fromarray((rows * 255).astype(np.uint8)).save(file)
