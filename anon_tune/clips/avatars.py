@@ -13,6 +13,7 @@ silhouette readable has to give something away.
 from __future__ import annotations
 
 import colorsys
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anon_tune.clips.figure import Array, Person, Pose, draw_person
+from anon_tune.clips.manifest import SPLITS
 from anon_tune.clips.store import Clips, Labels, StoreWriter
 from anon_tune.errors import ClipsError
 
@@ -104,7 +106,7 @@ def _draw(seed: int, number: int, labels: Labels, shape: tuple[int, int, int, in
     """Draw one clip, (T, H, W, 3) uint8."""
     split, _, person_number = labels.group.split("-")
     rng = _rng(seed, _CLIP, number)
-    person = _person(_rng(seed, _PERSON, ord(split[1]), int(person_number)), rng, labels.private)
+    person = _person(_rng(seed, _PERSON, SPLITS.index(split), int(person_number)), rng, labels.private)
     moving = next(at for at, pair in enumerate(ACTIONS) if labels.action in pair)
     pose = _pose(rng, moving, shape[0])
     canvas = np.empty(shape, np.float32)
@@ -124,7 +126,8 @@ def _pose(rng: np.random.Generator, moving: int, num_frames: int) -> Pose:
     rest = np.take_along_axis(paths, rng.integers(0, num_frames, (num, 1)), axis=1)
     paths = np.where(np.arange(num)[:, None] == moving, paths, rest)
     paths = np.clip(paths + rng.normal(0, 0.012, paths.shape), 0, 1).astype(np.float32)
-    return Pose(*paths, bend=np.full(num_frames, rng.uniform(), np.float32))
+    arms, crouch, across = paths
+    return Pose(arms, crouch, across, bend=np.full(num_frames, rng.uniform(), np.float32))
 
 
 def _person(body: np.random.Generator, clothes: np.random.Generator, private: tuple[bool, ...]) -> Person:
@@ -141,32 +144,30 @@ def _person(body: np.random.Generator, clothes: np.random.Generator, private: tu
         stripe=stripe.astype(np.float32) if striped else None,
         trousers=_colour(clothes, clothes.uniform(), (0.1, 0.8), (0.15, 0.7)),
         hat=hat_colour if hat else None,
-        girth=body.uniform(0.135, 0.155) if broad else body.uniform(0.065, 0.08),
-        limb=body.uniform(0.048, 0.054) if broad else body.uniform(0.03, 0.035),
+        girth=body.uniform(0.15, 0.17) if broad else body.uniform(0.065, 0.08),
+        limb=body.uniform(0.055, 0.061) if broad else body.uniform(0.03, 0.035),
         height=body.uniform(0.97, 1.03),
     )
 
 
 def _background(rng: np.random.Generator, height: int, width: int) -> Array:
     """Draw a still background, (H, W, 3): a gradient, boxes in any colour, and grain."""
-    y, x = np.mgrid[0:1:height * 1j, 0:1:width * 1j].astype(np.float32)
-    angle = rng.uniform(0, 2 * np.pi)
-    slope = np.clip(0.5 + (x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle), 0, 1)[..., None]
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j].astype(np.float32)
+    angle = rng.uniform(0, 2 * math.pi)
+    slope = np.clip(0.5 + (x - 0.5) * math.cos(angle) + (y - 0.5) * math.sin(angle), 0, 1)[..., None]
     one, two = (_colour(rng, rng.uniform(), (0.0, 0.7), (0.2, 0.9)) for _ in range(2))
-    image = one + slope * (two - one)
+    image: Array = one + slope * (two - one)
     for _ in range(_NUM_BOXES):
         top, left = rng.uniform(-0.1, 0.9, 2)
-        bottom, right = (top, left) + rng.uniform(0.1, 0.45, 2)
-        inside = (y >= top) & (y < bottom) & (x >= left) & (x < right)
+        tall, wide = rng.uniform(0.1, 0.45, 2)
+        inside = (y >= top) & (y < top + tall) & (x >= left) & (x < left + wide)
         blend = np.float32(rng.uniform(0.25, 0.7))
         image[inside] += blend * (_colour(rng, rng.uniform(), (0.1, 1.0), (0.15, 0.95)) - image[inside])
-    grain = rng.standard_normal((height, width, 1)) * rng.uniform(0.0, 0.04)
-    return (image + grain).astype(np.float32)
+    image += rng.standard_normal((height, width, 1), np.float32) * np.float32(rng.uniform(0.0, 0.04))
+    return image
 
 
-def _colour(
-    rng: np.random.Generator, hue: float, saturation: tuple[float, float], value: tuple[float, float]
-) -> Array:
+def _colour(rng: np.random.Generator, hue: float, saturation: tuple[float, float], value: tuple[float, float]) -> Array:
     rgb = colorsys.hsv_to_rgb(hue % 1.0, rng.uniform(*saturation), rng.uniform(*value))
     return np.array(rgb, np.float32)
 

@@ -56,9 +56,7 @@ class ClipSampler:
         flip: Mirror about half of the clips.
     """
 
-    def __init__(
-        self, clip_set: ClipSet, batch_clips: int, seed: int, crop: float = 1.0, flip: bool = False
-    ) -> None:
+    def __init__(self, clip_set: ClipSet, batch_clips: int, seed: int, crop: float = 1.0, flip: bool = False) -> None:
         self._set, self._batch_clips, self._seed = clip_set, batch_clips, seed
         self._crop, self._flip = crop, flip
 
@@ -94,9 +92,7 @@ class ClipSampler:
         return order[first - offset : stop - offset]
 
 
-def epoch_batches(
-    clip_set: ClipSet, batch_clips: int, epoch: int, seed: int, shuffle: bool
-) -> Iterator[ClipBatch]:
+def epoch_batches(clip_set: ClipSet, batch_clips: int, epoch: int, seed: int, shuffle: bool) -> Iterator[ClipBatch]:
     """Yield every clip once, without augmentation; the last batch may be smaller.
 
     Args:

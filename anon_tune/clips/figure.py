@@ -2,17 +2,18 @@
 
 Lengths are fractions of the frame height, y points down, x = 0 is the middle of the frame.
 
-Shapes: T frames, H height, W width, C = 3 channels; a joint is (T, 2), x and y in every frame.
+Shapes: T frames, H height, W width, C = 3 channels; a joint is (T, 2), x and y in every frame. All float32.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 
 _FLOOR = 0.96
 _LEG = 0.31
@@ -154,9 +155,7 @@ class _Brush:
         along = np.clip((dx * gx + dy * gy) / np.maximum(gx * gx + gy * gy, 1e-9), 0, 1)
         self._paint(np.hypot(dx - along * gx, dy - along * gy) - np.float32(radius), colour)
 
-    def box(
-        self, centre: Array, half: tuple[float, float], corner: float, colour: Array, stripes: float = 0.0
-    ) -> None:
+    def box(self, centre: Array, half: tuple[float, float], corner: float, colour: Array, stripes: float = 0.0) -> None:
         """Paint a box with round corners; with `stripes`, only horizontal bands of that period."""
         dx, dy = self._x - _column(centre, 0), self._y - _column(centre, 1)
         qx, qy = np.abs(dx) - np.float32(half[0] - corner), np.abs(dy) - np.float32(half[1] - corner)

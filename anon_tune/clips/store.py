@@ -201,7 +201,7 @@ class StoreWriter:
         except OSError as error:
             remedy = "Name another directory"
             raise ClipsError(str(self.directory), "cannot be written", error.strerror, remedy) from None
-        self._file = open(self._hidden / _FRAMES, "wb")
+        self._file = open(self._hidden / _FRAMES, "wb")  # noqa: SIM115  closed by __exit__
         self._write_header()
 
     def __enter__(self) -> Self:

@@ -44,7 +44,7 @@ class Chart:
 
 def axis(title: str = "", **settings: Any) -> dict[str, Any]:
     """Return an axis in the common look."""
-    return _AXIS | {"title": {"text": title}} | settings
+    return _AXIS | {"title": {"text": title, "standoff": 12}} | settings
 
 
 def _layout(own: dict[str, Any]) -> go.Layout:

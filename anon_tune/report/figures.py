@@ -1,6 +1,6 @@
 """Figures of the objectives: the front, its growth, and what the params have to do with it.
 
-Every function returns None where there is nothing to draw yet.
+Where there is nothing to draw yet, the answer is None, or no chart among several.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from anon_tune.pareto import ParetoFront, progress
 from anon_tune.report.chart import BLUE, INK, LABEL, MUTED, ORANGE, PURPLE, VERMILLION, Chart, axis
 from anon_tune.report.wording import NOTHING, hover, percent, shorten, text
-from anon_tune.trial import OBJECTIVES, Score, Trial
+from anon_tune.trial import OBJECTIVES, Reading, Score, Trial
 
 _MARKS = {"identity": ("diamond", VERMILLION, "top left"), "black-out": ("square", INK, "top right")}
 _LOG_RATIO = 20.0  # a param whose values span more, and crowd at the low end, is drawn on a log scale
@@ -80,7 +80,7 @@ def _points(name: str, trials: Sequence[Trial], front: ParetoFront, marker: dict
     )
 
 
-def _error_bars(readings: Sequence[Any], colour: str) -> dict[str, Any]:
+def _error_bars(readings: Sequence[Reading], colour: str) -> dict[str, Any]:
     return {
         "type": "data",
         "array": [max(r.high - r.value, 0.0) for r in readings],
@@ -112,7 +112,7 @@ def _bounds(score: Score) -> list[dict[str, Any]]:
     return lines
 
 
-def _span(readings: Sequence[Any]) -> list[float]:
+def _span(readings: Sequence[Reading]) -> list[float]:
     values = [v for r in readings for v in (r.value, r.low, r.high, r.floor, r.ceiling) if math.isfinite(v)]
     return [min(values) - 0.05, max(values) + 0.05]
 
@@ -159,7 +159,7 @@ def parallel_chart(front: ParetoFront) -> tuple[Chart, int] | None:
         "colorbar": {"title": {"text": "leakage"}, "tickformat": ".0%", "thickness": 12},
     }
     data = [go.Parcoords(dimensions=dimensions, line=colours, labelangle=-12, labelfont={"size": 12})]
-    margins = {"l": 70, "r": 30, "t": 90, "b": 25}
+    margins = {"l": 115, "r": 30, "t": 90, "b": 25}
     return Chart(data, lambda narrow: {"height": 420, "margin": margins}), len(dimensions)
 
 
@@ -225,8 +225,10 @@ def _bars(objective: str, shares: Sequence[tuple[float, str]], colour: str) -> C
 
     def layout(narrow: bool) -> dict[str, Any]:
         return {
-            "height": 110 + 30 * len(shares),
-            "xaxis": axis(f"Share in {text(objective)}", tickformat=".0%", rangemode="tozero"),
+            "height": 90 + 30 * len(shares),
+            "title": {"text": text(objective), "x": 0, "font": {"size": 14}},
+            "margin": {"l": 20, "r": 20, "t": 40, "b": 30},
+            "xaxis": axis(showticklabels=False, ticks="", rangemode="tozero"),  # the bars carry their shares
             "yaxis": axis(type="category", ticks=""),
         }
 

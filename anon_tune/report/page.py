@@ -106,7 +106,12 @@ def _sections(
             + _chart("front-plot", front_chart(front), "no trial has a full score"),
         ),
         ("gallery", "What the front looks like", _gallery(trials, front, previews)),
-        ("progress", "Hypervolume", _charts(progress_charts(trials), "no trial has ended")),
+        (
+            "progress",
+            "Hypervolume",
+            _note("What the front covers between raw leakage and chance accuracy. Anchors are not counted as trials.")
+            + _charts(progress_charts(trials), "no trial has ended"),
+        ),
         (
             "parallel",
             "Params and objectives",

@@ -23,8 +23,8 @@ __all__ = [
     "StudySettings",
     "importance",
     "load_study",
-    "rung_levels",
     "run_study",
+    "rung_levels",
 ]
 
 

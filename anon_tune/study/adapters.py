@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ray import cloudpickle
+from ray.exceptions import RayTaskError
 from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -30,7 +32,7 @@ class OptunaSearcher(Searcher):
         super().__init__()
         self._book, self._trials_directory = book, trials_directory
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Any:
         """Return the config of the next trial, None to be asked again, or FINISHED."""
         assignment = self._book.next()
         if assignment is None:
@@ -49,14 +51,14 @@ class OptunaSearcher(Searcher):
         """Restore nothing: the ledger holds it all."""
 
 
-class RungScheduler(FIFOScheduler):  # type: ignore[misc]
+class RungScheduler(FIFOScheduler):
     """Stops a trial at a rung by all objectives at once; see `anon_tune.study.rungs.decide`.
 
     Tune neither saves nor restores a scheduler's state, so it has none.
     """
 
     def __init__(self, book: Bookkeeper) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._book = book
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
@@ -89,11 +91,11 @@ class LedgerCallback(Callback):
         report = result["report"]
         self._book.receive(report, result.get("failure", ""))
         todo = [rung for rung in trial.config["todo"] if rung != report.rung]
-        trial.set_config({**trial.config, "todo": todo})
+        trial.set_config({**trial.config, "todo": todo})  # type: ignore[no-untyped-call]
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Record that the last retry failed."""
-        self._book.fail(trial.config["trial"], last_line(trial.error_file))
+        self._book.fail(trial.config["trial"], last_words(trial.pickled_error_file))
 
 
 class StudyStopper(Stopper):
@@ -119,16 +121,15 @@ class StudyStopper(Stopper):
         return {}
 
 
-def last_line(error_file: str | None) -> str:
-    """Return the line of Tune's error file that says what happened last.
+def last_words(error_file: str | None) -> str:
+    """Return one line about what ended a worker: the last of its traceback, if it left one.
 
-    That is the last line of a traceback, and the first line where a worker died without one.
+    Args:
+        error_file: Where Tune pickled the error; None where it did not.
     """
     if error_file is None or not Path(error_file).exists():
         return "the worker was lost"
-    text = Path(error_file).read_text(encoding="utf-8", errors="replace")
-    lines = [line.strip() for line in text.split("Failure # ")[-1].splitlines()[1:] if line.strip()]
-    if not lines:
-        return "the worker was lost"
-    has_traceback = any("Traceback" in line or line.startswith("ray::") for line in lines)
-    return lines[-1] if has_traceback else lines[0]
+    error = cloudpickle.loads(Path(error_file).read_bytes())
+    if isinstance(error, RayTaskError):
+        return str(error).strip().splitlines()[-1].strip()
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"

@@ -65,7 +65,8 @@ def ray_session(*, dashboard: bool) -> Iterator[None]:
 
 def node_resources() -> list[Mapping[str, float]]:
     """Return what every living node has in total."""
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    return [node["Resources"] for node in nodes if node["Alive"]]
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import numpy as np
 from ray import tune
@@ -124,7 +125,7 @@ def _tune(
 def _signals() -> Iterator[threading.Event]:
     """Set the event at the first SIGINT or SIGTERM; the second one acts as if nobody listened."""
     stopped = threading.Event()
-    before = {}
+    before: dict[signal.Signals, Any] = {}
 
     def stop(number: int, frame: FrameType | None) -> None:
         stopped.set()

@@ -26,6 +26,7 @@ from optuna.distributions import (
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
 from optuna.trial import TrialState as OptunaState
 from optuna.trial import create_trial
 
@@ -65,7 +66,7 @@ class Proposer:
     ) -> None:
         self._space = space
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        directions = ["minimize" for _ in OBJECTIVES]
+        directions = [StudyDirection.MINIMIZE for _ in OBJECTIVES]
         self._model = optuna.create_study(sampler=make_sampler(kind, space, seed, num_trials), directions=directions)
         self._record = optuna.create_study(study_name=study_name, storage=storage, directions=directions)
         with warnings.catch_warnings():
@@ -114,7 +115,7 @@ class Proposer:
         values = score_losses(trial.score) if trial.state is TrialState.COMPLETE and trial.score else None
         estimate = self._estimate(trial) if trial.state is TrialState.PRUNED else values
         model_state = OptunaState.COMPLETE if estimate else state
-        attributes = {"trial": trial.id, "reason": trial.reason}
+        attributes: dict[str, Any] = {"trial": trial.id, "reason": trial.reason}
         if trial.reports:
             last = trial.reports[-1]
             attributes |= {"rung": last.rung, "step": last.step, "last_losses": list(score_losses(last.score))}

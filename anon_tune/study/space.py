@@ -225,7 +225,9 @@ class SearchSpace(_Part):
         for name in (*self.fixed, *self.search):
             if name in self.search and name.startswith(_NEVER_SEARCHED):
                 raise SpaceError(
-                    self.where, f"'{name}' must not be searched, or scores do not compare", remedy="Set it under [fixed]"
+                    self.where,
+                    f"'{name}' must not be searched, or scores do not compare",
+                    remedy="Set it under [fixed]",
                 )
         base = dict(self._point({}))
         self._try(base, "the first value of every range and choice")
@@ -239,7 +241,9 @@ class SearchSpace(_Part):
     def _check_first(self, point: Mapping[str, Value]) -> None:
         for name, value in point.items():
             if name not in self.search:
-                raise SpaceError(self.where, f"[[first]] names '{name}', which is not searched", remedy=suggest(name, self.search))
+                raise SpaceError(
+                    self.where, f"[[first]] names '{name}', which is not searched", remedy=suggest(name, self.search)
+                )
             if not self.search[name].accepts(value):
                 raise SpaceError(self.where, f"[[first]] '{name}' must be within its range or choices", value)
 

@@ -127,9 +127,7 @@ def _parameter(name: str, spec: object, where: str) -> Parameter:
     return _validate(kind, values, f"{where}: '{name}'")
 
 
-def _resolve_fixed(
-    search: Mapping[str, Parameter], fixed: Mapping[str, Any], where: str
-) -> dict[str, Parameter]:
+def _resolve_fixed(search: Mapping[str, Parameter], fixed: Mapping[str, Any], where: str) -> dict[str, Parameter]:
     """Settle conditions on names that are fixed: they always hold, or the parameter is gone."""
     kept = dict(search)
     changed = True

@@ -1,0 +1,124 @@
+"""Import a folder of videos into a clip store."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from anon_tune.clips.decode import BadFile, DecodedClip, decode_clip
+from anon_tune.clips.labels import attribute_columns, label_files, match_files, split_files
+from anon_tune.clips.store import Clips, Labels, StoreWriter
+from anon_tune.errors import ClipsError
+
+__all__ = ["BadFile", "ImportResult", "import_folder"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What an import made.
+
+    Attributes:
+        clips: The open store.
+        num_imported: Files that are in it.
+        bad: Files that could not be decoded, in the order of the store.
+    """
+
+    clips: Clips
+    num_imported: int
+    bad: tuple[BadFile, ...]
+
+
+def import_folder(
+    folder: Path | str,
+    pattern: str,
+    action: str,
+    private: Sequence[str],
+    group: str,
+    test_groups: Sequence[str],
+    num_frames: int,
+    height: int,
+    width: int,
+    output: Path | str,
+    val_groups: Sequence[str] = (),
+    val_fraction: float = 0.15,
+    skip_bad: bool = False,
+    force: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> ImportResult:
+    """Decode every file that a pattern matches and store the clips with labels read off their paths.
+
+    Frames are written as they are decoded, never held all at once. How labels become attributes is said
+    at `attribute_columns`, how files are split at `split_files`, which frames are taken at `decode_clip`.
+
+    Args:
+        folder: Searched with all folders below it.
+        pattern: Regular expression, searched for in each path relative to `folder`, with slashes.
+        action: Name of the pattern's group that holds the action.
+        private: Names of the groups that hold private labels.
+        group: Name of the group to split by, such as person or take.
+        test_groups: Values of that group that make the test split.
+        num_frames: Frames a clip, at least 1.
+        height: Pixels, at least 1.
+        width: Pixels, at least 1.
+        output: The store to make.
+        val_groups: Values of the group that make the validation split.
+        val_fraction: Share of the training clips held out instead where `val_groups` is empty.
+        skip_bad: The caller does not mind bad files; changes only the remedy of an error.
+        force: Replace `output` if it exists.
+        progress: Called with files done and files in all.
+
+    Raises:
+        ClipsError: On bad labels or splits, an existing `output`, or if no file of the training or of the
+            test split can be decoded. Other bad files do not raise; they are in the result.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise ClipsError(str(root), "must be a folder of videos", remedy="Name another")
+    for name, value in (("--num-frames", num_frames), ("--size", height), ("--size", width)):
+        if value < 1:
+            raise ClipsError(name, "must be at least 1", value, "Choose a larger number")
+    files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+    found = match_files(files, pattern, action, private, group, str(root))
+    columns = attribute_columns(found, private)
+    labels = label_files(found, split_files(found, test_groups, val_groups, val_fraction), columns)
+
+    bad: list[BadFile] = []
+    rates: list[float] = []
+    with StoreWriter(output, (num_frames, height, width, 3), force) as writer:
+        left = {"train", "test"}
+        for done, (one, clip) in enumerate(_decode_all(root, labels, num_frames, height, width), start=1):
+            if isinstance(clip, BadFile):
+                bad.append(clip)
+            else:
+                writer.add(one, clip.frames)
+                rates.append(clip.fps)
+                left.discard(one.split)
+            if progress:
+                progress(done, len(labels))
+        if left:
+            rule = f"no file of the {' or the '.join(sorted(left))} split can be decoded"
+            remedy = "Name other groups" if skip_bad else "Mend the files"
+            raise ClipsError(str(root), rule, f"{bad[0].file}: {bad[0].reason}", remedy)
+        clips = writer.finish(columns, statistics.median(rates), str(root.resolve()))
+    return ImportResult(clips, clips.num_clips, tuple(bad))
+
+
+def _decode_all(
+    root: Path, labels: Sequence[Labels], num_frames: int, height: int, width: int
+) -> Iterator[tuple[Labels, DecodedClip | BadFile]]:
+    """Decode files side by side and yield them in order, with few clips waiting at any time."""
+    num_threads = min(4, os.cpu_count() or 1)
+    waiting: deque[tuple[Labels, Future[DecodedClip | BadFile]]] = deque()
+    with ThreadPoolExecutor(num_threads) as pool:
+        for one in labels:
+            waiting.append((one, pool.submit(decode_clip, root, one.file, num_frames, height, width)))
+            if len(waiting) > 2 * num_threads:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        for first, future in waiting:
+            yield first, future.result()

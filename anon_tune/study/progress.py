@@ -1,0 +1,155 @@
+"""What a terminal, or a log file, shows while a study runs."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from anon_tune.pareto import coverage, front_ranks, hypervolume
+from anon_tune.trial import ANCHORS, Score, Trial, TrialState, losses
+
+_MOST_ROWS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class StudyView:
+    """What there is to say about a study at one moment.
+
+    Attributes:
+        states: Number of trials by state, anchors not counted.
+        num_trials: Trials the study will have.
+        front: Nondominated COMPLETE trials by their validation readings, leakage first.
+        hypervolume: Between the front and (raw leakage, accuracy of chance); NaN before the anchor.
+        left_s: Estimate of the seconds left; NaN before a first trial is over.
+    """
+
+    states: Counter[TrialState]
+    num_trials: int
+    front: tuple[tuple[str, Score], ...]
+    hypervolume: float
+    left_s: float
+
+    @classmethod
+    def of(cls, trials: Sequence[Trial], num_trials: int) -> StudyView:
+        """Look at all trials of a study, anchors among them."""
+        ours = [t for t in trials if not t.is_anchor]
+        scores = [(t.id, t.score) for t in ours if t.state is TrialState.COMPLETE and t.score]
+        rows = [losses(s.leakage.validation, s.accuracy.validation) for _, s in scores]
+        front = [pair for pair, layer in zip(scores, front_ranks(rows), strict=True) if layer == 0]
+        front.sort(key=lambda pair: pair[1].leakage.validation)
+        volume = float("nan")
+        identity = next((t.score for t in trials if t.id == ANCHORS[0]), None)
+        if identity is not None:
+            reference = losses(identity.leakage.validation, identity.accuracy.floor)
+            volume = hypervolume(rows, reference) if rows else 0.0
+        states = Counter(t.state for t in ours)
+        return cls(states, num_trials, tuple(front), volume, _seconds_left(ours, num_trials))
+
+
+class StudyProgress:
+    """Shows a study: a live table on a terminal, one line a finished trial elsewhere.
+
+    Give ``show`` to `run_study` as ``on_change`` and use it as a context manager.
+
+    Args:
+        num_trials: Trials the study will have.
+        console: Standard error if None.
+    """
+
+    def __init__(self, num_trials: int, console: Console | None = None) -> None:
+        self._num_trials, self._started = num_trials, time.monotonic()
+        self._console = console or Console(file=sys.stderr, highlight=False)
+        self._view: StudyView | None = None
+        self._said: set[str] | None = None
+        self._live = Live(console=self._console, get_renderable=self._table, refresh_per_second=2, transient=True)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+            self._console.print(self._table())
+
+    def show(self, trials: Sequence[Trial]) -> None:
+        """Take the trials as they are now."""
+        self._view = StudyView.of(trials, self._num_trials)
+        over = {t.id: t for t in trials if t.state.is_final}
+        if not self._console.is_terminal:
+            # The first change is a trial's start: what is over by then, an earlier driver has said.
+            said = over.keys() if self._said is None else self._said
+            for name in sorted(over.keys() - said):
+                self._console.print(_line(over[name], self._view), soft_wrap=True)
+        self._said = set(over)
+
+    def _table(self) -> Group | Text:
+        elapsed = time.monotonic() - self._started
+        if self._view is None:
+            return Text(f"starting Ray, {_clock(elapsed)}")
+        view = self._view
+        states = ", ".join(f"{view.states[s]} {s.value.lower()}" for s in TrialState if view.states[s])
+        head = f"{view.num_trials} trials: {states or 'measuring the anchors'}\n"
+        head += f"hypervolume {view.hypervolume:.4f}, {_clock(elapsed)} gone, about {_clock(view.left_s)} left"
+        table = Table("trial", "leakage", "accuracy", title="front (validation split)", title_justify="left")
+        for name, score in _spread(view.front):
+            table.add_row(name, f"{score.leakage.validation:.3f}", f"{score.accuracy.validation:.3f}")
+        return Group(Text(head), table)
+
+
+def _seconds_left(trials: Sequence[Trial], num_trials: int) -> float:
+    """Estimate from what trials took and from how many ran at a time, pruned ones among them."""
+    over = [t for t in trials if t.state.is_final and t.seconds > 0]
+    if not over:
+        return float("nan")
+    busy = sum(t.seconds for t in trials)
+    spent = max(t.ended for t in trials) - min(t.started for t in trials if t.started)
+    at_a_time = max(1.0, busy / spent) if spent > 0 else 1.0
+    waiting = num_trials - sum(t.state.is_final for t in trials)
+    begun = sum(t.seconds for t in trials if not t.state.is_final)
+    return max(0.0, waiting * statistics.fmean(t.seconds for t in over) - begun) / at_a_time
+
+
+def _spread(front: Sequence[tuple[str, Score]]) -> list[tuple[str, Score]]:
+    """Pick the few members that alone cover most, in the order of leakage."""
+    rows = [losses(s.leakage.validation, s.accuracy.validation) for _, s in front]
+    covered = coverage(rows)
+    best = sorted(range(len(front)), key=lambda i: -covered[i])[:_MOST_ROWS]
+    return [front[i] for i in sorted(best)]
+
+
+def _line(trial: Trial, view: StudyView) -> str:
+    text = f"{trial.id} {trial.state.value}"
+    if trial.score is not None and trial.score.is_finite:
+        text += f" leakage {trial.score.leakage.validation:.3f} accuracy {trial.score.accuracy.validation:.3f}"
+    if trial.reason:
+        text += f" ({trial.reason})"
+    over = sum(n for state, n in view.states.items() if state.is_final)
+    rest = f"{over} of {view.num_trials} over, {len(view.front)} on the front, hypervolume {view.hypervolume:.4f}"
+    return f"{text}; {rest}, about {_clock(view.left_s)} left"
+
+
+def _clock(seconds: float) -> str:
+    if math.isnan(seconds):
+        return "?"
+    whole = round(seconds)
+    return (
+        f"{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
+        if whole >= 3600
+        else f"{whole // 60}:{whole % 60:02}"
+    )

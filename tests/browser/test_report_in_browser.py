@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import pytest
+
+from anon_tune.ledger import Ledger
+from anon_tune.pareto import ParetoFront
+from anon_tune.report import write_report
+
+pytestmark = pytest.mark.browser
+
+IMPORTANCE = {"leakage": {"penalty.weight": 0.7, "penalty.on": 0.3}, "accuracy": {"penalty.weight": 1.0}}
+DRAWN = "[...document.querySelectorAll('.chart')].every(c => c.querySelector('.main-svg'))"
+
+
+@pytest.fixture(scope="module")
+def trials(study_directory):
+    return Ledger(study_directory / "ledger").trials()
+
+
+@pytest.fixture(scope="module")
+def address(study_directory):
+    return write_report(study_directory, IMPORTANCE).as_uri()
+
+
+class Visits:
+    """Opens pages offline and keeps what they asked for and what went wrong."""
+
+    def __init__(self, browser):
+        self.browser, self.contexts, self.requests, self.errors = browser, [], [], []
+
+    def open(self, address, width=1280):
+        context = self.browser.new_context(offline=True, viewport={"width": width, "height": 900})
+        self.contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("dialog", lambda dialog: self.errors.append(dialog.message))
+        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        page.goto(address)
+        page.wait_for_function(DRAWN)
+        return page
+
+
+@pytest.fixture(scope="module")
+def visits(chromium):
+    visits = Visits(chromium)
+    yield visits
+    for context in visits.contexts:
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def wide(visits, address):
+    """The full report on a desk's screen."""
+    return visits.open(address)
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_wrong_and_nothing_is_fetched(visits):
+    yield
+    assert visits.errors == []
+    assert [url for url in visits.requests if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert len([url for url in visits.requests if url.startswith("file:")]) == len(visits.contexts)
+
+
+def test_the_front_plot_shows_every_full_score(wide, trials):
+    points = wide.locator("#front-plot .scatterlayer .point")
+    assert points.count() == len(ParetoFront.of(trials).trials)
+
+
+def test_pointing_at_a_trial_shows_its_params(wide, trials):
+    nasty = next(t for t in trials if t.number == 4)
+    point = wide.evaluate(
+        """name => {
+            const plot = document.getElementById("front-plot");
+            plot.scrollIntoView({behavior: "instant", block: "center"});
+            const trace = plot._fullData.find(t => (t.customdata || []).includes(name));
+            const at = trace.customdata.indexOf(name), box = plot.getBoundingClientRect();
+            const axis = (a, v) => a._offset + a.d2p(v);
+            const {xaxis, yaxis} = plot._fullLayout;
+            return [box.x + axis(xaxis, trace.x[at]), box.y + axis(yaxis, trace.y[at])];
+        }""",
+        nasty.id,
+    )
+    wide.mouse.move(*point)
+    label = wide.locator("#front-plot .hoverlayer .hovertext")
+    label.wait_for()
+    words = label.text_content()
+    assert "0004" in words and "adversarial" in words and "normalized" in words
+    assert "penalty.on = <script>alert(1)</script>" in words
+    assert f"penalty.threshold = {nasty.params['penalty.threshold']:.4g}" in words
+
+
+def column(page, index):
+    return page.locator(f"#trials-table tbody td:nth-child({index + 1})").all_text_contents()
+
+
+def test_a_click_on_a_head_sorts_and_a_second_one_turns_the_order(wide):
+    before = column(wide, 0)
+    button = wide.get_by_role("button", name="Leakage", exact=True)
+    for direction, sign in (("ascending", 1), ("descending", -1)):
+        button.click()
+        cells = column(wide, 4)
+        known = [sign * float(cell.rstrip("%")) for cell in cells if cell != "—"]
+        assert known == sorted(known) and len(known) > 10
+        assert cells[len(known) :] == ["—"] * (len(cells) - len(known))
+        assert wide.locator("#trials-table th").nth(4).get_attribute("aria-sort") == direction
+    wide.get_by_role("button", name="Trial", exact=True).click()
+    assert column(wide, 0) == sorted(before)
+
+
+def test_the_legend_of_the_losses_switches_a_trial_in_all_four_plots(wide):
+    hidden = "document.getElementById('losses-plot')._fullData.filter(t => t.visible === 'legendonly').length"
+    before = wide.evaluate(hidden)
+    entry = wide.locator("#losses-plot .legendtoggle").first
+    entry.scroll_into_view_if_needed()
+    entry.click()
+    wide.wait_for_function(f"Math.abs({hidden} - {before}) === 4")
+
+
+def test_a_click_on_a_point_leads_to_its_card(wide):
+    wide.evaluate("document.getElementById('front-plot').emit('plotly_click', {points: [{customdata: 'identity'}]})")
+    assert wide.url.endswith("#trial-identity")
+
+
+def test_the_page_never_scrolls_sideways_on_a_telephone(visits, address):
+    page = visits.open(address, width=400)
+    assert page.evaluate("document.documentElement.scrollWidth") == 400
+    assert page.locator("#front-plot .scatterlayer .point").count() > 0
+
+
+def test_charts_are_laid_out_anew_when_the_window_narrows(wide):
+    heights = "document.getElementById('losses-plot')._fullLayout.height"
+    assert wide.evaluate(f"[{heights}, document.documentElement.scrollWidth]") == [620, 1280]
+    wide.set_viewport_size({"width": 400, "height": 900})
+    wide.wait_for_function(f"{heights} === 1100")
+    wide.wait_for_function("document.documentElement.scrollWidth === 400")
+
+
+def test_an_empty_study_opens_without_errors(visits, tmp_path):
+    page = visits.open(write_report(tmp_path).as_uri(), width=400)
+    assert "Not yet" in page.inner_text("#front")
+    assert page.evaluate("document.documentElement.scrollWidth") == 400

@@ -1,0 +1,257 @@
+"""Studies on a real local Ray with an analytic trial body."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import optuna
+import pandas as pd
+import pytest
+import ray
+import ray.cloudpickle
+
+from anon_tune.errors import ClipsError, LedgerError, PlacementError
+from anon_tune.ledger import Ledger
+from anon_tune.study.run import StudyInterrupted, run_study
+from anon_tune.study.sampler import open_storage
+from anon_tune.study.settings import StudySettings, driver_lock, load_study
+from anon_tune.study.space import SearchSpace
+from anon_tune.trial import Reading, RungJob, RungReport, Score, Trial, TrialState
+
+pytestmark = pytest.mark.cluster
+if __name__ != "__main__":  # workers cannot import a test module
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+SPACE = SearchSpace.from_tables(
+    {
+        "fixed": {"training.num_steps": 90},
+        "search": {"penalty.weight": {"low": 0.1, "high": 10.0, "log": True}},
+        "study": {"rungs": {"min_steps": 10, "factor": 3}},
+    },
+    "toy.toml",
+)
+
+
+@dataclass(frozen=True)
+class ToyBody:
+    """A trade-off in one number; trials with a number from `worse_from` on are dominated.
+
+    `trouble` names what goes wrong with a trial at its second rung.
+    """
+
+    trouble: dict[str, str] = field(default_factory=dict)
+    worse_from: int = 10**6
+    seconds: float = 0.0
+
+    def advance(self, job: RungJob) -> RungReport:
+        directory = Path(job.directory)
+        with open(directory / "calls.txt", "a") as file:
+            file.write(f"{job.rung} {job.step} {job.full} {os.getpid()}\n")
+        time.sleep(self.seconds)
+        if job.rung > 0:
+            self._go_wrong(self.trouble.get(job.trial, ""), directory)
+        if job.recipe.method == "identity":
+            leakage, accuracy = 0.9 + 0.05 * job.full, 0.9 + 0.05 * job.full
+        elif job.recipe.method == "black-out":
+            leakage, accuracy = 0.5, 0.2
+        else:
+            hidden = 1 / (1 + job.recipe.penalty.weight.start)
+            leakage, accuracy = 0.9 - 0.3 * hidden, 0.9 - 0.2 * hidden**2
+            if int(job.trial) >= self.worse_from:
+                leakage, accuracy = leakage + 0.3, accuracy - 0.3
+        if self.trouble.get(job.trial) == "nan" and job.rung > 0:
+            leakage = math.nan
+        ceilings = job.ceilings
+        score = Score(
+            full=job.full,
+            leakage=_reading(leakage, ceilings.leakage if ceilings else leakage),
+            accuracy=_reading(accuracy, ceilings.accuracy if ceilings else accuracy),
+            attackers={"frame": leakage},
+            attributes={"skin": leakage},
+            distortion=0.1,
+            num_train_clips=8,
+            num_test_clips=4,
+            seed=0,
+            seconds=0.01,
+        )
+        return RungReport(job.trial, job.rung, job.step, score, (), 0.02, "here", "")
+
+    @staticmethod
+    def _go_wrong(how: str, directory: Path) -> None:
+        if how == "bad clips":
+            raise ClipsError("clips", "must not be empty")
+        if how == "bug":
+            raise ValueError("no such thing")
+        if how == "killed once" and not (directory / "killed").exists():
+            (directory / "killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _reading(value: float, ceiling: float) -> Reading:
+    return Reading(value, 0.2, ceiling, value - 0.01, value + 0.01, validation=value)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    yield
+    ray.shutdown()
+
+
+def calls(directory: Path, trial: str) -> list[str]:
+    return (directory / "trials" / trial / "calls.txt").read_text().splitlines()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_every_trial_ends_in_its_true_state(tmp_path: Path) -> None:
+    trouble = {"0001": "bad clips", "0002": "nan", "0003": "killed once", "0004": "bug"}
+    settings = StudySettings(num_trials=10, sampler="random", max_failures=1)
+    states: list[list[str]] = []
+    ledger = run_study(
+        tmp_path, SPACE, ToyBody(trouble, worse_from=5), settings, lambda ts: states.append([t.state for t in ts])
+    )
+    trials = {t.id: t for t in ledger.trials()}
+    assert list(trials) == ["black-out", "identity", *(f"{i:04d}" for i in range(10))]
+
+    found = {t.id: t.state.value for t in trials.values()}
+    assert found["identity"] == found["black-out"] == found["0000"] == found["0003"] == "COMPLETE"
+    assert found["0001"] == found["0002"] == found["0004"] == "FAILED"
+    assert {found[f"{i:04d}"] for i in range(5, 10)} == {"PRUNED"}
+    assert trials["0001"].reason == "clips: must not be empty."
+    assert trials["0002"].reason.startswith("rung 1 (step 30): leakage and accuracy must be finite, got nan and ")
+    assert trials["0004"].reason == "ValueError: no such thing"
+    assert trials["0009"].reason.startswith("rung 0 (step 10): position ")
+
+    # What raised an AnonTuneError is not tried again, what died is, from the rung it died at.
+    assert [c.split()[0] for c in calls(tmp_path, "0001")] == ["0", "1"]
+    assert [c.split()[0] for c in calls(tmp_path, "0004")] == ["0", "1", "1"]
+    assert [c.split()[:3] for c in calls(tmp_path, "0003")] == [
+        ["0", "10", "False"],
+        ["1", "30", "False"],
+        ["1", "30", "False"],
+        ["2", "90", "True"],
+    ]
+    assert [r.rung for r in trials["0003"].reports] == [0, 1, 2]
+    assert [r.rung for r in trials["identity"].reports] == [0, 2]
+
+    # Ceilings are the identity anchor's at the same effort, so it comes before all others.
+    assert [r.score.leakage.ceiling for r in trials["0000"].reports] == [0.9, 0.9, 0.95]
+    records = pd.read_parquet(tmp_path / "ledger").sort_values("record")
+    assert records["trial"].iloc[0] == "identity"
+    done = records[(records.trial == "identity") & (records.state == "COMPLETE")]["record"].iloc[0]
+    assert (records[records.trial != "identity"]["record"] > done).all()
+    assert all(len(a) <= len(b) for a, b in zip(states, states[1:], strict=False))
+
+    # Optuna's storage says the same, with losses only where there is a full score.
+    storage = open_storage(None, tmp_path)
+    (name,) = optuna.get_all_study_names(storage)
+    recorded = {t.user_attrs["trial"]: t for t in optuna.load_study(study_name=name, storage=storage).trials}
+    names = {"COMPLETE": "COMPLETE", "PRUNED": "PRUNED", "FAILED": "FAIL"}
+    assert {i: t.state.name for i, t in recorded.items()} == {
+        i: names[state] for i, state in found.items() if i not in ("identity", "black-out")
+    }
+    for trial_id, trial in recorded.items():
+        score = trials[trial_id].score
+        complete = found[trial_id] == "COMPLETE"
+        assert trial.params == dict(trials[trial_id].params)
+        assert trial.values == ([score.leakage.validation, -score.accuracy.validation] if complete and score else None)
+    assert not (tmp_path / "tune").exists()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_study_may_grow_but_not_change(tmp_path: Path) -> None:
+    before = run_study(tmp_path, SPACE, ToyBody(), StudySettings(num_trials=3, clips_fingerprint="a")).trials()
+    after = run_study(tmp_path, SPACE, ToyBody(), StudySettings(num_trials=5, clips_fingerprint="a")).trials()
+    assert after[: len(before)] == before
+    assert [t.number for t in after] == [-1, -1, 0, 1, 2, 3, 4]
+    assert len({t.params["penalty.weight"] for t in after if not t.is_anchor}) == 5
+
+    space, settings = load_study(tmp_path)
+    assert (space, settings.num_trials) == (SPACE, 5)
+    other = SearchSpace.from_tables({**SPACE.tables(), "fixed": {"training.num_steps": 91}}, "toy.toml")
+    with pytest.raises(LedgerError, match="study directory of another recipe: its search space"):
+        run_study(tmp_path, other, ToyBody(), settings)
+    with pytest.raises(LedgerError, match="its clips was a, got b"):
+        run_study(tmp_path, SPACE, ToyBody(), settings.model_copy(update={"clips_fingerprint": "b"}))
+    with driver_lock(tmp_path), pytest.raises(LedgerError, match="another process is running this study, got pid"):
+        run_study(tmp_path, SPACE, ToyBody(), settings)
+    assert Ledger(tmp_path / "ledger").trials() == after
+
+
+@pytest.mark.usefixtures("cluster")
+def test_nothing_starts_that_can_never_run(tmp_path: Path) -> None:
+    with pytest.raises(PlacementError, match="a trial needs 64 CPU; 1 nodes, the largest with 2 CPU"):
+        run_study(tmp_path, SPACE, ToyBody(), StudySettings(cpus_per_worker=64))
+    assert Ledger(tmp_path / "ledger").trials() == []
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("anchor", ["identity", "black-out"])
+def test_a_failed_anchor_ends_the_study_until_it_is_mended(tmp_path: Path, anchor: str) -> None:
+    settings = StudySettings(num_trials=2, sampler="random")
+    with pytest.raises(LedgerError, match=f"the anchor '{anchor}' failed, .*clips: must not be empty"):
+        run_study(tmp_path, SPACE, ToyBody({anchor: "bad clips"}), settings)
+    trials = run_study(tmp_path, SPACE, ToyBody(), settings).trials()
+    assert [(t.id, t.state) for t in trials] == [
+        (i, TrialState.COMPLETE) for i in ("black-out", "identity", "0000", "0001")
+    ]
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    handlers = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
+
+    def stop_at_second_trial(trials: Sequence[Trial]) -> None:
+        if any(t.number == 1 and t.reports for t in trials):
+            signal.raise_signal(number)
+
+    settings = StudySettings(num_trials=4, sampler="random")
+    with pytest.raises(StudyInterrupted, match="anon-tune resume"):
+        run_study(tmp_path, SPACE, ToyBody(seconds=0.2), settings, stop_at_second_trial)
+    assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert_goes_on(tmp_path)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_killed_driver_loses_nothing_that_was_finished(tmp_path: Path) -> None:
+    driver = subprocess.Popen([sys.executable, __file__, str(tmp_path)], start_new_session=True)
+    deadline = time.monotonic() + 100
+    while not any(t.number >= 1 and t.reports for t in Ledger(tmp_path / "ledger").trials()):
+        assert driver.poll() is None, "the driver ended by itself"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    driver.kill()
+    driver.wait(60)
+    assert_goes_on(tmp_path)
+
+
+def assert_goes_on(directory: Path) -> None:
+    """Continue a study that was stopped in the middle and compare with what it had."""
+    before = {t.id: t for t in Ledger(directory / "ledger").trials()}
+    done = {(i, r.rung) for i, t in before.items() for r in t.reports}
+    num_calls = {i: len(calls(directory, i)) for i in before}
+    assert any(not t.state.is_final for t in before.values())
+
+    space, settings = load_study(directory)
+    after = {t.id: t for t in run_study(directory, space, ToyBody(), settings).trials()}
+    assert sorted(after) == ["0000", "0001", "0002", "0003", "black-out", "identity"]
+    assert all(t.state.is_final for t in after.values())
+    for trial_id, trial in before.items():
+        assert after[trial_id].params == trial.params
+        assert after[trial_id].reports[: len(trial.reports)] == trial.reports
+        redone = [int(c.split()[0]) for c in calls(directory, trial_id)[num_calls[trial_id] :]]
+        assert not {(trial_id, rung) for rung in redone} & done
+
+
+if __name__ == "__main__":
+    run_study(sys.argv[1], SPACE, ToyBody(seconds=0.3), StudySettings(num_trials=4, sampler="random"))
