@@ -44,7 +44,7 @@ def study(
 
     loaded = SearchSpace.load(space, dict(parse_setting(text) for text in set_ or ()))
     given = {"num_trials": trials, "sampler": sampler}
-    defaults = {name: getattr(loaded, name) for name in given if getattr(loaded, name) is not None}
+    defaults = {name: getattr(loaded.study, name) for name in given if getattr(loaded.study, name) is not None}
     chosen = defaults | {name: value for name, value in given.items() if value is not None}
     directory, fingerprint = _clips(clips, out)
     settings = StudySettings(
@@ -107,8 +107,8 @@ def _run(out: Path, clips: Path, space: SearchSpace, settings: StudySettings) ->
         str(clips), settings.workers_per_trial, max(1, int(settings.cpus_per_worker)), settings.gpus_per_worker
     )
     try:
-        with StudyProgress(settings) as progress:
-            run_study(out, space, body, settings, progress)
+        with StudyProgress(settings.num_trials) as progress:
+            run_study(out, space, body, settings, progress.show)
     except StudyInterrupted as stop:
         print(stop, file=sys.stderr)
         raise typer.Exit(130) from None

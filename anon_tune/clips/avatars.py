@@ -2,8 +2,8 @@
 
 Every clip draws every pose parameter (arms, crouch, place) from one distribution: the value at a random
 moment of a sweep through the range. The action lets one parameter run through its sweep, forwards or
-backwards, and holds the others. So a frame taken from a clip at random says nothing about the action,
-and a clip played backwards is a clip of the paired action.
+backwards, and holds the others. So a frame taken from a clip at random, without its place in time, says
+nothing about the action, and a clip played backwards is a clip of the paired action.
 
 Private attributes are drawn a person, independently. Four live in colour and texture (skin, shirt,
 stripes, hair) and two in the silhouette (build, hat), so an anonymizer that keeps the motion of the

@@ -73,8 +73,9 @@ def import_folder(
         progress: Called with files done and files in all.
 
     Raises:
-        ClipsError: On bad labels or splits, an existing `output`, or if no file of the training or of the
-            test split can be decoded. Other bad files do not raise; they are in the result.
+        ClipsError: On bad labels or splits, an existing `output`, or if the files that can be decoded are
+            too few to study. Other bad files do not raise; they are in the result, and an attribute that
+            is the same in all the rest is left out.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -88,24 +89,35 @@ def import_folder(
     labels = label_files(found, split_files(found, test_groups, val_groups, val_fraction), columns)
 
     bad: list[BadFile] = []
+    good: list[Labels] = []
     rates: list[float] = []
     with StoreWriter(output, (num_frames, height, width, 3), force) as writer:
-        left = {"train", "test"}
         for done, (one, clip) in enumerate(_decode_all(root, labels, num_frames, height, width), start=1):
             if isinstance(clip, BadFile):
                 bad.append(clip)
             else:
                 writer.add(one, clip.frames)
+                good.append(one)
                 rates.append(clip.fps)
-                left.discard(one.split)
             if progress:
                 progress(done, len(labels))
-        if left:
-            rule = f"no file of the {' or the '.join(sorted(left))} split can be decoded"
-            remedy = "Name other groups" if skip_bad else "Mend the files"
+        if rule := _what_is_missing(good):
+            remedy = "Import more files" if skip_bad else "Mend the files"
             raise ClipsError(str(root), rule, f"{bad[0].file}: {bad[0].reason}", remedy)
-        clips = writer.finish(columns, statistics.median(rates), str(root.resolve()))
+        clips = writer.finish(tuple(columns), statistics.median(rates), str(root.resolve()), drop_constant=True)
     return ImportResult(clips, clips.num_clips, tuple(bad))
+
+
+def _what_is_missing(good: Sequence[Labels]) -> str:
+    """Say why the files that could be decoded are too few to study, or nothing."""
+    for split in ("train", "test"):
+        if not any(one.split == split for one in good):
+            return f"no file of the {split} split can be decoded"
+    if len({one.action for one in good}) < 2:
+        return "only one action class is left once bad files are set aside"
+    if len({one.private for one in good}) < 2:
+        return "every private label has only one value left once bad files are set aside"
+    return ""
 
 
 def _decode_all(

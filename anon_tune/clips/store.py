@@ -12,8 +12,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -233,13 +233,24 @@ class StoreWriter:
         fields = {name: getattr(labels, name) for name in Labels.__slots__}
         self._entries.append(ClipEntry(**fields, content_hash=content_hash(frames)))
 
-    def finish(self, attributes: Iterable[str], fps: float, source: str) -> Clips:
+    def finish(self, attributes: Sequence[str], fps: float, source: str, drop_constant: bool = False) -> Clips:
         """Complete the store, move it to its place and open it.
+
+        Args:
+            attributes: Names of the private attributes, in the order of the labels.
+            fps: Nominal frames per second.
+            source: Where the clips came from, for people.
+            drop_constant: Leave out attributes that are the same for every clip.
 
         Raises:
             ClipsError: If the clips break a rule of the manifest.
         """
-        manifest = Manifest(tuple(self._entries), tuple(attributes), self._shape, fps, source)
+        entries = tuple(self._entries)
+        if drop_constant:
+            kept = [at for at in range(len(attributes)) if len({entry.private[at] for entry in entries}) > 1]
+            attributes = [attributes[at] for at in kept]
+            entries = tuple(replace(entry, private=tuple(entry.private[at] for at in kept)) for entry in entries)
+        manifest = Manifest(entries, tuple(attributes), self._shape, fps, source)
         manifest.check(str(self.directory))
         self._write_header()
         self._file.close()

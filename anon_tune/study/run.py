@@ -20,13 +20,15 @@ from anon_tune.errors import LedgerError
 from anon_tune.ledger import Ledger
 from anon_tune.study.adapters import LedgerCallback, OptunaSearcher, RungScheduler, StudyStopper
 from anon_tune.study.bookkeeper import Bookkeeper
-from anon_tune.study.cluster import node_resources, ray_session
+from anon_tune.study.cluster import environment, node_resources, ray_session
 from anon_tune.study.placement import place
 from anon_tune.study.sampler import Proposer, open_storage
 from anon_tune.study.settings import StudySettings, driver_lock, freeze_study
 from anon_tune.study.space import SearchSpace
 from anon_tune.study.trainable import RungTrainable
 from anon_tune.trial import Trial, TrialBody
+
+_ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
 class StudyInterrupted(KeyboardInterrupt):
@@ -65,7 +67,9 @@ def run_study(
     with driver_lock(directory):
         freeze_study(directory, space, settings)
         ledger = Ledger(directory / "ledger")
-        with ray_session(dashboard=settings.runs_through_train), _signals() as stopped:
+        (directory / "optuna.journal").unlink(missing_ok=True)  # a cache, rebuilt from the ledger
+        # Ray first: its workers must not inherit the one thread that a busy machine leaves the sampler.
+        with ray_session(dashboard=settings.runs_through_train), environment(_ONE_THREAD), _signals() as stopped:
             placement = place(settings, node_resources())
             known = len(ledger.trials())
             proposer = Proposer(

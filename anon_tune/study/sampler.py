@@ -80,6 +80,11 @@ class Proposer:
         """The record."""
         return self._record
 
+    @property
+    def model(self) -> optuna.Study:
+        """What the sampler looks at."""
+        return self._model
+
     def prefer(self, points: Iterable[Mapping[str, Any]]) -> None:
         """Queue points to try first; the sampler fills in what they leave out."""
         for point in points:

@@ -14,8 +14,8 @@ from anon_tune.errors import RecipeError, SpaceError, suggest
 from anon_tune.recipe import Recipe
 from anon_tune.study.rungs import rung_levels
 
-Value = StrictBool | StrictInt | StrictFloat | StrictStr
-Number = StrictInt | StrictFloat
+Value = StrictFloat | StrictInt | StrictBool | StrictStr
+Number = StrictFloat | StrictInt
 
 _NEVER_SEARCHED = ("method", "evaluation.")
 
@@ -222,13 +222,14 @@ class SearchSpace(_Part):
         One value at a time is moved away from a base point, with the choices it depends on set so
         that it is searched at all: enough to find a value out of range, and linear in their number.
         """
-        for name in (*self.fixed, *self.search):
-            if name in self.search and name.startswith(_NEVER_SEARCHED):
-                raise SpaceError(
-                    self.where,
-                    f"'{name}' must not be searched, or scores do not compare",
-                    remedy="Set it under [fixed]",
-                )
+        if "method" in self.fixed:
+            raise SpaceError(
+                self.where, "'method' must not be fixed", remedy="Every study trains one and adds the anchors"
+            )
+        for name in self.search:
+            if name.startswith(_NEVER_SEARCHED):
+                rule = f"'{name}' must not be searched, or scores do not compare"
+                raise SpaceError(self.where, rule, remedy="Set it under [fixed]" if "." in name else "Remove it")
         base = dict(self._point({}))
         self._try(base, "the first value of every range and choice")
         self._try({}, "method = 'identity'", method="identity")

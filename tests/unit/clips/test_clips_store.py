@@ -1,0 +1,162 @@
+import hashlib
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from anon_tune.clips import Clips, open_clips
+from anon_tune.clips.store import Labels, StoreWriter
+from anon_tune.errors import ClipsError
+
+
+def test_what_was_stored_is_read_back(coded_clips: Clips) -> None:
+    clips = open_clips(coded_clips.directory)
+    assert clips.actions == ("action-0", "action-1", "action-2")
+    assert clips.attributes == ("even", "low")
+    assert clips.shape == (3, 5, 7, 3)
+    assert (clips.fps, clips.num_clips) == (5.0, 10)
+    test = clips.split("test")
+    assert len(test) == 2
+    assert test.ids == ("clip-8", "clip-9")
+    assert test.groups == ("group-8", "group-9")
+    assert test.actions.tolist() == [2, 0]
+    assert test.private.tolist() == [[1, 1], [0, 1]]
+
+
+def test_pixels_keep_frame_channel_row_and_column(coded_clips: Clips) -> None:
+    batch = coded_clips.split("val").clips([1, 0])
+    assert batch.shape == (2, 3, 3, 5, 7)
+    b, t, c, h, w = np.indices((2, 3, 3, 5, 7))
+    expected = ((7 - b) * 97 + t * 53 + h * 7 + w * 3 + c * 101) % 251
+    assert np.array_equal(np.rint(batch.numpy() * 255), expected)
+    assert batch.is_contiguous()
+
+
+def test_frames_are_mapped_not_copied(coded_clips: Clips) -> None:
+    train = coded_clips.split("train")
+    assert isinstance(train.frames, np.memmap)
+    assert np.shares_memory(train.frames, coded_clips.split("train").frames)
+    with pytest.raises(ValueError, match="read-only"):
+        train.frames[0, 0, 0, 0, 0] = 1
+
+
+def test_pickled_clips_carry_no_frames(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "big", (2, 200, 200, 3)) as writer:
+        writer.add(Labels("a", "", "train", "g", "walk", (True,)), np.zeros((2, 200, 200, 3), np.uint8))
+        clips = writer.finish(["p"], 1.0, "test")
+    data = pickle.dumps(clips)
+    assert len(data) < 1000
+    assert pickle.loads(data).fingerprint == clips.fingerprint
+
+
+def test_manifest_is_plain_parquet(coded_clips: Clips) -> None:
+    table = pd.read_parquet(coded_clips.directory / "manifest.parquet")
+    expected = {"id", "file", "split", "group", "action", "content_hash", "row", "private.even", "private.low"}
+    assert set(table.columns) == expected
+    frames = np.load(coded_clips.directory / "frames.npy")
+    hashes = [hashlib.sha256(frames[row].tobytes()).hexdigest() for row in table["row"]]
+    assert table["content_hash"].tolist() == hashes
+
+
+def test_fingerprint_sees_frames_and_labels(tmp_path: Path) -> None:
+    def fingerprint(name: str, pixel: int = 0, action: str = "walk", split: str = "train") -> str:
+        with StoreWriter(tmp_path / name, (1, 2, 2, 3)) as writer:
+            writer.add(Labels("a", "", split, "g", action, (True,)), np.full((1, 2, 2, 3), pixel, np.uint8))
+            return writer.finish(["p"], 1.0, name).fingerprint
+
+    prints = [fingerprint("0"), fingerprint("1", 1), fingerprint("2", 0, "run"), fingerprint("3", split="val")]
+    assert len(set(prints)) == 4
+    assert fingerprint("4") == prints[0]
+
+
+def test_an_existing_directory_is_kept_unless_forced(coded_clips: Clips) -> None:
+    with pytest.raises(ClipsError, match="already exists"):
+        StoreWriter(coded_clips.directory, (1, 2, 2, 3))
+    with StoreWriter(coded_clips.directory, (1, 2, 2, 3), force=True) as writer:
+        assert open_clips(coded_clips.directory).num_clips == 10
+        writer.add(Labels("a", "", "train", "g", "walk", (True,)), np.zeros((1, 2, 2, 3), np.uint8))
+        writer.finish(["p"], 1.0, "forced")
+    assert open_clips(coded_clips.directory).num_clips == 1
+
+
+def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), StoreWriter(tmp_path / "half", (1, 2, 2, 3)) as writer:
+        writer.add(Labels("a", "", "train", "g", "walk", (True,)), np.zeros((1, 2, 2, 3), np.uint8))
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        (Labels("a", "", "train", "h", "walk", (True,)), "clip ids must be unique"),
+        (Labels("b", "", "test", "g", "walk", (True,)), "no group may be in test and in another split, got g"),
+        (Labels("b", "", "dev", "h", "walk", (True,)), "a split is one of train, val, test, got dev"),
+    ],
+)
+def test_a_broken_manifest_is_not_written(tmp_path: Path, second: Labels, message: str) -> None:
+    frames = np.zeros((1, 2, 2, 3), np.uint8)
+    with pytest.raises(ClipsError, match=message), StoreWriter(tmp_path / "bad", frames.shape) as writer:
+        writer.add(Labels("a", "", "train", "g", "walk", (True,)), frames)
+        writer.add(second, frames)
+        writer.finish(["p"], 1.0, "test")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_split_is_named(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "one", (1, 2, 2, 3)) as writer:
+        writer.add(Labels("a", "", "train", "g", "walk", (True,)), np.zeros((1, 2, 2, 3), np.uint8))
+        clips = writer.finish(["p"], 1.0, "test")
+    with pytest.raises(ClipsError, match="split 'val' has no clips"):
+        clips.split("val")
+    with pytest.raises(ClipsError, match=r"unknown split 'tset'\. Did you mean 'test'\?"):
+        clips.split("tset")
+
+
+def _edit_manifest(directory: Path, edit: object) -> None:
+    path = directory / "manifest.parquet"
+    pq.write_table(edit(pq.read_table(path)), path)  # type: ignore[operator]
+
+
+DAMAGES = {
+    "no manifest": (lambda d: (d / "manifest.parquet").unlink(), "must hold 'manifest.parquet'"),
+    "no frames": (lambda d: (d / "frames.npy").unlink(), "must hold 'frames.npy'"),
+    "no store": (lambda d: shutil.rmtree(d), "must hold 'manifest.parquet'"),
+    "text manifest": (lambda d: (d / "manifest.parquet").write_text("x"), "not a Parquet file"),
+    "foreign table": (lambda d: pq.write_table(pa.table({"a": [1]}), d / "manifest.parquet"), "of version 1"),
+    "no action": (lambda d: _edit_manifest(d, lambda t: t.drop(["action"])), "needs a column 'action'"),
+    "text rows": (
+        lambda d: _edit_manifest(
+            d, lambda t: t.set_column(t.column_names.index("row"), "row", pa.array(["0"] * t.num_rows))
+        ),
+        "needs a column 'row' of type int64",
+    ),
+    "fewer clips": (lambda d: _edit_manifest(d, lambda t: t.slice(0, 9)), "calls for uint8 frames of shape"),
+    "later clips": (lambda d: _edit_manifest(d, lambda t: t.slice(1)), "must number the clips from 0"),
+    "cut frames": (lambda d: (d / "frames.npy").write_bytes((d / "frames.npy").read_bytes()[:-9]), "not a whole"),
+    "no array": (lambda d: (d / "frames.npy").write_bytes(b""), "not a whole"),
+    "wrong type": (lambda d: np.save(d / "frames.npy", np.zeros((10, 3, 5, 7, 3), np.float32)), "got float32"),
+    "other frames": (lambda d: np.save(d / "frames.npy", np.zeros((10, 3, 5, 7, 3), np.uint8)), "not those of"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_store_is_refused_in_one_line(coded_clips: Clips, damage: str) -> None:
+    harm, message = DAMAGES[damage]
+    harm(coded_clips.directory)
+    with pytest.raises(ClipsError, match=message) as caught:
+        open_clips(coded_clips.directory)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(str(coded_clips.directory))
+
+
+def test_opening_clips_does_not_load_torch(coded_clips: Clips) -> None:
+    code = f"import sys, anon_tune.clips as c; c.open_clips({str(coded_clips.directory)!r}).split('train')"
+    subprocess.run([sys.executable, "-c", code + "; assert 'torch' not in sys.modules"], check=True)

@@ -1,0 +1,221 @@
+"""The account of a study, without Ray: what is handed out, recorded, told to Optuna, taken up again."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.storages import InMemoryStorage
+
+from anon_tune.ledger import Ledger
+from anon_tune.study.bookkeeper import Assignment, Bookkeeper
+from anon_tune.study.sampler import Proposer, make_sampler
+from anon_tune.study.space import SearchSpace
+from anon_tune.trial import Ceilings, Reading, RungReport, Score, TrialState
+
+TABLES: dict[str, Any] = {
+    "fixed": {"training.num_steps": 90},
+    "search": {"penalty.weight": {"low": 0.1, "high": 10.0, "log": True}},
+    "study": {"rungs": {"min_steps": 10, "factor": 3}},
+}
+
+
+def space(**changes: Any) -> SearchSpace:
+    return SearchSpace.from_tables(TABLES | changes, "toy.toml")
+
+
+class Desk:
+    """A bookkeeper with its Optuna storage, and a worker to play."""
+
+    def __init__(self, folder: Path, num_trials: int = 8, of: SearchSpace | None = None, kind: Any = "random") -> None:
+        of = of or space()
+        self.proposer = Proposer(of, kind, 0, num_trials, InMemoryStorage(), "toy")
+        self.book = Bookkeeper(Ledger(folder), of, self.proposer, num_trials, rungs=True)
+
+    def take(self) -> Assignment:
+        assignment = self.book.next()
+        assert assignment is not None
+        self.book.start(assignment.trial)
+        return assignment
+
+    def deliver(self, assignment: Assignment, rung: int, leakage: float, accuracy: float, failure: str = "") -> bool:
+        full = rung == len(assignment.levels) - 1
+        score = Score(full, reading(leakage), reading(accuracy), {}, {}, 0.0, 1, 1, 0, 0.1)
+        report = RungReport(assignment.trial, rung, assignment.levels[rung], score, (), 1.0, "here", "")
+        keep = full or self.book.judge(report)
+        self.book.receive(report, failure)
+        return keep
+
+    def finish(self, assignment: Assignment, leakage: float, accuracy: float) -> None:
+        for rung in assignment.todo:
+            if not self.deliver(assignment, rung, leakage, accuracy):
+                return
+
+    def anchors(self) -> None:
+        self.finish(self.take(), 0.9, 0.9)
+        self.finish(self.take(), 0.5, 0.2)
+
+    def recorded(self) -> dict[str, optuna.trial.FrozenTrial]:
+        return {t.user_attrs["trial"]: t for t in self.proposer.study.trials}
+
+
+def reading(value: float) -> Reading:
+    return Reading(value + 0.5, 0.2, 1.0, value, value, validation=value)
+
+
+def test_the_identity_comes_first_and_alone(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    identity = desk.take()
+    assert (identity.trial, identity.todo, identity.levels) == ("identity", (0, 2), (10, 30, 90))
+    assert identity.ceilings is None
+    assert desk.book.next() is None
+    desk.deliver(identity, 0, 0.8, 0.7)
+    assert desk.book.next() is None
+    desk.deliver(identity, 2, 0.9, 0.8)
+    black_out, first = desk.take(), desk.take()
+    assert (black_out.trial, first.trial, first.todo) == ("black-out", "0000", (0, 1, 2))
+    assert black_out.ceilings == first.ceilings == (Ceilings(1.3, 1.2), Ceilings(1.4, 1.3))
+
+
+def test_a_stopped_trial_is_pruned_with_its_reason_and_an_anchor_never(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.anchors()
+    for loss in (0.3, 0.4):
+        assert desk.deliver(desk.take(), 0, loss, 1 - loss)
+    hopeless = desk.take()
+    assert not desk.deliver(hopeless, 0, 0.5, 0.5)
+    trial = desk.book.trials[-1]
+    assert (trial.state, trial.reason) == (TrialState.PRUNED, "rung 0 (step 10): position 3 of 3, layer 2")
+    recorded = desk.recorded()["0002"]
+    assert (recorded.state.name, recorded.values) == ("PRUNED", None)
+    assert recorded.user_attrs["last_losses"] == [0.5, -0.5]
+    assert all(t.state is TrialState.COMPLETE for t in desk.book.trials if t.is_anchor)
+
+
+def test_the_sampler_sees_a_stopped_trial_as_it_would_have_ended(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    for rung_losses, full in (((0.8, 0.7), (0.9, 0.8)), ((0.5, 0.2), (0.5, 0.2))):
+        anchor = desk.take()
+        desk.deliver(anchor, 0, *rung_losses)
+        desk.deliver(anchor, 2, *full)
+    good = desk.take()
+    for rung, (leakage, accuracy) in enumerate([(0.2, 0.6), (0.3, 0.7), (0.5, 0.9)]):
+        desk.deliver(good, rung, leakage, accuracy)
+    desk.deliver(desk.take(), 0, 0.25, 0.55)
+    stopped = desk.take()
+    assert not desk.deliver(stopped, 0, 0.4, 0.4)
+    # Leakage rose by 0.1, 0 and 0.3 from here to the end, accuracy by 0.1, 0 and 0.3.
+    seen = desk.proposer.model.trials[-1]
+    assert seen.values == pytest.approx([0.4 + 0.4 / 3, -(0.4 + 0.4 / 3)])
+    assert Desk(tmp_path).proposer.model.trials[1].values == pytest.approx(seen.values)
+
+
+def test_selection_looks_at_the_validation_split(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.anchors()
+    desk.finish(desk.take(), 0.3, 0.6)
+    assert desk.recorded()["0000"].values == [0.3, -0.6]
+
+
+def test_a_rung_counts_once(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.anchors()
+    trial = desk.take()
+    desk.deliver(trial, 0, 0.3, 0.6)
+    desk.deliver(trial, 0, 0.9, 0.1)
+    assert [r.score.leakage.validation for r in desk.book.trials[-1].reports] == [0.3]
+    assert Ledger(tmp_path).trials()[-1].reports == desk.book.trials[-1].reports
+
+
+def test_what_is_not_finite_is_never_complete(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.anchors()
+    trial = desk.take()
+    desk.deliver(trial, 2, math.nan, 0.6, failure="not finite")
+    assert desk.book.trials[-1].state is TrialState.FAILED
+    assert (desk.recorded()["0000"].state.name, desk.recorded()["0000"].values) == ("FAIL", None)
+
+
+def test_a_new_driver_takes_up_what_the_old_one_left(tmp_path: Path) -> None:
+    old = Desk(tmp_path)
+    old.anchors()
+    done, failed, half, _never_started = old.take(), old.take(), old.take(), old.book.next()
+    old.finish(done, 0.3, 0.6)
+    old.book.fail(failed.trial, "gone")
+    old.deliver(half, 0, 0.2, 0.6)
+
+    new = Desk(tmp_path)
+    assert {i: t.state.name for i, t in new.recorded().items()} == {
+        "0000": "COMPLETE",
+        "0001": "FAIL",
+        "0002": "RUNNING",
+    }
+    again = new.take()
+    assert (again.trial, again.todo, again.recipe, again.ceilings) == ("0002", (1, 2), half.recipe, half.ceilings)
+    new.finish(again, 0.2, 0.6)
+    assert [new.take().trial for _ in range(5)] == [f"{i:04d}" for i in range(3, 8)]
+    assert new.book.next() is None
+    assert new.book.is_finished
+
+
+def test_points_to_try_first_are_tried_once_and_filled_in(tmp_path: Path) -> None:
+    search = TABLES["search"] | {"penalty.threshold": {"low": 0.1, "high": 0.2}}
+    points = [{"penalty.weight": 1.0, "penalty.threshold": 0.15}, {"penalty.weight": 2.0}]
+    of = space(search=search, first=points)
+    old = Desk(tmp_path, of=of)
+    old.anchors()
+    first = old.take().recipe
+    assert (first.penalty.weight.start, first.penalty.threshold.start) == (1.0, 0.15)
+
+    new = Desk(tmp_path, of=of)
+    assert new.take().recipe == first
+    second, third = new.take().recipe, new.take().recipe
+    assert second.penalty.weight.start == 2.0
+    assert 0.1 <= second.penalty.threshold.start <= 0.2
+    assert third.penalty.weight.start not in (1.0, 2.0)
+
+
+@pytest.mark.parametrize("kind", ["tpe", "gp", "nsga2", "random"])
+def test_every_sampler_serves_conditions_and_hears_every_state(tmp_path: Path, kind: str) -> None:
+    search = {
+        "penalty.on": {"choices": ["pixels", "features"]},
+        "penalty.weight.kind": {"choices": ["constant", "linear"]},
+        "penalty.weight.start": {"low": 0.1, "high": 10.0, "log": True},
+        "penalty.weight.end": {"low": 1.0, "high": 2.0, "step": 0.25, "when": {"penalty.weight.kind": ["linear"]}},
+        "training.batch_clips": {"low": 4, "high": 32, "integer": True, "log": True},
+    }
+    desk = Desk(tmp_path, 14, space(search=search), kind)
+    desk.anchors()
+    for number in range(14):
+        trial = desk.take()
+        kind_of_weight = trial.recipe.penalty.weight.kind
+        assert ("penalty.weight.end" in desk.book.trials[-1].params) == (kind_of_weight == "linear")
+        if number % 5 == 4:
+            desk.book.fail(trial.trial, "gone")
+        else:
+            desk.finish(trial, number / 20, 0.9 - (number % 3) / 10)
+    states = {t.id: t.state for t in desk.book.trials if not t.is_anchor}
+    assert set(states.values()) == {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED}
+    names = {"COMPLETE": "COMPLETE", "PRUNED": "PRUNED", "FAILED": "FAIL"}
+    assert {i: t.state.name for i, t in desk.recorded().items()} == {i: names[s.value] for i, s in states.items()}
+
+
+def test_equal_seeds_propose_equal_points(tmp_path: Path) -> None:
+    def proposals(folder: str) -> list[float]:
+        desk = Desk(tmp_path / folder, 8, kind="tpe")
+        desk.anchors()
+        for number in range(8):
+            desk.finish(desk.take(), number / 10, 0.5)
+        return [float(t.params["penalty.weight"]) for t in desk.book.trials if not t.is_anchor]
+
+    assert proposals("a") == proposals("b")
+
+
+def test_auto_fits_a_process_where_it_can() -> None:
+    mixed = space(search={"penalty.on": {"choices": ["pixels", "features"]}})
+    assert isinstance(make_sampler("auto", space(), 0, 250), optuna.samplers.GPSampler)
+    assert isinstance(make_sampler("auto", space(), 0, 251), optuna.samplers.TPESampler)
+    assert isinstance(make_sampler("auto", mixed, 0, 10), optuna.samplers.TPESampler)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from anon_tune.errors import LedgerError
+from anon_tune.study.sampler import open_storage
+from anon_tune.study.settings import StudySettings, driver_lock, freeze_study, load_study
+from anon_tune.study.space import SearchSpace
+
+SPACE = SearchSpace.from_tables({"search": {"penalty.weight": {"low": 0.1, "high": 10.0}}}, "toy.toml")
+
+
+def test_the_frozen_copy_gives_back_space_and_settings(tmp_path: Path) -> None:
+    settings = StudySettings(num_trials=7, clips="avatars", storage="sqlite:///x.db")
+    assert not freeze_study(tmp_path, SPACE, settings)
+    assert load_study(tmp_path) == (SPACE, settings)
+    tables = tomllib.loads((tmp_path / "study.toml").read_text())
+    assert tables["fingerprint"] == SPACE.fingerprint()
+    assert set(tables["versions"]) == {"anon_tune", "python", "ray", "optuna"}
+    assert freeze_study(tmp_path, SPACE, settings.model_copy(update={"num_trials": 9, "cpus_per_worker": 2}))
+    assert load_study(tmp_path)[1].num_trials == 9
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 1}, "its seed was 0, got 1"),
+        ({"rungs": False}, "its rungs was True, got False"),
+        ({"clips_fingerprint": "b"}, "its clips was , got b"),
+    ],
+)
+def test_another_study_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    freeze_study(tmp_path, SPACE, StudySettings())
+    before = (tmp_path / "study.toml").read_bytes()
+    with pytest.raises(LedgerError) as caught:
+        freeze_study(tmp_path, SPACE, StudySettings().model_copy(update=change))
+    assert f"study directory of another recipe: {message}" in str(caught.value)
+    assert (tmp_path / "study.toml").read_bytes() == before
+
+
+def test_what_is_no_study_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match=r"no study\.toml there"):
+        load_study(tmp_path)
+    (tmp_path / "study.toml").write_text("x = ")
+    with pytest.raises(LedgerError, match="not valid TOML"):
+        load_study(tmp_path)
+    (tmp_path / "study.toml").write_text("x = 1")
+    with pytest.raises(LedgerError, match="not the frozen copy of a study"):
+        load_study(tmp_path)
+
+
+def test_one_driver_at_a_time_and_a_dead_one_does_not_count(tmp_path: Path) -> None:
+    hold = f"""
+import sys, time
+from pathlib import Path
+from anon_tune.study.settings import driver_lock
+with driver_lock(Path({str(tmp_path)!r})):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        message = f"another process is running this study, got pid {other.pid} on "
+        with pytest.raises(LedgerError, match=message), driver_lock(tmp_path):
+            pass
+        other.kill()
+    with driver_lock(tmp_path):
+        pass
+
+
+def test_a_storage_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match="--storage: cannot be opened: "):
+        open_storage("nonsense://x", tmp_path)
