@@ -78,14 +78,14 @@ class EffortRecipe(_Part):
     """What one fresh attacker or classifier may spend; the same for every trial, or scores do not compare."""
 
     num_attackers: int = Field(3, ge=1, le=3, description="families, in the order frame, clip, motion")
-    attacker_epochs: Positive = 12
-    classifier_epochs: Positive = 12
+    attacker_steps: Positive = Field(240, description="optimizer steps of each attacker")
+    classifier_steps: Positive = Field(300, description="optimizer steps of the action classifier")
 
 
 class EvaluationRecipe(_Part):
     """The measurement. None of it may be searched."""
 
-    rung: EffortRecipe = EffortRecipe(num_attackers=1, attacker_epochs=6, classifier_epochs=8)
+    rung: EffortRecipe = EffortRecipe(num_attackers=1, attacker_steps=120, classifier_steps=150)
     full: EffortRecipe = EffortRecipe()
     num_bootstraps: Positive = Field(200, description="resamples behind an interval")
     confidence: float = Field(0.95, gt=0.5, lt=1)

@@ -12,7 +12,9 @@ import typer
 
 from anon_tune.errors import AnonTuneError, ClipsError
 
-app = typer.Typer(name="clips", help="Import videos into a clip store, or make the built-in clips.", no_args_is_help=True)
+app = typer.Typer(
+    name="clips", help="Import videos into a clip store, or make the built-in clips.", no_args_is_help=True
+)
 
 _LISTS = ("--private", "--test-groups", "--val-groups")
 

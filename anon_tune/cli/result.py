@@ -56,7 +56,9 @@ def front(
 
 def report(
     directory: Study,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; DIR/report.html if left out.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; DIR/report.html if left out.")
+    ] = None,
 ) -> None:
     """Write one self-contained HTML page about a study, also while it runs, and print its path."""
     print(write(directory, output))
@@ -111,17 +113,21 @@ def _csv(document: dict[str, Any]) -> str:
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    flat = {name: value for name, value in row.items() if name not in ("params", "leakage_interval", "accuracy_interval")}
+    flat: dict[str, Any] = {
+        name: value for name, value in row.items() if name not in ("params", "leakage_interval", "accuracy_interval")
+    }
     for name in ("leakage", "accuracy"):
         flat[f"{name}_low"], flat[f"{name}_high"] = row[f"{name}_interval"] or (None, None)
-    return flat | row["params"]
+    return {**flat, **row["params"]}
 
 
 def _print_table(document: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("trial", "method", "state", "rank", "leakage", "normalized", "accuracy", "seconds", "params", box=None)
+    table = Table(
+        "trial", "method", "state", "rank", "leakage", "normalized", "accuracy", "seconds", "params", box=None
+    )
     for row in document["trials"]:
         table.add_row(
             row["trial"],

@@ -5,14 +5,16 @@ Shapes: B clips, T frames a clip, C channels, H height, W width, O outputs (attr
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count, islice
 from typing import Literal
 
 import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional as F
 
-from anon_tune.clips import ClipSet, epoch_batches
-from anon_tune.models.convolutions import small2d, small3d
+from anon_tune.clips import ClipBatch, ClipSet, epoch_batches
+from anon_tune.models.convolutions import GRID, Readout, small2d, small3d
 
 Target = Literal["private", "action"]
 
@@ -29,13 +31,12 @@ class FrameAttacker(nn.Module):
     def __init__(self, num_outputs: int, width: int) -> None:
         super().__init__()
         self.trunk, num_features = small2d(width)
-        self.head = nn.Linear(num_features, num_outputs)
+        self.head = Readout(num_features, num_outputs, GRID)
 
     def forward(self, clips: Tensor) -> Tensor:
         """Map clips (B,T,C,H,W) in [0, 1] to logits (B,O)."""
         clips = _every_second(clips) if self.training else clips
-        features = self.trunk(_centre(clips).flatten(0, 1)).mean(dim=(2, 3))
-        logits: Tensor = self.head(features)
+        logits: Tensor = self.head(self.trunk(_centre(clips).flatten(0, 1)))
         return logits.view(*clips.shape[:2], -1).mean(dim=1)
 
 
@@ -45,11 +46,11 @@ class ClipAttacker(nn.Module):
     def __init__(self, num_outputs: int, width: int) -> None:
         super().__init__()
         self.trunk, num_features = small3d(width)
-        self.head = nn.Linear(num_features, num_outputs)
+        self.head = Readout(num_features, num_outputs, GRID)
 
     def forward(self, clips: Tensor) -> Tensor:
         """Map clips (B,T,C,H,W) in [0, 1] to logits (B,O)."""
-        logits: Tensor = self.head(self.trunk(_centre(clips).transpose(1, 2)).mean(dim=(2, 3, 4)))
+        logits: Tensor = self.head(self.trunk(_centre(clips).transpose(1, 2)))
         return logits
 
 
@@ -62,14 +63,13 @@ class MotionAttacker(nn.Module):
     def __init__(self, num_outputs: int, width: int) -> None:
         super().__init__()
         self.trunk, num_features = small2d(width)
-        self.head = nn.Linear(num_features, num_outputs)
+        self.head = Readout(num_features, num_outputs, GRID)
 
     def forward(self, clips: Tensor) -> Tensor:
         """Map clips (B,T,C,H,W) in [0, 1] to logits (B,O); a clip of one frame shows no motion."""
         moves = (clips[:, 1:] - clips[:, :-1]) * 4 if clips.shape[1] > 1 else torch.zeros_like(clips)
         moves = _every_second(moves) if self.training else moves
-        features = self.trunk(moves.flatten(0, 1)).mean(dim=(2, 3))
-        logits: Tensor = self.head(features)
+        logits: Tensor = self.head(self.trunk(moves.flatten(0, 1)))
         return logits.view(*moves.shape[:2], -1).mean(dim=1)
 
 
@@ -87,7 +87,7 @@ def fit(
     network: nn.Module,
     clips: ClipSet,
     target: Target,
-    num_epochs: int,
+    num_steps: int,
     batch_clips: int,
     lr: float,
     seed: int,
@@ -95,24 +95,27 @@ def fit(
 ) -> None:
     """Train a network in place on a split: cross-entropy on actions, BCE on private attributes.
 
-    The effort is fixed and the last weights count: there is no epoch to select. Adam with one cycle
-    of the learning rate, ending near 0.
+    The effort is fixed in steps, whatever the size of the split, and the last weights count: there is no
+    epoch to select. Adam with one cycle of the learning rate, ending near 0.
     """
     network.to(device).train()
     optimizer = optim.Adam(network.parameters(), lr=lr)
-    num_steps = num_epochs * -(-len(clips) // batch_clips)
-    cycle = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=num_steps, pct_start=0.25)
-    for epoch in range(num_epochs):
-        for batch in epoch_batches(clips, batch_clips, epoch, seed, shuffle=True):
-            logits = network(batch.clips.to(device))
-            if target == "action":
-                loss = F.cross_entropy(logits, batch.actions.to(device))
-            else:
-                loss = F.binary_cross_entropy_with_logits(logits, batch.private.to(device))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            cycle.step()
+    cycle = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=num_steps, pct_start=0.3)
+    for batch in islice(_endless(clips, batch_clips, seed), num_steps):
+        logits = network(batch.clips.to(device))
+        if target == "action":
+            loss = F.cross_entropy(logits, batch.actions.to(device))
+        else:
+            loss = F.binary_cross_entropy_with_logits(logits, batch.private.to(device))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        cycle.step()
+
+
+def _endless(clips: ClipSet, batch_clips: int, seed: int) -> Iterator[ClipBatch]:
+    for epoch in count():
+        yield from epoch_batches(clips, batch_clips, epoch, seed, shuffle=True)
 
 
 @torch.no_grad()

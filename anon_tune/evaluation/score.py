@@ -148,16 +148,16 @@ class _Lab:
     def attack(self, family: str, num_attributes: int) -> dict[str, Floats]:
         """Return the attacker's scores (N,A) by split."""
         return self._train_and_read(
-            lambda: build_attacker(family, num_attributes, self.recipe.width), "private", self.effort.attacker_epochs
+            lambda: build_attacker(family, num_attributes, self.recipe.width), "private", self.effort.attacker_steps
         )
 
     def classify(self, num_actions: int) -> dict[str, Floats]:
         """Return the classifier's logits (N,K) by split."""
         return self._train_and_read(
-            lambda: ClipAttacker(num_actions, self.recipe.width), "action", self.effort.classifier_epochs
+            lambda: ClipAttacker(num_actions, self.recipe.width), "action", self.effort.classifier_steps
         )
 
-    def _train_and_read(self, build: Callable[[], nn.Module], target: Target, num_epochs: int) -> dict[str, Floats]:
+    def _train_and_read(self, build: Callable[[], nn.Module], target: Target, num_steps: int) -> dict[str, Floats]:
         recipe = self.recipe
         with torch.random.fork_rng():
             torch.manual_seed(recipe.seed)
@@ -166,7 +166,7 @@ class _Lab:
                 network,
                 self.splits["train"],
                 target,
-                num_epochs,
+                num_steps,
                 recipe.batch_clips,
                 recipe.lr,
                 recipe.seed,

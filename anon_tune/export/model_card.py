@@ -12,7 +12,7 @@ from anon_tune.recipe import Recipe
 from anon_tune.trial import Reading, Score, Trial
 
 LIMITS = (
-    "Leakage is what these attackers reached on these clips; a stronger or differently trained attacker may reach more.",
+    "Leakage is what these attackers reached on these clips; a stronger or other attacker may reach more.",
     "Nothing is claimed about other people, cameras or resolutions than those of the clips.",
     "No compliance with any law or regulation is claimed.",
 )
@@ -40,7 +40,7 @@ def card_document(trial: Trial, score: Score, recipe: Recipe, clips: str) -> dic
         "distortion": score.distortion,
         "num_train_clips": score.num_train_clips,
         "num_test_clips": score.num_test_clips,
-        "attacker_epochs": effort.attacker_epochs,
+        "attacker_steps": effort.attacker_steps,
         "seed": score.seed,
         "params": dict(trial.params),
         "fingerprint": trial.fingerprint,

@@ -46,7 +46,7 @@ class FrameAnonymizer(Anonymizer):
 
     def rewrite(self, clips: Tensor) -> Tensor:
         frames: Tensor = self.network(clips.flatten(0, 1))
-        return frames.unflatten(0, clips.shape[:2])
+        return frames.reshape(clips.shape)
 
 
 class Identity(Anonymizer):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision import models
 
-from anon_tune.models.convolutions import small2d
+from anon_tune.models.convolutions import GRID, Readout, small2d
 from anon_tune.models.utility import Normalize
 from anon_tune.models.weights import load_weights
 from anon_tune.recipe import PrivacyRecipe
@@ -33,6 +33,7 @@ class PrivacyNetwork(nn.Module):
         num_features: int,
         num_attributes: int,
         head: str,
+        grid: int = 1,
         mean: tuple[float, ...] = (0.5, 0.5, 0.5),
         std: tuple[float, ...] = (0.25, 0.25, 0.25),
     ) -> None:
@@ -41,14 +42,14 @@ class PrivacyNetwork(nn.Module):
         self.trunk = trunk
         self.embeds = head == "nt_xent"
         self.head = (
-            nn.Sequential(nn.Linear(num_features, num_features), nn.ReLU(), nn.Linear(num_features, _EMBEDDING))
+            nn.Sequential(Readout(num_features, num_features, grid), nn.ReLU(), nn.Linear(num_features, _EMBEDDING))
             if self.embeds
-            else nn.Linear(num_features, num_attributes)
+            else Readout(num_features, num_attributes, grid)
         )
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map frames (N,C,H,W) in [0, 1] to logits (N,A), or to unit vectors (N,E)."""
-        x: Tensor = self.head(self.trunk(self.normalize(frames)).mean(dim=(2, 3)))
+        x: Tensor = self.head(self.trunk(self.normalize(frames)))
         return F.normalize(x, dim=1) if self.embeds else x
 
 
@@ -56,10 +57,10 @@ def build_privacy(recipe: PrivacyRecipe, num_attributes: int) -> PrivacyNetwork:
     """Build f_B with fresh weights, or with those of a local file and a fresh head."""
     if recipe.network == "small2d":
         trunk, num_features = small2d(width=16)
-        small = PrivacyNetwork(trunk, num_features, num_attributes, recipe.head)
+        small = PrivacyNetwork(trunk, num_features, num_attributes, recipe.head, GRID)
         load_weights(small, recipe.weights, head="head.")
         return small
     net = (models.resnet18 if recipe.network == "resnet18" else models.resnet50)(weights=None)
     load_weights(net, recipe.weights, head="fc.")
     trunk = nn.Sequential(*list(net.children())[:-2])
-    return PrivacyNetwork(trunk, net.fc.in_features, num_attributes, recipe.head, _MEAN, _STD)
+    return PrivacyNetwork(trunk, net.fc.in_features, num_attributes, recipe.head, mean=_MEAN, std=_STD)

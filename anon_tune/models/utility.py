@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torchvision.models import video
 
-from anon_tune.models.convolutions import small3d
+from anon_tune.models.convolutions import GRID, Readout, small3d
 from anon_tune.models.weights import load_weights
 from anon_tune.recipe import UtilityRecipe
 
@@ -17,12 +17,13 @@ _MEAN, _STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)
 
 
 class UtilityNetwork(nn.Module):
-    """An action classifier: a trunk (B,C,T,H,W) -> (B,D,t,h,w) and a linear head.
+    """An action classifier: a trunk (B,C,T,H,W) -> (B,D,t,h,w) and a linear readout.
 
     Args:
         trunk: The convolutions.
         num_features: D, the trunk's output channels.
         num_actions: K.
+        grid: Cells a side that the head reads.
         mean: Channel means that are subtracted first.
         std: Channel deviations that are divided by.
     """
@@ -32,13 +33,14 @@ class UtilityNetwork(nn.Module):
         trunk: nn.Module,
         num_features: int,
         num_actions: int,
+        grid: int = 1,
         mean: tuple[float, ...] = (0.5, 0.5, 0.5),
         std: tuple[float, ...] = (0.25, 0.25, 0.25),
     ) -> None:
         super().__init__()
         self.normalize = Normalize(mean, std)
         self.trunk = trunk
-        self.head = nn.Linear(num_features, num_actions)
+        self.head = Readout(num_features, num_actions, grid)
 
     def features(self, clips: Tensor) -> Tensor:
         """Map clips (B,T,C,H,W) in [0, 1] to feature maps (B,D,t,h,w)."""
@@ -47,7 +49,7 @@ class UtilityNetwork(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Map clips (B,T,C,H,W) in [0, 1] to logits (B,K)."""
-        out: Tensor = self.head(self.features(clips).mean(dim=(2, 3, 4)))
+        out: Tensor = self.head(self.features(clips))
         return out
 
 
@@ -73,8 +75,8 @@ def build_utility(recipe: UtilityRecipe, num_actions: int) -> UtilityNetwork:
         net = video.r3d_18(weights=None)
         load_weights(net, recipe.weights, head="fc.")
         trunk = nn.Sequential(net.stem, net.layer1, net.layer2, net.layer3, net.layer4)
-        return UtilityNetwork(trunk, 512, num_actions, _MEAN, _STD)
+        return UtilityNetwork(trunk, 512, num_actions, mean=_MEAN, std=_STD)
     trunk, num_features = small3d(width=16)
-    small = UtilityNetwork(trunk, num_features, num_actions)
+    small = UtilityNetwork(trunk, num_features, num_actions, GRID)
     load_weights(small, recipe.weights, head="head.")
     return small

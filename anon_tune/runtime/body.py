@@ -56,8 +56,9 @@ class ClipTrialBody:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchTrainer
 
+        # ray.train is typed as its first version, in which a worker returns nothing.
         trainer = TorchTrainer(
-            _worker,
+            _worker,  # type: ignore[arg-type]
             train_loop_config={"job": job, "clips": self.clips, "threads": self.cpus_per_worker},
             scaling_config=ScalingConfig(
                 num_workers=self.num_workers,
@@ -71,7 +72,7 @@ class ClipTrialBody:
                 failure_config=FailureConfig(max_failures=1),  # the job goes on from the trial's checkpoint
             ),
         )
-        outcome = trainer.fit().return_value
+        outcome = trainer.fit().return_value  # type: ignore[attr-defined]
         if isinstance(outcome, AnonTuneError):
             raise outcome
         assert isinstance(outcome, RungReport)

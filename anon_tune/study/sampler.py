@@ -207,6 +207,8 @@ def make_sampler(kind: Sampler, space: SearchSpace, seed: int, num_trials: int) 
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         match kind:
             case "gp":
+                # Fitted to fewer points it spends its trials on the corners of the space.
+                num_startup = max(4, min(10, 3 * num_trials // 8))
                 return GPSampler(seed=seed, n_startup_trials=num_startup, warn_independent_sampling=False)
             case "tpe":
                 # Independent, not multivariate: under noise the latter loses to it.

@@ -37,7 +37,7 @@ class Collective:
         """Concatenate (N,...) over the workers in order; the gradient flows back to each part."""
         if self.size == 1:
             return x
-        return torch.cat(all_gather(x.contiguous()))  # type: ignore[no-untyped-call]
+        return torch.cat(all_gather(x.contiguous()))
 
     def mean(self, x: Tensor) -> Tensor:
         """Average a tensor without gradient over the workers."""

@@ -22,7 +22,7 @@ def quantize(clips: Tensor) -> Tensor:
     Args:
         clips: Any shape, in [0, 1].
     """
-    return clips + (clips.detach() * 255).round() / 255 - clips.detach()
+    return (clips.detach() * 255).round() / 255 + (clips - clips.detach())
 
 
 def distortion(raw: Tensor, changed: Tensor) -> Tensor:

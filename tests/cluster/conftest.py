@@ -1,0 +1,132 @@
+"""What tests on real Ray nodes share: processes that are gone at the end, and a study that takes seconds."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from anon_tune.clips import Clips
+
+ROOT = Path(__file__).parents[2]
+TINY = (
+    "anonymizer.base_channels=4",
+    "anonymizer.pretrain_steps=1",
+    "training.batch_clips=4",
+    "training.warmup_steps=1",
+    "evaluation.num_bootstraps=5",
+    "evaluation.width=4",
+    *(f"evaluation.{effort}.{who}_steps=2" for effort in ("rung", "full") for who in ("attacker", "classifier")),
+)
+
+
+class Processes:
+    """Starts processes in the project's folder, as a user with an activated venv and no Ray of any kind.
+
+    Args:
+        folder: Where each leaves what it said, in NAME.log.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        self.environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def start(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
+        """Start a process."""
+        with open(self.folder / f"{name}.log", "wb") as log:
+            process = subprocess.Popen(
+                command, env=self.environment, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        self._started.append(process)
+        return process
+
+    def run(self, name: str, command: list[str], seconds: float = 60) -> int:
+        """Run a process to its end and return its exit code."""
+        return self.start(name, command).wait(seconds)
+
+    def said(self, name: str) -> str:
+        """Return what a process has said so far."""
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def wait_until(self, condition: Callable[[], bool], name: str, process: subprocess.Popen[bytes]) -> None:
+        """Wait for something that a process brings about."""
+        deadline = time.monotonic() + 100
+        while not condition():
+            assert process.poll() is None and time.monotonic() < deadline, self.said(name)[-4000:]
+            time.sleep(0.05)
+
+    def end(self) -> None:
+        """Kill what was started, with all below it."""
+        for process in reversed(self._started):
+            kill(process.pid)
+            process.wait(20)
+
+
+def below(pid: int) -> dict[int, str]:
+    """Return the processes below one, with what they call themselves."""
+    table = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in table.splitlines()]
+    found: dict[int, str] = {}
+    parents = {pid}
+    while parents:
+        children = {int(child): name for child, parent, name in rows if int(parent) in parents}
+        found |= children
+        parents = set(children)
+    return found
+
+
+def kill(pid: int) -> None:
+    """Kill a process and all below it at once, as a machine does that loses its power."""
+    for one in (pid, *below(pid)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    """Start processes; all are killed at the end."""
+    started = Processes(tmp_path)
+    yield started
+    started.end()
+
+
+@pytest.fixture
+def tiny_study(avatars: Clips) -> Callable[..., list[str]]:
+    """Return arguments that make any `study` command one of seconds: they come last, and the last one counts."""
+
+    def arguments(out: Path, trials: int, num_steps: int) -> list[str]:
+        settings = [part for name in (*TINY, f"training.num_steps={num_steps}") for part in ("--set", name)]
+        return ["--clips", str(avatars.directory), "--out", str(out), "--trials", str(trials), *settings]
+
+    return arguments
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder with a short name: Ray puts Unix sockets below it, and these have 107 bytes at most."""
+    path = Path(tempfile.mkdtemp(prefix="at"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def ports() -> list[int]:
+    """Three neighbouring ports that nobody listens on, below those that the system hands out by itself."""
+    for first in range(20000 + os.getpid() % 10000, 32000, 3):
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for port in range(first, first + 3):
+                stack.enter_context(socket.socket()).bind(("", port))
+            return [first, first + 1, first + 2]
+    raise OSError("no three free ports")

@@ -1,0 +1,69 @@
+"""The commands of cluster/README.md: a head started by hand, and a study sent to it as a job."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.cluster
+README = Path(__file__).parents[2] / "cluster" / "README.md"
+
+
+def from_readme(start: str) -> list[str]:
+    """Return the one command of the README that starts so, split into arguments."""
+    joined = README.read_text().replace("\\\n", " ")
+    (line,) = [line for line in joined.splitlines() if line.startswith(start)]
+    return shlex.split(line, comments=True)
+
+
+@pytest.fixture
+def head(processes: Any, short_path: Path, ports: list[int]) -> Iterator[str]:
+    """Start the README's head on ports and in folders of its own; yields the dashboard's address."""
+    port, client, dashboard = (str(number) for number in ports)
+    token = short_path / "token"
+    token.write_text("b" * 64)
+    processes.environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+    own = ["--port", port, "--ray-client-server-port", client, "--dashboard-port", dashboard]
+    own += ["--dashboard-agent-listen-port", "0", "--object-store-memory", "100000000", "--num-cpus", "2"]
+    node = processes.start("head", [*from_readme("ray start --head"), *own, "--temp-dir", str(short_path)])
+    processes.wait_until(lambda: "Ray runtime started" in processes.said("head"), "head", node)
+    yield f"http://127.0.0.1:{dashboard}"
+
+
+def test_a_job_runs_a_study(
+    processes: Any, head: str, short_path: Path, tmp_path: Path, tiny_study: Callable[..., list[str]]
+) -> None:
+    submit = from_readme("ray job submit")
+    assert submit[submit.index("--address") + 1] == "http://127.0.0.1:8265"
+    submit[submit.index("--address") + 1] = head
+
+    # Who has no token gets nothing.
+    processes.environment["RAY_AUTH_MODE"] = "disabled"
+    assert processes.run("stranger", submit) != 0
+    assert "AuthenticationError" in processes.said("stranger")
+    processes.environment["RAY_AUTH_MODE"] = "token"
+
+    out = tmp_path / "study"
+    code = processes.run("submit", submit + tiny_study(out, trials=2, num_steps=4), 100)
+    said = processes.said("submit")
+    assert code == 0, said[-4000:]
+    assert re.search(r"Job 'raysubmit_\w+' succeeded", said)
+    assert f"Report: {out / 'report.html'}" in said
+
+    ledger = pd.read_parquet(out / "ledger").sort_values("record")
+    last = ledger.groupby("trial").last()
+    assert sorted(last.index) == ["0000", "0001", "black-out", "identity"]
+    assert set(last["state"]) == {"COMPLETE"}
+    assert last["leakage"].between(0, 1).all() and last["accuracy"].between(0, 1).all()
+    assert "<html" in (out / "report.html").read_text()[:200]
+
+    # What was sent is the project, without what git ignores.
+    (sent,) = [path for path in short_path.glob("session_2*/runtime_resources/working_dir_files/*") if path.is_dir()]
+    assert {"anon_tune", "pyproject.toml", "search_spaces"} <= {path.name for path in sent.iterdir()}
+    assert not {".venv", "runs", ".git"} & {path.name for path in sent.iterdir()}

@@ -1,0 +1,195 @@
+"""Which way imports run, what each room may import, and what loading the package costs."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "anon_tune"
+ROOT = "anon_tune"
+
+# A room imports itself and rooms of lower levels, never one of its own level. The levels are finer than a
+# picture of them in whole rows: a schedule is a field of a recipe, a rung job carries a recipe, and the
+# ledger and the front are both made of trials.
+LEVELS = {
+    "errors": 1,
+    "schedule": 2,
+    "recipe": 3,
+    "trial": 4,
+    "ledger": 5,
+    "pareto": 5,
+    "clips": 6,
+    "models": 6,
+    "study": 6,
+    "report": 6,
+    "training": 7,
+    "evaluation": 7,
+    "runtime": 8,
+    "export": 8,
+    "cli": 9,
+    "__main__": 10,
+}
+
+THIRD_PARTY = {
+    "errors": set(),
+    "schedule": {"pydantic"},
+    "recipe": {"pydantic"},
+    "trial": set(),
+    "ledger": {"pyarrow"},
+    "pareto": {"moocore", "numpy"},
+    "clips": {"av", "numpy", "pyarrow", "torch"},
+    "models": {"safetensors", "torch", "torchvision"},
+    "study": {"numpy", "optuna", "pydantic", "ray", "rich", "tomli_w"},
+    "report": {"numpy", "plotly"},
+    "training": {"torch"},
+    "evaluation": {"numpy", "sklearn", "torch"},
+    "runtime": {"numpy", "ray", "torch", "torchvision"},
+    "export": {"torch"},
+    "cli": {"rich", "typer"},
+    "__main__": set(),
+}
+
+BANNED_MODULES = {"utils", "util", "helpers", "helper", "common", "core", "base", "misc"}
+MAX_LINES = 350
+
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(file: Path) -> str:
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(source: str) -> Iterator[str]:
+    """Yield every module a source imports, lazily or by its name in a string too."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                yield "." * node.level + (node.module or "")
+            else:
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if re.fullmatch(rf"{ROOT}(\.\w+)+", node.value):
+                yield node.value
+
+
+def broken_rules(room: str, source: str) -> list[str]:
+    """Return what a source of a room imports and may not."""
+    broken = []
+    for module in imported(source):
+        top, _, rest = module.partition(".")
+        other = rest.partition(".")[0]
+        if not top:
+            broken.append(f"{module}: imports are absolute")
+        elif top == ROOT:
+            if other in LEVELS and other != room and LEVELS[other] >= LEVELS[room]:
+                broken.append(f"{module}: {room} (level {LEVELS[room]}) may not import {other}")
+        elif top not in sys.stdlib_module_names and top not in THIRD_PARTY[room]:
+            broken.append(f"{module}: {room} may not import {top}")
+        elif top == "ray" and other == "train" and room != "runtime":
+            broken.append(f"{module}: only runtime knows Ray Train")
+    return broken
+
+
+def test_every_room_has_a_level() -> None:
+    rooms = {room_of(file) for file in SOURCES} - {"__init__"}
+    assert rooms == LEVELS.keys() == THIRD_PARTY.keys()
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_imports_run_downwards(file: Path) -> None:
+    room = room_of(file)
+    source = file.read_text(encoding="utf-8")
+    if room == "__init__":  # loads a room when a name of it is asked for
+        assert not [m for m in imported(source) if m.partition(".")[0] not in (*sys.stdlib_module_names, ROOT)]
+    else:
+        assert not broken_rules(room, source)
+
+
+def test_no_allowance_is_left_over() -> None:
+    used: dict[str, set[str]] = {room: set() for room in THIRD_PARTY}
+    for file in SOURCES:
+        if room_of(file) in used:
+            used[room_of(file)] |= {m.partition(".")[0] for m in imported(file.read_text(encoding="utf-8"))}
+    left_over = {room: sorted(allowed - used[room]) for room, allowed in THIRD_PARTY.items()}
+    assert not {room: names for room, names in left_over.items() if names}
+
+
+@pytest.mark.parametrize(
+    ("room", "source"),
+    [
+        ("study", "import torch"),
+        ("study", "def f():\n    from torch import nn"),
+        ("study", "from anon_tune.clips import Clips"),
+        ("study", "if True:\n    from ray import train"),
+        ("study", "import ray.train.torch"),
+        ("training", "def f():\n    import ray"),
+        ("training", "from anon_tune.evaluation import measure"),
+        ("evaluation", "from anon_tune import runtime"),
+        ("report", "from anon_tune.study import load_study"),
+        ("recipe", "from anon_tune.trial import Trial"),
+        ("models", 'LAZY = {"x": "anon_tune.training.losses"}'),
+        ("clips", "from .store import Clips"),
+        ("errors", "import numpy"),
+    ],
+)
+def test_a_wrong_import_is_found_wherever_it_stands(room: str, source: str) -> None:
+    assert broken_rules(room, source)
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_a_file_is_short_and_well_named(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MAX_LINES
+    assert file.stem not in BANNED_MODULES
+    assert file.parent.name not in BANNED_MODULES
+    assert not re.search("budget", text, re.IGNORECASE)
+
+
+def loaded_after(statement: str) -> set[str]:
+    """Run a statement in a fresh interpreter; return which of the slow packages it loaded."""
+    code = f"import sys\n{statement}\nprint(sorted({{'torch', 'ray', 'optuna'}} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(ast.literal_eval(done.stdout.splitlines()[-1]))
+
+
+def running(*arguments: str) -> str:
+    """Return a statement that runs the command line."""
+    return f"""
+from anon_tune.cli import main
+sys.argv = ["anon-tune", *{arguments!r}]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "allowed"),
+    [
+        ("import anon_tune; dir(anon_tune)", set()),
+        ("import anon_tune; anon_tune.Recipe, anon_tune.Ledger, anon_tune.ParetoFront, anon_tune.Schedule", set()),
+        (running("--help"), set()),
+        (running("--version"), set()),
+        (running("study", "--help"), set()),
+        (running("clips", "import", "--help"), set()),
+        ("import anon_tune.report.page", set()),
+        ("from anon_tune.clips import open_clips", set()),
+        ("import anon_tune.study.space, anon_tune.study.settings", set()),
+        ("import anon_tune.training, anon_tune.evaluation, anon_tune.export, anon_tune.runtime", {"torch"}),
+    ],
+)
+def test_nothing_slow_is_loaded_before_it_is_needed(statement: str, allowed: set[str]) -> None:
+    assert loaded_after(statement) <= allowed
+
+
+def test_the_study_never_reaches_torch() -> None:
+    assert "torch" not in loaded_after("import anon_tune.study.run, anon_tune.study.progress")

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from anon_tune.errors import LedgerError
+from anon_tune.ledger import SCHEMA, Ledger
+from anon_tune.trial import LossPoint, Reading, RungReport, Score, Trial, TrialState
+
+LEAKAGE = Reading(0.6, 0.4, 0.9, 0.5, 0.7, 0.62)
+ACCURACY = Reading(0.8, 0.2, 0.95, 0.7, 0.85, 0.79)
+SCORE = Score(True, LEAKAGE, ACCURACY, {"frame": 0.6, "clip": 0.5}, {"skin": 0.9, "hat": 0.3}, 0.07, 80, 40, 3, 1.5)
+CURVE = (LossPoint(0, 1.7, 0.69, 0.0, 0.01), LossPoint(1, 1.5, 0.7, 0.2, 0.3))
+
+
+def report(rung: int = 0, full: bool = False, seconds: float = 2.0, score: Score = SCORE) -> RungReport:
+    path = "trials/0000/anonymizer.safetensors"
+    return RungReport("0000", rung, 10 * (rung + 1), replace(score, full=full), CURVE, seconds, "here", path)
+
+
+def trial(name: str = "0000", state: TrialState = TrialState.RUNNING, **fields: object) -> Trial:
+    anchor = name in ("identity", "black-out")
+    number, method = (-1, name) if anchor else (int(name), "adversarial")
+    params = {"penalty.weight": 0.5, "penalty.on": "pixels", "training.seed": 3, "penalty.detached": True}
+    return Trial(name, number, method, {} if anchor else params, "f" * 16, state, **fields)  # type: ignore[arg-type]
+
+
+def test_a_trial_comes_back_as_it_went(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    ledger.append(trial(state=TrialState.WAITING))
+    ledger.append(trial(), report(0))
+    ledger.append(trial(state=TrialState.COMPLETE), report(1, full=True, seconds=3.0))
+    (back,) = Ledger(tmp_path / "ledger").trials()
+    assert back == replace(
+        trial(state=TrialState.COMPLETE),
+        reports=(report(0), report(1, full=True, seconds=3.0)),
+        seconds=5.0,
+        started=back.started,
+        ended=back.ended,
+    )
+    assert 0 < back.started < back.ended
+    assert [type(v) for v in back.params.values()] == [bool, str, float, int]  # sorted by name
+
+
+def test_anchors_come_first_then_trials_in_their_order(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    for name in ("identity", "0010", "0002", "black-out", "0001"):
+        ledger.append(trial(name))
+    assert [t.id for t in ledger.trials()] == ["black-out", "identity", "0001", "0002", "0010"]
+
+
+def test_a_ledger_goes_on_where_it_was(tmp_path: Path) -> None:
+    Ledger(tmp_path).append(trial("0000"))
+    Ledger(tmp_path).append(trial("0001"))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["00000000.parquet", "00000001.parquet"]
+    assert [t.id for t in Ledger(tmp_path).trials()] == ["0000", "0001"]
+
+
+def test_no_ledger_yet_is_no_trials_yet(tmp_path: Path) -> None:
+    assert Ledger(tmp_path / "none").trials() == []
+    assert not (tmp_path / "none").exists()
+
+
+def test_plain_pandas_reads_the_folder(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.append(trial(), report(0))
+    ledger.append(trial("0001", TrialState.FAILED, reason="step 3: no"))
+    (tmp_path / ".00000002.parquet.4711").write_bytes(b"half a file")
+    rows = pd.read_parquet(tmp_path).sort_values("record")
+    assert list(rows.columns) == SCHEMA.names
+    assert list(rows["trial"]) == ["0000", "0001"]
+    assert list(rows["state"]) == ["RUNNING", "FAILED"]
+    assert list(rows["reason"]) == ["", "step 3: no"]
+    first = rows.iloc[0]
+    assert (first["leakage"], first["accuracy_high"]) == (0.6, 0.85)
+    assert first["leakage_normalized"] == LEAKAGE.normalized
+    assert dict(first["attackers"]) == {"frame": 0.6, "clip": 0.5}
+    assert rows["rung"].isna().tolist() == [False, True]
+
+
+def test_a_rung_recorded_twice_counts_once(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.append(trial(), report(0, seconds=2.0))
+    ledger.append(trial(), report(1, seconds=4.0))
+    ledger.append(trial(), report(0, seconds=100.0))
+    (back,) = ledger.trials()
+    assert [(r.rung, r.seconds) for r in back.reports] == [(0, 2.0), (1, 4.0)]
+    assert back.seconds == 6.0
+
+
+@pytest.mark.parametrize("state", list(TrialState))
+def test_a_full_score_completes_a_trial_whose_end_was_never_written(tmp_path: Path, state: TrialState) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.append(trial(state=state), report(0, full=True))
+    (back,) = ledger.trials()
+    assert back.state is (state if state.is_final else TrialState.COMPLETE)
+
+
+def test_readings_that_are_not_numbers_survive(tmp_path: Path) -> None:
+    odd = replace(SCORE, leakage=Reading(math.nan, 0.1, math.inf, math.nan, -math.inf, math.nan))
+    Ledger(tmp_path).append(trial(), report(0, score=replace(odd, distortion=math.nan, attributes={"skin": math.nan})))
+    ((back,),) = (t.reports for t in Ledger(tmp_path).trials())
+    reading = back.score.leakage
+    assert [math.isnan(v) for v in (reading.value, reading.low, reading.validation)] == [True] * 3
+    assert (reading.floor, reading.ceiling, reading.high) == (0.1, math.inf, -math.inf)
+    assert math.isnan(back.score.distortion)
+    assert math.isnan(back.score.attributes["skin"])
+    assert not back.score.is_finite
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 but not really", b"x" * 5000])
+def test_a_damaged_record_is_named(tmp_path: Path, content: bytes) -> None:
+    Ledger(tmp_path).append(trial())
+    (tmp_path / "00000001.parquet").write_bytes(content)
+    with pytest.raises(LedgerError, match=r"00000001\.parquet: not a ledger file, got .*Move it away") as caught:
+        Ledger(tmp_path).trials()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_parquet_file_of_another_kind_is_named(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"trial": [1, 2]}), tmp_path / "00000000.parquet")
+    with pytest.raises(LedgerError, match=r"00000000\.parquet: not a ledger file"):
+        Ledger(tmp_path).trials()
+
+
+def test_what_else_lies_in_the_folder_is_left_alone(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.append(trial())
+    (tmp_path / ".00000001.parquet.99").write_bytes(b"half")
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "summary.parquet").write_bytes(b"not ours")
+    assert [t.id for t in Ledger(tmp_path).trials()] == ["0000"]
+    Ledger(tmp_path).append(trial("0001"))
+    assert [t.id for t in Ledger(tmp_path).trials()] == ["0000", "0001"]
+
+
+def test_a_writer_killed_at_any_moment_leaves_whole_records(tmp_path: Path) -> None:
+    writer = subprocess.Popen([sys.executable, __file__, str(tmp_path)], stdout=subprocess.PIPE)
+    assert writer.stdout is not None
+    for _ in range(20):  # so that many appends are done, and the next one is on its way
+        assert writer.stdout.readline()
+    writer.send_signal(signal.SIGKILL)
+    said = 20 + len(writer.stdout.read().splitlines())
+    writer.wait()
+    ledger = Ledger(tmp_path)
+    numbers = [t.number for t in ledger.trials()]
+    assert numbers == list(range(len(numbers)))
+    assert said <= len(numbers) <= said + 1  # what append said it did is there
+    ledger.append(trial("9999"))
+    assert [t.number for t in ledger.trials()] == [*numbers, 9999]
+
+
+def test_a_ledger_can_be_read_while_it_is_written(tmp_path: Path) -> None:
+    writer = subprocess.Popen([sys.executable, __file__, str(tmp_path)], stdout=subprocess.PIPE)
+    try:
+        counts = []
+        while len(counts) < 10 or counts[-1] < 10:
+            counts.append(len(Ledger(tmp_path).trials()))
+            assert writer.poll() is None
+            time.sleep(0.01)
+    finally:
+        writer.kill()
+        writer.communicate()
+    assert counts == sorted(counts)
+
+
+if __name__ == "__main__":
+    for number in itertools.count():
+        Ledger(sys.argv[1]).append(trial(f"{number:04d}"), report(0))
+        os.write(1, b"done\n")

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from anon_tune.errors import RecipeError
+from anon_tune.recipe import PenaltyRecipe, Recipe, nest, recipe_names
+from anon_tune.schedule import Schedule
+
+
+def test_flat_names_reach_their_place() -> None:
+    recipe = Recipe.from_params(
+        {
+            "penalty.weight": 2,
+            "penalty.threshold.kind": "linear",
+            "penalty.threshold.start": 0.1,
+            "penalty.threshold.end": 0.3,
+            "training.seed": 5,
+            "evaluation.full.num_attackers": 2,
+        }
+    )
+    assert recipe.penalty.weight == Schedule(start=2.0)
+    assert recipe.penalty.threshold == Schedule(kind="linear", start=0.1, end=0.3)
+    assert (recipe.training.seed, recipe.evaluation.full.num_attackers) == (5, 2)
+    assert recipe.anonymizer == Recipe().anonymizer
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"penalty.wieght": 2}, "f.toml: unknown name 'penalty.wieght'. Did you mean 'penalty.weight'?"),
+        ({"privacy.cap": -1}, "f.toml: 'privacy.cap': input should be greater than 0, got -1. "),
+        ({"penalty.weight": -0.5}, "f.toml: 'penalty.weight' must be at least 0 at every step, got -0.5. "),
+        ({"penalty.weight": True}, "f.toml: 'penalty.weight': "),
+        ({"penalty.on": "edges"}, "f.toml: 'penalty.on': input should be 'pixels' or 'features', got edges. "),
+        ({"training.num_steps": 0}, "f.toml: 'training.num_steps': input should be greater than or equal to 1, got 0. "),
+        ({"training.num_steps": 1.5}, "f.toml: 'training.num_steps': "),
+        ({"penalty.weight": 1, "penalty.weight.start": 1}, "f.toml: 'penalty.weight.start' and one of its parents"),
+        ({"penalty.weight.kind": "linear", "penalty.weight.start": 1}, "f.toml: 'penalty.weight': 'end' must be given"),
+        ({"utility.lr": float("nan")}, "f.toml: 'utility.lr.start': "),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_it(params: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        Recipe.from_params(params, "f.toml")
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_schedule_may_not_dip_below_zero() -> None:
+    with pytest.raises(RecipeError, match="'privacy.weight' must be at least 0 at every step, got -1"):
+        Recipe.from_params({"privacy.weight.kind": "cosine", "privacy.weight.start": 2, "privacy.weight.end": -1})
+
+
+def test_a_recipe_is_frozen_and_refuses_strangers() -> None:
+    with pytest.raises(ValidationError):
+        Recipe().method = "identity"  # type: ignore[misc]
+    with pytest.raises(ValidationError):
+        PenaltyRecipe(wieght=1)  # type: ignore[call-arg]
+
+
+def test_the_fingerprint_is_that_of_the_numbers() -> None:
+    assert Recipe().fingerprint() == Recipe.from_params({"penalty.weight": 1}).fingerprint()
+    assert len(Recipe().fingerprint()) == 16
+    int(Recipe().fingerprint(), 16)
+    changed = [Recipe.from_params({name: value}) for name, value in CHANGES.items()]
+    assert len({Recipe().fingerprint(), *(r.fingerprint() for r in changed)}) == 1 + len(CHANGES)
+
+
+CHANGES: dict[str, Any] = {
+    "method": "identity",
+    "anonymizer.base_channels": 8,
+    "utility.lr": 0.1,
+    "privacy.head": "nt_xent",
+    "penalty.detached": True,
+    "penalty.weight": 1.0000001,
+    "training.seed": 1,
+    "evaluation.seed": 1,
+    "evaluation.rung.num_attackers": 2,
+}
+
+
+def test_names_hold_schedules_whole_and_by_field() -> None:
+    names = recipe_names()
+    assert {"method", "penalty.weight", "penalty.weight.kind", "penalty.weight.num_stairs", "training.seed"} <= names
+    assert "penalty" not in names
+    assert "evaluation.full" not in names
+
+
+def test_nest_refuses_a_value_that_is_also_a_table() -> None:
+    assert nest({"a.b": 1, "a.c.d": 2, "e": 3}) == {"a": {"b": 1, "c": {"d": 2}}, "e": 3}
+    with pytest.raises(RecipeError, match="'a.b' and one of its parents are both set"):
+        nest({"a": 1, "a.b": 2})
