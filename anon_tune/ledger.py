@@ -112,10 +112,14 @@ class Ledger:
         """
         rows: list[dict[str, Any]] = []
         for part in self._parts():
+            remedy = "Move it away and try again"
             try:
-                rows += pq.read_table(part, schema=SCHEMA).to_pylist()
+                read = pq.read_table(part, schema=SCHEMA).to_pylist()
             except (OSError, pa.ArrowException) as error:
-                raise LedgerError(str(part), "not a ledger file", str(error), "Move it away and try again") from None
+                raise LedgerError(str(part), "not a ledger file", str(error).splitlines()[0], remedy) from None
+            if any(row["record"] is None for row in read):
+                raise LedgerError(str(part), "not a ledger file", remedy=remedy)
+            rows += read
         rows.sort(key=lambda row: row["record"])
         by_trial: dict[str, list[dict[str, Any]]] = {}
         for row in rows:

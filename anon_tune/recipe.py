@@ -44,7 +44,7 @@ class PrivacyRecipe(_Part):
 
     network: Literal["small2d", "resnet18", "resnet50"] = "small2d"
     head: Literal["attributes", "nt_xent"] = Field("attributes", description="supervised BCE, or self-supervised")
-    weight: ScheduleField = Field(Schedule(start=1.0), description="weight of the adversary term, at least 0")
+    weight: ScheduleField = Field(Schedule(start=5.0), description="weight of the adversary term, at least 0")
     bound: Literal["cap", "tanh"] = Field("cap", description="how -L_B is bounded below")
     cap: float = Field(1.0, gt=0, le=10, description="the bound, as a multiple of the loss of a blind branch")
     temperature: float = Field(0.1, gt=0, le=10, description="of NT-Xent")
@@ -64,10 +64,10 @@ class PenaltyRecipe(_Part):
 class TrainingRecipe(_Part):
     """The minimax loop."""
 
-    num_steps: Positive = Field(160, description="one step is one move 1 and num_branch_updates moves 2")
-    batch_clips: Positive = Field(16, description="clips in a batch, over all workers together")
+    num_steps: Positive = Field(240, description="one step is one move 1 and num_branch_updates moves 2")
+    batch_clips: Positive = Field(8, description="clips in a batch, over all workers together")
     stills_per_clip: Positive = Field(2, description="frames of each clip that the privacy branch sees")
-    num_branch_updates: Positive = Field(1, description="moves 2 after each move 1")
+    num_branch_updates: Positive = Field(3, description="moves 2 after each move 1")
     warmup_steps: int = Field(20, ge=0, description="moves 2 on the pretrained anonymizer before the game")
     crop: float = Field(1.0, gt=0, le=1, description="smallest random crop as a fraction of height and width")
     flip: bool = Field(False, description="mirror half of the clips; off where an action has a direction")
@@ -119,6 +119,13 @@ class Recipe(_Part):
         for name, schedule in self._schedules():
             if schedule.lowest < 0:
                 raise ValueError(f"'{name}' must be at least 0 at every step, got {schedule.lowest}")
+        return self
+
+    @model_validator(mode="after")
+    def _views_come_in_pairs(self) -> Self:
+        training = self.training
+        if self.privacy.head == "nt_xent" and (training.stills_per_clip != 2 or training.batch_clips < 2):
+            raise ValueError("'nt_xent' needs 'training.stills_per_clip' = 2 and 'training.batch_clips' of at least 2")
         return self
 
     def _schedules(self) -> Iterator[tuple[str, Schedule]]:

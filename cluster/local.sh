@@ -45,12 +45,13 @@ alive() {
 start_node() {
     local name=$1
     shift
+    : >"$dir/$name.log"
     # In a session of its own, a node outlives this shell and Ctrl-C. In a folder of its own: two nodes that share one
     # unpack a job's files over each other, under the feet of whatever runs there. The object store holds next to
     # nothing, as clips are mapped from files. Port 0: the agents of several nodes must not want the same one.
     setsid ray start "$@" --block --disable-usage-stats --temp-dir "$dir/$name" --num-cpus "$cpus" \
         --object-store-memory 268435456 --dashboard-agent-listen-port 0 --log-color false \
-        >"$dir/$name.log" 2>&1 </dev/null &
+        >>"$dir/$name.log" 2>&1 </dev/null &
     echo $! >"$dir/$name.pid"
     until grep -q "Ray runtime started" "$dir/$name.log"; do
         kill -0 $! 2>/dev/null || fail "node '$name' did not start: $(tail -n 1 "$dir/$name.log"). See $dir/$name.log."

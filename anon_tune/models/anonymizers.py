@@ -127,8 +127,9 @@ def build_anonymizer(method: str, recipe: AnonymizerRecipe) -> Anonymizer:
         return BlackOut()
     base = recipe.base_channels
     network = UNet((64, 128, 256, 512, 512)) if recipe.network == "unet" else UNet((base, 2 * base), fold=2)
-    load_weights(network, recipe.weights)
-    return FrameAnonymizer(network)
+    anonymizer = FrameAnonymizer(network)
+    load_weights(anonymizer, recipe.weights)
+    return anonymizer
 
 
 def _groups(channels: int) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, distributed
-from torch.distributed.nn.functional import all_gather
 from torch.nn import Parameter
 
 
@@ -37,7 +36,11 @@ class Collective:
         """Concatenate (N,...) over the workers in order; the gradient flows back to each part."""
         if self.size == 1:
             return x
-        return torch.cat(all_gather(x.contiguous()))
+        parts = [torch.empty_like(x) for _ in range(self.size)]
+        distributed.all_gather(parts, x.detach().contiguous())
+        # Every worker computes the whole loss, so the mean of their gradients holds each part only 1 / size times.
+        parts[self.world_rank] = x + (self.size - 1) * (x - x.detach())
+        return torch.cat(parts)
 
     def mean(self, x: Tensor) -> Tensor:
         """Average a tensor without gradient over the workers."""

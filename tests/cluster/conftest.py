@@ -67,31 +67,36 @@ class Processes:
             assert process.poll() is None and time.monotonic() < deadline, self.said(name)[-4000:]
             time.sleep(0.05)
 
+    @staticmethod
+    def below(pid: int) -> dict[int, str]:
+        """Return the processes below one, with what they call themselves."""
+        table = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+        rows = [line.split(None, 2) for line in table.splitlines()]
+        found: dict[int, str] = {}
+        parents = {pid}
+        while parents:
+            children = {int(child): name for child, parent, name in rows if int(parent) in parents}
+            found |= children
+            parents = set(children)
+        return found
+
+    @staticmethod
+    def living() -> set[int]:
+        """Return all processes but those that are over and wait for their parent to ask."""
+        table = subprocess.run(["ps", "-eo", "pid=,stat="], capture_output=True, text=True, check=True).stdout
+        return {int(line.split()[0]) for line in table.splitlines() if not line.split()[1].startswith("Z")}
+
+    def kill(self, pid: int) -> None:
+        """Kill a process and all below it at once, as a machine does that loses its power."""
+        for one in (pid, *self.below(pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+
     def end(self) -> None:
         """Kill what was started, with all below it."""
         for process in reversed(self._started):
-            kill(process.pid)
+            self.kill(process.pid)
             process.wait(20)
-
-
-def below(pid: int) -> dict[int, str]:
-    """Return the processes below one, with what they call themselves."""
-    table = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
-    rows = [line.split(None, 2) for line in table.splitlines()]
-    found: dict[int, str] = {}
-    parents = {pid}
-    while parents:
-        children = {int(child): name for child, parent, name in rows if int(parent) in parents}
-        found |= children
-        parents = set(children)
-    return found
-
-
-def kill(pid: int) -> None:
-    """Kill a process and all below it at once, as a machine does that loses its power."""
-    for one in (pid, *below(pid)):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(one, signal.SIGKILL)
 
 
 @pytest.fixture

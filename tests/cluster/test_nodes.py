@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,3 +29,45 @@ def nodes(processes: Any, short_path: Path, ports: list[int]) -> Iterator[Path]:
         yield folder
     finally:
         processes.run("down", [SCRIPT, "down"])
+
+
+def test_a_lost_node_costs_no_trial(
+    processes: Any, nodes: Path, tmp_path: Path, tiny_study: Callable[..., list[str]]
+) -> None:
+    head, worker = (int((nodes / f"{name}.pid").read_text()) for name in ("head", "worker-1"))
+    out = tmp_path / "study"
+
+    def trains(node: int) -> bool:
+        return any(name.startswith("ray::_Inner.train") for name in processes.below(node).values())
+
+    def states() -> dict[str, TrialState]:
+        return {t.id: t.state for t in Ledger(out / "ledger").trials()}
+
+    # Longer than a worker takes to start, or one node has done it all before the other one is ready.
+    arguments = ["search_spaces/quickstart.toml", "--no-rungs", *tiny_study(out, trials=3, num_steps=300)]
+    driver = processes.start("study", ["anon-tune", "study", *arguments])
+    processes.wait_until(
+        lambda: trains(head) and trains(worker) and states().get("0001") is TrialState.RUNNING, "study", driver
+    )
+    interrupted = [trial for trial, state in states().items() if state is TrialState.RUNNING]
+    assert len(interrupted) == 2
+    processes.kill(worker)
+
+    assert driver.wait(100) == 0, processes.said("study")[-4000:]
+    assert states() == dict.fromkeys(["black-out", "identity", "0000", "0001", "0002"], TrialState.COMPLETE)
+    assert processes.run("status", [SCRIPT, "status"]) == 0
+    assert "head: up" in processes.said("status") and "worker-1: gone" in processes.said("status")
+
+
+def test_down_ends_its_own_nodes_and_no_other(processes: Any, nodes: Path) -> None:
+    head, worker = (int((nodes / f"{name}.pid").read_text()) for name in ("head", "worker-1"))
+    # A pid that the system has given to somebody else in the meantime.
+    stranger = processes.start("stranger", ["sleep", "100"])
+    (nodes / "worker-2.pid").write_text(str(stranger.pid))
+    ours = {head, worker, *processes.below(head), *processes.below(worker)}
+    assert len(ours) > 8
+    assert processes.run("second", [SCRIPT, "up"]) == 2 and "are up already" in processes.said("second")
+    assert processes.run("down", [SCRIPT, "down"]) == 0
+    assert not ours & processes.living()
+    assert stranger.poll() is None and not nodes.exists()
+    assert processes.run("env", [SCRIPT, "env"]) == 2 and "no nodes are up" in processes.said("env")

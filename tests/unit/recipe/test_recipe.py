@@ -54,6 +54,13 @@ def test_a_schedule_may_not_dip_below_zero() -> None:
         Recipe.from_params({"privacy.weight.kind": "cosine", "privacy.weight.start": 2, "privacy.weight.end": -1})
 
 
+@pytest.mark.parametrize("params", [{"training.stills_per_clip": 3}, {"training.batch_clips": 1}])
+def test_the_self_supervised_head_needs_pairs_to_tell_apart(params: dict[str, Any]) -> None:
+    assert Recipe.from_params(params)
+    with pytest.raises(RecipeError, match="'nt_xent' needs 'training.stills_per_clip' = 2 and"):
+        Recipe.from_params({"privacy.head": "nt_xent", **params})
+
+
 def test_a_recipe_is_frozen_and_refuses_strangers() -> None:
     with pytest.raises(ValidationError):
         Recipe().method = "identity"  # type: ignore[misc]

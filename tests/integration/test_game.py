@@ -1,0 +1,297 @@
+"""The game on real torch: what each move changes, the penalty's hold, resuming, several workers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, distributed, nn
+
+from anon_tune.clips import Clips, ClipSet, open_clips
+from anon_tune.errors import AnonTuneError, DivergedError
+from anon_tune.recipe import Recipe
+from anon_tune.runtime.work import perform
+from anon_tune.training import Trainer
+from anon_tune.trial import Ceilings, RungJob
+
+CPU = torch.device("cpu")
+Build = Callable[..., Recipe]
+SCHEDULED = {
+    "utility.lr.kind": "cosine",
+    "utility.lr.start": 5e-3,
+    "utility.lr.end": 1e-4,
+    "privacy.weight.kind": "linear",
+    "privacy.weight.start": 0.0,
+    "privacy.weight.end": 2.0,
+    "penalty.threshold.kind": "staircase",
+    "penalty.threshold.start": 0.3,
+    "penalty.threshold.end": 0.0,
+    "penalty.threshold.num_stairs": 3,
+    "training.crop": 0.7,
+    "training.flip": True,
+}
+
+
+def trainer_of(recipe: Recipe, clips: Clips) -> Trainer:
+    return Trainer(recipe, clips.split("train"), len(clips.actions), len(clips.attributes), CPU)
+
+
+def state(*modules: nn.Module) -> list[Tensor]:
+    return [tensor.clone() for module in modules for tensor in module.state_dict().values()]
+
+
+def equal(one: list[Tensor], two: list[Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+@pytest.mark.parametrize("head", ["attributes", "nt_xent"])
+@pytest.mark.parametrize("on", ["pixels", "features"])
+def test_each_move_changes_its_own_side_only(avatars: Clips, tiny_recipe: Build, head: str, on: str) -> None:
+    recipe = tiny_recipe({"privacy.head": head, "penalty.on": on, "penalty.threshold": 0.0})
+    trainer = trainer_of(recipe, avatars)
+    anonymizer, branches = trainer.anonymizer, (trainer.utility, trainer.privacy)
+    batch, stills = trainer._batch(0), trainer._stills(0)
+
+    before = state(anonymizer), state(*branches)
+    trainer._move_anonymizer(batch, stills)
+    assert equal(before[1], state(*branches))
+    assert not equal(before[0], state(anonymizer))
+    assert all(p.grad is None for branch in branches for p in branch.parameters())
+    assert all(p.grad is not None for p in anonymizer.parameters())
+
+    anonymizer.zero_grad(set_to_none=True)
+    before = state(anonymizer), state(*branches)
+    trainer._move_branches(batch, stills)
+    assert equal(before[0], state(anonymizer))
+    assert not equal(before[1], state(*branches))
+    assert all(p.grad is None for p in anonymizer.parameters())
+    for branch, was in zip(branches, (before[1][: len(state(branches[0]))], before[1][len(state(branches[0])) :]), strict=True):
+        assert not equal(was, state(branch))
+
+
+def test_pretraining_brings_the_anonymizer_near_the_identity(avatars: Clips, tiny_recipe: Build) -> None:
+    clips = avatars.split("test").clips(range(8))
+
+    def distance(pretrain_steps: int) -> float:
+        recipe = tiny_recipe({"anonymizer.pretrain_steps": pretrain_steps, "anonymizer.base_channels": 8})
+        trainer = trainer_of(recipe, avatars)
+        trainer.train_until(0)
+        with torch.no_grad():
+            return float((trainer.anonymizer(clips) - clips).abs().mean())
+
+    assert distance(60) < 0.4 * distance(0)
+
+
+@pytest.mark.parametrize("head", ["attributes", "nt_xent"])
+def test_a_run_that_was_saved_goes_on_bit_by_bit(
+    avatars: Clips, tiny_recipe: Build, tmp_path: Path, head: str
+) -> None:
+    recipe = tiny_recipe({**SCHEDULED, "privacy.head": head})
+    whole = trainer_of(recipe, avatars)
+    curve = whole.train_until(6)
+    assert [p.step for p in curve] == [0, 1, 2, 3, 4, 5]
+
+    half = trainer_of(recipe, avatars)
+    half_curve = half.train_until(3)
+    half.save(tmp_path / "half.safetensors")
+    torch.rand(17)  # whatever else draws numbers in between
+    rest = trainer_of(recipe, avatars)
+    rest.load(tmp_path / "half.safetensors")
+    assert half_curve + rest.train_until(6) == curve
+
+    whole.save(tmp_path / "whole.safetensors")
+    rest.save(tmp_path / "rest.safetensors")
+    one, two = (load_file(tmp_path / f"{name}.safetensors") for name in ("whole", "rest"))
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    moments = {name.split(".")[1] for name in one if name.startswith("optimizer.")}
+    assert moments == {"anonymizer", "utility", "privacy"}
+
+
+def test_a_run_depends_on_its_seed_and_on_nothing_else_that_draws(avatars: Clips, tiny_recipe: Build) -> None:
+    def trained(seed: int, disturb: int) -> list[Tensor]:
+        torch.manual_seed(disturb)
+        np.random.seed(disturb)
+        before = torch.random.get_rng_state()
+        trainer = trainer_of(tiny_recipe({"training.seed": seed, "training.num_steps": 2}), avatars)
+        assert torch.equal(torch.random.get_rng_state(), before)
+        trainer.train_until(2)
+        return state(trainer.anonymizer)
+
+    assert equal(trained(0, 1), trained(0, 2))
+    assert not equal(trained(0, 1), trained(1, 1))
+
+
+def test_a_checkpoint_is_plain_tensors_of_one_recipe(avatars: Clips, tiny_recipe: Build, tmp_path: Path) -> None:
+    file = tmp_path / "trainer.safetensors"
+    recipe = tiny_recipe()
+    trainer = trainer_of(recipe, avatars)
+    trainer.train_until(2)
+    trainer.save(file)
+    with safe_open(file, framework="pt") as opened:
+        assert opened.metadata() == {"step": "2", "fingerprint": recipe.fingerprint()}
+    header = int.from_bytes(file.read_bytes()[:8], "little")
+    assert file.read_bytes()[8:9] == b"{"  # a JSON header and raw numbers: nothing to execute
+    assert file.stat().st_size == 8 + header + sum(t.numel() * t.element_size() for t in load_file(file).values())
+    assert [p.name for p in tmp_path.iterdir()] == [file.name]
+
+    other = trainer_of(tiny_recipe({"training.seed": 1}), avatars)
+    with pytest.raises(AnonTuneError, match=rf"must be of recipe \w{{16}}, got {recipe.fingerprint()}\. Remove it"):
+        other.load(file)
+    assert other.step == 0
+
+
+def final_anonymizer(avatars: Clips, recipe: Recipe) -> list[Tensor]:
+    trainer = trainer_of(recipe, avatars)
+    trainer.train_until(recipe.training.num_steps)
+    return state(trainer.anonymizer)
+
+
+@pytest.mark.parametrize("on", ["pixels", "features"])
+def test_the_penalty_moves_the_anonymizer(avatars: Clips, tiny_recipe: Build, on: str) -> None:
+    def result(threshold: float, weight: float = 1.0, detached: bool = False) -> list[Tensor]:
+        params = {"penalty.on": on, "penalty.threshold": threshold, "penalty.weight": weight}
+        return final_anonymizer(avatars, tiny_recipe({**params, "penalty.detached": detached}))
+
+    far = 1e6  # nothing is ever beyond it
+    assert not equal(result(0.05), result(far))
+    assert not equal(result(0.0), result(0.1))
+    assert equal(result(far), result(far, weight=50.0))
+    assert equal(result(far), result(0.0, weight=0.0))
+    for threshold, weight in ((0.0, 1.0), (0.1, 50.0)):
+        assert equal(result(threshold, weight, detached=True), result(far))
+
+
+def test_the_penalty_holds_the_distortion_down(avatars: Clips, tiny_recipe: Build) -> None:
+    def last(threshold: float) -> float:
+        recipe = tiny_recipe(
+            {
+                "anonymizer.pretrain_steps": 30,
+                "training.num_steps": 40,
+                "penalty.weight": 50.0,
+                "penalty.threshold": threshold,
+                "privacy.weight": 5.0,
+            }
+        )
+        curve = trainer_of(recipe, avatars).train_until(40)
+        return float(np.mean([p.distortion for p in curve[-5:]]))
+
+    assert last(0.05) < last(0.4) - 0.05
+
+
+def test_training_beyond_the_end_stops_at_the_end(avatars: Clips, tiny_recipe: Build) -> None:
+    trainer = trainer_of(tiny_recipe({"training.num_steps": 2}), avatars)
+    assert [p.step for p in trainer.train_until(100)] == [0, 1]
+    assert trainer.train_until(100) == []
+    assert trainer.step == 2
+
+
+@pytest.mark.parametrize("name", ["anonymizer.lr", "utility.lr", "anonymizer.pretrain_lr"])
+def test_a_loss_that_is_not_finite_ends_the_trial(
+    avatars: Clips, tiny_recipe: Build, tmp_path: Path, name: str
+) -> None:
+    params = {"anonymizer.pretrain_lr": 1.0} if name == "anonymizer.pretrain_lr" else {name: 1e30}
+    recipe = tiny_recipe({**params, "anonymizer.pretrain_steps": 200} if "pretrain" in name else params)
+    if "pretrain" in name:  # a rate of 1 is the largest a recipe takes; it must not raise anything else
+        trainer_of(recipe, avatars).train_until(1)
+        return
+    with pytest.raises(DivergedError, match=r"step \d: the \w+ loss must be finite, got (nan|inf)\. Lower a weight"):
+        trainer_of(recipe, avatars).train_until(6)
+    with pytest.raises(AnonTuneError, match="must be finite"):
+        perform(RungJob("0000", recipe, str(tmp_path), 0, 6, True, Ceilings(0.9, 0.9)), avatars, CPU)
+    assert not (tmp_path / "anonymizer.safetensors").exists()
+
+
+def test_weights_that_blow_up_in_the_very_last_step_are_never_scored(
+    avatars: Clips, tiny_recipe: Build, tmp_path: Path
+) -> None:
+    # The loss of step 0 is finite, the step it takes is not; there is no later loss to show it.
+    recipe = tiny_recipe({"anonymizer.lr": 1e38, "training.num_steps": 1})
+    trainer_of(recipe, avatars).train_until(1)
+    with pytest.raises(DivergedError, match="must be finite"):
+        perform(RungJob("0000", recipe, str(tmp_path), 0, 1, True, Ceilings(0.9, 0.9)), avatars, CPU)
+    assert not (tmp_path / "anonymizer.safetensors").exists()
+
+
+class DoubleClips(ClipSet):
+    """Clips in double precision, in which the order of sums leaves no trace."""
+
+    def clips(self, indices: NDArray[np.int64]) -> Tensor:  # type: ignore[override]
+        return super().clips(indices).double()
+
+
+def play_in_doubles(directory: str, recipe: Recipe, file: Path) -> None:
+    """Train two rounds of steps with a checkpoint in between, as one worker of a group or alone."""
+    torch.set_default_dtype(torch.float64)
+    torch.set_num_threads(1)
+    clips = open_clips(directory)
+    train = clips.split("train")
+    double = DoubleClips(train.frames, train.actions, train.private, train.groups, train.ids)
+    curve: list[Any] = []
+    for step in (2, 4):
+        trainer = Trainer(recipe, double, len(clips.actions), len(clips.attributes), CPU)
+        if step == 4:
+            trainer.load(file)
+        curve += trainer.train_until(step)
+        if trainer.collective.world_rank == 0:
+            trainer.save(file)
+        if trainer.collective.size > 1:
+            distributed.barrier()
+    if trainer.collective.world_rank == 0:
+        tensors = load_file(file)
+        tensors["curve"] = torch.tensor([[p.utility, p.privacy, p.penalty, p.distortion] for p in curve])
+        save_file(tensors, file.with_suffix(".done"))
+
+
+@pytest.mark.parametrize("head", ["attributes", "nt_xent"])
+def test_two_workers_do_what_one_does(avatars: Clips, tiny_recipe: Build, tmp_path: Path, head: str) -> None:
+    recipe = tiny_recipe({**SCHEDULED, "privacy.head": head, "privacy.cap": 1.2, "training.num_branch_updates": 2})
+    results = {}
+    for size in (1, 2):
+        file = tmp_path / f"{size}.safetensors"
+        workers = [
+            subprocess.Popen(
+                [sys.executable, __file__, str(avatars.directory), recipe.model_dump_json(), str(file), str(rank), str(size)]
+            )
+            for rank in range(size)
+        ]
+        assert [w.wait(100) for w in workers] == [0] * size
+        results[size] = load_file(file.with_suffix(".done"))
+    assert results[1].keys() == results[2].keys()
+    for name, tensor in results[1].items():
+        torch.testing.assert_close(results[2][name], tensor, rtol=1e-6, atol=1e-9, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def test_a_batch_that_cannot_be_shared_equally_is_refused(avatars: Clips, tiny_recipe: Build) -> None:
+    trainer = trainer_of(tiny_recipe({"training.batch_clips": 5}), avatars)
+    trainer.collective.size = 2
+    with pytest.raises(AnonTuneError, match="'training.batch_clips' must be a multiple of the 2 workers, got 5"):
+        trainer.train_until(1)
+
+
+def test_the_frames_a_branch_sees_are_drawn_from_the_whole_clip(avatars: Clips, tiny_recipe: Build) -> None:
+    trainer = trainer_of(tiny_recipe({"training.stills_per_clip": 3}), avatars)
+    draws = torch.stack([trainer._stills(index) for index in range(60)])
+    assert draws.shape == (60, 4, 3)
+    assert all(len(set(clip.tolist())) == 3 for draw in draws for clip in draw)
+    shares = torch.bincount(draws.flatten(), minlength=4) / draws.numel()
+    assert (shares - 0.25).abs().max() < 0.05
+    assert replace(avatars.split("train")).frames.shape[1] == 4
+
+
+if __name__ == "__main__":
+    directory, text, path, rank, size = sys.argv[1:]
+    if int(size) > 1:
+        rendezvous = f"file://{path}.rendezvous"
+        distributed.init_process_group("gloo", init_method=rendezvous, rank=int(rank), world_size=int(size))
+    play_in_doubles(directory, Recipe.model_validate_json(text), Path(path))
