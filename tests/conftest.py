@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 
 from anon_tune.clips import Clips, make_avatars
+from anon_tune.ledger import Ledger
 from anon_tune.recipe import Recipe
+from anon_tune.runtime.work import perform
+from anon_tune.study import SearchSpace, StudySettings
+from anon_tune.study.settings import freeze_study
+from anon_tune.trial import Ceilings, RungJob, Trial, TrialState
+
+settings.register_profile("any machine", deadline=None)  # a test asserts no wall time
+settings.load_profile("any machine")
 
 TINY = {
     "anonymizer.base_channels": 4,
@@ -35,14 +46,63 @@ def _one_thread() -> None:
 def avatars(tmp_path_factory: pytest.TempPathFactory) -> Clips:
     """Few, small and short avatar clips: 4 frames of 16 x 20 pixels."""
     directory = tmp_path_factory.mktemp("clips") / "avatars"
-    return make_avatars(directory, num_train=24, num_val=12, num_test=12, num_frames=4, height=16, width=20)
+    return make_avatars(directory, num_train=32, num_val=24, num_test=24, num_frames=4, height=16, width=20)
+
+
+@pytest.fixture(scope="session")
+def tiny_params() -> dict[str, Any]:
+    """Flat dotted names of a recipe that trains and is measured in a second."""
+    return dict(TINY)
 
 
 @pytest.fixture(scope="session")
 def tiny_recipe() -> Callable[..., Recipe]:
-    """Return a recipe that trains and is measured in a second; takes flat dotted names to change it."""
+    """Build a recipe of `tiny_params`; takes flat dotted names to change it."""
 
     def build(params: dict[str, Any] | None = None) -> Recipe:
         return Recipe.from_params(TINY | (params or {}))
 
     return build
+
+
+@pytest.fixture(scope="session")
+def small_study(avatars: Clips, tiny_params: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study directory as a driver leaves it in mid-study: anchors and two trials scored, one pruned, one running.
+
+    Everything in it was trained and measured by the code that workers run; only Ray was not there.
+    """
+    directory = tmp_path_factory.mktemp("studies") / "small"
+    directory.mkdir()
+    search = {"penalty.weight": {"low": 0.1, "high": 10.0, "log": True}}
+    tables = {"fixed": tiny_params, "search": search, "study": {"rungs": {"min_steps": 3, "factor": 2}}}
+    space = SearchSpace.from_tables(tables, "small.toml")
+    settings = StudySettings(num_trials=4, clips=str(avatars.directory), clips_fingerprint=avatars.fingerprint)
+    freeze_study(directory, space, settings)
+    ledger = Ledger(directory / "ledger")
+    ceilings: dict[bool, Ceilings] = {}
+
+    def run(trial: str, number: int, params: dict[str, Any], method: str, last: TrialState) -> None:
+        recipe = space.recipe(params, method)
+        record = Trial(trial, number, method, params, recipe.fingerprint(), TrialState.RUNNING)
+        folder = directory / "trials" / trial
+        folder.mkdir(parents=True)
+        ledger.append(record)
+        for rung, step in enumerate((3, 6)[: 1 if last in (TrialState.PRUNED, TrialState.RUNNING) else 2]):
+            job = RungJob(trial, recipe, str(folder), rung, step, step == 6, ceilings.get(step == 6))
+            report = perform(job, avatars, torch.device("cpu"))
+            assert report is not None
+            if method == "identity":
+                score = report.score
+                ceilings[step == 6] = Ceilings(score.leakage.value, score.accuracy.value)
+            ledger.append(record, report)
+        if last.is_final:
+            reason = "rung 0 (step 3): position 3 of 3, layer 1" if last is TrialState.PRUNED else ""
+            ledger.append(replace(record, state=last, reason=reason))
+
+    run("identity", -1, {}, "identity", TrialState.COMPLETE)
+    run("black-out", -1, {}, "black-out", TrialState.COMPLETE)
+    run("0000", 0, {"penalty.weight": 0.5}, "adversarial", TrialState.COMPLETE)
+    run("0001", 1, {"penalty.weight": 5.0}, "adversarial", TrialState.COMPLETE)
+    run("0002", 2, {"penalty.weight": 9.0}, "adversarial", TrialState.PRUNED)
+    run("0003", 3, {"penalty.weight": 0.2}, "adversarial", TrialState.RUNNING)
+    return directory

@@ -31,7 +31,8 @@ from optuna.trial import TrialState as OptunaState
 from optuna.trial import create_trial
 
 from anon_tune.errors import LedgerError
-from anon_tune.study.space import Choices, Parameter, SearchSpace
+from anon_tune.study.parameters import Choices, Parameter
+from anon_tune.study.space import SearchSpace
 from anon_tune.trial import OBJECTIVES, Score, Trial, TrialState, losses
 
 Sampler = Literal["auto", "tpe", "gp", "nsga2", "random"]

@@ -1,4 +1,4 @@
-"""What a study searches: ranges, choices, conditions, fixed values and points to try first."""
+"""What a study searches, checked against the recipe."""
 
 from __future__ import annotations
 
@@ -6,120 +6,18 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
+from typing import Any
 
 from anon_tune.errors import RecipeError, SpaceError, suggest
 from anon_tune.recipe import Recipe
+from anon_tune.study.parameters import Parameter, Part, StudyDefaults, Value
 from anon_tune.study.rungs import rung_levels
-
-Value = StrictFloat | StrictInt | StrictBool | StrictStr
-Number = StrictFloat | StrictInt
+from anon_tune.study.space_file import parse_tables, read_tables, validate
 
 _NEVER_SEARCHED = ("method", "evaluation.")
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Range(_Part):
-    """A number between two ends, both included.
-
-    Attributes:
-        low: Smallest value.
-        high: Largest value, above ``low``.
-        log: Sample on a logarithmic scale; ``low`` must be above 0.
-        integer: Sample whole numbers only.
-        step: Sample ``low + k step`` only; not together with ``log``.
-        when: Searched only while each named choice has one of these values.
-    """
-
-    low: Number
-    high: Number
-    log: bool = False
-    integer: bool = False
-    step: Number | None = None
-    when: Mapping[str, tuple[Value, ...]] = {}
-
-    @model_validator(mode="after")
-    def _ends_fit(self) -> Self:
-        if not self.low < self.high:
-            raise ValueError(f"low must be below high, got {self.low} and {self.high}")
-        if self.log and self.low <= 0:
-            raise ValueError(f"low must be above 0 on a log scale, got {self.low}")
-        if self.step is not None and (self.step <= 0 or self.log):
-            raise ValueError(f"step must be above 0 and never with log, got {self.step}")
-        if self.integer and not all(float(x).is_integer() for x in (self.low, self.high, self.step or 1)):
-            raise ValueError(f"an integer range has whole ends and step, got {self.low} to {self.high}")
-        return self
-
-    @property
-    def probes(self) -> tuple[float | int, ...]:
-        """The two ends and one value between them that is whole only if all are."""
-        if self.integer:
-            return int(self.low), int(self.high)
-        between = self.low + 0.382 * (self.high - self.low)
-        return float(self.low), float(self.high), between
-
-    def accepts(self, value: object) -> bool:
-        """True for a number that the sampler could draw, steps aside."""
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return False
-        return self.low <= value <= self.high and (not self.integer or float(value).is_integer())
-
-
-class Choices(_Part):
-    """One of a few values.
-
-    Attributes:
-        choices: The values, at least one, all different.
-        when: Searched only while each named choice has one of these values.
-    """
-
-    choices: Annotated[tuple[Value, ...], Field(min_length=1)]
-    when: Mapping[str, tuple[Value, ...]] = {}
-
-    @model_validator(mode="after")
-    def _all_differ(self) -> Self:
-        if len(set(self.choices)) < len(self.choices):
-            raise ValueError(f"choices must all differ, got {list(self.choices)}")
-        return self
-
-    @property
-    def probes(self) -> tuple[Value, ...]:
-        """Every choice."""
-        return self.choices
-
-    def accepts(self, value: object) -> bool:
-        """True for one of the choices."""
-        return any(value == c and isinstance(value, bool) == isinstance(c, bool) for c in self.choices)
-
-
-Parameter = Range | Choices
-
-
-class Rungs(_Part):
-    """Rungs at ``min_steps * factor**k`` below the last step; about one trial in ``factor`` goes on."""
-
-    min_steps: Annotated[int, Field(ge=1)]
-    factor: Annotated[int, Field(ge=2)] = 3
-
-
-class StudyDefaults(_Part):
-    """What a space proposes for a study; the command line may say otherwise.
-
-    ``rungs`` is false for a study that stops nothing early.
-    """
-
-    name: str = ""
-    num_trials: Annotated[int, Field(ge=1)] = 32
-    sampler: Literal["auto", "tpe", "gp", "nsga2", "random"] = "auto"
-    rungs: Rungs | Literal[False] = False
-
-
-class SearchSpace(_Part):
+class SearchSpace(Part):
     """A checked search space.
 
     Attributes:
@@ -152,8 +50,6 @@ class SearchSpace(_Part):
         Raises:
             SpaceError: The file breaks a rule, or an override names what no recipe knows.
         """
-        from anon_tune.study.space_file import read_tables
-
         return cls.from_tables(read_tables(Path(path), overrides or {}), str(path))
 
     @classmethod
@@ -163,9 +59,7 @@ class SearchSpace(_Part):
         Raises:
             SpaceError: A rule is broken.
         """
-        from anon_tune.study.space_file import parse_tables
-
-        space = parse_tables(tables, where)
+        space = validate(cls, parse_tables(tables, where), where)
         space._check()
         return space
 

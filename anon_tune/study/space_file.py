@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from anon_tune.errors import SpaceError, suggest
 from anon_tune.recipe import recipe_names
-from anon_tune.study.space import Choices, Parameter, Range, SearchSpace, StudyDefaults
+from anon_tune.study.parameters import Choices, Parameter, Range, StudyDefaults
 
 _TABLES = ("extends", "fixed", "search", "first", "study")
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -34,8 +34,8 @@ def read_tables(path: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
     return tables
 
 
-def parse_tables(tables: Mapping[str, Any], where: str) -> SearchSpace:
-    """Turn resolved tables into a space whose names are in the order of their conditions."""
+def parse_tables(tables: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Turn resolved tables into the fields of a `SearchSpace`, names in the order of their conditions."""
     fixed, specs = tables.get("fixed", {}), tables.get("search", {})
     _check_names(where, [*fixed, *specs])
     both = sorted(set(fixed) & set(specs))
@@ -44,11 +44,10 @@ def parse_tables(tables: Mapping[str, Any], where: str) -> SearchSpace:
     search = _resolve_fixed({name: _parameter(name, spec, where) for name, spec in specs.items()}, fixed, where)
     if not search:
         raise SpaceError(where, "nothing is searched", remedy="Add a range or choices under [search]")
-    study = _validate(StudyDefaults, tables.get("study", {}), f"{where}: [study]")
+    study = validate(StudyDefaults, tables.get("study", {}), f"{where}: [study]")
     gone = set(specs) - set(search)
     first = [{n: v for n, v in point.items() if n not in gone} for point in tables.get("first", ())]
-    values = {"where": where, "fixed": fixed, "search": _ordered(search, where), "first": first, "study": study}
-    return _validate(SearchSpace, values, where)
+    return {"where": where, "fixed": fixed, "search": _ordered(search, where), "first": first, "study": study}
 
 
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
@@ -124,7 +123,7 @@ def _parameter(name: str, spec: object, where: str) -> Parameter:
     values = dict(spec)
     if isinstance(values.get("when"), Mapping):
         values["when"] = _flatten(values["when"])
-    return _validate(kind, values, f"{where}: '{name}'")
+    return validate(kind, values, f"{where}: '{name}'")
 
 
 def _resolve_fixed(search: Mapping[str, Parameter], fixed: Mapping[str, Any], where: str) -> dict[str, Parameter]:
@@ -172,7 +171,8 @@ def _ordered(search: Mapping[str, Parameter], where: str) -> dict[str, Parameter
         raise SpaceError(where, "conditions go in a circle", " -> ".join(error.args[1])) from None
 
 
-def _validate(model: type[_Model], values: Mapping[str, Any], where: str) -> _Model:
+def validate(model: type[_Model], values: Mapping[str, Any], where: str) -> _Model:
+    """Build a model; its first broken rule becomes a `SpaceError`."""
     try:
         return model.model_validate(values)
     except ValidationError as error:

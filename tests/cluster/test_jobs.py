@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,10 +32,14 @@ def head(processes: Any, short_path: Path, ports: list[int]) -> Iterator[str]:
     token.write_text("b" * 64)
     processes.environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
     own = ["--port", port, "--ray-client-server-port", client, "--dashboard-port", dashboard]
-    own += ["--dashboard-agent-listen-port", "0", "--object-store-memory", "100000000", "--num-cpus", "2"]
+    own += ["--object-store-memory", "100000000", "--num-cpus", "2"]
     node = processes.start("head", [*from_readme("ray start --head"), *own, "--temp-dir", str(short_path)])
     processes.wait_until(lambda: "Ray runtime started" in processes.said("head"), "head", node)
     yield f"http://127.0.0.1:{dashboard}"
+    below = processes.below(node.pid)
+    os.killpg(node.pid, signal.SIGINT)  # what Ctrl-C does
+    node.wait(30)
+    assert below and not below.keys() & processes.living()
 
 
 def test_a_job_runs_a_study(

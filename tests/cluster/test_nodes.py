@@ -43,8 +43,8 @@ def test_a_lost_node_costs_no_trial(
     def states() -> dict[str, TrialState]:
         return {t.id: t.state for t in Ledger(out / "ledger").trials()}
 
-    # Longer than a worker takes to start, or one node has done it all before the other one is ready.
-    arguments = ["search_spaces/quickstart.toml", "--no-rungs", *tiny_study(out, trials=3, num_steps=300)]
+    # A trial takes longer than a worker to start, or one node does all of them before the other is ready.
+    arguments = ["search_spaces/quickstart.toml", "--no-rungs", *tiny_study(out, trials=2, num_steps=800)]
     driver = processes.start("study", ["anon-tune", "study", *arguments])
     processes.wait_until(
         lambda: trains(head) and trains(worker) and states().get("0001") is TrialState.RUNNING, "study", driver
@@ -54,7 +54,7 @@ def test_a_lost_node_costs_no_trial(
     processes.kill(worker)
 
     assert driver.wait(100) == 0, processes.said("study")[-4000:]
-    assert states() == dict.fromkeys(["black-out", "identity", "0000", "0001", "0002"], TrialState.COMPLETE)
+    assert states() == dict.fromkeys(["black-out", "identity", "0000", "0001"], TrialState.COMPLETE)
     assert processes.run("status", [SCRIPT, "status"]) == 0
     assert "head: up" in processes.said("status") and "worker-1: gone" in processes.said("status")
 

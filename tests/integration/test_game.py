@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from anon_tune.clips import Clips, ClipSet, open_clips
 from anon_tune.errors import AnonTuneError, DivergedError
 from anon_tune.recipe import Recipe
 from anon_tune.runtime.work import perform
-from anon_tune.training import Trainer
+from anon_tune.training import Trainer, distortion
 from anon_tune.trial import Ceilings, RungJob
 
 CPU = torch.device("cpu")
@@ -64,38 +64,37 @@ def test_each_move_changes_its_own_side_only(avatars: Clips, tiny_recipe: Build,
 
     before = state(anonymizer), state(*branches)
     trainer._move_anonymizer(batch, stills)
-    assert equal(before[1], state(*branches))
     assert not equal(before[0], state(anonymizer))
+    assert equal(before[1], state(*branches))
     assert all(p.grad is None for branch in branches for p in branch.parameters())
     assert all(p.grad is not None for p in anonymizer.parameters())
 
     anonymizer.zero_grad(set_to_none=True)
-    before = state(anonymizer), state(*branches)
+    before, utility, privacy = state(anonymizer), *map(state, branches)
     trainer._move_branches(batch, stills)
-    assert equal(before[0], state(anonymizer))
-    assert not equal(before[1], state(*branches))
+    assert equal(before, state(anonymizer))
+    assert not equal(utility, state(trainer.utility))
+    assert not equal(privacy, state(trainer.privacy))
     assert all(p.grad is None for p in anonymizer.parameters())
-    for branch, was in zip(branches, (before[1][: len(state(branches[0]))], before[1][len(state(branches[0])) :]), strict=True):
-        assert not equal(was, state(branch))
 
 
-def test_pretraining_brings_the_anonymizer_near_the_identity(avatars: Clips, tiny_recipe: Build) -> None:
-    clips = avatars.split("test").clips(range(8))
+def test_pretraining_brings_the_anonymizer_nearer_the_identity(avatars: Clips) -> None:
+    clips = avatars.split("test").clips(range(12))
 
     def distance(pretrain_steps: int) -> float:
-        recipe = tiny_recipe({"anonymizer.pretrain_steps": pretrain_steps, "anonymizer.base_channels": 8})
-        trainer = trainer_of(recipe, avatars)
+        params = {"anonymizer.pretrain_steps": pretrain_steps, "training.batch_clips": 8, "training.warmup_steps": 0}
+        trainer = trainer_of(Recipe.from_params(params), avatars)
         trainer.train_until(0)
         with torch.no_grad():
             return float((trainer.anonymizer(clips) - clips).abs().mean())
 
-    assert distance(60) < 0.4 * distance(0)
+    distances = [distance(num_steps) for num_steps in (0, 10, 60)]
+    assert distances[0] > distances[1] > distances[2]
+    assert distances[2] < 0.6 * distances[0]
 
 
 @pytest.mark.parametrize("head", ["attributes", "nt_xent"])
-def test_a_run_that_was_saved_goes_on_bit_by_bit(
-    avatars: Clips, tiny_recipe: Build, tmp_path: Path, head: str
-) -> None:
+def test_a_run_that_was_saved_goes_on_bit_by_bit(avatars: Clips, tiny_recipe: Build, tmp_path: Path, head: str) -> None:
     recipe = tiny_recipe({**SCHEDULED, "privacy.head": head})
     whole = trainer_of(recipe, avatars)
     curve = whole.train_until(6)
@@ -163,30 +162,22 @@ def test_the_penalty_moves_the_anonymizer(avatars: Clips, tiny_recipe: Build, on
         params = {"penalty.on": on, "penalty.threshold": threshold, "penalty.weight": weight}
         return final_anonymizer(avatars, tiny_recipe({**params, "penalty.detached": detached}))
 
+    trainer = trainer_of(tiny_recipe(), avatars)
+    trainer.train_until(0)
+    clips = trainer._batch(1).clips
+    pair = clips, trainer.anonymizer(clips)
+    if on == "features":
+        pair = trainer.utility.features(pair[0]), trainer.utility.features(pair[1])
+    near, between = distortion(*pair).sort().values[:2].mean().item(), distortion(*pair).max().item()
+
     far = 1e6  # nothing is ever beyond it
-    assert not equal(result(0.05), result(far))
-    assert not equal(result(0.0), result(0.1))
+    results = [result(0.0), result(near), result(0.99 * between), result(far)]
+    for one, two in combinations(results, 2):
+        assert not equal(one, two)
     assert equal(result(far), result(far, weight=50.0))
     assert equal(result(far), result(0.0, weight=0.0))
-    for threshold, weight in ((0.0, 1.0), (0.1, 50.0)):
+    for threshold, weight in ((0.0, 1.0), (near, 50.0)):
         assert equal(result(threshold, weight, detached=True), result(far))
-
-
-def test_the_penalty_holds_the_distortion_down(avatars: Clips, tiny_recipe: Build) -> None:
-    def last(threshold: float) -> float:
-        recipe = tiny_recipe(
-            {
-                "anonymizer.pretrain_steps": 30,
-                "training.num_steps": 40,
-                "penalty.weight": 50.0,
-                "penalty.threshold": threshold,
-                "privacy.weight": 5.0,
-            }
-        )
-        curve = trainer_of(recipe, avatars).train_until(40)
-        return float(np.mean([p.distortion for p in curve[-5:]]))
-
-    assert last(0.05) < last(0.4) - 0.05
 
 
 def test_training_beyond_the_end_stops_at_the_end(avatars: Clips, tiny_recipe: Build) -> None:
@@ -196,31 +187,22 @@ def test_training_beyond_the_end_stops_at_the_end(avatars: Clips, tiny_recipe: B
     assert trainer.step == 2
 
 
-@pytest.mark.parametrize("name", ["anonymizer.lr", "utility.lr", "anonymizer.pretrain_lr"])
+@pytest.mark.parametrize("name", ["anonymizer.lr", "utility.lr", "privacy.lr"])
 def test_a_loss_that_is_not_finite_ends_the_trial(
     avatars: Clips, tiny_recipe: Build, tmp_path: Path, name: str
 ) -> None:
-    params = {"anonymizer.pretrain_lr": 1.0} if name == "anonymizer.pretrain_lr" else {name: 1e30}
-    recipe = tiny_recipe({**params, "anonymizer.pretrain_steps": 200} if "pretrain" in name else params)
-    if "pretrain" in name:  # a rate of 1 is the largest a recipe takes; it must not raise anything else
-        trainer_of(recipe, avatars).train_until(1)
-        return
+    recipe = tiny_recipe({name: 1e30})
     with pytest.raises(DivergedError, match=r"step \d: the \w+ loss must be finite, got (nan|inf)\. Lower a weight"):
         trainer_of(recipe, avatars).train_until(6)
-    with pytest.raises(AnonTuneError, match="must be finite"):
+    with pytest.raises(DivergedError, match="must be finite"):
         perform(RungJob("0000", recipe, str(tmp_path), 0, 6, True, Ceilings(0.9, 0.9)), avatars, CPU)
     assert not (tmp_path / "anonymizer.safetensors").exists()
 
 
-def test_weights_that_blow_up_in_the_very_last_step_are_never_scored(
-    avatars: Clips, tiny_recipe: Build, tmp_path: Path
-) -> None:
-    # The loss of step 0 is finite, the step it takes is not; there is no later loss to show it.
+def test_an_anonymizer_that_breaks_in_its_very_last_step_is_found(avatars: Clips, tiny_recipe: Build) -> None:
     recipe = tiny_recipe({"anonymizer.lr": 1e38, "training.num_steps": 1})
-    trainer_of(recipe, avatars).train_until(1)
-    with pytest.raises(DivergedError, match="must be finite"):
-        perform(RungJob("0000", recipe, str(tmp_path), 0, 1, True, Ceilings(0.9, 0.9)), avatars, CPU)
-    assert not (tmp_path / "anonymizer.safetensors").exists()
+    with pytest.raises(DivergedError, match="step 0: the utility loss must be finite"):
+        trainer_of(recipe, avatars).train_until(1)
 
 
 class DoubleClips(ClipSet):
@@ -230,11 +212,8 @@ class DoubleClips(ClipSet):
         return super().clips(indices).double()
 
 
-def play_in_doubles(directory: str, recipe: Recipe, file: Path) -> None:
+def play_in_doubles(clips: Clips, recipe: Recipe, file: Path) -> None:
     """Train two rounds of steps with a checkpoint in between, as one worker of a group or alone."""
-    torch.set_default_dtype(torch.float64)
-    torch.set_num_threads(1)
-    clips = open_clips(directory)
     train = clips.split("train")
     double = DoubleClips(train.frames, train.actions, train.private, train.groups, train.ids)
     curve: list[Any] = []
@@ -248,28 +227,26 @@ def play_in_doubles(directory: str, recipe: Recipe, file: Path) -> None:
         if trainer.collective.size > 1:
             distributed.barrier()
     if trainer.collective.world_rank == 0:
-        tensors = load_file(file)
-        tensors["curve"] = torch.tensor([[p.utility, p.privacy, p.penalty, p.distortion] for p in curve])
-        save_file(tensors, file.with_suffix(".done"))
+        losses = torch.tensor([[p.utility, p.privacy, p.penalty, p.distortion] for p in curve])
+        save_file({**load_file(file), "curve": losses}, file.with_suffix(".done"))
 
 
-@pytest.mark.parametrize("head", ["attributes", "nt_xent"])
-def test_two_workers_do_what_one_does(avatars: Clips, tiny_recipe: Build, tmp_path: Path, head: str) -> None:
-    recipe = tiny_recipe({**SCHEDULED, "privacy.head": head, "privacy.cap": 1.2, "training.num_branch_updates": 2})
-    results = {}
-    for size in (1, 2):
-        file = tmp_path / f"{size}.safetensors"
-        workers = [
-            subprocess.Popen(
-                [sys.executable, __file__, str(avatars.directory), recipe.model_dump_json(), str(file), str(rank), str(size)]
-            )
-            for rank in range(size)
-        ]
-        assert [w.wait(100) for w in workers] == [0] * size
-        results[size] = load_file(file.with_suffix(".done"))
-    assert results[1].keys() == results[2].keys()
-    for name, tensor in results[1].items():
-        torch.testing.assert_close(results[2][name], tensor, rtol=1e-6, atol=1e-9, msg=lambda m, n=name: f"{n}: {m}")
+def test_two_workers_do_what_one_does(avatars: Clips, tiny_recipe: Build, tmp_path: Path) -> None:
+    common = {**SCHEDULED, "privacy.cap": 1.2, "training.num_branch_updates": 2}
+    recipes = [tiny_recipe({**common, "privacy.head": head}).model_dump_json() for head in ("attributes", "nt_xent")]
+    workers = [
+        subprocess.Popen(
+            [sys.executable, __file__, str(avatars.directory), str(tmp_path), str(rank), str(size), *recipes]
+        )
+        for size in (1, 2)
+        for rank in range(size)
+    ]
+    assert [w.wait(300) for w in workers] == [0, 0, 0]
+    for head in range(len(recipes)):
+        one, two = (load_file(tmp_path / f"{size}-{head}.done") for size in (1, 2))
+        assert one.keys() == two.keys()
+        for name, tensor in one.items():
+            torch.testing.assert_close(two[name], tensor, rtol=1e-6, atol=1e-9, msg=lambda m, n=name: f"{n}: {m}")
 
 
 def test_a_batch_that_cannot_be_shared_equally_is_refused(avatars: Clips, tiny_recipe: Build) -> None:
@@ -286,12 +263,15 @@ def test_the_frames_a_branch_sees_are_drawn_from_the_whole_clip(avatars: Clips, 
     assert all(len(set(clip.tolist())) == 3 for draw in draws for clip in draw)
     shares = torch.bincount(draws.flatten(), minlength=4) / draws.numel()
     assert (shares - 0.25).abs().max() < 0.05
-    assert replace(avatars.split("train")).frames.shape[1] == 4
 
 
 if __name__ == "__main__":
-    directory, text, path, rank, size = sys.argv[1:]
+    directory, folder, rank, size, *recipes = sys.argv[1:]
+    torch.set_default_dtype(torch.float64)
+    torch.set_num_threads(1)
     if int(size) > 1:
-        rendezvous = f"file://{path}.rendezvous"
+        rendezvous = f"file://{folder}/rendezvous"
         distributed.init_process_group("gloo", init_method=rendezvous, rank=int(rank), world_size=int(size))
-    play_in_doubles(directory, Recipe.model_validate_json(text), Path(path))
+    for at, text in enumerate(recipes):
+        file = Path(folder) / f"{size}-{at}.safetensors"
+        play_in_doubles(open_clips(directory), Recipe.model_validate_json(text), file)

@@ -35,7 +35,10 @@ def test_flat_names_reach_their_place() -> None:
         ({"penalty.weight": -0.5}, "f.toml: 'penalty.weight' must be at least 0 at every step, got -0.5. "),
         ({"penalty.weight": True}, "f.toml: 'penalty.weight': "),
         ({"penalty.on": "edges"}, "f.toml: 'penalty.on': input should be 'pixels' or 'features', got edges. "),
-        ({"training.num_steps": 0}, "f.toml: 'training.num_steps': input should be greater than or equal to 1, got 0. "),
+        (
+            {"training.num_steps": 0},
+            "f.toml: 'training.num_steps': input should be greater than or equal to 1, got 0. ",
+        ),
         ({"training.num_steps": 1.5}, "f.toml: 'training.num_steps': "),
         ({"penalty.weight": 1, "penalty.weight.start": 1}, "f.toml: 'penalty.weight.start' and one of its parents"),
         ({"penalty.weight.kind": "linear", "penalty.weight.start": 1}, "f.toml: 'penalty.weight': 'end' must be given"),

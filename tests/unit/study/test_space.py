@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from anon_tune.errors import SpaceError
-from anon_tune.study.space import Choices, Range, SearchSpace
+from anon_tune.study.parameters import Choices, Range
+from anon_tune.study.space import SearchSpace
 
 SHIPPED = sorted((Path(__file__).parents[3] / "search_spaces").glob("*.toml"))
 

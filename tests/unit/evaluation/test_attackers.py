@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from anon_tune.clips import Clips, epoch_batches
+from anon_tune.evaluation import FAMILIES, fit, predict
+from anon_tune.evaluation.attackers import build_attacker
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("num_frames", [1, 2, 5])
+def test_every_family_maps_clips_to_logits(family: str, num_frames: int) -> None:
+    attacker = build_attacker(family, 6, width=4)
+    clips = torch.rand(2, num_frames, 3, 16, 20)
+    for training in (True, False):
+        assert attacker.train(training)(clips).shape == (2, 6)
+
+
+def test_families_look_at_different_things() -> None:
+    torch.manual_seed(0)
+    clips = torch.rand(2, 4, 3, 16, 20)
+    brighter = (clips + 0.2).clamp(0, 2)
+    backwards = clips.flip(1)
+    changes = {}
+    for family in FAMILIES:
+        attacker = build_attacker(family, 3, width=4).eval()
+        with torch.no_grad():
+            changes[family] = [
+                not torch.allclose(attacker(other), attacker(clips), atol=1e-5) for other in (brighter, backwards)
+            ]
+    assert changes == {"frame": [True, False], "clip": [True, True], "motion": [False, True]}
+
+
+def test_a_frame_attacker_trains_on_every_second_frame_and_reads_all() -> None:
+    attacker = build_attacker("frame", 3, width=4)
+    seen: list[int] = []
+    attacker.trunk.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))  # type: ignore[union-attr]
+    clips = torch.rand(2, 6, 3, 16, 20)
+    attacker.train()(clips)
+    attacker.eval()(clips)
+    assert seen == [6, 12]
+
+
+@pytest.mark.parametrize("num_steps", range(1, 9))
+def test_any_effort_can_be_spent(avatars: Clips, num_steps: int) -> None:
+    attacker = build_attacker("clip", len(avatars.attributes), width=4)
+    seen: list[int] = []
+    attacker.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    fit(attacker, avatars.split("train"), "private", num_steps, 8, 1e-3, seed=0, device=CPU)
+    assert seen == [8] * num_steps
+
+
+@pytest.mark.parametrize("target", ["private", "action"])
+def test_fitting_learns_its_target(avatars: Clips, target: str) -> None:
+    split = avatars.split("train")
+    torch.manual_seed(0)
+    attacker = build_attacker("clip", 6, width=8)
+    (batch,) = epoch_batches(split, len(split), 0, 0, shuffle=False)
+
+    def loss() -> float:
+        with torch.no_grad():
+            logits = attacker.eval()(batch.clips)
+            if target == "action":
+                return float(torch.nn.functional.cross_entropy(logits, batch.actions))
+            return float(torch.nn.functional.binary_cross_entropy_with_logits(logits, batch.private))
+
+    before = loss()
+    fit(attacker, split, target, 40, 8, 3e-3, seed=0, device=CPU)  # type: ignore[arg-type]
+    assert loss() < 0.8 * before
+
+
+def test_predictions_are_in_the_order_of_the_split_whatever_the_batch(avatars: Clips) -> None:
+    split = avatars.split("val")
+    torch.manual_seed(0)
+    attacker = build_attacker("frame", 3, width=4)
+    whole, parts = (predict(attacker, split, size, CPU) for size in (len(split), 5))
+    assert whole.shape == (len(split), 3)
+    torch.testing.assert_close(whole, parts, rtol=0, atol=2e-5)
+    alone = torch.cat([attacker(split.clips([row])) for row in range(len(split))]).double()
+    torch.testing.assert_close(whole, alone, rtol=0, atol=2e-5)
