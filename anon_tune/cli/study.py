@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -27,7 +27,9 @@ def study(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Fix a recipe value, as in training.seed=1.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the sampler.")] = 0,
-    sampler: Annotated[str | None, typer.Option(help="auto, tpe, gp, nsga2 or random; else the space's.")] = None,
+    sampler: Annotated[
+        Literal["auto", "tpe", "gp", "nsga2", "random"] | None, typer.Option(help="Else the space's.")
+    ] = None,
     rungs: Annotated[bool, typer.Option(help="Stop hopeless trials early.")] = True,
     storage: Annotated[str | None, typer.Option(help="Optuna storage URL; else a journal file in the study.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Workers that train one anonymizer together.")] = 1,

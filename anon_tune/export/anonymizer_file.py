@@ -41,6 +41,8 @@ def export_anonymizer(directory: Path, trial: Trial, clips: str, output: Path, f
         raise ExportError(
             where, "only a trial with a full score can be exported", trial.state.value, "See 'front --all'"
         )
+    if output == card:
+        raise ExportError(str(output), "the weights must not be named like their card", remedy="End it in .safetensors")
     for path in (output, card):
         if path.exists() and not force:
             raise ExportError(str(path), "already exists", remedy="Name another file or add --force")
@@ -76,8 +78,11 @@ def load_anonymizer(file: str | Path) -> Anonymizer:
     tensors, metadata = read_tensors(path)
     if metadata.get("format") != _FORMAT:
         raise ExportError(str(path), f"must be an '{_FORMAT}' file", metadata.get("format"), "Write one with 'export'")
-    recipe = Recipe.model_validate_json(metadata["recipe"])
-    # The weights are all in the file; the ones the training began with need not exist here.
-    anonymizer = build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update={"weights": None}))
-    anonymizer.load_state_dict(tensors)
+    try:
+        recipe = Recipe.model_validate_json(metadata["recipe"])
+        # The weights are all in the file; the ones the training began with need not exist here.
+        anonymizer = build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update={"weights": None}))
+        anonymizer.load_state_dict(tensors)
+    except (KeyError, ValueError, RuntimeError) as error:  # pydantic's errors are ValueErrors, torch's RuntimeErrors
+        raise ExportError(str(path), "damaged", str(error).splitlines()[0], "Export it again") from None
     return anonymizer.eval().requires_grad_(False)

@@ -62,7 +62,7 @@ class Processes:
 
     def wait_until(self, condition: Callable[[], bool], name: str, process: subprocess.Popen[bytes]) -> None:
         """Wait for something that a process brings about."""
-        deadline = time.monotonic() + 100
+        deadline = time.monotonic() + 200
         while not condition():
             assert process.poll() is None and time.monotonic() < deadline, self.said(name)[-4000:]
             time.sleep(0.05)

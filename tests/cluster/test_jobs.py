@@ -56,7 +56,7 @@ def test_a_job_runs_a_study(
     processes.environment["RAY_AUTH_MODE"] = "token"
 
     out = tmp_path / "study"
-    code = processes.run("submit", submit + tiny_study(out, trials=2, num_steps=4), 100)
+    code = processes.run("submit", submit + tiny_study(out, trials=2, num_steps=4), 200)
     said = processes.said("submit")
     assert code == 0, said[-4000:]
     assert re.search(r"Job 'raysubmit_\w+' succeeded", said)

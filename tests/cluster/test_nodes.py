@@ -53,7 +53,7 @@ def test_a_lost_node_costs_no_trial(
     assert len(interrupted) == 2
     processes.kill(worker)
 
-    assert driver.wait(100) == 0, processes.said("study")[-4000:]
+    assert driver.wait(200) == 0, processes.said("study")[-4000:]
     assert states() == dict.fromkeys(["black-out", "identity", "0000", "0001"], TrialState.COMPLETE)
     assert processes.run("status", [SCRIPT, "status"]) == 0
     assert "head: up" in processes.said("status") and "worker-1: gone" in processes.said("status")

@@ -1,0 +1,166 @@
+"""An exported anonymizer is the trial's anonymizer, and says what it is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+import anon_tune
+from anon_tune.errors import AnonTuneError, ExportError
+from anon_tune.export import export_anonymizer, load_anonymizer
+from anon_tune.ledger import Ledger
+from anon_tune.models import build_anonymizer, save_weights
+from anon_tune.models.weights import read_tensors
+from anon_tune.recipe import Recipe
+from anon_tune.trial import Trial
+
+
+def trial_of(study: Path, name: str) -> Trial:
+    return next(t for t in Ledger(study / "ledger").trials() if t.id == name)
+
+
+@pytest.fixture
+def exported(small_study: Path, tmp_path: Path) -> Path:
+    return export_anonymizer(small_study, trial_of(small_study, "0001"), "avatars", tmp_path / "out" / "picked")
+
+
+def test_the_file_does_what_the_trial_did(small_study: Path, exported: Path) -> None:
+    assert exported.name == "picked.safetensors"
+    tensors, metadata = read_tensors(small_study / "trials" / "0001" / "anonymizer.safetensors")
+    recipe = Recipe.model_validate_json(metadata["recipe"])
+    original = build_anonymizer(recipe.method, recipe.anonymizer)
+    original.load_state_dict(tensors)
+
+    loaded = anon_tune.load_anonymizer(str(exported))
+    clip = torch.rand(5, 3, 18, 23)
+    out = loaded(clip)
+    assert out.shape == clip.shape
+    assert torch.equal(out, original.eval()(clip))
+    assert torch.equal(loaded(clip.unsqueeze(0)), out.unsqueeze(0))
+    assert 0 <= out.min() <= out.max() <= 1
+    assert not loaded.training
+    assert not any(p.requires_grad for p in loaded.parameters())
+
+
+def test_weights_that_training_began_from_need_not_be_there(small_study: Path, tmp_path: Path) -> None:
+    trial = trial_of(small_study, "0000")
+    study = tmp_path / "study"
+    file = study / trial.reports[-1].checkpoint
+    tensors, metadata = read_tensors(small_study / trial.reports[-1].checkpoint)
+    recipe = Recipe.model_validate_json(metadata["recipe"])
+    began = recipe.anonymizer.model_copy(update={"weights": "/gone/start.safetensors"})
+    save_weights(tensors, file, {"recipe": recipe.model_copy(update={"anonymizer": began}).model_dump_json()})
+    load_anonymizer(export_anonymizer(study, trial, "avatars", tmp_path / "x"))
+
+
+def test_the_card_says_what_was_measured(small_study: Path, exported: Path) -> None:
+    trial = trial_of(small_study, "0001")
+    score = trial.score
+    assert score is not None
+    with safe_open(exported, framework="pt") as file:
+        metadata = file.metadata()
+    assert metadata["anon_tune"] == anon_tune.__version__
+    assert Recipe.model_validate_json(metadata["recipe"]).fingerprint() == trial.fingerprint
+    card = json.loads(metadata["model_card"])
+    for name in ("leakage", "accuracy"):
+        reading = getattr(score, name)
+        assert card[name] == {
+            "value": reading.value,
+            "interval": [reading.low, reading.high],
+            "floor": reading.floor,
+            "ceiling": reading.ceiling,
+        }
+    assert card["attackers"] == dict(score.attackers)
+    assert card["attributes"] == dict(score.attributes)
+    assert card["params"] == {"penalty.weight": 5.0}
+    assert (card["trial"], card["method"], card["clips"]) == ("0001", "adversarial", "avatars")
+    assert (card["fingerprint"], card["seed"]) == (trial.fingerprint, score.seed)
+    assert (card["num_train_clips"], card["num_test_clips"]) == (32, 24)
+    assert any("stronger" in limit for limit in card["limits"])
+
+    text = exported.with_suffix(".md").read_text(encoding="utf-8")
+    for shown in ("# Anonymizer of trial 0001", "avatars", f"{score.leakage.value:.1%}", f"{score.accuracy.floor:.1%}"):
+        assert shown in text
+    assert all(name in text for name in (*score.attackers, *score.attributes, "penalty.weight"))
+    assert all(limit in text for limit in card["limits"])
+
+
+def test_nothing_in_the_file_can_be_executed(exported: Path) -> None:
+    content = exported.read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    size = sum(end - start for start, end in (t["data_offsets"] for n, t in header.items() if n != "__metadata__"))
+    assert len(content) == 8 + int.from_bytes(content[:8], "little") + size
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("identity", "trial identity: an anchor has no weights to export. Choose a trained trial."),
+        ("0002", "trial 0002: only a trial with a full score can be exported, got PRUNED. See 'front --all'."),
+        ("0003", "trial 0003: only a trial with a full score can be exported, got RUNNING. See 'front --all'."),
+    ],
+)
+def test_a_trial_without_a_measured_anonymizer_is_refused(
+    small_study: Path, tmp_path: Path, name: str, message: str
+) -> None:
+    with pytest.raises(ExportError) as caught:
+        export_anonymizer(small_study, trial_of(small_study, name), "avatars", tmp_path / "x")
+    assert str(caught.value) == message
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".md"])
+def test_a_file_that_is_there_stays_unless_forced(small_study: Path, tmp_path: Path, suffix: str) -> None:
+    there = tmp_path / f"x{suffix}"
+    there.write_text("mine")
+    trial = trial_of(small_study, "0000")
+    with pytest.raises(ExportError, match=rf"x\{suffix}: already exists\. Name another file or add --force\."):
+        export_anonymizer(small_study, trial, "avatars", tmp_path / "x")
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["mine"]
+    load_anonymizer(export_anonymizer(small_study, trial, "avatars", tmp_path / "x", force=True))
+    assert (tmp_path / "x.md").read_text().startswith("# Anonymizer of trial 0000")
+
+
+def test_the_card_never_takes_the_place_of_the_weights(small_study: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"x\.md: .*safetensors"):
+        export_anonymizer(small_study, trial_of(small_study, "0000"), "avatars", tmp_path / "x.md")
+
+
+def test_weights_that_are_gone_are_named(small_study: Path, tmp_path: Path) -> None:
+    trial = trial_of(small_study, "0000")
+    lost = replace(trial, reports=(replace(trial.reports[-1], checkpoint="trials/0000/gone.safetensors"),))
+    with pytest.raises(AnonTuneError, match=r"trials/0000/gone\.safetensors: not a readable safetensors file"):
+        export_anonymizer(small_study, lost, "avatars", tmp_path / "x")
+
+
+def test_a_file_of_another_kind_is_refused_in_one_line(small_study: Path, tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(2)}, tmp_path / "other.safetensors")
+    (tmp_path / "text.safetensors").write_text("hello")
+    (tmp_path / "pickle.pt").write_bytes(b"")
+    torch.save({"a": torch.zeros(2)}, tmp_path / "pickle.pt")
+    for file in (*tmp_path.iterdir(), tmp_path / "none", small_study / "trials" / "0000" / "anonymizer.safetensors"):
+        with pytest.raises(AnonTuneError) as caught:
+            load_anonymizer(file)
+        assert str(caught.value).startswith(f"{file}: ")
+        assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_file_is_refused_in_one_line(exported: Path, tmp_path: Path) -> None:
+    tensors, metadata = read_tensors(exported)
+    missing = dict(list(tensors.items())[1:])
+    for name, content, facts in (
+        ("missing", missing, metadata),
+        ("no-recipe", tensors, {"format": metadata["format"]}),
+        ("bad-recipe", tensors, metadata | {"recipe": '{"method": "magic"}'}),
+    ):
+        save_file(content, tmp_path / name, facts)
+        with pytest.raises(ExportError) as caught:
+            load_anonymizer(tmp_path / name)
+        assert str(caught.value).startswith(f"{tmp_path / name}: ")
+        assert "\n" not in str(caught.value)
