@@ -26,7 +26,9 @@ def run(arm: str, seed: int, args: argparse.Namespace) -> dict[str, float | int 
     tool = [sys.executable, "-m", "anon_tune"]
     study = [*tool, "study", args.space, "--clips", args.clips, "--out", str(directory)]
     start = time.monotonic()
-    subprocess.run([*study, "--trials", str(args.trials), "--seed", str(seed), *ARMS[arm]], check=True, stdout=sys.stderr)
+    subprocess.run(
+        [*study, "--trials", str(args.trials), "--seed", str(seed), *ARMS[arm]], check=True, stdout=sys.stderr
+    )
     seconds = time.monotonic() - start
     command = [*tool, "front", str(directory), "--all", "--format", "json"]
     front = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

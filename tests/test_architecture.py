@@ -89,7 +89,7 @@ def broken_rules(room: str, source: str) -> list[str]:
         if not top:
             broken.append(f"{module}: imports are absolute")
         elif top == ROOT:
-            if other in LEVELS and other != room and LEVELS[other] >= LEVELS[room]:
+            if other != room and LEVELS.get(other, 0) >= LEVELS[room]:
                 broken.append(f"{module}: {room} (level {LEVELS[room]}) may not import {other}")
         elif top not in sys.stdlib_module_names and top not in THIRD_PARTY[room]:
             broken.append(f"{module}: {room} may not import {top}")

@@ -73,7 +73,8 @@ def import_clips(
     from anon_tune.clips import import_folder
 
     height, width = parse_size(size)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("Importing", total=None)
         imported = import_folder(
             folder=folder,

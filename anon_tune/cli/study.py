@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tomllib
 from pathlib import Path
@@ -21,7 +22,9 @@ _BUILT_IN = "avatars"
 def study(
     space: Annotated[Path, typer.Argument(metavar="SPACE.toml", help="Search space; some are in search_spaces/.")],
     clips: Annotated[str, typer.Option(metavar="avatars|DIR", help="Built-in clips, or a clip store.")],
-    out: Annotated[Path, typer.Option(help="Study directory; one that holds this study is continued.")],
+    out: Annotated[
+        Path, typer.Option(file_okay=False, help="Study directory; one that holds this study is continued.")
+    ],
     trials: Annotated[int | None, typer.Option(min=1, help="Trials, anchors not counted; else the space's.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Fix a recipe value, as in training.seed=1.")
@@ -105,6 +108,8 @@ def _run(out: Path, clips: Path, space: SearchSpace, settings: StudySettings) ->
     from anon_tune.runtime import ClipTrialBody
     from anon_tune.study import StudyInterrupted, StudyProgress, run_study
 
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not out.is_absolute():
+        print(f"warning: {out} lies in the job's copy of the folder, which Ray throws away.", file=sys.stderr)
     body = ClipTrialBody(
         str(clips), settings.workers_per_trial, max(1, int(settings.cpus_per_worker)), settings.gpus_per_worker
     )

@@ -30,7 +30,9 @@ pytestmark = [
 
 
 def anon_tune(*words: str) -> str:
-    done = subprocess.run([sys.executable, "-m", "anon_tune", *words], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-m", "anon_tune", *words], capture_output=True, text=True, cwd=ROOT, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -252,7 +252,7 @@ def test_two_workers_do_what_one_does(avatars: Clips, tiny_recipe: Build, tmp_pa
 def test_a_batch_that_cannot_be_shared_equally_is_refused(avatars: Clips, tiny_recipe: Build) -> None:
     trainer = trainer_of(tiny_recipe({"training.batch_clips": 5}), avatars)
     trainer.collective.size = 2
-    with pytest.raises(AnonTuneError, match="'training.batch_clips' must be a multiple of the 2 workers, got 5"):
+    with pytest.raises(AnonTuneError, match=r"'training\.batch_clips' must be a multiple of the 2 workers, got 5"):
         trainer.train_until(1)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +24,7 @@ def test_a_schedule_goes_from_start_to_end_and_never_turns_back(schedule: Schedu
     assert values[0] == schedule.start
     assert abs(values[-1] - end) <= slack
     sign = 1 if end >= schedule.start else -1
-    assert all(sign * (b - a) >= -slack for a, b in zip(values, values[1:], strict=False))
+    assert all(sign * (b - a) >= -slack for a, b in pairwise(values))
     assert min(values) >= schedule.lowest - slack
 
 

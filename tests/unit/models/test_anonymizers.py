@@ -79,7 +79,7 @@ def test_frames_stay_frames(height: int, width: int, scale: float, small: bool) 
     anonymizer = FrameAnonymizer(network)
     with torch.no_grad():
         for weights in anonymizer.parameters():
-            weights *= scale
+            weights.mul_(scale)
         clips = torch.rand(1, 2, 3, height, width)
         out = anonymizer(clips)
     assert out.shape == clips.shape

@@ -77,7 +77,7 @@ def test_a_torchvision_file_fits_without_its_classes(tmp_path: Path) -> None:
     file = str(tmp_path / "resnet18.safetensors")
     privacy = build_privacy(PrivacyRecipe(network="resnet18", weights=file), num_attributes=4)
     assert torch.equal(privacy.trunk[0].weight, net.conv1.weight)  # type: ignore[index]
-    with pytest.raises(AnonTuneError, match="must be .* for this network"):
+    with pytest.raises(AnonTuneError, match=r"must be .* for this network"):
         build_privacy(PrivacyRecipe(network="resnet50", weights=file), num_attributes=4)
 
 
@@ -87,7 +87,7 @@ def test_weights_are_saved_whole_or_not_at_all(tmp_path: Path) -> None:
     tensors, metadata = read_tensors(file)
     assert torch.equal(tensors["a"], torch.arange(6.0).view(2, 3).T)
     assert metadata == {"note": "x"}
-    with pytest.raises(Exception, match="."):
+    with pytest.raises(AttributeError):
         save_weights({"a": "no tensor"}, file)  # type: ignore[dict-item]
     assert torch.equal(read_tensors(file)[0]["a"], tensors["a"])
     assert [p.name for p in file.parent.iterdir()] == ["w.safetensors"]

@@ -53,14 +53,14 @@ def test_a_mistake_is_one_line_that_names_it(params: dict[str, Any], message: st
 
 
 def test_a_schedule_may_not_dip_below_zero() -> None:
-    with pytest.raises(RecipeError, match="'privacy.weight' must be at least 0 at every step, got -1"):
+    with pytest.raises(RecipeError, match=r"'privacy\.weight' must be at least 0 at every step, got -1"):
         Recipe.from_params({"privacy.weight.kind": "cosine", "privacy.weight.start": 2, "privacy.weight.end": -1})
 
 
 @pytest.mark.parametrize("params", [{"training.stills_per_clip": 3}, {"training.batch_clips": 1}])
 def test_the_self_supervised_head_needs_pairs_to_tell_apart(params: dict[str, Any]) -> None:
     assert Recipe.from_params(params)
-    with pytest.raises(RecipeError, match="'nt_xent' needs 'training.stills_per_clip' = 2 and"):
+    with pytest.raises(RecipeError, match=r"'nt_xent' needs 'training\.stills_per_clip' = 2 and"):
         Recipe.from_params({"privacy.head": "nt_xent", **params})
 
 
@@ -101,5 +101,5 @@ def test_names_hold_schedules_whole_and_by_field() -> None:
 
 def test_nest_refuses_a_value_that_is_also_a_table() -> None:
     assert nest({"a.b": 1, "a.c.d": 2, "e": 3}) == {"a": {"b": 1, "c": {"d": 2}}, "e": 3}
-    with pytest.raises(RecipeError, match="'a.b' and one of its parents are both set"):
+    with pytest.raises(RecipeError, match=r"'a\.b' and one of its parents are both set"):
         nest({"a": 1, "a.b": 2})

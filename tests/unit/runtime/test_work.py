@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,7 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends(avatars: Clips, tiny_recipe:
     curve = done(job(recipe, tmp_path, step=150, full=False), avatars).curve
     assert len(curve) == 100
     assert (curve[0].step, curve[-1].step) == (0, 149)
-    assert all(a.step < b.step for a, b in zip(curve, curve[1:], strict=False))
+    assert all(a.step < b.step for a, b in pairwise(curve))
     assert all(isinstance(p, LossPoint) for p in curve)
 
 

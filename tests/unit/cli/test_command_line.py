@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import anon_tune
+from anon_tune.cli import main
+from anon_tune.cli.clips import parse_size, spread_lists
+from anon_tune.cli.study import parse_setting
+from anon_tune.clips import open_clips
+from anon_tune.errors import AnonTuneError
+from anon_tune.ledger import Ledger
+
+Answer = Callable[..., str]
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Answer:
+    """Call the command line in this process and return what it prints; nothing may be said on stderr."""
+
+    def call(*arguments: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["anon-tune", *map(str, arguments)])
+        try:
+            main()
+        except SystemExit as end:
+            assert not end.code
+        out, err = capfd.readouterr()
+        assert err == ""
+        return out
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ("training.seed=1", "training.seed", 1),
+        ("penalty.weight=2.5", "penalty.weight", 2.5),
+        ("penalty.weight = 1e-3", "penalty.weight", 1e-3),
+        ("training.flip=true", "training.flip", True),
+        ("penalty.on=features", "penalty.on", "features"),
+        ('penalty.on="features"', "penalty.on", "features"),
+        ("anonymizer.weights=/tmp/a=b.safetensors", "anonymizer.weights", "/tmp/a=b.safetensors"),
+    ],
+)
+def test_a_setting_is_read_as_toml_or_else_as_it_is(text: str, name: str, value: object) -> None:
+    parsed = parse_setting(text)
+    assert parsed == (name, value)
+    assert type(parsed[1]) is type(value)
+
+
+def test_a_size_is_height_before_width() -> None:
+    assert parse_size("48x64") == (48, 64)
+    with pytest.raises(AnonTuneError):
+        parse_size("48X")
+
+
+@pytest.mark.parametrize(
+    ("given", "spread"),
+    [
+        ("--private a b c --group g", "--private a --private b --private c --group g"),
+        ("--private a --private b", "--private a --private b"),
+        ("videos --test-groups 1 2 -o x", "videos --test-groups 1 --test-groups 2 -o x"),
+        ("--val-groups=1 videos", "--val-groups=1 videos"),
+        ("--size 4x4 videos", "--size 4x4 videos"),
+    ],
+)
+def test_a_list_option_takes_several_values(given: str, spread: str) -> None:
+    assert spread_lists(["clips", "import", *given.split()]) == ["clips", "import", *spread.split()]
+
+
+def test_other_verbs_are_left_as_they_are() -> None:
+    arguments = ["study", "--private", "a", "b"]
+    assert spread_lists(arguments) == arguments
+
+
+def test_the_version_is_the_packages(answer: Answer) -> None:
+    assert answer("--version") == f"anon_tune {anon_tune.__version__}\n"
+
+
+def test_avatars_are_made_and_described(answer: Answer, tmp_path: Path) -> None:
+    said = answer("clips", "avatars", "-o", tmp_path / "a", "--seed", 3, "--num-frames", 2, "--size", "16x24")
+    assert open_clips(tmp_path / "a").shape == (2, 16, 24, 3)
+    assert "880 clips of 2 frames, 16 x 24 pixels" in said
+    assert "splits: train 480, val 160, test 240" in said
+    assert answer("clips", "info", tmp_path / "a") == said
+
+
+def test_the_front_as_json_is_strict_and_complete(answer: Answer, small_study: Path) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    document = json.loads(answer("front", small_study, "--format", "json"), parse_constant=refuse)
+    assert list(document) == ["reference_point", "hypervolume", "trials"]
+    fields = ["value", "floor", "ceiling", "normalized", "interval"]
+    leakage = [f"leakage_{name}".removesuffix("_value") for name in fields]
+    accuracy = [name.replace("leakage", "accuracy") for name in leakage if "normalized" not in name]
+    for row in document["trials"]:
+        assert sorted(row) == sorted(
+            ["trial", "method", "state", "front_rank", *leakage, *accuracy, "seconds", "params"]
+        )
+    assert {"identity", "black-out"} <= {row["method"] for row in document["trials"]}
+
+    every = json.loads(answer("front", small_study, "--format", "json", "--all"))["trials"]
+    states = {row["trial"]: row["state"] for row in every}
+    assert states == {
+        "identity": "COMPLETE",
+        "black-out": "COMPLETE",
+        "0000": "COMPLETE",
+        "0001": "COMPLETE",
+        "0002": "PRUNED",
+        "0003": "RUNNING",
+    }
+    scores = {t.id: t.score for t in Ledger(small_study / "ledger").trials()}
+    for row in every:
+        score = scores[row["trial"]]
+        assert row["leakage"] == (score.leakage.value if score else None)
+        assert row["accuracy_interval"] == ([score.accuracy.low, score.accuracy.high] if score else None)
+
+
+def test_the_front_as_csv_and_as_a_table_has_the_same_rows(answer: Answer, small_study: Path) -> None:
+    document = json.loads(answer("front", small_study, "--format", "json", "--all"))["trials"]
+    rows = list(csv.DictReader(io.StringIO(answer("front", small_study, "--format", "csv", "--all"))))
+    assert [row["trial"] for row in rows] == [row["trial"] for row in document]
+    for row, whole in zip(rows, document, strict=True):
+        assert float(row["leakage"] or "nan") == pytest.approx(whole["leakage"] or float("nan"), nan_ok=True)
+        assert row["penalty.weight"] == str(whole["params"].get("penalty.weight", ""))
+    table = answer("front", small_study, "--all").splitlines()
+    assert [line.split()[0] for line in table[1:-1]] == [row["trial"] for row in document]
+    assert table[-1].startswith("hypervolume ")
+
+
+def cut(study: Path, num_records: int) -> None:
+    for record in sorted((study / "ledger").iterdir())[num_records:]:
+        record.unlink()
+
+
+@pytest.mark.parametrize("num_records", range(0, 20, 3))
+def test_a_study_can_be_looked_at_after_every_record(
+    answer: Answer, small_study: Path, tmp_path: Path, num_records: int
+) -> None:
+    shutil.copytree(small_study, tmp_path / "study")
+    cut(tmp_path / "study", num_records)
+    document = json.loads(answer("front", tmp_path / "study", "--format", "json", "--all"))
+    assert len(document["trials"]) == len(Ledger(tmp_path / "study" / "ledger").trials())
+    scored = [row for row in document["trials"] if row["leakage"] is not None]
+    assert (document["reference_point"] is None) == (not scored)
+    answer("front", tmp_path / "study", "--format", "csv")
+    answer("front", tmp_path / "study")
+
+
+def test_the_report_of_a_running_study(answer: Answer, small_study: Path, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    assert answer("report", small_study, "-o", file) == f"{file}\n"
+    assert "0003" in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("how", [["--trial", "0001"], ["--leakage-at-most", "1.0"]])
+def test_a_pick_becomes_a_file(answer: Answer, small_study: Path, tmp_path: Path, how: list[str]) -> None:
+    said = answer("export", small_study, "-o", tmp_path / "picked", *how)
+    assert said == f"{tmp_path / 'picked.safetensors'}\n"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["picked.md", "picked.safetensors"]
+    anon_tune.load_anonymizer(tmp_path / "picked.safetensors")
+
+
+def run(study: Path, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "anon_tune", "front", str(study), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+@pytest.mark.parametrize("arguments", [["--format", "json", "--all"], ["--format", "csv"], []])
+def test_a_reader_that_goes_away_is_no_error_to_talk_about(small_study: Path, arguments: list[str]) -> None:
+    process = run(small_study, *arguments)
+    assert process.stdout is not None
+    process.stdout.close()  # before the first byte, as a `head -0` may
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    assert process.wait() in (0, 1)
+
+
+def test_a_front_goes_through_a_pipe(small_study: Path) -> None:
+    process = run(small_study, "--format", "json", "--all")
+    head = subprocess.run(["head", "-n", "1"], stdin=process.stdout, capture_output=True, check=True)
+    assert head.stdout == b"{\n"
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.wait()
