@@ -40,10 +40,6 @@ class ClipsError(AnonTuneError):
     """A manifest, a clip store or an import is not usable."""
 
 
-class DecodeError(ClipsError):
-    """A video file cannot be decoded."""
-
-
 class LedgerError(AnonTuneError):
     """A study directory or its ledger is not usable."""
 

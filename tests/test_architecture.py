@@ -75,9 +75,8 @@ def imported(source: str) -> Iterator[str]:
                 yield "." * node.level + (node.module or "")
             else:
                 yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if re.fullmatch(rf"{ROOT}(\.\w+)+", node.value):
-                yield node.value
+        elif isinstance(node, ast.Constant) and re.fullmatch(rf"{ROOT}(\.\w+)+", str(node.value)):
+            yield str(node.value)
 
 
 def broken_rules(room: str, source: str) -> list[str]:
@@ -88,13 +87,12 @@ def broken_rules(room: str, source: str) -> list[str]:
         other = rest.partition(".")[0]
         if not top:
             broken.append(f"{module}: imports are absolute")
-        elif top == ROOT:
-            if other != room and LEVELS.get(other, 0) >= LEVELS[room]:
-                broken.append(f"{module}: {room} (level {LEVELS[room]}) may not import {other}")
-        elif top not in sys.stdlib_module_names and top not in THIRD_PARTY[room]:
-            broken.append(f"{module}: {room} may not import {top}")
+        elif top == ROOT and other != room and LEVELS.get(other, 0) >= LEVELS[room]:
+            broken.append(f"{module}: {room} (level {LEVELS[room]}) may not import {other}")
         elif top == "ray" and other == "train" and room != "runtime":
             broken.append(f"{module}: only runtime knows Ray Train")
+        elif top not in {ROOT, *sys.stdlib_module_names, *THIRD_PARTY[room]}:
+            broken.append(f"{module}: {room} may not import {top}")
     return broken
 
 

@@ -180,6 +180,32 @@ def test_the_penalty_moves_the_anonymizer(avatars: Clips, tiny_recipe: Build, on
         assert equal(result(threshold, weight, detached=True), result(far))
 
 
+@pytest.mark.parametrize(
+    ("name", "start", "end", "part"),
+    [
+        ("utility.weight", 1.0, 0.0, "anonymizer"),
+        ("privacy.weight", 1.0, 9.0, "anonymizer"),
+        ("penalty.weight", 1.0, 9.0, "anonymizer"),
+        ("penalty.threshold", 2.0, 0.0, "anonymizer"),
+        ("anonymizer.lr", 0.01, 0.02, "anonymizer"),
+        ("utility.lr", 0.01, 0.02, "utility"),
+        ("privacy.lr", 0.01, 0.02, "privacy"),
+    ],
+)
+def test_a_schedule_is_followed_from_step_to_step(
+    avatars: Clips, tiny_recipe: Build, name: str, start: float, end: float, part: str
+) -> None:
+    def result(params: dict[str, Any], num_steps: int) -> list[Tensor]:
+        trainer = trainer_of(tiny_recipe({"training.num_steps": 2, **params}), avatars)
+        trainer.train_until(num_steps)
+        return state(getattr(trainer, part))
+
+    curve = {"kind": "staircase", "start": start, "end": end, "num_stairs": 2}
+    moving = {f"{name}.{field}": value for field, value in curve.items()}
+    assert equal(result(moving, 1), result({name: start}, 1))
+    assert not equal(result(moving, 2), result({name: start}, 2))
+
+
 def test_training_beyond_the_end_stops_at_the_end(avatars: Clips, tiny_recipe: Build) -> None:
     trainer = trainer_of(tiny_recipe({"training.num_steps": 2}), avatars)
     assert [p.step for p in trainer.train_until(100)] == [0, 1]
@@ -241,7 +267,11 @@ def test_two_workers_do_what_one_does(avatars: Clips, tiny_recipe: Build, tmp_pa
         for size in (1, 2)
         for rank in range(size)
     ]
-    assert [w.wait(300) for w in workers] == [0, 0, 0]
+    try:
+        assert [worker.wait(200) for worker in workers] == [0, 0, 0]
+    finally:  # one that failed leaves the other waiting for it
+        for worker in workers:
+            worker.kill()
     for head in range(len(recipes)):
         one, two = (load_file(tmp_path / f"{size}-{head}.done") for size in (1, 2))
         assert one.keys() == two.keys()
