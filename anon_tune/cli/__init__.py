@@ -49,7 +49,10 @@ app.command("export")(result.export)
 def main() -> None:
     """Run the command line. A user's mistake is one line on stderr and exit code 2."""
     try:
-        app(args=clips.spread_lists(sys.argv[1:]))
+        try:
+            app(args=clips.spread_lists(sys.argv[1:]))
+        finally:
+            sys.stdout.flush()  # what is still buffered would break the pipe after we can answer for it
     except AnonTuneError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -122,11 +122,15 @@ def _endless(clips: ClipSet, batch_clips: int, seed: int) -> Iterator[ClipBatch]
 def predict(network: nn.Module, clips: ClipSet, batch_clips: int, device: torch.device) -> Tensor:
     """Return the logits of every clip of a split in its order, (N,O) on the CPU.
 
-    Rounded to 5 decimals: kernels differ in the last bits from batch to batch, and that noise must
-    not break the ties of an attacker that sees nothing.
+    Kernels differ in the last bits by the size of a batch and the place in it, and that noise must not
+    break the ties of an attacker that sees nothing: the last batch is filled up by repeating its clips,
+    and logits are rounded to 5 decimals.
     """
     network.eval()
-    parts = [network(b.clips.to(device)).cpu() for b in epoch_batches(clips, batch_clips, 0, 0, shuffle=False)]
+    parts: list[Tensor] = []
+    for batch in epoch_batches(clips, batch_clips, 0, 0, shuffle=False):
+        filled = batch.clips[torch.arange(batch_clips) % len(batch)]
+        parts.append(network(filled.to(device))[: len(batch)].cpu())
     return torch.cat(parts).double().round(decimals=5)
 
 

@@ -3,12 +3,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -172,9 +172,10 @@ def test_a_pick_becomes_a_file(answer: Answer, small_study: Path, tmp_path: Path
     anon_tune.load_anonymizer(tmp_path / "picked.safetensors")
 
 
-def run(study: Path, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+def run(study: Path, *arguments: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "anon_tune", "front", str(study), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered)
 
 
 @pytest.mark.parametrize("arguments", [["--format", "json", "--all"], ["--format", "csv"], []])

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
@@ -70,6 +73,18 @@ def test_fitting_learns_its_target(avatars: Clips, target: str) -> None:
     before = loss()
     fit(attacker, split, target, 40, 8, 3e-3, seed=0, device=CPU)  # type: ignore[arg-type]
     assert loss() < 0.8 * before
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_clips_that_look_the_same_are_ties(avatars: Clips, family: str) -> None:
+    split = avatars.split("val")
+    same = replace(split, frames=np.broadcast_to(split.frames[:1], split.frames.shape))
+    attacker = build_attacker(family, 6, width=16)
+    seen: list[int] = []
+    attacker.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    for batch_clips in (len(split) - 1, 5, 100):  # the first leaves a batch of one
+        assert len(predict(attacker, same, batch_clips, CPU).unique(dim=0)) == 1
+    assert set(seen) == {len(split) - 1, 5, 100}
 
 
 def test_predictions_are_in_the_order_of_the_split_whatever_the_batch(avatars: Clips) -> None:
