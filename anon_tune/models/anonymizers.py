@@ -77,8 +77,9 @@ class UNet(nn.Module):
     """U-Net with a sigmoid, on frames (N,3,H,W) in [0, 1], of any H and W.
 
     Halves the resolution between levels by 2x2 average pooling, goes up bilinearly and joins the
-    skip of each level. With a fold of 2 it works on 2x2 pixels as 12 channels: a quarter of the
-    work, and still able to put out its input unchanged.
+    skip of each level. With a fold of 2 it works on 2x2 pixels as 12 channels, for a quarter
+    of the work. There is no path around the network from input to output: one would bring it to the
+    identity sooner, but what it carries is then hard to hide.
 
     Args:
         channels: Channels of each level, first to deepest.
