@@ -91,7 +91,7 @@ class EvaluationRecipe(_Part):
     confidence: float = Field(0.95, gt=0.5, lt=1)
     batch_clips: Positive = 16
     lr: float = Field(3e-3, gt=0, le=1)
-    width: Positive = Field(16, description="channels of the first layer of attackers and classifiers")
+    width: Positive = Field(16, multiple_of=4, description="channels of the first layer of attackers and classifiers")
     seed: int = Field(0, ge=0)
 
 

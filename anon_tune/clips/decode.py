@@ -94,6 +94,8 @@ class _DamagedError(Exception):
 def _frames(container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
     """Yield every frame; raise if one is damaged or the video stops long before its header says."""
     stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise _DamagedError("there is no decoder for its codec")
     stream.codec_context.thread_count = 1  # files are decoded side by side instead
     end = None
     for packet in container.demux(stream):

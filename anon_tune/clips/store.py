@@ -163,6 +163,10 @@ def content_hash(frames: NDArray[np.uint8]) -> str:
     return hashlib.sha256(np.ascontiguousarray(frames).data).hexdigest()
 
 
+def _is_store(directory: Path) -> bool:
+    return directory.is_dir() and {entry.name for entry in directory.iterdir()} <= {_MANIFEST, _FRAMES}
+
+
 @dataclass(frozen=True, slots=True)
 class Labels:
     """What is known of a clip before its frames; fields as in `ClipEntry`."""
@@ -183,16 +187,19 @@ class StoreWriter:
     Args:
         directory: The store to make.
         shape: Of one clip, (T, H, W, 3).
-        force: Replace a directory that is already there.
+        force: Replace a clip store that is already there; nothing else is ever replaced.
 
     Raises:
-        ClipsError: If the directory exists and `force` is not given.
+        ClipsError: If the directory exists and `force` is not given, or it is no clip store.
     """
 
     def __init__(self, directory: Path | str, shape: tuple[int, int, int, int], force: bool = False) -> None:
         self.directory = Path(directory)
         if self.directory.exists() and not force:
             raise ClipsError(str(self.directory), "already exists", remedy="Name another directory or add --force")
+        if self.directory.exists() and not _is_store(self.directory):
+            rule = "only a clip store is replaced, and this is none"
+            raise ClipsError(str(self.directory), rule, remedy="Name another directory")
         self._shape = shape
         self._entries: list[ClipEntry] = []
         self._hidden = self.directory.with_name(f".{self.directory.name}.{uuid.uuid4().hex[:8]}")

@@ -126,7 +126,10 @@ def _sections(
         (
             "importance",
             "Importance of params",
-            _charts(
+            _note(
+                "Share of each param in what sets the best quarter apart. Left out: params not sampled in every trial."
+            )
+            + _charts(
                 {f"importance-{text(k)}": chart for k, chart in importance_charts(importance).items()},
                 "too few trials have finished to tell the params apart",
             ),
@@ -182,9 +185,12 @@ def _not_yet(reason: str) -> str:
 
 
 def _study(file: Path) -> Mapping[str, Any]:
-    """Return the ``[study]`` table of the frozen search space; empty if there is none to be read."""
+    """Return name, settings and versions from the frozen copy of a study; empty if there is none to be read."""
     try:
-        table = tomllib.loads(file.read_text("utf-8")).get("study")
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        tables = tomllib.loads(file.read_text("utf-8"))
+        settings = {
+            name: value for name, value in tables["settings"].items() if name != "storage"
+        }  # may hold a password
+        return {"name": tables["space"]["study"]["name"], "settings": settings, "versions": tables["versions"]}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError):
         return {}
-    return table if isinstance(table, dict) else {}

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from anon_tune.errors import RecipeError
 from anon_tune.ledger import Ledger
 from anon_tune.recipe import Recipe
 from anon_tune.study.rungs import Verdict, decide
@@ -109,8 +110,13 @@ class Bookkeeper:
         number, self._next = self._next, self._next + 1
         trial_id = f"{number:04d}"
         params = self._proposer.ask(trial_id)
-        fingerprint = self._space.recipe(params).fingerprint()
-        self._trials[trial_id] = Trial(trial_id, number, "adversarial", params, fingerprint, TrialState.WAITING)
+        trial = Trial(trial_id, number, "adversarial", params, "", TrialState.WAITING, started=time.time())
+        try:
+            fingerprint = self._space.recipe(params).fingerprint()
+        except RecipeError as error:  # values that are fine one by one and not together
+            self._record(replace(trial, state=TrialState.FAILED, reason=str(error)))
+            return self.next()
+        self._trials[trial_id] = replace(trial, fingerprint=fingerprint)
         return self._assign(trial_id)
 
     def start(self, trial_id: str) -> None:

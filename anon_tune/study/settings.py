@@ -24,7 +24,7 @@ _FILE = "study.toml"
 
 
 class StudySettings(BaseModel):
-    """What a study is run with. Only the seed and the clips change its results.
+    """What a study is run with. Clips, seed, sampler and rungs change its results and stay as they are.
 
     Attributes:
         num_trials: Trials to propose, anchors not counted.
@@ -136,6 +136,7 @@ def _check_same(file: Path, before: dict[str, Any], now: dict[str, Any]) -> None
         ("clips", was.get("clips_fingerprint"), wanted["clips_fingerprint"]),
         ("rungs", was.get("rungs"), wanted["rungs"]),
         ("seed", was.get("seed"), wanted["seed"]),
+        ("sampler", was.get("sampler"), wanted["sampler"]),
     ]
     for name, old, new in pairs:
         if old != new:

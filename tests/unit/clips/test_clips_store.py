@@ -86,6 +86,13 @@ def test_an_existing_directory_is_kept_unless_forced(coded_clips: Clips) -> None
     assert open_clips(coded_clips.directory).num_clips == 1
 
 
+def test_force_replaces_nothing_but_a_clip_store(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ClipsError, match="only a clip store is replaced"):
+        StoreWriter(tmp_path, (1, 2, 2, 3), force=True)
+    assert (tmp_path / "mine").is_dir()
+
+
 def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), StoreWriter(tmp_path / "half", (1, 2, 2, 3)) as writer:
         writer.add(Labels("a", "", "train", "g", "walk", (True,)), np.zeros((1, 2, 2, 3), np.uint8))

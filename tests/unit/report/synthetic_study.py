@@ -37,7 +37,9 @@ def write_study(directory: Path, num_trials: int = NUM_TRIALS) -> Path:
     for number in range(num_trials):
         _write_trial(ledger, directory, number, rng)
     (directory / "study.toml").write_text(
-        f'[study]\nname = "penalty <b>study</b>"\n[study.versions]\nanon_tune = "0.1.0"\nodd = "{NASTY}"\n', "utf-8"
+        '[space.study]\nname = "penalty <b>study</b>"\n[settings]\nstorage = "postgresql://u:secret@db"\n'
+        f'[versions]\nanon_tune = "0.1.0"\nodd = "{NASTY}"\n',
+        "utf-8",
     )
     return directory
 

@@ -97,6 +97,7 @@ def test_plotly_is_inlined_once(html, page):
 
 def test_data_are_words_and_never_tags(html, page):
     assert NASTY not in html
+    assert "postgresql" not in html  # a storage URL may hold a password
     assert "penalty <b>study</b>" in page.words[None]
     assert NASTY in page.words["failed"] and NASTY in page.words["trials"]
     escaped = NASTY.replace("<", "&lt;").replace(">", "&gt;")

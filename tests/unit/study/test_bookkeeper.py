@@ -66,6 +66,21 @@ def reading(value: float) -> Reading:
     return Reading(value + 0.5, 0.2, 1.0, value, value, validation=value)
 
 
+def test_values_that_do_not_go_together_fail_one_trial_and_not_the_study(tmp_path: Path) -> None:
+    search = {
+        "privacy.head": {"choices": ["attributes", "nt_xent"]},
+        "training.stills_per_clip": {"choices": [2, 4]},  # NT-Xent takes two
+    }
+    desk = Desk(tmp_path, num_trials=20, of=space(search=search))
+    desk.anchors()
+    handed_out = []
+    while (assignment := desk.book.next()) is not None:
+        handed_out.append(assignment.trial)
+    failed = [trial for trial in desk.book.trials if trial.state is TrialState.FAILED]
+    assert failed and len(failed) + len(handed_out) == 20
+    assert all("stills_per_clip" in trial.reason for trial in failed)
+
+
 def test_the_identity_comes_first_and_alone(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     identity = desk.take()
