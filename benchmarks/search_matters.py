@@ -4,8 +4,6 @@ Runs the same space on the same clips with the same number of trials and seeds, 
 through the command line, and prints JSON: hypervolume and seconds of every study.
 
     python benchmarks/search_matters.py --trials 16 --seeds 0 1 2 --out runs/search_matters
-
-`--set` goes to every study alike, for example to measure with less effort.
 """
 
 from __future__ import annotations
@@ -49,11 +47,10 @@ def run(arm: str, seed: int, args: argparse.Namespace) -> dict[str, float | int 
 def main() -> None:
     """Run all arms and seeds, interleaved, and print the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--space", default="search_spaces/quickstart.toml")
+    parser.add_argument("--space", default="benchmarks/search_matters.toml")
     parser.add_argument("--clips", default="avatars")
     parser.add_argument("--trials", type=int, default=16)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
     parser.add_argument("--out", default="runs/search_matters")
     args = parser.parse_args()
     runs = [run(arm, seed, args) for seed in args.seeds for arm in ARMS]

@@ -37,6 +37,7 @@ def importance(trials: Sequence[Trial], space: SearchSpace) -> dict[str, dict[st
     always = [name for name in space.search if all(name in t.params for t in complete)]
     if len(complete) < _FEWEST_TRIALS or not always:
         return {}
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(directions=["minimize" for _ in OBJECTIVES])
     study.add_trials(_frozen(trial, space) for trial in complete)
     shares = {}
