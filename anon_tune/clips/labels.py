@@ -161,8 +161,7 @@ def _hold_out(found: Sequence[Found], fraction: float) -> list[int]:
     total = Counter(label for key, files in strata.items() for label in enumerate(key) for _ in files)
     taken: Counter[tuple[int, str]] = Counter()
     chosen = []
-    wanted = max(1, round(fraction * len(found))) if fraction else 0
-    for _ in range(min(wanted, len(found) - 1)):
+    for _ in range(min(round(fraction * len(found)), len(found) - 1)):
         # Ties go to the stratum that comes first by digest, so the choice does not follow names.
         key = min(strata, key=lambda key: sum((taken[label] + 1) / total[label] for label in enumerate(key)))
         taken.update(enumerate(key))
