@@ -94,8 +94,13 @@ class LedgerCallback(Callback):
         trial.set_config({**trial.config, "todo": todo})  # type: ignore[no-untyped-call]
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Record that the last retry failed."""
-        self._book.fail(trial.config["trial"], last_words(trial.pickled_error_file))
+        """Record that the last retry failed; give a trial another one that Tune has not."""
+        reason = last_words(trial.pickled_error_file)
+        if trial.run_metadata.num_failures <= trial.max_failures:
+            # Tune retries trials that run, not those whose worker dies while it starts or is reused.
+            self._book.lose(trial.config["trial"], reason, trial.max_failures)
+        else:
+            self._book.fail(trial.config["trial"], reason)
 
 
 class StudyStopper(Stopper):

@@ -7,6 +7,7 @@ known to Optuna or shown to anybody that a crash could take back.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -64,6 +65,7 @@ class Bookkeeper:
         self._trials = {trial.id: trial for trial in ledger.trials()}
         self._verdicts: dict[str, Verdict] = {}
         self._unfinished: list[str] = []
+        self._num_losses: Counter[str] = Counter()
         for trial in self._trials.values():
             if trial.state.is_final:
                 proposer.tell(trial)
@@ -91,8 +93,9 @@ class Bookkeeper:
 
     @property
     def is_finished(self) -> bool:
-        """True when there is nothing left to hand out."""
-        return not self._anchors and not self._unfinished and self._next >= self._num_trials
+        """True when there is nothing left to hand out, and nothing that could come back."""
+        handed_out = not self._anchors and not self._unfinished and self._next >= self._num_trials
+        return handed_out and all(trial.state.is_final for trial in self._trials.values())
 
     def next(self) -> Assignment | None:
         """Hand out the next trial; None while there is none to hand out (yet).
@@ -157,6 +160,16 @@ class Bookkeeper:
         seconds = trial.seconds + report.seconds
         reports = (*trial.reports, report)
         self._record(replace(trial, state=state, reason=reason, reports=reports, seconds=seconds), report)
+
+    def lose(self, trial_id: str, reason: str, max_losses: int) -> None:
+        """Hand a trial out again whose worker was lost before it could start, or fail it after too many losses."""
+        self._num_losses[trial_id] += 1
+        if self._num_losses[trial_id] > max_losses:
+            self.fail(trial_id, reason)
+        elif self._trials[trial_id].is_anchor:
+            self._anchors = sorted([*self._anchors, trial_id], key=ANCHORS.index)
+        else:
+            self._unfinished.append(trial_id)
 
     def fail(self, trial_id: str, reason: str) -> None:
         """Record that a trial failed without a report."""

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -94,6 +95,16 @@ class ToyBody:
         if how == "killed once" and not (directory / "killed").exists():
             (directory / "killed").touch()
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class MortalBody(ToyBody):
+    """Its worker dies after the last rung of a trial, when Tune gives the worker to the next one."""
+
+    def advance(self, job: RungJob) -> RungReport:
+        if job.full:
+            threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        return super().advance(job)
 
 
 def _reading(value: float, ceiling: float) -> Reading:
@@ -205,6 +216,12 @@ def test_a_failed_anchor_ends_the_study_until_it_is_mended(tmp_path: Path, ancho
     assert [(t.id, t.state) for t in trials] == [
         (i, TrialState.COMPLETE) for i in ("black-out", "identity", "0000", "0001")
     ]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_worker_lost_between_two_trials_costs_none(tmp_path: Path) -> None:
+    ledger = run_study(tmp_path, SPACE, MortalBody(), StudySettings(num_trials=3))
+    assert [t.state for t in ledger.trials()] == [TrialState.COMPLETE] * 5
 
 
 @pytest.mark.usefixtures("cluster")

@@ -171,9 +171,29 @@ def test_a_new_driver_takes_up_what_the_old_one_left(tmp_path: Path) -> None:
     again = new.take()
     assert (again.trial, again.todo, again.recipe, again.ceilings) == ("0002", (1, 2), half.recipe, half.ceilings)
     new.finish(again, 0.2, 0.6)
-    assert [new.take().trial for _ in range(5)] == [f"{i:04d}" for i in range(3, 8)]
+    rest = [new.take() for _ in range(5)]
+    assert [assignment.trial for assignment in rest] == [f"{i:04d}" for i in range(3, 8)]
     assert new.book.next() is None
+    assert not new.book.is_finished  # one of them may come back
+    for assignment in rest:
+        new.finish(assignment, 0.3, 0.6)
     assert new.book.is_finished
+
+
+def test_a_trial_whose_worker_is_lost_is_handed_out_again_and_then_given_up(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, num_trials=1)
+    for _ in range(2):
+        assert desk.take().trial == "identity"
+        desk.book.lose("identity", "the node went", max_losses=2)
+    desk.anchors()
+    half = desk.take()
+    desk.deliver(half, 0, 0.2, 0.6)
+    desk.book.lose(half.trial, "the node went", max_losses=1)
+    again = desk.take()
+    assert (again.trial, again.todo) == (half.trial, (1, 2))
+    desk.book.lose(half.trial, "the node went", max_losses=1)
+    assert (desk.book.trials[-1].state, desk.book.trials[-1].reason) == (TrialState.FAILED, "the node went")
+    assert desk.book.is_finished
 
 
 def test_points_to_try_first_are_tried_once_and_filled_in(tmp_path: Path) -> None:
