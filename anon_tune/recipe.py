@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from anon_tune.errors import RecipeError, suggest
+from anon_tune.method import TRAINED, parse_method
 from anon_tune.schedule import Schedule, ScheduleField
 
 Positive = Annotated[int, Field(ge=1)]
@@ -22,7 +23,9 @@ class _Part(BaseModel):
 class AnonymizerRecipe(_Part):
     """The network f_A that rewrites frames."""
 
-    network: Literal["unet_small", "unet"] = Field("unet_small", description="unet is SPAct's, 64 to 512 channels")
+    network: Literal["unet_small", "unet", "bdq"] = Field(
+        "unet_small", description="unet is SPAct's, 64 to 512 channels; bdq is blur, difference, quantization"
+    )
     base_channels: Positive = Field(16, le=128, description="channels of unet_small's first level")
     pretrain_steps: int = Field(40, ge=0, description="L1 steps towards the identity before the game")
     pretrain_lr: float = Field(3e-3, gt=0, le=1)
@@ -46,6 +49,11 @@ class PrivacyRecipe(_Part):
     head: Literal["attributes", "nt_xent"] = Field("attributes", description="supervised BCE, or self-supervised")
     weight: ScheduleField = Field(Schedule(start=5.0), description="weight of the adversary term, at least 0")
     bound: Literal["cap", "tanh"] = Field("cap", description="how -L_B is bounded below")
+    target: Literal["loss", "uniform"] = Field(
+        "loss", description="what f_A drives at: the branch's largest loss, or its output to 0.5 (attributes only)"
+    )
+    num_branches: int = Field(1, ge=1, le=16, description="branches; the one that tells most drives f_A")
+    restart_steps: int = Field(0, ge=0, description="steps between fresh starts of the branches; 0 never")
     cap: float = Field(1.0, gt=0, le=10, description="the bound, as a multiple of the loss of a blind branch")
     temperature: float = Field(0.1, gt=0, le=10, description="of NT-Xent")
     lr: ScheduleField = Schedule(start=2e-3)
@@ -98,15 +106,16 @@ class EvaluationRecipe(_Part):
 class Recipe(_Part):
     """One trial, wholly described.
 
-    ``method`` names the anonymizer: ``adversarial`` is trained by the game, ``identity`` and
-    ``black-out`` are the anchors and are only measured.
+    ``method`` names the anonymizer, as in `anon_tune.method`: ``adversarial`` is trained by the game with the
+    values of the recipe, other trained ones fix some of these values, and a closed-form one, such as
+    ``blur:4`` or the anchors ``identity`` and ``black-out``, is only measured.
 
     Example:
         >>> Recipe.from_params({"penalty.weight": 2.0}).penalty.weight.start
         2.0
     """
 
-    method: Literal["adversarial", "identity", "black-out"] = "adversarial"
+    method: str = "adversarial"
     anonymizer: AnonymizerRecipe = AnonymizerRecipe()
     utility: UtilityRecipe = UtilityRecipe()
     privacy: PrivacyRecipe = PrivacyRecipe()
@@ -119,6 +128,12 @@ class Recipe(_Part):
         for name, schedule in self._schedules():
             if schedule.lowest < 0:
                 raise ValueError(f"'{name}' must be at least 0 at every step, got {schedule.lowest}")
+        return self
+
+    @model_validator(mode="after")
+    def _outputs_have_a_middle(self) -> Self:
+        if self.privacy.target == "uniform" and self.privacy.head != "attributes":
+            raise ValueError("'privacy.target' = 'uniform' needs 'privacy.head' = 'attributes'")
         return self
 
     @model_validator(mode="after")
@@ -151,7 +166,7 @@ class Recipe(_Part):
         for name in params:
             if name not in known:
                 raise RecipeError(where, f"unknown name '{name}'", remedy=suggest(name, known))
-        tree = nest(params, where)
+        tree = nest(_with_method(params, where), where)
         try:
             return cls.model_validate(tree)
         except ValidationError as error:
@@ -168,6 +183,17 @@ class Recipe(_Part):
         """Return 16 hex digits that change with any number of the recipe."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _with_method(params: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Add the values that make a trained method what it is; refuse others in their place."""
+    name = params.get("method", "adversarial")
+    own = TRAINED.get(parse_method(str(name), f"{where}: method").name, {})
+    for key in params:
+        if any(key == k or key.startswith(f"{k}.") for k in own):
+            rule = f"'{key}' is set by the method '{name}'"
+            raise RecipeError(where, rule, params[key], "Leave it out, or choose the method 'adversarial'")
+    return {**params, **own}
 
 
 def nest(params: Mapping[str, Any], where: str = "recipe") -> dict[str, Any]:

@@ -20,8 +20,10 @@ ROOT = "anon_tune"
 LEVELS = {
     "errors": 1,
     "schedule": 2,
+    "method": 2,
     "recipe": 3,
     "trial": 4,
+    "certificate": 4,
     "ledger": 5,
     "pareto": 5,
     "clips": 6,
@@ -39,7 +41,9 @@ LEVELS = {
 THIRD_PARTY = {
     "errors": set(),
     "schedule": {"pydantic"},
+    "method": set(),
     "recipe": {"pydantic"},
+    "certificate": {"pydantic"},
     "trial": set(),
     "ledger": {"pyarrow"},
     "pareto": {"moocore", "numpy"},

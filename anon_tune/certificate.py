@@ -1,0 +1,157 @@
+"""A leakage certificate: what an audit found of one anonymizer, as versioned JSON.
+
+All shares are in [0, 1]. A floor is what a blind attacker or classifier gets, a ceiling what the same
+effort gets on raw clips.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from anon_tune.errors import LedgerError
+
+Interval = tuple[float, float]
+Status = Literal["CERTIFIED", "LOWER_BOUND", "REFUSED"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+
+class Subject(_Part):
+    """What was audited."""
+
+    kind: Literal["method", "trial", "file", "folder"]
+    name: str = Field(description="as a user names it: blur:4, a trial's id, a file, a folder")
+    method: str = Field(description="the recipe's method; 'unknown' for clips of another tool")
+    fingerprint: str = Field("", description="of the recipe, if there is one")
+
+
+class Data(_Part):
+    """On what."""
+
+    clips: str
+    fingerprint: str = Field(description="of the raw clip store")
+    num_train_clips: int
+    num_validation_clips: int
+    num_test_clips: int
+    attributes: tuple[str, ...]
+    actions: tuple[str, ...]
+    resampled: Literal["group", "video"] = Field(description="what the intervals resample")
+    codec: str = Field("", description="a codec the clips went through before any attacker saw them, else empty")
+
+
+class Attacker(_Part):
+    """One attacker: a family, its first weights and a seed."""
+
+    family: str
+    start: Literal["fresh", "raw", "frozen"] = Field(
+        description="fresh weights; weights trained on raw clips and trained on; or those as they are"
+    )
+    seed: int
+    leakage: float = Field(description="cMAP on the test split")
+    validation: float = Field(description="cMAP on the attacker's validation split, by which its step was chosen")
+    step: int = Field(description="the step it was read at; 0 for frozen")
+    plateau: bool = Field(description="false if its validation curve still rose at its last step")
+    curve: tuple[tuple[int, float], ...] = Field((), description="step and validation cMAP")
+
+
+class Attribute(_Part):
+    """One private attribute, as the strongest attacker tells it on the test split."""
+
+    name: str
+    ap: float
+    ap_floor: float = Field(description="its share of positives")
+    auc: float
+    balanced_accuracy: float = Field(description="at the threshold chosen on the attacker's validation split")
+    f1: float
+    f1_always_yes: float
+    num_positives: int
+
+
+class Reconstruction(_Part):
+    """A U-Net trained to give the raw clips back, and what it gives away."""
+
+    psnr: float = Field(description="dB, of the reconstruction")
+    ssim: float
+    psnr_before: float = Field(description="dB, of the anonymized clips themselves")
+    ssim_before: float
+    leakage: float = Field(description="cMAP of a recognizer trained on raw clips, on the reconstruction")
+
+
+class Linkage(_Part):
+    """Retrieval of the same private labels, clip against clip of other groups or files."""
+
+    rank1: float
+    rank1_floor: float = Field(description="of a random order")
+    mean_ap: float
+    mean_ap_floor: float = Field(description="of a random order")
+
+
+class Canary(_Part):
+    """An anonymizer whose leakage is known beforehand, audited with the same effort."""
+
+    name: Literal["identity", "constant", "negative", "shuffled"]
+    leakage_normalized: float
+    expected: str = Field(description="for people, as 'at least 0.9'")
+    passed: bool
+
+
+class Certificate(_Part):
+    """What an audit found; the strongest attacker's numbers are at the top."""
+
+    schema_: Literal["anon_tune.certificate/1"] = Field("anon_tune.certificate/1", alias="schema")
+    status: Status = Field(description="LOWER_BOUND if an attacker still learned, REFUSED if a canary failed")
+    reasons: tuple[str, ...] = Field((), description="why the status is not CERTIFIED")
+    subject: Subject
+    data: Data
+
+    leakage: float = Field(description="cMAP of the strongest attacker on the test split")
+    leakage_floor: float
+    leakage_ceiling: float
+    leakage_normalized: float
+    leakage_interval: Interval
+    accuracy: float = Field(description="top-1 of a fresh action classifier on the test split")
+    accuracy_floor: float
+    accuracy_ceiling: float
+    accuracy_interval: Interval
+
+    accuracy_frozen: float = Field(description="top-1 of the classifier trained on raw clips, as it is")
+    leakage_frozen: float = Field(description="cMAP of the strongest attacker trained on raw clips, as it is")
+    distortion: float = Field(description="mean RMS difference to the raw clips")
+    strongest: str = Field(description="family, start and seed of the strongest attacker")
+    attackers: tuple[Attacker, ...]
+    attributes: tuple[Attribute, ...]
+    reconstruction: Reconstruction
+    linkage: dict[Literal["raw to anonymized", "anonymized to anonymized"], Linkage]
+    canaries: tuple[Canary, ...]
+
+    confidence: float = Field(description="coverage of the intervals")
+    effort: dict[str, float | int | str] = Field(description="what attackers could spend")
+    seconds: float
+    versions: dict[str, str]
+    created: str = Field(description="ISO 8601, UTC")
+
+    def to_json(self) -> str:
+        """Return indented JSON; a number that is not finite becomes null."""
+        return self.model_dump_json(by_alias=True, indent=2) + "\n"
+
+
+def read_certificate(path: Path) -> Certificate:
+    """Read a certificate.
+
+    Raises:
+        LedgerError: Not there, or not a certificate of this schema.
+    """
+    remedy = "Write one with 'anon-tune audit -o FILE'"
+    try:
+        return Certificate.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise LedgerError(str(path), "cannot be read", error.strerror, remedy) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        at = ".".join(str(part) for part in first["loc"])
+        raise LedgerError(str(path), f"is no certificate: '{at}' {first['msg'].lower()}", remedy=remedy) from None
