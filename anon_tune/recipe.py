@@ -103,6 +103,28 @@ class EvaluationRecipe(_Part):
     seed: int = Field(0, ge=0)
 
 
+class AuditRecipe(_Part):
+    """What an audit may spend: far more than a study's measurement, until attackers stop to learn."""
+
+    families: tuple[Literal["frame", "clip", "motion", "pixels"], ...] = Field(
+        ("frame", "clip", "motion", "pixels"), min_length=1, description="attacker families"
+    )
+    num_seeds: Positive = Field(3, description="seeds of every family, fresh and from raw-trained weights")
+    max_steps: Positive = Field(800, description="optimizer steps of an attacker that does not stop to learn before")
+    check_steps: Positive = Field(40, description="optimizer steps between two looks at the validation split")
+    patience: Positive = Field(5, description="looks without a better value that make a plateau")
+    classifier_steps: Positive = Field(600, description="as max_steps, of the action classifiers")
+    reconstruction_steps: Positive = Field(400, description="optimizer steps of the reconstruction attacker")
+    num_bootstraps: Positive = Field(1000, description="resamples behind an interval")
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    batch_clips: Positive = 16
+    lr: float = Field(3e-3, gt=0, le=1)
+    width: Positive = Field(16, multiple_of=4, description="channels of the first layer of attackers and classifiers")
+    codec: Literal["", "h264"] = Field("", description="round trip of all clips through this codec before any attack")
+    crf: int = Field(23, ge=0, le=51, description="constant rate factor of the codec, 0 without loss")
+    seed: int = Field(0, ge=0)
+
+
 class Recipe(_Part):
     """One trial, wholly described.
 

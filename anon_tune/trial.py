@@ -144,6 +144,7 @@ class RungJob:
         step: Train until this step.
         full: Take the full score (at the last rung) instead of a rung score.
         ceilings: Raw values at the same effort; None for the identity anchor, which sets them.
+        weights: Measure the anonymizer of this safetensors file instead of training one; else empty.
     """
 
     trial: str
@@ -153,6 +154,7 @@ class RungJob:
     step: int
     full: bool
     ceilings: Ceilings | None
+    weights: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,21 @@ class RungReport:
     seconds: float
     node: str
     checkpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """One more full measurement of a trial, after the study, with seeds of its own.
+
+    Attributes:
+        number: Counted from 1.
+        training_seed: Seed of the training it was taken of; the trial's own if it was not trained again.
+        score: The measurement.
+    """
+
+    number: int
+    training_seed: int
+    score: Score
 
 
 class TrialBody(Protocol):
@@ -208,6 +225,7 @@ class Trial:
         seconds: Wall time of all its jobs.
         started: Unix time of its first record.
         ended: Unix time of its last record.
+        repeats: Measurements with new seeds, in the order of their numbers.
     """
 
     id: str
@@ -221,6 +239,7 @@ class Trial:
     seconds: float = 0.0
     started: float = 0.0
     ended: float = field(default=0.0)
+    repeats: tuple[Repeat, ...] = ()
 
     @property
     def rung(self) -> int | None:
