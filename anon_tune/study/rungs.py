@@ -64,7 +64,8 @@ def decide(losses: Mapping[str, tuple[float, ...]], trial: str, factor: int) -> 
 
     Trials are ordered by nondominated layer, inside a layer by how much of it they alone cover
     (most first), then by id. The first ``ceil(n / factor)`` go on. A trial that no other
-    dominates always goes on, and nothing is decided before ``factor`` trials are there.
+    dominates always goes on, and nothing is decided before ``2 * factor`` trials are there: of fewer
+    the first few would be judged by hardly anything.
 
     Args:
         losses: Of every trial measured at this rung so far, all minimized, by trial id.
@@ -76,7 +77,7 @@ def decide(losses: Mapping[str, tuple[float, ...]], trial: str, factor: int) -> 
         in place of their epsilon-net and with the front protected.
 
     Example:
-        >>> decide({"a": (0.1, 0.1), "b": (0.2, 0.2), "c": (0.3, 0.3)}, "c", 3).keep
+        >>> decide({"a": (0.1, 0.1), "b": (0.2, 0.2), "c": (0.3, 0.3), "d": (0.4, 0.4)}, "c", 2).keep
         False
     """
     ids = sorted(name for name, row in losses.items() if all(map(math.isfinite, row)))
@@ -91,5 +92,5 @@ def decide(losses: Mapping[str, tuple[float, ...]], trial: str, factor: int) -> 
     order = sorted(range(len(ids)), key=lambda i: (layers[i], -covered[i], ids[i]))
     position = [ids[i] for i in order].index(trial)
     front_rank = int(layers[ids.index(trial)])
-    keep = len(ids) < factor or front_rank == 0 or position < math.ceil(len(ids) / factor)
+    keep = len(ids) < 2 * factor or front_rank == 0 or position < math.ceil(len(ids) / factor)
     return Verdict(keep, position, len(ids), front_rank)

@@ -126,22 +126,22 @@ def calls(directory: Path, trial: str) -> list[str]:
 @pytest.mark.usefixtures("cluster")
 def test_every_trial_ends_in_its_true_state(tmp_path: Path) -> None:
     trouble = {"0001": "bad clips", "0002": "nan", "0003": "killed once", "0004": "bug"}
-    settings = StudySettings(num_trials=10, sampler="random", max_failures=1)
+    settings = StudySettings(num_trials=11, sampler="random", max_failures=1)
     states: list[list[str]] = []
     ledger = run_study(
-        tmp_path, SPACE, ToyBody(trouble, worse_from=5), settings, lambda ts: states.append([t.state for t in ts])
+        tmp_path, SPACE, ToyBody(trouble, worse_from=6), settings, lambda ts: states.append([t.state for t in ts])
     )
     trials = {t.id: t for t in ledger.trials()}
-    assert list(trials) == ["black-out", "identity", *(f"{i:04d}" for i in range(10))]
+    assert list(trials) == ["black-out", "identity", *(f"{i:04d}" for i in range(11))]
 
     found = {t.id: t.state.value for t in trials.values()}
     assert found["identity"] == found["black-out"] == found["0000"] == found["0003"] == "COMPLETE"
     assert found["0001"] == found["0002"] == found["0004"] == "FAILED"
-    assert {found[f"{i:04d}"] for i in range(5, 10)} == {"PRUNED"}
+    assert {found[f"{i:04d}"] for i in range(6, 11)} == {"PRUNED"}
     assert trials["0001"].reason == "clips: must not be empty."
     assert trials["0002"].reason.startswith("rung 1 (step 30): leakage and accuracy must be finite, got nan and ")
     assert trials["0004"].reason == "ValueError: no such thing"
-    assert trials["0009"].reason.startswith("rung 0 (step 10): position ")
+    assert trials["0010"].reason.startswith("rung 0 (step 10): position ")
 
     # What raised an AnonTuneError is not tried again, what died is, from the rung it died at.
     assert [c.split()[0] for c in calls(tmp_path, "0001")] == ["0", "1"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import pyarrow.parquet as pq
 import pytest
 from optuna.storages import InMemoryStorage
 
@@ -98,13 +99,13 @@ def test_the_identity_comes_first_and_alone(tmp_path: Path) -> None:
 def test_a_stopped_trial_is_pruned_with_its_reason_and_an_anchor_never(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.anchors()
-    for loss in (0.3, 0.4):
+    for loss in (0.1, 0.2, 0.3, 0.4, 0.45):  # too few for a decision
         assert desk.deliver(desk.take(), 0, loss, 1 - loss)
     hopeless = desk.take()
     assert not desk.deliver(hopeless, 0, 0.5, 0.5)
     trial = desk.book.trials[-1]
-    assert (trial.state, trial.reason) == (TrialState.PRUNED, "rung 0 (step 10): position 3 of 3, layer 2")
-    recorded = desk.recorded()["0002"]
+    assert (trial.state, trial.reason) == (TrialState.PRUNED, "rung 0 (step 10): position 6 of 6, layer 5")
+    recorded = desk.recorded()["0005"]
     assert (recorded.state.name, recorded.values) == ("PRUNED", None)
     assert recorded.user_attrs["last_losses"] == [0.5, -0.5]
     assert all(t.state is TrialState.COMPLETE for t in desk.book.trials if t.is_anchor)
@@ -119,13 +120,14 @@ def test_the_sampler_sees_a_stopped_trial_as_it_would_have_ended(tmp_path: Path)
     good = desk.take()
     for rung, (leakage, accuracy) in enumerate([(0.2, 0.6), (0.3, 0.7), (0.5, 0.9)]):
         desk.deliver(good, rung, leakage, accuracy)
-    desk.deliver(desk.take(), 0, 0.25, 0.55)
+    for _ in range(4):
+        desk.deliver(desk.take(), 0, 0.25, 0.55)
     stopped = desk.take()
     assert not desk.deliver(stopped, 0, 0.4, 0.4)
     # Leakage rose by 0.1, 0 and 0.3 from here to the end, accuracy by 0.1, 0 and 0.3.
     seen = desk.proposer.model.trials[-1]
     assert seen.values == pytest.approx([0.4 + 0.4 / 3, -(0.4 + 0.4 / 3)])
-    assert Desk(tmp_path).proposer.model.trials[1].values == pytest.approx(seen.values)
+    assert Desk(tmp_path).proposer.model.trials[-5].values == pytest.approx(seen.values)
 
 
 def test_selection_looks_at_the_validation_split(tmp_path: Path) -> None:
@@ -236,6 +238,21 @@ def test_every_sampler_serves_conditions_and_hears_every_state(tmp_path: Path, k
     assert set(states.values()) == {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED}
     names = {"COMPLETE": "COMPLETE", "PRUNED": "PRUNED", "FAILED": "FAIL"}
     assert {i: t.state.name for i, t in desk.recorded().items()} == {i: names[s.value] for i, s in states.items()}
+
+
+def test_every_complete_trial_is_recorded_with_what_the_rungs_were_worth_so_far(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.anchors()
+    for at_rungs, in_full in ((0.3, 0.31), (0.4, 0.33), (0.5, 0.32), (0.6, 0.35)):
+        trial = desk.take()
+        for rung in trial.todo:
+            leakage = in_full if rung == trial.todo[-1] else at_rungs
+            assert desk.deliver(trial, rung, leakage, at_rungs)  # no trial dominates another at a rung
+    table = pq.read_table(tmp_path, columns=["record", "state", "full", "rung_correlation"]).sort_by("record")
+    rows = [row for row in table.to_pylist() if row["rung_correlation"] is not None]
+    assert [row["rung_correlation"] for row in rows] == [pytest.approx(0.5), pytest.approx(0.8)]
+    assert all(row["state"] == "COMPLETE" and row["full"] for row in rows)
+    assert table.num_rows == 2 * 3 + 4 * 4
 
 
 def test_equal_seeds_propose_equal_points(tmp_path: Path) -> None:
