@@ -85,6 +85,10 @@ class Method:
         """True if the game trains it."""
         return self.name in TRAINED
 
+    def sets(self, name: str) -> bool:
+        """True for the flat dotted name of a recipe value, or a field of it, that makes the method what it is."""
+        return any(name == own or name.startswith(f"{own}.") for own in TRAINED.get(self.name, {}))
+
 
 def parse_method(text: str, where: str = "method") -> Method:
     """Parse ``name``, ``name:value`` or ``name:value,name=value``.

@@ -19,6 +19,11 @@ Positive = Annotated[int, Field(ge=1)]
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
+    def fingerprint(self) -> str:
+        """Return 16 hex digits that change with any number of the recipe."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
 
 class AnonymizerRecipe(_Part):
     """The network f_A that rewrites frames."""
@@ -110,7 +115,7 @@ class AuditRecipe(_Part):
         ("frame", "clip", "motion", "pixels"), min_length=1, description="attacker families"
     )
     num_seeds: Positive = Field(3, description="seeds of every family, fresh and from raw-trained weights")
-    max_steps: Positive = Field(800, description="optimizer steps of an attacker that does not stop to learn before")
+    max_steps: Positive = Field(1600, description="optimizer steps of an attacker that does not stop to learn before")
     check_steps: Positive = Field(40, description="optimizer steps between two looks at the validation split")
     patience: Positive = Field(5, description="looks without a better value that make a plateau")
     classifier_steps: Positive = Field(600, description="as max_steps, of the action classifiers")
@@ -123,6 +128,21 @@ class AuditRecipe(_Part):
     codec: Literal["", "h264"] = Field("", description="round trip of all clips through this codec before any attack")
     crf: int = Field(23, ge=0, le=51, description="constant rate factor of the codec, 0 without loss")
     seed: int = Field(0, ge=0)
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any], where: str = "audit") -> AuditRecipe:
+        """Build one from names of its fields; what is not named keeps its default.
+
+        Raises:
+            RecipeError: On an unknown name or a value out of range.
+        """
+        for name in params:
+            if name not in cls.model_fields:
+                raise RecipeError(where, f"unknown name '{name}'", remedy=suggest(name, cls.model_fields))
+        try:
+            return cls.model_validate(dict(params))
+        except ValidationError as error:
+            raise _refusal(error, where, "Change it") from None
 
 
 class Recipe(_Part):
@@ -192,30 +212,26 @@ class Recipe(_Part):
         try:
             return cls.model_validate(tree)
         except ValidationError as error:
-            first = error.errors()[0]
-            at = ".".join(str(p) for p in first["loc"])
-            got = first["input"] if at and not isinstance(first["input"], dict) else None
-            rule = first["msg"].removeprefix("Value error, ")
-            rule = rule[:1].lower() + rule[1:]
-            raise RecipeError(
-                where, f"'{at}': {rule}" if at else rule, got, "Change it in the file or with --set"
-            ) from None
+            raise _refusal(error, where, "Change it in the file or with --set") from None
 
-    def fingerprint(self) -> str:
-        """Return 16 hex digits that change with any number of the recipe."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+def _refusal(error: ValidationError, where: str, remedy: str) -> RecipeError:
+    first = error.errors()[0]
+    at = ".".join(str(p) for p in first["loc"])
+    got = first["input"] if at and not isinstance(first["input"], dict) else None
+    rule = first["msg"].removeprefix("Value error, ")
+    rule = rule[:1].lower() + rule[1:]
+    return RecipeError(where, f"'{at}': {rule}" if at else rule, got, remedy)
 
 
 def _with_method(params: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Add the values that make a trained method what it is; refuse others in their place."""
-    name = params.get("method", "adversarial")
-    own = TRAINED.get(parse_method(str(name), f"{where}: method").name, {})
+    method = parse_method(str(params.get("method", "adversarial")), f"{where}: method")
     for key in params:
-        if any(key == k or key.startswith(f"{k}.") for k in own):
-            rule = f"'{key}' is set by the method '{name}'"
+        if method.sets(key):
+            rule = f"'{key}' is set by the method '{method.name}'"
             raise RecipeError(where, rule, params[key], "Leave it out, or choose the method 'adversarial'")
-    return {**params, **own}
+    return {**params, **TRAINED.get(method.name, {})}
 
 
 def nest(params: Mapping[str, Any], where: str = "recipe") -> dict[str, Any]:

@@ -1,16 +1,25 @@
-"""Anonymizer files: safetensors weights whose metadata holds the recipe and the model card."""
+"""Anonymizer files: safetensors weights whose metadata holds the recipe and the model card.
+
+A closed-form anonymizer has no weights: its file holds the metadata only.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+from torch import Tensor
+
 import anon_tune
-from anon_tune.errors import ExportError
+from anon_tune.errors import ExportError, RecipeError
 from anon_tune.export.model_card import card_document, card_markdown
+from anon_tune.ledger import Ledger
+from anon_tune.method import parse_method
 from anon_tune.models import Anonymizer, build_anonymizer, save_weights
 from anon_tune.models.weights import read_tensors
+from anon_tune.pareto import judged_scores
 from anon_tune.recipe import Recipe
+from anon_tune.study.settings import load_study
 from anon_tune.trial import Trial
 
 _FORMAT = "anon_tune anonymizer 1"
@@ -30,13 +39,13 @@ def export_anonymizer(directory: Path, trial: Trial, clips: str, output: Path, f
         The file's path; the card has the same name and ends in ``.md``.
 
     Raises:
-        ExportError: The trial has no weights or no full score, or the file exists.
+        ExportError: The trial is an anchor or has no full score, or the file exists.
     """
     output = output if output.suffix else output.with_suffix(".safetensors")
     card = output.with_suffix(".md")
     where = f"trial {trial.id}"
     if trial.is_anchor:
-        raise ExportError(where, "an anchor has no weights to export", remedy="Choose a trained trial")
+        raise ExportError(where, "an anchor has no weights to export", remedy="Choose another trial")
     if trial.score is None:
         raise ExportError(
             where, "only a trial with a full score can be exported", trial.state.value, "See 'front --all'"
@@ -46,9 +55,9 @@ def export_anonymizer(directory: Path, trial: Trial, clips: str, output: Path, f
     for path in (output, card):
         if path.exists() and not force:
             raise ExportError(str(path), "already exists", remedy="Name another file or add --force")
-    tensors, metadata = read_tensors(directory / trial.reports[-1].checkpoint)
-    recipe = Recipe.model_validate_json(metadata["recipe"])
-    document = card_document(trial, trial.score, recipe, clips)
+    tensors, recipe = _weights_and_recipe(directory, trial)
+    score = judged_scores(Ledger(directory / "ledger").trials()).get(trial.id, trial.score)
+    document = card_document(trial, score, recipe, clips)
     made = {
         "format": _FORMAT,
         "anon_tune": anon_tune.__version__,
@@ -58,6 +67,14 @@ def export_anonymizer(directory: Path, trial: Trial, clips: str, output: Path, f
     save_weights(tensors, output, made)
     card.write_text(card_markdown(document), encoding="utf-8")
     return output
+
+
+def _weights_and_recipe(directory: Path, trial: Trial) -> tuple[dict[str, Tensor], Recipe]:
+    if parse_method(trial.method).is_trained:
+        tensors, metadata = read_tensors(directory / trial.reports[-1].checkpoint)
+        return tensors, Recipe.model_validate_json(metadata["recipe"])
+    space, _ = load_study(directory)  # a closed-form anonymizer is its recipe
+    return {}, space.recipe(trial.params, trial.method)
 
 
 def load_anonymizer(file: str | Path) -> Anonymizer:
@@ -83,6 +100,7 @@ def load_anonymizer(file: str | Path) -> Anonymizer:
         # The weights are all in the file; the ones the training began with need not exist here.
         anonymizer = build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update={"weights": None}))
         anonymizer.load_state_dict(tensors)
-    except (KeyError, ValueError, RuntimeError) as error:  # pydantic's errors are ValueErrors, torch's RuntimeErrors
+    # Pydantic's errors are ValueErrors, torch's RuntimeErrors.
+    except (KeyError, ValueError, RuntimeError, RecipeError) as error:
         raise ExportError(str(path), "damaged", str(error).splitlines()[0], "Export it again") from None
     return anonymizer.eval().requires_grad_(False)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 import anon_tune
+from anon_tune.method import parse_method
 from anon_tune.recipe import Recipe
 from anon_tune.trial import Reading, Score, Trial
 
@@ -23,7 +24,7 @@ def card_document(trial: Trial, score: Score, recipe: Recipe, clips: str) -> dic
 
     Args:
         trial: The exported trial.
-        score: Its full score.
+        score: What it is judged by: its full score, or the mean of its repeats.
         recipe: How it was trained and measured.
         clips: Name or directory of the clips.
     """
@@ -31,13 +32,14 @@ def card_document(trial: Trial, score: Score, recipe: Recipe, clips: str) -> dic
     return {
         "trial": trial.id,
         "method": trial.method,
-        "network": recipe.anonymizer.network,
+        "network": recipe.anonymizer.network if parse_method(trial.method).is_trained else "",
         "clips": clips,
         "leakage": _reading(score.leakage),
         "accuracy": _reading(score.accuracy),
         "attackers": dict(score.attackers),
         "attributes": dict(score.attributes),
         "distortion": score.distortion,
+        "num_repeats": len(trial.repeats),
         "num_train_clips": score.num_train_clips,
         "num_test_clips": score.num_test_clips,
         "attacker_steps": effort.attacker_steps,
@@ -60,10 +62,15 @@ def card_markdown(card: dict[str, Any]) -> str:
     attributes = "\n".join(f"| {name} | {value:.1%} |" for name, value in card["attributes"].items())
     params = "\n".join(f"| `{name}` | {value} |" for name, value in card["params"].items())
     limits = "\n".join(f"- {limit}" for limit in card["limits"])
+    origin = (
+        f"A `{card['network']}` trained by `{card['method']}` on {card['clips']}."
+        if card["network"]
+        else f"The closed-form anonymizer `{card['method']}`, which is not trained, measured on {card['clips']}."
+    )
+    repeats = f" Means of {card['num_repeats']} measurements with new seeds." if card["num_repeats"] else ""
     return f"""# Anonymizer of trial {card["trial"]}
 
-A `{card["network"]}` trained by `{card["method"]}` on {card["clips"]}. It maps the consecutive frames of one clip,
-(T, 3, H, W) RGB in [0, 1], to the same.
+{origin} It maps the consecutive frames of one clip, (T, 3, H, W) RGB in [0, 1], to the same.
 
 ```python
 import anon_tune
@@ -73,7 +80,8 @@ anonymizer = anon_tune.load_anonymizer("this-file.safetensors")
 
 ## Measured
 
-On {card["num_test_clips"]} test clips, by fresh networks trained on {card["num_train_clips"]} anonymized clips.
+On {card["num_test_clips"]} test clips, by fresh networks trained on {card["num_train_clips"]} anonymized clips.\
+{repeats}
 
 | | value [interval] | floor (blind) | ceiling (raw) |
 |---|---|---|---|

@@ -1,4 +1,4 @@
-"""Anonymizers f_A: modules from clips to clips.
+"""Anonymizers f_A, modules from clips to clips, and the network that rewrites frames.
 
 Shapes: B clips, T frames a clip, N frames, C = 3 channels (RGB), H height, W width.
 """
@@ -10,9 +10,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from anon_tune.models.weights import load_weights
-from anon_tune.recipe import AnonymizerRecipe
 
 
 class Anonymizer(nn.Module):
@@ -47,20 +44,6 @@ class FrameAnonymizer(Anonymizer):
     def rewrite(self, clips: Tensor) -> Tensor:
         frames: Tensor = self.network(clips.flatten(0, 1))
         return frames.reshape(clips.shape)
-
-
-class Identity(Anonymizer):
-    """The anchor that changes nothing: the ceiling of leakage and accuracy."""
-
-    def rewrite(self, clips: Tensor) -> Tensor:
-        return clips
-
-
-class BlackOut(Anonymizer):
-    """The anchor that removes everything: the floor of leakage and accuracy."""
-
-    def rewrite(self, clips: Tensor) -> Tensor:
-        return torch.zeros_like(clips)
 
 
 class _Block(nn.Sequential):
@@ -113,24 +96,6 @@ class UNet(nn.Module):
             x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
             x = block(torch.cat([x, skips.pop()], dim=1))
         return torch.sigmoid(F.pixel_shuffle(self.out(x), self.fold))[..., :height, :width]
-
-
-def build_anonymizer(method: str, recipe: AnonymizerRecipe) -> Anonymizer:
-    """Build the anonymizer of a recipe, with fresh weights or those of a local file.
-
-    Args:
-        method: The recipe's method: an anchor, or ``adversarial`` for a trained network.
-        recipe: Which network, and how wide.
-    """
-    if method == "identity":
-        return Identity()
-    if method == "black-out":
-        return BlackOut()
-    base = recipe.base_channels
-    network = UNet((64, 128, 256, 512, 512)) if recipe.network == "unet" else UNet((base, 2 * base), fold=2)
-    anonymizer = FrameAnonymizer(network)
-    load_weights(anonymizer, recipe.weights)
-    return anonymizer
 
 
 def _groups(channels: int) -> int:

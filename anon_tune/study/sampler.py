@@ -11,6 +11,7 @@ the rung plus what trials measured both there and in full have changed by on ave
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +32,7 @@ from optuna.trial import TrialState as OptunaState
 from optuna.trial import create_trial
 
 from anon_tune.errors import LedgerError
+from anon_tune.method import parse_method
 from anon_tune.study.parameters import Choices, Parameter
 from anon_tune.study.space import SearchSpace
 from anon_tune.trial import OBJECTIVES, Score, Trial, TrialState, losses
@@ -74,6 +76,7 @@ class Proposer:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self._record.set_metric_names([o.name if o.minimize else f"-{o.name}" for o in OBJECTIVES])
         self._open: dict[str, tuple[optuna.Trial, optuna.Trial]] = {}
+        self._proposed: Counter[str] = Counter()  # methods
         self._changes: dict[int, list[tuple[float, float]]] = {}  # by rung: full losses minus the rung's
 
     @property
@@ -94,6 +97,9 @@ class Proposer:
     def ask(self, trial_id: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Propose a point, or take the given one as proposed.
 
+        A closed-form method has no other params and nothing random: where the sampler proposes one again, the
+        method that was proposed least is taken instead, as long as there is one that can give another score.
+
         Args:
             trial_id: Under which it will be told; the record keeps it as a user attribute.
             params: Of a trial that an earlier driver left unfinished.
@@ -102,6 +108,12 @@ class Proposer:
             self._model.enqueue_trial(dict(params))
         trial = self._model.ask()
         point = self._suggest(trial)
+        while params is None and (instead := self._instead(point)):
+            self._model.tell(trial, state=OptunaState.FAIL)  # which samplers ignore
+            self._model.enqueue_trial({"method": instead})
+            trial = self._model.ask()
+            point = self._suggest(trial)
+        self._proposed[self._space.method(point)] += 1
         self._record.enqueue_trial(point, user_attrs={"trial": trial_id})
         recorded = self._record.ask()
         self._suggest(recorded)
@@ -132,6 +144,7 @@ class Proposer:
                 recorded.set_user_attr(key, value)
             self._record.tell(recorded, values, state)
         else:
+            self._proposed[trial.method] += 1
             self._model.add_trial(self._frozen(trial.params, model_state, estimate, {}))
             self._record.add_trial(self._frozen(trial.params, state, values, attributes))
 
@@ -142,6 +155,14 @@ class Proposer:
                 point[name] = _suggest_one(trial, name, parameter)
         return point
 
+    def _instead(self, point: Mapping[str, Any]) -> str | None:
+        """Return another method for a point that can only repeat a score, None if there is no need or no other."""
+        if "method" not in point or parse_method(point["method"]).is_trained or not self._proposed[point["method"]]:
+            return None
+        methods = (str(method) for method in self._space.search["method"].probes)
+        others = [m for m in methods if parse_method(m).is_trained or not self._proposed[m]]
+        return min(others, key=lambda m: self._proposed[m], default=None)
+
     def _learn(self, trial: Trial) -> None:
         if trial.score is None or not trial.score.is_finite:
             return
@@ -149,8 +170,8 @@ class Proposer:
         for report in trial.reports:
             if not report.score.full and report.score.is_finite:
                 here = score_losses(report.score)
-                # An anchor is measured at one rung only, but does not change with training.
-                rung = -1 if trial.is_anchor else report.rung
+                # What is not trained is measured at one rung only, but does not change with training.
+                rung = report.rung if parse_method(trial.method).is_trained else -1
                 self._changes.setdefault(rung, []).append((full[0] - here[0], full[1] - here[1]))
 
     def _estimate(self, trial: Trial) -> tuple[float, ...] | None:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from anon_tune.errors import RecipeError, SpaceError, suggest
+from anon_tune.method import parse_method
 from anon_tune.recipe import Recipe
-from anon_tune.study.parameters import Parameter, Part, StudyDefaults, Value
+from anon_tune.study.parameters import Choices, Parameter, Part, StudyDefaults, Value
 from anon_tune.study.rungs import rung_levels
 from anon_tune.study.space_file import parse_tables, read_tables, validate
-
-_NEVER_SEARCHED = ("method", "evaluation.")
+from anon_tune.trial import ANCHORS
 
 
 class SearchSpace(Part):
@@ -73,21 +73,32 @@ class SearchSpace(Part):
             "study": self.study.model_dump(mode="json"),
         }
 
-    def recipe(self, params: Mapping[str, Any], method: str = "adversarial") -> Recipe:
+    def method(self, params: Mapping[str, Any]) -> str:
+        """Return the method of a trial: sampled, or fixed, or else ``adversarial``."""
+        return str({"method": "adversarial", **self.fixed, **params}["method"])
+
+    def recipe(self, params: Mapping[str, Any], method: str | None = None) -> Recipe:
         """Return the recipe of a trial.
 
+        Where the method is searched, a fixed value that the method of this trial sets itself gives way
+        to the method's; where it is fixed, the two contradict each other. A closed-form method takes only the
+        fixed measurement and training lengths.
+
         Args:
-            params: Sampled values; must be empty for an anchor, which takes only the fixed
-                measurement and training lengths.
-            method: As in `Recipe`.
+            params: Sampled values; must be empty for an anchor.
+            method: As in `Recipe`; if None, that of `method`.
 
         Raises:
-            RecipeError: A value is out of range.
+            RecipeError: A value is out of range, or is set by the method.
         """
-        fixed = self.fixed
-        if method != "adversarial":
+        name = self.method(params) if method is None else method
+        chosen = parse_method(name, f"{self.where}: method")
+        fixed = dict(self.fixed)
+        if not chosen.is_trained:
             fixed = {n: v for n, v in fixed.items() if n.startswith(("evaluation.", "training."))}
-        return Recipe.from_params({"method": method, **fixed, **params}, self.where)
+        elif "method" in self.search:
+            fixed = {n: v for n, v in fixed.items() if not chosen.sets(n)}
+        return Recipe.from_params({**fixed, **params, "method": name}, self.where)
 
     def is_active(self, name: str, params: Mapping[str, Any]) -> bool:
         """True if every choice that a searched name depends on has a value that calls for it."""
@@ -116,14 +127,11 @@ class SearchSpace(Part):
         One value at a time is moved away from a base point, with the choices it depends on set so
         that it is searched at all: enough to find a value out of range, and linear in their number.
         """
-        if "method" in self.fixed:
-            raise SpaceError(
-                self.where, "'method' must not be fixed", remedy="Every study trains one and adds the anchors"
-            )
         for name in self.search:
-            if name.startswith(_NEVER_SEARCHED):
+            if name.startswith("evaluation."):
                 rule = f"'{name}' must not be searched, or scores do not compare"
-                raise SpaceError(self.where, rule, remedy="Set it under [fixed]" if "." in name else "Remove it")
+                raise SpaceError(self.where, rule, remedy="Set it under [fixed]")
+        self._check_methods()
         base = dict(self._point({}))
         self._try(base, "the first value of every range and choice")
         self._try({}, "method = 'identity'", method="identity")
@@ -132,6 +140,42 @@ class SearchSpace(Part):
                 self._try(dict(self._point(self._ancestors(name) | {name: value})), f"{name} = {value}")
         for point in self.first:
             self._check_first(point)
+
+    def _check_methods(self) -> None:
+        """Refuse anchors, unknown methods, and what is searched under a method that has no use for it."""
+        searched = self.search.get("method")
+        if searched is not None and (not isinstance(searched, Choices) or searched.when):
+            raise SpaceError(self.where, "'method' needs choices, without 'when'", remedy="List names of methods")
+        for name in self._methods():
+            try:
+                method = parse_method(name, self.where)
+            except RecipeError as error:
+                raise SpaceError(f"{self.where}: 'method'", error.rule, error.got, error.remedy) from None
+            if method.name in ANCHORS:
+                rule = f"'{name}' is an anchor, which is in every study"
+                raise SpaceError(self.where, rule, remedy="Leave it out")
+        for name in self.search:
+            self._check_use(name)
+
+    def _check_use(self, name: str) -> None:
+        """Refuse a searched name that is sampled for a method which is not trained or sets it itself."""
+        methods = self._methods(name)
+        idle = [m for m in methods if not parse_method(m).is_trained or parse_method(m).sets(name)]
+        if name == "method" or not idle:
+            return
+        others = ", ".join(f'"{m}"' for m in methods if m not in idle)
+        remedy = f"Give it when = {{ method = [{others}] }}" if others else "Remove it"
+        raise SpaceError(self.where, f"'{name}' is searched, but has no use for the method '{idle[0]}'", remedy=remedy)
+
+    def _methods(self, name: str = "method") -> tuple[str, ...]:
+        """Return the methods of the study, or those for which a name is searched."""
+        searched = self.search.get("method")
+        if searched is None:
+            return (str(self.fixed.get("method", "adversarial")),)
+        when = self.search[name].when
+        kept = {str(m) for m in when.get("method", searched.probes)}
+        kept = kept.intersection(*(self._methods(other) for other in when if other != "method"))
+        return tuple(m for m in map(str, searched.probes) if m in kept)
 
     def _check_first(self, point: Mapping[str, Value]) -> None:
         for name, value in point.items():
@@ -142,7 +186,7 @@ class SearchSpace(Part):
             if not self.search[name].accepts(value):
                 raise SpaceError(self.where, f"[[first]] '{name}' must be within its range or choices", value)
 
-    def _try(self, params: Mapping[str, Any], at: str, method: str = "adversarial") -> None:
+    def _try(self, params: Mapping[str, Any], at: str, method: str | None = None) -> None:
         try:
             self.recipe(params, method)
         except RecipeError as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,13 +14,17 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import anon_tune
+from anon_tune.clips import Clips
 from anon_tune.errors import AnonTuneError, ExportError
 from anon_tune.export import export_anonymizer, load_anonymizer
 from anon_tune.ledger import Ledger
 from anon_tune.models import build_anonymizer, save_weights
 from anon_tune.models.weights import read_tensors
 from anon_tune.recipe import Recipe
-from anon_tune.trial import Trial
+from anon_tune.runtime.work import perform
+from anon_tune.study import SearchSpace, StudySettings
+from anon_tune.study.settings import freeze_study
+from anon_tune.trial import Ceilings, RungJob, Trial, TrialState
 
 
 def trial_of(study: Path, name: str) -> Trial:
@@ -51,6 +57,7 @@ def test_the_file_does_what_the_trial_did(small_study: Path, exported: Path) -> 
 def test_weights_that_training_began_from_need_not_be_there(small_study: Path, tmp_path: Path) -> None:
     trial = trial_of(small_study, "0000")
     study = tmp_path / "study"
+    shutil.copytree(small_study / "ledger", study / "ledger")
     file = study / trial.reports[-1].checkpoint
     tensors, metadata = read_tensors(small_study / trial.reports[-1].checkpoint)
     recipe = Recipe.model_validate_json(metadata["recipe"])
@@ -101,7 +108,7 @@ def test_nothing_in_the_file_can_be_executed(exported: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("identity", "trial identity: an anchor has no weights to export. Choose a trained trial."),
+        ("identity", "trial identity: an anchor has no weights to export. Choose another trial."),
         ("0002", "trial 0002: only a trial with a full score can be exported, got PRUNED. See 'front --all'."),
         ("0003", "trial 0003: only a trial with a full score can be exported, got RUNNING. See 'front --all'."),
     ],
@@ -113,6 +120,48 @@ def test_a_trial_without_a_measured_anonymizer_is_refused(
         export_anonymizer(small_study, trial_of(small_study, name), "avatars", tmp_path / "x")
     assert str(caught.value) == message
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("method", ["blur:1.5", "person-black-out", "frame-difference", "bdq"])
+def test_every_method_can_be_taken_along(
+    avatars: Clips, tiny_params: dict[str, Any], tmp_path: Path, method: str
+) -> None:
+    study = tmp_path / "study"
+    weight = {"low": 1.0, "high": 2.0, "when": {"method": ["bdq"]}}
+    search = {"method": {"choices": ["blur:1.5", "person-black-out", "frame-difference", "bdq"]}}
+    tables = {"fixed": tiny_params, "search": search | {"privacy.weight": weight}}
+    space = SearchSpace.from_tables(tables, "x.toml")
+    study.mkdir()
+    freeze_study(study, space, StudySettings(num_trials=1, clips="avatars", clips_fingerprint=avatars.fingerprint))
+    params = {"method": method} | ({"privacy.weight": 1.5} if method == "bdq" else {})
+    recipe = space.recipe(params)
+    job = RungJob("0000", recipe, str(study / "trials" / "0000"), 0, 6, True, Ceilings(0.9, 0.8))
+    report = perform(job, avatars, torch.device("cpu"))
+    assert report is not None
+    state = TrialState.COMPLETE
+    trial = Trial("0000", 0, recipe.method, params, recipe.fingerprint(), state, reports=(report,))
+    Ledger(study / "ledger").append(trial, report)
+
+    file = export_anonymizer(study, trial, "avatars", tmp_path / "x")
+    loaded = anon_tune.load_anonymizer(file)
+    clips = avatars.split("test").clips([0, 1])
+    changed = loaded(clips)
+    assert not torch.equal(changed, clips)
+    if method == "bdq":
+        own = build_anonymizer(method, recipe.anonymizer)
+        untrained = own(clips)
+        own.load_state_dict(read_tensors(study / report.checkpoint)[0])
+        assert not torch.equal(own(clips), untrained)
+        assert torch.equal(own(clips), changed)
+    else:
+        assert report.checkpoint == ""
+        assert torch.equal(build_anonymizer(method, recipe.anonymizer)(clips), changed)
+    with safe_open(file, framework="pt") as opened:
+        metadata = opened.metadata()
+    assert Recipe.model_validate_json(metadata["recipe"]) == recipe
+    card = file.with_suffix(".md").read_text(encoding="utf-8")
+    assert f"`{method}`" in card
+    assert ("trained by" in card) == (method == "bdq")
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".md"])

@@ -26,8 +26,8 @@ def test_shipped_spaces_load_and_survive_their_frozen_copy(path: Path) -> None:
     assert SearchSpace.from_tables(space.tables(), str(path)) == space
 
 
-def test_four_spaces_are_shipped() -> None:
-    assert [p.stem for p in SHIPPED] == ["paper_grid", "penalty", "quickstart", "schedule"]
+def test_these_spaces_are_shipped() -> None:
+    assert [p.stem for p in SHIPPED] == ["detached", "methods", "paper_grid", "penalty", "quickstart", "schedule"]
 
 
 def test_quoted_and_dotted_names_are_the_same(tmp_path: Path) -> None:
@@ -102,11 +102,6 @@ BAD = {
         '[search]\n"evaluation.width" = {low = 4, high = 8, integer = true}',
         "'evaluation.width' must not be searched, or scores do not compare",
     ),
-    "method fixed": (
-        '[fixed]\nmethod = "identity"\n[search]\n"penalty.weight" = {low = 1, high = 2}',
-        "'method' must not be fixed",
-    ),
-    "method searched": ('[search]\n"method" = {choices = ["adversarial"]}', "'method' must not be searched"),
     "when on nothing": (
         '[search]\n"privacy.cap" = {low = 1, high = 2, when = {"privacy.bound" = ["cap"]}}',
         "'privacy.cap' depends on 'privacy.bound', which is not searched",
