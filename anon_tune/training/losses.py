@@ -102,3 +102,19 @@ def adversary(loss: Tensor, blind: float, bound: Literal["cap", "tanh"], cap: fl
     """
     c = cap * blind
     return -(loss.clamp(max=c) if bound == "cap" else c * torch.tanh(loss / c)).mean()
+
+
+def uniform(outputs: Tensor) -> Tensor:
+    """Return the cross-entropy of a branch's outputs to 0.5, a scalar of at least log 2.
+
+    Least where the branch says 0.5 of everything, whatever the labels are. The gradient of an
+    element is ``sigmoid(logit) - 0.5``, so nothing has to be bounded.
+
+    Args:
+        outputs: Logits (N,A) of the privacy branch.
+
+    Source:
+        VITA (arXiv:1807.08379, 1906.05675) for several attributes. We differ: its released code
+        sets the target to 1, which asks every attribute to look present.
+    """
+    return F.binary_cross_entropy_with_logits(outputs, torch.full_like(outputs, 0.5))

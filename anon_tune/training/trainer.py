@@ -14,12 +14,13 @@ from torch.nn import functional as F
 
 from anon_tune.clips import ClipBatch, ClipSampler, ClipSet
 from anon_tune.errors import DivergedError
-from anon_tune.models import build_anonymizer, build_privacy, build_utility
+from anon_tune.models import build_anonymizer, build_utility
 from anon_tune.recipe import Recipe
 from anon_tune.schedule import Schedule
+from anon_tune.training.branches import PrivacyBranches
 from anon_tune.training.checkpoint import read_checkpoint, write_checkpoint
 from anon_tune.training.collective import Collective
-from anon_tune.training.losses import adversary, distortion, penalty, privacy_loss, quantize
+from anon_tune.training.losses import distortion, penalty, quantize
 from anon_tune.trial import LossPoint
 
 
@@ -54,7 +55,7 @@ class Trainer:
             torch.manual_seed(training.seed)
             self.anonymizer = build_anonymizer(recipe.method, recipe.anonymizer).to(device)
             self.utility = build_utility(recipe.utility, num_actions).to(device)
-            self.privacy = build_privacy(recipe.privacy, num_attributes).to(device)
+            self.privacy = PrivacyBranches(recipe.privacy, num_attributes, self.collective).to(device)
         self.optimizers = {
             name: optim.Adam(module.parameters(), lr=1e-3, betas=(0.5 if name == "anonymizer" else 0.9, 0.999))
             for name, module in self._modules().items()
@@ -78,7 +79,10 @@ class Trainer:
         points: list[LossPoint] = []
         while self.step < min(step, training.num_steps):
             self._set_learning_rates()
-            first = training.warmup_steps + self.step * (1 + training.num_branch_updates)
+            first = self._first_batch()
+            restart_steps = self.recipe.privacy.restart_steps
+            if restart_steps and self.step and self.step % restart_steps == 0:
+                self._restart_branches(first - training.warmup_steps)
             points.append(self._move_anonymizer(self._batch(first), self._stills(first)))
             for k in range(1, 1 + training.num_branch_updates):
                 self._move_branches(self._batch(first + k), self._stills(first + k))
@@ -109,23 +113,47 @@ class Trainer:
             self._move_branches(self._batch(step), self._stills(step))
         self._prepared = True
 
+    def _restart_branches(self, first: int) -> None:
+        """Start all privacy branches again and let them alone learn on what f_A puts out now.
+
+        The new weights hang on the recipe's seed and the step alone. A checkpoint is of the time
+        before the restart of its step, so a run that goes on from it restarts as well.
+        """
+        self.privacy.restart(self.recipe.training.seed * 1_000_003 + self.step)
+        self.optimizers["privacy"].state.clear()  # moments of the weights that were
+        self._learn(self.privacy, frozen=False)
+        for index in range(first, first + self.recipe.training.warmup_steps):
+            batch = self._batch(index)
+            with torch.no_grad():
+                changed = quantize(self.anonymizer(batch.clips))
+            self._update_privacy(changed, batch, self._stills(index))
+
+    def _first_batch(self) -> int:
+        """Return the index of the step's first batch; warm-ups, of restarts too, have batches of their own."""
+        training, restart_steps = self.recipe.training, self.recipe.privacy.restart_steps
+        num_warmups = 1 + (self.step // restart_steps if restart_steps else 0)
+        return num_warmups * training.warmup_steps + self.step * (1 + training.num_branch_updates)
+
     def _move_anonymizer(self, batch: ClipBatch, stills: Tensor) -> LossPoint:
-        """Move 1: f_T and f_B frozen; minimize ``w_T L_T - w_B L_B + w_P L_penalty`` over f_A."""
+        """Move 1: f_T and f_B frozen; minimize ``w_T L_T - w_B L_B + w_P L_penalty`` over f_A.
+
+        Of several f_B the one that tells most drives; the uniform target has its own term for ``-L_B``.
+        """
         recipe = self.recipe
         self._learn(self.utility, self.privacy, frozen=True)
         changed = quantize(self.anonymizer(batch.clips))
         utility = F.cross_entropy(self.utility(changed), batch.actions)
-        private, blind = self._privacy_loss(changed, batch, stills)
+        adversary, private = self.privacy.drive(_take_stills(changed, stills), batch.private)
         excess = self._penalty(batch.clips, changed)
         if recipe.penalty.detached:
             excess = excess.detach()
         total = (
             self._now(recipe.utility.weight) * utility
-            + self._now(recipe.privacy.weight) * adversary(private, blind, recipe.privacy.bound, recipe.privacy.cap)
+            + self._now(recipe.privacy.weight) * adversary
             + self._now(recipe.penalty.weight) * excess
         )
         moved = distortion(batch.clips, changed).mean()
-        terms = {"utility": utility, "privacy": private.mean(), "penalty": excess, "distortion": moved}
+        terms = {"utility": utility, "privacy": private, "penalty": excess, "distortion": moved}
         values = self._update("anonymizer", terms, total)
         return LossPoint(self.step, **values)
 
@@ -135,16 +163,12 @@ class Trainer:
         with torch.no_grad():
             changed = quantize(self.anonymizer(batch.clips))
         self._update("utility", {"utility": F.cross_entropy(self.utility(changed), batch.actions)})
-        self._update("privacy", {"privacy": self._privacy_loss(changed, batch, stills)[0].mean()})
+        self._update_privacy(changed, batch, stills)
 
-    def _privacy_loss(self, changed: Tensor, batch: ClipBatch, stills: Tensor) -> tuple[Tensor, float]:
-        recipe = self.recipe.privacy
-        frames = changed[torch.arange(len(changed), device=self.device).unsqueeze(1), stills]  # (B,S,C,H,W)
-        outputs = self.privacy(frames.flatten(0, 1))
-        if recipe.head == "nt_xent":
-            outputs = self.collective.gather(outputs)
-        private = batch.private.repeat_interleave(stills.shape[1], dim=0)
-        return privacy_loss(outputs, private, recipe.head, recipe.temperature)
+    def _update_privacy(self, changed: Tensor, batch: ClipBatch, stills: Tensor) -> None:
+        """Let every privacy branch learn: the gradient of their summed losses is each one's own."""
+        losses = self.privacy.losses(_take_stills(changed, stills), batch.private)
+        self._update("privacy", {"privacy": torch.stack([loss.mean() for loss in losses]).sum()})
 
     def _penalty(self, raw: Tensor, changed: Tensor) -> Tensor:
         threshold = self._now(self.recipe.penalty.threshold)
@@ -197,3 +221,8 @@ class Trainer:
         part = order.chunk(self.collective.size)[self.collective.world_rank]
         wanted = torch.arange(training.stills_per_clip) % self.num_frames
         return part[:, wanted].to(self.device)
+
+
+def _take_stills(clips: Tensor, stills: Tensor) -> Tensor:
+    """Return frames (B,S,C,H,W) of clips (B,T,C,H,W) by their indices (B,S)."""
+    return clips[torch.arange(len(clips), device=clips.device).unsqueeze(1), stills]

@@ -259,7 +259,13 @@ def play_in_doubles(clips: Clips, recipe: Recipe, file: Path) -> None:
 
 def test_two_workers_do_what_one_does(avatars: Clips, tiny_recipe: Build, tmp_path: Path) -> None:
     common = {**SCHEDULED, "privacy.cap": 1.2, "training.num_branch_updates": 2}
-    recipes = [tiny_recipe({**common, "privacy.head": head}).model_dump_json() for head in ("attributes", "nt_xent")]
+    several = {"privacy.num_branches": 3, "privacy.restart_steps": 2}
+    variants: list[dict[str, Any]] = [
+        {"privacy.head": "attributes"},
+        {**several, "privacy.target": "uniform"},
+        {**several, "privacy.head": "nt_xent"},
+    ]
+    recipes = [tiny_recipe(common | variant).model_dump_json() for variant in variants]
     workers = [
         subprocess.Popen(
             [sys.executable, __file__, str(avatars.directory), str(tmp_path), str(rank), str(size), *recipes]
@@ -272,8 +278,8 @@ def test_two_workers_do_what_one_does(avatars: Clips, tiny_recipe: Build, tmp_pa
     finally:  # one that failed leaves the other waiting for it
         for worker in workers:
             worker.kill()
-    for head in range(len(recipes)):
-        one, two = (load_file(tmp_path / f"{size}-{head}.done") for size in (1, 2))
+    for at in range(len(recipes)):
+        one, two = (load_file(tmp_path / f"{size}-{at}.done") for size in (1, 2))
         assert one.keys() == two.keys()
         for name, tensor in one.items():
             torch.testing.assert_close(two[name], tensor, rtol=1e-6, atol=1e-9, msg=lambda m, n=name: f"{n}: {m}")

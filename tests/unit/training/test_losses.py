@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from anon_tune.training import adversary, nt_xent, penalty, privacy_loss
+from anon_tune.training import adversary, nt_xent, penalty, privacy_loss, uniform
 
 
 @pytest.mark.parametrize("temperature", [0.1, 1.0])
@@ -56,3 +56,13 @@ def test_the_bound_is_a_multiple_of_the_blind_loss() -> None:
     loss = torch.tensor([0.0, 0.5, 100.0])
     assert float(adversary(loss, 1.0, "cap", 2.0)) == pytest.approx(-(0 + 0.5 + 2) / 3)
     assert float(adversary(loss, 1.0, "tanh", 2.0)) == pytest.approx(-(2 * math.tanh(0.25) + 2) / 3)
+
+
+def test_the_uniform_target_is_a_half() -> None:
+    logits = torch.tensor([[2.0, -1.0], [0.0, 30.0]], requires_grad=True)
+    found = uniform(logits)
+    expected = [-(math.log(p) + math.log(1 - p)) / 2 for p in (1 / (1 + math.exp(-x)) for x in (2.0, -1.0, 0.0, 30.0))]
+    assert found.item() == pytest.approx(sum(expected) / 4, rel=1e-4)
+    (gradient,) = torch.autograd.grad(found, logits)
+    torch.testing.assert_close(gradient, (torch.sigmoid(logits.detach()) - 0.5) / 4)
+    assert float(uniform(torch.zeros(3, 2))) == pytest.approx(math.log(2))

@@ -1,0 +1,82 @@
+"""The privacy branches f_B of a game: one or several that attack at once, the hardest drives f_A.
+
+Shapes: B clips, S stills a clip, N = B * S stills, C channels, H height, W width, A attributes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from anon_tune.models import build_privacy
+from anon_tune.recipe import PrivacyRecipe
+from anon_tune.training.collective import Collective
+from anon_tune.training.losses import adversary, privacy_loss, uniform
+
+
+class PrivacyBranches(nn.ModuleList):
+    """M privacy branches of one architecture that differ in their first weights.
+
+    Args:
+        recipe: M, the network, and what f_A drives at.
+        num_attributes: A.
+        collective: The workers of the trial.
+
+    Source:
+        VITA (arXiv:1807.08379, 1906.05675): the maximum of the adversary term over M models, and
+        model restarting. We differ: M networks of one architecture instead of M architectures, and
+        restarts take fresh weights (or those of the recipe's file with a fresh head).
+    """
+
+    def __init__(self, recipe: PrivacyRecipe, num_attributes: int, collective: Collective) -> None:
+        super().__init__(build_privacy(recipe, num_attributes) for _ in range(recipe.num_branches))
+        self.recipe, self.num_attributes, self.collective = recipe, num_attributes, collective
+
+    def restart(self, seed: int) -> None:
+        """Forget all that was learned: first weights, drawn by a seed, in place of the present ones."""
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            fresh = PrivacyBranches(self.recipe, self.num_attributes, self.collective)
+        self.load_state_dict(fresh.state_dict())
+
+    def losses(self, frames: Tensor, private: Tensor) -> list[Tensor]:
+        """Return L_B of every branch, by element.
+
+        Args:
+            frames: Stills (B,S,C,H,W) of anonymized clips.
+            private: Labels (B,A) in {0, 1}.
+        """
+        labels = self._labels(frames, private)
+        return [self._loss(outputs, labels)[0] for outputs in self._outputs(frames)]
+
+    def drive(self, frames: Tensor, private: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what f_A minimizes against the branch that tells most, and that branch's mean L_B.
+
+        For the target ``loss`` it is the bounded ``-L_B`` of `adversary`, for ``uniform`` the
+        cross-entropy of `uniform`. The branch whose term is largest over the batches of all workers
+        tells most: the smallest L_B under the bound, or the most confident outputs. Only that one
+        branch passes a gradient.
+
+        Args:
+            frames: Stills (B,S,C,H,W) of anonymized clips.
+            private: Labels (B,A) in {0, 1}.
+        """
+        labels = self._labels(frames, private)
+        terms: list[tuple[Tensor, Tensor]] = []
+        for outputs in self._outputs(frames):
+            loss, blind = self._loss(outputs, labels)
+            uses_labels = self.recipe.target == "loss"
+            term = adversary(loss, blind, self.recipe.bound, self.recipe.cap) if uses_labels else uniform(outputs)
+            terms.append((term, loss.mean()))
+        told = self.collective.mean(torch.stack([term.detach() for term, _ in terms]))
+        return terms[int(told.argmax())]
+
+    def _outputs(self, frames: Tensor) -> list[Tensor]:
+        outputs: list[Tensor] = [branch(frames.flatten(0, 1)) for branch in self]
+        return [self.collective.gather(x) for x in outputs] if self.recipe.head == "nt_xent" else outputs
+
+    def _loss(self, outputs: Tensor, labels: Tensor) -> tuple[Tensor, float]:
+        return privacy_loss(outputs, labels, self.recipe.head, self.recipe.temperature)
+
+    def _labels(self, frames: Tensor, private: Tensor) -> Tensor:
+        return private.repeat_interleave(frames.shape[1], dim=0)

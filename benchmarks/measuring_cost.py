@@ -1,0 +1,141 @@
+"""What does measuring cost, and what does anonymizing the clips once save?
+
+Trains and measures a few trials of quickstart effort in this process, without Ray, and prints JSON: the share
+of a trial's time that its rung score and its full score take; then, for each trial's anonymizer, all attackers
+and the classifier of a full score trained and read twice, on clips anonymized once beforehand and on clips
+anonymized whenever they are looked at.
+
+    python benchmarks/measuring_cost.py --trials 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anon_tune.clips import Clips, ClipSet, make_avatars, open_clips
+from anon_tune.evaluation import FAMILIES, anonymize_split, fit, predict
+from anon_tune.evaluation.attackers import ClipAttacker, build_attacker
+from anon_tune.models import Anonymizer, build_anonymizer
+from anon_tune.recipe import Recipe
+from anon_tune.runtime.work import WEIGHTS, perform
+from anon_tune.trial import Ceilings, RungJob
+
+CPU = torch.device("cpu")
+STEPS = (100, 200)  # the rung and the end of search_spaces/quickstart.toml
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class LiveClips(ClipSet):
+    """Clips that are anonymized whenever they are looked at, to the same levels as a file would carry."""
+
+    anonymizer: Anonymizer
+
+    @torch.no_grad()
+    def clips(self, indices: NDArray[np.int64]) -> Tensor:  # type: ignore[override]
+        raw = ClipSet.clips(self, indices)
+        return (self.anonymizer(raw).clamp(0, 1) * 255).round().to(torch.uint8).float() / 255
+
+
+def attack(recipe: Recipe, clips: Clips, splits: dict[str, ClipSet]) -> Tensor:
+    """Do the network part of a full score; return all that was read."""
+    evaluation = recipe.evaluation
+    effort, size = evaluation.full, evaluation.batch_clips
+    jobs = [
+        ("private", effort.attacker_steps, lambda f=family: build_attacker(f, len(clips.attributes), evaluation.width))
+        for family in FAMILIES[: effort.num_attackers]
+    ]
+    jobs.append(("action", effort.classifier_steps, lambda: ClipAttacker(len(clips.actions), evaluation.width)))
+    read = []
+    for target, num_steps, build in jobs:
+        torch.manual_seed(evaluation.seed)
+        network = build()
+        fit(network, splits["train"], target, num_steps, size, evaluation.lr, evaluation.seed, CPU)
+        read += [predict(network, splits[name], size, CPU).flatten() for name in SPLITS[1:]]
+    return torch.cat(read)
+
+
+def compare(recipe: Recipe, clips: Clips, anonymizer: Anonymizer, scratch: Path, live_first: bool) -> dict[str, float]:
+    """Take the CPU seconds (other work moves those least) of attackers on clips anonymized once, and at every look."""
+    anonymizer.eval()
+    seconds: dict[str, float] = {}
+    read: dict[str, Tensor] = {}
+    for live in (live_first, not live_first):
+        start = time.process_time()
+        raw = {name: clips.split(name) for name in SPLITS}
+        if live:
+            splits: dict[str, ClipSet] = {
+                n: LiveClips(s.frames, s.actions, s.private, s.groups, s.ids, anonymizer) for n, s in raw.items()
+            }
+        else:
+            size = recipe.evaluation.batch_clips
+            splits = {n: anonymize_split(anonymizer, s, scratch / n, size, CPU).clips for n, s in raw.items()}
+            seconds["anonymizing_itself"] = time.process_time() - start
+        name = "anonymized_at_every_look" if live else "anonymized_once"
+        read[name] = attack(recipe, clips, splits)
+        seconds[name] = time.process_time() - start
+    once, live_read = read["anonymized_once"], read["anonymized_at_every_look"]
+    return seconds | {
+        "ratio": seconds["anonymized_at_every_look"] / seconds["anonymized_once"],
+        "largest_difference_of_a_logit": float((once - live_read).abs().max()),
+    }
+
+
+def run(number: int, clips: Clips, directory: Path) -> dict[str, object]:
+    """Train and measure one trial at the rung and in full, then compare."""
+    updates = 1 + number % 3  # the one searched param of quickstart.toml that changes how long training takes
+    params = {"training.num_steps": STEPS[-1], "training.num_branch_updates": updates, "training.seed": number}
+    recipe = Recipe.from_params(params)
+    jobs = []
+    for rung, step in enumerate(STEPS):
+        full = rung == len(STEPS) - 1
+        report = perform(RungJob(str(number), recipe, str(directory), rung, step, full, Ceilings(1.0, 1.0)), clips, CPU)
+        assert report is not None
+        jobs.append({"seconds": report.seconds, "measuring_seconds": report.score.seconds})
+    whole = sum(job["seconds"] for job in jobs)
+    trained = recipe.anonymizer.model_copy(update={"weights": str(directory / WEIGHTS)})
+    anonymizer = build_anonymizer(recipe.method, trained)
+    return {
+        "num_branch_updates": updates,
+        "seconds": whole,
+        "share_of_measuring_at_the_rung": jobs[0]["measuring_seconds"] / whole,
+        "share_of_measuring_in_full": jobs[1]["measuring_seconds"] / whole,
+        "share_of_the_rung_job": jobs[0]["measuring_seconds"] / jobs[0]["seconds"],
+        "share_of_the_full_job": jobs[1]["measuring_seconds"] / jobs[1]["seconds"],
+        "attackers": compare(recipe, clips, anonymizer, directory, live_first=number % 2 == 1),
+    }
+
+
+def main() -> None:
+    """Run the trials one after the other and print the result."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--clips", default="avatars", help="a clip store, or 'avatars'")
+    parser.add_argument("--trials", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    with tempfile.TemporaryDirectory() as scratch:
+        clips = make_avatars(Path(scratch) / "avatars") if args.clips == "avatars" else open_clips(args.clips)
+        trials = [run(number, clips, Path(scratch) / "trials" / str(number)) for number in range(args.trials)]
+    numbers = ("share_of_measuring_at_the_rung", "share_of_measuring_in_full")
+    medians = {name: statistics.median(t[name] for t in trials) for name in numbers}
+    medians["ratio"] = statistics.median(t["attackers"]["ratio"] for t in trials)
+    machine = {"cores": os.cpu_count(), "load": os.getloadavg(), "python": platform.python_version()}
+    print(json.dumps({**vars(args), "machine": machine, "median": medians, "trials": trials}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
