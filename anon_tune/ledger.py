@@ -3,7 +3,8 @@
 A ledger is a folder of small Parquet files, one an append, written to a hidden name and renamed
 when complete, so that a crash at any byte leaves every earlier record readable. One process (the
 driver) writes; any number may read, also while a study runs. ``pandas.read_parquet(folder)`` gives
-one row a record, newest last after sorting by ``record``.
+one row a record, newest last after sorting by ``record``. Rows with a ``repeat`` are measurements that
+`anon-tune verify` took after the study; parts older than that column are read as having none.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anon_tune.errors import LedgerError
-from anon_tune.trial import LossPoint, Reading, RungReport, Score, Trial, TrialState
+from anon_tune.trial import LossPoint, Reading, Repeat, RungReport, Score, Trial, TrialState
 
 _READING = ("", "_floor", "_ceiling", "_low", "_high", "_validation")
 _CURVE = pa.struct(
@@ -38,7 +39,7 @@ SCHEMA = pa.schema(
         ("reason", pa.string()),
         ("fingerprint", pa.string()),
         ("params", pa.string()),  # JSON: trials of one study may have different names
-        ("rung", pa.int64()),  # null where the record carries no score
+        ("rung", pa.int64()),  # null where the record carries no report
         ("step", pa.int64()),
         ("full", pa.bool_()),
         *[(name + suffix, pa.float64()) for name in ("leakage", "accuracy") for suffix in _READING],
@@ -54,6 +55,9 @@ SCHEMA = pa.schema(
         ("node", pa.string()),
         ("checkpoint", pa.string()),
         ("curve", pa.list_(_CURVE)),
+        ("repeat", pa.int64()),  # null where the record carries no repeat
+        ("training_seed", pa.int64()),
+        ("rung_correlation", pa.float64()),  # over all trials so far, where this record made one COMPLETE
     ]
 )
 
@@ -75,11 +79,28 @@ class Ledger:
     def _parts(self) -> list[Path]:
         return sorted(p for p in self.folder.glob("*.parquet") if p.stem.isdigit())
 
-    def append(self, trial: Trial, report: RungReport | None = None) -> None:
+    def append(self, trial: Trial, report: RungReport | None = None, rung_correlation: float | None = None) -> None:
         """Record a trial's present state, with the report that led to it if there is one.
 
         The record is on disk when the call returns.
+
+        Args:
+            trial: As it now stands.
+            report: What a worker sent.
+            rung_correlation: Rank correlation of rung and full leakage over all trials up to this one.
         """
+        row = {} if report is None else _report_row(report)
+        self._write(trial, row | {"rung_correlation": rung_correlation})
+
+    def append_repeat(self, trial: Trial, repeat: Repeat) -> None:
+        """Record one more measurement of a trial; of two with the same number the later one counts.
+
+        The record is on disk when the call returns.
+        """
+        row = {"repeat": repeat.number, "training_seed": repeat.training_seed}
+        self._write(trial, row | _score_row(repeat.score))
+
+    def _write(self, trial: Trial, values: Mapping[str, Any]) -> None:
         row: dict[str, Any] = {
             "record": self._next,
             "time": time.time(),
@@ -90,9 +111,8 @@ class Ledger:
             "reason": trial.reason,
             "fingerprint": trial.fingerprint,
             "params": json.dumps(dict(trial.params), sort_keys=True),
+            **values,
         }
-        if report is not None:
-            row |= _report_row(report)
         self.folder.mkdir(parents=True, exist_ok=True)
         part = self.folder / f"{self._next:08d}.parquet"
         hidden = part.with_name(f".{part.name}.{os.getpid()}")
@@ -128,10 +148,18 @@ class Ledger:
 
 
 def _report_row(report: RungReport) -> dict[str, Any]:
-    score = report.score
-    row: dict[str, Any] = {
+    return _score_row(report.score) | {
         "rung": report.rung,
         "step": report.step,
+        "seconds": report.seconds,
+        "node": report.node,
+        "checkpoint": report.checkpoint,
+        "curve": [asdict(point) for point in report.curve],
+    }
+
+
+def _score_row(score: Score) -> dict[str, Any]:
+    row: dict[str, Any] = {
         "full": score.full,
         "leakage_normalized": score.leakage.normalized,
         "attackers": list(score.attackers.items()),
@@ -141,10 +169,6 @@ def _report_row(report: RungReport) -> dict[str, Any]:
         "num_test_clips": score.num_test_clips,
         "seed": score.seed,
         "score_seconds": score.seconds,
-        "seconds": report.seconds,
-        "node": report.node,
-        "checkpoint": report.checkpoint,
-        "curve": [asdict(point) for point in report.curve],
     }
     for name in ("leakage", "accuracy"):
         reading: Reading = getattr(score, name)
@@ -165,7 +189,9 @@ def _fold(rows: list[dict[str, Any]]) -> Trial:
     for row in rows:
         if row["rung"] is not None:
             reports.setdefault(row["rung"], _report(row))
-    last = rows[-1]
+    repeats = {row["repeat"]: row for row in rows if row["repeat"] is not None}
+    # A trial ended when its study was done with it, however often it was measured afterwards.
+    last = next((row for row in reversed(rows) if row["repeat"] is None), rows[-1])
     state = TrialState(last["state"])
     if not state.is_final and any(r.score.full for r in reports.values()):
         state = TrialState.COMPLETE
@@ -181,11 +207,25 @@ def _fold(rows: list[dict[str, Any]]) -> Trial:
         seconds=sum(r.seconds for r in reports.values()),
         started=rows[0]["time"],
         ended=last["time"],
+        repeats=tuple(Repeat(n, repeats[n]["training_seed"], _score(repeats[n])) for n in sorted(repeats)),
     )
 
 
 def _report(row: Mapping[str, Any]) -> RungReport:
-    score = Score(
+    return RungReport(
+        trial=row["trial"],
+        rung=row["rung"],
+        step=row["step"],
+        score=_score(row),
+        curve=tuple(LossPoint(**point) for point in row["curve"]),
+        seconds=row["seconds"],
+        node=row["node"],
+        checkpoint=row["checkpoint"],
+    )
+
+
+def _score(row: Mapping[str, Any]) -> Score:
+    return Score(
         full=row["full"],
         leakage=Reading(*_numbers(row["leakage" + suffix] for suffix in _READING)),
         accuracy=Reading(*_numbers(row["accuracy" + suffix] for suffix in _READING)),
@@ -196,16 +236,6 @@ def _report(row: Mapping[str, Any]) -> RungReport:
         num_test_clips=row["num_test_clips"],
         seed=row["seed"],
         seconds=row["score_seconds"],
-    )
-    return RungReport(
-        trial=row["trial"],
-        rung=row["rung"],
-        step=row["step"],
-        score=score,
-        curve=tuple(LossPoint(**point) for point in row["curve"]),
-        seconds=row["seconds"],
-        node=row["node"],
-        checkpoint=row["checkpoint"],
     )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import anon_tune
-from anon_tune.cli import clips, result, study
+from anon_tune.cli import audit, clips, result, study, verify
 from anon_tune.errors import AnonTuneError
 
 app = typer.Typer(
@@ -41,9 +41,11 @@ def _root(
 app.add_typer(clips.app, name="clips")
 app.command("study")(study.study)
 app.command("resume")(study.resume)
+app.command("verify")(verify.verify)
 app.command("front")(result.front)
 app.command("report")(result.report)
 app.command("export")(result.export)
+app.command("audit")(audit.audit)
 
 
 def main() -> None:

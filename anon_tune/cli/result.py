@@ -125,15 +125,17 @@ def _print_table(document: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(
-        "trial", "method", "state", "rank", "leakage", "normalized", "accuracy", "seconds", "params", box=None
-    )
+    verified = any(row["probability_on_front"] is not None for row in document["trials"])
+    added = ["repeats", "on front"] if verified else []
+    heads = ["trial", "method", "state", "rank", *added, "leakage", "normalized", "accuracy", "seconds", "params"]
+    table = Table(*heads, box=None)
     for row in document["trials"]:
         table.add_row(
             row["trial"],
             row["method"],
             row["state"],
             "" if row["front_rank"] is None else str(row["front_rank"]),
+            *(_certainty(row) if verified else []),
             _with_interval(row, "leakage"),
             "" if row["leakage_normalized"] is None else f"{row['leakage_normalized']:.2f}",
             _with_interval(row, "accuracy"),
@@ -150,6 +152,11 @@ def _print_table(document: dict[str, Any]) -> None:
         f"hypervolume {document['hypervolume']:.4f} against leakage {point['leakage']:.3f} (raw clips) "
         f"and accuracy {point['accuracy']:.3f} (chance)"
     )
+
+
+def _certainty(row: dict[str, Any]) -> list[str]:
+    probability = row["probability_on_front"]
+    return [str(row["num_repeats"]), "" if probability is None else f"{probability:.0%}"]
 
 
 def _with_interval(row: dict[str, Any], name: str) -> str:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from anon_tune.pareto.agreement import RungAgreement, rung_agreement
 from anon_tune.pareto.document import front_document
 from anon_tune.pareto.dominance import coverage, front_ranks, hypervolume
-from anon_tune.pareto.front import ParetoFront, Progress, ReferencePoint, progress
+from anon_tune.pareto.front import ParetoFront, Progress, ReferencePoint, front_candidates, progress
+from anon_tune.pareto.repeats import LEVELS, attainment, front_probabilities, judged_scores
 
 __all__ = [
+    "LEVELS",
     "ParetoFront",
     "Progress",
     "ReferencePoint",
+    "RungAgreement",
+    "attainment",
     "coverage",
+    "front_candidates",
     "front_document",
+    "front_probabilities",
     "front_ranks",
     "hypervolume",
+    "judged_scores",
     "progress",
+    "rung_agreement",
 ]

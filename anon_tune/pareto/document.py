@@ -15,7 +15,9 @@ def front_document(trials: Sequence[Trial], all_trials: bool = False) -> dict[st
 
     Keys: ``reference_point`` (null as long as nothing is scored), ``hypervolume`` and ``trials``,
     from the lowest leakage to the highest, unscored trials last. What is not known is null. Rung
-    scores never appear: they are cheaper and do not compare with full ones.
+    scores never appear: they are cheaper and do not compare with full ones. Readings of a trial with
+    ``num_repeats`` above 0 are means; ``probability_on_front`` is null unless the study is verified and the
+    trial repeated (or an anchor).
 
     Args:
         trials: All trials of one ledger, also of a study that is still running.
@@ -33,7 +35,7 @@ def front_document(trials: Sequence[Trial], all_trials: bool = False) -> dict[st
 
 
 def _row(trial: Trial, front: ParetoFront) -> dict[str, Any]:
-    score = trial.score
+    score = front.scores.get(trial.id)
     row: dict[str, Any] = {
         "trial": trial.id,
         "method": trial.method,
@@ -43,6 +45,7 @@ def _row(trial: Trial, front: ParetoFront) -> dict[str, Any]:
     for objective in OBJECTIVES:
         reading: Reading | None = getattr(score, objective.name) if score is not None else None
         row |= _reading_row(objective.name, reading)
+    row |= {"num_repeats": len(trial.repeats), "probability_on_front": front.probabilities.get(trial.id)}
     params = {name: _number(v) if isinstance(v, float) else v for name, v in trial.params.items()}
     return row | {"seconds": trial.seconds, "params": params}
 

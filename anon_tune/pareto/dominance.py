@@ -92,7 +92,12 @@ def coverage(losses: ArrayLike, reference: ArrayLike | None = None) -> NDArray[n
             spread = worst - kept.min(axis=0)
             reference = worst + _WORSE * np.where(spread > _LEAST_RANGE, spread, 1.0)
         point = np.asarray(reference, dtype=float)
-        covered[finite] = moocore.hv_contributions(kept, point, ignore_dominated=False)
+        if rows.shape[1] == 2:
+            covered[finite] = moocore.hv_contributions(kept, point, ignore_dominated=False)
+        else:  # there moocore takes losses that differ by less than about 1e-7 for equal
+            whole = moocore.hypervolume(kept, point)
+            without = [moocore.hypervolume(np.delete(kept, i, axis=0), point) for i in range(len(kept))]
+            covered[finite] = np.maximum(whole - np.array(without), 0.0)
     return covered
 
 

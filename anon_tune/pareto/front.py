@@ -11,7 +11,10 @@ import numpy as np
 
 from anon_tune.errors import LedgerError
 from anon_tune.pareto.dominance import front_ranks, hypervolume
+from anon_tune.pareto.repeats import front_probabilities, judged_scores
 from anon_tune.trial import Score, Trial, TrialState, losses
+
+_CANDIDATE_RANKS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,49 +39,75 @@ class ReferencePoint:
 class ParetoFront:
     """The scored trials of a study, in layers.
 
+    As soon as any trial was measured again, the study counts as verified: repeated trials are judged by
+    their means, and only they and the anchors may stand on the front. A trial with a single
+    measurement keeps a rank of at least 1, whatever its luck.
+
     Attributes:
-        trials: Every COMPLETE trial whose full score is finite, anchors among them.
+        trials: Every COMPLETE trial whose score is finite, anchors among them.
+        scores: The score a trial is judged by, by id; also of trials that are not in ``trials``. See
+            `anon_tune.pareto.repeats.judged_scores`.
         ranks: Front rank by trial id, 0 for the front itself.
+        probabilities: By trial id, how likely a trial is on the front; only of trials that may stand there, and
+            empty unless the study is verified.
         reference_point: None as long as no trial is scored.
         hypervolume: ``(ceiling leakage - leakage) x (accuracy - floor accuracy)``, joined over the
             front; in [0, 1].
         num_beyond_reference: Trials, anchors apart, that add nothing to the hypervolume because
             they leak as much as raw clips or recognize no more than chance.
+        is_verified: True if trials were measured again and are judged by their means.
     """
 
     trials: tuple[Trial, ...]
+    scores: Mapping[str, Score]
     ranks: Mapping[str, int]
+    probabilities: Mapping[str, float]
     reference_point: ReferencePoint | None
     hypervolume: float
     num_beyond_reference: int
+    is_verified: bool
 
     @classmethod
     def of(cls, trials: Sequence[Trial]) -> ParetoFront:
         """Sort a study's trials into layers.
 
         Args:
-            trials: All trials of one ledger; those without a usable full score are left out.
+            trials: All trials of one ledger; those without a usable score are left out.
         """
-        scored = tuple(trial for trial in trials if usable_score(trial) is not None)
-        points = _points(scored)
-        reference = _reference(scored)
+        scores = judged_scores(trials)
+        scored = tuple(trial for trial in trials if _is_usable(trial, scores))
+        verified = any(trial.repeats for trial in trials)
+        eligible = [trial for trial in scored if _is_eligible(trial, verified)]
+        points = _points(scored, scores)
+        ranks = {t.id: max(rank, 1) for t, rank in zip(scored, front_ranks(points).tolist(), strict=True)}
+        standing = _points(eligible, scores)
+        ranks |= dict(zip((t.id for t in eligible), front_ranks(standing).tolist(), strict=True))
+        reference = _reference(scored, scores)
         beyond = 0
         if reference is not None:
             within = np.asarray((points < reference.losses).all(axis=1))
             beyond = sum(not trial.is_anchor for trial, inside in zip(scored, within, strict=True) if not inside)
         return cls(
             trials=scored,
-            ranks=dict(zip((trial.id for trial in scored), front_ranks(points).tolist(), strict=True)),
+            scores=scores,
+            ranks=ranks,
+            probabilities=front_probabilities({t.id: scores[t.id] for t in eligible}) if verified else {},
             reference_point=reference,
-            hypervolume=hypervolume(points, reference.losses) if reference is not None else 0.0,
+            hypervolume=hypervolume(standing, reference.losses) if reference is not None else 0.0,
             num_beyond_reference=beyond,
+            is_verified=verified,
         )
+
+    @property
+    def eligible(self) -> tuple[Trial, ...]:
+        """The trials that may stand on the front: all, or in a verified study the repeated ones and the anchors."""
+        return tuple(trial for trial in self.trials if _is_eligible(trial, self.is_verified))
 
     @property
     def members(self) -> tuple[Trial, ...]:
         """The trials of front rank 0, anchors included, from the lowest leakage to the highest."""
         front = [trial for trial in self.trials if self.ranks[trial.id] == 0]
-        return tuple(sorted(front, key=lambda trial: (_score(trial).leakage.value, trial.id)))
+        return tuple(sorted(front, key=lambda trial: (self.scores[trial.id].leakage.value, trial.id)))
 
     def pick(self, leakage_at_most: float) -> Trial:
         """Choose the trained trial to export under a leakage limit.
@@ -86,7 +115,8 @@ class ParetoFront:
         Validation accuracy decides (ties: lower validation leakage, then id). A choice by the test
         split would favour the trials whose test readings happen to be lucky, and those readings
         would then be no estimate any more. The test split is looked at for safety alone: a trial
-        that is known to leak more than the limit there is not handed out.
+        that is known to leak more than the limit there is not handed out. In a verified study all of
+        this is read from means, and only repeated trials are handed out.
 
         Args:
             leakage_at_most: Limit in [0, 1] for the leakage on the validation and on the test split.
@@ -94,18 +124,28 @@ class ParetoFront:
         Raises:
             LedgerError: No trained trial keeps the limit on both splits.
         """
-        trained = [trial for trial in self.trials if not trial.is_anchor]
-        allowed = [trial for trial in trained if _exposed(trial) <= leakage_at_most]
+        trained = [trial for trial in self.eligible if not trial.is_anchor]
+        allowed = [trial for trial in trained if self._exposed(trial) <= leakage_at_most]
         if allowed:
-            return min(allowed, key=_preference)
+            return min(allowed, key=self._preference)
         rule = "the leakage limit must be kept by a trained trial on the validation and on the test split"
         if not trained:
             raise LedgerError(
                 "front", rule, leakage_at_most, "No trained trial has a full score yet: let the study go on"
             )
-        lowest = min(trained, key=_exposed)
-        remedy = f"The lowest available is {_exposed(lowest):.4f} (trial {lowest.id})"
+        lowest = min(trained, key=self._exposed)
+        remedy = f"The lowest available is {self._exposed(lowest):.4f} (trial {lowest.id})"
         raise LedgerError("front", rule, leakage_at_most, remedy)
+
+    def _exposed(self, trial: Trial) -> float:
+        """Return the larger of the two leakages that a limit must hold for."""
+        leakage = self.scores[trial.id].leakage
+        return max(leakage.value, leakage.validation)
+
+    def _preference(self, trial: Trial) -> tuple[float, float, str]:
+        score = self.scores[trial.id]
+        leakage, accuracy = losses(score.leakage.validation, score.accuracy.validation)
+        return accuracy, leakage, trial.id
 
 
 class Progress(NamedTuple):
@@ -123,57 +163,66 @@ class Progress(NamedTuple):
 
 
 def progress(trials: Sequence[Trial]) -> list[Progress]:
-    """Follow the hypervolume through a study, one entry after each final trial in order of ending."""
-    reference = _reference([trial for trial in trials if usable_score(trial) is not None])
+    """Follow the hypervolume through a study, one entry after each final trial in order of ending.
+
+    In a verified study trials count with the means that were measured afterwards, as on the front.
+    """
+    found = ParetoFront.of(trials)
+    eligible = {trial.id for trial in found.eligible}
     first = min((trial.started for trial in trials), default=0.0)
     front = np.empty((0, 2))
     entries: list[Progress] = []
     num_trials, volume = 0, 0.0
     for trial in sorted((t for t in trials if t.state.is_final), key=lambda t: t.ended):
         num_trials += not trial.is_anchor
-        if reference is not None and usable_score(trial) is not None:
-            front = np.vstack([front, _points([trial])])
+        if found.reference_point is not None and trial.id in eligible:
+            front = np.vstack([front, _points([trial], found.scores)])
             front = front[front_ranks(front) == 0]
-            volume = hypervolume(front, reference.losses)
+            volume = hypervolume(front, found.reference_point.losses)
         entries.append(Progress(num_trials, trial.ended - first, volume))
     return entries
 
 
-def usable_score(trial: Trial) -> Score | None:
-    """Return the full score of a COMPLETE trial if it is finite: what may stand on a front."""
-    score = trial.score
-    return score if trial.state is TrialState.COMPLETE and score is not None and score.is_finite else None
+def front_candidates(trials: Sequence[Trial]) -> list[Trial]:
+    """Return whoever may be on the front: anchors, repeated trials, and the first two front ranks of all.
+
+    For this every trial stands with the best number there is, a mean or its one measurement, so that a trial
+    with a single measurement becomes a candidate when means fall behind it. Once all candidates
+    are repeated, no single measurement is nondominated.
+
+    Args:
+        trials: All trials of one ledger; those without a usable score are left out.
+
+    Returns:
+        In the order given.
+    """
+    scores = judged_scores(trials)
+    scored = [trial for trial in trials if _is_usable(trial, scores)]
+    ranks = front_ranks(_points(scored, scores)).tolist()
+    pairs = zip(scored, ranks, strict=True)
+    return [trial for trial, rank in pairs if trial.is_anchor or trial.repeats or rank < _CANDIDATE_RANKS]
 
 
-def _score(trial: Trial) -> Score:
-    score = usable_score(trial)
-    assert score is not None
-    return score
+def _is_usable(trial: Trial, scores: Mapping[str, Score]) -> bool:
+    """True for a COMPLETE trial whose full score is finite."""
+    return trial.state is TrialState.COMPLETE and trial.id in scores and scores[trial.id].is_finite
 
 
-def _points(trials: Sequence[Trial]) -> np.ndarray:
+def _is_eligible(trial: Trial, verified: bool) -> bool:
+    return not verified or trial.is_anchor or bool(trial.repeats)
+
+
+def _points(trials: Sequence[Trial], scores: Mapping[str, Score]) -> np.ndarray:
     """Return (n, 2) losses of trials that have a usable score."""
-    scores = [_score(trial) for trial in trials]
-    return np.array([losses(s.leakage.value, s.accuracy.value) for s in scores], dtype=float).reshape(-1, 2)
+    judged = [scores[trial.id] for trial in trials]
+    return np.array([losses(s.leakage.value, s.accuracy.value) for s in judged], dtype=float).reshape(-1, 2)
 
 
-def _reference(scored: Sequence[Trial]) -> ReferencePoint | None:
+def _reference(scored: Sequence[Trial], scores: Mapping[str, Score]) -> ReferencePoint | None:
     """Read ceiling leakage and floor accuracy from the identity anchor, or else from the first scored trial."""
     for trial in sorted(scored, key=lambda t: t.method != "identity"):
-        score = _score(trial)
+        score = scores[trial.id]
         point = ReferencePoint(score.leakage.ceiling, score.accuracy.floor)
         if math.isfinite(point.leakage) and math.isfinite(point.accuracy):
             return point
     return None
-
-
-def _exposed(trial: Trial) -> float:
-    """Return the larger of the two leakages that a limit must hold for."""
-    leakage = _score(trial).leakage
-    return max(leakage.value, leakage.validation)
-
-
-def _preference(trial: Trial) -> tuple[float, float, str]:
-    score = _score(trial)
-    leakage, accuracy = losses(score.leakage.validation, score.accuracy.validation)
-    return accuracy, leakage, trial.id

@@ -11,25 +11,34 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
-from anon_tune.pareto import ParetoFront, progress
-from anon_tune.report.chart import BLUE, INK, LABEL, MUTED, ORANGE, PURPLE, VERMILLION, Chart, axis
+from anon_tune.method import parse_method
+from anon_tune.pareto import LEVELS, ParetoFront, attainment, progress
+from anon_tune.report.chart import BLUE, INK, LABEL, MUTED, ORANGE, PURPLE, SKY, VERMILLION, Chart, axis
 from anon_tune.report.wording import NOTHING, hover, percent, shorten, text
 from anon_tune.trial import OBJECTIVES, Reading, Score, Trial
 
 _MARKS = {"identity": ("diamond", VERMILLION, "top left"), "black-out": ("square", INK, "top right")}
+_SYMBOLS = {"adversarial": "circle", "trained baseline": "triangle-up", "closed-form": "cross"}
 _LOG_RATIO = 20.0  # a param whose values span more, and crowd at the low end, is drawn on a log scale
 
 
 def front_chart(front: ParetoFront) -> Chart | None:
-    """Draw leakage against accuracy: full scores with intervals, anchors, floors and ceilings."""
+    """Draw leakage against accuracy: full scores with intervals, anchors, floors and ceilings.
+
+    In a verified study also how far the fronts of single repeats reach; trials measured once are hollow there.
+    """
     if not front.trials:
         return None
-    trained = [t for t in front.trials if not t.is_anchor]
-    on_front = [t for t in trained if front.ranks[t.id] == 0]
-    dominated = [t for t in trained if front.ranks[t.id] > 0]
-    members = [_score(t) for t in front.members]
+    ours = [t for t in front.trials if not t.is_anchor]
+    eligible = {t.id for t in front.eligible}
+    on_front = [t for t in ours if front.ranks[t.id] == 0]
+    dominated = [t for t in ours if front.ranks[t.id] > 0 and t.id in eligible]
+    single = [t for t in ours if t.id not in eligible]
+    members = [front.scores[t.id] for t in front.members]
     data = [
+        *_attained(front),
         go.Scatter(
             name="Pareto front",
             x=[s.leakage.value for s in members],
@@ -38,14 +47,21 @@ def front_chart(front: ParetoFront) -> Chart | None:
             line={"shape": "hv", "color": BLUE, "width": 2},
             hoverinfo="skip",
         ),
+        _points("measured once", single, front, {"color": MUTED, "size": 8}, hollow=True),
         _points("other full scores", dominated, front, {"color": MUTED, "size": 8}),
         _points("on the front", on_front, front, {"color": BLUE, "size": 11, "line": {"color": "#FFFFFF", "width": 1}}),
     ]
     for trial in (t for t in front.trials if t.is_anchor):
         symbol, colour, side = _MARKS[trial.method]
-        points = _points(trial.method, [trial], front, {"color": colour, "size": 13, "symbol": symbol})
-        data.append(points.update(mode="markers+text", text=[trial.method], textposition=side))
-    reference = next((_score(t) for t in front.trials if t.method == "identity"), _score(front.trials[0]))
+        points = _points(trial.method, [trial], front, {"color": colour, "size": 13})
+        points.update(mode="markers+text", text=[trial.method], textposition=side, marker={"symbol": symbol})
+        points.update(showlegend=False)  # it bears its name
+        data.append(points)
+    data = [trace for trace in data if trace.x is None or len(trace.x)] + _kinds_legend(ours)
+    scores = [front.scores[t.id] for t in front.trials]
+    reference = next((front.scores[t.id] for t in front.trials if t.method == "identity"), scores[0])
+
+    num_entries = sum(trace.showlegend is not False for trace in data)
 
     def layout(narrow: bool) -> dict[str, Any]:
         x_title = "Leakage (lower is better)" if narrow else "Leakage: cMAP of the strongest attacker (lower is better)"
@@ -53,10 +69,10 @@ def front_chart(front: ParetoFront) -> Chart | None:
             "Accuracy (higher is better)" if narrow else "Accuracy: top-1 of a fresh classifier (higher is better)"
         )
         return {
-            "height": 460 if narrow else 580,
+            "height": 380 + 20 * num_entries if narrow else 580,  # there the legend has an entry a line
             "hovermode": "closest",
-            "xaxis": axis(x_title, tickformat=".0%", range=_span([_score(t).leakage for t in front.trials])),
-            "yaxis": axis(y_title, tickformat=".0%", range=_span([_score(t).accuracy for t in front.trials])),
+            "xaxis": axis(x_title, tickformat=".0%", range=_span([s.leakage for s in scores])),
+            "yaxis": axis(y_title, tickformat=".0%", range=_span([s.accuracy for s in scores])),
             "shapes": _bounds(reference),
             "margin": {"l": 55, "r": 15, "t": 20, "b": 50},
         }
@@ -64,17 +80,72 @@ def front_chart(front: ParetoFront) -> Chart | None:
     return Chart(data, layout)
 
 
-def _points(name: str, trials: Sequence[Trial], front: ParetoFront, marker: dict[str, Any]) -> Any:
-    scores = [_score(t) for t in trials]
+def _attained(front: ParetoFront) -> list[Any]:
+    """Return a band between the surfaces of the first and the last level, and a line at the one between."""
+    surfaces = attainment(front.eligible)
+    if not surfaces:
+        return []
+    right = max(surface[:, 0].max() for surface in surfaces.values())
+    bottom = min(surface[:, 1].min() for surface in surfaces.values())
+    best, middle, worst = (_stairs(surfaces[level], right, bottom) for level in LEVELS)
+    x, y = np.concatenate([best, worst[::-1]]).T
+    band = go.Scatter(
+        name=f"reached by {LEVELS[0]} to {LEVELS[2]} % of repeats",
+        x=x.tolist(),
+        y=y.tolist(),
+        mode="lines",
+        line={"width": 0},
+        fill="toself",
+        fillcolor="rgba(86, 180, 233, 0.25)",  # SKY
+        hoverinfo="skip",
+    )
+    line = go.Scatter(
+        name="reached by half of repeats",
+        x=middle[:, 0].tolist(),
+        y=middle[:, 1].tolist(),
+        mode="lines",
+        line={"color": SKY, "width": 1.5, "dash": "dot"},
+        hoverinfo="skip",
+    )
+    return [band, line]
+
+
+def _stairs(surface: NDArray[np.float64], right: float, bottom: float) -> NDArray[np.float64]:
+    """Return the corners (n, 2) of a surface's stairs, from the bottom at its left end to the right edge."""
+    x, y = surface.T
+    return np.column_stack([np.append(np.repeat(x, 2), right), np.insert(np.repeat(y, 2), 0, bottom)])
+
+
+def _kinds_legend(trials: Sequence[Trial]) -> list[Any]:
+    """Return an entry without points for every symbol, if there are several."""
+    kinds = {_kind(t) for t in trials}
+    shown = [kind for kind in _SYMBOLS if kind in kinds and len(kinds) > 1]
+    marker = {"color": LABEL, "size": 9}
+    return [
+        go.Scatter(name=kind, x=[None], y=[None], mode="markers", marker=marker | {"symbol": _SYMBOLS[kind]})
+        for kind in shown
+    ]
+
+
+def _kind(trial: Trial) -> str:
+    method = parse_method(trial.method)
+    return "adversarial" if method.name == "adversarial" else "trained baseline" if method.is_trained else "closed-form"
+
+
+def _points(
+    name: str, trials: Sequence[Trial], front: ParetoFront, marker: dict[str, Any], hollow: bool = False
+) -> Any:
+    scores = [front.scores[t.id] for t in trials]
+    symbols = [_SYMBOLS[_kind(t)] + ("-open" if hollow else "") for t in trials]
     return go.Scatter(
         name=name,
         mode="markers",
-        marker=marker,
+        marker=marker | {"symbol": symbols},
         x=[s.leakage.value for s in scores],
         y=[s.accuracy.value for s in scores],
         error_x=_error_bars([s.leakage for s in scores], marker["color"]),
         error_y=_error_bars([s.accuracy for s in scores], marker["color"]),
-        hovertext=[hover(t, front.ranks[t.id]) for t in trials],
+        hovertext=[hover(t, front) for t in trials],
         hoverinfo="text",
         customdata=[t.id for t in trials],
     )
@@ -150,7 +221,7 @@ def parallel_chart(front: ParetoFront) -> tuple[Chart, int] | None:
         return None
     dimensions = [_dimension(name, [t.params.get(name) for t in trials]) for name in names]
     for objective in OBJECTIVES:
-        values = [getattr(_score(t), objective.name).value for t in trials]
+        values = [getattr(front.scores[t.id], objective.name).value for t in trials]
         dimensions.append({"label": objective.name, "values": values, "tickformat": ".0%"})
     leakage = dimensions[-len(OBJECTIVES)]["values"]
     colours = {
@@ -233,8 +304,3 @@ def _bars(objective: str, shares: Sequence[tuple[float, str]], colour: str) -> C
         }
 
     return Chart([bars], layout)
-
-
-def _score(trial: Trial) -> Score:
-    assert trial.score is not None
-    return trial.score

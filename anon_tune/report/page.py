@@ -15,8 +15,10 @@ from anon_tune.errors import LedgerError
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import ParetoFront
 from anon_tune.report import tables
+from anon_tune.report.certificates import certificate_cards
 from anon_tune.report.chart import Chart
 from anon_tune.report.figures import front_chart, importance_charts, parallel_chart, progress_charts
+from anon_tune.report.measuring import measuring_note
 from anon_tune.report.training_figures import loss_chart, rungs_chart
 from anon_tune.report.wording import text
 from anon_tune.trial import Trial
@@ -24,6 +26,13 @@ from anon_tune.trial import Trial
 # The page may run what it carries and show what it embeds, and can reach nothing else.
 # Plotly's parallel coordinates compile their shaders' bindings at run time, hence unsafe-eval.
 _POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'"
+
+_READINGS = {
+    False: "Full scores, each measured once, with bootstrap intervals. The best of many single measurements are partly "
+    "luck: 'anon-tune verify' measures them again.",
+    True: "Means of repeats with new seeds; their intervals join the chance of clips and of seeds. A hollow trial was "
+    "measured once and does not count. The band is where the fronts of single repeats reach.",
+}
 
 
 def write_report(
@@ -102,10 +111,16 @@ def _sections(
         (
             "front",
             "Pareto front",
-            _note("Full scores only, with bootstrap intervals. Point at a trial to see its params.")
+            _note(f"{_READINGS[front.is_verified]} Point at a trial to see its method and params.")
             + _chart("front-plot", front_chart(front), "no trial has a full score"),
         ),
         ("gallery", "What the front looks like", _gallery(trials, front, previews)),
+        (
+            "certificates",
+            "Certificates",
+            _note("What longer attacks by more attackers found. Every certificate in <code>audits/</code> is here.")
+            + (certificate_cards(previews.parent / "audits") or _not_yet("'anon-tune audit' has measured no trial")),
+        ),
         (
             "progress",
             "Hypervolume",
@@ -137,7 +152,7 @@ def _sections(
         (
             "rungs",
             "Rung survival",
-            _note("Trained trials measured at each rung, and what became of them there.")
+            _note(f"Trained trials measured at each rung, and what became of them there. {measuring_note(trials)}")
             + _chart("rungs-plot", rungs_chart(trials), "no trial has been proposed"),
         ),
         (

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from anon_tune.pareto import ParetoFront
-from anon_tune.report.wording import NOTHING, duration, param_lines, percent, plain, reading, text
+from anon_tune.report.wording import NOTHING, certainty, duration, param_lines, percent, plain, reading, text
 from anon_tune.trial import Reading, Score, Trial, TrialState
 
 CAVEAT = (
@@ -31,10 +31,11 @@ def summary(trials: Sequence[Trial], front: ParetoFront) -> str:
     if front.num_beyond_reference:
         against += f"; {front.num_beyond_reference} trials lie beyond that and add nothing"
     on_front = sum(not t.is_anchor for t in front.members)
+    judged = ", judged by the means of their repeats" if front.is_verified else ""
     seconds = max((t.ended for t in trials), default=0.0) - min((t.started for t in trials), default=0.0)
     tiles = [
         ("Trials", str(sum(states.values())), by_state),
-        ("On the front", str(on_front), "trained trials that no other beats in both objectives"),
+        ("On the front", str(on_front), f"trials, anchors apart, that no other beats in both objectives{judged}"),
         ("Hypervolume", f"{front.hypervolume:.4f}", against),
         ("Time", duration(seconds), "from the first record to the last"),
     ]
@@ -66,10 +67,10 @@ def gallery(trials: Sequence[Trial], front: ParetoFront, folder: Path) -> str:
     members = list(front.members)
     listed = {t.id for t in members}
     others = [t for t in trials if t.is_anchor and t.id not in listed and (folder / t.id / "preview.png").is_file()]
-    return "".join(_card(t, folder / t.id / "preview.png") for t in others + members)
+    return "".join(_card(t, front, folder / t.id / "preview.png") for t in others + members)
 
 
-def _card(trial: Trial, preview: Path) -> str:
+def _card(trial: Trial, front: ParetoFront, preview: Path) -> str:
     name = text(trial.id)
     picture = '<p class="none">No preview was saved.</p>'
     if preview.is_file():
@@ -79,11 +80,13 @@ def _card(trial: Trial, preview: Path) -> str:
             "<figcaption>above original, below anonymized</figcaption></figure>"
         )
     title = "Anchor" if trial.is_anchor else "Trial"
-    score = trial.score
+    score = front.scores.get(trial.id)
+    note = certainty(trial, front)
+    note = f"<p>{note[:1].upper()}{note[1:]}.</p>" if note else ""
     readings = _readings(score) if score is not None else '<p class="none">No full score yet.</p>'
     params = "<br>".join(param_lines(trial.params))
     folded = f"<details><summary>Params</summary><code>{params}</code></details>" if params else ""
-    return f'<article class="card" id="trial-{name}"><h3>{title} {name}</h3>{picture}{readings}{folded}</article>'
+    return f'<article class="card" id="trial-{name}"><h3>{title} {name}</h3>{picture}{note}{readings}{folded}</article>'
 
 
 def _readings(score: Score) -> str:
@@ -114,21 +117,27 @@ def _values(title: str, unit: str, values: Mapping[str, float]) -> str:
 
 
 def trial_table(trials: Sequence[Trial], front: ParetoFront) -> str:
-    """Return every trial as a row; the page's script sorts by a column when its head is clicked."""
+    """Return every trial as a row; the page's script sorts by a column when its head is clicked.
+
+    A verified study has two columns more.
+    """
     names = sorted({name for t in trials for name in t.params})
-    heads = ["Trial", "Method", "State", "Front rank", "Leakage", "Normalized", "Accuracy", "Last rung", "Seconds"]
+    heads = ["Trial", "Method", "State", "Front rank", "Leakage", "Normalized", "Accuracy"]
+    heads += ["Repeats", "On the front"] if front.is_verified else []
+    heads += ["Last rung", "Seconds"]
     head = "".join(f'<th scope="col"><button type="button">{text(name)}</button></th>' for name in heads + names)
     carded = {t.id for t in front.members}
-    rows = "".join(_row(t, names, front.ranks.get(t.id), t.id in carded) for t in trials)
+    rows = "".join(_row(t, names, front, t.id in carded) for t in trials)
     return (
         '<div class="scroll tall"><table id="trials-table" class="sortable">'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
-def _row(trial: Trial, names: Sequence[str], front_rank: int | None, carded: bool) -> str:
+def _row(trial: Trial, names: Sequence[str], front: ParetoFront, carded: bool) -> str:
     name = text(trial.id)
-    score = trial.score
+    score, front_rank = front.scores.get(trial.id), front.ranks.get(trial.id)
+    probability = front.probabilities.get(trial.id)
     fractions = [None] * 3 if score is None else [score.leakage.value, score.leakage.normalized, score.accuracy.value]
     cells = [
         f'<td><a href="#trial-{name}">{name}</a></td>' if carded else f"<td>{name}</td>",
@@ -136,6 +145,8 @@ def _row(trial: Trial, names: Sequence[str], front_rank: int | None, carded: boo
         f'<td class="{trial.state.value.lower()}">{trial.state.value}</td>',
         _number(front_rank, str(front_rank)),
         *[_number(fraction, percent(fraction)) for fraction in fractions],
+        *([_number(len(trial.repeats), str(len(trial.repeats)))] if front.is_verified else []),
+        *([_number(probability, percent(probability))] if front.is_verified else []),
         _number(trial.rung, str(trial.rung)),
         _number(trial.seconds, f"{trial.seconds:.1f}"),
     ]

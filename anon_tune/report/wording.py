@@ -10,6 +10,7 @@ import html
 import math
 from collections.abc import Mapping
 
+from anon_tune.pareto import ParetoFront
 from anon_tune.trial import Reading, Trial
 
 NOTHING = "—"
@@ -51,16 +52,30 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def hover(trial: Trial, front_rank: int | None) -> str:
+def hover(trial: Trial, front: ParetoFront) -> str:
     """Write what a trial's point shows on hover: escaped lines joined by ``<br>``."""
     lines = [f"<b>{text(trial.id)}</b> · {text(trial.method)}"]
-    if front_rank is not None:
-        lines[0] += " · on the front" if front_rank == 0 else f" · front rank {front_rank}"
-    if trial.score is not None:
-        leakage = trial.score.leakage
-        lines.append(f"leakage {reading(leakage)}, normalized {percent(leakage.normalized)}")
-        lines.append(f"accuracy {reading(trial.score.accuracy)}")
+    rank = front.ranks.get(trial.id)
+    if rank is not None:
+        lines[0] += " · on the front" if rank == 0 else f" · front rank {rank}"
+    if note := certainty(trial, front):
+        lines.append(note)
+    if trial.id in front.scores:
+        score = front.scores[trial.id]
+        lines.append(f"leakage {reading(score.leakage)}, normalized {percent(score.leakage.normalized)}")
+        lines.append(f"accuracy {reading(score.accuracy)}")
     return "<br>".join(lines + param_lines(trial.params))
+
+
+def certainty(trial: Trial, front: ParetoFront) -> str:
+    """Write how sure a trial's place is in a verified study; empty in others."""
+    if not front.is_verified:
+        return ""
+    if not trial.repeats:
+        return "measured once, which is not enough to stand on the front" if not trial.is_anchor else "measured once"
+    number = len(trial.repeats)
+    words = f"mean of {number} repeats" if number > 1 else "one repeat"
+    return f"{words}, on the front with probability {percent(front.probabilities.get(trial.id))}"
 
 
 def param_lines(params: Mapping[str, object]) -> list[str]:

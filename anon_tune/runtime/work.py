@@ -15,9 +15,10 @@ from torchvision.io import write_png
 
 from anon_tune.clips import Clips
 from anon_tune.evaluation import measure
+from anon_tune.method import parse_method
 from anon_tune.models import Anonymizer, build_anonymizer, save_weights
 from anon_tune.training import Collective, Trainer
-from anon_tune.trial import ANCHORS, LossPoint, RungJob, RungReport
+from anon_tune.trial import LossPoint, RungJob, RungReport
 
 WEIGHTS = "anonymizer.safetensors"
 PREVIEW = "preview.png"
@@ -33,7 +34,7 @@ def perform(job: RungJob, clips: Clips, device: torch.device) -> RungReport | No
 
     Training goes on from the trial's checkpoint if there is one. The files it leaves in the job's
     directory are the trainer's checkpoint (until the full score), the anonymizer's weights and a
-    preview of original and anonymized frames.
+    preview of original and anonymized frames. A job with weights is measured and leaves nothing.
 
     Args:
         job: What to do.
@@ -51,16 +52,18 @@ def perform(job: RungJob, clips: Clips, device: torch.device) -> RungReport | No
     directory.mkdir(parents=True, exist_ok=True)
     recipe = job.recipe
     points: list[LossPoint] = []
-    if recipe.method in ANCHORS:
-        anonymizer = build_anonymizer(recipe.method, recipe.anonymizer)
-    else:
+    is_trained = parse_method(recipe.method).is_trained and not job.weights
+    if is_trained:
         points, anonymizer = _train(job, clips, device)
+    else:
+        start_from = {"weights": job.weights} if job.weights else {}
+        anonymizer = build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update=start_from))
     if Collective().world_rank != 0:
         return None
     score = measure(anonymizer, clips, recipe.evaluation, job.full, job.ceilings, device)
-    if recipe.method not in ANCHORS:
+    if is_trained:
         save_weights(anonymizer.state_dict(), directory / WEIGHTS, {"recipe": recipe.model_dump_json()})
-    if job.full:
+    if job.full and not job.weights:
         write_preview(anonymizer, clips, directory / PREVIEW, device)
         (directory / _CHECKPOINT).unlink(missing_ok=True)
     return RungReport(
@@ -71,7 +74,7 @@ def perform(job: RungJob, clips: Clips, device: torch.device) -> RungReport | No
         curve=_thin(points),
         seconds=time.monotonic() - start,
         node=socket.gethostname(),
-        checkpoint="" if recipe.method in ANCHORS else f"{directory.parent.name}/{directory.name}/{WEIGHTS}",
+        checkpoint=f"{directory.parent.name}/{directory.name}/{WEIGHTS}" if is_trained else "",
     )
 
 

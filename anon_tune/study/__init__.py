@@ -10,10 +10,12 @@ _LAZY = {
     "StudyInterrupted": "anon_tune.study.run",
     "StudyProgress": "anon_tune.study.progress",
     "StudySettings": "anon_tune.study.settings",
+    "VerifyStep": "anon_tune.study.verify",
     "importance": "anon_tune.study.importances",
     "load_study": "anon_tune.study.settings",
     "rung_levels": "anon_tune.study.rungs",
     "run_study": "anon_tune.study.run",
+    "verify_study": "anon_tune.study.verify",
 }
 
 __all__ = [
@@ -21,10 +23,12 @@ __all__ = [
     "StudyInterrupted",
     "StudyProgress",
     "StudySettings",
+    "VerifyStep",
     "importance",
     "load_study",
     "run_study",
     "rung_levels",
+    "verify_study",
 ]
 
 

@@ -134,7 +134,11 @@ def last_words(error_file: str | None) -> str:
     """
     if error_file is None or not Path(error_file).exists():
         return "the worker was lost"
-    error = cloudpickle.loads(Path(error_file).read_bytes())
+    return one_line(cloudpickle.loads(Path(error_file).read_bytes()))
+
+
+def one_line(error: Exception) -> str:
+    """Return one line about what Ray raised: of a task's error the last, which holds the cause."""
     if isinstance(error, RayTaskError):
         return str(error).strip().splitlines()[-1].strip()
     return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"

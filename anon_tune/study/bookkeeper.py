@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 
 from anon_tune.errors import RecipeError
 from anon_tune.ledger import Ledger
+from anon_tune.method import parse_method
+from anon_tune.pareto import rung_agreement
 from anon_tune.recipe import Recipe
 from anon_tune.study.rungs import Verdict, decide
 from anon_tune.study.sampler import Proposer, score_losses
@@ -113,7 +115,7 @@ class Bookkeeper:
         number, self._next = self._next, self._next + 1
         trial_id = f"{number:04d}"
         params = self._proposer.ask(trial_id)
-        trial = Trial(trial_id, number, "adversarial", params, "", TrialState.WAITING, started=time.time())
+        trial = Trial(trial_id, number, self._space.method(params), params, "", TrialState.WAITING, started=time.time())
         try:
             fingerprint = self._space.recipe(params).fingerprint()
         except RecipeError as error:  # values that are fine one by one and not together
@@ -177,7 +179,9 @@ class Bookkeeper:
 
     def _record(self, trial: Trial, report: RungReport | None = None) -> None:
         trial = replace(trial, ended=time.time())
-        self._ledger.append(trial, report)
+        known = {**self._trials, trial.id: trial}
+        agreement = rung_agreement([*known.values()]) if trial.state is TrialState.COMPLETE else None
+        self._ledger.append(trial, report, agreement.correlation if agreement else None)
         self._trials[trial.id] = trial
         if trial.state.is_final:
             self._proposer.tell(trial)
@@ -198,8 +202,8 @@ class Bookkeeper:
         recipe = self._space.recipe(trial.params, method=trial.method)
         levels = self._space.levels(recipe, rungs=self._rungs)
         last = len(levels) - 1
-        # An anchor does not change with training: one rung score and the full score say it all.
-        plan = sorted({0, last}) if trial.is_anchor else range(last + 1)
+        # What is not trained does not change: one rung score and the full score say it all.
+        plan = range(last + 1) if parse_method(trial.method).is_trained else sorted({0, last})
         done = {r.rung for r in trial.reports}
         todo = tuple(rung for rung in plan if rung not in done)
         return Assignment(trial_id, recipe, levels, todo, self._ceilings(trial_id))

@@ -69,7 +69,7 @@ def run_study(
         ledger = Ledger(directory / "ledger")
         (directory / "optuna.journal").unlink(missing_ok=True)  # a cache, rebuilt from the ledger
         # Ray first: its workers must not inherit the one thread that a busy machine leaves the sampler.
-        with ray_session(dashboard=settings.runs_through_train), environment(_ONE_THREAD), _signals() as stopped:
+        with ray_session(dashboard=settings.runs_through_train), environment(_ONE_THREAD), stop_signals() as stopped:
             placement = place(settings, node_resources())
             known = len(ledger.trials())
             proposer = Proposer(
@@ -126,7 +126,7 @@ def _tune(
 
 
 @contextmanager
-def _signals() -> Iterator[threading.Event]:
+def stop_signals() -> Iterator[threading.Event]:
     """Set the event at the first SIGINT or SIGTERM; the second one acts as if nobody listened."""
     stopped = threading.Event()
     before: dict[signal.Signals, Any] = {}

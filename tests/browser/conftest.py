@@ -30,6 +30,11 @@ def study_directory(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def verified_directory(tmp_path_factory) -> Path:
+    return synthetic.write_repeats(synthetic.write_study(tmp_path_factory.mktemp("verified"), 40))
+
+
+@pytest.fixture(scope="session")
 def chromium():
     executable = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if executable is None:

@@ -137,6 +137,16 @@ def test_charts_are_laid_out_anew_when_the_window_narrows(wide):
     wide.wait_for_function("document.documentElement.scrollWidth === 400")
 
 
+def test_a_verified_front_has_its_band_below_its_points(visits, verified_directory):
+    page = visits.open(write_report(verified_directory).as_uri())
+    front = ParetoFront.of(Ledger(verified_directory / "ledger").trials())
+    assert page.locator("#front-plot .scatterlayer .point").count() == len(front.trials)
+    box = page.locator("#front-plot .fills path.js-fill").first.bounding_box()
+    assert box["width"] > 100 and box["height"] > 100
+    shown = page.locator("#front-plot .legendtext").all_text_contents()
+    assert {"reached by 10 to 90 % of repeats", "measured once", "closed-form"} <= set(shown)
+
+
 def test_an_empty_study_opens_without_errors(visits, tmp_path):
     page = visits.open(write_report(tmp_path).as_uri(), width=400)
     assert "Not yet" in page.inner_text("#front")

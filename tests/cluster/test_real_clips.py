@@ -40,7 +40,7 @@ def anon_tune(*words: str) -> str:
 def test_a_study_of_real_people_splits_by_take_and_reads_identity_above_the_floor(tmp_path: Path) -> None:
     store, study = tmp_path / "ixmas", tmp_path / "study"
     labels = ["--action", "action", "--private", "person", "--group", "take", "--test-groups", "2"]
-    size = ["--num-frames", "8", "--size", "24x32"]
+    size = ["--num-frames", "8", "--size", "32x24"]
     said = anon_tune("clips", "import", str(IXMAS), "--pattern", PATTERN, *labels, *size, "-o", str(store))
     assert "splits: train 102, val 18, test 120" in said
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anon_tune.ledger import Ledger
-from anon_tune.trial import LossPoint, Reading, RungReport, Score, Trial, TrialState
+from anon_tune.trial import LossPoint, Reading, Repeat, RungReport, Score, Trial, TrialState
 
 numbers = st.floats(allow_nan=False)
 counts = st.integers(0, 2**40)
@@ -28,7 +28,18 @@ def trials(draw: st.DrawFn) -> Trial:
         for rung, (score, curve, seconds, node, checkpoint) in enumerate(draw(st.lists(steps, max_size=3)))
     )
     state = draw(st.sampled_from([s for s in TrialState if s.is_final]))
-    return Trial(name, int(name), "adversarial", draw(params), draw(texts), state, reports, draw(texts))
+    repeats = tuple(st.builds(Repeat, st.just(k), counts, scores) for k in range(1, draw(st.integers(1, 3))))
+    return Trial(
+        id=name,
+        number=int(name),
+        method="adversarial",
+        params=draw(params),
+        fingerprint=draw(texts),
+        state=state,
+        reports=reports,
+        reason=draw(texts),
+        repeats=draw(st.tuples(*repeats)),
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -40,12 +51,15 @@ def test_whatever_is_recorded_comes_back(written: list[Trial]) -> None:
             for report in trial.reports:
                 ledger.append(trial, report)
             ledger.append(trial)
+            for repeat in reversed(trial.repeats):
+                ledger.append_repeat(trial, repeat)
         read = Ledger(folder).trials()
     assert [t.id for t in read] == sorted(t.id for t in written)
     originals = {t.id: t for t in written}
     for trial in read:
         original = originals[trial.id]
         assert trial.reports == original.reports
+        assert trial.repeats == original.repeats
         assert (trial.params, trial.state, trial.reason) == (original.params, original.state, original.reason)
         assert (trial.method, trial.fingerprint) == (original.method, original.fingerprint)
         assert trial.seconds == sum(r.seconds for r in original.reports)

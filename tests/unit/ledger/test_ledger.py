@@ -17,7 +17,7 @@ import pytest
 
 from anon_tune.errors import LedgerError
 from anon_tune.ledger import SCHEMA, Ledger
-from anon_tune.trial import LossPoint, Reading, RungReport, Score, Trial, TrialState
+from anon_tune.trial import LossPoint, Reading, Repeat, RungReport, Score, Trial, TrialState
 
 LEAKAGE = Reading(0.6, 0.4, 0.9, 0.5, 0.7, 0.62)
 ACCURACY = Reading(0.8, 0.2, 0.95, 0.7, 0.85, 0.79)
@@ -106,6 +106,49 @@ def test_a_full_score_completes_a_trial_whose_end_was_never_written(tmp_path: Pa
     ledger.append(trial(state=state), report(0, full=True))
     (back,) = ledger.trials()
     assert back.state is (state if state.is_final else TrialState.COMPLETE)
+
+
+def repeat(number: int, leakage: float = 0.5) -> Repeat:
+    return Repeat(number, 7, replace(SCORE, leakage=replace(LEAKAGE, value=leakage), seed=100 + number))
+
+
+def test_repeats_come_back_and_change_nothing_else(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.append(trial(), report(0))
+    ledger.append(trial(state=TrialState.COMPLETE), report(1, full=True))
+    (before,) = ledger.trials()
+    for number in (2, 1):
+        ledger.append_repeat(before, repeat(number))
+    (after,) = Ledger(tmp_path).trials()
+    assert after.repeats == (repeat(1), repeat(2))
+    assert replace(after, repeats=()) == before  # its end, too, is when the study was done with it
+    rows = pd.read_parquet(tmp_path).sort_values("record")
+    assert rows["repeat"].tolist()[2:] == [2, 1]
+    assert rows["repeat"].isna().tolist() == [True, True, False, False]
+    assert rows["seed"].tolist() == [3, 3, 102, 101]
+
+
+def test_of_a_repeat_recorded_twice_the_later_one_counts(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    done = trial(state=TrialState.COMPLETE)
+    ledger.append(done, report(0, full=True))
+    for number, leakage in ((1, 0.5), (2, 0.6), (1, 0.4)):
+        ledger.append_repeat(done, repeat(number, leakage))
+    (back,) = ledger.trials()
+    assert back.repeats == (repeat(1, 0.4), repeat(2, 0.6))
+
+
+def test_a_ledger_from_before_there_were_repeats_goes_on(tmp_path: Path) -> None:
+    new = ("repeat", "training_seed", "rung_correlation")
+    Ledger(tmp_path).append(trial(state=TrialState.COMPLETE), report(0, full=True))
+    part = tmp_path / "00000000.parquet"
+    pq.write_table(pq.read_table(part).drop_columns(list(new)), part)
+    (old,) = Ledger(tmp_path).trials()
+    assert old.repeats == ()
+    assert old.score == replace(SCORE, full=True)
+    Ledger(tmp_path).append_repeat(old, repeat(1))
+    (back,) = Ledger(tmp_path).trials()
+    assert back == replace(old, repeats=(repeat(1),))
 
 
 def test_readings_that_are_not_numbers_survive(tmp_path: Path) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from anon_tune.trial import ANCHORS, Reading, RungReport, Score, Trial, TrialState
+from anon_tune.trial import ANCHORS, Reading, Repeat, RungReport, Score, Trial, TrialState
 
 FLOOR, CEILING = 0.2, 0.9
 
@@ -34,10 +34,13 @@ def make_trial() -> Callable[..., Trial]:
         started: float = 0.0,
         ended: float = 0.0,
         params: dict[str, float | int | str | bool] | None = None,
+        repeats: Sequence[tuple[float | Reading, float | Reading]] = (),
     ) -> Trial:
-        leak = leakage if isinstance(leakage, Reading) else reading(leakage)
-        acc = accuracy if isinstance(accuracy, Reading) else reading(accuracy)
-        reports = () if full is None else (RungReport(name, 0, 160, score(leak, acc, full), (), 5.0, "node", ""),)
+        def scored(pair: tuple[float | Reading, float | Reading], full: bool) -> Score:
+            return score(*(value if isinstance(value, Reading) else reading(value) for value in pair), full)
+
+        once = () if full is None else (scored((leakage, accuracy), full),)
+        reports = tuple(RungReport(name, 0, 160, one, (), 5.0, "node", "") for one in once)
         anchor = name in ANCHORS
         return Trial(
             id=name,
@@ -50,6 +53,7 @@ def make_trial() -> Callable[..., Trial]:
             seconds=5.0,
             started=started,
             ended=ended,
+            repeats=tuple(Repeat(k, 0, scored(pair, True)) for k, pair in enumerate(repeats, start=1)),
         )
 
     return make

@@ -10,7 +10,8 @@ from anon_tune.trial import TrialState
 
 KEYS = ["trial", "method", "state", "front_rank"]
 KEYS += ["leakage", "leakage_floor", "leakage_ceiling", "leakage_normalized", "leakage_interval"]
-KEYS += ["accuracy", "accuracy_floor", "accuracy_ceiling", "accuracy_interval", "seconds", "params"]
+KEYS += ["accuracy", "accuracy_floor", "accuracy_ceiling", "accuracy_interval"]
+KEYS += ["num_repeats", "probability_on_front", "seconds", "params"]
 
 
 @pytest.fixture

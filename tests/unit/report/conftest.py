@@ -13,6 +13,12 @@ _SPEC.loader.exec_module(synthetic)
 
 
 @pytest.fixture(scope="session")
+def verified_directory(tmp_path_factory) -> Path:
+    """40 trials, and repeats of all candidates; read only."""
+    return synthetic.write_repeats(synthetic.write_study(tmp_path_factory.mktemp("verified"), 40))
+
+
+@pytest.fixture(scope="session")
 def study_directory(tmp_path_factory) -> Path:
     """A study of 20 trials and both anchors; read only."""
     return synthetic.write_study(tmp_path_factory.mktemp("study"))

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from anon_tune.ledger import Ledger
-from anon_tune.trial import LossPoint, Reading, RungReport, Score, Trial, TrialState
+from anon_tune.pareto import front_candidates
+from anon_tune.trial import LossPoint, Reading, Repeat, RungReport, Score, Trial, TrialState
 
 NASTY = "<script>alert(1)</script>"
 NUM_TRIALS = 20
@@ -44,6 +45,20 @@ def write_study(directory: Path, num_trials: int = NUM_TRIALS) -> Path:
     return directory
 
 
+def write_repeats(directory: Path, num_repeats: int = 3) -> Path:
+    """Add repeats of all candidates to the ledger, about what they were measured at, until none is left out."""
+    rng = np.random.default_rng(8)
+    ledger = Ledger(directory / "ledger")
+    while missing := [t for t in front_candidates(ledger.trials()) if not t.repeats]:
+        for trial, number in ((t, k) for t in missing for k in range(1, num_repeats + 1)):
+            score = trial.score
+            assert score is not None
+            leakage, accuracy = rng.normal([score.leakage.value + 0.01, score.accuracy.value - 0.01], 0.02)
+            again = report(trial.id, len(STEPS) - 1, float(leakage), float(accuracy), rng, curve=False)
+            ledger.append_repeat(trial, Repeat(number, 0, again.score))
+    return directory
+
+
 def _write_trial(ledger: Ledger, directory: Path, number: int, rng: np.random.Generator) -> None:
     name = f"{number:04d}"
     threshold = float(rng.uniform(0.02, 0.3))
@@ -60,7 +75,8 @@ def _write_trial(ledger: Ledger, directory: Path, number: int, rng: np.random.Ge
     hidden = np.clip(threshold / 0.3 + rng.normal(0, 0.1), 0, 1)
     leakage = LEAKAGE_CEILING - 0.55 * hidden**0.8
     accuracy = ACCURACY_CEILING - 0.6 * hidden**2.5 - abs(rng.normal(0, 0.05))
-    trial = Trial(name, number, "adversarial", params, f"{number:016x}", TrialState.RUNNING)
+    method = {6: "blur:4", 7: "spact"}.get(number, "adversarial")
+    trial = Trial(name, number, method, params, f"{number:016x}", TrialState.RUNNING)
     ledger.append(trial)
     if number % 10 == 3:
         reason = f"training: L_T must be finite, got nan at step 17. {NASTY}"

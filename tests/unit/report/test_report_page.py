@@ -15,7 +15,8 @@ from anon_tune.trial import Trial, TrialState
 
 NASTY = "<script>alert(1)</script>"
 IMPORTANCE = {"leakage": {"penalty.weight": 0.7, NASTY: 0.3}, "accuracy": {"penalty.weight": 1.0}}
-SECTIONS = ["front", "gallery", "progress", "parallel", "importance", "rungs", "losses", "trials", "failed"]
+SECTIONS = ["front", "gallery", "certificates", "progress", "parallel", "importance"]
+SECTIONS += ["rungs", "losses", "trials", "failed"]
 CHARTS = ["front-plot", "progress-trials", "progress-seconds", "parallel-plot"]
 CHARTS += ["importance-leakage", "importance-accuracy", "rungs-plot", "losses-plot"]
 
@@ -127,6 +128,65 @@ def test_error_bars_are_the_intervals(page, trials):
         leakage = by_id[name].score.leakage
         assert trace["x"][at] - trace["error_x"]["arrayminus"][at] == pytest.approx(leakage.low)
         assert trace["x"][at] + trace["error_x"]["array"][at] == pytest.approx(leakage.high)
+
+
+@pytest.fixture(scope="module")
+def verified(verified_directory, tmp_path_factory):
+    file = write_report(verified_directory, {}, tmp_path_factory.mktemp("page") / "page.html")
+    return Page(file.read_text("utf-8")), ParetoFront.of(Ledger(verified_directory / "ledger").trials())
+
+
+def test_a_verified_front_is_drawn_by_its_means_with_a_band(verified, page):
+    shown, front = verified
+    traces = {trace["name"]: trace for trace in shown.specs["front-plot"]["data"]}
+    members = [front.scores[t.id] for t in front.members]
+    assert traces["Pareto front"]["x"] == [s.leakage.value for s in members]
+    trace = traces["on the front"]
+    for at, name in enumerate(trace["customdata"]):
+        leakage, accuracy = front.scores[name].leakage, front.scores[name].accuracy
+        assert (trace["x"][at], trace["y"][at]) == (leakage.value, accuracy.value)
+        assert trace["x"][at] - trace["error_x"]["arrayminus"][at] == pytest.approx(leakage.low)
+        words = f"mean of 3 repeats, on the front with probability {front.probabilities[name] * 100:.1f}%"
+        assert words in trace["hovertext"][at]
+
+    single = {t.id for t in front.trials} - {t.id for t in front.eligible}
+    assert set(traces["measured once"]["customdata"]) == single
+    assert all(symbol.endswith("-open") for symbol in traces["measured once"]["marker"]["symbol"])
+    assert all("measured once" in words for words in traces["measured once"]["hovertext"])
+    assert "measured once" not in {trace["name"] for trace in page.specs["front-plot"]["data"]}
+
+    # The band holds the line that half of the repeats reach, and both end where the last repeat's front ends.
+    band, half = traces["reached by 10 to 90 % of repeats"], traces["reached by half of repeats"]
+    assert band["fill"] == "toself"
+    assert min(band["x"]) <= half["x"][0] and max(band["x"]) == half["x"][-1]
+    assert min(band["y"]) == half["y"][0] and max(band["y"]) >= max(half["y"])
+    assert not any("repeats" in trace["name"] for trace in page.specs["front-plot"]["data"])
+
+
+def test_a_verified_study_says_so_in_words(verified, page):
+    shown, front = verified
+    assert "by the means of their repeats" in shown.words[None]
+    assert "Means of repeats with new seeds" in shown.words["front"]
+    assert shown.words["gallery"].count("Mean of 3 repeats, on the front with probability") == len(front.members)
+    for words in ("Repeats", "On the front"):
+        assert f"{words}\n" in shown.words["trials"] and f"{words}\n" not in page.words["trials"]
+    assert "'anon-tune verify' measures them again" in page.words["front"]
+
+
+def test_kinds_of_methods_have_symbols_of_their_own(page, trials):
+    traces = page.specs["front-plot"]["data"]
+    symbols = {
+        name: symbol
+        for trace in traces
+        if "customdata" in trace
+        for name, symbol in zip(trace["customdata"], trace["marker"]["symbol"], strict=False)
+    }
+    assert symbols["0006"] == "cross" and symbols["0007"] == "triangle-up"
+    assert {symbols[t.id] for t in trials if t.id in symbols and t.method == "adversarial"} == {"circle"}
+    legend = {trace["name"]: trace["marker"]["symbol"] for trace in traces if trace.get("x") == [None]}
+    assert legend == {"adversarial": "circle", "trained baseline": "triangle-up", "closed-form": "cross"}
+    (words,) = (w for trace in traces for w in trace.get("hovertext", []) if "0006" in w)
+    assert "blur:4" in words
 
 
 def test_a_card_shows_frames_and_readings_of_every_front_trial(page, trials, study_directory):

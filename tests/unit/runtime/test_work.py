@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from torchvision.io import read_image
 
 from anon_tune.clips import Clips
 from anon_tune.errors import AnonTuneError, ClipsError
+from anon_tune.method import parse_method
 from anon_tune.models import build_anonymizer
 from anon_tune.models.weights import read_tensors
 from anon_tune.recipe import Recipe
@@ -76,12 +78,42 @@ def test_what_was_trained_can_be_what_training_starts_from(avatars: Clips, tiny_
     assert all(torch.equal(tensors[name], value) for name, value in started.state_dict().items())
 
 
-@pytest.mark.parametrize("method", ["identity", "black-out"])
-def test_an_anchor_is_only_measured(avatars: Clips, tiny_recipe: Build, tmp_path: Path, method: str) -> None:
+@pytest.mark.parametrize("method", ["identity", "black-out", "negative", "blur:2", "person-blur:2"])
+def test_what_is_not_trained_is_only_measured(avatars: Clips, tiny_recipe: Build, tmp_path: Path, method: str) -> None:
     report = done(replace(job(tiny_recipe({"method": method}), tmp_path), ceilings=None), avatars)
     assert (report.curve, report.checkpoint, report.step) == ((), "", 6)
     assert names(tmp_path) == ["preview.png"]
     assert report.score.leakage.ceiling == report.score.leakage.value
+
+
+def test_bdq_is_trained_like_any_other(avatars: Clips, tiny_params: dict[str, Any], tmp_path: Path) -> None:
+    kept = {name: value for name, value in tiny_params.items() if not parse_method("bdq").sets(name)}
+    recipe = Recipe.from_params({"method": "bdq", **kept})
+    first = done(job(recipe, tmp_path / "two", 0, 2, full=False), avatars)
+    last = done(job(recipe, tmp_path / "two", 1, 6), avatars)
+    assert [p.step for p in (*first.curve, *last.curve)] == [0, 1, 2, 3, 4, 5]
+    tensors, _ = read_tensors(tmp_path / "two" / "anonymizer.safetensors")
+    fresh = build_anonymizer("bdq", recipe.anonymizer).state_dict()
+    assert tensors.keys() == fresh.keys() == {"log_sigma", "edges"}
+    assert all(not torch.equal(tensors[name], fresh[name]) for name in fresh)
+    assert replace(done(job(recipe, tmp_path / "one"), avatars).score, seconds=0) == replace(last.score, seconds=0)
+
+
+def test_weights_are_measured_as_they_are_and_nothing_is_left(
+    avatars: Clips, tiny_recipe: Build, tmp_path: Path
+) -> None:
+    recipe = tiny_recipe({"evaluation.seed": 1})
+    trained = done(job(recipe, tmp_path / "trials" / "0007"), avatars)
+    file = tmp_path / trained.checkpoint
+    again = done(replace(job(recipe, tmp_path / "again"), weights=str(file)), avatars)
+    assert replace(again.score, seconds=0) == replace(trained.score, seconds=0)
+    assert (again.curve, again.checkpoint, names(tmp_path / "again")) == ((), "", [])
+    other = done(replace(job(tiny_recipe({"evaluation.seed": 2}), tmp_path / "again"), weights=str(file)), avatars)
+    assert other.score.distortion == trained.score.distortion  # the same anonymizer
+    assert other.score.attackers != trained.score.attackers  # by other attackers
+    file.unlink()
+    with pytest.raises(AnonTuneError, match=r"anonymizer\.safetensors: not a readable safetensors file"):
+        done(replace(job(recipe, tmp_path / "again"), weights=str(file)), avatars)
 
 
 def test_a_preview_shows_frames_above_their_anonymized_selves(

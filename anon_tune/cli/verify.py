@@ -1,0 +1,62 @@
+"""``anon-tune verify``: measure the best trials of a study again, so that its front can be believed."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from anon_tune.cli import result
+from anon_tune.cli.study import find_clips, make_body
+from anon_tune.errors import LedgerError
+
+if TYPE_CHECKING:
+    from anon_tune.study import VerifyStep
+
+
+def verify(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Study directory.")],
+    seeds: Annotated[int, typer.Option(min=1, help="Repeats that each of these trials shall have.")] = 5,
+    retrain: Annotated[
+        bool,
+        typer.Option(
+            "--retrain", help="Train each repeat anew too, with its own training seed; else DIR/trials has the weights."
+        ),
+    ] = False,
+) -> None:
+    """Measure the best trials again with new seeds; front, picks and report then use the means.
+
+    Single measurements make a front too good: part of it stands there by luck.
+    Measured are the anchors, the first two front ranks, and whoever means let in.
+    Only these stay on the front. Repeats go to DIR/ledger as they arrive; given
+    again, the command takes what is missing, after Ctrl-C or with more --seeds.
+    """
+    from anon_tune.study import StudyInterrupted, load_study, verify_study
+
+    _, settings = load_study(directory)
+    clips, fingerprint = find_clips(settings.clips, directory)
+    if fingerprint != settings.clips_fingerprint:
+        rule = f"the study was measured on clips {settings.clips_fingerprint}"
+        raise LedgerError(str(clips), rule, fingerprint, "Bring those clips back")
+    body = make_body(clips, settings)
+    try:
+        verify_study(directory, body, seeds, retrain, _show)
+    except StudyInterrupted as stop:
+        print(stop, file=sys.stderr)
+        raise typer.Exit(130) from None
+    result.front(directory)
+    print(f"Report: {result.write(directory)}")
+
+
+def _show(step: VerifyStep) -> None:
+    score = step.repeat.score
+    readings = f"leakage {score.leakage.value:.3f} accuracy {score.accuracy.value:.3f}"
+    left = time.strftime("%H:%M:%S", time.gmtime(step.left_s))
+    print(
+        f"{step.trial} repeat {step.repeat.number}: {readings}; {step.done} of {step.total}, about {left} left",
+        file=sys.stderr,
+        flush=True,
+    )

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from anon_tune.ledger import Ledger
+from anon_tune.pareto import rung_agreement
+from anon_tune.report import write_report
+from anon_tune.report.measuring import measuring_note
+from anon_tune.trial import Trial, TrialState
+
+
+@pytest.fixture(scope="module")
+def trials(study_directory: Path) -> list[Trial]:
+    return Ledger(study_directory / "ledger").trials()
+
+
+def complete(trials: list[Trial]) -> list[Trial]:
+    return [t for t in trials if t.state is TrialState.COMPLETE and not t.is_anchor]
+
+
+def test_the_page_tells_what_a_rung_is_worth_and_what_measuring_costs(
+    study_directory: Path, trials: list[Trial], tmp_path: Path
+) -> None:
+    page = write_report(study_directory, output=tmp_path / "page.html").read_text("utf-8")
+    found = rung_agreement(trials)
+    assert found is not None
+    assert found.num_trials == len(complete(trials)) == 12
+    assert f"rank correlation {found.correlation:+.2f} over the 12 complete trials" in page
+    # 3 s of the 9.5 s of each of two jobs a trial.
+    assert "measuring at rungs took 15.8%, in full 15.8%." in page
+
+
+def test_fewer_than_three_trials_say_nothing_of_the_rungs(trials: list[Trial]) -> None:
+    assert "rank correlation" in measuring_note(complete(trials)[:3])
+    two = measuring_note(complete(trials)[:2])
+    assert "rank correlation" not in two
+    assert two.startswith("Of the time")
+
+
+def test_only_trained_trials_have_time_to_share(trials: list[Trial]) -> None:
+    assert measuring_note([t for t in trials if t.is_anchor or t.state is not TrialState.COMPLETE]) == ""
+    assert measuring_note([replace(t, method="blur:4") for t in complete(trials)[:2]]) == ""
