@@ -6,10 +6,11 @@ effort gets on raw clips.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from anon_tune.errors import LedgerError
 
@@ -19,6 +20,14 @@ Status = Literal["CERTIFIED", "LOWER_BOUND", "REFUSED"]
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _null_is_nan(cls, value: Any) -> Any:
+        """JSON knows no NaN; no field may be empty, so that a null can only be one."""
+        if isinstance(value, list):
+            return [math.nan if one is None else one for one in value]
+        return math.nan if value is None else value
 
 
 class Subject(_Part):
@@ -112,7 +121,9 @@ class Certificate(_Part):
     leakage: float = Field(description="cMAP of the strongest attacker on the test split")
     leakage_floor: float
     leakage_ceiling: float
-    leakage_normalized: float
+    leakage_normalized: float = Field(
+        description="(leakage - floor) / (ceiling - floor); NaN if raw clips leak nothing"
+    )
     leakage_interval: Interval
     accuracy: float = Field(description="top-1 of a fresh action classifier on the test split")
     accuracy_floor: float
@@ -153,5 +164,5 @@ def read_certificate(path: Path) -> Certificate:
         raise LedgerError(str(path), "cannot be read", error.strerror, remedy) from None
     except ValidationError as error:
         first = error.errors()[0]
-        at = ".".join(str(part) for part in first["loc"])
-        raise LedgerError(str(path), f"is no certificate: '{at}' {first['msg'].lower()}", remedy=remedy) from None
+        at = "".join(f"'{part}' " for part in first["loc"][:1])
+        raise LedgerError(str(path), f"is no certificate: {at}{first['msg'].lower()}", remedy=remedy) from None

@@ -1,20 +1,27 @@
-"""The measurement: metrics, fresh attackers, the score of an anonymizer.
+"""The measurement: metrics, fresh attackers, the score of an anonymizer and its audit.
 
 Shapes in this room: B clips, T frames a clip, N test clips, C channels, H height, W width,
 A attributes, K actions.
 """
 
 from anon_tune.evaluation.attackers import FAMILIES, fit, predict
+from anon_tune.evaluation.baseline import Baseline, make_baseline
+from anon_tune.evaluation.certify import certify
+from anon_tune.evaluation.counting import count_data
 from anon_tune.evaluation.metrics import average_precisions, bootstrap_interval, class_mean_ap, top1
 from anon_tune.evaluation.score import anonymize_split, measure
 
 __all__ = [
     "FAMILIES",
+    "Baseline",
     "anonymize_split",
     "average_precisions",
     "bootstrap_interval",
+    "certify",
     "class_mean_ap",
+    "count_data",
     "fit",
+    "make_baseline",
     "measure",
     "predict",
     "top1",

@@ -18,26 +18,36 @@ from anon_tune.models.convolutions import GRID, Readout, small2d, small3d
 
 Target = Literal["private", "action"]
 
-FAMILIES = ("frame", "clip", "motion")
-"""Attacker families, in the order in which a smaller effort takes them."""
+FAMILIES = ("frame", "clip", "motion", "pixels")
+"""Attacker families, in the order in which a smaller effort takes them; a study takes three at most."""
+
+_COARSE = 16
 
 
-class FrameAttacker(nn.Module):
-    """Looks at frames one by one and averages what it thinks: appearance.
+class StillsAttacker(nn.Module):
+    """Looks at frames one by one and averages what it thinks: appearance, or movement.
 
     In training it sees every second frame, which one of the two drawn anew each time.
+
+    Args:
+        num_outputs: O.
+        width: Channels of the first layer, a multiple of 4.
+        moves: Look at differences of successive frames only; a clip of one frame then shows nothing.
     """
 
-    def __init__(self, num_outputs: int, width: int) -> None:
+    def __init__(self, num_outputs: int, width: int, moves: bool = False) -> None:
         super().__init__()
+        self.moves = moves
         self.trunk, num_features = small2d(width)
         self.head = Readout(num_features, num_outputs, GRID)
 
     def forward(self, clips: Tensor) -> Tensor:
         """Map clips (B,T,C,H,W) in [0, 1] to logits (B,O)."""
-        clips = _every_second(clips) if self.training else clips
-        logits: Tensor = self.head(self.trunk(_centre(clips).flatten(0, 1)))
-        return logits.view(*clips.shape[:2], -1).mean(dim=1)
+        stills = _moves(clips) if self.moves else clips
+        stills = _every_second(stills) if self.training else stills
+        seen = stills if self.moves else _centre(stills)
+        logits: Tensor = self.head(self.trunk(seen.flatten(0, 1)))
+        return logits.view(*stills.shape[:2], -1).mean(dim=1)
 
 
 class ClipAttacker(nn.Module):
@@ -54,33 +64,35 @@ class ClipAttacker(nn.Module):
         return logits
 
 
-class MotionAttacker(nn.Module):
-    """Looks at differences of successive frames only: what movement gives away.
-
-    In training it sees every second difference, which one of the two drawn anew each time.
-    """
+class PixelAttacker(nn.Module):
+    """Looks at the coarse colours of the mean frame, without any convolution."""
 
     def __init__(self, num_outputs: int, width: int) -> None:
         super().__init__()
-        self.trunk, num_features = small2d(width)
-        self.head = Readout(num_features, num_outputs, GRID)
+        num_pixels = 3 * _COARSE**2
+        self.head = nn.Sequential(
+            nn.Linear(num_pixels, 4 * width), nn.ReLU(), nn.Dropout(0.5), nn.Linear(4 * width, num_outputs)
+        )
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Map clips (B,T,C,H,W) in [0, 1] to logits (B,O); a clip of one frame shows no motion."""
-        moves = (clips[:, 1:] - clips[:, :-1]) * 4 if clips.shape[1] > 1 else torch.zeros_like(clips)
-        moves = _every_second(moves) if self.training else moves
-        logits: Tensor = self.head(self.trunk(moves.flatten(0, 1)))
-        return logits.view(*moves.shape[:2], -1).mean(dim=1)
+        """Map clips (B,T,C,H,W) in [0, 1] to logits (B,O)."""
+        coarse = F.adaptive_avg_pool2d(_centre(clips).mean(dim=1), _COARSE)
+        logits: Tensor = self.head(coarse.flatten(1))
+        return logits
 
 
 def build_attacker(family: str, num_outputs: int, width: int) -> nn.Module:
     """Build one attacker of a family with fresh weights."""
-    kinds: dict[str, type[FrameAttacker | ClipAttacker | MotionAttacker]] = {
-        "frame": FrameAttacker,
-        "clip": ClipAttacker,
-        "motion": MotionAttacker,
-    }
-    return kinds[family](num_outputs, width)
+    match family:
+        case "frame":
+            return StillsAttacker(num_outputs, width)
+        case "clip":
+            return ClipAttacker(num_outputs, width)
+        case "motion":
+            return StillsAttacker(num_outputs, width, moves=True)
+        case "pixels":
+            return PixelAttacker(num_outputs, width)
+    raise ValueError(f"family must be one of {', '.join(FAMILIES)}, got {family!r}")
 
 
 def fit(
@@ -101,19 +113,24 @@ def fit(
     network.to(device).train()
     optimizer = optim.Adam(network.parameters(), lr=lr)
     cycle = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=num_steps, pct_start=0.3)
-    for batch in islice(_endless(clips, batch_clips, seed), num_steps):
-        logits = network(batch.clips.to(device))
-        if target == "action":
-            loss = F.cross_entropy(logits, batch.actions.to(device))
-        else:
-            loss = F.binary_cross_entropy_with_logits(logits, batch.private.to(device))
+    for batch in islice(endless(clips, batch_clips, seed), num_steps):
+        loss = loss_of(network, batch, target, device)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         cycle.step()
 
 
-def _endless(clips: ClipSet, batch_clips: int, seed: int) -> Iterator[ClipBatch]:
+def loss_of(network: nn.Module, batch: ClipBatch, target: Target, device: torch.device) -> Tensor:
+    """Return the cross-entropy on actions or the BCE on private attributes, a scalar with gradient."""
+    logits = network(batch.clips.to(device))
+    if target == "action":
+        return F.cross_entropy(logits, batch.actions.to(device))
+    return F.binary_cross_entropy_with_logits(logits, batch.private.to(device))
+
+
+def endless(clips: ClipSet, batch_clips: int, seed: int) -> Iterator[ClipBatch]:
+    """Yield shuffled batches, epoch after epoch; a pure function of the seed."""
     for epoch in count():
         yield from epoch_batches(clips, batch_clips, epoch, seed, shuffle=True)
 
@@ -137,6 +154,11 @@ def predict(network: nn.Module, clips: ClipSet, batch_clips: int, device: torch.
 def _every_second(x: Tensor) -> Tensor:
     """Keep every second entry along T, from the first or the second on by a draw."""
     return x[:, int(torch.randint(2, ())) :: 2] if x.shape[1] > 1 else x
+
+
+def _moves(clips: Tensor) -> Tensor:
+    """Return differences of successive frames (B,T-1,C,H,W), or zeros where there is one frame only."""
+    return (clips[:, 1:] - clips[:, :-1]) * 4 if clips.shape[1] > 1 else torch.zeros_like(clips)
 
 
 def _centre(clips: Tensor) -> Tensor:

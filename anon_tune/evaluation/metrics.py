@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
+from anon_tune.clips import ClipSet
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -46,6 +48,12 @@ def prevalence(labels: NDArray[np.uint8]) -> float:
 def top1(logits: Floats, actions: Ints) -> float:
     """Return the share of clips (N,K) whose largest logit is the true action (N,)."""
     return float((logits.argmax(axis=1) == actions).mean())
+
+
+def majority(train: ClipSet, read: ClipSet) -> float:
+    """Return the top-1 of a blind classifier: always the most frequent action of the training split."""
+    most_frequent = np.bincount(train.actions).argmax()
+    return float((read.actions == most_frequent).mean())
 
 
 def bootstrap_interval(

@@ -18,7 +18,14 @@ from torch import nn
 
 from anon_tune.clips import Clips, ClipSet, epoch_batches
 from anon_tune.evaluation.attackers import FAMILIES, ClipAttacker, Target, build_attacker, fit, predict
-from anon_tune.evaluation.metrics import average_precisions, bootstrap_interval, class_mean_ap, prevalence, top1
+from anon_tune.evaluation.metrics import (
+    average_precisions,
+    bootstrap_interval,
+    class_mean_ap,
+    majority,
+    prevalence,
+    top1,
+)
 from anon_tune.models import Anonymizer
 from anon_tune.recipe import EffortRecipe, EvaluationRecipe
 from anon_tune.trial import Ceilings, Reading, Score
@@ -85,7 +92,7 @@ def measure(
             classifier,
             splits,
             read,
-            floor=_majority(splits["train"], splits[read]),
+            floor=majority(splits["train"], splits[read]),
             ceiling=None if ceilings is None else ceilings.accuracy,
             recipe=recipe,
         )
@@ -199,9 +206,3 @@ def _reading(
         high=high,
         validation=statistic(scores["val"], np.arange(len(val)), val),
     )
-
-
-def _majority(train: ClipSet, read: ClipSet) -> float:
-    """Return the top-1 of a blind classifier: always the most frequent action of the training split."""
-    most_frequent = np.bincount(train.actions).argmax()
-    return float((read.actions == most_frequent).mean())

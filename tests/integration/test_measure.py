@@ -79,7 +79,7 @@ def test_raw_clips_leak_all_there_is(people: Clips, raw: Score) -> None:
     assert raw.distortion == 0
     assert raw.leakage.low <= raw.leakage.value <= raw.leakage.high
     assert raw.leakage.value == max(raw.attackers.values())
-    assert list(raw.attackers) == list(FAMILIES)
+    assert list(raw.attackers) == list(FAMILIES[:3])
     assert list(raw.attributes) == list(people.attributes)
     assert math.isclose(float(np.mean(list(raw.attributes.values()))), raw.leakage.value)
     assert (raw.num_train_clips, raw.num_test_clips) == (480, 240)

@@ -34,7 +34,7 @@ def test_families_look_at_different_things() -> None:
             changes[family] = [
                 not torch.allclose(attacker(other), attacker(clips), atol=1e-5) for other in (brighter, backwards)
             ]
-    assert changes == {"frame": [True, False], "clip": [True, True], "motion": [False, True]}
+    assert changes == {"frame": [True, False], "clip": [True, True], "motion": [False, True], "pixels": [True, False]}
 
 
 def test_a_frame_attacker_trains_on_every_second_frame_and_reads_all() -> None:

@@ -1,0 +1,174 @@
+"""What raw clips teach: computed once, then used for every audit on the same clips.
+
+Shapes: N clips, A attributes, K actions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from anon_tune.certificate import Attacker, Canary
+from anon_tune.clips import ClipSet
+from anon_tune.errors import AnonTuneError
+from anon_tune.evaluation.attack import Lab, Pieces, Progress, RawWeights, Weights, strongest
+from anon_tune.evaluation.canaries import CANARIES, keep_canaries
+from anon_tune.evaluation.counting import check_clips
+from anon_tune.evaluation.metrics import top1
+from anon_tune.models import save_weights
+from anon_tune.models.weights import read_tensors
+from anon_tune.recipe import AuditRecipe
+
+_FORM = "anon_tune.baseline/1"
+_CLASSIFIER = "classifier"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Baseline:
+    """What raw clips teach at one effort.
+
+    Attributes:
+        effort: What attackers could spend.
+        clips: Digest of the raw clips and their labels, see `digest`.
+        attackers: Every attacker on raw clips, the fresh ones and those that went on from them.
+        weights: Of the fresh ones, by family and seed.
+        classifier: Weights of the action classifier.
+        leakage_ceiling: cMAP of the strongest attacker on the test split.
+        accuracy_ceiling: Top-1 of the classifier on the test split.
+        canaries: What the canaries gave.
+    """
+
+    effort: AuditRecipe
+    clips: str
+    attackers: tuple[Attacker, ...]
+    weights: RawWeights
+    classifier: Weights
+    leakage_ceiling: float
+    accuracy_ceiling: float
+    canaries: tuple[Canary, ...]
+
+    @property
+    def recognizer(self) -> tuple[str, int]:
+        """Family and seed of the fresh attacker that is best on raw validation clips."""
+        best = max((a for a in self.attackers if a.start == "fresh"), key=lambda a: a.validation)
+        return best.family, best.seed
+
+    def save(self, path: Path) -> None:
+        """Write a safetensors file; it appears under its name only when complete."""
+        tensors = {f"{_CLASSIFIER}/{name}": tensor for name, tensor in self.classifier.items()}
+        for (family, seed), weights in self.weights.items():
+            tensors |= {f"{family}/{seed}/{name}": tensor for name, tensor in weights.items()}
+        record = {
+            "form": _FORM,
+            "effort": self.effort.model_dump(mode="json"),
+            "clips": self.clips,
+            "attackers": [attacker.model_dump(mode="json") for attacker in self.attackers],
+            "leakage_ceiling": self.leakage_ceiling,
+            "accuracy_ceiling": self.accuracy_ceiling,
+            "canaries": [canary.model_dump(mode="json") for canary in self.canaries],
+        }
+        save_weights(tensors, path, {"baseline": json.dumps(record)})
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a file that `save` wrote.
+
+        Raises:
+            AnonTuneError: Not there, or not a baseline.
+        """
+        tensors, metadata = read_tensors(path)
+        record = json.loads(metadata.get("baseline", "{}"))
+        if record.get("form") != _FORM:
+            remedy = "Delete the file, and it is made again"
+            raise AnonTuneError(str(path), f"must be a baseline of the form '{_FORM}'", record.get("form"), remedy)
+        classifier: dict[str, Tensor] = {}
+        weights: dict[tuple[str, int], dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            owner, _, name = key.partition("/")
+            if owner == _CLASSIFIER:
+                classifier[name] = tensor
+            else:
+                seed, _, name = name.partition("/")
+                weights.setdefault((owner, int(seed)), {})[name] = tensor
+        return cls(
+            effort=AuditRecipe.model_validate(record["effort"]),
+            clips=record["clips"],
+            attackers=tuple(Attacker.model_validate(one) for one in record["attackers"]),
+            weights=weights,
+            classifier=classifier,
+            leakage_ceiling=record["leakage_ceiling"],
+            accuracy_ceiling=record["accuracy_ceiling"],
+            canaries=tuple(Canary.model_validate(one) for one in record["canaries"]),
+        )
+
+
+def make_baseline(
+    raw: Mapping[str, ClipSet], effort: AuditRecipe, device: torch.device, progress: Progress
+) -> Baseline:
+    """Train attackers and a classifier on raw clips, and keep the canaries.
+
+    The ceiling of leakage is the strongest of the same set of attackers that an audit tries: fresh ones, and
+    ones that go on from raw-trained weights. Frozen ones are here the fresh ones themselves.
+
+    Args:
+        raw: Clips of train, val and test.
+        effort: What attackers may spend.
+        device: Where to compute.
+        progress: Told what is being done, pieces done, pieces in all.
+
+    Raises:
+        ClipsError: Too few clips, or positives or negatives of an attribute.
+    """
+    check_clips(raw, [f"attribute {at}" for at in range(raw["train"].private.shape[1])])
+    seeds = seeds_of(effort)
+    pieces = Pieces(progress, len(effort.families) * (2 * len(seeds) + len(CANARIES)) + 1)
+    lab = Lab(raw, effort, device, pieces)
+    fresh = list(lab.attacks(seeds, {}))
+    weights = {
+        (a.record.family, a.record.seed): {k: v.detach().cpu() for k, v in a.network.state_dict().items()}
+        for a in fresh
+    }
+    further = [lab.attack(family, "raw", seed, own) for (family, seed), own in weights.items()]
+    classifier = lab.classifier(num_actions(raw))
+    canaries = keep_canaries(raw, [a.record for a in fresh], effort, device, pieces)
+    pieces.end()
+    return Baseline(
+        effort=effort,
+        clips=digest(raw),
+        attackers=tuple(a.record for a in (*fresh, *further)),
+        weights=weights,
+        classifier={k: v.detach().cpu() for k, v in classifier.state_dict().items()},
+        leakage_ceiling=strongest([*fresh, *further]).record.leakage,
+        accuracy_ceiling=top1(lab.predict(classifier, raw["test"]), raw["test"].actions),
+        canaries=canaries,
+    )
+
+
+def seeds_of(effort: AuditRecipe) -> range:
+    """Return the seeds of the attackers; the canaries have the next one."""
+    return range(effort.seed, effort.seed + effort.num_seeds)
+
+
+def num_actions(splits: Mapping[str, ClipSet]) -> int:
+    """Return K, one more than the largest index of an action."""
+    return 1 + max(int(split.actions.max()) for split in splits.values())
+
+
+def digest(splits: Mapping[str, ClipSet]) -> str:
+    """Return 16 hex digits that change with any frame or label of the clips."""
+    told = hashlib.sha256()
+    for name in sorted(splits):
+        split = splits[name]
+        told.update(f"{name} {split.frames.shape} {split.private.shape}".encode())
+        told.update(split.private.tobytes() + split.actions.tobytes())
+        for clip in split.frames:
+            told.update(np.ascontiguousarray(clip).data)
+    return told.hexdigest()[:16]

@@ -1,0 +1,113 @@
+"""Canaries: clips whose leakage is known beforehand. An audit that gets one wrong is refused.
+
+Shapes: N clips of a split, A attributes.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from anon_tune.certificate import Attacker, Canary
+from anon_tune.clips import ClipSet
+from anon_tune.evaluation.attack import Attack, Lab, Pieces, strongest
+from anon_tune.evaluation.metrics import prevalence
+from anon_tune.evaluation.resampling import chance_of_strongest, draw_resamples
+from anon_tune.evaluation.score import anonymize_split
+from anon_tune.models import build_anonymizer
+from anon_tune.recipe import AnonymizerRecipe, AuditRecipe
+
+Name = Literal["identity", "constant", "negative", "shuffled"]
+CANARIES: tuple[Name, ...] = ("identity", "constant", "negative", "shuffled")
+
+NUM_PERMUTATIONS = 1000
+_ROUNDING = 1e-9
+
+
+def keep_canaries(
+    raw: Mapping[str, ClipSet], known: Sequence[Attacker], effort: AuditRecipe, device: torch.device, pieces: Pieces
+) -> tuple[Canary, ...]:
+    """Audit clips whose leakage is known, with fresh attackers of every family and one new seed.
+
+    * identity: raw clips leak 0.9 to 1.1 of what they leak, and more than chance gives.
+    * constant: black clips leak what chance gives.
+    * negative: one minus the clip looks foreign to people and to frozen attackers, and leaks at least 0.9.
+    * shuffled: raw clips whose labels changed places within each split leak what chance gives.
+
+    Leakage is normalized by what the fresh attackers of one seed reach on raw clips, in the mean over the
+    seeds: the largest of as many attackers. The bounds 0.9 and 1.1 are held against its bootstrap interval, as
+    few test clips move it by more than a tenth. "What chance gives" lies between the least and the largest cMAP of
+    the strongest attacker over `NUM_PERMUTATIONS` permutations of the test labels: the largest of several
+    attackers that know nothing lies above the floor, and does so here too. A sound setup is refused about once
+    in five hundred times.
+
+    Args:
+        raw: Clips of train, val and test.
+        known: What the fresh attackers of the baseline made of them.
+        effort: Of every attacker.
+        device: Where to compute.
+        pieces: Told of every training.
+    """
+    floor = prevalence(raw["test"].private)
+    one_seed = [max(a.leakage for a in known if a.seed == seed) for seed in {a.seed for a in known}]
+    span = float(np.mean(one_seed)) - floor
+    canaries = []
+    with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
+        for name in CANARIES:
+            splits = _disguise(name, raw, Path(scratch), effort, device)
+            tried = list(Lab(splits, effort, device, pieces).attacks([effort.seed + effort.num_seeds], {}))
+            canaries.append(_judge(name, tried, splits["test"], floor, span, effort))
+    return tuple(canaries)
+
+
+def _disguise(
+    name: Name, raw: Mapping[str, ClipSet], scratch: Path, effort: AuditRecipe, device: torch.device
+) -> dict[str, ClipSet]:
+    match name:
+        case "identity":
+            return dict(raw)
+        case "constant":
+            return {
+                n: replace(s, frames=np.broadcast_to(np.zeros_like(s.frames[:1]), s.frames.shape))
+                for n, s in raw.items()
+            }
+        case "negative":
+            negative = build_anonymizer("negative", AnonymizerRecipe())
+            return {
+                n: anonymize_split(negative, s, scratch / n, effort.batch_clips, device).clips for n, s in raw.items()
+            }
+        case "shuffled":
+            rng = np.random.default_rng(effort.seed)
+            return {n: replace(s, private=rng.permutation(s.private)) for n, s in raw.items()}
+
+
+def _judge(
+    name: Name, tried: Sequence[Attack], test: ClipSet, floor: float, span: float, effort: AuditRecipe
+) -> Canary:
+    def normalized(value: float) -> float:
+        return (value - floor) / span + 0.0 if span > 0 else math.nan
+
+    best = strongest(tried)
+    leakage = best.record.leakage
+    low, high = chance_of_strongest([attack.test for attack in tried], test.private, NUM_PERMUTATIONS, effort.seed)
+    if name in ("constant", "shuffled"):
+        expected = f"{normalized(low):.3f} to {normalized(high):.3f}, as by chance"
+        passed = low - _ROUNDING <= leakage <= high + _ROUNDING
+    else:
+        resamples = draw_resamples(test.groups, effort.num_bootstraps, effort.seed)
+        interval = resamples.map_interval(best.test, test.private, effort.confidence)
+        least, most = (normalized(end) for end in interval)
+        if name == "identity":
+            expected = "0.9 to 1.1 within its interval, and above chance"
+            passed = most >= 0.9 and least <= 1.1 and leakage > high
+        else:
+            expected = "at least 0.9 within its interval"
+            passed = most >= 0.9
+    return Canary(name=name, leakage_normalized=normalized(leakage), expected=expected, passed=passed)

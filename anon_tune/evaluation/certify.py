@@ -1,0 +1,211 @@
+"""The audit of an anonymizer: what attackers make of its clips, beside what they make of raw ones.
+
+Shapes: N clips, T frames a clip, H height, W width, A attributes, K actions, D features.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Literal
+
+import torch
+from torch import nn
+
+import anon_tune
+from anon_tune.certificate import Attacker, Certificate, Data, Linkage, Status, Subject
+from anon_tune.clips import ClipSet, epoch_batches
+from anon_tune.errors import ClipsError
+from anon_tune.evaluation.attack import Lab, Pieces, Progress, Weights, strongest
+from anon_tune.evaluation.attackers import ClipAttacker, build_attacker
+from anon_tune.evaluation.baseline import Baseline, digest, num_actions, seeds_of
+from anon_tune.evaluation.linkage import link
+from anon_tune.evaluation.metrics import class_mean_ap, majority, prevalence, top1
+from anon_tune.evaluation.reconstruction import fit_reconstruction, read_reconstruction
+from anon_tune.evaluation.resampling import draw_resamples
+from anon_tune.evaluation.thresholds import read_attribute
+from anon_tune.recipe import AuditRecipe
+
+Splits = Mapping[str, ClipSet]
+
+
+def certify(
+    raw: Splits,
+    changed: Splits,
+    baseline: Baseline,
+    subject: Subject,
+    data: Data,
+    effort: AuditRecipe,
+    device: torch.device,
+    progress: Progress,
+) -> Certificate:
+    """Audit anonymized clips.
+
+    Leakage is the cMAP on the test split of the strongest of all attackers: every family and seed, fresh,
+    gone on from raw-trained weights, and frozen. So it errs on the high side, and so does its ceiling. The
+    certificate is a LOWER_BOUND if any attacker still learned when its steps ran out, weak ones too, as
+    nobody knows where it would have ended. It is REFUSED if a canary of the baseline failed.
+    A raw attacker that still learned makes the ceiling too low, and the normalized leakage too high.
+
+    Args:
+        raw: Clips of train, val and test.
+        changed: The same clips anonymized, as a file carries them, in the same rows.
+        baseline: Of the same raw clips and effort.
+        subject: What is audited.
+        data: From `count_data`.
+        effort: What attackers may spend.
+        device: Where to compute.
+        progress: Told what is being done, pieces done, pieces in all.
+
+    Raises:
+        ClipsError: The anonymized clips are not those of the raw ones, or the baseline is another's.
+
+    Source:
+        Attackers that were never in the training, several kinds, their maximum: VITA (arXiv:1906.05675).
+        Trained on anonymized clips: "A False Sense of Privacy" (arXiv:2304.01635). Reconstruction:
+        Fantomas (arXiv:2210.10651). Plateaus, floors, ceilings, intervals and canaries are ours.
+    """
+    start = time.monotonic()
+    _check(raw, changed, baseline, effort)
+    seeds, test = seeds_of(effort), changed["test"]
+    pieces = Pieces(progress, 2 * len(effort.families) * len(seeds) + 2)
+    lab = Lab(changed, effort, device, pieces)
+    attacks = list(lab.attacks(seeds, baseline.weights))
+    best = strongest(attacks)
+    num_classes = num_actions(raw)
+    classifier = lab.predict(lab.classifier(num_classes), test)
+    frozen_classifier = lab.predict(
+        _restored(ClipAttacker(num_classes, effort.width), baseline.classifier, device), test
+    )
+    family, seed = baseline.recognizer
+    recognizer = _restored(
+        build_attacker(family, len(data.attributes), effort.width), baseline.weights[family, seed], device
+    )
+    pieces.begin("reconstruction")
+    network = fit_reconstruction(raw["train"], changed["train"], effort, device)
+    reconstruction = read_reconstruction(
+        network,
+        raw["test"],
+        test,
+        lambda clips: class_mean_ap(lab.predict(recognizer, clips), clips.private),
+        effort.batch_clips,
+        device,
+    )
+    resamples = draw_resamples(test.groups, effort.num_bootstraps, effort.seed)
+    floor = prevalence(test.private)
+    status, reasons = _status([attack.record for attack in attacks], baseline)
+    linkage = _linkage(lab, raw, changed, recognizer, best.network)
+    pieces.end()
+    return Certificate(
+        schema="anon_tune.certificate/1",
+        status=status,
+        reasons=reasons,
+        subject=subject,
+        data=data,
+        leakage=best.record.leakage,
+        leakage_floor=floor,
+        leakage_ceiling=baseline.leakage_ceiling,
+        leakage_normalized=_normalized(best.record.leakage, floor, baseline.leakage_ceiling),
+        leakage_interval=resamples.map_interval(best.test, test.private, effort.confidence),
+        accuracy=top1(classifier, test.actions),
+        accuracy_floor=majority(changed["train"], test),
+        accuracy_ceiling=baseline.accuracy_ceiling,
+        accuracy_interval=resamples.mean_interval(classifier.argmax(axis=1) == test.actions, effort.confidence),
+        accuracy_frozen=top1(frozen_classifier, test.actions),
+        leakage_frozen=max(attack.record.leakage for attack in attacks if attack.record.start == "frozen"),
+        distortion=_distortion(raw["test"], test, effort.batch_clips),
+        strongest=best.name,
+        attackers=tuple(attack.record for attack in attacks),
+        attributes=tuple(
+            read_attribute(
+                name,
+                (best.val[:, at], changed["val"].private[:, at]),
+                (best.test[:, at], test.private[:, at]),
+            )
+            for at, name in enumerate(data.attributes)
+        ),
+        reconstruction=reconstruction,
+        linkage=linkage,
+        canaries=baseline.canaries,
+        confidence=effort.confidence,
+        effort={k: v if isinstance(v, (int, float, str)) else ", ".join(v) for k, v in effort},
+        seconds=time.monotonic() - start,
+        versions={
+            "anon_tune": anon_tune.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _check(raw: Splits, changed: Splits, baseline: Baseline, effort: AuditRecipe) -> None:
+    for name, split in raw.items():
+        other = changed[name]
+        if split.frames.shape != other.frames.shape:
+            rule = f"anonymized clips of '{name}' must have the raw clips' shape {split.frames.shape}"
+            raise ClipsError("audit", rule, str(other.frames.shape), "Import both with the same pattern and size")
+        if not ((split.private == other.private).all() and (split.actions == other.actions).all()):
+            rule = f"anonymized clips of '{name}' must have the raw clips' labels, row by row"
+            raise ClipsError("audit", rule, remedy="Import both with the same pattern")
+    if baseline.effort != effort or baseline.clips != digest(raw):
+        raise ClipsError("audit", "the baseline was made of other clips or another effort", remedy="Make it again")
+
+
+def _status(attackers: Sequence[Attacker], baseline: Baseline) -> tuple[Status, tuple[str, ...]]:
+    rising = [a for a in attackers if not a.plateau]
+    refused = tuple(
+        f"canary '{c.name}': normalized leakage must be {c.expected}, got {c.leakage_normalized:.3f}"
+        for c in baseline.canaries
+        if not c.passed
+    )
+    if not rising:
+        return ("REFUSED" if refused else "CERTIFIED"), refused
+    names = ", ".join(dict.fromkeys(f"{a.family} ({a.start})" for a in rising))
+    reason = f"{len(rising)} of {len(attackers)} attackers still learned at their last step: {names}"
+    return ("REFUSED" if refused else "LOWER_BOUND"), (*refused, reason)
+
+
+def _normalized(value: float, floor: float, ceiling: float) -> float:
+    return (value - floor) / (ceiling - floor) if ceiling > floor else math.nan
+
+
+def _restored(network: nn.Module, weights: Weights, device: torch.device) -> nn.Module:
+    network.load_state_dict(weights)
+    return network.to(device)
+
+
+def _linkage(
+    lab: Lab, raw: Splits, changed: Splits, recognizer: nn.Module, best: nn.Module
+) -> dict[Literal["raw to anonymized", "anonymized to anonymized"], Linkage]:
+    """Look test clips up among training clips, which share no group with them.
+
+    An embedding is what a network's last layer sees, or its logits. The better of all embeddings counts, so linkage
+    errs on the high side.
+    """
+    tries: dict[Literal["raw to anonymized", "anonymized to anonymized"], tuple[ClipSet, tuple[nn.Module, ...]]] = {
+        "raw to anonymized": (raw["train"], (recognizer,)),
+        "anonymized to anonymized": (changed["train"], (recognizer, best)),
+    }
+    found: dict[Literal["raw to anonymized", "anonymized to anonymized"], Linkage] = {}
+    query = changed["test"]
+    for name, (gallery, networks) in tries.items():
+        links = [
+            link(embed(network, gallery), embed(network, query), gallery.private, query.private)
+            for network in networks
+            for embed in (lab.features, lab.predict)
+        ]
+        known = [one for one in links if one is not None]
+        if known:
+            found[name] = max(known, key=lambda one: one.mean_ap)
+    return found
+
+
+def _distortion(raw: ClipSet, changed: ClipSet, batch_clips: int) -> float:
+    """Return the mean RMS difference of clips, in [0, 1]."""
+    pairs = (epoch_batches(clips, batch_clips, 0, 0, shuffle=False) for clips in (raw, changed))
+    each = [(a.clips - b.clips).flatten(1).square().mean(dim=1).sqrt() for a, b in zip(*pairs, strict=True)]
+    return float(torch.cat(each).mean())

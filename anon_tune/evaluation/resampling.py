@@ -1,0 +1,118 @@
+"""Bootstrap over groups or videos, and what labels that mean nothing would score.
+
+Shapes: N clips, A attributes, R resamples or permutations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anon_tune.evaluation.metrics import Floats
+
+MIN_GROUPS = 8
+"""Fewer groups than these are too few to resample."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resamples:
+    """How often each clip is drawn in each resample.
+
+    Attributes:
+        counts: (R,N) float64, whole numbers from 0.
+        unit: What was drawn with repetition: whole groups, or videos (a clip is a video).
+    """
+
+    counts: Floats
+    unit: Literal["group", "video"]
+
+    def mean_interval(self, values: Floats, confidence: float) -> tuple[float, float]:
+        """Return the percentile interval of the mean of one value a clip (N,)."""
+        return percentiles(self.counts @ values / self.counts.sum(axis=1), confidence)
+
+    def map_interval(self, scores: Floats, labels: NDArray[np.uint8], confidence: float) -> tuple[float, float]:
+        """Return the percentile interval of cMAP from scores (N,A) and labels (N,A)."""
+        columns = [
+            precisions(score, self.counts * label, self.counts)
+            for score, label in zip(scores.T, labels.T, strict=True)
+            if label.any()
+        ]
+        return percentiles(_known_mean(np.stack(columns, axis=1)), confidence)
+
+
+def draw_resamples(groups: Sequence[str], num: int, seed: int) -> Resamples:
+    """Draw resamples of clips by their groups, or one by one where there are fewer than `MIN_GROUPS`.
+
+    Args:
+        groups: N group names.
+        num: R.
+        seed: Of the draws.
+    """
+    names, codes = np.unique(np.asarray(groups), return_inverse=True)
+    by_group = len(names) >= MIN_GROUPS
+    codes = codes if by_group else np.arange(len(codes))
+    size = int(codes.max()) + 1
+    rng = np.random.default_rng(seed)
+    drawn = np.stack([np.bincount(rng.integers(size, size=size), minlength=size) for _ in range(num)])
+    return Resamples(drawn[:, codes].astype(np.float64), "group" if by_group else "video")
+
+
+def precisions(scores: Floats, hits: Floats, counts: Floats) -> Floats:
+    """Return the average precision of one attribute under many weightings of the clips, (R,).
+
+    Clips of one score are read together, as `average_precisions` does; NaN where no weight is positive.
+
+    Args:
+        scores: (N,), higher means more likely.
+        hits: (R,N) weight of the clip where it is positive, else 0.
+        counts: (R,N) weight of the clip.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+    found = np.cumsum(hits[:, order], axis=1)[:, ends]
+    seen = np.cumsum(counts[:, order], axis=1)[:, ends]
+    gained = np.diff(found, axis=1, prepend=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.nansum(gained * found / seen, axis=1) / found[:, -1])
+
+
+def chance_of_strongest(
+    attackers: Sequence[Floats], labels: NDArray[np.uint8], num: int, seed: int
+) -> tuple[float, float]:
+    """Return the least and the largest cMAP that the strongest attacker gets on permuted labels.
+
+    The largest of several attackers that know nothing lies above the floor, and an average precision
+    on few clips does so too. Permuting the clips' labels keeps both, so it tells what "at the floor" is.
+
+    Args:
+        attackers: Scores (N,A) of each attacker.
+        labels: Private attributes (N,A); whole rows change places.
+        num: R; with 1000, one attacker in about a thousand that knows nothing lies above the largest.
+        seed: Of the permutations.
+    """
+    rng = np.random.default_rng(seed)
+    rows = np.stack([rng.permutation(len(labels)) for _ in range(num)])
+    ones = np.ones(rows.shape)
+    best = np.full(num, -np.inf)
+    for scores in attackers:
+        columns = [precisions(s, y[rows].astype(np.float64), ones) for s, y in zip(scores.T, labels.T, strict=True)]
+        best = np.maximum(best, _known_mean(np.stack(columns, axis=1)))
+    return float(best.min()), float(best.max())
+
+
+def percentiles(values: Floats, confidence: float) -> tuple[float, float]:
+    """Return the interval that covers a share of the values, tails of equal size."""
+    tail = (1 - confidence) / 2
+    low, high = np.nanquantile(values, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _known_mean(columns: Floats) -> Floats:
+    """Return the mean over attributes (R,A) without NaN; NaN where all are."""
+    known = ~np.isnan(columns)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known, columns, 0).sum(axis=1) / known.sum(axis=1))

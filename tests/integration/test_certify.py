@@ -1,0 +1,221 @@
+"""An audit from raw and changed clips to a certificate, with small attackers on the built-in clips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from anon_tune.certificate import Canary, Certificate, Subject, read_certificate
+from anon_tune.clips import Clips, ClipSet
+from anon_tune.errors import AnonTuneError, ClipsError
+from anon_tune.evaluation import Baseline, anonymize_split, canaries, certify, class_mean_ap, count_data, make_baseline
+from anon_tune.evaluation.attack import Attack, Lab, Pieces
+from anon_tune.evaluation.metrics import prevalence
+from anon_tune.models import build_anonymizer
+from anon_tune.recipe import AnonymizerRecipe, AuditRecipe
+
+CPU = torch.device("cpu")
+EFFORT = AuditRecipe(
+    families=("frame", "pixels"),
+    num_seeds=1,
+    max_steps=400,
+    check_steps=20,
+    patience=2,
+    classifier_steps=40,
+    reconstruction_steps=30,
+    num_bootstraps=100,
+    width=8,
+)
+Splits = Mapping[str, ClipSet]
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    assert what
+    assert 0 <= done <= total
+
+
+@pytest.fixture(scope="module")
+def raw(avatars: Clips) -> dict[str, ClipSet]:
+    return {name: avatars.split(name) for name in ("train", "val", "test")}
+
+
+@pytest.fixture(scope="module")
+def baseline(raw: Splits) -> Baseline:
+    return make_baseline(raw, EFFORT, CPU, quiet)
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("changed")
+
+
+def audited(clips: Clips, raw: Splits, baseline: Baseline, method: str, folder: Path) -> Certificate:
+    anonymizer = build_anonymizer(method, AnonymizerRecipe())
+    changed = {n: anonymize_split(anonymizer, s, folder / f"{method}-{n}", 16, CPU).clips for n, s in raw.items()}
+    subject = Subject(kind="method", name=method, method=method, fingerprint="")
+    data = count_data(raw, "avatars", clips.fingerprint, clips.attributes, clips.actions)
+    return certify(raw, changed, baseline, subject, data, baseline.effort, CPU, quiet)
+
+
+def timeless(certificate: Certificate) -> dict[str, Any]:
+    return certificate.model_dump(exclude={"seconds", "created"})
+
+
+def test_raw_clips_leak_what_they_leak(avatars: Clips, raw: Splits, baseline: Baseline, scratch: Path) -> None:
+    found = audited(avatars, raw, baseline, "identity", scratch)
+    # The same attackers, seeds and clips as in the baseline: equal, not merely near.
+    assert found.leakage == found.leakage_ceiling == baseline.leakage_ceiling
+    assert found.leakage_normalized == 1
+    assert found.accuracy == found.accuracy_ceiling == found.accuracy_frozen
+    assert found.distortion == 0
+    assert found.status == "CERTIFIED", found.reasons
+    assert found.leakage == max(a.leakage for a in found.attackers)
+    assert {(a.family, a.start) for a in found.attackers} == {
+        (family, start) for family in EFFORT.families for start in ("fresh", "raw", "frozen")
+    }
+    assert np.mean([a.ap for a in found.attributes]) == pytest.approx(found.leakage)
+    assert found.leakage_interval[0] <= found.leakage <= found.leakage_interval[1]
+    assert found.reconstruction.psnr_before > 58
+    assert found.reconstruction.psnr > 12
+
+
+def test_black_clips_are_at_the_floor(
+    avatars: Clips, raw: Splits, baseline: Baseline, scratch: Path, tmp_path: Path
+) -> None:
+    found = audited(avatars, raw, baseline, "black-out", scratch)
+    assert found.leakage == pytest.approx(found.leakage_floor, abs=1e-12)
+    assert found.leakage_floor == pytest.approx(prevalence(raw["test"].private))
+    assert found.accuracy == found.accuracy_floor
+    assert found.reconstruction.leakage == pytest.approx(found.leakage_floor)
+    assert all(a.f1 == pytest.approx(a.f1_always_yes) and a.auc == 0.5 for a in found.attributes)
+    (tmp_path / "c.json").write_text(found.to_json())
+    assert read_certificate(tmp_path / "c.json") == found
+
+
+def test_the_negative_fools_frozen_attackers_only(
+    avatars: Clips, raw: Splits, baseline: Baseline, scratch: Path
+) -> None:
+    found = audited(avatars, raw, baseline, "negative", scratch)
+    span = found.leakage_ceiling - found.leakage_floor
+    assert found.leakage_normalized > 0.8
+    assert (found.leakage_frozen - found.leakage_floor) / span < 0.5
+    assert found.distortion > 0.3
+
+
+def test_a_kept_baseline_gives_the_same_certificate(
+    avatars: Clips, raw: Splits, baseline: Baseline, scratch: Path, tmp_path: Path
+) -> None:
+    baseline.save(tmp_path / "baseline.safetensors")
+    loaded = Baseline.load(tmp_path / "baseline.safetensors")
+    one, two = (timeless(audited(avatars, raw, b, "blur:2", scratch)) for b in (baseline, loaded))
+    assert one == two
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(b"not weights")
+    with pytest.raises(AnonTuneError, match="not a readable safetensors file"):
+        Baseline.load(other)
+
+
+def test_attackers_that_still_learn_make_a_lower_bound(
+    avatars: Clips, raw: Splits, baseline: Baseline, scratch: Path
+) -> None:
+    short = EFFORT.model_copy(update={"max_steps": 3})
+    rising = replace(baseline, effort=short)
+    found = audited(avatars, raw, rising, "identity", scratch)
+    assert found.status == "LOWER_BOUND"
+    assert found.reasons == (
+        "4 of 6 attackers still learned at their last step: frame (fresh), frame (raw), pixels (fresh), pixels (raw)",
+    )
+
+
+def test_labels_that_know_each_other_are_linked(avatars: Clips, raw: Splits, baseline: Baseline, scratch: Path) -> None:
+    # Few persons share all six labels; one attribute is shared by many.
+    one = {n: replace(s, private=s.private[:, :1]) for n, s in raw.items()}
+    effort = EFFORT.model_copy(update={"families": ("frame",)})
+    base = make_baseline(one, effort, CPU, quiet)
+    data = count_data(one, "avatars", "", avatars.attributes[:1], avatars.actions)
+    found = certify(
+        one, one, base, Subject(kind="folder", name="x", method="unknown", fingerprint=""), data, effort, CPU, quiet
+    )
+    assert set(found.linkage) == {"raw to anonymized", "anonymized to anonymized"}
+    for link in found.linkage.values():
+        assert link.mean_ap > link.mean_ap_floor + 0.05
+    assert audited(avatars, raw, baseline, "black-out", scratch).linkage == {}
+
+
+def test_clips_of_others_are_refused(avatars: Clips, raw: Splits, baseline: Baseline) -> None:
+    data = count_data(raw, "avatars", "", avatars.attributes, avatars.actions)
+    subject = Subject(kind="folder", name="x", method="unknown", fingerprint="")
+
+    def refused(changed: Splits, match: str, raw: Splits = raw, effort: AuditRecipe = EFFORT) -> None:
+        with pytest.raises(ClipsError, match=match):
+            certify(raw, changed, baseline, subject, data, effort, CPU, quiet)
+
+    val = raw["val"]
+    refused({**raw, "val": replace(val, frames=val.frames[:, :2])}, "'val' must have the raw clips' shape")
+    refused({**raw, "val": replace(val, private=1 - val.private)}, "'val' must have the raw clips' labels")
+    refused(raw, "another effort", effort=EFFORT.model_copy(update={"seed": 1}))
+    darker = {**raw, "val": replace(val, frames=val.frames // 2)}
+    refused(darker, "other clips", raw=darker)
+
+
+class MemorizingLab(Lab):
+    """Trains on the clips it is tested on."""
+
+    def attack(self, *args: Any) -> Attack:
+        self.splits = {**self.splits, "train": self.splits["test"], "val": self.splits["test"]}
+        return super().attack(*args)
+
+
+class LazyLab(Lab):
+    """Trains nothing."""
+
+    def attack(self, family: str, start: Any, seed: int, weights: Any = None) -> Attack:
+        return super().attack(family, "frozen", seed, weights)
+
+
+class SwappingLab(Lab):
+    """Mixes up which attribute is which."""
+
+    def predict(self, network: Any, clips: ClipSet) -> Any:
+        return np.roll(super().predict(network, clips), 1, axis=1)
+
+
+def judged(raw: Splits, baseline: Baseline) -> dict[str, Canary]:
+    fresh = [attacker for attacker in baseline.attackers if attacker.start == "fresh"]
+    pieces = Pieces(quiet, 4 * len(EFFORT.families))
+    return {c.name: c for c in canaries.keep_canaries(raw, fresh, EFFORT, CPU, pieces)}
+
+
+@pytest.mark.parametrize(
+    ("broken", "caught"),
+    [(MemorizingLab, "shuffled"), (LazyLab, "negative"), (SwappingLab, "identity")],
+)
+def test_every_canary_catches_what_it_is_there_for(
+    raw: Splits, baseline: Baseline, monkeypatch: pytest.MonkeyPatch, broken: type[Lab], caught: str
+) -> None:
+    assert all(canary.passed for canary in baseline.canaries)
+    monkeypatch.setattr(canaries, "Lab", broken)
+    assert not judged(raw, baseline)[caught].passed
+
+
+def test_the_constant_canary_sees_clips_that_were_not_changed(
+    raw: Splits, baseline: Baseline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(canaries, "_disguise", lambda name, raw, *_: raw)
+    assert not judged(raw, baseline)["constant"].passed
+
+
+def test_a_failed_canary_refuses(avatars: Clips, raw: Splits, baseline: Baseline, scratch: Path) -> None:
+    dead = Canary(name="negative", leakage_normalized=0.4, expected="at least 0.9", passed=False)
+    failed = replace(baseline, canaries=tuple(dead if c.name == "negative" else c for c in baseline.canaries))
+    found = audited(avatars, raw, failed, "black-out", scratch)
+    assert found.status == "REFUSED"
+    assert found.reasons == ("canary 'negative': normalized leakage must be at least 0.9, got 0.400",)
+    assert found.canaries == failed.canaries
+    assert class_mean_ap(np.zeros((24, 6)), raw["test"].private) == pytest.approx(found.leakage)
