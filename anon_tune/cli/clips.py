@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from anon_tune.cli import readers
 from anon_tune.errors import AnonTuneError, ClipsError
 
 app = typer.Typer(
@@ -20,8 +20,8 @@ _LISTS = ("--private", "--test-groups", "--val-groups")
 
 
 def spread_lists(args: list[str]) -> list[str]:
-    """Let a list option of ``clips import`` take several values: ``--private a b`` becomes two options."""
-    if args[:2] != ["clips", "import"]:
+    """Let a list option of ``clips import`` and ``audit`` take several values: ``--private a b`` is given twice."""
+    if args[:2] != ["clips", "import"] and args[:1] != ["audit"]:
         return args
     spread: list[str] = []
     option, num_values = "", 0
@@ -44,61 +44,99 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+_FOLDER = "Of a folder: labels are in the paths of its files"
+_DATA_SET = "Of a data set"
+
+
 @app.command("import")
 def import_clips(
-    folder: Annotated[Path, typer.Argument(help="Folder of videos, searched with its subfolders.")],
-    pattern: Annotated[str, typer.Option(help="Regular expression with named groups, over a file's relative path.")],
-    action: Annotated[str, typer.Option(help="Named group that is the action.")],
-    private: Annotated[list[str], typer.Option(help="Named groups that are private; one or more.")],
-    group: Annotated[str, typer.Option(help="Named group that no two splits may share, such as a take or a person.")],
-    test_groups: Annotated[list[str], typer.Option(help="Values of the group that are tested on; one or more.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER|NAME",
+            help="Folder of videos, searched with its subfolders; or with --root the name of a data set: ucf101, "
+            "hmdb51, pa-hmdb51, vispr, vp-ucf101, vp-hmdb51, kth, ixmas, or csv for a table of your own.",
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Clip store to write.")],
-    val_groups: Annotated[list[str] | None, typer.Option(help="Values of the group that select; one or more.")] = None,
-    val_fraction: Annotated[
-        float, typer.Option(help="Without --val-groups: the share of training clips that is held out to select.")
-    ] = 0.15,
-    num_frames: Annotated[int, typer.Option(min=1, help="Frames of a clip, spread evenly over the video.")] = 16,
+    num_frames: Annotated[
+        int | None, typer.Option(min=1, help="Frames of a clip, spread evenly over the video. Default: 16.")
+    ] = None,
     size: Annotated[str, typer.Option(metavar="HxW", help="Height and width of a frame in pixels.")] = "112x112",
+    val_fraction: Annotated[
+        float, typer.Option(help="Without a validation split: the share of training clips that is held out to select.")
+    ] = 0.15,
+    test_groups: Annotated[
+        list[str] | None,
+        typer.Option(help="Values of the group that are tested on; one or more. Default: of kth d4, of ixmas 2."),
+    ] = None,
     skip_bad: Annotated[bool, typer.Option(help="Exit with 0 although some files could not be decoded.")] = False,
     force: Annotated[bool, typer.Option(help="Replace a clip store that is there.")] = False,
+    pattern: Annotated[
+        str | None,
+        typer.Option(help="Regular expression with named groups, over relative paths.", rich_help_panel=_FOLDER),
+    ] = None,
+    action: Annotated[str | None, typer.Option(help="Named group that is the action.", rich_help_panel=_FOLDER)] = None,
+    private: Annotated[
+        list[str] | None, typer.Option(help="Named groups that are private; one or more.", rich_help_panel=_FOLDER)
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(help="Named group that no two splits may share: a take, a person.", rich_help_panel=_FOLDER),
+    ] = None,
+    val_groups: Annotated[
+        list[str] | None,
+        typer.Option(help="Values of the group that select; one or more.", rich_help_panel=_FOLDER),
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="Folder of its videos or stills.", rich_help_panel=_DATA_SET)
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Folder or file of labels, if not in --root.", rich_help_panel=_DATA_SET)
+    ] = None,
+    split: Annotated[
+        int | None,
+        typer.Option(help="Published split, 1 to 3, of ucf101, hmdb51, vp-*. Default: 1.", rich_help_panel=_DATA_SET),
+    ] = None,
+    attributes: Annotated[
+        str | None,
+        typer.Option(help="Of vispr: vispr1 (default), vispr2, pa-hmdb51 (merged).", rich_help_panel=_DATA_SET),
+    ] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Import what is there, not all.", rich_help_panel=_DATA_SET)
+    ] = False,
 ) -> None:
-    """Import a folder of videos, with the labels in their paths.
+    """Import videos with their labels: a folder by a pattern, or a data set of the field.
 
     Example: anon-tune clips import ixmas --pattern '(?P<person>\\D+)(?P<take>\\d)_\\d+_(?P<action>.+)_cam\\d'
-    --action action --private person --group take --test-groups 2 --size 48x64 -o clips/ixmas
+    --action action --private person --group take --test-groups 2 --size 64x48 -o clips/ixmas
+
+    Example: anon-tune clips import vp-hmdb51 --root HMDB51 --labels HMDB51_labels -o clips/vp-hmdb51
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from anon_tune.clips import import_folder
-
-    height, width = parse_size(size)
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("Importing", total=None)
-        imported = import_folder(
-            folder=folder,
-            pattern=pattern,
-            action=action,
-            private=private,
-            group=group,
-            test_groups=test_groups,
-            num_frames=num_frames,
-            height=height,
-            width=width,
-            output=output,
-            val_groups=val_groups or (),
-            val_fraction=val_fraction,
-            skip_bad=skip_bad,
-            force=force,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
-    for bad in imported.bad:
-        print(f"{bad.file}: cannot be decoded at frame {bad.frame}, got {bad.reason}.", file=sys.stderr)
+    options = {
+        "--num-frames": num_frames,
+        "--val-fraction": val_fraction,
+        "--test-groups": test_groups,
+        "--skip-bad": skip_bad or None,
+        "--force": force or None,
+        "--pattern": pattern,
+        "--action": action,
+        "--private": private,
+        "--group": group,
+        "--val-groups": val_groups,
+        "--root": root,
+        "--labels": labels,
+        "--split": split,
+        "--attributes": attributes,
+        "--partial": partial or None,
+    }
+    readers.check_options(source, options)
+    imported = readers.run_import(source, parse_size(size), output, options)
     info(output)
     if imported.bad and not skip_bad:
         rule = f"{len(imported.bad)} of {len(imported.bad) + imported.num_imported} files could not be decoded"
-        raise ClipsError(str(folder), rule, remedy="The others are imported; mend the files or add --skip-bad")
+        where = source if root is None else str(root)
+        raise ClipsError(where, rule, remedy="The others are imported; mend the files or add --skip-bad")
 
 
 @app.command("avatars")

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from anon_tune.cli import result
-from anon_tune.errors import AnonTuneError
+from anon_tune.errors import AnonTuneError, ClipsError
 
 if TYPE_CHECKING:
     from anon_tune.study import SearchSpace, StudySettings
+    from anon_tune.trial import TrialBody
 
-_BUILT_IN = "avatars"
+BUILT_IN = "avatars"
 
 
 def study(
@@ -51,10 +52,10 @@ def study(
     given = {"num_trials": trials, "sampler": sampler}
     defaults = {name: getattr(loaded.study, name) for name in given if getattr(loaded.study, name) is not None}
     chosen = defaults | {name: value for name, value in given.items() if value is not None}
-    directory, fingerprint = _clips(clips, out)
+    directory, fingerprint = find_clips(clips, out)
     settings = StudySettings(
         **chosen,
-        clips=clips if clips == _BUILT_IN else str(directory),
+        clips=clips if clips == BUILT_IN else str(directory),
         clips_fingerprint=fingerprint,
         seed=seed,
         rungs=rungs,
@@ -78,7 +79,7 @@ def resume(
     space, settings = load_study(directory)
     if trials is not None:
         settings = settings.model_copy(update={"num_trials": trials})
-    clips, _ = _clips(settings.clips, directory)
+    clips, _ = find_clips(settings.clips, directory)
     _run(directory, clips, space, settings)
 
 
@@ -93,29 +94,38 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return name.strip(), value.strip()
 
 
-def _clips(name: str, out: Path) -> tuple[Path, str]:
+def find_clips(name: str, out: Path) -> tuple[Path, str]:
     """Return the clip store and its fingerprint; the built-in clips are made inside the study directory."""
     from anon_tune.clips import make_avatars, open_clips
 
-    if name != _BUILT_IN:
+    if name != BUILT_IN:
         directory = Path(name).resolve()
     elif not (directory := out.resolve() / "clips").exists():
         make_avatars(directory)
     clips = open_clips(directory)
     for split in ("train", "val", "test"):
         clips.split(split)  # an empty one is said now, not by the first trial
+    if len(clips.actions) < 2 or not clips.attributes:
+        got = f"{len(clips.actions)} and {len(clips.attributes)}"
+        remedy = "Import clips that have both, such as vp-ucf101"
+        raise ClipsError(str(directory), "at least two actions and one private attribute are needed", got, remedy)
     return directory, clips.fingerprint
 
 
-def _run(out: Path, clips: Path, space: SearchSpace, settings: StudySettings) -> None:
+def make_body(clips: Path, settings: StudySettings) -> TrialBody:
+    """Return what does the work of a study's trials."""
     from anon_tune.runtime import ClipTrialBody
+
+    cpus = max(1, int(settings.cpus_per_worker))
+    return ClipTrialBody(str(clips), settings.workers_per_trial, cpus, settings.gpus_per_worker)
+
+
+def _run(out: Path, clips: Path, space: SearchSpace, settings: StudySettings) -> None:
     from anon_tune.study import StudyInterrupted, StudyProgress, run_study
 
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not out.is_absolute():
         print(f"warning: {out} lies in the job's copy of the folder, which Ray throws away.", file=sys.stderr)
-    body = ClipTrialBody(
-        str(clips), settings.workers_per_trial, max(1, int(settings.cpus_per_worker)), settings.gpus_per_worker
-    )
+    body = make_body(clips, settings)
     try:
         with StudyProgress(settings.num_trials) as progress:
             run_study(out, space, body, settings, progress.show)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from anon_tune.clips.avatars import make_avatars
     from anon_tune.clips.batches import ClipBatch, ClipSampler, epoch_batches
+    from anon_tune.clips.codec import round_trip, round_trip_split
     from anon_tune.clips.folder import BadFile, ImportResult, import_folder
+    from anon_tune.clips.paired import ImportedPair, import_pair
     from anon_tune.clips.store import Clips, ClipSet, open_clips
 
 _LAZY = {
@@ -21,10 +23,14 @@ _LAZY = {
     "ClipSet": "store",
     "Clips": "store",
     "ImportResult": "folder",
+    "ImportedPair": "paired",
     "epoch_batches": "batches",
     "import_folder": "folder",
+    "import_pair": "paired",
     "make_avatars": "avatars",
     "open_clips": "store",
+    "round_trip": "codec",
+    "round_trip_split": "codec",
 }
 
 __all__ = [
@@ -34,10 +40,14 @@ __all__ = [
     "ClipSet",
     "Clips",
     "ImportResult",
+    "ImportedPair",
     "epoch_batches",
     "import_folder",
+    "import_pair",
     "make_avatars",
     "open_clips",
+    "round_trip",
+    "round_trip_split",
 ]
 
 

@@ -26,11 +26,13 @@ class ImportResult:
         clips: The open store.
         num_imported: Files that are in it.
         bad: Files that could not be decoded, in the order of the store.
+        short: Files of fewer frames than a clip, which repeats some.
     """
 
     clips: Clips
     num_imported: int
     bad: tuple[BadFile, ...]
+    short: tuple[str, ...]
 
 
 def import_folder(
@@ -78,49 +80,93 @@ def import_folder(
             is the same in all the rest is left out.
     """
     root = Path(folder)
-    if not root.is_dir():
-        raise ClipsError(str(root), "must be a folder of videos", remedy="Name another")
+    found = match_files(files_below(root), pattern, action, private, group, str(root))
+    columns = attribute_columns(found, private)
+    labels = label_files(found, split_files(found, test_groups, val_groups, val_fraction), columns)
+    return store_files(root, labels, tuple(columns), num_frames, height, width, output, skip_bad, force, progress)
+
+
+def store_files(
+    root: Path,
+    labels: Sequence[Labels],
+    attributes: Sequence[str],
+    num_frames: int,
+    height: int,
+    width: int,
+    output: Path | str,
+    skip_bad: bool = False,
+    force: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> ImportResult:
+    """Decode labelled files and store them; the one way from files to a clip store.
+
+    Args:
+        root: Folder that the files' paths are relative to.
+        labels: What is known of each file, ordered by split.
+        attributes: Names of the private attributes, in the order of the labels.
+        num_frames: As in `import_folder`, and so are all that follow.
+        height: Pixels, at least 1.
+        width: Pixels, at least 1.
+        output: The store to make.
+        skip_bad: The caller does not mind bad files.
+        force: Replace `output` if it exists.
+        progress: Called with files done and files in all.
+
+    Raises:
+        ClipsError: As `import_folder`, once labels and splits are good.
+    """
     for name, value in (("--num-frames", num_frames), ("--size", height), ("--size", width)):
         if value < 1:
             raise ClipsError(name, "must be at least 1", value, "Choose a larger number")
-    files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
-    found = match_files(files, pattern, action, private, group, str(root))
-    columns = attribute_columns(found, private)
-    labels = label_files(found, split_files(found, test_groups, val_groups, val_fraction), columns)
-
     bad: list[BadFile] = []
+    short: list[str] = []
     good: list[Labels] = []
     rates: list[float] = []
     with StoreWriter(output, (num_frames, height, width, 3), force) as writer:
-        for done, (one, clip) in enumerate(_decode_all(root, labels, num_frames, height, width), start=1):
+        for done, (one, clip) in enumerate(decode_all(root, labels, num_frames, height, width), start=1):
             if isinstance(clip, BadFile):
                 bad.append(clip)
             else:
                 writer.add(one, clip.frames)
                 good.append(one)
                 rates.append(clip.fps)
+                if clip.num_frames < num_frames:
+                    short.append(one.file)
             if progress:
                 progress(done, len(labels))
-        if rule := _what_is_missing(good):
+        if rule := what_is_missing(good, labels):
             remedy = "Import more files" if skip_bad else "Mend the files"
             raise ClipsError(str(root), rule, f"{bad[0].file}: {bad[0].reason}", remedy)
-        clips = writer.finish(tuple(columns), statistics.median(rates), str(root.resolve()), drop_constant=True)
-    return ImportResult(clips, clips.num_clips, tuple(bad))
+        clips = writer.finish(tuple(attributes), statistics.median(rates), str(root.resolve()), drop_constant=True)
+    return ImportResult(clips, clips.num_clips, tuple(bad), tuple(short))
 
 
-def _what_is_missing(good: Sequence[Labels]) -> str:
-    """Say why the files that could be decoded are too few to study, or nothing."""
+def files_below(folder: Path) -> list[str]:
+    """Return every file of a folder and of those below it, relative to it, with slashes, sorted.
+
+    Raises:
+        ClipsError: If it is no folder.
+    """
+    if not folder.is_dir():
+        raise ClipsError(str(folder), "must be a folder of videos", remedy="Name another")
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def what_is_missing(
+    good: Sequence[Labels], listed: Sequence[Labels], verb: str = "can be decoded", lost: str = "bad"
+) -> str:
+    """Say why the good files of those listed are too few to study, or nothing."""
     for split in ("train", "test"):
         if not any(one.split == split for one in good):
-            return f"no file of the {split} split can be decoded"
-    if len({one.action for one in good}) < 2:
-        return "only one action class is left once bad files are set aside"
-    if len({one.private for one in good}) < 2:
-        return "every private label has only one value left once bad files are set aside"
+            return f"no file of the {split} split {verb}"
+    if len({one.action for one in good}) < min(2, len({one.action for one in listed})):
+        return f"only one action class is left once {lost} files are set aside"
+    if len({one.private for one in good}) < min(2, len({one.private for one in listed})):
+        return f"every private label has only one value left once {lost} files are set aside"
     return ""
 
 
-def _decode_all(
+def decode_all(
     root: Path, labels: Sequence[Labels], num_frames: int, height: int, width: int
 ) -> Iterator[tuple[Labels, DecodedClip | BadFile]]:
     """Decode files side by side and yield them in order, with few clips waiting at any time."""

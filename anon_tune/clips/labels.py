@@ -75,11 +75,19 @@ def match_files(
     return found
 
 
-def attribute_columns(found: Sequence[Found], private: Sequence[str]) -> dict[str, tuple[bool, ...]]:
-    """Turn private labels into binary attributes, a column of truth values each.
+def binary_columns(name: str, values: Sequence[str]) -> dict[str, tuple[bool, ...]]:
+    """Turn a label into binary attributes, a column of truth values each.
 
     A label of 0 and 1, true and false, or yes and no is one attribute of its own name; any other gives
     one attribute a value, named ``label=value``.
+    """
+    if {value.lower() for value in values} <= _TRUE | _FALSE:
+        return {name: tuple(value.lower() in _TRUE for value in values)}
+    return {f"{name}={value}": tuple(v == value for v in values) for value in sorted(set(values))}
+
+
+def attribute_columns(found: Sequence[Found], private: Sequence[str]) -> dict[str, tuple[bool, ...]]:
+    """Turn the private labels of files into binary attributes, as `binary_columns` does each.
 
     Raises:
         ClipsError: If a label has one value only, so that nothing could leak.
@@ -87,17 +95,11 @@ def attribute_columns(found: Sequence[Found], private: Sequence[str]) -> dict[st
     columns: dict[str, tuple[bool, ...]] = {}
     for at, name in enumerate(private):
         values = [one.private[at] for one in found]
-        if {value.lower() for value in values} <= _TRUE | _FALSE:
-            truths = tuple(value.lower() in _TRUE for value in values)
-            num_values = len(set(truths))
-            columns[name] = truths
-        else:
-            known = sorted(set(values))
-            num_values = len(known)
-            columns |= {f"{name}={value}": tuple(v == value for v in values) for value in known}
-        if num_values < 2:
+        new = binary_columns(name, values)
+        if len(set(zip(*new.values(), strict=True))) < 2:
             rule = f"label '{name}' must have at least two values, or there is nothing to leak"
             raise ClipsError("--private", rule, values[0], "Leave it out or mend --pattern")
+        columns |= new
     return columns
 
 
@@ -131,15 +133,14 @@ def split_files(
         raise ClipsError("--test-groups", "at least one is needed", remedy=f"Found: {_some(groups)}")
     if both := sorted(set(test_groups) & set(val_groups)):
         raise ClipsError("--val-groups", "a group is in one split only", both[0], "Take it from --test-groups")
-    if not 0 <= val_fraction < 1:
-        raise ClipsError("--val-fraction", "must be at least 0 and below 1", val_fraction, "The default is 0.15")
+    check_fraction(val_fraction)
     named = dict.fromkeys(val_groups, "val") | dict.fromkeys(test_groups, "test")
     splits = [named.get(one.group, "train") for one in found]
     if "train" not in splits:
         raise ClipsError("--test-groups", "must leave groups to train on", remedy=f"Found: {_some(groups)}")
     if not val_groups:
         train = [at for at, split in enumerate(splits) if split == "train"]
-        for at in _hold_out([found[at] for at in train], val_fraction):
+        for at in hold_out([found[at] for at in train], val_fraction):
             splits[train[at]] = "val"
     return splits
 
@@ -153,13 +154,19 @@ def label_files(found: Sequence[Found], splits: Sequence[str], columns: dict[str
     return sorted(labels, key=lambda one: (SPLITS.index(one.split), one.file))
 
 
-def _hold_out(found: Sequence[Found], fraction: float) -> list[int]:
+def check_fraction(val_fraction: float) -> None:
+    """Refuse a share of the training clips that cannot be held out."""
+    if not 0 <= val_fraction < 1:
+        raise ClipsError("--val-fraction", "must be at least 0 and below 1", val_fraction, "The default is 0.15")
+
+
+def hold_out(found: Sequence[Found | Labels], fraction: float) -> list[int]:
     """Choose a fraction of files, one by one, so that no label is held out more than the others are."""
-    strata: dict[tuple[str, ...], list[int]] = {}
+    strata: dict[tuple[str | bool, ...], list[int]] = {}
     for at in sorted(range(len(found)), key=lambda at: _digest(found[at].file)):
         strata.setdefault((found[at].action, *found[at].private), []).append(at)
     total = Counter(label for key, files in strata.items() for label in enumerate(key) for _ in files)
-    taken: Counter[tuple[int, str]] = Counter()
+    taken: Counter[tuple[int, str | bool]] = Counter()
     chosen = []
     for _ in range(min(round(fraction * len(found)), len(found) - 1)):
         # Ties go to the stratum that comes first by digest, so the choice does not follow names.

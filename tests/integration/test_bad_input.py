@@ -17,6 +17,7 @@ import pytest
 
 from anon_tune.cli import main
 from anon_tune.clips import Clips, open_clips
+from anon_tune.study.settings import driver_lock
 
 PATTERN = r"(?P<person>[a-z]+)(?P<take>\d)_(?P<action>[a-z]+)\.mp4"
 SPACE = """
@@ -141,7 +142,7 @@ def test_files_and_folders_that_are_not_there(say: Say, study: Say, space: Path,
 
 
 def test_an_empty_folder_is_no_study(say: Say, tmp_path: Path) -> None:
-    for verb in ("front", "report", "resume"):
+    for verb in ("front", "report", "resume", "verify"):
         assert_one_line(say(verb, tmp_path), rf"{tmp_path}: no stud.*\. Give the directory .*")
 
 
@@ -167,6 +168,22 @@ def test_a_checkpoint_or_ledger_that_is_damaged(say: Say, small_study: Path, tmp
         assert_one_line(said, r".*/00000003\.parquet: not a ledger file, got .*\. Move it away and try again\.")
     (tmp_path / "study" / "study.toml").write_text("[settings")
     assert_one_line(say("resume", tmp_path / "study"), r".*/study\.toml: not valid TOML: .*")
+
+
+def test_a_study_that_cannot_be_verified(say: Say, small_study: Path, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(small_study, study)
+    with driver_lock(study):
+        assert_one_line(say("verify", study), r".*/study: another process is running this study, got pid .*")
+    for name in ("0000", "0001"):
+        (study / "trials" / name / "anonymizer.safetensors").unlink()
+    assert_one_line(say("verify", study), r"trial 000[01]: its weights are gone, got .*\.safetensors\. Put it back, .*")
+    file = study / "study.toml"
+    file.write_text(re.sub('clips_fingerprint = ".*"', 'clips_fingerprint = "other"', file.read_text()))
+    assert_one_line(say("verify", study), r".*: the study was measured on clips other, got \w+\. Bring those .*")
+    shutil.rmtree(study / "ledger")
+    file.write_text((small_study / "study.toml").read_text())
+    assert_one_line(say("verify", study), r".*/study: nothing to verify: no trial has a full score yet\. Let .*")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,211 @@
+"""What an audit is of: a trial, a method, an anonymizer file, or two folders; and on which clips."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anon_tune
+from anon_tune.cli.clips import parse_size
+from anon_tune.cli.result import read_trials
+from anon_tune.cli.study import BUILT_IN, find_clips
+from anon_tune.errors import AnonTuneError, LedgerError, RecipeError, suggest
+
+if TYPE_CHECKING:
+    from anon_tune.certificate import Subject
+    from anon_tune.clips import Clips
+    from anon_tune.models import Anonymizer
+
+_FOLDER_NEEDS = ("--anonymized", "--pattern", "--action", "--private", "--group", "--test-groups")
+_NEEDS = {
+    "--trial": ("STUDY",),
+    "--method": ("--clips",),
+    "--file": ("--clips",),
+    "--original": _FOLDER_NEEDS,
+}
+_REMEDY = "See 'anon-tune audit --help'"
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is audited, on which clips.
+
+    Attributes:
+        subject: For the certificate.
+        anonymized: What anonymizes the clips, or a store of clips that are already anonymized.
+        clips: The raw clips.
+        clips_name: As a user names them.
+        cache: Where baselines are kept unless the user says otherwise.
+        kept: Where the certificate is kept besides --output; None for nowhere.
+    """
+
+    subject: Subject
+    anonymized: Anonymizer | Clips
+    clips: Clips
+    clips_name: str
+    cache: Path
+    kept: Path | None = None
+
+
+def check_options(subjects: Mapping[str, object], others: Mapping[str, object]) -> None:
+    """Refuse anything but one subject with just the options that go with it.
+
+    Args:
+        subjects: ``--trial``, ``--method``, ``--file`` and ``--original`` with their values, None if not given.
+        others: Every option that goes with some subject only, in the same way.
+    """
+    chosen = [name for name, value in subjects.items() if value is not None]
+    if len(chosen) != 1:
+        rule = "give exactly one of STUDY --trial, --method, --file, and --original with --anonymized"
+        raise AnonTuneError("audit", rule, " and ".join(chosen) or "none", _REMEDY)
+    (subject,) = chosen
+    given = [name for name, value in others.items() if value is not None]
+    if missing := [name for name in _NEEDS[subject] if name not in given]:
+        raise AnonTuneError("audit", f"{subject} needs {', '.join(missing)}", remedy=_REMEDY)
+    belongs = {*others} - {"STUDY", "--clips"} if subject == "--original" else {*_NEEDS[subject]}
+    if foreign := [name for name in given if name not in belongs]:
+        raise AnonTuneError("audit", f"{', '.join(foreign)} cannot go with {subject}", remedy=_REMEDY)
+
+
+def find_case(
+    study: Path | None,
+    subjects: Mapping[str, Any],
+    clips: str | None,
+    folders: Mapping[str, Any],
+    cache: Path | None,
+    scratch: Path,
+) -> Case:
+    """Find what is audited; `check_options` has found the options in order.
+
+    Args:
+        study: Of ``--trial``.
+        subjects: As for `check_options`.
+        clips: Of ``--method`` and ``--file``.
+        folders: The options that go with ``--original``.
+        cache: Of ``--cache``.
+        scratch: Where folders are imported; must outlive the case.
+
+    Raises:
+        AnonTuneError: There is no such subject, or its clips cannot be used.
+    """
+    trial, method, file, original = (subjects[name] for name in ("--trial", "--method", "--file", "--original"))
+    if trial is not None and study is not None:
+        return _trial_case(study, trial)
+    if original is not None:
+        return _folder_case(original, folders, scratch)
+    made, subject = _by_method(method) if method is not None else _by_file(file)
+    opened, beside = _open(str(clips), cache)
+    return Case(subject, made, opened, str(clips), beside)
+
+
+def _trial_case(study: Path, name: str) -> Case:
+    """Take a trial of a study, on the study's clips."""
+    from anon_tune.certificate import Subject
+    from anon_tune.clips import open_clips
+    from anon_tune.runtime.audit import trial_anonymizer
+    from anon_tune.study import load_study
+
+    trials = {trial.id: trial for trial in read_trials(study)}
+    if name not in trials:
+        raise LedgerError(str(study), f"no trial '{name}'", remedy=suggest(name, trials))
+    trial = trials[name]
+    _, settings = load_study(study)
+    store, fingerprint = find_clips(settings.clips, study)
+    if fingerprint != settings.clips_fingerprint:
+        rule = f"must hold the clips of the study, {settings.clips_fingerprint}"
+        raise LedgerError(str(store), rule, fingerprint, "Put them back, or audit an export with --file")
+    kept = study / "audits"
+    return Case(
+        Subject(kind="trial", name=name, method=trial.method, fingerprint=trial.fingerprint),
+        trial_anonymizer(study, trial),
+        open_clips(store),
+        settings.clips,
+        kept if settings.clips == BUILT_IN else _beside(store),
+        kept / f"{name}.json",
+    )
+
+
+def _by_method(method: str) -> tuple[Anonymizer, Subject]:
+    from anon_tune.certificate import Subject
+    from anon_tune.method import parse_method
+    from anon_tune.models import build_anonymizer
+    from anon_tune.recipe import AnonymizerRecipe
+
+    if parse_method(method, "--method").is_trained:
+        remedy = "Audit a trial of a study, or an export with --file"
+        raise RecipeError("--method", "must be an anonymizer that nobody trains", method, remedy)
+    anonymizer = build_anonymizer(method, AnonymizerRecipe())
+    return anonymizer, Subject(kind="method", name=method, method=method, fingerprint="")
+
+
+def _by_file(file: Path) -> tuple[Anonymizer, Subject]:
+    from anon_tune.certificate import Subject
+    from anon_tune.export import load_anonymizer
+    from anon_tune.models.weights import read_tensors
+    from anon_tune.recipe import Recipe
+
+    anonymizer = load_anonymizer(file)
+    recipe = Recipe.model_validate_json(read_tensors(file)[1]["recipe"])
+    return anonymizer, Subject(kind="file", name=str(file), method=recipe.method, fingerprint=recipe.fingerprint())
+
+
+def _folder_case(original: Path, options: Mapping[str, Any], scratch: Path) -> Case:
+    """Import two folders side by side into `scratch`."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from anon_tune.certificate import Subject
+    from anon_tune.clips import import_pair
+
+    anonymized: Path = options["--anonymized"]
+    height, width = parse_size(options["--size"] or "112x112")
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Importing", total=None)
+        pair = import_pair(
+            original,
+            anonymized,
+            options["--pattern"],
+            options["--action"],
+            options["--private"],
+            options["--group"],
+            options["--test-groups"],
+            options["--num-frames"] or 16,
+            height,
+            width,
+            scratch,
+            suffix=options["--anonymized-suffix"] or "",
+            val_groups=options["--val-groups"] or (),
+            val_fraction=0.15 if options["--val-fraction"] is None else options["--val-fraction"],
+            skip_bad=bool(options["--skip-bad"]),
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    for bad in pair.bad:
+        print(f"{bad.file}: cannot be decoded at frame {bad.frame}, got {bad.reason}.", file=sys.stderr)
+    subject = Subject(kind="folder", name=str(anonymized), method="unknown", fingerprint="")
+    return Case(subject, pair.anonymized, pair.original, str(original), user_cache())
+
+
+def user_cache() -> Path:
+    """Return where clips and baselines are kept that have no place of their own."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anon_tune"
+
+
+def _open(clips: str, cache: Path | None) -> tuple[Clips, Path]:
+    """Open clips by their name; return them and where their baselines are kept by default."""
+    from anon_tune.clips import open_clips
+
+    if clips == BUILT_IN:
+        home = cache or user_cache()
+        store, _ = find_clips(clips, home / f"{BUILT_IN}-{anon_tune.__version__}")
+        return open_clips(store), home
+    store, _ = find_clips(clips, Path())
+    return open_clips(store), _beside(store)
+
+
+def _beside(store: Path) -> Path:
+    return store.with_name(f"{store.name}.audit")
