@@ -115,7 +115,7 @@ class AuditRecipe(_Part):
         ("frame", "clip", "motion", "pixels"), min_length=1, description="attacker families"
     )
     num_seeds: Positive = Field(3, description="seeds of every family, fresh and from raw-trained weights")
-    max_steps: Positive = Field(1600, description="optimizer steps of an attacker that does not stop to learn before")
+    max_steps: Positive = Field(3200, description="optimizer steps of an attacker that does not stop to learn before")
     check_steps: Positive = Field(40, description="optimizer steps between two looks at the validation split")
     patience: Positive = Field(5, description="looks without a better value that make a plateau")
     classifier_steps: Positive = Field(600, description="as max_steps, of the action classifiers")

@@ -40,6 +40,7 @@ def card_document(trial: Trial, score: Score, recipe: Recipe, clips: str) -> dic
         "attributes": dict(score.attributes),
         "distortion": score.distortion,
         "num_repeats": len(trial.repeats),
+        "trained_anew": any(r.training_seed != recipe.training.seed for r in trial.repeats),
         "num_train_clips": score.num_train_clips,
         "num_test_clips": score.num_test_clips,
         "attacker_steps": effort.attacker_steps,
@@ -67,7 +68,8 @@ def card_markdown(card: dict[str, Any]) -> str:
         if card["network"]
         else f"The closed-form anonymizer `{card['method']}`, which is not trained, measured on {card['clips']}."
     )
-    repeats = f" Means of {card['num_repeats']} measurements with new seeds." if card["num_repeats"] else ""
+    anew = ", each of the same recipe trained anew" if card["trained_anew"] else ""
+    repeats = f" Means of {card['num_repeats']} measurements with new seeds{anew}." if card["num_repeats"] else ""
     return f"""# Anonymizer of trial {card["trial"]}
 
 {origin} It maps the consecutive frames of one clip, (T, 3, H, W) RGB in [0, 1], to the same.
