@@ -64,8 +64,8 @@ def decide(losses: Mapping[str, tuple[float, ...]], trial: str, factor: int) -> 
 
     Trials are ordered by nondominated layer, inside a layer by how much of it they alone cover
     (most first), then by id. The first ``ceil(n / factor)`` go on. A trial that no other
-    dominates always goes on, and nothing is decided before ``2 * factor`` trials are there: of fewer
-    the first few would be judged by hardly anything.
+    dominates always goes on. While a rung is small its scores' noise decides who dominates whom, so nothing
+    is decided before ``2 * factor`` trials are there, and before ``8 * factor`` the second layer goes on too.
 
     Args:
         losses: Of every trial measured at this rung so far, all minimized, by trial id.
@@ -92,5 +92,6 @@ def decide(losses: Mapping[str, tuple[float, ...]], trial: str, factor: int) -> 
     order = sorted(range(len(ids)), key=lambda i: (layers[i], -covered[i], ids[i]))
     position = [ids[i] for i in order].index(trial)
     front_rank = int(layers[ids.index(trial)])
-    keep = len(ids) < 2 * factor or front_rank == 0 or position < math.ceil(len(ids) / factor)
+    num_spared = 2 if len(ids) < 8 * factor else 1
+    keep = len(ids) < 2 * factor or front_rank < num_spared or position < math.ceil(len(ids) / factor)
     return Verdict(keep, position, len(ids), front_rank)
