@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from anon_tune.method import parse_method
 from anon_tune.recipe import Recipe
 
 ANCHORS = ("identity", "black-out")
@@ -250,6 +251,11 @@ class Trial:
     def score(self) -> Score | None:
         """The full score, if it has one."""
         return next((r.score for r in self.reports if r.score.full), None)
+
+    @property
+    def is_trained(self) -> bool:
+        """False for anchors and other closed-form methods, which do not change with training."""
+        return parse_method(self.method).is_trained
 
     @property
     def is_anchor(self) -> bool:

@@ -76,7 +76,7 @@ class ParetoFront:
         """
         scores = judged_scores(trials)
         scored = tuple(trial for trial in trials if _is_usable(trial, scores))
-        verified = any(trial.repeats for trial in trials)
+        verified = any(trial.repeats for trial in trials if not trial.is_anchor)
         eligible = [trial for trial in scored if _is_eligible(trial, verified)]
         points = _points(scored, scores)
         ranks = {t.id: max(rank, 1) for t, rank in zip(scored, front_ranks(points).tolist(), strict=True)}
@@ -110,7 +110,7 @@ class ParetoFront:
         return tuple(sorted(front, key=lambda trial: (self.scores[trial.id].leakage.value, trial.id)))
 
     def pick(self, leakage_at_most: float) -> Trial:
-        """Choose the trained trial to export under a leakage limit.
+        """Choose the trial to export under a leakage limit; never an anchor.
 
         Validation accuracy decides (ties: lower validation leakage, then id). A choice by the test
         split would favour the trials whose test readings happen to be lucky, and those readings
@@ -122,18 +122,17 @@ class ParetoFront:
             leakage_at_most: Limit in [0, 1] for the leakage on the validation and on the test split.
 
         Raises:
-            LedgerError: No trained trial keeps the limit on both splits.
+            LedgerError: No trial keeps the limit on both splits.
         """
-        trained = [trial for trial in self.eligible if not trial.is_anchor]
-        allowed = [trial for trial in trained if self._exposed(trial) <= leakage_at_most]
+        choice = [trial for trial in self.eligible if not trial.is_anchor]
+        allowed = [trial for trial in choice if self._exposed(trial) <= leakage_at_most]
         if allowed:
             return min(allowed, key=self._preference)
-        rule = "the leakage limit must be kept by a trained trial on the validation and on the test split"
-        if not trained:
-            raise LedgerError(
-                "front", rule, leakage_at_most, "No trained trial has a full score yet: let the study go on"
-            )
-        lowest = min(trained, key=self._exposed)
+        rule = "the leakage limit must be kept by a trial on the validation and on the test split"
+        if not choice:
+            remedy = "No trial but the anchors has a full score yet: let the study go on"
+            raise LedgerError("front", rule, leakage_at_most, remedy)
+        lowest = min(choice, key=self._exposed)
         remedy = f"The lowest available is {self._exposed(lowest):.4f} (trial {lowest.id})"
         raise LedgerError("front", rule, leakage_at_most, remedy)
 

@@ -141,8 +141,9 @@ def _mean_score(scores: Sequence[Score], spreads: Mapping[str, float]) -> Score:
 def _mean_reading(readings: Sequence[Reading], spread: float) -> Reading:
     value = _mean(r.value for r in readings)
     seeds = _ERRORS_PER_INTERVAL * spread / math.sqrt(len(readings))
-    below = math.hypot(_mean(r.value - r.low for r in readings), seeds)
-    above = math.hypot(_mean(r.high - r.value for r in readings), seeds)
+    # An interval of a biased statistic may lie wholly on one side of its value: that side counts, and only it.
+    below = math.hypot(max(_mean(r.value - r.low for r in readings), 0.0), seeds)
+    above = math.hypot(max(_mean(r.high - r.value for r in readings), 0.0), seeds)
     return Reading(
         value=value,
         floor=_mean(r.floor for r in readings),

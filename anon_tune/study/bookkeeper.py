@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 from anon_tune.errors import RecipeError
 from anon_tune.ledger import Ledger
-from anon_tune.method import parse_method
 from anon_tune.pareto import rung_agreement
 from anon_tune.recipe import Recipe
 from anon_tune.study.rungs import Verdict, decide
@@ -131,15 +130,18 @@ class Bookkeeper:
             self._record(replace(trial, state=TrialState.RUNNING, started=time.time()))
 
     def judge(self, report: RungReport) -> bool:
-        """Return whether a trial goes on from a rung that is not its last."""
+        """Return whether a trial goes on from a rung that is not its last.
+
+        What nobody trains goes on and is nobody's measure: beside half-trained ones it is finished already.
+        """
         trial = self._trials[report.trial]
-        if trial.is_anchor or isinstance(self._space.study.rungs, bool):
+        if not trial.is_trained or isinstance(self._space.study.rungs, bool):
             return True
         losses = {
             t.id: score_losses(r.score)
             for t in self._trials.values()
             for r in t.reports
-            if r.rung == report.rung and not r.score.full and not t.is_anchor
+            if r.rung == report.rung and not r.score.full and t.is_trained
         }
         losses[trial.id] = score_losses(report.score)
         verdict = decide(losses, trial.id, self._space.study.rungs.factor)
@@ -165,6 +167,8 @@ class Bookkeeper:
 
     def lose(self, trial_id: str, reason: str, max_losses: int) -> None:
         """Hand a trial out again whose worker was lost before it could start, or fail it after too many losses."""
+        if self._trials[trial_id].state.is_final:
+            return
         self._num_losses[trial_id] += 1
         if self._num_losses[trial_id] > max_losses:
             self.fail(trial_id, reason)
@@ -174,7 +178,9 @@ class Bookkeeper:
             self._unfinished.append(trial_id)
 
     def fail(self, trial_id: str, reason: str) -> None:
-        """Record that a trial failed without a report."""
+        """Record that a trial failed without a report; one that is over stays as it is."""
+        if self._trials[trial_id].state.is_final:
+            return
         self._record(replace(self._trials[trial_id], state=TrialState.FAILED, reason=reason))
 
     def _record(self, trial: Trial, report: RungReport | None = None) -> None:
@@ -203,7 +209,7 @@ class Bookkeeper:
         levels = self._space.levels(recipe, rungs=self._rungs)
         last = len(levels) - 1
         # What is not trained does not change: one rung score and the full score say it all.
-        plan = range(last + 1) if parse_method(trial.method).is_trained else sorted({0, last})
+        plan = range(last + 1) if trial.is_trained else sorted({0, last})
         done = {r.rung for r in trial.reports}
         todo = tuple(rung for rung in plan if rung not in done)
         return Assignment(trial_id, recipe, levels, todo, self._ceilings(trial_id))

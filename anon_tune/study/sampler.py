@@ -171,7 +171,7 @@ class Proposer:
             if not report.score.full and report.score.is_finite:
                 here = score_losses(report.score)
                 # What is not trained is measured at one rung only, but does not change with training.
-                rung = report.rung if parse_method(trial.method).is_trained else -1
+                rung = report.rung if trial.is_trained else -1
                 self._changes.setdefault(rung, []).append((full[0] - here[0], full[1] - here[1]))
 
     def _estimate(self, trial: Trial) -> tuple[float, ...] | None:

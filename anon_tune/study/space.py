@@ -146,6 +146,7 @@ class SearchSpace(Part):
         searched = self.search.get("method")
         if searched is not None and (not isinstance(searched, Choices) or searched.when):
             raise SpaceError(self.where, "'method' needs choices, without 'when'", remedy="List names of methods")
+        known: dict[tuple[str, tuple[Any, ...]], str] = {}
         for name in self._methods():
             try:
                 method = parse_method(name, self.where)
@@ -154,6 +155,9 @@ class SearchSpace(Part):
             if method.name in ANCHORS:
                 rule = f"'{name}' is an anchor, which is in every study"
                 raise SpaceError(self.where, rule, remedy="Leave it out")
+            other = known.setdefault((method.name, tuple(method.values.items())), name)
+            if other != name:
+                raise SpaceError(self.where, f"'{other}' and '{name}' are one method", remedy="Keep one of the two")
         for name in self.search:
             self._check_use(name)
 

@@ -15,7 +15,6 @@ import ray
 
 from anon_tune.errors import AnonTuneError, LedgerError
 from anon_tune.ledger import Ledger
-from anon_tune.method import parse_method
 from anon_tune.pareto import front_candidates
 from anon_tune.recipe import Recipe
 from anon_tune.study.adapters import one_line
@@ -244,7 +243,7 @@ class _Plan:
     def receive(self, name: str, number: int, answer: RungReport | str) -> Repeat | None:
         """Record a repeat, or keep the reason why there is none."""
         trial = self._trials[name]
-        if not (self._retrain and self._is_trained(trial)):
+        if not (self._retrain and trial.is_trained):
             shutil.rmtree(self._folder(name, number), ignore_errors=True)
         if isinstance(answer, str):
             self.failures[name, number] = answer
@@ -261,7 +260,7 @@ class _Plan:
         return {number: Ceilings(s.leakage.value, s.accuracy.value) for number, s in scores.items()}
 
     def _weights(self, trial: Trial) -> str:
-        if self._retrain or not self._is_trained(trial):
+        if self._retrain or not trial.is_trained:
             return ""
         file = self.directory / trial.reports[-1].checkpoint
         if not file.is_file():
@@ -270,25 +269,23 @@ class _Plan:
         return str(file)
 
     def _missing(self, trial: Trial) -> list[int]:
-        anew = self._retrain and self._is_trained(trial)
+        anew = self._retrain and trial.is_trained
         have = {r.number for r in trial.repeats if not anew or self._is_retrained(trial, r)}
-        return [number for number in range(1, self._num_seeds + 1) if number not in have]
+        # Those measured on the old weights are all replaced: the two kinds do not mix.
+        last = max([self._num_seeds, *(r.number for r in trial.repeats if anew)])
+        return [number for number in range(1, last + 1) if number not in have]
 
     def _recipe(self, trial: Trial, number: int) -> Recipe:
         """Return the trial's recipe with the seeds of a repeat."""
         recipe = self._space.recipe(trial.params, method=trial.method)
         measuring, training = np.random.SeedSequence([self._seed, number]).generate_state(2).tolist()
         parts: dict[str, Any] = {"evaluation": recipe.evaluation.model_copy(update={"seed": measuring})}
-        if self._retrain and self._is_trained(trial):
+        if self._retrain and trial.is_trained:
             parts["training"] = recipe.training.model_copy(update={"seed": training})
         return recipe.model_copy(update=parts)
 
     def _is_retrained(self, trial: Trial, repeat: Repeat) -> bool:
         return repeat.training_seed != self._space.recipe(trial.params, method=trial.method).training.seed
-
-    @staticmethod
-    def _is_trained(trial: Trial) -> bool:
-        return parse_method(trial.method).is_trained
 
     def _folder(self, name: str, number: int) -> Path:
         return self.directory / "trials" / name / f"repeat-{number}"

@@ -9,7 +9,8 @@ from hypothesis.extra import numpy as hnp
 
 from anon_tune.evaluation import average_precisions, class_mean_ap
 from anon_tune.evaluation.linkage import link
-from anon_tune.evaluation.resampling import chance_of_strongest, draw_resamples, precisions
+from anon_tune.evaluation.metrics import precisions
+from anon_tune.evaluation.resampling import chance_of_strongest, draw_resamples
 from anon_tune.evaluation.thresholds import balanced_accuracy, best_threshold, f1
 
 Array = np.ndarray[Any, Any]

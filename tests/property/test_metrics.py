@@ -4,10 +4,12 @@ import math
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from anon_tune.errors import AnonTuneError
 from anon_tune.evaluation import average_precisions, bootstrap_interval, class_mean_ap, top1
 from anon_tune.evaluation.metrics import prevalence
 
@@ -78,6 +80,15 @@ def test_a_perfect_scorer_gets_one_and_a_missing_attribute_nan(reading: tuple[Ar
     perfect = average_precisions(labels.astype(np.float64), labels)
     assert same(perfect, np.where(labels.any(axis=0), 1.0, np.nan))
     assert math.isnan(class_mean_ap(perfect[None], np.zeros((1, len(perfect)), np.uint8)))
+
+
+@given(readings(), st.sampled_from([math.nan, math.inf, -math.inf]), st.integers(0, 24))
+def test_a_scorer_that_broke_is_no_blind_one(reading: tuple[Array, Array], broken: float, at: int) -> None:
+    scores, labels = reading
+    labels[0, 0] = 1
+    scores[at % len(scores), 0] = broken
+    with pytest.raises(AnonTuneError, match="scores must be finite"):
+        average_precisions(scores, labels)
 
 
 @given(readings())

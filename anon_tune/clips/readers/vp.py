@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
 import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -103,7 +102,7 @@ def _from_pickle(file: Path) -> dict[str, tuple[bool, ...]]:
             raise TypeError(type(found).__name__)
         private = {}
         for video, array in found.items():
-            values = np.asarray(array).ravel().tolist()
+            values = array.values() if isinstance(array, _Array) else [*array]
             if not isinstance(video, str) or len(values) != len(ATTRIBUTES) or not {*values} <= {0, 1}:
                 raise ValueError(f"{video!r}: {values}")
             private[video] = tuple(value == 1 for value in values)
@@ -113,16 +112,50 @@ def _from_pickle(file: Path) -> dict[str, tuple[bool, ...]]:
     return private
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """Loads arrays of numbers and refuses every other object: a pickle can otherwise run any code."""
+class _Dtype:
+    """Stands in for a numpy dtype in a pickle: keeps its code, as ``i8``."""
 
-    def __init__(self, source: IO[bytes]) -> None:
-        super().__init__(source)
-        rebuild: Any = [np.zeros(0).__reduce_ex__(protocol) for protocol in (4, 5)]
-        functions = [np.ndarray, np.dtype, codecs.encode, *(function for function, *_ in rebuild)]
-        self._known = {function.__name__: function for function in functions}
+    def __init__(self, code: str, *_: object) -> None:
+        self.code = code
+
+    def __setstate__(self, state: object) -> None:
+        """Ignore the byte order and the rest: every machine in use is little-endian."""
+
+
+class _Array:
+    """Stands in for a numpy array in a pickle: keeps its bytes, and makes numbers of them when asked."""
+
+    def __init__(self, raw: bytes = b"", dtype: object = None) -> None:
+        self.raw, self.dtype = raw, dtype
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, _, self.dtype, _, self.raw = state
+
+    def values(self) -> list[Any]:
+        """Return its numbers."""
+        if not isinstance(self.dtype, _Dtype) or self.dtype.code not in _NUMBERS:
+            raise TypeError("an array of something else than numbers")
+        numbers: list[Any] = np.frombuffer(bytes(self.raw), self.dtype.code).tolist()
+        return numbers
+
+
+_NUMBERS = {"b1", "i1", "u1", "i2", "i4", "i8", "f4", "f8"}
+_STAND_INS: dict[str, Any] = {
+    "ndarray": _Array,
+    "dtype": _Dtype,
+    "_reconstruct": lambda *_: _Array(),
+    "_frombuffer": lambda raw, dtype, *_: _Array(raw, dtype),
+    "encode": lambda text, _: text.encode("latin1"),
+}
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Builds plain values and stand-ins for numpy's arrays, nothing else.
+
+    A pickle can otherwise run any code, and with numpy's own classes read any memory.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
-        if module.split(".", maxsplit=1)[0] not in ("numpy", "_codecs") or name not in self._known:
+        if module.split(".", maxsplit=1)[0] not in ("numpy", "_codecs") or name not in _STAND_INS:
             raise pickle.UnpicklingError(f"the object {module}.{name}")
-        return self._known[name]
+        return _STAND_INS[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import pickle
+import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -126,6 +127,13 @@ class _Harmful:
         (pickle.dumps(_Harmful()), "got the object builtins.print"),
         (pickle.dumps({"a/b.mp4": np.array([[1, 0, 1]])}), r"got 'a/b.mp4': \[1, 0, 1\]"),
         (pickle.dumps({"a/b.mp4": np.array([[1, 0, 1, 2, 0]])}), r"got 'a/b.mp4': \[1, 0, 1, 2, 0\]"),
+        (pickle.dumps({"a/b.mp4": np.array([object()] * 5)}), "got the object builtins.object"),
+        # An array made by its class, of references to memory of the pickle's choice.
+        (
+            b"\x80\x05}\x8c\x07a/b.mp4\x8c\x05numpy\x8c\x07ndarray\x93(K\x05\x85\x8c\x05numpy\x8c\x05dtype\x93\x8c\x01O"
+            b"\x85R\x96" + struct.pack("<Q", 40) + b"A" * 40 + b"tRs.",
+            "got ",
+        ),
         (pickle.dumps([1, 2]), "got list"),
         (pickle.dumps({"a/b.mp4": np.array([FIVE])})[:60], "got "),
         (b"", "got Ran out of input"),

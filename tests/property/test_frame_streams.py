@@ -1,0 +1,78 @@
+"""A video that goes through in chunks comes out as if it had gone through at once."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from anon_tune.export.stream import FrameStream, tiled
+from anon_tune.method import CLOSED_FORM, example
+from anon_tune.models import Anonymizer, build_anonymizer
+from anon_tune.recipe import AnonymizerRecipe
+
+CPU = torch.device("cpu")
+NAMES = [example(name) for name in CLOSED_FORM if not name.startswith(("person", "area"))]
+
+
+def build(name: str) -> Anonymizer:
+    network = "bdq" if name == "bdq" else "unet_small"
+    torch.manual_seed(0)
+    return build_anonymizer(name, AnonymizerRecipe(network=network, base_channels=4)).eval().requires_grad_(False)
+
+
+def video(num_frames: int, height: int, width: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (num_frames, height, width, 3), dtype=torch.uint8, generator=generator)
+
+
+def at_once(anonymizer: Anonymizer, frames: Tensor) -> Tensor:
+    clip = anonymizer(frames.permute(0, 3, 1, 2).float() / 255)
+    return (clip * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def largest(a: Tensor, b: Tensor) -> int:
+    return int((a.int() - b.int()).abs().max())
+
+
+@pytest.mark.parametrize("name", [*NAMES, "adversarial", "bdq"])
+@settings(max_examples=8)
+@given(lengths=st.lists(st.integers(1, 5), min_size=1, max_size=4), height=st.integers(9, 24), seed=st.integers(0, 9))
+def test_chunk_borders_change_nothing(name: str, lengths: list[int], height: int, seed: int) -> None:
+    lengths[0] += 1  # a first chunk has at least two frames, see FrameStream.chunk
+    anonymizer, frames = build(name), video(sum(lengths), height, 17, seed)
+    before = frames.clone()
+    stream = FrameStream(anonymizer, height, 17, CPU)
+    changed = torch.cat([stream(part) for part in frames.split(lengths)])
+    # Other batches may round the last bit of a float otherwise, which is a level of 255 at most.
+    assert largest(changed, at_once(anonymizer, frames)) <= 1
+    assert torch.equal(frames, before)
+
+
+@pytest.mark.parametrize("name", ["person-black-out", "area-pixelate"])
+@settings(max_examples=6)
+@given(num_clips=st.integers(1, 3), rest=st.integers(0, 5))
+def test_the_background_is_that_of_successive_clips_of_one_length(name: str, num_clips: int, rest: int) -> None:
+    anonymizer, frames = build(name), video(6 * num_clips + rest, 20, 17)
+    stream = FrameStream(anonymizer, 20, 17, CPU, clip_frames=6)
+    changed = torch.cat([stream(part) for part in frames.split(stream.chunk)])
+    clips = [at_once(anonymizer, frames[at : at + 6]) for at in range(0, 6 * num_clips, 6)]
+    if rest:  # filled up with what came before
+        clips.append(at_once(anonymizer, frames[-6:])[-rest:])
+    assert largest(changed, torch.cat(clips)) <= 1
+
+
+@settings(max_examples=20)
+@given(height=st.integers(1, 60), width=st.integers(1, 60), side=st.integers(8, 40), overlap=st.integers(1, 7))
+def test_tiles_of_a_pointwise_network_are_the_whole(height: int, width: int, side: int, overlap: int) -> None:
+    frames = torch.rand(2, 3, height, width)
+    sizes: list[tuple[int, int]] = []
+
+    def network(tile: Tensor) -> Tensor:
+        sizes.append((tile.shape[-2], tile.shape[-1]))
+        return 1 - tile
+
+    assert torch.allclose(tiled(network, frames, side, overlap), 1 - frames, atol=1e-6)
+    assert max(map(max, sizes)) <= side
