@@ -62,6 +62,10 @@ def import_clips(
     num_frames: Annotated[
         int | None, typer.Option(min=1, help="Frames of a clip, spread evenly over the video. Default: 16.")
     ] = None,
+    frame_step: Annotated[
+        int | None,
+        typer.Option(min=1, help="Take frames that are this many apart, from the middle of the video, instead."),
+    ] = None,
     size: Annotated[str, typer.Option(metavar="HxW", help="Height and width of a frame in pixels.")] = "112x112",
     val_fraction: Annotated[
         float, typer.Option(help="Without a validation split: the share of training clips that is held out to select.")
@@ -69,6 +73,10 @@ def import_clips(
     test_groups: Annotated[
         list[str] | None,
         typer.Option(help="Values of the group that are tested on; one or more. Default: of kth d4, of ixmas 2."),
+    ] = None,
+    gray: Annotated[bool, typer.Option("--gray", help="Take colour away.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Files to decode at a time. Default: one a CPU, of the cluster if any.")
     ] = None,
     skip_bad: Annotated[bool, typer.Option(help="Exit with 0 although some files could not be decoded.")] = False,
     force: Annotated[bool, typer.Option(help="Replace a clip store that is there.")] = False,
@@ -108,6 +116,10 @@ def import_clips(
 ) -> None:
     """Import videos with their labels: a folder by a pattern, or a data set of the field.
 
+    Stopped or broken off, the same command goes on where it was. Files are
+    decoded by processes of this machine, or by tasks of the cluster that
+    RAY_ADDRESS or a Ray job names; the clip store is the same, to the byte.
+
     Example: anon-tune clips import ixmas --pattern '(?P<person>\\D+)(?P<take>\\d)_\\d+_(?P<action>.+)_cam\\d'
     --action action --private person --group take --test-groups 2 --size 64x48 -o clips/ixmas
 
@@ -115,6 +127,9 @@ def import_clips(
     """
     options = {
         "--num-frames": num_frames,
+        "--frame-step": frame_step,
+        "--gray": gray or None,
+        "--workers": workers,
         "--val-fraction": val_fraction,
         "--test-groups": test_groups,
         "--skip-bad": skip_bad or None,
@@ -132,7 +147,7 @@ def import_clips(
     }
     readers.check_options(source, options)
     imported = readers.run_import(source, parse_size(size), output, options)
-    info(output)
+    info(str(output))
     if imported.bad and not skip_bad:
         rule = f"{len(imported.bad)} of {len(imported.bad) + imported.num_imported} files could not be decoded"
         where = source if root is None else str(root)
@@ -151,18 +166,31 @@ def avatars(
 
     height, width = parse_size(size)
     make_avatars(output, seed=seed, num_frames=num_frames, height=height, width=width)
-    info(output)
+    info(str(output))
+
+
+@app.command("copy")
+def copy(
+    store: Annotated[Path, typer.Argument(metavar="DIR", help="Clip store.")],
+    uri: Annotated[str, typer.Argument(metavar="URI", help="Where to, as s3://bucket/store or gs://bucket/store.")],
+) -> None:
+    """Copy a clip store to S3, GCS or another filesystem, from where each node of a cluster fetches it once."""
+    from anon_tune.clips import open_clips
+    from anon_tune.clips.node_cache import save_store
+
+    save_store(open_clips(store).directory, uri)
+    info(uri)
 
 
 @app.command("info")
-def info(store: Annotated[Path, typer.Argument(help="Clip store.")]) -> None:
+def info(store: Annotated[str, typer.Argument(metavar="DIR|URI", help="Clip store.")]) -> None:
     """Print what a clip store holds."""
     from anon_tune.clips import open_clips
 
     clips = open_clips(store)
     num_frames, height, width, _ = clips.shape
     splits = Counter(entry.split for entry in clips.manifest.entries)
-    print(f"{clips.directory}: {clips.num_clips} clips of {num_frames} frames, {height} x {width} pixels")
+    print(f"{clips.location}: {clips.num_clips} clips of {num_frames} frames, {height} x {width} pixels")
     print("splits:", ", ".join(f"{name} {count}" for name, count in splits.items()))
     print(f"actions ({len(clips.actions)}):", ", ".join(clips.actions))
     print(f"private attributes ({len(clips.attributes)}):", ", ".join(clips.attributes))

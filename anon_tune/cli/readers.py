@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from anon_tune.errors import ClipsError, suggest
 
 if TYPE_CHECKING:
     from anon_tune.clips import ImportResult
     from anon_tune.clips.readers import Listing
+    from anon_tune.clips.side_by_side import Map
 
 _FOLDER_NEEDS = ("--pattern", "--action", "--private", "--group", "--test-groups")
 _FOLDER_ONLY = ("--pattern", "--action", "--private", "--group", "--val-groups")
 _DATA_SET_ONLY = ("--labels", "--split", "--attributes", "--partial")
-_CHOICES = ("--labels", "--split", "--attributes", "--test-groups", "--num-frames")
+_CHOICES = ("--labels", "--split", "--attributes", "--test-groups", "--num-frames", "--frame-step")
 _REMEDY = "See 'anon-tune clips import --help'"
 
 
@@ -61,26 +65,43 @@ def run_import(source: str, size: tuple[int, int], output: Path, options: Mappin
         options: As for `check_options`.
     """
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import MofNCompleteColumn, Progress
 
     importing = _data_set(source, options) if options["--root"] is not None else _folder(source, options)
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("Importing", total=None)
-        imported = importing(
-            height=size[0],
-            width=size[1],
-            output=output,
-            val_fraction=options["--val-fraction"],
-            skip_bad=bool(options["--skip-bad"]),
-            force=bool(options["--force"]),
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    try:
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task("Importing", total=None)
+            imported = importing(
+                height=size[0],
+                width=size[1],
+                output=output,
+                val_fraction=options["--val-fraction"],
+                gray=bool(options["--gray"]),
+                skip_bad=bool(options["--skip-bad"]),
+                force=bool(options["--force"]),
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+                decode_with=_side_by_side(options["--workers"]),
+            )
+    except KeyboardInterrupt:
+        print("Stopped. What is decoded is kept; the same command goes on from there.", file=sys.stderr)
+        raise typer.Exit(130) from None
     for bad in imported.bad:
         print(f"{bad.file}: cannot be decoded at frame {bad.frame}, got {bad.reason}.", file=sys.stderr)
     for file in imported.short:
-        print(f"{file}: has fewer than {imported.clips.shape[0]} frames; its clip repeats some.", file=sys.stderr)
+        print(f"{file}: is too short for {imported.clips.shape[0]} frames; its clip repeats some.", file=sys.stderr)
     return imported
+
+
+def _side_by_side(num_workers: int | None) -> Map:
+    if os.environ.get("RAY_ADDRESS"):
+        from anon_tune.runtime.tasks import in_tasks
+
+        return in_tasks(num_workers)
+    from anon_tune.clips.side_by_side import in_processes
+
+    return in_processes(num_workers)
 
 
 def _folder(source: str, options: Mapping[str, Any]) -> Callable[..., ImportResult]:
@@ -95,6 +116,7 @@ def _folder(source: str, options: Mapping[str, Any]) -> Callable[..., ImportResu
         group=options["--group"],
         test_groups=options["--test-groups"],
         num_frames=options["--num-frames"] or 16,
+        frame_step=options["--frame-step"],
         val_groups=options["--val-groups"] or (),
     )
 
@@ -110,6 +132,7 @@ def _data_set(source: str, options: Mapping[str, Any]) -> Callable[..., ImportRe
         split=1 if options["--split"] is None else options["--split"],
         attributes=options["--attributes"] or "vispr1",
         test_groups=options["--test-groups"] or (),
+        frame_step=options["--frame-step"],
     )
     print_counts(listing)
     return partial(import_listing, listing, partial=bool(options["--partial"]))

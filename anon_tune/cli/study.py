@@ -14,6 +14,7 @@ from anon_tune.cli import result
 from anon_tune.errors import AnonTuneError, ClipsError
 
 if TYPE_CHECKING:
+    from anon_tune.clips import Clips
     from anon_tune.study import SearchSpace, StudySettings
     from anon_tune.trial import TrialBody
 
@@ -22,7 +23,9 @@ BUILT_IN = "avatars"
 
 def study(
     space: Annotated[Path, typer.Argument(metavar="SPACE.toml", help="Search space; some are in search_spaces/.")],
-    clips: Annotated[str, typer.Option(metavar="avatars|DIR", help="Built-in clips, or a clip store.")],
+    clips: Annotated[
+        str, typer.Option(metavar="avatars|DIR|URI", help="Built-in clips, or a clip store, as s3://bucket/store.")
+    ],
     out: Annotated[
         Path, typer.Option(file_okay=False, help="Study directory; one that holds this study is continued.")
     ],
@@ -52,11 +55,11 @@ def study(
     given = {"num_trials": trials, "sampler": sampler}
     defaults = {name: getattr(loaded.study, name) for name in given if getattr(loaded.study, name) is not None}
     chosen = defaults | {name: value for name, value in given.items() if value is not None}
-    directory, fingerprint = find_clips(clips, out)
+    found = find_clips(clips, out)
     settings = StudySettings(
         **chosen,
-        clips=clips if clips == BUILT_IN else str(directory),
-        clips_fingerprint=fingerprint,
+        clips=clips if clips == BUILT_IN else found.location,
+        clips_fingerprint=found.fingerprint,
         seed=seed,
         rungs=rungs,
         storage=storage,
@@ -66,7 +69,7 @@ def study(
         max_concurrent=max_concurrent,
         max_failures=max_failures,
     )
-    _run(out, directory, loaded, settings)
+    _run(out, found, loaded, settings)
 
 
 def resume(
@@ -79,8 +82,7 @@ def resume(
     space, settings = load_study(directory)
     if trials is not None:
         settings = settings.model_copy(update={"num_trials": trials})
-    clips, _ = find_clips(settings.clips, directory)
-    _run(directory, clips, space, settings)
+    _run(directory, find_clips(settings.clips, directory), space, settings)
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -94,33 +96,33 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return name.strip(), value.strip()
 
 
-def find_clips(name: str, out: Path) -> tuple[Path, str]:
-    """Return the clip store and its fingerprint; the built-in clips are made inside the study directory."""
+def find_clips(name: str, out: Path) -> Clips:
+    """Open the clips of a study; the built-in ones are made inside the study directory."""
     from anon_tune.clips import make_avatars, open_clips
+    from anon_tune.clips.node_cache import is_uri
 
-    if name != BUILT_IN:
-        directory = Path(name).resolve()
-    elif not (directory := out.resolve() / "clips").exists():
-        make_avatars(directory)
-    clips = open_clips(directory)
+    location = name if is_uri(name) else str(Path(name).resolve())
+    if name == BUILT_IN and not Path(location := str(out.resolve() / "clips")).exists():
+        make_avatars(location)
+    clips = open_clips(location)
     for split in ("train", "val", "test"):
         clips.split(split)  # an empty one is said now, not by the first trial
     if len(clips.actions) < 2 or not clips.attributes:
         got = f"{len(clips.actions)} and {len(clips.attributes)}"
         remedy = "Import clips that have both, such as vp-ucf101"
-        raise ClipsError(str(directory), "at least two actions and one private attribute are needed", got, remedy)
-    return directory, clips.fingerprint
+        raise ClipsError(location, "at least two actions and one private attribute are needed", got, remedy)
+    return clips
 
 
-def make_body(clips: Path, settings: StudySettings) -> TrialBody:
+def make_body(clips: Clips, settings: StudySettings) -> TrialBody:
     """Return what does the work of a study's trials."""
     from anon_tune.runtime import ClipTrialBody
 
     cpus = max(1, int(settings.cpus_per_worker))
-    return ClipTrialBody(str(clips), settings.workers_per_trial, cpus, settings.gpus_per_worker)
+    return ClipTrialBody(clips.location, settings.workers_per_trial, cpus, settings.gpus_per_worker)
 
 
-def _run(out: Path, clips: Path, space: SearchSpace, settings: StudySettings) -> None:
+def _run(out: Path, clips: Clips, space: SearchSpace, settings: StudySettings) -> None:
     from anon_tune.study import StudyInterrupted, StudyProgress, run_study
 
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not out.is_absolute():

@@ -37,10 +37,10 @@ def verify(
     from anon_tune.study import StudyInterrupted, load_study, verify_study
 
     _, settings = load_study(directory)
-    clips, fingerprint = find_clips(settings.clips, directory)
-    if fingerprint != settings.clips_fingerprint:
+    clips = find_clips(settings.clips, directory)
+    if clips.fingerprint != settings.clips_fingerprint:
         rule = f"the study was measured on clips {settings.clips_fingerprint}"
-        raise LedgerError(str(clips), rule, fingerprint, "Bring those clips back")
+        raise LedgerError(clips.location, rule, clips.fingerprint, "Bring those clips back")
     body = make_body(clips, settings)
     try:
         verify_study(directory, body, seeds, retrain, _show)

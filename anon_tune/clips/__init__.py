@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from anon_tune.clips.codec import round_trip, round_trip_split
     from anon_tune.clips.folder import BadFile, ImportResult, import_folder
     from anon_tune.clips.paired import ImportedPair, import_pair
+    from anon_tune.clips.side_by_side import in_processes
     from anon_tune.clips.store import Clips, ClipSet, open_clips
 
 _LAZY = {
@@ -27,6 +28,7 @@ _LAZY = {
     "epoch_batches": "batches",
     "import_folder": "folder",
     "import_pair": "paired",
+    "in_processes": "side_by_side",
     "make_avatars": "avatars",
     "open_clips": "store",
     "round_trip": "codec",
@@ -44,6 +46,7 @@ __all__ = [
     "epoch_batches",
     "import_folder",
     "import_pair",
+    "in_processes",
     "make_avatars",
     "open_clips",
     "round_trip",

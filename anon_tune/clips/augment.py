@@ -41,11 +41,12 @@ class Views:
         """Draw views for a number of clips."""
         return cls(*rng.random((4, num_clips)))
 
-    def apply(self, clips: Tensor, start: int, crop: float, flip: bool) -> Tensor:
-        """Crop and mirror clips, each by its own view.
+    def read(self, frames: NDArray[np.uint8], rows: NDArray[np.int64], start: int, crop: float, flip: bool) -> Tensor:
+        """Read clips from a store, each by its own view; of a memory map only what the crop shows is read.
 
         Args:
-            clips: (B, T, C, H, W) in [0, 1].
+            frames: (N, T, H, W, 3) uint8.
+            rows: (B,) which clips.
             start: Index of the first clip's view.
             crop: Smallest crop as a fraction of height and width, in (0, 1]; 1 leaves clips as they are.
             flip: Mirror about half of the clips.
@@ -54,16 +55,16 @@ class Views:
             (B, T, C, H, W) in [0, 1], resized back bilinearly.
         """
         if crop == 1 and not flip:
-            return clips
-        return torch.stack([self._one(clip, start + at, crop, flip) for at, clip in enumerate(clips)])
+            return to_unit(frames[rows])
+        return torch.stack([self._one(frames[row], start + at, crop, flip) for at, row in enumerate(rows)])
 
-    def _one(self, clip: Tensor, at: int, crop: float, flip: bool) -> Tensor:
-        height, width = clip.shape[-2:]
+    def _one(self, clip: NDArray[np.uint8], at: int, crop: float, flip: bool) -> Tensor:
+        height, width = clip.shape[1:3]
         fraction = crop + (1 - crop) * self.scale[at]
         h, w = max(1, round(fraction * height)), max(1, round(fraction * width))
+        top, left = int(self.top[at] * (height - h + 1)), int(self.left[at] * (width - w + 1))
+        shown = to_unit(np.array(clip[None, :, top : top + h, left : left + w]))[0]
         if (h, w) != (height, width):
-            top, left = int(self.top[at] * (height - h + 1)), int(self.left[at] * (width - w + 1))
-            part = clip[:, :, top : top + h, left : left + w]
             # Rounding in the weights can leave [0, 1] by one unit in the last place.
-            clip = F.interpolate(part, (height, width), mode="bilinear", align_corners=False).clamp_(0, 1)
-        return clip.flip(-1) if flip and self.mirror[at] < 0.5 else clip
+            shown = F.interpolate(shown, (height, width), mode="bilinear", align_corners=False).clamp_(0, 1)
+        return shown.flip(-1) if flip and self.mirror[at] < 0.5 else shown

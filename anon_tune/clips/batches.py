@@ -80,9 +80,7 @@ class ClipSampler:
         first = step * self._batch_clips + start
         indices = self._indices(first, first + size)
         views = Views.draw(_rng(self._seed, _VIEWS, step), self._batch_clips)
-        whole = _take(self._set, indices)
-        clips = views.apply(whole.clips, start, self._crop, self._flip)
-        return ClipBatch(clips, whole.actions, whole.private, whole.ids)
+        return _labelled(self._set, indices, views.read(self._set.frames, indices, start, self._crop, self._flip))
 
     def _indices(self, first: int, stop: int) -> NDArray[np.int64]:
         num = len(self._set)
@@ -104,12 +102,13 @@ def epoch_batches(clip_set: ClipSet, batch_clips: int, epoch: int, seed: int, sh
     """
     order = _order(len(clip_set), seed, epoch) if shuffle else np.arange(len(clip_set))
     for start in range(0, len(order), batch_clips):
-        yield _take(clip_set, order[start : start + batch_clips])
+        indices = order[start : start + batch_clips]
+        yield _labelled(clip_set, indices, clip_set.clips(indices))
 
 
-def _take(clip_set: ClipSet, indices: NDArray[np.int64]) -> ClipBatch:
+def _labelled(clip_set: ClipSet, indices: NDArray[np.int64], clips: Tensor) -> ClipBatch:
     return ClipBatch(
-        clips=clip_set.clips(indices),
+        clips=clips,
         actions=torch.from_numpy(clip_set.actions[indices]),
         private=torch.from_numpy(clip_set.private[indices].astype(np.float32)),
         ids=tuple(clip_set.ids[i] for i in indices),

@@ -1,20 +1,58 @@
 """From a video file to the frames of one clip.
 
-Shapes: T frames, H height, W width.
+Shapes: T frames of a clip, F frames of a file, H height, W width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
+
+from anon_tune.errors import ClipsError
 
 # A header's duration is rounded, and a last frame may lack one; a cut file misses more.
 _WHOLE = 0.9
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+
+
+@dataclass(frozen=True, slots=True)
+class ClipForm:
+    """What every video is made into.
+
+    Attributes:
+        num_frames: T, at least 1.
+        height: H in pixels, at least 1.
+        width: W in pixels, at least 1.
+        frame_step: Frames of the file from one frame of the clip to the next; None spreads the clip over
+            the whole video. See `shown_frames`.
+        gray: Set all three channels to the luma (ITU-R BT.601); networks take three.
+
+    Raises:
+        ClipsError: If a number is below 1.
+    """
+
+    num_frames: int
+    height: int
+    width: int
+    frame_step: int | None = None
+    gray: bool = False
+
+    def __post_init__(self) -> None:
+        given = {"--num-frames": self.num_frames, "--frame-step": self.frame_step}
+        for name, value in (*given.items(), ("--size", self.height), ("--size", self.width)):
+            if value is not None and value < 1:
+                raise ClipsError(name, "must be at least 1", value, "Choose a larger number")
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of one clip, (T, H, W, 3)."""
+        return self.num_frames, self.height, self.width, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +61,17 @@ class DecodedClip:
 
     Attributes:
         frames: (T, H, W, 3) uint8 RGB.
-        fps: Of these frames, T over the file's seconds.
-        num_frames: In the whole file.
+        fps: Of these frames.
+        num_frames: F.
         size: Height and width of a frame of the file, upright, in pixels.
+        shown: Which frames of the file they are, T numbers from 0; a short video repeats some.
     """
 
     frames: NDArray[np.uint8]
     fps: float
     num_frames: int
     size: tuple[int, int]
+    shown: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,54 +89,89 @@ class BadFile:
     reason: str
 
 
-def shown_frames(count: int, num_frames: int) -> NDArray[np.int64]:
-    """Return which of a video's `count` frames make a clip, (T,).
+def shown_frames(edges: int | NDArray[np.int64], num_frames: int, frame_step: int | None = None) -> NDArray[np.int64]:
+    """Return which frames of a video make a clip, (T,).
 
-    Clip frame i is frame ``floor((i + 1/2) count / num_frames)``: the middle one of num_frames equal stretches.
+    Without a step, clip frame i is the one on screen at ``(i + 1/2) / T`` of the video's time: the middle of
+    T equal stretches. At a constant rate that is frame ``floor((i + 1/2) F / T)``. With a step, the clip is
+    the middle of the video, counted in frames; where it is longer than the video, the first and the last
+    frame are repeated.
+
+    Args:
+        edges: (F + 1,) rising: when each frame appears, and when the last one goes. Or F, for a constant rate.
+        num_frames: T, at least 1.
+        frame_step: At least 1, or None.
     """
-    return ((np.arange(num_frames) + 0.5) * count / num_frames).astype(np.int64)
+    edges = np.arange(edges + 1) if isinstance(edges, int) else edges
+    num, steps = len(edges) - 1, np.arange(num_frames)
+    if frame_step is not None:
+        first = (num - 1 - (num_frames - 1) * frame_step) // 2
+        return np.minimum(np.maximum(first + frame_step * steps, 0), num - 1)
+    since = edges - edges[0]  # integers: no rounding decides between two frames
+    chosen: NDArray[np.int64] = (
+        np.searchsorted(since[:-1] * 2 * num_frames, (2 * steps + 1) * since[-1], side="right") - 1
+    )
+    return chosen
 
 
-def decode_clip(folder: Path, file: str, num_frames: int, height: int, width: int) -> DecodedClip | BadFile:
-    """Decode frames evenly spread over a whole video.
+def decode_clip(folder: Path, form: ClipForm, file: str, shown: Sequence[int] | None = None) -> DecodedClip | BadFile:
+    """Decode the frames of a clip out of a whole video.
 
-    Which ones is said at `shown_frames`. A video of fewer frames repeats some. Frames are turned upright,
-    then resized without regard to the aspect ratio, averaging where they shrink.
+    Frames are turned upright as the file says, then resized without regard to the aspect ratio, averaging
+    where they shrink. Colours follow the file's matrix and range: full-range video (yuvj420p) keeps its
+    black and white. Frames of a variable rate are chosen by their times.
 
     Args:
         folder: Where the file lies.
-        file: Path relative to it.
-        num_frames: T, at least 1.
-        height: H in pixels.
-        width: W in pixels.
+        form: What it becomes.
+        file: Path relative to the folder.
+        shown: Take these frames of the file instead, T numbers.
 
     Returns:
         The clip, or what is wrong with the file: not a video, damaged, or cut off.
     """
-    seen, size = 0, (0, 0)
+    seen: list[int | None] = []
+    size, reformatter = (0, 0), VideoReformatter()
     try:
         with av.open(str(folder / file), metadata_errors="replace") as container:
             if not container.streams.video:
                 return BadFile(file, 0, "has no video stream")
-            count = sum(1 for packet in container.demux(container.streams.video[0]) if packet.size)
+            packets = container.demux(container.streams.video[0])
+            # Packets come in the order of decoding.
+            timed = sorted((packet.pts or 0, packet.duration) for packet in packets if packet.size)
+        times: list[int | None] = [time for time, _ in timed]
+        last = timed[-1][1] if timed else None
         # Packets may hold no frame, or several; a second look knows the true number.
-        while seen != count or not count:
-            count, seen = seen or count, 0
-            wanted = shown_frames(count, num_frames)
-            clip = np.zeros((num_frames, height, width, 3), np.uint8)
+        while len(seen) != len(times) or not times:
+            times, seen = seen or times, []
+            wanted = np.array(shown or shown_frames(_edges(times, last), form.num_frames, form.frame_step))
+            clip = np.zeros(form.shape, np.uint8)
             with av.open(str(folder / file), metadata_errors="replace") as container:
                 for frame in _frames(container):
-                    hits = wanted == seen
+                    hits = wanted == len(seen)
                     if hits.any():
-                        clip[hits] = _upright(frame, height, width)
+                        clip[hits] = _upright(frame, form, reformatter)
                         size = (frame.width, frame.height) if _quarters(frame) % 2 else (frame.height, frame.width)
-                    seen += 1
-                fps = float(container.streams.video[0].average_rate or 25) * num_frames / max(seen, 1)
+                    seen.append(frame.pts)
+                rate = float(container.streams.video[0].average_rate or 25)
             if not seen:
                 return BadFile(file, 0, "has no frames")
     except (av.FFmpegError, _DamagedError) as error:
-        return BadFile(file, seen, (getattr(error, "strerror", None) or str(error)).splitlines()[0])
-    return DecodedClip(clip, fps, seen, size)
+        return BadFile(file, len(seen), (getattr(error, "strerror", None) or str(error)).splitlines()[0])
+    fps = rate / form.frame_step if form.frame_step else rate * form.num_frames / len(seen)
+    return DecodedClip(clip, fps, len(seen), size, tuple(wanted.tolist()))
+
+
+def _edges(times: Sequence[int | None], last: int | None) -> int | NDArray[np.int64]:
+    """Return when frames appear and the last one goes, or their number where times do not rise from each to the next.
+
+    They do not in AVI files of MPEG-4 with B-frames, for example, whose frames are evenly timed.
+    """
+    known = np.array([time for time in times if time is not None], np.int64)
+    gaps = np.diff(known)
+    if len(known) < max(2, len(times)) or (gaps <= 0).any():
+        return len(times)
+    return np.append(known, known[-1] + (last or int(np.median(gaps))))
 
 
 class _DamagedError(Exception):
@@ -135,8 +210,12 @@ def _quarters(frame: av.VideoFrame) -> int:
     return round(frame.rotation / 90) % 4
 
 
-def _upright(frame: av.VideoFrame, height: int, width: int) -> NDArray[np.uint8]:
+def _upright(frame: av.VideoFrame, form: ClipForm, reformatter: VideoReformatter) -> NDArray[np.uint8]:
+    """Return one frame, (H, W, 3)."""
     quarters = _quarters(frame)
-    size = (height, width) if quarters % 2 else (width, height)
-    rgb = frame.reformat(*size, format="rgb24", interpolation="AREA").to_ndarray()
-    return np.rot90(rgb, quarters)
+    width, height = (form.height, form.width) if quarters % 2 else (form.width, form.height)
+    small = reformatter.reformat(frame, width, height, format="rgb24", interpolation="AREA", threads=1)
+    rgb: NDArray[np.uint8] = np.rot90(small.to_ndarray(), quarters)
+    if form.gray:
+        rgb = np.repeat(np.rint(rgb @ _LUMA).astype(np.uint8)[..., None], 3, axis=2)
+    return rgb

@@ -16,6 +16,9 @@ from anon_tune.errors import ClipsError
 
 SPLITS = ("train", "val", "test")
 VERSION = 1
+# The two files of a store.
+MANIFEST = "manifest.parquet"
+FRAMES = "frames.npy"
 _PREFIX = "private."
 _PLAIN = {
     "id": pa.string(),

@@ -6,11 +6,13 @@ import re
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
-from anon_tune.clips.decode import BadFile, DecodedClip
-from anon_tune.clips.folder import decode_all, files_below, what_is_missing
+from anon_tune.clips.decode import BadFile, ClipForm, DecodedClip, decode_clip
+from anon_tune.clips.folder import files_below, what_is_missing
 from anon_tune.clips.labels import attribute_columns, label_files, match_files, split_files
+from anon_tune.clips.side_by_side import Map, one_by_one
 from anon_tune.clips.store import Clips, Labels, StoreWriter
 from anon_tune.errors import ClipsError
 
@@ -49,6 +51,7 @@ def import_pair(
     val_fraction: float = 0.15,
     skip_bad: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    decode_with: Map = one_by_one,
 ) -> ImportedPair:
     """Import two folders side by side; labels and splits are read off the names of the originals.
 
@@ -73,6 +76,7 @@ def import_pair(
         val_fraction: Used without `val_groups`.
         skip_bad: Leave pairs out of which a file cannot be decoded.
         progress: Called with pairs done and pairs in all.
+        decode_with: As in `import_folder`.
 
     Raises:
         ClipsError: Names without a counterpart on either side, a pair of different lengths or sizes, a file
@@ -84,17 +88,17 @@ def import_pair(
     partners = _counterparts([one.file for one in labels], original, anonymized, pattern, suffix)
     others = [replace(one, file=partners[one.file]) for one in labels]
 
-    shape = (num_frames, height, width, 3)
+    form = ClipForm(num_frames, height, width)
     bad: list[BadFile] = []
     good: list[Labels] = []
     rates: list[float] = []
-    with StoreWriter(output / "original", shape) as before, StoreWriter(output / "anonymized", shape) as after:
-        pairs = zip(
-            decode_all(original, labels, num_frames, height, width),
-            decode_all(anonymized, others, num_frames, height, width),
-            strict=True,
-        )
-        for done, ((one, raw), (other, changed)) in enumerate(pairs, start=1):
+    files = [(one.file, other.file) for one, other in zip(labels, others, strict=True)]
+    pairs = decode_with(partial(_decode_pair, original.resolve(), anonymized.resolve(), form), files)
+    with (
+        StoreWriter(output / "original", form.shape) as before,
+        StoreWriter(output / "anonymized", form.shape) as after,
+    ):
+        for done, (one, other, (raw, changed)) in enumerate(zip(labels, others, pairs, strict=True), start=1):
             broken = [
                 replace(clip, file=str(root / clip.file))
                 for root, clip in ((original, raw), (anonymized, changed))
@@ -116,6 +120,15 @@ def import_pair(
             after.finish(tuple(columns), fps, str(anonymized.resolve()), drop_constant=True),
             tuple(bad),
         )
+
+
+def _decode_pair(
+    original: Path, anonymized: Path, form: ClipForm, files: tuple[str, str]
+) -> tuple[DecodedClip | BadFile, DecodedClip | BadFile]:
+    """Decode both; a tool may have written other frame times, so the first says which frames are taken."""
+    raw = decode_clip(original, form, files[0])
+    shown = raw.shown if isinstance(raw, DecodedClip) else None
+    return raw, decode_clip(anonymized, form, files[1], shown)
 
 
 def _counterparts(files: Sequence[str], original: Path, anonymized: Path, pattern: str, suffix: str) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """The clip store: a manifest beside one memory-mapped array of frames.
 
 A store is a directory with ``manifest.parquet`` and ``frames.npy``, uint8 of shape (N, T, H, W, 3).
-Every process of a node maps the same pages, so workers share one copy. To hand clips to another
-process, hand over the directory.
+Every process of a node maps the same pages, so workers share one copy, and only what is indexed is
+read. One file, whatever its size: rows have a fixed length, a split is a slice of it, and no reader has
+to know where a shard ends. To hand clips to another process, hand over `Clips.location`.
 
 Shapes: N clips, B clips of a batch, T frames, H height, W width, C = 3 channels, A private attributes.
 """
@@ -10,6 +11,7 @@ Shapes: N clips, B clips of a batch, T frames, H height, W width, C = 3 channels
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
 import uuid
 from collections.abc import Sequence
@@ -21,15 +23,13 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from anon_tune.clips.manifest import SPLITS, ClipEntry, Manifest, read_manifest, write_manifest
+from anon_tune.clips.frames import content_hash, map_frames
+from anon_tune.clips.manifest import FRAMES, MANIFEST, SPLITS, ClipEntry, Manifest, read_manifest, write_manifest
+from anon_tune.clips.node_cache import fetch_store, is_uri
 from anon_tune.errors import ClipsError, suggest
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-_MANIFEST = "manifest.parquet"
-_FRAMES = "frames.npy"
-_REMEDY = "Import or make the clips again"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,10 +65,12 @@ class Clips:
     """An open clip store; see `open_clips`.
 
     Attributes:
-        directory: The store.
+        location: The name it was opened by, a directory or a URI, the same on every node.
+        directory: The store on this node.
         manifest: One entry a clip.
     """
 
+    location: str
     directory: Path
     manifest: Manifest
     _frames: NDArray[np.uint8]
@@ -126,45 +128,32 @@ class Clips:
 
     def __reduce__(self) -> Any:
         # A memory map would pickle as a copy of every frame.
-        return open_clips, (str(self.directory),)
+        return open_clips, (self.location,)
 
 
-def open_clips(directory: Path | str) -> Clips:
+def open_clips(location: Path | str) -> Clips:
     """Open a clip store for reading.
 
     Args:
-        directory: What `import_folder` or `make_avatars` wrote.
+        location: What `import_folder` or `make_avatars` wrote: a directory, or the URI of one on a filesystem
+            that pyarrow knows (``s3://``, ``gs://``, ``file://``), which is copied once a node; see `fetch_store`.
 
     Raises:
         ClipsError: If a file is missing or damaged, or frames and manifest do not belong together.
     """
-    directory = Path(directory)
-    for name in (_MANIFEST, _FRAMES):
+    if is_uri(location):
+        return replace(open_clips(fetch_store(str(location))), location=str(location))
+    directory = Path(location)
+    for name in (MANIFEST, FRAMES):
         if not (directory / name).is_file():
             raise ClipsError(str(directory), f"a clip store must hold '{name}'", remedy="Name another or import one")
-    manifest = read_manifest(directory / _MANIFEST)
-    where = str(directory / _FRAMES)
-    try:
-        frames = np.load(directory / _FRAMES, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise ClipsError(where, "not a whole .npy file", str(error).splitlines()[0], _REMEDY) from None
-    expected = (len(manifest.entries), *manifest.shape)
-    if frames.dtype != np.uint8 or frames.shape != expected:
-        got = f"{frames.dtype} {frames.shape}"
-        raise ClipsError(where, f"the manifest calls for uint8 frames of shape {expected}", got, _REMEDY)
-    # Hashing every clip would read the whole store; one is enough to tell another store's frames.
-    if content_hash(frames[0]) != manifest.entries[0].content_hash:
-        raise ClipsError(where, "the frames are not those of the manifest", remedy=_REMEDY)
-    return Clips(directory, manifest, frames)
-
-
-def content_hash(frames: NDArray[np.uint8]) -> str:
-    """Return the SHA-256 of one clip's frames, 64 hex digits."""
-    return hashlib.sha256(np.ascontiguousarray(frames).data).hexdigest()
+    manifest = read_manifest(directory / MANIFEST)
+    frames = map_frames(directory / FRAMES, manifest)
+    return Clips(str(directory), directory, manifest, frames)
 
 
 def _is_store(directory: Path) -> bool:
-    return directory.is_dir() and {entry.name for entry in directory.iterdir()} <= {_MANIFEST, _FRAMES}
+    return directory.is_dir() and {entry.name for entry in directory.iterdir()} <= {MANIFEST, FRAMES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,33 +171,38 @@ class Labels:
 class StoreWriter:
     """Writes a clip store clip by clip, in a hidden directory that is renamed when complete.
 
-    Used as a context manager; leaving it by an exception removes what was written.
+    Used as a context manager; leaving it by an exception removes what was written, except in `hidden`.
 
     Args:
         directory: The store to make.
         shape: Of one clip, (T, H, W, 3).
         force: Replace a clip store that is already there; nothing else is ever replaced.
+        hidden: A directory to write in, which may hold frames of an interrupted writer; see `restore`.
 
     Raises:
         ClipsError: If the directory exists and `force` is not given, or it is no clip store.
     """
 
-    def __init__(self, directory: Path | str, shape: tuple[int, int, int, int], force: bool = False) -> None:
+    def __init__(
+        self,
+        directory: Path | str,
+        shape: tuple[int, int, int, int],
+        force: bool = False,
+        hidden: Path | None = None,
+    ) -> None:
         self.directory = Path(directory)
-        if self.directory.exists() and not force:
-            raise ClipsError(str(self.directory), "already exists", remedy="Name another directory or add --force")
-        if self.directory.exists() and not _is_store(self.directory):
-            rule = "only a clip store is replaced, and this is none"
-            raise ClipsError(str(self.directory), rule, remedy="Name another directory")
+        check_place(self.directory, force)
         self._shape = shape
         self._entries: list[ClipEntry] = []
-        self._hidden = self.directory.with_name(f".{self.directory.name}.{uuid.uuid4().hex[:8]}")
+        self._keeps = hidden is not None
+        self._hidden = hidden or self.directory.with_name(f".{self.directory.name}.{uuid.uuid4().hex[:8]}")
         try:
-            self._hidden.mkdir(parents=True)
+            self._hidden.mkdir(parents=True, exist_ok=self._keeps)
         except OSError as error:
             remedy = "Name another directory"
             raise ClipsError(str(self.directory), "cannot be written", error.strerror, remedy) from None
-        self._file = open(self._hidden / _FRAMES, "wb")  # noqa: SIM115  closed by __exit__
+        path = self._hidden / FRAMES
+        self._file = open(path, "r+b" if path.exists() else "w+b")  # noqa: SIM115  closed by __exit__
         self._write_header()
 
     def __enter__(self) -> Self:
@@ -216,7 +210,8 @@ class StoreWriter:
 
     def __exit__(self, *exc: object) -> None:
         self._file.close()
-        shutil.rmtree(self._hidden, ignore_errors=True)
+        if not self._keeps:
+            shutil.rmtree(self._hidden, ignore_errors=True)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -226,19 +221,41 @@ class StoreWriter:
         header = {"descr": "|u1", "fortran_order": False, "shape": (len(self), *self._shape)}
         self._file.seek(0)
         npy.write_array_header_1_0(self._file, header)
+        self._header_bytes = self._file.tell()
 
-    def add(self, labels: Labels, frames: NDArray[np.uint8]) -> None:
+    def _to_next_row(self) -> None:
+        self._file.seek(self._header_bytes + len(self) * math.prod(self._shape))
+
+    def add(self, labels: Labels, frames: NDArray[np.uint8]) -> str:
         """Append one clip; clips of one split must follow each other.
 
         Args:
             labels: What is known of it.
             frames: (T, H, W, 3) uint8.
+
+        Returns:
+            Its content hash; the frames are on disk.
         """
         if frames.shape != self._shape or frames.dtype != np.uint8:
             raise ValueError(f"frames must be uint8 of shape {self._shape}, got {frames.dtype} {frames.shape}")
+        self._to_next_row()
         self._file.write(np.ascontiguousarray(frames).data)
+        self._file.flush()
+        return self._enter(labels, content_hash(frames))
+
+    def restore(self, labels: Labels, expected_hash: str) -> bool:
+        """Append a clip whose frames are already in the next row; say False if they are not."""
+        self._to_next_row()
+        frames = self._file.read(math.prod(self._shape))
+        if hashlib.sha256(frames).hexdigest() != expected_hash:
+            return False
+        self._enter(labels, expected_hash)
+        return True
+
+    def _enter(self, labels: Labels, clip_hash: str) -> str:
         fields = {name: getattr(labels, name) for name in Labels.__slots__}
-        self._entries.append(ClipEntry(**fields, content_hash=content_hash(frames)))
+        self._entries.append(ClipEntry(**fields, content_hash=clip_hash))
+        return clip_hash
 
     def finish(self, attributes: Sequence[str], fps: float, source: str, drop_constant: bool = False) -> Clips:
         """Complete the store, move it to its place and open it.
@@ -259,10 +276,24 @@ class StoreWriter:
             entries = tuple(replace(entry, private=tuple(entry.private[at] for at in kept)) for entry in entries)
         manifest = Manifest(entries, tuple(attributes), self._shape, fps, source)
         manifest.check(str(self.directory))
+        self._to_next_row()
+        self._file.truncate()
         self._write_header()
         self._file.close()
-        write_manifest(self._hidden / _MANIFEST, manifest)
+        write_manifest(self._hidden / MANIFEST, manifest)
         if self.directory.is_dir():
             shutil.rmtree(self.directory)
         self._hidden.rename(self.directory)
         return open_clips(self.directory)
+
+
+def check_place(directory: Path, force: bool) -> None:
+    """Refuse to make a store where something is that may not be replaced.
+
+    Raises:
+        ClipsError: As `StoreWriter`.
+    """
+    if directory.exists() and not force:
+        raise ClipsError(str(directory), "already exists", remedy="Name another directory or add --force")
+    if directory.exists() and not _is_store(directory):
+        raise ClipsError(str(directory), "only a clip store is replaced, and this is none", remedy="Name another")

@@ -14,9 +14,9 @@ import anon_tune
 from anon_tune.certificate import Certificate, Subject
 from anon_tune.clips import Clips, ClipSet, round_trip_split
 from anon_tune.clips.manifest import SPLITS
-from anon_tune.errors import AnonTuneError, LedgerError
+from anon_tune.errors import LedgerError
 from anon_tune.evaluation import Baseline, anonymize_split, certify, count_data, make_baseline
-from anon_tune.evaluation.baseline import digest
+from anon_tune.evaluation.baseline import FORM, digest
 from anon_tune.method import parse_method
 from anon_tune.models import Anonymizer, build_anonymizer
 from anon_tune.models.weights import read_tensors
@@ -64,7 +64,7 @@ def audit(
             raw = _through_codec(raw, folder, "raw", clips.fps, effort.crf, progress)
             changed = _through_codec(changed, folder, "anonymized", clips.fps, effort.crf, progress)
         # The digest is of what a codec left, which may change with the codec's own version.
-        key = f"{clips.fingerprint}-{digest(raw)}-{effort.fingerprint()}-{anon_tune.__version__}"
+        key = f"{clips.fingerprint}-{digest(raw)}-{effort.fingerprint()}-{Path(FORM).name}-{anon_tune.__version__}"
         baseline = _cached(cache, key) if cache else None
         if baseline is None:
             baseline = make_baseline(raw, effort, device, _named("raw clips", progress))
@@ -93,22 +93,6 @@ def trial_anonymizer(directory: Path, trial: Trial) -> Anonymizer:
     _, metadata = read_tensors(weights)
     recipe = Recipe.model_validate_json(metadata["recipe"])
     return build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update={"weights": str(weights)}))
-
-
-def pick_device(name: str) -> torch.device:
-    """Return a device by its name; ``auto`` is a GPU if there is one.
-
-    Raises:
-        AnonTuneError: There is no such device here.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise AnonTuneError("--device", "must be a device of this machine", name, "Write cpu or auto") from error
-    return device
 
 
 def _named(stage: str, progress: Progress) -> Progress:

@@ -23,7 +23,7 @@ class ClipTrialBody:
     is stopped early leaves no worker and no placement group behind.
 
     Attributes:
-        clips: Directory of the clip store, on storage that every node sees.
+        clips: The clip store: a directory on storage that every node sees, or a URI, which each node copies once.
         num_workers: Workers of one trial.
         cpus_per_worker: CPUs, and threads, of a worker.
         gpus_per_worker: GPUs of a worker, may be a fraction.
@@ -93,8 +93,8 @@ def _worker(config: dict[str, Any]) -> RungReport | AnonTuneError | None:
 _opened: dict[str, Clips] = {}
 
 
-def _open(directory: str) -> Clips:
+def _open(location: str) -> Clips:
     """Open a clip store once a process: trials of a reused worker share the mapping."""
-    if directory not in _opened:
-        _opened[directory] = open_clips(directory)
-    return _opened[directory]
+    if location not in _opened:
+        _opened[location] = open_clips(location)
+    return _opened[location]

@@ -19,6 +19,7 @@ import pytest
 from anon_tune.clips import Clips
 
 ROOT = Path(__file__).parents[2]
+LOCAL_CLUSTER = str(ROOT / "cluster" / "local.sh")
 TINY = (
     "anonymizer.base_channels=4",
     "anonymizer.pretrain_steps=1",
@@ -135,3 +136,19 @@ def ports() -> list[int]:
                 stack.enter_context(socket.socket()).bind(("", port))
             return [first, first + 1, first + 2]
     raise OSError("no three free ports")
+
+
+@pytest.fixture
+def nodes(processes: Processes, short_path: Path, ports: list[int]) -> Iterator[Path]:
+    """A head and a worker with one CPU each, and the environment that `env` prints; yields their folder."""
+    folder = short_path / "nodes"
+    port, _, dashboard = (str(number) for number in ports)
+    processes.environment |= {"CLUSTER_DIR": str(folder), "PORT": port, "DASHBOARD_PORT": dashboard}
+    try:
+        assert processes.run("up", [LOCAL_CLUSTER, "up", "2", "1"]) == 0, processes.said("up")
+        assert processes.run("env", [LOCAL_CLUSTER, "env"]) == 0
+        lines = processes.said("env").splitlines()
+        processes.environment |= dict(line.removeprefix("export ").split("=", 1) for line in lines)
+        yield folder
+    finally:
+        processes.run("down", [LOCAL_CLUSTER, "down"])

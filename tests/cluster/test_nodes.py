@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +13,6 @@ from anon_tune.trial import TrialState
 
 pytestmark = pytest.mark.cluster
 SCRIPT = str(Path(__file__).parents[2] / "cluster" / "local.sh")
-
-
-@pytest.fixture
-def nodes(processes: Any, short_path: Path, ports: list[int]) -> Iterator[Path]:
-    """A head and a worker with one CPU each, and the environment that `env` prints; yields their folder."""
-    folder = short_path / "nodes"
-    port, _, dashboard = (str(number) for number in ports)
-    processes.environment |= {"CLUSTER_DIR": str(folder), "PORT": port, "DASHBOARD_PORT": dashboard}
-    try:
-        assert processes.run("up", [SCRIPT, "up", "2", "1"]) == 0, processes.said("up")
-        assert processes.run("env", [SCRIPT, "env"]) == 0
-        lines = processes.said("env").splitlines()
-        processes.environment |= dict(line.removeprefix("export ").split("=", 1) for line in lines)
-        yield folder
-    finally:
-        processes.run("down", [SCRIPT, "down"])
 
 
 def test_a_lost_node_costs_no_trial(

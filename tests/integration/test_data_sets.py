@@ -210,7 +210,7 @@ def test_damaged_and_short_videos_are_a_line_each(ucf101: Path, import_ucf101: R
     assert (code, len(lines)) == (2, 4)
     assert re.fullmatch(r"Archery/v_Archery_g08_c02\.avi: cannot be decoded at frame 0, got .*\.", lines[0])
     assert re.fullmatch(r"Biking/v_Biking_g07_c01\.avi: cannot be decoded at frame \d+, got .*\.", lines[1])
-    assert lines[2] == "Archery/v_Archery_g09_c01.avi: has fewer than 4 frames; its clip repeats some."
+    assert lines[2] == "Archery/v_Archery_g09_c01.avi: is too short for 4 frames; its clip repeats some."
     assert lines[3].startswith(f"error: {ucf101}: 2 of 8 files could not be decoded.")
     assert open_clips(ucf101.with_name("store")).num_clips == 6
     assert import_ucf101("--partial", "--skip-bad", "--force")[0] == 0

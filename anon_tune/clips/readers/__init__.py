@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from anon_tune.clips.readers.hmdb51 import read_hmdb51
@@ -20,15 +21,15 @@ __all__ = ["DATA_SETS", "Count", "Listing", "import_listing", "read_data_set"]
 
 # The options that each takes besides those that all take.
 DATA_SETS: dict[str, tuple[str, ...]] = {
-    "ucf101": ("--labels", "--split", "--num-frames"),
-    "hmdb51": ("--labels", "--split", "--num-frames"),
-    "pa-hmdb51": ("--labels", "--num-frames"),
+    "ucf101": ("--labels", "--split", "--num-frames", "--frame-step"),
+    "hmdb51": ("--labels", "--split", "--num-frames", "--frame-step"),
+    "pa-hmdb51": ("--labels", "--num-frames", "--frame-step"),
     "vispr": ("--labels", "--attributes"),
-    "vp-ucf101": ("--labels", "--split", "--num-frames"),
-    "vp-hmdb51": ("--labels", "--split", "--num-frames"),
-    "kth": ("--test-groups", "--num-frames"),
-    "ixmas": ("--test-groups", "--num-frames"),
-    "csv": ("--labels", "--num-frames"),
+    "vp-ucf101": ("--labels", "--split", "--num-frames", "--frame-step"),
+    "vp-hmdb51": ("--labels", "--split", "--num-frames", "--frame-step"),
+    "kth": ("--test-groups", "--num-frames", "--frame-step"),
+    "ixmas": ("--test-groups", "--num-frames", "--frame-step"),
+    "csv": ("--labels", "--num-frames", "--frame-step"),
 }
 
 
@@ -40,17 +41,19 @@ def read_data_set(
     split: int = 1,
     attributes: str = "vispr1",
     test_groups: Sequence[str] = (),
+    frame_step: int | None = None,
 ) -> Listing:
     """List a data set: its labels, which of its files are on disk, and how many there should be.
 
     Args:
-        name: One of `DATA_SETS`, which says who heeds the last four arguments.
+        name: One of `DATA_SETS`, which says who heeds the last five arguments.
         root: Folder of the videos or stills, searched with all folders below it.
         labels: Where the label files are, if not in `root`: a folder, searched in the same way, or one file.
         num_frames: Frames a clip, at least 1.
         split: Of the published splits, 1 to 3.
         attributes: Of VISPR: vispr1, vispr2 or pa-hmdb51.
         test_groups: Scenarios of KTH or takes of IXMAS that make the test split.
+        frame_step: From one frame of a clip to the next; None spreads them over the video.
 
     Raises:
         ClipsError: On an unknown name or option, or if labels are missing or cannot be read.
@@ -69,7 +72,7 @@ def read_data_set(
         case "hmdb51":
             listing = read_hmdb51(root, folder, split, num_frames)
         case "pa-hmdb51":
-            listing = read_pa_hmdb51(root, folder, num_frames)
+            listing = read_pa_hmdb51(root, folder, num_frames, frame_step)
         case "vispr":
             listing = read_vispr(root, folder, attributes)
         case "vp-ucf101":
@@ -82,4 +85,4 @@ def read_data_set(
             listing = read_ixmas(root, test_groups, num_frames)
         case _:
             listing = read_csv(root, folder, num_frames)
-    return listing
+    return replace(listing, frame_step=frame_step)

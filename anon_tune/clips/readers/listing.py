@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from anon_tune.clips.decode import ClipForm
 from anon_tune.clips.folder import ImportResult, files_below, store_files, what_is_missing
 from anon_tune.clips.labels import check_fraction, hold_out
 from anon_tune.clips.manifest import SPLITS
+from anon_tune.clips.side_by_side import Map, one_by_one
 from anon_tune.clips.store import Labels
 from anon_tune.errors import ClipsError
 
@@ -45,6 +47,7 @@ class Listing:
         attributes: Names of the private attributes, in the order of the samples' labels; possibly none.
         counts: What was found against what is published.
         num_frames: Frames of a clip, for which the labels hold.
+        frame_step: From one to the next, as in `ClipForm`; the labels hold for it too.
 
     Raises:
         ClipsError: If a video stands in the labels twice, or a group is in test and in another split.
@@ -56,6 +59,7 @@ class Listing:
     attributes: tuple[str, ...]
     counts: tuple[Count, ...]
     num_frames: int
+    frame_step: int | None = None
 
     def __post_init__(self) -> None:
         test = {one.group for one in self.samples if one.split == "test"}
@@ -109,9 +113,11 @@ def import_listing(
     output: Path | str,
     val_fraction: float = 0.15,
     partial: bool = False,
+    gray: bool = False,
     skip_bad: bool = False,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    decode_with: Map = one_by_one,
 ) -> ImportResult:
     """Decode what a listing names and store it.
 
@@ -123,9 +129,11 @@ def import_listing(
         val_fraction: Share of the training clips that is held out to select where the data set has no
             validation split of its own; they share groups with the training clips.
         partial: Import what is there although something is missing.
-        skip_bad: As in `import_folder`.
-        force: As in `import_folder`.
+        gray: As in `import_folder`, and so are all that follow.
+        skip_bad: The caller does not mind bad files.
+        force: Replace `output` if it exists.
         progress: Called with files done and files in all.
+        decode_with: Where files are decoded.
 
     Raises:
         ClipsError: If something is missing without `partial`, what is there is too little to study, or as
@@ -142,10 +150,8 @@ def import_listing(
         for at in hold_out([there[at] for at in train], val_fraction):
             there[train[at]] = replace(there[train[at]], split="val")
     there.sort(key=lambda one: (SPLITS.index(one.split), one.id))
-    frames = listing.num_frames
-    return store_files(
-        listing.root, there, listing.attributes, frames, height, width, output, skip_bad, force, progress
-    )
+    form = ClipForm(listing.num_frames, height, width, listing.frame_step, gray)
+    return store_files(listing.root, there, listing.attributes, form, output, skip_bad, force, progress, decode_with)
 
 
 def _check_complete(listing: Listing) -> None:

@@ -21,7 +21,7 @@ _MOST = 2**31  # no frame number is larger
 Track = list[tuple[int, int, tuple[int, ...]]]
 
 
-def read_pa_hmdb51(root: Path, labels: LabelFolder, num_frames: int) -> Listing:
+def read_pa_hmdb51(root: Path, labels: LabelFolder, num_frames: int, frame_step: int | None = None) -> Listing:
     """List PA-HMDB51 as the test split, and what of HMDB51 may be trained on.
 
     Trained on are the training videos of HMDB51's split 1, less the 515 and less every other video cut from
@@ -53,7 +53,10 @@ def read_pa_hmdb51(root: Path, labels: LabelFolder, num_frames: int) -> Listing:
         if video not in known:
             remedy = "Fetch both label sets again"
             raise ClipsError(str(labels.path), "a video of PA-HMDB51 must be one of HMDB51", repr(video), remedy)
-    test = [replace(known[video], split="test", private=present(track, num_frames)) for video, track in tracks.items()]
+    test = [
+        replace(known[video], split="test", private=present(track, num_frames, frame_step))
+        for video, track in tracks.items()
+    ]
     sources = {one.group for one in test}
     private = read_attributes(labels, "hmdb51")
     train = [
@@ -98,9 +101,9 @@ def count_frames(tracks: Mapping[str, Track]) -> int:
     return 1 + max(last for track in tracks.values() for _, last, _ in track)
 
 
-def present(tracks: Mapping[str, Track], num_frames: int) -> tuple[bool, ...]:
+def present(tracks: Mapping[str, Track], num_frames: int, frame_step: int | None = None) -> tuple[bool, ...]:
     """Say of each attribute whether a clip of `num_frames` frames shows it."""
-    shown: Sequence[int] = shown_frames(count_frames(tracks), num_frames).tolist()
+    shown: Sequence[int] = shown_frames(count_frames(tracks), num_frames, frame_step).tolist()
     return tuple(
         any(first <= frame <= last and any(values) for first, last, values in tracks[name] for frame in shown)
         for name in ATTRIBUTES

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from anon_tune.clips import Clips, ClipSampler, epoch_batches
+from anon_tune.clips.augment import Views, to_unit
 from anon_tune.errors import ClipsError
 
 
@@ -57,6 +59,19 @@ def test_a_crop_shows_a_part_of_the_frame(coded_clips: Clips) -> None:
     assert 19 * 6 <= spans.min() < 25 * 6
     assert 35 * 6 < spans.max() <= 39 * 6
     assert all((b - b[:, :, :, :1]).abs().max() < 1e-3 for b in seen)  # of 255: rows stay alike
+
+
+def test_a_crop_is_that_part_of_the_whole_clip(coded_clips: Clips) -> None:
+    train = coded_clips.split("train")
+    rows = np.array([4, 0, 4])
+    views = Views(*np.array([[0.0, 0.4, 0.9], [0.5, 0.0, 0.99], [0.99, 0.5, 0.0], [0.2, 0.7, 0.4]]))
+    whole = to_unit(train.frames[rows])
+    # 5 rows and 7 columns at scales of 0.6 to 1: sizes, corners and mirrors by hand.
+    boxes = [(slice(1, 4), slice(3, 7), True), (slice(0, 4), slice(1, 6), False), (slice(0, 5), slice(0, 7), True)]
+    for at, (h, w, mirrored) in enumerate(boxes):
+        part = F.interpolate(whole[at, :, :, h, w], (5, 7), mode="bilinear", align_corners=False).clamp(0, 1)
+        seen = views.read(train.frames, rows, 0, 0.6, flip=True)[at]
+        assert torch.equal(seen, part.flip(-1) if mirrored else part)
 
 
 def test_flipping_mirrors_about_half_of_the_clips(coded_clips: Clips) -> None:

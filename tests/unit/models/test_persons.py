@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from anon_tune.clips.decode import DecodedClip, decode_clip
+from anon_tune.clips.decode import ClipForm, DecodedClip, decode_clip
 from anon_tune.models import Anonymizer, build_anonymizer
 from anon_tune.models.persons import AreaBlur, AreaPixelate, moving_regions, upright_regions
 from anon_tune.recipe import AnonymizerRecipe
@@ -86,7 +86,7 @@ def test_an_upright_figure_is_found_in_its_box(height: int, width: int) -> None:
 def test_real_persons_are_found_by_both_detectors() -> None:
     found = []
     for file in sorted(IXMAS.glob("*_07_walk_cam0.mp4"))[:4]:
-        made = decode_clip(IXMAS, file.name, 6, 64, 48)
+        made = decode_clip(IXMAS, ClipForm(6, 64, 48), file.name)
         assert isinstance(made, DecodedClip)
         clip = torch.from_numpy(made.frames).permute(0, 3, 1, 2).unsqueeze(0).float() / 255
         moving, upright = moving_regions(clip), upright_regions(clip)

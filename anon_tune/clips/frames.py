@@ -1,0 +1,48 @@
+"""The frames of a clip store: one memory-mapped array, uint8 of shape (N, T, H, W, 3)."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anon_tune.clips.manifest import Manifest
+from anon_tune.errors import ClipsError
+
+_REMEDY = "Import or make the clips again"
+
+
+def content_hash(frames: NDArray[np.uint8]) -> str:
+    """Return the SHA-256 of one clip's frames, 64 hex digits."""
+    return hashlib.sha256(np.ascontiguousarray(frames).data).hexdigest()
+
+
+def map_frames(path: Path, manifest: Manifest, every: bool = False) -> NDArray[np.uint8]:
+    """Map the frames of a store for reading.
+
+    Args:
+        path: The ``.npy`` file.
+        manifest: What it must agree with.
+        every: Compare every clip with its hash, which reads the whole file. One is enough to tell another
+            store's frames.
+
+    Returns:
+        (N, T, H, W, 3) uint8, read-only.
+
+    Raises:
+        ClipsError: If it is damaged or belongs to another manifest.
+    """
+    try:
+        frames: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise ClipsError(str(path), "not a whole .npy file", str(error).splitlines()[0], _REMEDY) from None
+    expected = (len(manifest.entries), *manifest.shape)
+    if frames.dtype != np.uint8 or frames.shape != expected:
+        got = f"{frames.dtype} {frames.shape}"
+        raise ClipsError(str(path), f"the manifest calls for uint8 frames of shape {expected}", got, _REMEDY)
+    for row, entry in enumerate(manifest.entries if every else manifest.entries[:1]):
+        if content_hash(frames[row]) != entry.content_hash:
+            raise ClipsError(str(path), "the frames are not those of the manifest", remedy=_REMEDY)
+    return frames

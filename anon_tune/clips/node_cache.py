@@ -1,0 +1,111 @@
+"""Clip stores on any filesystem that pyarrow knows, copied once to each node that reads them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import fs
+
+from anon_tune.clips.frames import map_frames
+from anon_tune.clips.locks import locked
+from anon_tune.clips.manifest import FRAMES, MANIFEST, Manifest, read_manifest
+from anon_tune.errors import ClipsError
+
+_CHUNK_BYTES = 1 << 23
+
+
+def is_uri(location: Path | str) -> bool:
+    """Say whether a store is named by a URI and not by a path."""
+    return isinstance(location, str) and "://" in location
+
+
+def user_cache() -> Path:
+    """Return where a node keeps what it can get or make again: ``ANON_TUNE_CACHE``, or else the user's cache."""
+    if named := os.environ.get("ANON_TUNE_CACHE"):
+        return Path(named).resolve()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anon_tune"
+
+
+def fetch_store(uri: str) -> Path:
+    """Return this node's copy of a clip store, made now if it is not there.
+
+    The copy lies in ``clips/<fingerprint>`` of `user_cache`, so a store that has changed is copied anew and one
+    with two names is copied once. It is complete or not there: processes of a node wait for the one that
+    copies, and the directory gets its name when its size and every clip's hash are those of the manifest.
+
+    Args:
+        uri: Of a store's directory, such as ``s3://bucket/clips``. Credentials and regions are found as pyarrow's
+            filesystems do, S3's in the environment or in ``~/.aws``.
+
+    Raises:
+        ClipsError: If the filesystem cannot be read, it holds no store, or the cache cannot be written.
+    """
+    filesystem, path = _open_filesystem(uri)
+    home = user_cache() / "clips"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".", dir=home) as scratch:
+            new = Path(scratch) / "store"
+            new.mkdir()
+            manifest = _read_remote_manifest(filesystem, path, uri, new / MANIFEST)
+            target = home / manifest.fingerprint()
+            with locked(target.with_suffix(".lock"), wait=True):
+                if not (target / MANIFEST).is_file():
+                    shutil.rmtree(target, ignore_errors=True)
+                    _copy(filesystem, f"{path}/{FRAMES}", new / FRAMES)
+                    map_frames(new / FRAMES, manifest, every=True)
+                    new.rename(target)
+    except (OSError, pa.ArrowException) as error:
+        remedy = f"Mend the cause; copies go to {home}"
+        raise ClipsError(uri, "cannot be copied to this node", _line(error), remedy) from None
+    return target
+
+
+def save_store(directory: Path, uri: str) -> None:
+    """Copy a clip store to a URI; the manifest comes last, so half a copy is no store.
+
+    Args:
+        directory: The store.
+        uri: Of a directory that holds no store.
+
+    Raises:
+        ClipsError: If a store is there, or the filesystem cannot be written.
+    """
+    filesystem, path = _open_filesystem(uri)
+    local = fs.LocalFileSystem()
+    try:
+        if filesystem.get_file_info(f"{path}/{MANIFEST}").type != fs.FileType.NotFound:
+            raise ClipsError(uri, "already holds a clip store", remedy="Name another place")
+        filesystem.create_dir(path, recursive=True)
+        for name in (FRAMES, MANIFEST):
+            fs.copy_files(str(directory / name), f"{path}/{name}", local, filesystem, chunk_size=_CHUNK_BYTES)
+    except (OSError, pa.ArrowException) as error:
+        raise ClipsError(uri, "cannot be written", _line(error), "Mend the cause") from None
+
+
+def _open_filesystem(uri: str) -> tuple[fs.FileSystem, str]:
+    try:
+        filesystem, path = fs.FileSystem.from_uri(uri)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise ClipsError(uri, "must be a URI that pyarrow can open", _line(error), "Write s3://bucket/store") from None
+    return filesystem, path.rstrip("/")
+
+
+def _read_remote_manifest(filesystem: fs.FileSystem, path: str, uri: str, to: Path) -> Manifest:
+    with suppress(FileNotFoundError):
+        _copy(filesystem, f"{path}/{MANIFEST}", to)
+        return read_manifest(to)
+    raise ClipsError(uri, f"a clip store must hold '{MANIFEST}'", remedy="Name another or copy one there")
+
+
+def _copy(filesystem: fs.FileSystem, path: str, to: Path) -> None:
+    fs.copy_files(path, str(to), filesystem, fs.LocalFileSystem(), chunk_size=_CHUNK_BYTES)
+
+
+def _line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,43 @@
+"""Files are decoded by tasks of two nodes, and clips named by a URI are fetched by whoever trains on them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anon_tune.clips import Clips
+from anon_tune.ledger import Ledger
+from anon_tune.trial import TrialState
+
+IXMAS = Path(os.environ.get("ANON_TUNE_IXMAS", Path(__file__).parents[2] / "../shared/data/ixmas"))
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.mark.skipif(not IXMAS.is_dir(), reason="no IXMAS clips; ANON_TUNE_IXMAS may name their folder")
+def test_tasks_of_a_cluster_make_the_same_store(processes: Any, nodes: Path, tmp_path: Path) -> None:
+    command = ["anon-tune", "clips", "import", "ixmas", "--root", str(IXMAS), "--num-frames", "4", "--size", "12x16"]
+    assert processes.run("import", [*command, "-o", str(tmp_path / "cluster")], 200) == 0, processes.said("import")
+    del processes.environment["RAY_ADDRESS"]
+    assert processes.run("here", [*command, "--workers", "1", "-o", str(tmp_path / "here")], 200) == 0
+    for name in ("frames.npy", "manifest.parquet"):
+        assert (tmp_path / "cluster" / name).read_bytes() == (tmp_path / "here" / name).read_bytes()
+    assert {path.name for path in tmp_path.glob("*.partial")} == set()
+
+
+def test_workers_fetch_clips_from_a_uri(
+    processes: Any, avatars: Clips, tmp_path: Path, tiny_study: Callable[..., list[str]]
+) -> None:
+    processes.environment["ANON_TUNE_CACHE"] = str(tmp_path / "cache")
+    uri = avatars.directory.as_uri()
+    arguments = [*tiny_study(tmp_path / "study", trials=1, num_steps=2), "--clips", uri]
+    command = ["anon-tune", "study", "search_spaces/quickstart.toml", "--no-rungs", *arguments]
+    assert processes.run("study", command, 200) == 0, processes.said("study")[-4000:]
+    trials = Ledger(tmp_path / "study" / "ledger").trials()
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE}
+    assert (tmp_path / "cache" / "clips" / avatars.fingerprint / "frames.npy").is_file()
+    assert f'clips = "{uri}"' in (tmp_path / "study" / "study.toml").read_text()

@@ -1,0 +1,168 @@
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from moto.server import ThreadedMotoServer
+
+from anon_tune.clips import Clips, open_clips
+from anon_tune.clips.node_cache import fetch_store, save_store, user_cache
+from anon_tune.clips.store import Labels, StoreWriter
+from anon_tune.errors import ClipsError
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ANON_TUNE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "clips"
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_store_is_copied_once_and_mapped_from_the_cache(coded_clips: Clips, cache: Path) -> None:
+    uri = coded_clips.directory.as_uri()
+    first = open_clips(uri)
+    assert first.location == uri
+    assert first.directory == cache / coded_clips.fingerprint
+    assert first.fingerprint == coded_clips.fingerprint
+    assert isinstance(first.split("test").frames, np.memmap)
+    assert np.array_equal(first.split("test").frames, coded_clips.split("test").frames)
+    (coded_clips.directory / "frames.npy").unlink()  # never read again
+    assert open_clips(uri).split("train").frames.tobytes() == coded_clips.split("train").frames.tobytes()
+    assert names(cache) == {coded_clips.fingerprint, f"{coded_clips.fingerprint}.lock"}
+
+
+def test_pickled_clips_are_fetched_where_they_arrive(coded_clips: Clips, cache: Path) -> None:
+    data = pickle.dumps(open_clips(coded_clips.directory.as_uri()))
+    shutil.rmtree(cache)  # as on another node
+    assert pickle.loads(data).directory == cache / coded_clips.fingerprint
+
+
+def test_a_store_that_has_changed_is_copied_anew(coded_clips: Clips, cache: Path) -> None:
+    uri = coded_clips.directory.as_uri()
+    before = open_clips(uri)
+    with StoreWriter(coded_clips.directory, (1, 2, 2, 3), force=True) as writer:
+        writer.add(Labels("a", "", "train", "g", "walk", (True,)), np.zeros((1, 2, 2, 3), np.uint8))
+        writer.finish(["p"], 1.0, "test")
+    after = open_clips(uri)
+    assert (before.num_clips, after.num_clips) == (10, 1)
+    assert before.directory != after.directory
+    assert before.split("val").frames[0, 0, 0, 0].tolist() != [0, 0, 0]
+
+
+DAMAGES = {
+    "cut": lambda data: data[:-9],
+    "one pixel of the last clip": lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+    "nothing": lambda data: b"",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_store_never_enters_the_cache(coded_clips: Clips, cache: Path, damage: str) -> None:
+    frames = coded_clips.directory / "frames.npy"
+    whole = frames.read_bytes()
+    frames.write_bytes(DAMAGES[damage](whole))
+    with pytest.raises(ClipsError) as caught:
+        fetch_store(coded_clips.directory.as_uri())
+    assert "\n" not in str(caught.value)
+    assert names(cache) == {f"{coded_clips.fingerprint}.lock"}
+    frames.write_bytes(whole)
+    assert open_clips(coded_clips.directory.as_uri()).num_clips == 10
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("file:///no/such/store", "a clip store must hold 'manifest.parquet'"),
+        ("nope://bucket/store", "must be a URI that pyarrow can open"),
+        ("s3://", "cannot be copied to this node, got Path cannot start"),
+    ],
+)
+def test_what_is_no_store_is_one_line(uri: str, message: str) -> None:
+    with pytest.raises(ClipsError, match=message) as caught:
+        open_clips(uri)
+    assert str(caught.value).startswith(f"{uri}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(coded_clips: Clips, cache: Path) -> None:
+    cache.parent.write_text("a file")
+    with pytest.raises(ClipsError, match=r"cannot be copied to this node, got .*; copies go to .*cache/clips"):
+        open_clips(coded_clips.directory.as_uri())
+
+
+def test_processes_that_open_at_once_copy_once(coded_clips: Clips, cache: Path) -> None:
+    code = """
+import json, sys
+from pyarrow import fs
+copied = []
+copy = fs.copy_files
+fs.copy_files = lambda source, *rest, **options: (copied.append(source), copy(source, *rest, **options))
+from anon_tune.clips import open_clips
+clips = open_clips(sys.argv[1])
+print(json.dumps([sum(name.endswith("npy") for name in copied), int(clips.split("test").frames.sum())]))
+"""
+    command = [sys.executable, "-c", code, coded_clips.directory.as_uri()]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    results = [json.loads(process.communicate()[0]) for process in running]
+    assert sorted(count for count, _ in results) == [0, 0, 1]
+    assert {total for _, total in results} == {int(coded_clips.split("test").frames.sum())}
+
+
+def test_a_copy_that_was_killed_is_made_again(coded_clips: Clips, cache: Path) -> None:
+    half = cache / coded_clips.fingerprint
+    half.mkdir(parents=True)
+    (half / "frames.npy").write_bytes(b"half")
+    assert open_clips(coded_clips.directory.as_uri()).num_clips == 10
+
+
+def test_a_saved_store_is_the_same_and_never_overwritten(coded_clips: Clips, tmp_path: Path) -> None:
+    uri = (tmp_path / "far" / "away").as_uri()
+    save_store(coded_clips.directory, uri)
+    assert open_clips(uri).fingerprint == coded_clips.fingerprint
+    with pytest.raises(ClipsError, match="already holds a clip store"):
+        save_store(coded_clips.directory, uri)
+
+
+def test_where_a_node_keeps_copies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert user_cache() == tmp_path / "cache"
+    monkeypatch.delenv("ANON_TUNE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/x")
+    assert user_cache() == Path("/x/anon_tune")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/h")
+    assert user_cache() == Path("/h/.cache/anon_tune")
+    assert os.environ["HOME"] == "/h"
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket of an S3 server on this machine, with {} for the path in it."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    options = f"endpoint_override=http://{host}:{port}&region=us-east-1&allow_bucket_creation=true"
+    yield f"s3://clips/{{}}?{options}"
+    server.stop()
+
+
+def test_a_store_on_s3(coded_clips: Clips, cache: Path, bucket: str) -> None:
+    uri = bucket.format("deep/store")
+    save_store(coded_clips.directory, uri)
+    clips = open_clips(uri)
+    assert (clips.location, clips.directory) == (uri, cache / coded_clips.fingerprint)
+    assert clips.split("train").frames.tobytes() == coded_clips.split("train").frames.tobytes()
+    with pytest.raises(ClipsError, match="already holds a clip store"):
+        save_store(coded_clips.directory, uri)
+    with pytest.raises(ClipsError, match=r"a clip store must hold 'manifest\.parquet'"):
+        open_clips(bucket.format("deep/other"))
