@@ -17,6 +17,9 @@ from anon_tune.errors import LedgerError
 Interval = tuple[float, float]
 Status = Literal["CERTIFIED", "LOWER_BOUND", "REFUSED"]
 
+COMMITTEE = "committee"
+"""The family of an attacker that puts together what those of all families say."""
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
@@ -56,15 +59,15 @@ class Data(_Part):
 class Attacker(_Part):
     """One attacker: a family, its first weights and a seed."""
 
-    family: str
+    family: str = Field(description="or 'committee': those of all families with this start and seed together")
     start: Literal["fresh", "raw", "frozen"] = Field(
         description="fresh weights; weights trained on raw clips and trained on; or those as they are"
     )
     seed: int
     leakage: float = Field(description="cMAP on the test split")
     validation: float = Field(description="cMAP on the attacker's validation split, by which its step was chosen")
-    step: int = Field(description="the step it was read at; 0 for frozen")
-    plateau: bool = Field(description="false if its validation curve still rose at its last step")
+    step: int = Field(description="the step it was read at; 0 for frozen ones and committees")
+    plateau: bool = Field(description="false if its validation curve, or a member's, still rose at its last step")
     curve: tuple[tuple[int, float], ...] = Field((), description="step and validation cMAP")
 
 
@@ -125,6 +128,7 @@ class Certificate(_Part):
         description="(leakage - floor) / (ceiling - floor); NaN if raw clips leak nothing"
     )
     leakage_interval: Interval
+    leakage_by_chance: float = Field(description="largest cMAP of the same attackers over 1000 permutations of labels")
     accuracy: float = Field(description="top-1 of a fresh action classifier on the test split")
     accuracy_floor: float
     accuracy_ceiling: float

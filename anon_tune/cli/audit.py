@@ -33,7 +33,8 @@ def audit(
     method: Annotated[str | None, typer.Option(help="Audit an anonymizer that nobody trains, as pixelate:8.")] = None,
     file: Annotated[Path | None, typer.Option(help="Audit an anonymizer file that 'export' wrote.")] = None,
     clips: Annotated[
-        str | None, typer.Option(metavar="avatars|DIR", help="Built-in clips, or a clip store; with --method, --file.")
+        str | None,
+        typer.Option(metavar="avatars|DIR|URI", help="Built-in clips, or a clip store; with --method, --file."),
     ] = None,
     original: Annotated[
         Path | None, typer.Option(help="Folder of videos; options from here to --skip-bad go with it.")
@@ -87,8 +88,8 @@ def audit(
     --pattern '(?P<person>\\D+)(?P<take>\\d)_(?P<action>\\w+)' --test-groups 2
     --num-frames 8 --size 64x48
 
-    CERTIFIED: every attacker stopped to improve. LOWER_BOUND: one did not, so a
-    longer attack may find more; exit code 0 as well. REFUSED: a check of the
+    CERTIFIED: every attacker stopped to improve. LOWER_BOUND: one did not, or was
+    given less than by default, so more may be found; exit code 0 as well. REFUSED: a check of the
     measurement itself failed; exit code 1. A trial's certificate is also kept in
     STUDY/audits; 'anon-tune report STUDY' shows all certificates of that folder.
     """
@@ -138,8 +139,8 @@ def audit(
 
 def _run(case: audit_subject.Case, effort: AuditRecipe, cache: Path | None, device: str) -> Certificate:
     from anon_tune.cli.audit_view import AuditProgress
+    from anon_tune.models import pick_device
     from anon_tune.runtime.audit import audit as run_audit
-    from anon_tune.runtime.audit import pick_device
 
     where = pick_device(device)
     kept = _usable_cache(cache, case.cache)
@@ -155,10 +156,12 @@ def _run(case: audit_subject.Case, effort: AuditRecipe, cache: Path | None, devi
 
 def _usable_cache(given: Path | None, default: Path) -> Path | None:
     """Return where baselines go: the user's folder, or the default, or the user's cache; None if all are read-only."""
+    from anon_tune.clips.node_cache import user_cache
+
     if given is not None:
         _check_writable(given / "baseline")
         return given
-    for folder in (default, audit_subject.user_cache()):
+    for folder in (default, user_cache()):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:

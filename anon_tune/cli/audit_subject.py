@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -105,7 +104,6 @@ def find_case(
 def _trial_case(study: Path, name: str) -> Case:
     """Take a trial of a study, on the study's clips."""
     from anon_tune.certificate import Subject
-    from anon_tune.clips import open_clips
     from anon_tune.runtime.audit import trial_anonymizer
     from anon_tune.study import load_study
 
@@ -114,17 +112,17 @@ def _trial_case(study: Path, name: str) -> Case:
         raise LedgerError(str(study), f"no trial '{name}'", remedy=suggest(name, trials))
     trial = trials[name]
     _, settings = load_study(study)
-    store, fingerprint = find_clips(settings.clips, study)
-    if fingerprint != settings.clips_fingerprint:
+    clips = find_clips(settings.clips, study)
+    if clips.fingerprint != settings.clips_fingerprint:
         rule = f"must hold the clips of the study, {settings.clips_fingerprint}"
-        raise LedgerError(str(store), rule, fingerprint, "Put them back, or audit an export with --file")
+        raise LedgerError(clips.location, rule, clips.fingerprint, "Put them back, or audit an export with --file")
     kept = study / "audits"
     return Case(
         Subject(kind="trial", name=name, method=trial.method, fingerprint=trial.fingerprint),
         trial_anonymizer(study, trial),
-        open_clips(store),
+        clips,
         settings.clips,
-        kept if settings.clips == BUILT_IN else _beside(store),
+        kept if settings.clips == BUILT_IN else _beside(clips),
         kept / f"{name}.json",
     )
 
@@ -160,6 +158,8 @@ def _folder_case(original: Path, options: Mapping[str, Any], scratch: Path) -> C
 
     from anon_tune.certificate import Subject
     from anon_tune.clips import import_pair
+    from anon_tune.clips.node_cache import user_cache
+    from anon_tune.clips.side_by_side import in_processes
 
     anonymized: Path = options["--anonymized"]
     height, width = parse_size(options["--size"] or "112x112")
@@ -183,6 +183,7 @@ def _folder_case(original: Path, options: Mapping[str, Any], scratch: Path) -> C
             val_fraction=0.15 if options["--val-fraction"] is None else options["--val-fraction"],
             skip_bad=bool(options["--skip-bad"]),
             progress=lambda done, total: bar.update(task, completed=done, total=total),
+            decode_with=in_processes(),
         )
     for bad in pair.bad:
         print(f"{bad.file}: cannot be decoded at frame {bad.frame}, got {bad.reason}.", file=sys.stderr)
@@ -190,22 +191,16 @@ def _folder_case(original: Path, options: Mapping[str, Any], scratch: Path) -> C
     return Case(subject, pair.anonymized, pair.original, str(original), user_cache())
 
 
-def user_cache() -> Path:
-    """Return where clips and baselines are kept that have no place of their own."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anon_tune"
-
-
 def _open(clips: str, cache: Path | None) -> tuple[Clips, Path]:
     """Open clips by their name; return them and where their baselines are kept by default."""
-    from anon_tune.clips import open_clips
+    from anon_tune.clips.node_cache import user_cache
 
     if clips == BUILT_IN:
         home = cache or user_cache()
-        store, _ = find_clips(clips, home / f"{BUILT_IN}-{anon_tune.__version__}")
-        return open_clips(store), home
-    store, _ = find_clips(clips, Path())
-    return open_clips(store), _beside(store)
+        return find_clips(clips, home / f"{BUILT_IN}-{anon_tune.__version__}"), home
+    opened = find_clips(clips, Path())
+    return opened, _beside(opened)
 
 
-def _beside(store: Path) -> Path:
-    return store.with_name(f"{store.name}.audit")
+def _beside(clips: Clips) -> Path:
+    return clips.directory.with_name(f"{clips.directory.name}.audit")

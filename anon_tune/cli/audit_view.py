@@ -76,7 +76,8 @@ def print_certificate(certificate: Certificate, console: Console | None = None) 
     show.print()
     show.print(_top(c))
     show.print(
-        f"floor: blind; ceiling: raw clips; frozen: learned on raw clips only; intervals resample {c.data.resampled}s"
+        "floor: one blind attacker; by chance: the most that as many attackers get that know nothing;\n"
+        f"ceiling: raw clips; frozen: learned on raw clips only; intervals resample {c.data.resampled}s"
     )
     for title, note, table in (
         (
@@ -116,6 +117,7 @@ def _top(c: Certificate) -> Table:
         _share(c.leakage_normalized),
         _share(c.leakage_frozen),
     )
+    table.add_row("by chance", _share(c.leakage_by_chance), *[""] * 5)
     table.add_row(
         "accuracy",
         _share(c.accuracy),
@@ -190,7 +192,7 @@ def _table(*names: str, num_words: int = 0) -> Table:
 
 
 def _share(value: float) -> str:
-    return f"{value:.3f}" if math.isfinite(value) else "-"
+    return f"{value:z.3f}" if math.isfinite(value) else "-"
 
 
 def _interval(interval: Interval) -> str:

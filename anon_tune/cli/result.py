@@ -28,6 +28,14 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+class FileFormat(StrEnum):
+    """What an anonymizer is exported as."""
+
+    SAFETENSORS = "safetensors"
+    PT2 = "pt2"
+    ONNX = "onnx"
+
+
 def read_trials(directory: Path) -> list[Trial]:
     """Read the trials of a study directory, also while it runs."""
     from anon_tune.ledger import Ledger
@@ -66,30 +74,55 @@ def report(
 
 def export(
     directory: Study,
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write, safetensors.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="File to write; its ending, or --format, says what it is.")
+    ],
     leakage_at_most: Annotated[
         float | None, typer.Option(min=0, max=1, help="Take the most accurate trial that leaks no more than this cMAP.")
     ] = None,
     trial: Annotated[str | None, typer.Option(help="Take this trial.")] = None,
+    format: Annotated[
+        FileFormat | None, typer.Option(help="safetensors (weights), pt2 (torch.export program) or onnx.")
+    ] = None,
+    data_licence: Annotated[str, typer.Option(help="Licence of the clips, for the model card.")] = "not stated",
     force: Annotated[bool, typer.Option(help="Replace a file that is there.")] = False,
 ) -> None:
-    """Write a trial's anonymizer as safetensors with a model card beside it."""
+    """Write a trial's anonymizer with a model card beside it.
+
+    Weights are for anon_tune; the programs, pt2 and onnx, run without it, and are
+    checked against the weights on real frames. ONNX needs the extra 'onnx'.
+    """
     from anon_tune.export import export_anonymizer
-    from anon_tune.pareto import ParetoFront
     from anon_tune.study import load_study
+
+    chosen = pick_trial(directory, leakage_at_most, trial)
+    if format is not None:
+        suffix = f".{format.value}"
+        if output.suffix not in ("", suffix):
+            rule = f"must agree with --format {format.value}"
+            raise LedgerError(str(output), rule, output.suffix, f"End it in {suffix}, or leave the option out")
+        output = output.with_suffix(suffix)
+    _, settings = load_study(directory)
+    print(export_anonymizer(directory, chosen, settings.clips, output, force, data_licence))
+
+
+def pick_trial(directory: Path, leakage_at_most: float | None, trial: str | None) -> Trial:
+    """Return the trial of a study that a user chose by one of two options.
+
+    Raises:
+        LedgerError: There is none, or not one of the two options is given.
+    """
+    from anon_tune.pareto import ParetoFront
 
     if (leakage_at_most is None) == (trial is None):
         raise LedgerError("export", "give one of --leakage-at-most and --trial", remedy="See 'anon-tune export --help'")
     trials = read_trials(directory)
     if leakage_at_most is not None:
-        chosen = ParetoFront.of(trials).pick(leakage_at_most)
-    else:
-        by_id = {t.id: t for t in trials}
-        if trial not in by_id:
-            raise LedgerError(str(directory), f"no trial '{trial}'", remedy=suggest(str(trial), by_id))
-        chosen = by_id[trial]
-    _, settings = load_study(directory)
-    print(export_anonymizer(directory, chosen, settings.clips, output, force))
+        return ParetoFront.of(trials).pick(leakage_at_most)
+    by_id = {t.id: t for t in trials}
+    if trial not in by_id:
+        raise LedgerError(str(directory), f"no trial '{trial}'", remedy=suggest(str(trial), by_id))
+    return by_id[trial]
 
 
 def write(directory: Path, output: Path | None = None) -> Path:
@@ -137,10 +170,10 @@ def _print_table(document: dict[str, Any]) -> None:
             "" if row["front_rank"] is None else str(row["front_rank"]),
             *(_certainty(row) if verified else []),
             _with_interval(row, "leakage"),
-            "" if row["leakage_normalized"] is None else f"{row['leakage_normalized']:.2f}",
+            "" if row["leakage_normalized"] is None else f"{row['leakage_normalized']:z.2f}",
             _with_interval(row, "accuracy"),
             f"{row['seconds']:.0f}",
-            " ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in row["params"].items()),
+            " ".join(_param(name, value) for name, value in row["params"].items() if name != "method"),
         )
     # A pipe has no width to fit: one trial stays one line there.
     Console(width=None if sys.stdout.isatty() else 400).print(table)
@@ -152,6 +185,10 @@ def _print_table(document: dict[str, Any]) -> None:
         f"hypervolume {document['hypervolume']:.4f} against leakage {point['leakage']:.3f} (raw clips) "
         f"and accuracy {point['accuracy']:.3f} (chance)"
     )
+
+
+def _param(name: str, value: object) -> str:
+    return f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
 
 
 def _certainty(row: dict[str, Any]) -> list[str]:

@@ -23,6 +23,10 @@ Weights = Mapping[str, Tensor]
 RawWeights = Mapping[tuple[str, int], Weights]
 """Weights of attackers trained on raw clips, by family and seed."""
 
+# Shifts teach that it matters little where something moves. What looks at whole frames learns without them, as
+# a trained anonymizer may hide what it keeps at one place.
+_SHIFTED, _SHIFT = ("motion",), 1
+
 Start = Literal["fresh", "raw", "frozen"]
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many pieces are done and how many there are."""
@@ -50,7 +54,7 @@ class Attack:
 
     Attributes:
         record: As it stands in a certificate.
-        network: In eval mode.
+        network: In eval mode; of a committee, its best member's.
         val: Scores on the validation split (N,A).
         test: Scores on the test split (N,A).
     """
@@ -100,7 +104,8 @@ class Lab:
             fit = None
             if start != "frozen":
                 self.pieces.begin(f"attacker: {family}, {start}, seed {seed}")
-                fit = self._fit(network, "private", self.effort.max_steps, seed)
+                shift = _SHIFT if family in _SHIFTED else 0
+                fit = self._fit(network, "private", self.effort.max_steps, seed, shift)
         network.to(self.device)
         val, test = (self.predict(network, self.splits[name]) for name in ("val", "test"))
         record = Attacker(
@@ -115,14 +120,14 @@ class Lab:
         )
         return Attack(record, network, val, test)
 
-    def classifier(self, num_actions: int) -> nn.Module:
-        """Train an action classifier until its plateau."""
+    def classifier(self, num_actions: int) -> tuple[nn.Module, bool]:
+        """Train an action classifier until its plateau; also return whether it still learned at its last step."""
         self.pieces.begin("action classifier")
         with torch.random.fork_rng():
             torch.manual_seed(self.effort.seed)
             network = ClipAttacker(num_actions, self.effort.width)
-            self._fit(network, "action", self.effort.classifier_steps, self.effort.seed)
-        return network
+            fit = self._fit(network, "action", self.effort.classifier_steps, self.effort.seed)
+        return network, not fit.plateau
 
     def predict(self, network: nn.Module, clips: ClipSet) -> Floats:
         """Return logits (N,A) or (N,K)."""
@@ -137,9 +142,9 @@ class Lab:
         finally:
             tapped.release()
 
-    def _fit(self, network: nn.Module, target: Target, max_steps: int, seed: int) -> Fit:
+    def _fit(self, network: nn.Module, target: Target, max_steps: int, seed: int, shift: int = 0) -> Fit:
         train, val = self.splits["train"], self.splits["val"]
-        return fit_until_plateau(network, train, val, target, max_steps, self.effort, seed, self.device)
+        return fit_until_plateau(network, train, val, target, max_steps, self.effort, seed, self.device, shift)
 
 
 class _Tapped(nn.Module):

@@ -129,6 +129,16 @@ def loss_of(network: nn.Module, batch: ClipBatch, target: Target, device: torch.
     return F.binary_cross_entropy_with_logits(logits, batch.private.to(device))
 
 
+def shifted(clips: Tensor, most: int) -> Tensor:
+    """Shift clips (B,T,C,H,W), each by its own draw of up to ``most`` pixels; what was at the border repeats."""
+    down, right = torch.randint(-most, most + 1, (2, len(clips), 1))
+    rows, columns = (
+        (torch.arange(size) + by).clamp(0, size - 1) for size, by in zip(clips.shape[-2:], (down, right), strict=True)
+    )
+    moved = clips[torch.arange(len(clips))[:, None, None], :, :, rows[:, :, None], columns[:, None]]
+    return moved.permute(0, 3, 4, 1, 2)
+
+
 def endless(clips: ClipSet, batch_clips: int, seed: int) -> Iterator[ClipBatch]:
     """Yield shuffled batches, epoch after epoch; a pure function of the seed."""
     for epoch in count():

@@ -10,24 +10,27 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from anon_tune.certificate import Attacker, Canary
+from anon_tune.certificate import COMMITTEE, Attacker, Canary
 from anon_tune.clips import ClipSet
 from anon_tune.errors import AnonTuneError
 from anon_tune.evaluation.attack import Lab, Pieces, Progress, RawWeights, Weights, strongest
 from anon_tune.evaluation.canaries import CANARIES, keep_canaries
+from anon_tune.evaluation.committee import with_committees
 from anon_tune.evaluation.counting import check_clips
 from anon_tune.evaluation.metrics import top1
 from anon_tune.models import save_weights
 from anon_tune.models.weights import read_tensors
 from anon_tune.recipe import AuditRecipe
 
-_FORM = "anon_tune.baseline/1"
+FORM = "anon_tune.baseline/2"
+"""Changes whenever the same clips and effort would give another baseline."""
+
 _CLASSIFIER = "classifier"
 
 
@@ -58,7 +61,8 @@ class Baseline:
     @property
     def recognizer(self) -> tuple[str, int]:
         """Family and seed of the fresh attacker that is best on raw validation clips."""
-        best = max((a for a in self.attackers if a.start == "fresh"), key=lambda a: a.validation)
+        alone = (a for a in self.attackers if a.start == "fresh" and a.family != COMMITTEE)
+        best = max(alone, key=lambda a: a.validation)
         return best.family, best.seed
 
     def save(self, path: Path) -> None:
@@ -67,7 +71,7 @@ class Baseline:
         for (family, seed), weights in self.weights.items():
             tensors |= {f"{family}/{seed}/{name}": tensor for name, tensor in weights.items()}
         record = {
-            "form": _FORM,
+            "form": FORM,
             "effort": self.effort.model_dump(mode="json"),
             "clips": self.clips,
             "attackers": [attacker.model_dump(mode="json") for attacker in self.attackers],
@@ -85,10 +89,16 @@ class Baseline:
             AnonTuneError: Not there, or not a baseline.
         """
         tensors, metadata = read_tensors(path)
-        record = json.loads(metadata.get("baseline", "{}"))
-        if record.get("form") != _FORM:
-            remedy = "Delete the file, and it is made again"
-            raise AnonTuneError(str(path), f"must be a baseline of the form '{_FORM}'", record.get("form"), remedy)
+        rule, remedy = f"must be a baseline of the form '{FORM}'", "Delete the file, and it is made again"
+        try:
+            return cls._of(tensors, json.loads(metadata.get("baseline", "{}")))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise AnonTuneError(str(path), rule, type(error).__name__, remedy) from None
+
+    @classmethod
+    def _of(cls, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> Self:
+        if record["form"] != FORM:
+            raise ValueError(record["form"])
         classifier: dict[str, Tensor] = {}
         weights: dict[tuple[str, int], dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
@@ -116,7 +126,7 @@ def make_baseline(
     """Train attackers and a classifier on raw clips, and keep the canaries.
 
     The ceiling of leakage is the strongest of the same set of attackers that an audit tries: fresh ones, and
-    ones that go on from raw-trained weights. Frozen ones are here the fresh ones themselves.
+    ones that go on from raw-trained weights, and their committees. Frozen ones are here the fresh ones themselves.
 
     Args:
         raw: Clips of train, val and test.
@@ -131,13 +141,14 @@ def make_baseline(
     seeds = seeds_of(effort)
     pieces = Pieces(progress, len(effort.families) * (2 * len(seeds) + len(CANARIES)) + 1)
     lab = Lab(raw, effort, device, pieces)
-    fresh = list(lab.attacks(seeds, {}))
+    alone = list(lab.attacks(seeds, {}))
     weights = {
         (a.record.family, a.record.seed): {k: v.detach().cpu() for k, v in a.network.state_dict().items()}
-        for a in fresh
+        for a in alone
     }
     further = [lab.attack(family, "raw", seed, own) for (family, seed), own in weights.items()]
-    classifier = lab.classifier(num_actions(raw))
+    fresh, further = (with_committees(some, raw["val"], raw["test"]) for some in (alone, further))
+    classifier, _ = lab.classifier(num_actions(raw))
     canaries = keep_canaries(raw, [a.record for a in fresh], effort, device, pieces)
     pieces.end()
     return Baseline(

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anon_tune.certificate import Linkage
-from anon_tune.evaluation.metrics import Floats
-from anon_tune.evaluation.resampling import precisions
+from anon_tune.evaluation.metrics import Floats, precisions
 
 Labels = NDArray[np.uint8]
 

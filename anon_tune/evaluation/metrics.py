@@ -1,6 +1,6 @@
 """cMAP, top-1 and bootstrap intervals, order-free in the clips.
 
-Shapes: N clips, A attributes, K actions.
+Shapes: N clips, A attributes, K actions, R weightings of the clips.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
 
 from anon_tune.clips import ClipSet
+from anon_tune.errors import AnonTuneError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -26,12 +26,37 @@ def average_precisions(scores: Floats, labels: NDArray[np.uint8]) -> Floats:
     Args:
         scores: Attacker's scores (N,A), higher means more likely; compared by order only.
         labels: Private attributes (N,A) in {0, 1}.
+
+    Raises:
+        AnonTuneError: A score is not finite: an attacker that broke is not one that knows nothing.
     """
+    if not np.isfinite(scores[:, labels.any(axis=0)]).all():
+        raise AnonTuneError("evaluation", "an attacker's scores must be finite", remedy="Lower its learning rate")
+    ones = np.ones((1, len(labels)))
     columns = [
-        average_precision_score(label, score) if label.any() else np.nan
+        precisions(score, label[None].astype(np.float64), ones)[0] if label.any() else np.nan
         for score, label in zip(scores.T, labels.T, strict=True)
     ]
     return np.array(columns, dtype=np.float64)
+
+
+def precisions(scores: Floats, hits: Floats, counts: Floats) -> Floats:
+    """Return the average precision of one attribute under many weightings of the clips, (R,).
+
+    Clips of one score are read together; NaN where no weight is positive.
+
+    Args:
+        scores: (N,), higher means more likely.
+        hits: (R,N) weight of the clip where it is positive, else 0.
+        counts: (R,N) weight of the clip.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+    found = np.cumsum(hits[:, order], axis=1)[:, ends]
+    seen = np.cumsum(counts[:, order], axis=1)[:, ends]
+    gained = np.diff(found, axis=1, prepend=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.nansum(gained * found / seen, axis=1) / found[:, -1])
 
 
 def class_mean_ap(scores: Floats, labels: NDArray[np.uint8]) -> float:

@@ -6,15 +6,15 @@ Shapes: B clips, T frames a clip, C channels, H height, W width, O outputs.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import torch
 from torch import Tensor, nn, optim
 
 from anon_tune.clips import ClipSet
-from anon_tune.evaluation.attackers import Target, endless, loss_of, predict
+from anon_tune.evaluation.attackers import Target, endless, loss_of, predict, shifted
 from anon_tune.evaluation.metrics import class_mean_ap, top1
 from anon_tune.recipe import AuditRecipe
 
@@ -51,6 +51,7 @@ def fit_until_plateau(
     effort: AuditRecipe,
     seed: int,
     device: torch.device,
+    shift: int = 0,
 ) -> Fit:
     """Train on one split until the value on another has stopped to rise; leave the best weights in the network.
 
@@ -68,24 +69,27 @@ def fit_until_plateau(
         effort: check_steps, patience, batch_clips and lr.
         seed: Of the order of clips. Draws of the network come from torch's own generator.
         device: Where to compute.
+        shift: What it learns from is shifted at random, at most by so many pixels.
 
     Source:
         Polyak and Juditsky, SIAM J. Control Optim. 30 (1992): averaged weights; ours forget exponentially.
     """
     network.to(device).train()
     average = copy.deepcopy(network)
-    optimizer = optim.Adam(network.parameters(), lr=effort.lr)
+    pairs = list(zip(average.parameters(), network.parameters(), strict=True))
+    optimizer = optim.Adam(network.parameters(), lr=effort.lr, fused=True)
     curve: list[tuple[int, float]] = []
     best: tuple[float, int, dict[str, Tensor]] | None = None
     level, waited = -1.0, 0
     for step, batch in enumerate(islice(endless(train, effort.batch_clips, seed), max_steps), start=1):
         for group in optimizer.param_groups:
             group["lr"] = effort.lr * min(1.0, step / _WARMUP_STEPS)
-        loss = loss_of(network, batch, target, device)
+        seen = replace(batch, clips=shifted(batch.clips, shift)) if shift else batch
+        loss = loss_of(network, seen, target, device)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        _follow(average, network, step)
+        _follow(pairs, step)
         if step % effort.check_steps and step != max_steps:
             continue
         value = _look(average, val, target, effort.batch_clips, device)
@@ -101,10 +105,10 @@ def fit_until_plateau(
 
 
 @torch.no_grad()
-def _follow(average: nn.Module, network: nn.Module, step: int) -> None:
-    """Move the running mean towards the weights; early on it forgets faster, as the first weights are poor."""
+def _follow(pairs: Sequence[tuple[Tensor, Tensor]], step: int) -> None:
+    """Move running means towards weights; early on they forget faster, as the first weights are poor."""
     share = max(1 - _MEMORY, 9 / (9 + step))
-    for mean, now in zip(average.parameters(), network.parameters(), strict=True):
+    for mean, now in pairs:
         mean.lerp_(now, share)
 
 

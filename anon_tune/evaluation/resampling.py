@@ -12,7 +12,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from anon_tune.evaluation.metrics import Floats
+from anon_tune.evaluation.metrics import Floats, precisions
+
+NUM_PERMUTATIONS = 1000
 
 MIN_GROUPS = 8
 """Fewer groups than these are too few to resample."""
@@ -36,12 +38,16 @@ class Resamples:
 
     def map_interval(self, scores: Floats, labels: NDArray[np.uint8], confidence: float) -> tuple[float, float]:
         """Return the percentile interval of cMAP from scores (N,A) and labels (N,A)."""
+        return percentiles(self.map_values(scores, labels), confidence)
+
+    def map_values(self, scores: Floats, labels: NDArray[np.uint8]) -> Floats:
+        """Return the cMAP of each resample (R,) from scores (N,A) and labels (N,A)."""
         columns = [
             precisions(score, self.counts * label, self.counts)
             for score, label in zip(scores.T, labels.T, strict=True)
             if label.any()
         ]
-        return percentiles(_known_mean(np.stack(columns, axis=1)), confidence)
+        return _known_mean(np.stack(columns, axis=1))
 
 
 def draw_resamples(groups: Sequence[str], num: int, seed: int) -> Resamples:
@@ -59,25 +65,6 @@ def draw_resamples(groups: Sequence[str], num: int, seed: int) -> Resamples:
     rng = np.random.default_rng(seed)
     drawn = np.stack([np.bincount(rng.integers(size, size=size), minlength=size) for _ in range(num)])
     return Resamples(drawn[:, codes].astype(np.float64), "group" if by_group else "video")
-
-
-def precisions(scores: Floats, hits: Floats, counts: Floats) -> Floats:
-    """Return the average precision of one attribute under many weightings of the clips, (R,).
-
-    Clips of one score are read together, as `average_precisions` does; NaN where no weight is positive.
-
-    Args:
-        scores: (N,), higher means more likely.
-        hits: (R,N) weight of the clip where it is positive, else 0.
-        counts: (R,N) weight of the clip.
-    """
-    order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
-    found = np.cumsum(hits[:, order], axis=1)[:, ends]
-    seen = np.cumsum(counts[:, order], axis=1)[:, ends]
-    gained = np.diff(found, axis=1, prepend=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.nansum(gained * found / seen, axis=1) / found[:, -1])
 
 
 def chance_of_strongest(

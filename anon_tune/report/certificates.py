@@ -14,7 +14,7 @@ __all__ = ["CAVEAT", "MEANING", "START", "by_family", "certificate_cards"]
 
 MEANING = {
     "CERTIFIED": "every attacker stopped to improve, and every canary came out as it must.",
-    "LOWER_BOUND": "an attacker still improved when it had to stop; a longer attack may find more.",
+    "LOWER_BOUND": "an attacker still improved when it had to stop, or was given less than usual; more may be found.",
     "REFUSED": "a check of the measurement itself failed; its numbers say nothing about the anonymizer.",
 }
 """What a status says, by status."""
@@ -75,6 +75,7 @@ def _top(c: Certificate) -> str:
             _with_interval(c.leakage, c.leakage_interval),
             *map(percent, (c.leakage_floor, c.leakage_ceiling, c.leakage_normalized, c.leakage_frozen)),
         ),
+        ("Leakage by chance, at most", percent(c.leakage_by_chance), "", "", "", ""),
         (
             "Accuracy",
             _with_interval(c.accuracy, c.accuracy_interval),

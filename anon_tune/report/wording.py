@@ -23,7 +23,7 @@ def text(value: object) -> str:
 
 def percent(fraction: float | None) -> str:
     """Write a fraction as percent with one decimal; a dash where there is none."""
-    return f"{fraction * 100:.1f}%" if fraction is not None and math.isfinite(fraction) else NOTHING
+    return f"{fraction * 100:z.1f}%" if fraction is not None and math.isfinite(fraction) else NOTHING
 
 
 def reading(value: Reading) -> str:

@@ -18,8 +18,16 @@ from anon_tune.recipe import AnonymizerRecipe, AuditRecipe, Recipe
 from anon_tune.training import Trainer
 
 CPU = torch.device("cpu")
-EFFORT = AuditRecipe(num_seeds=1, max_steps=1200, classifier_steps=40, reconstruction_steps=10, num_bootstraps=100)
-STEPS = 400
+EFFORT = AuditRecipe(
+    num_seeds=1,
+    max_steps=480,
+    check_steps=30,
+    patience=4,
+    classifier_steps=40,
+    reconstruction_steps=10,
+    num_bootstraps=100,
+)
+STEPS = 300
 
 
 class Residual(nn.Module):
@@ -92,7 +100,7 @@ def independent_leakage(changed: dict[str, ClipSet]) -> float:
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Clips:
     directory = tmp_path_factory.mktemp("clips") / "people"
-    return make_avatars(directory, num_train=192, num_val=96, num_test=128, num_frames=4, height=24, width=24)
+    return make_avatars(directory, num_train=192, num_val=96, num_test=128, num_frames=4, height=16, width=16)
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,12 @@ import pytest
 import anon_tune
 from anon_tune.cli import main
 from anon_tune.cli.clips import parse_size, spread_lists
+from anon_tune.cli.result import _csv, _print_table, read_trials
 from anon_tune.cli.study import parse_setting
 from anon_tune.clips import open_clips
 from anon_tune.errors import AnonTuneError
 from anon_tune.ledger import Ledger
+from anon_tune.pareto import front_document
 
 Answer = Callable[..., str]
 
@@ -136,6 +138,20 @@ def test_the_front_as_csv_and_as_a_table_has_the_same_rows(answer: Answer, small
     table = answer("front", small_study, "--all").splitlines()
     assert [line.split()[0] for line in table[1:-1]] == [row["trial"] for row in document]
     assert table[-1].startswith("hypervolume ")
+
+
+def test_a_searched_method_has_its_own_column_only(capsys: pytest.CaptureFixture[str], small_study: Path) -> None:
+    document = front_document(read_trials(small_study), True)
+    for row in document["trials"]:
+        row["params"] |= {"method": row["method"]}
+    _print_table(document)
+    lines = capsys.readouterr().out.splitlines()[1:-1]
+    assert [line.split()[1] for line in lines] == [row["method"] for row in document["trials"]]
+    assert any("penalty.weight=" in line for line in lines)
+    assert not any("method=" in line for line in lines)
+    assert [row["method"] for row in csv.DictReader(io.StringIO(_csv(document)))] == [
+        row["method"] for row in document["trials"]
+    ]
 
 
 def cut(study: Path, num_records: int) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from anon_tune.clips import Clips, epoch_batches
 from anon_tune.evaluation import FAMILIES, fit, predict
-from anon_tune.evaluation.attackers import build_attacker
+from anon_tune.evaluation.attackers import build_attacker, shifted
 
 CPU = torch.device("cpu")
 
@@ -96,3 +96,17 @@ def test_predictions_are_in_the_order_of_the_split_whatever_the_batch(avatars: C
     torch.testing.assert_close(whole, parts, rtol=0, atol=2e-5)
     alone = torch.cat([attacker(split.clips([row])) for row in range(len(split))]).double()
     torch.testing.assert_close(whole, alone, rtol=0, atol=2e-5)
+
+
+def test_a_shift_moves_every_clip_as_a_whole_and_repeats_its_border() -> None:
+    torch.manual_seed(0)
+    clips = torch.rand(64, 3, 2, 5, 7)
+    moved = shifted(clips, 1)
+    assert moved.shape == clips.shape
+    padded = torch.nn.functional.pad(clips.flatten(1, 2), (1, 1, 1, 1), mode="replicate").view(64, 3, 2, 7, 9)
+    places = [
+        [(y, x) for y in range(3) for x in range(3) if torch.equal(m, p[..., y : y + 5, x : x + 7])]
+        for m, p in zip(moved, padded, strict=True)
+    ]
+    assert {tuple(found) for found in places} == {((y, x),) for y in range(3) for x in range(3)}
+    assert torch.equal(shifted(clips, 0), clips)

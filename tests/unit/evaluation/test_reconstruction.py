@@ -11,7 +11,7 @@ from anon_tune.evaluation.reconstruction import fit_reconstruction, read_reconst
 from anon_tune.recipe import AuditRecipe
 
 CPU = torch.device("cpu")
-EFFORT = AuditRecipe(reconstruction_steps=60)
+EFFORT = AuditRecipe(reconstruction_steps=40)
 
 
 def negative(clips: ClipSet) -> ClipSet:

@@ -8,7 +8,8 @@ from anon_tune.report.wording import duration, percent, plain, shorten, text
 
 
 @pytest.mark.parametrize(
-    ("fraction", "words"), [(0.4217, "42.2%"), (0.0, "0.0%"), (None, "—"), (math.nan, "—"), (math.inf, "—")]
+    ("fraction", "words"),
+    [(0.4217, "42.2%"), (0.0, "0.0%"), (-1e-5, "0.0%"), (None, "—"), (math.nan, "—"), (math.inf, "—")],
 )
 def test_fractions_become_percent(fraction, words):
     assert percent(fraction) == words

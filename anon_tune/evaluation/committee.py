@@ -1,0 +1,73 @@
+"""A committee: the attackers of all families together, each heard on an attribute as far as it can tell it.
+
+Shapes: N clips of a split, A attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anon_tune.certificate import COMMITTEE, Attacker
+from anon_tune.clips import ClipSet
+from anon_tune.evaluation.attack import Attack
+from anon_tune.evaluation.metrics import Floats, average_precisions, class_mean_ap
+
+
+def with_committees(attacks: Sequence[Attack], val: ClipSet, test: ClipSet) -> list[Attack]:
+    """Return attackers and a committee for every start and seed that several families have.
+
+    Nothing is trained: a committee only reads what its members said.
+
+    Args:
+        attacks: Of single families.
+        val: The split by which members are weighted.
+        test: The split that is reported.
+    """
+    alike: dict[tuple[str, int], list[Attack]] = {}
+    for attack in attacks:
+        alike.setdefault((attack.record.start, attack.record.seed), []).append(attack)
+    return [*attacks, *(_committee(members, val, test) for members in alike.values() if len(members) > 1)]
+
+
+def _committee(members: Sequence[Attack], val: ClipSet, test: ClipSet) -> Attack:
+    heard = weights([member.val for member in members], val.private)
+    on_val, on_test = _sum(members, heard)
+    best = max(members, key=lambda member: member.record.validation)
+    record = Attacker(
+        family=COMMITTEE,
+        start=best.record.start,
+        seed=best.record.seed,
+        leakage=class_mean_ap(on_test, test.private),
+        validation=class_mean_ap(on_val, val.private),
+        step=0,
+        plateau=all(member.record.plateau for member in members),
+    )
+    return Attack(record, best.network, on_val, on_test)
+
+
+def weights(scores: Sequence[Floats], labels: NDArray[np.uint8]) -> list[Floats]:
+    """Return how much each member is heard on each attribute, (A,) from 0.
+
+    The square of how far its average precision lies above the floor: a member that cannot tell an attribute
+    is not heard on it, and hardly one that can barely.
+
+    Args:
+        scores: Of each member on the validation split (N,A).
+        labels: (N,A), with a positive clip of every attribute.
+    """
+    floor = labels.mean(axis=0)
+    return [np.maximum(0, average_precisions(one, labels) - floor) ** 2 for one in scores]
+
+
+def _sum(members: Sequence[Attack], heard: Sequence[Floats]) -> tuple[Floats, Floats]:
+    """Return the weighted sums of standardized scores on the validation and the test split, (N,A) each."""
+    on_val, on_test = np.zeros_like(members[0].val), np.zeros_like(members[0].test)
+    for member, weight in zip(members, heard, strict=True):
+        centre, spread = member.val.mean(axis=0), member.val.std(axis=0)
+        scale = weight / np.where(spread > 0, spread, 1)
+        on_val += (member.val - centre) * scale
+        on_test += (member.test - centre) * scale
+    return on_val, on_test
