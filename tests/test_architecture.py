@@ -54,7 +54,7 @@ THIRD_PARTY = {
     "training": {"torch"},
     "evaluation": {"numpy", "sklearn", "torch"},
     "runtime": {"numpy", "ray", "torch", "torchvision"},
-    "export": {"torch"},
+    "export": {"onnx", "onnxruntime", "torch"},
     "cli": {"rich", "typer"},
     "__main__": set(),
 }
@@ -183,6 +183,7 @@ except SystemExit as end:
         (running("--version"), set()),
         (running("study", "--help"), set()),
         (running("audit", "--help"), set()),
+        (running("anonymize", "--help"), set()),
         (running("clips", "import", "--help"), set()),
         ("import anon_tune.report.page", set()),
         ("from anon_tune.clips import open_clips", set()),

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import anon_tune
-from anon_tune.cli import audit, clips, result, study, verify
+from anon_tune.cli import anonymize, audit, clips, result, study, verify
 from anon_tune.errors import AnonTuneError
 
 app = typer.Typer(
@@ -46,6 +46,7 @@ app.command("front")(result.front)
 app.command("report")(result.report)
 app.command("export")(result.export)
 app.command("audit")(audit.audit)
+app.command("anonymize")(anonymize.anonymize)
 
 
 def main() -> None:

@@ -8,18 +8,21 @@ from typing import Any
 import torch
 
 import anon_tune
+from anon_tune.clips import Clips
 from anon_tune.method import parse_method
 from anon_tune.recipe import Recipe
 from anon_tune.trial import Reading, Score, Trial
 
 LIMITS = (
     "Leakage is what these attackers reached on these clips; a stronger or other attacker may reach more.",
-    "Nothing is claimed about other people, cameras or resolutions than those of the clips.",
+    "Nothing is claimed about other people, cameras, frame rates or resolutions than those of the clips.",
     "No compliance with any law or regulation is claimed.",
 )
 
 
-def card_document(trial: Trial, score: Score, recipe: Recipe, clips: str) -> dict[str, Any]:
+def card_document(
+    trial: Trial, score: Score, recipe: Recipe, clips: str, store: Clips | None, data_licence: str
+) -> dict[str, Any]:
     """Return the card as plain values; fractions are in [0, 1].
 
     Args:
@@ -27,6 +30,8 @@ def card_document(trial: Trial, score: Score, recipe: Recipe, clips: str) -> dic
         score: What it is judged by: its full score, or the mean of its repeats.
         recipe: How it was trained and measured.
         clips: Name or directory of the clips.
+        store: The clips themselves, if they are at hand.
+        data_licence: Of the clips, as the user states it.
     """
     effort = recipe.evaluation.full
     return {
@@ -34,6 +39,8 @@ def card_document(trial: Trial, score: Score, recipe: Recipe, clips: str) -> dic
         "method": trial.method,
         "network": recipe.anonymizer.network if parse_method(trial.method).is_trained else "",
         "clips": clips,
+        "data": None if store is None else _data(store),
+        "data_licence": data_licence,
         "leakage": _reading(score.leakage),
         "accuracy": _reading(score.accuracy),
         "attackers": dict(score.attackers),
@@ -56,8 +63,26 @@ def card_document(trial: Trial, score: Score, recipe: Recipe, clips: str) -> dic
     }
 
 
-def card_markdown(card: dict[str, Any]) -> str:
-    """Return the card as Markdown; here fractions become percent."""
+def _data(store: Clips) -> dict[str, Any]:
+    num_frames, height, width, _ = store.shape
+    return {
+        "fingerprint": store.fingerprint,
+        "num_clips": store.num_clips,
+        "num_frames": num_frames,
+        "height": height,
+        "width": width,
+        "actions": list(store.actions),
+        "attributes": list(store.attributes),
+    }
+
+
+def card_markdown(card: dict[str, Any], file: str) -> str:
+    """Return the card as Markdown; here fractions become percent.
+
+    Args:
+        card: As `card_document` has it; with ``program`` if the file is one.
+        file: Name of the file it describes.
+    """
     rows = [f"| {name} | {_percent(card[name])} |" for name in ("leakage", "accuracy")]
     attackers = ", ".join(f"{name} {value:.1%}" for name, value in card["attackers"].items())
     attributes = "\n".join(f"| {name} | {value:.1%} |" for name, value in card["attributes"].items())
@@ -75,10 +100,12 @@ def card_markdown(card: dict[str, Any]) -> str:
 {origin} It maps the consecutive frames of one clip, (T, 3, H, W) RGB in [0, 1], to the same.
 
 ```python
-import anon_tune
-
-anonymizer = anon_tune.load_anonymizer("this-file.safetensors")
+{_usage(file)}
 ```
+{_program(card.get("program"))}
+## Data
+
+{_data_text(card)}
 
 ## Measured
 
@@ -107,8 +134,34 @@ Mean distortion (RMS on pixels in [0, 1]): {card["distortion"]:.3f}.
 {params}
 
 Fingerprint {card["fingerprint"]}, seed {card["seed"]}, anon_tune {card["versions"]["anon_tune"]}, torch \
-{card["versions"]["torch"]}.
+{card["versions"]["torch"]}, Python {card["versions"]["python"]}.
 """
+
+
+def _usage(file: str) -> str:
+    if file.endswith(".pt2"):
+        return f'import torch\n\nanonymizer = torch.export.load("{file}").module()'
+    if file.endswith(".onnx"):
+        call = '(changed,) = session.run(["anonymized"], {"frames": frames})  # float32'
+        return f'import onnxruntime\n\nsession = onnxruntime.InferenceSession("{file}")\n{call}'
+    return f'import anon_tune\n\nanonymizer = anon_tune.load_anonymizer("{file}")'
+
+
+def _program(facts: dict[str, Any] | None) -> str:
+    if facts is None:
+        return ""
+    takes = "any T, H and W" if facts["shape"] is None else "(T, H, W) = ({}, {}, {}) only".format(*facts["shape"])
+    return f"\nThe program takes {takes}. On real frames it is within {facts['difference']:.1g} of the anonymizer.\n"
+
+
+def _data_text(card: dict[str, Any]) -> str:
+    data, licence = card["data"], f"Licence of the data: {card['data_licence']}."
+    if data is None:
+        return f"The clips were not at hand when this was written. {licence}"
+    return (
+        f"{data['num_clips']} clips of {data['num_frames']} frames, {data['height']} x {data['width']} pixels, "
+        f"fingerprint {data['fingerprint']}. Actions: {', '.join(data['actions'])}. {licence}"
+    )
 
 
 def _reading(reading: Reading) -> dict[str, Any]:

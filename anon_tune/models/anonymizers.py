@@ -17,7 +17,12 @@ class Anonymizer(nn.Module):
 
     The consecutive frames of one clip (T,3,H,W) are taken as well, and come back without B.
     Subclasses define `rewrite`; the range is kept here, so that no subclass can leave it.
+
+    Attributes:
+        num_before: How many frames before it a frame's output depends on; None for all frames of the clip.
     """
+
+    num_before: int | None = 0
 
     def rewrite(self, clips: Tensor) -> Tensor:
         """Map (B,T,3,H,W) to (B,T,3,H,W)."""

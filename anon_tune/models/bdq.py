@@ -35,6 +35,8 @@ class Bdq(Anonymizer):
         beyond a third are rare; the full range would leave most of the 15 steps unused.
     """
 
+    num_before = 1
+
     def __init__(self) -> None:
         super().__init__()
         self.log_sigma = nn.Parameter(torch.tensor(math.log(_SIGMA)))

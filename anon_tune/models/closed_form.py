@@ -80,6 +80,8 @@ class FrameDifference(Anonymizer):
     The first frame shows the difference of the second; a clip of one frame is grey.
     """
 
+    num_before = 1
+
     def __init__(self, gain: float) -> None:
         super().__init__()
         self.gain = gain

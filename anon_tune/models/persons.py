@@ -77,6 +77,7 @@ class _Persons(Anonymizer):
     def __init__(self, detector: str) -> None:
         super().__init__()
         self.find = DETECTORS[detector]
+        self.num_before = None if detector == "background" else 0
 
     def rewrite(self, clips: Tensor) -> Tensor:
         mask = self.find(clips)

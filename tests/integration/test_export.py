@@ -8,15 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import onnxruntime
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from typer.testing import CliRunner
 
 import anon_tune
+from anon_tune.cli import app
 from anon_tune.clips import Clips
 from anon_tune.errors import AnonTuneError, ExportError
-from anon_tune.export import export_anonymizer, load_anonymizer
+from anon_tune.export import export_anonymizer, load_anonymizer, load_export
 from anon_tune.ledger import Ledger
 from anon_tune.models import build_anonymizer, save_weights
 from anon_tune.models.weights import read_tensors
@@ -96,6 +99,49 @@ def test_the_card_says_what_was_measured(small_study: Path, exported: Path) -> N
         assert shown in text
     assert all(name in text for name in (*score.attackers, *score.attributes, "penalty.weight"))
     assert all(limit in text for limit in card["limits"])
+
+
+def test_the_card_says_what_the_data_were_and_whose(small_study: Path, avatars: Clips, tmp_path: Path) -> None:
+    for clips, licence in ((str(avatars.directory), "CC BY 4.0"), ("gone", "not stated")):
+        file = export_anonymizer(small_study, trial_of(small_study, "0001"), clips, tmp_path / "x", True, licence)
+        card, text = load_export(file).card, file.with_suffix(".md").read_text(encoding="utf-8")
+        assert card["data_licence"] == licence
+        assert f"Licence of the data: {licence}." in text
+        if clips == "gone":
+            assert card["data"] is None
+        else:
+            assert (card["data"]["num_frames"], card["data"]["height"], card["data"]["width"]) == (4, 16, 20)
+            assert card["data"]["fingerprint"] == avatars.fingerprint
+            assert "80 clips of 4 frames, 16 x 20 pixels" in text
+
+
+@pytest.mark.parametrize("format", ["pt2", "onnx"])
+def test_a_trial_becomes_a_program(small_study: Path, avatars: Clips, tmp_path: Path, format: str) -> None:
+    output = tmp_path / "picked"
+    arguments = ["export", str(small_study), "-o", str(output), "--trial", "0001", "--format", format]
+    done = CliRunner().invoke(app, [*arguments, "--data-licence", "ours"], catch_exceptions=False)
+    assert done.stdout == f"{output}.{format}\n"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["picked.md", f"picked.{format}"]
+    frames = avatars.split("test").clips([3])[0]
+    weights = export_anonymizer(small_study, trial_of(small_study, "0001"), "gone", tmp_path / "x")
+    expected = load_anonymizer(weights)(frames)
+    program = tmp_path / f"picked.{format}"
+    if format == "pt2":
+        changed = torch.export.load(program).module()(frames)
+    else:
+        session = onnxruntime.InferenceSession(program, providers=["CPUExecutionProvider"])
+        changed = torch.from_numpy(session.run(["anonymized"], {"frames": frames.numpy()})[0])
+    assert (changed - expected).abs().max() <= 1e-4
+    text = (tmp_path / "picked.md").read_text(encoding="utf-8")
+    assert "The program takes any T, H and W." in text
+    assert "Licence of the data: ours." in text
+
+
+def test_a_format_and_a_name_that_disagree(small_study: Path, tmp_path: Path) -> None:
+    arguments = ["export", str(small_study), "-o", str(tmp_path / "x.onnx"), "--trial", "0001", "--format", "pt2"]
+    with pytest.raises(AnonTuneError, match=r"x\.onnx: must agree with --format pt2, got \.onnx\. End it in \.pt2"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert not list(tmp_path.iterdir())
 
 
 def test_nothing_in_the_file_can_be_executed(exported: Path) -> None:

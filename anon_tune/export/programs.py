@@ -1,0 +1,184 @@
+"""Anonymizers as programs that run without this package: torch.export (.pt2) and ONNX (.onnx).
+
+Shapes: T frames, H height, W width.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import logging
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.export import Dim, ExportedProgram
+
+from anon_tune.errors import ExportError
+from anon_tune.models import Anonymizer
+
+LARGEST_DIFFERENCE = 1e-4
+"""How far a program may be from the anonymizer, on any pixel of values in [0, 1]."""
+
+_INPUT, _OUTPUT = "frames", "anonymized"
+_EXAMPLE = (5, 3, 34, 46)  # no two sizes alike, or they could be taken for one
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramFacts:
+    """What a program takes, and how exact it is.
+
+    Attributes:
+        shape: T, H and W that it takes; None for any.
+        difference: Largest absolute difference to the anonymizer on the frames it was checked on.
+    """
+
+    shape: tuple[int, int, int] | None
+    difference: float
+
+
+def write_program(
+    anonymizer: Anonymizer, frames: Tensor, path: Path, describe: Callable[[ProgramFacts], Mapping[str, Any]]
+) -> None:
+    """Write an anonymizer as a program, by the ending of the path, and check what was written.
+
+    The program maps ``frames`` (T,3,H,W) in [0, 1] to the same shape. It takes any T, H and W where the
+    network can be traced that way, else those of the frames given here. The file is loaded again and run
+    on the frames, and on a part of them with other sizes.
+
+    Args:
+        anonymizer: On the CPU, in eval mode, without gradients.
+        frames: Real ones, (T,3,H,W) in [0, 1], with T at least 2.
+        path: Ends in .pt2 or .onnx; appears under its name only when complete.
+        describe: Gives the model card, which is put into the file.
+
+    Raises:
+        ExportError: The anonymizer cannot be traced, the file differs by more than 1e-4, or ONNX is not installed.
+    """
+    is_onnx = path.suffix == ".onnx"
+    if is_onnx:
+        for package in ("onnx", "onnxscript", "onnxruntime"):
+            _needed(package, path)
+    height, width = (max(8, side * 3 // 4) | 1 for side in frames.shape[-2:])  # odd: what rounds shows
+    part = frames[: max(3, len(frames) - 1), :, :height, :width]
+    example = torch.rand(_EXAMPLE, generator=torch.Generator().manual_seed(0))
+    failed = ""
+    for shape, traced, checked in ((None, example, (frames, part)), (_shape(frames), frames, (frames,))):
+        try:
+            with _quiet():
+                program = _traced(anonymizer, traced, any_shape=shape is None)
+                content = _as_onnx(program) if is_onnx else _as_pt2(program)
+                run = _onnx_runner(content) if is_onnx else _pt2_runner(content)
+                difference = max(float((run(clip) - anonymizer(clip)).abs().max()) for clip in checked)
+        # Tracing, converting and running a program fail in every way there is.
+        except Exception as error:
+            failed = type(error).__name__
+            continue
+        if difference <= LARGEST_DIFFERENCE:
+            card = json.dumps(describe(ProgramFacts(shape, difference)))
+            _write(_with_card_onnx(content, card) if is_onnx else _as_pt2(program, card), path)
+            return
+        failed = f"a difference of {difference:.2g}"
+    rule = f"the anonymizer cannot be written as {path.suffix} within {LARGEST_DIFFERENCE:g} of itself"
+    raise ExportError(str(path), rule, failed, "Export it as .safetensors")
+
+
+def _needed(package: str, path: Path) -> Any:
+    try:
+        return importlib.import_module(package)
+    except ImportError:
+        remedy = "Install the extra: pip install 'anon_tune[onnx]'"
+        raise ExportError(str(path), f"ONNX needs the package {package}", remedy=remedy) from None
+
+
+@contextmanager
+def _quiet() -> Any:
+    """Silence what the exporters say while they work: what matters is checked afterwards."""
+    level = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+def _shape(frames: Tensor) -> tuple[int, int, int]:
+    return frames.shape[0], frames.shape[2], frames.shape[3]
+
+
+def _traced(anonymizer: Anonymizer, frames: Tensor, any_shape: bool) -> ExportedProgram:
+    if not any_shape:
+        return torch.export.export(anonymizer, (frames,))
+    free = {0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}
+    # The tracer notes which sizes were unequal in its example, padded and not, and would refuse all others
+    # although the traced operations do the same for them. `write_program` checks both kinds instead.
+    settings: Any = importlib.import_module("torch.fx.experimental._config")
+    with settings.patch(backed_size_oblivious=True):
+        program = torch.export.export(anonymizer, (frames,), dynamic_shapes=(free,))
+    program._guards_code.clear()
+    return program
+
+
+def _as_pt2(program: ExportedProgram, card: str = "") -> bytes:
+    stream = io.BytesIO()
+    torch.export.save(program, stream, extra_files={"model_card.json": card})
+    return stream.getvalue()
+
+
+def _pt2_runner(content: bytes) -> Callable[[Tensor], Tensor]:
+    module: Callable[[Tensor], Tensor] = torch.export.load(io.BytesIO(content)).module()
+    return module
+
+
+def _as_onnx(program: ExportedProgram) -> bytes:
+    converted = torch.onnx.export(program, input_names=[_INPUT], output_names=[_OUTPUT], dynamo=True, verbose=False)
+    if converted is None:
+        raise ValueError("nothing was converted")
+    model = converted.model_proto
+    for value in (*model.graph.input, *model.graph.output):
+        for size, name in zip(value.type.tensor_type.shape.dim, ("T", "", "H", "W"), strict=True):
+            if size.dim_param:
+                size.dim_param = name
+    del model.graph.value_info[:]  # it names sizes in another way
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _onnx_runner(content: bytes) -> Callable[[Tensor], Tensor]:
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4  # an error becomes an exception anyhow
+    session = onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"])
+    return lambda frames: torch.from_numpy(session.run([_OUTPUT], {_INPUT: frames.numpy()})[0])
+
+
+def _with_card_onnx(content: bytes, card: str) -> bytes:
+    import onnx
+
+    model = onnx.load_from_string(content)
+    model.producer_name = "anon_tune"
+    model.doc_string = f"{_INPUT} (T,3,H,W) RGB in [0, 1] to {_OUTPUT}, the same"
+    model.metadata_props.add(key="model_card", value=card)
+    onnx.checker.check_model(model)
+    done: bytes = model.SerializeToString()
+    return done
+
+
+def _write(content: bytes, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    hidden = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        hidden.write_bytes(content)
+        os.replace(hidden, path)
+    finally:
+        hidden.unlink(missing_ok=True)

@@ -1,0 +1,137 @@
+"""An anonymizer over the frames of a long video, a chunk of consecutive frames at a time.
+
+Shapes: T frames of a chunk, N frames of a batch, H height, W width. Frames are (T,H,W,3) uint8 RGB here, as files
+carry them, and (T,3,H,W) in [0, 1] for the anonymizer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from anon_tune.errors import ExportError
+from anon_tune.models import Anonymizer, FrameAnonymizer
+
+_CLIP_FRAMES = 32
+_CHUNK_PIXELS = 2**24  # of the frames that wait between two stages
+_BATCH_PIXELS = {"cpu": 2**17, "cuda": 2**22}  # more at once is slower on a CPU, whose caches hold no more
+_TILE_PIXELS = 2**21  # of a frame that goes through a network in one piece: 1920 x 1080 does
+_TILE_SIDE, _TILE_OVERLAP = 1024, 128
+
+
+class FrameStream:
+    """Anonymizes the consecutive frames of one video as if they were one clip.
+
+    What a frame's output depends on is kept from chunk to chunk, so chunk borders change nothing: one frame
+    for differences of frames, none for networks that rewrite frames by themselves. Only the background
+    detector, which needs all frames of a clip, sees the video as successive clips of `chunk` frames; a
+    shorter last one is filled up with the frames before it.
+
+    A network's frames above 2 megapixels go through in tiles of 1024 pixels that overlap by 128 and are
+    blended there. Its normalization looks at a whole tile, so tiles are close to one piece but not equal.
+
+    Args:
+        anonymizer: In eval mode, without gradients; moved to the device.
+        height: H in pixels.
+        width: W in pixels.
+        device: Where to compute.
+        scale: Height and width to work at; frames are shrunk by areas and enlarged bilinearly. None for H x W.
+        clip_frames: Frames of the successive clips that the background detector sees; None for 32.
+    """
+
+    def __init__(
+        self,
+        anonymizer: Anonymizer,
+        height: int,
+        width: int,
+        device: torch.device,
+        scale: tuple[int, int] | None = None,
+        clip_frames: int | None = None,
+    ) -> None:
+        # With channels last, as frames come, a CPU runs the convolutions twice as fast.
+        self._anonymizer = anonymizer.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._device, self._scale, self._size = device, scale, (height, width)
+        self._work_size = scale or (height, width)
+        num_before = anonymizer.num_before
+        fitting = max(2, _CHUNK_PIXELS // (height * width))
+        self.chunk = (clip_frames or _CLIP_FRAMES) if num_before is None else min(_CLIP_FRAMES, fitting)
+        """Frames to give at a time; all but the last chunk must have as many."""
+        self._kept = self.chunk - 1 if num_before is None else num_before
+        self._recent = torch.empty(0, height, width, 3, dtype=torch.uint8)
+        self._tiled = isinstance(anonymizer, FrameAnonymizer) and self._work_size[0] * self._work_size[1] > _TILE_PIXELS
+
+    @torch.inference_mode()
+    def __call__(self, frames: Tensor) -> Tensor:
+        """Map the next (T,H,W,3) uint8 frames of the video to as many, on the CPU.
+
+        Raises:
+            ExportError: The video has one frame, and the anonymizer finds persons by what moves.
+        """
+        if self._anonymizer.num_before is None:
+            before = self._recent[max(0, len(self._recent) + len(frames) - self.chunk) :]
+        else:
+            before = self._recent
+        clip = torch.cat([before, frames]) if len(before) else frames
+        if len(clip) == 1 and self._anonymizer.num_before is None:
+            rule = "its detector needs at least 2 frames to tell who moves"
+            raise ExportError("the video", rule, "1 frame", "Choose detector=hog or another anonymizer")
+        if self._kept:
+            self._recent = clip[-self._kept :].clone()
+        return self._rewrite(clip, len(before))
+
+    def _rewrite(self, clip: Tensor, num_before: int) -> Tensor:
+        """Anonymize a clip (T,H,W,3) and return what comes after its first `num_before` frames."""
+        if self._anonymizer.num_before != 0:
+            return self._levels(clip)[num_before:]
+        pixels = _BATCH_PIXELS.get(self._device.type, _BATCH_PIXELS["cuda"])
+        size = max(1, pixels // (self._work_size[0] * self._work_size[1]))
+        return torch.cat([self._levels(part) for part in clip.split(size)])
+
+    def _levels(self, clip: Tensor) -> Tensor:
+        # The permuted (T,3,H,W) is channels last without a copy.
+        x = clip.to(self._device).permute(0, 3, 1, 2).float() / 255
+        if self._scale:
+            x = F.interpolate(x, self._scale, mode="area")
+        y = tiled(self._anonymizer, x, _TILE_SIDE, _TILE_OVERLAP) if self._tiled else self._anonymizer(x)
+        if self._scale:
+            y = F.interpolate(y, self._size, mode="bilinear", align_corners=False)
+        return (y.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu()
+
+
+def tiled(network: Callable[[Tensor], Tensor], frames: Tensor, side: int, overlap: int) -> Tensor:
+    """Run a network over overlapping tiles of (N,3,H,W), and blend them linearly where they overlap.
+
+    Args:
+        network: From (N,3,h,w) to the same shape.
+        frames: (N,3,H,W).
+        side: Largest height and width of a tile in pixels.
+        overlap: Pixels that neighbours share at least, below `side`.
+    """
+    out = torch.zeros_like(frames)
+    weights = frames.new_zeros(frames.shape[-2:])
+    for top, tall in _spans(frames.shape[-2], side, overlap):
+        for left, wide in _spans(frames.shape[-1], side, overlap):
+            ramp = _ramp(tall, overlap, frames).unsqueeze(1) * _ramp(wide, overlap, frames)
+            place = (..., slice(top, top + tall), slice(left, left + wide))
+            out[place] += network(frames[place]) * ramp
+            weights[place] += ramp
+    return out / weights
+
+
+def _spans(length: int, side: int, overlap: int) -> Iterator[tuple[int, int]]:
+    """Yield start and length of equally spaced spans that cover a length."""
+    if length <= side:
+        yield 0, length
+        return
+    num = -(-(length - overlap) // (side - overlap))
+    for at in range(num):
+        yield round(at * (length - side) / (num - 1)), side
+
+
+def _ramp(length: int, overlap: int, like: Tensor) -> Tensor:
+    """Return weights (length,) above 0 that rise to 1 within the overlap from either end."""
+    distance = torch.arange(length, device=like.device, dtype=like.dtype) + 0.5
+    return (torch.minimum(distance, length - distance) / overlap).clamp(max=1)

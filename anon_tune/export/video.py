@@ -1,0 +1,274 @@
+"""From a video file to an anonymized one: decoding, the network and encoding side by side, in bounded memory."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from queue import Empty, Full, Queue
+
+import torch
+
+from anon_tune.clips.video import FORMATS, AudioPacket, TimedFrame, VideoFacts, VideoReader, VideoWriter
+from anon_tune.errors import ExportError
+from anon_tune.export.stream import FrameStream
+from anon_tune.models import Anonymizer
+
+_WAIT_S = 0.1  # between two looks at whether another stage has failed
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoOptions:
+    """How videos are anonymized, whatever by.
+
+    Attributes:
+        crf: Constant rate factor of x264, 0 (finest) to 51; 20 looks as its source does.
+        drop_audio: Leave the audio out instead of copying it.
+        preview: Show the original, on the left, beside what it became.
+        scale: Height and width to work at, None for the video's own; see `FrameStream`.
+        clip_frames: As in `FrameStream`.
+        force: Replace a file that is there.
+        device: Where to compute.
+    """
+
+    crf: int = 20
+    drop_audio: bool = False
+    preview: bool = False
+    scale: tuple[int, int] | None = None
+    clip_frames: int | None = None
+    force: bool = False
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+
+@dataclass(frozen=True, slots=True)
+class AnonymizedVideo:
+    """What was done to one video.
+
+    Attributes:
+        source: Facts of the file that was read.
+        height: Of a written frame, in pixels.
+        width: Of a written frame, in pixels.
+        num_frames: Written, as many as were read.
+        worked_at: Height and width that the anonymizer saw.
+        chunk: Frames that went through it together.
+        seconds: Wall time.
+        busy_s: Seconds that decoding, the network and encoding were at work; they overlap.
+    """
+
+    source: VideoFacts
+    height: int
+    width: int
+    num_frames: int
+    worked_at: tuple[int, int]
+    chunk: int
+    seconds: float
+    busy_s: dict[str, float]
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """Consecutive frames, and the audio packets read meanwhile."""
+
+    frames: list[TimedFrame] = field(default_factory=list)
+    audio: list[AudioPacket] = field(default_factory=list)
+
+
+def anonymize_video(
+    source: Path, output: Path, anonymizer: Anonymizer, options: VideoOptions, progress: Progress | None = None
+) -> AnonymizedVideo:
+    """Anonymize one video: the same frames at the same times, upright, with its audio copied.
+
+    The video is read as `VideoReader` and written as `VideoWriter` say. Memory is that of a few chunks,
+    whatever the length. The output has its name only when complete; until then it is a hidden file beside it,
+    which goes away on any error.
+
+    Args:
+        source: Any file that FFmpeg reads.
+        output: Ends in .mp4, .m4v, .mov or .mkv.
+        anonymizer: In eval mode, without gradients.
+        options: See there.
+        progress: Called with frames done and frames in all, 0 if unknown.
+
+    Raises:
+        AnonTuneError: The video cannot be read to its end, or the output is there or cannot be written.
+    """
+    check_output(source, output, options.force)
+    hidden = output.with_name(f".{output.name}.{os.getpid()}")
+    started = time.monotonic()
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with VideoReader(source, audio=not options.drop_audio) as reader:
+            facts = reader.facts
+            stream = FrameStream(
+                anonymizer, facts.height, facts.width, options.device, options.scale, options.clip_frames
+            )
+            width = facts.width * (2 if options.preview else 1)
+            writer = VideoWriter(hidden, reader, facts.height, width, options.crf, output.suffix.lower())
+            pipeline = _Pipeline(reader, stream, writer, options.preview, progress)
+            try:
+                with _one_core_left():
+                    pipeline.run()
+            except ExportError as error:  # of the stream, which knows no file
+                raise ExportError(str(source), error.rule, error.got, error.remedy) from None
+        os.replace(hidden, output)
+    except OSError as error:
+        raise ExportError(str(output), "cannot be written", error.strerror, "Free the disk or name another") from None
+    finally:
+        hidden.unlink(missing_ok=True)
+    return AnonymizedVideo(
+        facts,
+        facts.height,
+        width,
+        pipeline.num_frames,
+        options.scale or (facts.height, facts.width),
+        stream.chunk,
+        time.monotonic() - started,
+        pipeline.busy_s,
+    )
+
+
+@contextmanager
+def _one_core_left() -> Iterator[None]:
+    """Give the network all cores but one, where it had them all: decoding and encoding need one.
+
+    Threads of a network wait for each other in a loop, so on a core they do not have they stop everything.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, min(before, (os.cpu_count() or 1) - 1)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def check_output(source: Path, output: Path, force: bool) -> None:
+    """Refuse an output that cannot be meant.
+
+    Raises:
+        ExportError: It is the source, has another ending than a video, or is there without force.
+    """
+    if output.suffix.lower() not in FORMATS:
+        raise ExportError(str(output), f"must end in {', '.join(FORMATS)}", output.suffix or "no ending", "Rename it")
+    if output.exists() and source.exists() and output.samefile(source):
+        raise ExportError(str(output), "is the video to be anonymized", remedy="Name another output")
+    if output.exists() and not force:
+        raise ExportError(str(output), "already exists", remedy="Name another file or add --force")
+
+
+class _StoppedError(Exception):
+    """Another stage has failed."""
+
+
+class _Pipeline:
+    """Three stages with room for one chunk between two: what is slower sets the pace, what is read ahead is bounded."""
+
+    def __init__(
+        self, reader: VideoReader, stream: FrameStream, writer: VideoWriter, preview: bool, progress: Progress | None
+    ) -> None:
+        self.reader, self.stream, self.writer, self.preview = reader, stream, writer, preview
+        self.progress = progress
+        self.num_frames = 0
+        self.busy_s = {"decoding": 0.0, "network": 0.0, "encoding": 0.0}
+        self._stop = threading.Event()
+
+    def run(self) -> None:
+        """Run to the end; the error of the stage that failed first is raised, after all have stopped."""
+        decoded: Queue[_Chunk | None] = Queue(1)
+        changed: Queue[_Chunk | None] = Queue(1)
+        with ThreadPoolExecutor(2, "anonymize") as pool:
+            stages = [pool.submit(self._decode, decoded), pool.submit(self._encode, changed)]
+            try:
+                while (chunk := self._get(decoded)) is not None:
+                    self._change(chunk)
+                    self._put(changed, chunk)
+                self._put(changed, None)
+            except _StoppedError:
+                pass
+            except BaseException:
+                self._stop.set()
+                raise
+        for stage in stages:
+            stage.result()
+
+    def _change(self, chunk: _Chunk) -> None:
+        started = time.monotonic()
+        if chunk.frames:
+            frames = torch.stack([torch.from_numpy(frame.pixels) for frame in chunk.frames])
+            changed = self.stream(frames)
+            if self.preview:
+                changed = torch.cat([frames, changed], dim=2)
+            pixels = changed.contiguous().numpy()
+            chunk.frames = [replace(frame, pixels=now) for frame, now in zip(chunk.frames, pixels, strict=True)]
+        self.busy_s["network"] += time.monotonic() - started
+
+    def _decode(self, out: Queue[_Chunk | None]) -> None:
+        with self._stopping():
+            items = iter(self.reader)
+            while True:
+                started = time.monotonic()
+                chunk = self._next_chunk(items)
+                self.busy_s["decoding"] += time.monotonic() - started
+                if not (chunk.frames or chunk.audio):
+                    break
+                self._put(out, chunk)
+            self._put(out, None)
+
+    def _next_chunk(self, items: Iterator[TimedFrame | AudioPacket]) -> _Chunk:
+        chunk = _Chunk()
+        for item in items:
+            if isinstance(item, TimedFrame):
+                chunk.frames.append(item)
+                if len(chunk.frames) == self.stream.chunk:
+                    break
+            else:
+                chunk.audio.append(item)
+        return chunk
+
+    def _encode(self, source: Queue[_Chunk | None]) -> None:
+        with self._stopping():
+            while (chunk := self._get(source)) is not None:
+                started = time.monotonic()
+                for packet in chunk.audio:
+                    self.writer.copy(packet)
+                for frame in chunk.frames:
+                    self.writer.write(frame)
+                self.busy_s["encoding"] += time.monotonic() - started
+                self.num_frames += len(chunk.frames)
+                if self.progress:
+                    self.progress(self.num_frames, self.reader.facts.num_frames)
+            started = time.monotonic()
+            self.writer.close()
+            self.busy_s["encoding"] += time.monotonic() - started
+
+    @contextmanager
+    def _stopping(self) -> Iterator[None]:
+        """Stop the other stages when one fails, and be silent where it is another that has failed."""
+        try:
+            yield
+        except _StoppedError:
+            pass
+        except BaseException:
+            self._stop.set()
+            raise
+
+    def _put(self, queue: Queue[_Chunk | None], chunk: _Chunk | None) -> None:
+        while not self._stop.is_set():
+            try:
+                return queue.put(chunk, timeout=_WAIT_S)
+            except Full:
+                continue
+        raise _StoppedError
+
+    def _get(self, queue: Queue[_Chunk | None]) -> _Chunk | None:
+        while not self._stop.is_set():
+            try:
+                return queue.get(timeout=_WAIT_S)
+            except Empty:
+                continue
+        raise _StoppedError

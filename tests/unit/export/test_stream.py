@@ -1,0 +1,83 @@
+"""Sizes, tiles and what a stream keeps."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from anon_tune.errors import ExportError
+from anon_tune.export import stream as streams
+from anon_tune.export.stream import FrameStream, tiled
+from anon_tune.method import CLOSED_FORM, example
+from anon_tune.models import build_anonymizer
+from anon_tune.recipe import AnonymizerRecipe
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", [*map(example, CLOSED_FORM), "bdq"])
+def test_a_frame_depends_on_no_more_than_an_anonymizer_says(name: str) -> None:
+    network = "bdq" if name == "bdq" else "unet_small"
+    anonymizer = build_anonymizer(name, AnonymizerRecipe(network=network)).eval()
+    if anonymizer.num_before is None:
+        return
+    clip = torch.rand(8, 3, 20, 24)
+    other = torch.rand(8, 3, 20, 24)
+    first = 5 - anonymizer.num_before
+    other[first:6] = clip[first:6]
+    assert torch.equal(anonymizer(clip)[5], anonymizer(other)[5])
+
+
+def test_tiles_of_a_filter_show_no_seam() -> None:
+    frames = torch.rand(1, 3, 70, 90)
+    kernel = torch.full((3, 1, 5, 5), 1 / 25)
+
+    def network(tile: torch.Tensor) -> torch.Tensor:
+        return F.conv2d(F.pad(tile, (2, 2, 2, 2), mode="replicate"), kernel, groups=3)
+
+    difference = (tiled(network, frames, 32, 12) - network(frames)).abs()
+    # The outermost two pixels of a tile see its border; their weight in the blend is small.
+    assert difference.max() < 0.12
+    assert difference.mean() < 0.01
+    smooth = torch.linspace(0, 1, 90).expand(1, 3, 70, 90)
+    assert (tiled(network, smooth, 32, 12) - network(smooth)).abs().max() < 0.005
+
+
+def test_a_large_frame_goes_through_a_network_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    anonymizer = build_anonymizer("adversarial", AnonymizerRecipe(base_channels=4)).eval().requires_grad_(False)
+    frames = (F.interpolate(torch.rand(2, 3, 6, 8), (72, 96), mode="bilinear") * 255).to(torch.uint8)
+    frames = frames.permute(0, 2, 3, 1).contiguous()
+    sizes: list[torch.Size] = []
+    anonymizer.register_forward_pre_hook(lambda _, given: sizes.append(given[0].shape[-2:]))
+    for name, value in (("_TILE_PIXELS", 1000), ("_TILE_SIDE", 40), ("_TILE_OVERLAP", 16)):
+        monkeypatch.setattr(streams, name, value)
+    changed = FrameStream(anonymizer, 72, 96, CPU)(frames)
+    assert changed.shape == frames.shape
+    assert len(sizes) > 2
+    assert max(map(max, sizes)) == 40
+
+
+def test_scaling_works_at_the_given_size_and_comes_back() -> None:
+    anonymizer = build_anonymizer("identity", AnonymizerRecipe())
+    seen: list[torch.Size] = []
+    anonymizer.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[-2:]))
+    frames = torch.randint(0, 256, (3, 48, 40, 3), dtype=torch.uint8)
+    changed = FrameStream(anonymizer, 48, 40, CPU, scale=(12, 20))(frames)
+    assert changed.shape == frames.shape
+    assert set(seen) == {(12, 20)}
+    assert changed.float().std() < frames.float().std() / 2  # averaged away
+
+
+def test_nobody_can_be_found_by_motion_in_one_frame() -> None:
+    stream = FrameStream(build_anonymizer("person-blur:4", AnonymizerRecipe()), 16, 16, CPU)
+    with pytest.raises(ExportError, match=r"at least 2 frames to tell who moves, got 1 frame\. Choose detector=hog"):
+        stream(torch.zeros(1, 16, 16, 3, dtype=torch.uint8))
+
+
+def test_chunks_get_shorter_as_frames_get_larger() -> None:
+    blur = build_anonymizer("blur:2", AnonymizerRecipe())
+    chunks = [FrameStream(blur, side, side, CPU).chunk for side in (100, 1080, 4000, 8000)]
+    assert chunks == sorted(chunks, reverse=True)
+    assert chunks[0] == 32
+    assert chunks[-1] == 2
