@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, distributed, nn
 
-from anon_tune.clips import Clips, ClipSet, open_clips
+from anon_tune.clips import ClipBatch, Clips, ClipSampler, open_clips
 from anon_tune.errors import AnonTuneError, DivergedError
 from anon_tune.recipe import Recipe
 from anon_tune.runtime.work import perform
@@ -231,20 +231,21 @@ def test_an_anonymizer_that_breaks_in_its_very_last_step_is_found(avatars: Clips
         trainer_of(recipe, avatars).train_until(1)
 
 
-class DoubleClips(ClipSet):
+class DoubleSampler(ClipSampler):
     """Clips in double precision, in which the order of sums leaves no trace."""
 
-    def clips(self, indices: NDArray[np.int64]) -> Tensor:  # type: ignore[override]
-        return super().clips(indices).double()
+    def batch(self, *args: Any) -> ClipBatch:
+        batch = super().batch(*args)
+        return replace(batch, clips=batch.clips.double())
 
 
 def play_in_doubles(clips: Clips, recipe: Recipe, file: Path) -> None:
     """Train two rounds of steps with a checkpoint in between, as one worker of a group or alone."""
-    train = clips.split("train")
-    double = DoubleClips(train.frames, train.actions, train.private, train.groups, train.ids)
+    double = DoubleSampler(clips.split("train"), recipe.training.batch_clips, recipe.training.seed)
     curve: list[Any] = []
     for step in (2, 4):
-        trainer = Trainer(recipe, double, len(clips.actions), len(clips.attributes), CPU)
+        trainer = trainer_of(recipe, clips)
+        trainer.sampler = double
         if step == 4:
             trainer.load(file)
         curve += trainer.train_until(step)
