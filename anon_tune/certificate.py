@@ -166,6 +166,8 @@ def read_certificate(path: Path) -> Certificate:
         return Certificate.model_validate_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise LedgerError(str(path), "cannot be read", error.strerror, remedy) from None
+    except UnicodeDecodeError:
+        raise LedgerError(str(path), "is no certificate: not UTF-8 text", remedy=remedy) from None
     except ValidationError as error:
         first = error.errors()[0]
         at = "".join(f"'{part}' " for part in first["loc"][:1])

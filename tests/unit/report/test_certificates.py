@@ -160,8 +160,10 @@ def test_attackers_are_grouped_by_family_and_start() -> None:
 
 def test_a_file_that_is_no_certificate_is_named_and_the_others_shown(tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text(f'{{"schema": "{NASTY}"}}', encoding="utf-8")
+    (tmp_path / "bytes.json").write_bytes(b"\xff\xfe")
     page = read(cards(tmp_path, whole=certificate()))
     assert "broken.json: is no certificate" in page.words
+    assert "bytes.json: is no certificate" in page.words
     assert "71.2%" in page.words
     assert "script" not in page.tags
 
