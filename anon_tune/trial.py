@@ -78,6 +78,7 @@ class Score:
         num_test_clips: Clips the readings were taken on.
         seed: Seed of the attackers, the classifier and the bootstrap.
         seconds: Wall time of the measurement.
+        seconds_per_frame: Wall time of the anonymizer itself, a frame; NaN where nobody took it.
     """
 
     full: bool
@@ -90,6 +91,7 @@ class Score:
     num_test_clips: int
     seed: int
     seconds: float
+    seconds_per_frame: float = math.nan
 
     @property
     def is_finite(self) -> bool:
@@ -159,6 +161,25 @@ class RungJob:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What a job, a trial or a study has used.
+
+    Attributes:
+        cpu_s: CPU-seconds: CPUs reserved times seconds.
+        gpu_s: GPU-seconds, likewise.
+        money: The share of the nodes' price, in the currency that the cluster file names; 0 without prices.
+    """
+
+    cpu_s: float = 0.0
+    gpu_s: float = 0.0
+    money: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        """Return the sum of both."""
+        return Cost(self.cpu_s + other.cpu_s, self.gpu_s + other.gpu_s, self.money + other.money)
+
+
+@dataclass(frozen=True, slots=True)
 class RungReport:
     """What a worker sends back.
 
@@ -171,6 +192,8 @@ class RungReport:
         seconds: Wall time of the whole job.
         node: Host name or address of the worker.
         checkpoint: Path of the anonymizer's weights, empty for an anchor.
+        cost: Of the whole job; filled in by the driver, which knows resources and prices.
+        violation: By how much the study's constraints are broken, 0 if all are kept; filled in by the driver.
     """
 
     trial: str
@@ -181,6 +204,8 @@ class RungReport:
     seconds: float
     node: str
     checkpoint: str
+    cost: Cost = Cost()
+    violation: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +276,16 @@ class Trial:
     def score(self) -> Score | None:
         """The full score, if it has one."""
         return next((r.score for r in self.reports if r.score.full), None)
+
+    @property
+    def cost(self) -> Cost:
+        """What its jobs have used."""
+        return sum((report.cost for report in self.reports), Cost())
+
+    @property
+    def is_feasible(self) -> bool:
+        """True unless its last report breaks a constraint; anchors, which bound the plot, always are."""
+        return self.is_anchor or not self.reports or self.reports[-1].violation == 0
 
     @property
     def is_trained(self) -> bool:
