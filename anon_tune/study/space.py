@@ -70,7 +70,7 @@ class SearchSpace(Part):
             "fixed": dict(self.fixed),
             "search": search,
             "first": [dict(point) for point in self.first],
-            "study": self.study.model_dump(mode="json"),
+            "study": self.study.model_dump(mode="json", exclude_none=True),
         }
 
     def method(self, params: Mapping[str, Any]) -> str:
@@ -117,7 +117,8 @@ class SearchSpace(Part):
     def fingerprint(self) -> str:
         """Return 16 hex digits that change with what is fixed, searched or measured at a rung."""
         tables = self.tables()
-        kept = {"fixed": tables["fixed"], "search": tables["search"], "rungs": tables["study"]["rungs"]}
+        names = ("rungs", "constraints")
+        kept = {"fixed": tables["fixed"], "search": tables["search"], **{n: tables["study"][n] for n in names}}
         text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
