@@ -147,9 +147,9 @@ class Proposer:
         if trial.state.is_final:
             self._record.end(trial)
 
-    def observations(self) -> list[tuple[Mapping[str, Any], tuple[float, float]]]:
-        """Return point and losses, estimated where need be, of all that the sampler looks at."""
-        return [(seen.params, self._changes.estimate(seen)) for seen in self._known.values()]
+    def observations(self) -> dict[str, tuple[float, float]]:
+        """Return the losses, estimated where need be, of all trials that the sampler looks at."""
+        return {trial: self._changes.estimate(seen) for trial, seen in self._known.items()}
 
     def _observe(self, trial: Trial) -> Observation | None:
         """Return what a trial shows; None if it failed or has not been measured with finite losses."""
