@@ -27,6 +27,7 @@ from anon_tune.study.settings import StudySettings, driver_lock, freeze_study
 from anon_tune.study.space import SearchSpace
 from anon_tune.study.spending import Prices
 from anon_tune.study.trainable import RungTrainable
+from anon_tune.study.warm_start import known_before
 from anon_tune.trial import Trial, TrialBody
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1"}
@@ -42,6 +43,7 @@ def run_study(
     body: TrialBody,
     settings: StudySettings,
     on_change: Callable[[Sequence[Trial]], None] | None = None,
+    on_stop: Callable[[str], None] | None = None,
 ) -> Ledger:
     """Run a study to its end.
 
@@ -55,6 +57,7 @@ def run_study(
         body: Does the work of a trial.
         settings: How it is run.
         on_change: Called with all trials, anchors first, after every change.
+        on_stop: Called with the reason when a stop rule ended the study.
 
     Returns:
         The ledger.
@@ -75,7 +78,8 @@ def run_study(
             placement = place(settings, [node.resources for node in nodes])
             name = f"{directory.name}-{space.fingerprint()}-{time.time_ns():x}"
             record = OptunaRecord(space, open_storage(settings.storage, directory), name)
-            proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record)
+            known = known_before(directory, space, settings)
+            proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known)
             prices = Prices.of(settings, nodes)
             book = Bookkeeper(ledger, space, proposer, settings, prices, on_change)
             if not book.is_finished:
@@ -86,6 +90,8 @@ def run_study(
             raise LedgerError(str(directory), rule, anchor.reason, "Mend the cause, then 'anon-tune resume'")
         if stopped.is_set():
             raise StudyInterrupted(f"{directory}: stopped. Go on with: anon-tune resume {directory}")
+        if on_stop and book.stop_reason:
+            on_stop(book.stop_reason)
     return ledger
 
 

@@ -42,6 +42,7 @@ class StudySettings(BaseModel):
         max_failures: How often a trial whose worker died, hung or raised is started again.
         job_limit_s: Seconds after which a rung job counts as hung; None for no limit.
         stop: When the study ends before its last trial.
+        warm_start: Directory of an earlier study that the sampler learns from; None for none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +61,7 @@ class StudySettings(BaseModel):
     max_failures: Annotated[int, Field(ge=0)] = 2
     job_limit_s: Annotated[float, Field(gt=0)] | None = None
     stop: StopRules = StopRules()
+    warm_start: str | None = None
 
     @property
     def runs_through_train(self) -> bool:
@@ -142,6 +144,7 @@ def _check_same(file: Path, before: dict[str, Any], now: dict[str, Any]) -> None
         ("rungs", was.get("rungs"), wanted["rungs"]),
         ("seed", was.get("seed"), wanted["seed"]),
         ("sampler", was.get("sampler"), wanted["sampler"]),
+        ("warm start", was.get("warm_start"), wanted.get("warm_start")),
     ]
     for name, old, new in pairs:
         if old != new:
