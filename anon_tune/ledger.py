@@ -4,12 +4,14 @@ A ledger is a folder of small Parquet files, one an append, written to a hidden 
 when complete, so that a crash at any byte leaves every earlier record readable. One process (the
 driver) writes; any number may read, also while a study runs. ``pandas.read_parquet(folder)`` gives
 one row a record, newest last after sorting by ``record``. Rows with a ``repeat`` are measurements that
-`anon-tune verify` took after the study; parts older than that column are read as having none.
+`anon-tune verify` took after the study. Parts older than a column are read as having none there: no
+repeat, no cost, no broken constraint, no seconds a frame.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -21,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anon_tune.errors import LedgerError
-from anon_tune.trial import LossPoint, Reading, Repeat, RungReport, Score, Trial, TrialState
+from anon_tune.trial import Cost, LossPoint, Reading, Repeat, RungReport, Score, Trial, TrialState
 
 _READING = ("", "_floor", "_ceiling", "_low", "_high", "_validation")
 _CURVE = pa.struct(
@@ -58,6 +60,11 @@ SCHEMA = pa.schema(
         ("repeat", pa.int64()),  # null where the record carries no repeat
         ("training_seed", pa.int64()),
         ("rung_correlation", pa.float64()),  # over all trials so far, where this record made one COMPLETE
+        ("seconds_per_frame", pa.float64()),  # null where nobody took it
+        ("cpu_s", pa.float64()),  # of the job that this record reports, as are the next three
+        ("gpu_s", pa.float64()),
+        ("money", pa.float64()),
+        ("violation", pa.float64()),
     ]
 )
 
@@ -155,6 +162,10 @@ def _report_row(report: RungReport) -> dict[str, Any]:
         "node": report.node,
         "checkpoint": report.checkpoint,
         "curve": [asdict(point) for point in report.curve],
+        "cpu_s": report.cost.cpu_s,
+        "gpu_s": report.cost.gpu_s,
+        "money": report.cost.money,
+        "violation": report.violation,
     }
 
 
@@ -169,6 +180,7 @@ def _score_row(score: Score) -> dict[str, Any]:
         "num_test_clips": score.num_test_clips,
         "seed": score.seed,
         "score_seconds": score.seconds,
+        "seconds_per_frame": None if math.isnan(score.seconds_per_frame) else score.seconds_per_frame,
     }
     for name in ("leakage", "accuracy"):
         reading: Reading = getattr(score, name)
@@ -221,6 +233,8 @@ def _report(row: Mapping[str, Any]) -> RungReport:
         seconds=row["seconds"],
         node=row["node"],
         checkpoint=row["checkpoint"],
+        cost=Cost(row["cpu_s"] or 0.0, row["gpu_s"] or 0.0, row["money"] or 0.0),
+        violation=row["violation"] or 0.0,
     )
 
 
@@ -236,6 +250,7 @@ def _score(row: Mapping[str, Any]) -> Score:
         num_test_clips=row["num_test_clips"],
         seed=row["seed"],
         seconds=row["score_seconds"],
+        seconds_per_frame=math.nan if row["seconds_per_frame"] is None else row["seconds_per_frame"],
     )
 
 
