@@ -95,10 +95,11 @@ def read_part(path: Path) -> pa.Table:
     remedy = "Move it away and try again"
     content = path.read_bytes()  # in one go: a merge may remove the file at any moment
     try:
-        table = pq.read_table(pa.BufferReader(content), schema=SCHEMA)
+        with pq.ParquetFile(pa.BufferReader(content)) as file:  # for small files half the cost of read_table
+            table = _in_schema(file.read(use_threads=False))
     except (OSError, pa.ArrowException) as error:
         raise LedgerError(str(path), "not a ledger file", str(error).splitlines()[0], remedy) from None
-    if table["record"].null_count:
+    if table["record"].null_count or not len(table):
         raise LedgerError(str(path), "not a ledger file", remedy=remedy)
     return table
 
@@ -170,7 +171,8 @@ def _write_part(folder: Path, table: pa.Table) -> Path:
     name = f"{first:08d}.parquet" if first == last else f"{first:08d}-{last:08d}.parquet"
     hidden = folder / f".{name}.{os.getpid()}"
     content = pa.BufferOutputStream()
-    pq.write_table(table, content)
+    several = len(table) > 1
+    pq.write_table(table, content, use_dictionary=several, write_statistics=several)  # else larger than the record
     try:
         with open(hidden, "wb") as file:
             file.write(content.getvalue())
@@ -191,6 +193,13 @@ def _joined(tables: Iterable[pa.Table]) -> pa.Table:
     records, places = np.unique(whole["record"].to_numpy(), return_index=True)
     in_order = len(records) == len(whole) and bool((np.diff(places) > 0).all())
     return whole if in_order else whole.take(places)
+
+
+def _in_schema(table: pa.Table) -> pa.Table:
+    """Return a table with the present columns; null where it is older than one."""
+    names = set(table.column_names)
+    columns = [table[f.name].cast(f.type) if f.name in names else pa.nulls(len(table), f.type) for f in SCHEMA]
+    return pa.table(columns, schema=SCHEMA)
 
 
 def _sync(folder: Path) -> None:

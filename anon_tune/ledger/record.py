@@ -6,7 +6,6 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
@@ -16,9 +15,10 @@ from anon_tune.trial import Reading, Repeat, RungReport, Score, Trial
 READING = ("", "_floor", "_ceiling", "_low", "_high", "_validation")
 """What follows an objective's name, in the order of a `Reading`."""
 
-_CURVE = pa.struct(
-    [("step", pa.int64())] + [(n, pa.float64()) for n in ("utility", "privacy", "penalty", "distortion")]
-)
+LOSSES = ("utility", "privacy", "penalty", "distortion")
+"""What a point of a curve holds beside its step, in the order of a `LossPoint`."""
+
+_CURVE = pa.struct([("step", pa.int64()), *[(name, pa.float64()) for name in LOSSES]])
 
 SCHEMA = pa.schema(
     [
@@ -91,7 +91,7 @@ def report_row(report: RungReport) -> dict[str, Any]:
         "seconds": report.seconds,
         "node": report.node,
         "checkpoint": report.checkpoint,
-        "curve": [asdict(point) for point in report.curve],
+        "curve": [{name: getattr(point, name) for name in ("step", *LOSSES)} for point in report.curve],
         "cpu_s": report.cost.cpu_s,
         "gpu_s": report.cost.gpu_s,
         "money": report.cost.money,
