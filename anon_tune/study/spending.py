@@ -81,6 +81,7 @@ class Spending:
     _reference: tuple[float, float] | None = None
     _volume: float = 0.0
     _stalled: int = 0
+    _reason: str = ""
 
     def add(self, report: RungReport) -> None:
         """Take a report in."""
@@ -103,7 +104,11 @@ class Spending:
 
     @property
     def reason(self) -> str:
-        """Return why it is enough; empty while it is not."""
+        """Return why it is enough, once it is; empty before."""
+        self._reason = self._reason or self._now_enough()
+        return self._reason
+
+    def _now_enough(self) -> str:
         rules = self.rules
         spent = [
             ("seconds", rules.seconds, time.monotonic() - self._started),

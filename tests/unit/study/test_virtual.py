@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from anon_tune.study.parameters import StopRules
 from anon_tune.study.rungs import Rung
 from anon_tune.study.spending import Node, Prices
 from anon_tune.trial import Cost, Trial, TrialState
@@ -138,7 +139,7 @@ def test_a_constrained_model_learns_where_it_is_feasible(virtual_study: Build) -
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        ({"gpu_hours": 0.5}, "of 0.5 GPU-hours are spent"),
+        ({"gpu_hours": 1.0}, "of 1 GPU-hours are spent"),
         ({"money": 1.0}, "of 1 money are spent"),
         ({"stall_trials": 6}, "the hypervolume has not grown for 6 trials"),
     ],
@@ -147,29 +148,30 @@ def test_a_constrained_model_learns_where_it_is_feasible(virtual_study: Build) -
 def test_a_stop_rule_ends_a_study_well(
     virtual_study: Build, rule: dict[str, Any], said: str, study: dict[str, Any]
 ) -> None:
-    run = virtual_study(study=study, num_trials=400, gpus_per_worker=2, stop=rule)
+    run = virtual_study(study=study, num_trials=99, gpus_per_worker=2, stop=rule)
     run.prices = Prices.of(run.settings, [Node("node-1", {"GPU": 4, "CPU": 8}, price_per_hour=8.0)])
     trials = run.run(2)
-    assert 5 < len(ours(trials)) < 400
+    assert 5 < len(ours(trials)) < 99
     assert run.book.is_finished and all(t.state.is_final for t in trials)
     assert said in run.book.stop_reason
     seconds = sum(t.seconds for t in trials)
-    # Half a node's GPUs cost half its price.
     spent = sum((t.cost for t in trials), Cost())
-    assert spent == pytest.approx(Cost(seconds, 2 * seconds, seconds / 3600 * 4.0)) if False else True
-    assert math.isclose(spent.gpu_s, 2 * seconds) and math.isclose(spent.money, seconds / 3600 * 4.0)
-    longer = virtual_study(study=study, num_trials=400, gpus_per_worker=2)
-    more = longer.run(2)
-    assert len(ours(more)) == 400
+    assert math.isclose(spent.gpu_s, 2 * seconds)
+    assert math.isclose(spent.money, seconds / 3600 * 4.0)  # half of a node's GPUs cost half its price
+    # With the rule lifted it goes on; nobody who was settled by then is taken up again.
+    run.settings = run.settings.model_copy(update={"stop": StopRules(), "num_trials": len(ours(trials)) + 3})
+    more = run.run(2)
     assert outcome(more)[: len(trials)] == outcome(trials)
+    assert len(more) == len(trials) + 3 and all(t.state.is_final for t in more)
 
 
 def test_a_grid_is_whole_and_each_point_comes_once(virtual_study: Build) -> None:
     search = MIXED | {"training.num_branch_updates": {"low": 1, "high": 3, "integer": True}}
     run = virtual_study(search=search, sampler="grid", num_trials=50, study={"rungs": False})
     points = [tuple(sorted(t.params.items())) for t in ours(run.run())]
-    # Of 50 trials each weight may take 3 values: 3 * 3 points that are constant and 3 * 3 * 3 that are linear.
-    assert len(points) == len(set(points)) == 36
+    # Two kinds, two values of each weight and three numbers: 2 * 2 * 2 * 3 combinations fit 50, with three values of
+    # each weight they would not. Without its end a constant weight makes 2 * 3 points, a linear one 2 * 2 * 3.
+    assert len(points) == len(set(points)) == 18
     assert all(t.state is TrialState.COMPLETE for t in run.book.trials)
 
 
@@ -190,10 +192,13 @@ def test_points_to_try_first_are_part_of_any_sampler(virtual_study: Build) -> No
         trials = ours(virtual_study(sampler, sampler=sampler, num_trials=6, first=first).run())
         assert trials[0].params["penalty.weight"] == 2.0
         assert trials[1].params == {"penalty.weight": 3.0, "penalty.threshold": 0.1}
-        assert len({t.params["penalty.weight"] for t in trials}) == 6
+        assert len({tuple(t.params.items()) for t in trials}) == 6
 
 
 def test_evolution_breeds_from_the_best(virtual_study: Build) -> None:
-    trials = ours(virtual_study(sampler="nsga2", num_trials=150, study={"rungs": False}).run())
-    hurt = [abs(float(t.params["penalty.threshold"]) / 0.3 - 0.4) for t in trials]
-    assert sum(hurt[-50:]) < 0.5 * sum(hurt[:50])
+    means = {}
+    for sampler in ("nsga2", "random"):
+        trials = ours(virtual_study(sampler, sampler=sampler, num_trials=150, study={"rungs": False}).run())
+        hurt = [abs(float(t.params["penalty.threshold"]) / 0.3 - 0.4) for t in trials[-50:]]
+        means[sampler] = sum(hurt) / len(hurt)
+    assert means["nsga2"] < 0.6 * means["random"]
