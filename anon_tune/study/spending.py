@@ -83,18 +83,18 @@ class Spending:
     _stalled: int = 0
     _reason: str = ""
 
-    def add(self, report: RungReport) -> None:
-        """Take a report in."""
+    def add(self, trial: Trial, report: RungReport) -> None:
+        """Take in a report of a trial, which has those before it."""
         self.total += report.cost
+        self._stalled += not trial.is_anchor and (not trial.reports or trial.reports[0] == report)
 
     def end(self, trial: Trial) -> None:
         """Take in a trial that ended."""
         if trial.id == ANCHORS[0] and trial.score is not None:
             self._reference = losses(trial.score.leakage.validation, trial.score.accuracy.floor)
-        if trial.is_anchor:
+        if trial.is_anchor or trial.state is not TrialState.COMPLETE:
             return
-        self._stalled += 1
-        if trial.state is not TrialState.COMPLETE or trial.score is None or not trial.is_feasible:
+        if trial.score is None or not trial.is_feasible:
             return
         rows = [*self._front, score_losses(trial.score)]
         self._front = [row for row, rank in zip(rows, front_ranks(rows).tolist(), strict=True) if rank == 0]

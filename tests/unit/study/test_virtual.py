@@ -32,7 +32,9 @@ def outcome(trials: list[Trial]) -> list[tuple[Any, ...]]:
     return [(t.id, dict(t.params), t.state, t.reason, [(r.rung, r.score) for r in t.reports]) for t in trials]
 
 
-@pytest.mark.parametrize("study", [{}, PROMOTE, BRACKETS, {"rungs": False}], ids=["stop", "promote", "brackets", "none"])
+@pytest.mark.parametrize(
+    "study", [{}, PROMOTE, BRACKETS, {"rungs": False}], ids=["stop", "promote", "brackets", "none"]
+)
 @pytest.mark.parametrize("num_workers", [1, 3])
 def test_every_variant_ends_with_every_trial_in_a_final_state(
     virtual_study: Build, study: dict[str, Any], num_workers: int
