@@ -1,17 +1,17 @@
 """What a ledger of thousands of trials costs: to append to, to read, and to report on.
 
-Made-up trials (start, two rungs, full score; 5 attackers, 8 attributes; every second report with 30 points of losses)
-are appended one by one, as a study does. At the asked sizes the folder is read and counted, and after the last one
-``anon-tune front`` and ``anon-tune report`` are run as commands. Prints JSON.
+Made-up trials (start, two rungs, full score; 5 attackers, 8 attributes; every second report with 30 points of losses).
+At each asked size the folder is written at once, in the files that a writer would have left, then records
+are appended one by one, the files counted and the whole read; on the largest one ``anon-tune front`` and ``anon-tune
+report`` are run as commands. Prints JSON.
 
-    python benchmarks/ledger_scale.py --trials 10000 --at 1000 10000 40000 --folder runs/ledger_scale
+    python benchmarks/ledger_scale.py --trials 250 2500 10000 --folder runs/ledger_scale
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -22,8 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from anon_tune.ledger import Ledger
+from anon_tune.ledger import Ledger, parts
+from anon_tune.ledger.record import report_row, trial_row
 from anon_tune.study.settings import StudySettings, freeze_study
 from anon_tune.study.space import SearchSpace
 from anon_tune.trial import Cost, LossPoint, Reading, RungReport, Score, Trial, TrialState
@@ -93,60 +95,80 @@ def reading(value: float, floor: float, ceiling: float) -> Reading:
 
 
 def timed(command: list[str]) -> dict[str, float]:
-    """Run a command; return its seconds and its peak memory in MB."""
+    """Run a command; return its seconds, those of a CPU, and its peak memory."""
     before = time.perf_counter()
-    code = f"import resource, subprocess, sys; subprocess.run({command!r}, check=True, stdout=subprocess.DEVNULL); "
-    code += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
+    code = f"import resource, subprocess; subprocess.run({command!r}, check=True, stdout=subprocess.DEVNULL); "
+    code += "used = resource.getrusage(resource.RUSAGE_CHILDREN); "
+    code += "print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    return {"seconds": round(time.perf_counter() - before, 2), "peak_mb": round(float(done.stdout), 1)}
+    cpu_s, peak_mb = (round(float(number), 1) for number in done.stdout.split())
+    return {"seconds": round(time.perf_counter() - before, 2), "cpu_s": cpu_s, "peak_mb": peak_mb}
 
 
-def state_of(folder: Path, seconds: list[float]) -> dict[str, Any]:
-    """Return what the ledger costs now."""
-    start = time.perf_counter()
+def written_at_once(folder: Path, rows: list[Any]) -> None:
+    """Write records in the files that a ledger of so many has."""
+    folder.mkdir(parents=True)
+    left = rows
+    while left:
+        size = next(size for size in (*reversed(parts._SIZES), 1) if size <= len(left))
+        parts._write_part(folder, pa.concat_tables(left[:size]).combine_chunks())
+        left = left[size:]
+
+
+def state_of(folder: Path, appended: list[tuple[Trial, RungReport | None]]) -> dict[str, Any]:
+    """Append records to a ledger, read it, and return what that took."""
+    ledger = Ledger(folder)
+    wall, cpu = [], []
+    for trial, sent in appended:
+        start, cpu_start = time.perf_counter(), time.process_time()
+        ledger.append(trial, sent)
+        wall.append(time.perf_counter() - start)
+        cpu.append(time.process_time() - cpu_start)
+    start, cpu_start = time.perf_counter(), time.process_time()
     trials = Ledger(folder).trials()
-    read_s = time.perf_counter() - start
-    start = time.perf_counter()
+    read_s, read_cpu_s = time.perf_counter() - start, time.process_time() - cpu_start
     return {
-        "records": len(seconds),
         "trials": len(trials),
-        "files": len(list(folder.iterdir())),
+        "records": max(part.last for part in parts.list_parts(folder)) + 1,
+        "files": len(parts.list_parts(folder)),
         "megabytes": round(sum(file.stat().st_size for file in folder.iterdir()) / 1e6, 2),
-        "append_ms_mean": round(1000 * statistics.fmean(seconds), 3),
-        "append_ms_median": round(1000 * statistics.median(seconds), 3),
-        "append_ms_longest": round(1000 * max(seconds), 1),
-        "append_ms_mean_of_last_1000": round(1000 * statistics.fmean(seconds[-1000:]), 3),
+        "appended": len(wall),
+        "append_ms": {
+            "mean": round(1000 * statistics.fmean(wall), 2),
+            "median": round(1000 * statistics.median(wall), 2),
+            "longest": round(1000 * max(wall), 1),
+            "cpu_mean": round(1000 * statistics.fmean(cpu), 2),
+        },
         "read_s": round(read_s, 2),
+        "read_cpu_s": round(read_cpu_s, 2),
     }
 
 
 def main() -> None:
     """Measure and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trials", type=int, default=10_000)
-    parser.add_argument("--at", type=int, nargs="*", default=[1000, 10_000, 40_000], help="records to measure at")
-    parser.add_argument("--folder", type=Path, help="new study directory; a temporary one if left out")
+    parser.add_argument("--trials", type=int, nargs="+", default=[250, 2500, 10_000], help="sizes, smallest first")
+    parser.add_argument("--appends", type=int, default=512, help="records appended one by one at each size")
+    parser.add_argument("--folder", type=Path, help="new folder for the studies; a temporary one if left out")
     options = parser.parse_args()
+    everything = list(records(max(options.trials)))
+    rows = [trial_row(n, t, {} if r is None else report_row(r)) for n, (t, r) in enumerate(everything)]
     with tempfile.TemporaryDirectory() as scratch:
-        directory = options.folder or Path(scratch) / "study"
-        directory.mkdir(parents=True)
-        freeze_study(directory, SearchSpace.load(SPACE), StudySettings(num_trials=options.trials, clips="avatars"))
-        ledger = Ledger(directory / "ledger")
-        seconds: list[float] = []
         states = []
-        for trial, sent in records(options.trials):
-            start = time.perf_counter()
-            ledger.append(trial, sent)
-            seconds.append(time.perf_counter() - start)
-            if len(seconds) in options.at:
-                states.append(state_of(ledger.folder, seconds))
+        for num_trials in options.trials:
+            directory = (options.folder or Path(scratch)) / str(num_trials)
+            num_records = sum(1 for _ in records(num_trials))
+            directory.mkdir(parents=True)
+            freeze_study(directory, SearchSpace.load(SPACE), StudySettings(num_trials=num_trials, clips="avatars"))
+            at_once = max(num_records - options.appends, 0)
+            written_at_once(directory / "ledger", rows[:at_once])
+            states.append(state_of(directory / "ledger", everything[at_once:num_records]))
         program = [sys.executable, "-m", "anon_tune"]
         found = {
-            "ledger": states,
+            "ledgers": states,
             "front": timed([*program, "front", str(directory), "--format", "json"]),
             "report": timed([*program, "report", str(directory)]),
             "report_megabytes": round((directory / "report.html").stat().st_size / 1e6, 1),
-            "own_peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         }
     print(json.dumps(found, indent=2))
 

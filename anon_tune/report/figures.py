@@ -147,7 +147,7 @@ def _points(
 ) -> Any:
     scores = [front.scores[t.id] for t in trials]
     symbols = [(symbol or _SYMBOLS[_kind(t)]) + ("-open" if hollow else "") for t in trials]
-    barred = len(trials) <= _MOST_BARS or front.ranks[trials[0].id] == 0
+    barred = len(front.trials) <= _MOST_BARS or all(front.ranks[t.id] == 0 for t in trials)
     return go.Scatter(
         name=name,
         mode="markers",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -141,6 +142,20 @@ def test_of_a_repeat_recorded_twice_the_later_one_counts(tmp_path: Path) -> None
         ledger.append_repeat(done, repeat(number, leakage))
     (back,) = ledger.trials()
     assert back.repeats == (repeat(1, 0.4), repeat(2, 0.6))
+
+
+def test_a_curve_is_read_point_by_point_and_travels_as_a_tuple(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.append(trial(), report(0))
+    ledger.append(trial(), replace(report(1), curve=()))
+    ((first, second),) = (t.reports for t in ledger.trials())
+    assert (list(first.curve), len(second.curve)) == (list(CURVE), 0)
+    assert (first.curve[-1], first.curve[1:]) == (CURVE[-1], CURVE[1:])
+    assert first.curve == CURVE and first.curve != second.curve
+    with pytest.raises(IndexError):
+        first.curve[2]
+    sent = pickle.loads(pickle.dumps(first))
+    assert sent == first and type(sent.curve) is tuple
 
 
 NEWER = ("repeat", "training_seed", "rung_correlation", "seconds_per_frame", "cpu_s", "gpu_s", "money", "violation")

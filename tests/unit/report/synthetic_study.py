@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,6 +58,23 @@ def write_repeats(directory: Path, num_repeats: int = 3) -> Path:
             again = report(trial.id, len(STEPS) - 1, float(leakage), float(accuracy), rng, curve=False)
             ledger.append_repeat(trial, Repeat(number, 0, again.score))
     return directory
+
+
+def multiplied(trials: Sequence[Trial], num_trials: int) -> list[Trial]:
+    """Return both anchors and so many trials: the given ones again and again, each time with readings of its own."""
+    rng = np.random.default_rng(9)
+    ours = [t for t in trials if not t.is_anchor]
+    made = [t for t in trials if t.is_anchor]
+    for number in range(num_trials):
+        model = ours[number % len(ours)]
+        reports = []
+        for old in model.reports:
+            leakage, accuracy = rng.normal([old.score.leakage.value, old.score.accuracy.value], 0.05).clip(0.01, 0.99)
+            new = report(model.id, old.rung, float(leakage), float(accuracy), rng, curve=number % 7 == 0)
+            reports.append(replace(new, trial=f"{number:04d}", violation=0.1 * (number % 11 == 0)))
+        fields = {"id": f"{number:04d}", "number": number, "reports": tuple(reports), "ended": model.ended + number}
+        made.append(replace(model, **fields))
+    return made
 
 
 def _write_trial(ledger: Ledger, directory: Path, number: int, rng: np.random.Generator) -> None:
