@@ -11,7 +11,7 @@ from PIL import Image
 
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import front_candidates
-from anon_tune.trial import LossPoint, Reading, Repeat, RungReport, Score, Trial, TrialState
+from anon_tune.trial import Cost, LossPoint, Reading, Repeat, RungReport, Score, Trial, TrialState
 
 NASTY = "<script>alert(1)</script>"
 NUM_TRIALS = 20
@@ -106,6 +106,7 @@ def report(
         num_test_clips=160,
         seed=0,
         seconds=3.0,
+        seconds_per_frame=0.0023,
     )
     first = STEPS[rung - 1] if rung else 0
     points = [
@@ -119,7 +120,9 @@ def report(
         for step in range(first, STEPS[rung], 4)
     ]
     checkpoint = f"trials/{name}/anonymizer.safetensors" if curve else ""
-    return RungReport(name, rung, STEPS[rung], score, tuple(points if curve else ()), 9.5, "node-1", checkpoint)
+    curve_points = tuple(points if curve else ())
+    cost = Cost(cpu_s=19.0, money=0.004)
+    return RungReport(name, rung, STEPS[rung], score, curve_points, 9.5, "node-1", checkpoint, cost)
 
 
 def reading(value: float, floor: float, ceiling: float, rng: np.random.Generator) -> Reading:
