@@ -1,30 +1,24 @@
-"""Search strategies as desks of one event loop: ours, and those of other systems by their own objects.
+"""Other systems as desks of one event loop, by their own objects.
 
-A strategy is made by ``STRATEGIES[name](problem, seed, directory, clock)``. What a peer sees of a trial is what ours
-sees: losses on the validation split, at the rungs it stops at, or in full.
+What a peer sees of a trial is what ours sees: losses on the validation split, at the rungs it stops at, or in full.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
 import optuna
-from loop import Desk, VirtualClock
-from optuna.storages import InMemoryStorage
 from problems import Losses, Problem
 
-from anon_tune.ledger import Ledger
-from anon_tune.study.bookkeeper import Assignment, Bookkeeper
+from anon_tune.study.bookkeeper import Assignment
 from anon_tune.study.parameters import Range
-from anon_tune.study.sampler import Proposer, distribution, score_losses
+from anon_tune.study.sampler import distribution, score_losses
 from anon_tune.trial import Ceilings, RungReport
 
-MOST_TRIALS = 250  # more than any strategy comes to before the end
 _SEEDS_OF_NUMPY = 2**32
 
 
@@ -302,45 +296,3 @@ class Ax(Peer):
         """Learn a full score."""
         leakage, loss = score_losses(report.score)
         self._client.complete_trial(self._open.pop(report.trial), raw_data={"leakage": leakage, "loss": loss})
-
-
-def ours(
-    problem: Problem, seed: int, directory: Path, clock: VirtualClock, sampler: Any = "auto", rungs: bool = True
-) -> Desk:
-    """Return the study's own bookkeeper."""
-    proposer = Proposer(problem.space, sampler, seed, MOST_TRIALS, InMemoryStorage(), "bench")
-    return Bookkeeper(Ledger(directory / "ledger"), problem.space, proposer, MOST_TRIALS, rungs=rungs)
-
-
-Make = Callable[[Problem, int, Path, VirtualClock], Desk]
-
-
-def _tpe(seed: int) -> optuna.samplers.BaseSampler:
-    return optuna.samplers.TPESampler(seed=seed)
-
-
-def _random(seed: int) -> optuna.samplers.BaseSampler:
-    return optuna.samplers.RandomSampler(seed=seed)
-
-
-STRATEGIES: Mapping[str, Make] = {
-    "ours": ours,
-    "ours-no-rungs": lambda p, s, d, c: ours(p, s, d, c, rungs=False),
-    "random": lambda p, s, d, c: ours(p, s, d, c, sampler="random", rungs=False),
-    "random-our-rungs": lambda p, s, d, c: ours(p, s, d, c, sampler="random"),
-    "tpe-our-rungs": lambda p, s, d, c: ours(p, s, d, c, sampler="tpe"),
-    "optuna-tpe": lambda p, s, d, c: OptunaAlone(p, _tpe(s)),
-    "optuna-nsga2": lambda p, s, d, c: OptunaAlone(p, optuna.samplers.NSGAIISampler(seed=s)),
-    "optuna-nsga2-small": lambda p, s, d, c: OptunaAlone(p, optuna.samplers.NSGAIISampler(seed=s, population_size=12)),
-    "scalarized-asha-random": lambda p, s, d, c: Scalarized(p, s, _random(s)),
-    "scalarized-asha-tpe": lambda p, s, d, c: Scalarized(p, s, _tpe(s)),
-    "ray-optuna-asha-accuracy": lambda p, s, d, c: RayTune(p, s, "accuracy"),
-    "ray-optuna-asha-mean": lambda p, s, d, c: RayTune(p, s, "mean"),
-    "syne-tune-moasha": lambda p, s, d, c: SyneTune(p, s),
-    "ax": lambda p, s, d, c: Ax(p, s),
-}
-"""Name of a strategy to what makes its desk."""
-
-OURS = "ours"
-NOT_PEERS = ("ours", "ours-no-rungs", "random-our-rungs", "tpe-our-rungs")
-"""Those in which something is ours; the others are peers."""

@@ -13,8 +13,8 @@ fraction::
 w and phi are drawn once a problem and loss. The nondominated layers of 300 random points, numbered, have with the true
 ones a rank correlation of 0.44 (WFG4) to 0.81 (ZDT3) at s = 1/9, and of 0.76 to 0.92 at s = 1/3. BoTorch's
 MOMFBraninCurrin and MOMFPark bring their own fidelity s; noise is added likewise (0.92 and 0.97 at s = 1/9). A job
-takes virtual seconds ``(0.7 + 0.6 u(x)) steps + m`` with m = 15 for a rung score and 45 for a full one, u(x) the mean of
-the searched numbers. A trial without rungs takes about 225 s.
+takes virtual seconds ``(0.7 + 0.6 u(x)) steps + m`` with m = 15 for a rung score and 45 for a full one, u(x) the mean
+of the searched numbers. A trial without rungs takes about 225 s.
 """
 
 from __future__ import annotations
@@ -225,13 +225,13 @@ def _botorch(name: str) -> AnalyticProblem:
 
     def function(x: Floats, fraction: float) -> Losses:
         f = made.evaluate_true(torch.tensor([[*x, fraction]], dtype=torch.double))[0]
-        return -float(f[0]), -float(f[1])  # it maximizes
+        return float(f[0]), float(f[1])
 
     num_params = made.dim - 1
     grid = np.random.default_rng(0).random((4096, num_params))
-    rows = -made.evaluate_true(torch.tensor(np.c_[grid, np.ones(len(grid))], dtype=torch.double)).numpy()
+    rows = made.evaluate_true(torch.tensor(np.c_[grid, np.ones(len(grid))], dtype=torch.double)).numpy()
     ideal = float(rows[:, 0].min()), float(rows[:, 1].min())
-    reference = -float(made.ref_point[0]), -float(made.ref_point[1])
+    reference = float(made.ref_point[0]), float(made.ref_point[1])
     return AnalyticProblem(name, num_params, function, ideal, reference, float(made.max_hv), own_fidelity=True)
 
 

@@ -1,9 +1,9 @@
 """Records the tabular body: a few hundred small real runs, with several seeds, measured at every rung.
 
 Every run is a point of a scrambled Sobol sequence over the space of `privacy_table.toml`, trained and measured on
-built-in avatars by the body that studies use, once a seed; a seed is that of training and evaluation alike. Identity and
-black-out are recorded too. A run that is done is a small file in ``--parts`` and is never done again, so the recording
-may be stopped at any time; what is there is packed into one Parquet file, one row a rung.
+built-in avatars by the body that studies use, once a seed; a seed is that of training and evaluation alike. Identity
+and black-out are recorded too. A run that is done is a small file in ``--parts`` and is never done again, so the
+recording may be stopped at any time; what is there is packed into one Parquet file, one row a rung.
 
 Seconds are CPU seconds of a process with one thread: wall time would record what else ran on the machine.
 

@@ -26,19 +26,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from loop import Desk, VirtualClock, drive
-from peers import NOT_PEERS, OURS, STRATEGIES
 from problems import PROBLEMS, Problem, problem, value_of
 from scipy.stats import rankdata, wilcoxon
+from strategies import NOT_PEERS, OURS, STRATEGIES
 
 from anon_tune.pareto import front_ranks, hypervolume
 from anon_tune.study.bookkeeper import Assignment
 from anon_tune.study.sampler import score_losses
+from anon_tune.study.virtual import Desk, VirtualClock, drive
 from anon_tune.trial import ANCHORS, RungReport
 
 NUM_WORKERS, NUM_TRIALS, NUM_POINTS = 4, 40, 60
-# Of which the question is whether ours is better, by paired seeds.
-COMPARED = ("ours-no-rungs", "scalarized-asha-random", "scalarized-asha-tpe")
 
 
 class Watched:
@@ -80,6 +78,10 @@ class Watched:
     def judge(self, report: RungReport) -> bool:
         """Pass on."""
         return self._desk.judge(report)
+
+    def fail(self, trial_id: str, reason: str) -> None:
+        """Pass on."""
+        self._desk.fail(trial_id, reason)
 
     def receive(self, report: RungReport, failure: str = "") -> None:
         """Pass on, and note a full score."""
@@ -173,7 +175,7 @@ def _of_problem(runs: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> dict[str
 
 
 def _of_ours(runs: Mapping[str, Mapping[int, Mapping[str, Any]]], found: Mapping[str, Any]) -> dict[str, Any]:
-    """Compare ours with the best peer and, over paired seeds, with those in `COMPARED`."""
+    """Compare ours with the best peer and, over paired seeds, with every other strategy."""
     result: dict[str, Any] = {"place_among_peers": None}
     peers = {name: row for name, row in found.items() if name not in NOT_PEERS}
     if peers:
