@@ -73,7 +73,9 @@ def export_anonymizer(
     tensors, recipe = _weights_and_recipe(directory, trial)
     score = judged_scores(Ledger(directory / "ledger").trials()).get(trial.id, trial.score)
     store = _store(directory, clips)
-    document = card_document(trial, score, recipe, clips, store, data_licence)
+    _, settings = load_study(directory)
+    stills = (settings.stills, settings.stills_fingerprint) if trial.is_trained else ("", "")
+    document = card_document(trial, score, recipe, clips, store, data_licence, stills)
     if output.suffix == ".safetensors":
         made = {"format": _FORMAT, "anon_tune": anon_tune.__version__, "recipe": recipe.model_dump_json()}
         save_weights(tensors, output, made | {"model_card": json.dumps(document)})

@@ -30,6 +30,8 @@ class StudySettings(BaseModel):
         num_trials: Trials to propose, anchors not counted.
         clips: What is anonymized: a built-in name or a directory.
         clips_fingerprint: Of the clips; a study is never continued on others.
+        stills: What the privacy branch learns on, if not on the clips: a clip store.
+        stills_fingerprint: As `clips_fingerprint`.
         seed: Of the sampler.
         sampler: ``auto`` takes a Gaussian process where it fits, else TPE.
         storage: Any Optuna storage URL; None for a journal file in the study directory.
@@ -46,6 +48,8 @@ class StudySettings(BaseModel):
     num_trials: Annotated[int, Field(ge=1)] = 32
     clips: str = ""
     clips_fingerprint: str = ""
+    stills: str = ""
+    stills_fingerprint: str = ""
     seed: Annotated[int, Field(ge=0)] = 0
     sampler: Literal["auto", "tpe", "gp", "nsga2", "random"] = "auto"
     storage: str | None = None
@@ -134,6 +138,7 @@ def _check_same(file: Path, before: dict[str, Any], now: dict[str, Any]) -> None
     pairs = [
         ("search space", before.get("fingerprint"), now["fingerprint"]),
         ("clips", was.get("clips_fingerprint"), wanted["clips_fingerprint"]),
+        ("stills", was.get("stills_fingerprint", ""), wanted["stills_fingerprint"]),
         ("rungs", was.get("rungs"), wanted["rungs"]),
         ("seed", was.get("seed"), wanted["seed"]),
         ("sampler", was.get("sampler"), wanted["sampler"]),
