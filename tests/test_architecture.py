@@ -49,7 +49,7 @@ THIRD_PARTY = {
     "pareto": {"moocore", "numpy"},
     "clips": {"av", "numpy", "pyarrow", "torch"},
     "models": {"cv2", "numpy", "safetensors", "torch", "torchvision"},
-    "study": {"numpy", "optuna", "pydantic", "ray", "rich", "tomli_w"},
+    "study": {"numpy", "optuna", "pydantic", "ray", "rich", "scipy", "tomli_w"},
     "report": {"numpy", "plotly"},
     "training": {"torch"},
     "evaluation": {"numpy", "sklearn", "torch"},

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from anon_tune.trial import TrialBody
 
 BUILT_IN = "avatars"
+Stop = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--stop",
+        metavar="NAME=VALUE",
+        help="End early: seconds, gpu_hours, money, or stall_trials (ended without more hypervolume). May be repeated.",
+    ),
+]
 
 
 def study(
@@ -43,15 +51,30 @@ def study(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the sampler.")] = 0,
     sampler: Annotated[
-        Literal["auto", "tpe", "gp", "nsga2", "random"] | None, typer.Option(help="Else the space's.")
+        Literal["auto", "gp", "tpe", "nsga2", "random", "qmc", "grid"] | None, typer.Option(help="Else the space's.")
     ] = None,
     rungs: Annotated[bool, typer.Option(help="Stop hopeless trials early.")] = True,
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="leakage_at_most, accuracy_at_least or seconds_per_frame_at_most. May be repeated.",
+        ),
+    ] = None,
+    stop: Stop = None,
+    warm_start: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="An earlier study on these clips that the sampler learns from.")
+    ] = None,
     storage: Annotated[str | None, typer.Option(help="Optuna storage URL; else a journal file in the study.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Workers that train one anonymizer together.")] = 1,
     cpus: Annotated[int, typer.Option(min=1, help="CPUs of a worker.")] = 1,
     gpus: Annotated[float, typer.Option(min=0, help="GPUs of a worker; may be a fraction.")] = 0.0,
     max_concurrent: Annotated[int | None, typer.Option(min=1, help="Trials at a time; else what fits.")] = None,
-    max_failures: Annotated[int, typer.Option(min=0, help="Retries of a trial whose worker died.")] = 2,
+    max_failures: Annotated[int, typer.Option(min=0, help="Retries of a trial whose worker died or hung.")] = 2,
+    job_limit: Annotated[
+        float | None,
+        typer.Option(min=0.1, metavar="SECONDS", help="Longer to the next rung means hung: tried again."),
+    ] = None,
 ) -> None:
     """Run a study: train, measure, search. Writes DIR/ledger and DIR/report.html.
 
@@ -60,6 +83,7 @@ def study(
     from anon_tune.study import SearchSpace, StudySettings
 
     loaded = SearchSpace.load(space, dict(parse_setting(text) for text in set_ or ()))
+    loaded = loaded.with_constraints(_named("--constraint", constraint))
     given = {"num_trials": trials, "sampler": sampler}
     defaults = {name: getattr(loaded.study, name) for name in given if getattr(loaded.study, name) is not None}
     chosen = defaults | {name: value for name, value in given.items() if value is not None}
@@ -79,6 +103,9 @@ def study(
         gpus_per_worker=gpus,
         max_concurrent=max_concurrent,
         max_failures=max_failures,
+        job_limit_s=job_limit,
+        stop=loaded.stop_rules(_named("--stop", stop)),
+        warm_start=None if warm_start is None else str(warm_start.resolve()),
     )
     _run(out, found, loaded, settings)
 
@@ -86,24 +113,32 @@ def study(
 def resume(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Study directory.")],
     trials: Annotated[int | None, typer.Option(min=1, help="New number of trials, to make the study longer.")] = None,
+    stop: Stop = None,
 ) -> None:
-    """Go on with a study that was stopped; nothing finished is lost."""
+    """Go on with a study that was stopped; nothing finished is lost. Stop rules are those given here."""
     from anon_tune.study import load_study
 
     space, settings = load_study(directory)
     clips = find_clips(settings.clips, directory)
-    now = {"clips_fingerprint": clips.fingerprint}
+    now: dict[str, Any] = {"clips_fingerprint": clips.fingerprint}
     if settings.stills:
         now["stills_fingerprint"] = find_stills(settings.stills, clips).fingerprint
-    changes = now if trials is None else now | {"num_trials": trials}
-    _run(directory, clips, space, settings.model_copy(update=changes))
+    if trials is not None:
+        now["num_trials"] = trials
+    now["stop"] = space.stop_rules(_named("--stop", stop))
+    _run(directory, clips, space, settings.model_copy(update=now))
 
 
-def parse_setting(text: str) -> tuple[str, Any]:
+def _named(option: str, texts: list[str] | None) -> dict[str, Any]:
+    return dict(parse_setting(text, option) for text in texts or ())
+
+
+def parse_setting(text: str, option: str = "--set") -> tuple[str, Any]:
     """Parse ``name=value``; the value is read as TOML where it is TOML, else taken as a string."""
     name, sign, value = text.partition("=")
     if not sign or not name.strip():
-        raise AnonTuneError("--set", "must be name=value", text, "Write for example --set penalty.weight=2")
+        example = {"--set": "penalty.weight=2", "--stop": "seconds=3600"}.get(option, "leakage_at_most=0.8")
+        raise AnonTuneError(option, "must be name=value", text, f"Write for example {option} {example}")
     try:
         return name.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
@@ -163,7 +198,7 @@ def _run(out: Path, clips: Clips, space: SearchSpace, settings: StudySettings) -
     body = make_body(clips, settings)
     try:
         with StudyProgress(settings.num_trials) as progress:
-            run_study(out, space, body, settings, progress.show)
+            run_study(out, space, body, settings, progress.show, lambda reason: print(f"Stopped: {reason}."))
     except StudyInterrupted as stop:
         print(stop, file=sys.stderr)
         raise typer.Exit(130) from None

@@ -165,7 +165,7 @@ def _program(facts: dict[str, Any] | None) -> str:
 
 def _data_text(card: dict[str, Any]) -> str:
     data, licence = card["data"], f"Licence of the data: {card['data_licence']}."
-    if card["stills"]:
+    if card["stills"] and card["network"]:
         apart = (
             f"The privacy branch learned on the stills of {card['stills']}, fingerprint {card['stills_fingerprint']}."
         )

@@ -14,7 +14,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from anon_tune.study.bookkeeper import Bookkeeper
-from anon_tune.study.trainable import to_config
+from anon_tune.study.trainable import to_config, why_hung
 
 
 class OptunaSearcher(Searcher):
@@ -52,7 +52,7 @@ class OptunaSearcher(Searcher):
 
 
 class RungScheduler(FIFOScheduler):
-    """Stops a trial at a rung by all objectives at once; see `anon_tune.study.rungs.decide`.
+    """Stops a trial at a rung by all objectives at once; see `anon_tune.study.rungs.Rung`.
 
     Tune neither saves nor restores a scheduler's state, so it has none.
     """
@@ -71,10 +71,14 @@ class LedgerCallback(Callback):
 
     Also keeps the rungs left to do in Tune's config of the trial: it is what a worker started
     after another one died is given.
+
+    Args:
+        book: Is told.
+        job_limit_s: After which workers end themselves.
     """
 
-    def __init__(self, book: Bookkeeper) -> None:
-        self._book = book
+    def __init__(self, book: Bookkeeper, job_limit_s: float | None = None) -> None:
+        self._book, self._job_limit_s = book, job_limit_s
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Record that it runs."""
@@ -95,7 +99,8 @@ class LedgerCallback(Callback):
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Record that the last retry failed; give a trial another one that Tune has not."""
-        reason = last_words(trial.pickled_error_file)
+        hung = why_hung(trial.config["directory"], self._job_limit_s)
+        reason = hung or last_words(trial.pickled_error_file)
         if trial.run_metadata.num_failures <= trial.max_failures:
             # Tune retries trials that run, not those whose worker dies while it starts or is reused.
             self._book.lose(trial.config["trial"], reason, trial.max_failures)

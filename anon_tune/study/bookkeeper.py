@@ -7,7 +7,7 @@ known to Optuna or shown to anybody that a crash could take back.
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,10 +15,15 @@ from anon_tune.errors import RecipeError
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import rung_agreement
 from anon_tune.recipe import Recipe
-from anon_tune.study.rungs import Verdict, decide
-from anon_tune.study.sampler import Proposer, score_losses
+from anon_tune.study.ladder import Ladder
+from anon_tune.study.proposer import Proposer
+from anon_tune.study.rungs import Verdict
+from anon_tune.study.settings import StudySettings
 from anon_tune.study.space import SearchSpace
-from anon_tune.trial import ANCHORS, Ceilings, RungReport, Trial, TrialState
+from anon_tune.study.spending import Prices, Spending
+from anon_tune.trial import ANCHORS, Ceilings, RungJob, RungReport, Trial, TrialState
+
+_MOST_COMPARED = 500  # complete trials behind the agreement of rungs and full scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,20 @@ class Assignment:
     todo: tuple[int, ...]
     ceilings: tuple[Ceilings, Ceilings] | None
 
+    def job(self, rung: int, directory: str) -> RungJob:
+        """Return the job of one rung, to be done in a directory that every node sees."""
+        full = rung == len(self.levels) - 1
+        ceilings = self.ceilings[full] if self.ceilings else None
+        return RungJob(self.trial, self.recipe, directory, rung, self.levels[rung], full, ceilings)
+
+
+def fault(report: RungReport) -> str:
+    """Return why a trial cannot go on from a report; empty if it can."""
+    if report.score.is_finite:
+        return ""
+    rule = f"rung {report.rung} (step {report.step}): leakage and accuracy must be finite"
+    return f"{rule}, got {report.score.leakage.value} and {report.score.accuracy.value}."
+
 
 class Bookkeeper:
     """The driver's view of all trials.
@@ -47,9 +66,10 @@ class Bookkeeper:
         ledger: Read once, appended to ever after.
         space: What is searched.
         proposer: Told of every trial the ledger knows.
-        num_trials: Trials to propose, anchors not counted.
-        rungs: Whether trials are measured, and may be stopped, before the last step.
+        settings: Number of trials, seed, stop rules, and whether rungs are in use.
+        prices: What a job costs.
         on_change: Called with all trials after every record.
+        clock: Unix time.
     """
 
     def __init__(
@@ -57,94 +77,111 @@ class Bookkeeper:
         ledger: Ledger,
         space: SearchSpace,
         proposer: Proposer,
-        num_trials: int,
-        rungs: bool,
+        settings: StudySettings,
+        prices: Prices | None = None,
         on_change: Callable[[Sequence[Trial]], None] | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._ledger, self._space, self._proposer = ledger, space, proposer
-        self._num_trials, self._rungs, self._on_change = num_trials, rungs, on_change
-        self._trials = {trial.id: trial for trial in ledger.trials()}
+        self._ledger, self._space, self._proposer, self._prices = ledger, space, proposer, prices or Prices()
+        self._rungs, self._on_change, self._clock = settings.rungs, on_change, clock
+        self._num_trials = proposer.num_points
+        rungs = space.study.rungs if settings.rungs and space.study.rungs else None
+        self._ladder = Ladder(rungs, space.study.constraints, settings.seed)
+        self._spending = Spending(settings.stop)
+        self._trials = {trial.id: _without_curves(trial) for trial in ledger.trials()}
+        self._open = {trial.id for trial in self._trials.values() if not trial.state.is_final}
         self._verdicts: dict[str, Verdict] = {}
+        self._recent: deque[Trial] = deque(maxlen=_MOST_COMPARED)
         self._unfinished: list[str] = []
         self._num_losses: Counter[str] = Counter()
-        for trial in self._trials.values():
-            if trial.state.is_final:
-                proposer.tell(trial)
-        for trial in self._trials.values():
-            if not trial.state.is_final and not trial.is_anchor:
-                proposer.ask(trial.id, trial.params)
-                self._unfinished.append(trial.id)
+        for trial in sorted(self._trials.values(), key=lambda t: t.ended):  # as they came in the first time
+            self._take_up(trial)
         self._anchors = [a for a in ANCHORS if not self._is_complete(a)]
         for name in self._anchors:
             # A failed anchor gets another try from every new driver: without it there is no study.
             if name in self._trials and self._trials[name].state is TrialState.FAILED:
                 del self._trials[name]
+        self._open -= set(self._anchors)
         self._next = 1 + max((trial.number for trial in self._trials.values()), default=-1)
-        proposer.prefer(space.first[self._next :])
+
+    def _take_up(self, trial: Trial) -> None:
+        """Learn what the ledger knows of a trial, and put it where an earlier driver had it."""
+        for report in trial.reports:
+            self._spending.add(report)
+            self._ladder.add(trial, report)
+        waits = trial.state is TrialState.WAITING and self._ladder.promotes and bool(trial.reports)
+        for report in trial.reports[: -1 if waits else None]:
+            self._ladder.climb(trial, report.rung)
+        if trial.state.is_final:
+            self._end(trial)
+        elif not trial.is_anchor:
+            self._proposer.begin(trial.id, trial.params)
+            if trial.reports:
+                self._proposer.tell(trial)
+            if waits:
+                self._ladder.pause(trial, trial.reports[-1].rung)
+            else:
+                self._unfinished.append(trial.id)
 
     @property
     def trials(self) -> list[Trial]:
         """All trials, anchors first, then by number."""
-        return sorted(self._trials.values(), key=lambda t: (t.number, t.id))
+        anchors = sorted(name for name in ANCHORS if name in self._trials)
+        return [self._trials[name] for name in anchors] + [t for t in self._trials.values() if t.number >= 0]
 
     @property
     def failed_anchor(self) -> Trial | None:
         """An anchor that failed; the study cannot go on without it."""
-        return next((t for t in self._trials.values() if t.is_anchor and t.state is TrialState.FAILED), None)
+        anchors = (self._trials.get(name) for name in ANCHORS)
+        return next((t for t in anchors if t is not None and t.state is TrialState.FAILED), None)
+
+    @property
+    def stop_reason(self) -> str:
+        """Why no more trials are handed out, if a stop rule says so; else empty."""
+        return self._spending.reason
 
     @property
     def is_finished(self) -> bool:
         """True when there is nothing left to hand out, and nothing that could come back."""
-        handed_out = not self._anchors and not self._unfinished and self._next >= self._num_trials
-        return handed_out and all(trial.state.is_final for trial in self._trials.values())
+        return not self._anchors and not self._unfinished and self._is_proposed and not self._open
+
+    @property
+    def _is_proposed(self) -> bool:
+        return self._next >= self._num_trials or bool(self._spending.reason)
 
     def next(self) -> Assignment | None:
         """Hand out the next trial; None while there is none to hand out (yet).
 
-        The identity anchor goes first and alone: its scores are the ceilings of all others.
+        The identity anchor goes first and alone: its scores are the ceilings of all others. Then what was begun
+        and lost, then who waits at a rung and is good enough, then new ones.
         """
         if self._anchors and (self._anchors[0] == ANCHORS[0] or self._is_complete(ANCHORS[0])):
             return self._assign_anchor(self._anchors.pop(0))
         if not self._is_complete(ANCHORS[0]):
             return None
-        if self._unfinished:
-            return self._assign(self._unfinished.pop(0))
-        if self._next >= self._num_trials:
-            return None
-        number, self._next = self._next, self._next + 1
-        trial_id = f"{number:04d}"
-        params = self._proposer.ask(trial_id)
-        trial = Trial(trial_id, number, self._space.method(params), params, "", TrialState.WAITING, started=time.time())
-        try:
-            fingerprint = self._space.recipe(params).fingerprint()
-        except RecipeError as error:  # values that are fine one by one and not together
-            self._record(replace(trial, state=TrialState.FAILED, reason=str(error)))
-            return self.next()
-        self._trials[trial_id] = replace(trial, fingerprint=fingerprint)
-        return self._assign(trial_id)
+        if not self._unfinished and not self._spending.reason and (waits := self._ladder.promotable()):
+            return self._promote(waits)
+        while not self._unfinished and not self._is_proposed:
+            trial_id = self._propose()
+            if trial_id is not None:
+                return self._assign(trial_id)
+        if not self._unfinished and self._is_proposed and self._open == set(self._ladder.paused):
+            self._close()
+        return self._assign(self._unfinished.pop(0)) if self._unfinished else None
 
     def start(self, trial_id: str) -> None:
         """Record that a trial runs; a second start, after a worker died, is no news."""
         trial = self._trials[trial_id]
         if trial.state is TrialState.WAITING:
-            self._record(replace(trial, state=TrialState.RUNNING, started=time.time()))
+            started = trial.started if trial.reports else self._clock()
+            self._record(replace(trial, state=TrialState.RUNNING, started=started))
 
     def judge(self, report: RungReport) -> bool:
-        """Return whether a trial goes on from a rung that is not its last.
-
-        What nobody trains goes on and is nobody's measure: beside half-trained ones it is finished already.
-        """
+        """Return whether a trial goes on from a rung that is not its last."""
         trial = self._trials[report.trial]
-        if not trial.is_trained or isinstance(self._space.study.rungs, bool):
+        self._ladder.add(trial, report)
+        if self._ladder.promotes or (verdict := self._ladder.verdict(trial, report)) is None:
             return True
-        losses = {
-            t.id: score_losses(r.score)
-            for t in self._trials.values()
-            for r in t.reports
-            if r.rung == report.rung and not r.score.full and t.is_trained
-        }
-        losses[trial.id] = score_losses(report.score)
-        verdict = decide(losses, trial.id, self._space.study.rungs.factor)
         self._verdicts[trial.id] = verdict
         return verdict.keep
 
@@ -153,16 +190,23 @@ class Bookkeeper:
         trial = self._trials[report.trial]
         if any(r.rung == report.rung for r in trial.reports):
             return
+        violation = 0.0 if trial.is_anchor else self._space.study.constraints.violation(report.score)
+        report = replace(report, cost=self._prices.cost(report), violation=violation)
+        self._ladder.add(trial, report)
+        self._spending.add(report)
         verdict = self._verdicts.pop(trial.id, None)
         state, reason = TrialState.RUNNING, ""
         if failure:
             state, reason = TrialState.FAILED, failure
         elif report.score.full:
             state = TrialState.COMPLETE
+        elif self._ladder.promotes and trial.is_trained:
+            state = TrialState.WAITING
+            self._ladder.pause(trial, report.rung)
         elif verdict is not None and not verdict.keep:
             state, reason = TrialState.PRUNED, verdict.reason(report.rung, report.step)
+        reports = (*trial.reports, replace(report, curve=()))
         seconds = trial.seconds + report.seconds
-        reports = (*trial.reports, report)
         self._record(replace(trial, state=state, reason=reason, reports=reports, seconds=seconds), report)
 
     def lose(self, trial_id: str, reason: str, max_losses: int) -> None:
@@ -184,23 +228,70 @@ class Bookkeeper:
         self._record(replace(self._trials[trial_id], state=TrialState.FAILED, reason=reason))
 
     def _record(self, trial: Trial, report: RungReport | None = None) -> None:
-        trial = replace(trial, ended=time.time())
-        known = {**self._trials, trial.id: trial}
-        agreement = rung_agreement([*known.values()]) if trial.state is TrialState.COMPLETE else None
+        trial = replace(trial, ended=self._clock())
+        agreement = None
+        if trial.state is TrialState.COMPLETE:
+            self._recent.append(trial)
+            agreement = rung_agreement(self._recent)
         self._ledger.append(trial, report, agreement.correlation if agreement else None)
         self._trials[trial.id] = trial
         if trial.state.is_final:
+            self._end(trial)
+        elif report is not None:
             self._proposer.tell(trial)
         if self._on_change:
             self._on_change(self.trials)
 
+    def _end(self, trial: Trial) -> None:
+        self._open.discard(trial.id)
+        self._spending.end(trial)
+        self._proposer.tell(trial)
+
     def _is_complete(self, trial_id: str) -> bool:
         return trial_id in self._trials and self._trials[trial_id].state is TrialState.COMPLETE
+
+    def _propose(self) -> str | None:
+        """Make the next trial; None if its values do not go together, which fails it."""
+        number, self._next = self._next, self._next + 1
+        trial_id = f"{number:04d}"
+        params = self._proposer.ask(trial_id, number)
+        method = self._space.method(params)
+        trial = Trial(trial_id, number, method, params, "", TrialState.WAITING, started=self._clock())
+        try:
+            fingerprint = self._space.recipe(params).fingerprint()
+        except RecipeError as error:  # values that are fine one by one and not together
+            self._record(replace(trial, state=TrialState.FAILED, reason=str(error)))
+            return None
+        self._trials[trial_id] = replace(trial, fingerprint=fingerprint)
+        self._open.add(trial_id)
+        return trial_id
+
+    def _promote(self, trial_id: str) -> Assignment:
+        trial = self._trials[trial_id]
+        self._ladder.climb(trial, trial.reports[-1].rung)
+        return self._assign(trial_id)
+
+    def _close(self) -> None:
+        """Settle who still waits when nobody else will come: rungs too small to decide let all go on."""
+        if not self._spending.reason:
+            while (trial_id := self._ladder.promotable(closing=True)) is not None:
+                trial = self._trials[trial_id]
+                self._ladder.climb(trial, trial.reports[-1].rung)
+                self._unfinished.append(trial_id)
+        for trial_id in [] if self._unfinished else self._ladder.paused:
+            trial = self._trials[trial_id]
+            last = trial.reports[-1]
+            verdict = self._ladder.verdict(trial, last)
+            assert verdict is not None  # it waits at a rung
+            reason = self._spending.reason or f"{verdict.reason(last.rung, last.step)}, never promoted"
+            self._ladder.climb(trial, last.rung)
+            self._record(replace(trial, state=TrialState.PRUNED, reason=reason))
 
     def _assign_anchor(self, name: str) -> Assignment:
         if name not in self._trials:
             fingerprint = self._space.recipe({}, method=name).fingerprint()
             self._trials[name] = Trial(name, -1, name, {}, fingerprint, TrialState.WAITING)
+            self._open.add(name)
         return self._assign(name)
 
     def _assign(self, trial_id: str) -> Assignment:
@@ -209,9 +300,12 @@ class Bookkeeper:
         levels = self._space.levels(recipe, rungs=self._rungs)
         last = len(levels) - 1
         # What is not trained does not change: one rung score and the full score say it all.
-        plan = range(last + 1) if trial.is_trained else sorted({0, last})
+        first = min(self._ladder.bracket(trial), last)
+        plan = range(first, last + 1) if trial.is_trained else sorted({0, last})
         done = {r.rung for r in trial.reports}
         todo = tuple(rung for rung in plan if rung not in done)
+        if self._ladder.promotes and trial.is_trained:
+            todo = todo[:1]
         return Assignment(trial_id, recipe, levels, todo, self._ceilings(trial_id))
 
     def _ceilings(self, trial_id: str) -> tuple[Ceilings, Ceilings] | None:
@@ -223,3 +317,8 @@ class Bookkeeper:
             Ceilings(rung.leakage.value, rung.accuracy.value),
             Ceilings(full.leakage.value, full.accuracy.value),
         )
+
+
+def _without_curves(trial: Trial) -> Trial:
+    """Return a trial without what only the report draws: a driver keeps thousands of them."""
+    return replace(trial, reports=tuple(replace(report, curve=()) for report in trial.reports))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import secrets
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,8 @@ from pathlib import Path
 import ray
 
 import anon_tune
+from anon_tune.errors import PlacementError
+from anon_tune.study.spending import PRICE_LABEL, Node
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",  # the new output prints boxes even when told to be silent
@@ -63,10 +66,26 @@ def ray_session(*, dashboard: bool) -> Iterator[None]:
             ray.shutdown()
 
 
-def node_resources() -> list[Mapping[str, float]]:
-    """Return what every living node has in total."""
+def living_nodes() -> list[Node]:
+    """Return every living node with its resources in total, and its price if it is labelled with one."""
     nodes = ray.nodes()  # type: ignore[no-untyped-call]
-    return [node["Resources"] for node in nodes if node["Alive"]]
+    return [
+        Node(node["NodeManagerHostname"], node["Resources"], _price(node.get("Labels", {})))
+        for node in nodes
+        if node["Alive"]
+    ]
+
+
+def _price(labels: Mapping[str, str]) -> float:
+    given = labels.get(PRICE_LABEL, "0")
+    try:
+        price = float(given)
+    except ValueError:
+        price = math.nan
+    if not 0 <= price < math.inf:
+        rule = f"the label '{PRICE_LABEL}' of a node must be a number of at least 0"
+        raise PlacementError("cluster", rule, given, "Mend it in the cluster file")
+    return price
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, create_trial
 
-from anon_tune.study.sampler import distribution, score_losses
+from anon_tune.study.sampler import distributions, score_losses
 from anon_tune.study.space import SearchSpace
 from anon_tune.trial import OBJECTIVES, Trial, TrialState
 
@@ -63,5 +63,5 @@ def _frozen(trial: Trial, space: SearchSpace) -> FrozenTrial:
     return create_trial(
         values=score_losses(trial.score),
         params=dict(trial.params),
-        distributions={name: distribution(space.search[name]) for name in trial.params},
+        distributions=distributions(space, trial.params),
     )

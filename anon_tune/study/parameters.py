@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
+
+from anon_tune.trial import Score
 
 Value = StrictFloat | StrictInt | StrictBool | StrictStr
 Number = StrictFloat | StrictInt
@@ -56,6 +59,33 @@ class Range(Part):
         between = self.low + 0.382 * (self.high - self.low)
         return float(self.low), float(self.high), between
 
+    def at(self, place: float) -> float | int:
+        """Return the value at a place in [0, 1) of the range, on its own scale."""
+        low, high = float(self.low), float(self.high)
+        if self.log:
+            # Of whole numbers each has a share as wide as on the scale that samplers use.
+            half = 0.5 if self.integer else 0.0
+            value = math.exp(math.log(low - half) + place * (math.log(high + half) - math.log(low - half)))
+            return min(max(round(value), int(low)), int(high)) if self.integer else min(max(value, low), high)
+        step = float(self.step or 1) if self.integer or self.step else 0.0
+        if not step:
+            return low + place * (high - low)
+        value = low + step * int(place * (math.floor((high - low) / step + 1e-9) + 1))
+        return round(value) if self.integer else value
+
+    def grid(self, num_values: int) -> tuple[float | int, ...]:
+        """Return evenly spaced values: all of whole numbers and steps, else `num_values` with both ends."""
+        if self.step is not None or (self.integer and not self.log):
+            step = self.step or 1
+            count = math.floor((self.high - self.low) / step + 1e-9) + 1
+            values = [self.low + step * k for k in range(count)]
+        else:
+            places = [k / (num_values - 1) for k in range(num_values)] if num_values > 1 else [0.5]
+            low, high = float(self.low), float(self.high)
+            values = [low * (high / low) ** p if self.log else low + p * (high - low) for p in places]
+            values = [min(max(v, low), high) for v in values]
+        return tuple(dict.fromkeys(round(v) if self.integer else float(v) for v in values))
+
     def accepts(self, value: object) -> bool:
         """True for a number that the sampler could draw, steps aside."""
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -85,6 +115,14 @@ class Choices(Part):
         """Every choice."""
         return self.choices
 
+    def at(self, place: float) -> Value:
+        """Return the choice at a place in [0, 1)."""
+        return self.choices[int(place * len(self.choices))]
+
+    def grid(self, num_values: int) -> tuple[Value, ...]:
+        """Return every choice."""
+        return self.choices
+
     def accepts(self, value: object) -> bool:
         """True for one of the choices."""
         return any(value == c and isinstance(value, bool) == isinstance(c, bool) for c in self.choices)
@@ -94,10 +132,77 @@ Parameter = Range | Choices
 
 
 class Rungs(Part):
-    """Rungs at ``min_steps * factor**k`` below the last step; about one trial in ``factor`` goes on."""
+    """Rungs at ``min_steps * factor**k`` below the last step; about one trial in ``factor`` goes on.
+
+    Attributes:
+        min_steps: Step of the first rung.
+        factor: Between two rungs.
+        brackets: Trials are dealt to so many brackets; those of bracket b skip the first b rungs, and are only
+            compared with each other. A guard against rungs that come too early to tell anything.
+        promote: Every trial waits at a rung until it is among the best there, instead of being judged once when it
+            arrives. Takes more trials to their first rung and fewer to the end.
+    """
 
     min_steps: Annotated[int, Field(ge=1)]
     factor: Annotated[int, Field(ge=2)] = 3
+    brackets: Annotated[int, Field(ge=1)] = 1
+    promote: bool = False
+
+
+_UNKNOWN = 1.0  # a constraint that nobody measured counts as missed by the whole limit
+
+
+class Constraints(Part):
+    """What a trial must keep to stand on the front; a limit that is None is none.
+
+    Attributes:
+        leakage_at_most: Largest leakage, a cMAP above 0.
+        accuracy_at_least: Smallest accuracy.
+        seconds_per_frame_at_most: Longest time of the anonymizer for a frame, where trials are measured.
+    """
+
+    leakage_at_most: Annotated[float, Field(gt=0, le=1)] | None = None
+    accuracy_at_least: Annotated[float, Field(gt=0, le=1)] | None = None
+    seconds_per_frame_at_most: Annotated[float, Field(gt=0)] | None = None
+
+    def values(self, score: Score) -> dict[str, float]:
+        """Return by how much of its limit each constraint is missed; at most 0 where it is kept.
+
+        The validation readings count, as in everything that selects.
+        """
+        found = {
+            "leakage": (self.leakage_at_most, score.leakage.validation, 1),
+            "accuracy": (self.accuracy_at_least, score.accuracy.validation, -1),
+            "seconds_per_frame": (self.seconds_per_frame_at_most, score.seconds_per_frame, 1),
+        }
+        return {
+            name: sign * (value - limit) / limit if math.isfinite(value) else _UNKNOWN
+            for name, (limit, value, sign) in found.items()
+            if limit is not None
+        }
+
+    def violation(self, score: Score) -> float:
+        """Return what is missed in all, 0 where everything is kept."""
+        return sum(max(0.0, value) for value in self.values(score).values())
+
+
+class StopRules(Part):
+    """When a study ends before its last trial; what runs by then runs to its end.
+
+    Attributes:
+        seconds: Wall time of one `study` or `resume`.
+        gpu_hours: GPU-hours of all trials.
+        money: Of all trials, in the currency of the prices that the nodes are labelled with.
+        stall_trials: Trials ended in a row without which the hypervolume grew by a thousandth.
+    """
+
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    gpu_hours: Annotated[float, Field(gt=0)] | None = None
+    money: Annotated[float, Field(gt=0)] | None = None
+    stall_trials: Annotated[int, Field(ge=1)] | None = None
+
+
+Sampler = Literal["auto", "gp", "tpe", "nsga2", "random", "qmc", "grid"]
 
 
 class StudyDefaults(Part):
@@ -108,5 +213,7 @@ class StudyDefaults(Part):
 
     name: str = ""
     num_trials: Annotated[int, Field(ge=1)] = 32
-    sampler: Literal["auto", "tpe", "gp", "nsga2", "random"] = "auto"
+    sampler: Sampler = "auto"
     rungs: Rungs | Literal[False] = False
+    constraints: Constraints = Constraints()
+    stop: StopRules = StopRules()

@@ -18,9 +18,10 @@ from rich.table import Table
 from rich.text import Text
 
 from anon_tune.pareto import coverage, front_ranks, hypervolume
-from anon_tune.trial import ANCHORS, Score, Trial, TrialState, losses
+from anon_tune.trial import ANCHORS, Cost, Score, Trial, TrialState, losses
 
 _MOST_ROWS = 8
+_LOOK_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class StudyView:
         front: Nondominated COMPLETE trials by their validation readings, leakage first.
         hypervolume: Between the front and (raw leakage, accuracy of chance); NaN before the anchor.
         left_s: Estimate of the seconds left; NaN before a first trial is over.
+        cost: Of all trials.
     """
 
     states: Counter[TrialState]
@@ -40,12 +42,13 @@ class StudyView:
     front: tuple[tuple[str, Score], ...]
     hypervolume: float
     left_s: float
+    cost: Cost
 
     @classmethod
     def of(cls, trials: Sequence[Trial], num_trials: int) -> StudyView:
         """Look at all trials of a study, anchors among them."""
         ours = [t for t in trials if not t.is_anchor]
-        scores = [(t.id, t.score) for t in ours if t.state is TrialState.COMPLETE and t.score]
+        scores = [(t.id, t.score) for t in ours if t.state is TrialState.COMPLETE and t.score and t.is_feasible]
         rows = [losses(s.leakage.validation, s.accuracy.validation) for _, s in scores]
         front = [pair for pair, layer in zip(scores, front_ranks(rows), strict=True) if layer == 0]
         front.sort(key=lambda pair: pair[1].leakage.validation)
@@ -55,7 +58,8 @@ class StudyView:
             reference = losses(identity.leakage.validation, identity.accuracy.floor)
             volume = hypervolume(rows, reference) if rows else 0.0
         states = Counter(t.state for t in ours)
-        return cls(states, num_trials, tuple(front), volume, _seconds_left(ours, num_trials))
+        cost = sum((t.cost for t in trials), Cost())
+        return cls(states, num_trials, tuple(front), volume, _seconds_left(ours, num_trials), cost)
 
 
 class StudyProgress:
@@ -71,8 +75,10 @@ class StudyProgress:
     def __init__(self, num_trials: int, console: Console | None = None) -> None:
         self._num_trials, self._started = num_trials, time.monotonic()
         self._console = console or Console(file=sys.stderr, highlight=False)
-        self._view: StudyView | None = None
+        self._trials: Sequence[Trial] = ()
         self._said: set[str] | None = None
+        self._waiting: dict[str, Trial] = {}
+        self._looked = -math.inf
         self._live = Live(console=self._console, get_renderable=self._table, refresh_per_second=2, transient=True)
 
     def __enter__(self) -> Self:
@@ -86,30 +92,50 @@ class StudyProgress:
         if self._console.is_terminal:
             self._live.stop()
             self._console.print(self._table())
+        else:
+            self._say()
 
     def show(self, trials: Sequence[Trial]) -> None:
         """Take the trials as they are now."""
-        self._view = StudyView.of(trials, self._num_trials)
+        self._trials = trials
+        if self._console.is_terminal:
+            return
         over = {t.id: t for t in trials if t.state.is_final}
-        if not self._console.is_terminal:
-            # The first change is a trial's start: what is over by then, an earlier driver has said.
-            said = over.keys() if self._said is None else self._said
-            for name in sorted(over.keys() - said):
-                self._console.print(_line(over[name], self._view), soft_wrap=True)
+        # The first change is a trial's start: what is over by then, an earlier driver has said.
+        said = over.keys() if self._said is None else self._said
+        self._waiting |= {name: over[name] for name in over.keys() - said}
         self._said = set(over)
+        # Looking at all trials takes time that grows with them: where many end in a second, one look serves them.
+        if time.monotonic() - self._looked > _LOOK_EVERY_S:
+            self._say()
+
+    def _say(self) -> None:
+        if not self._waiting:
+            return
+        self._looked = time.monotonic()
+        view = StudyView.of(self._trials, self._num_trials)
+        for name in sorted(self._waiting):
+            self._console.print(_line(self._waiting[name], view), soft_wrap=True)
+        self._waiting.clear()
 
     def _table(self) -> Group | Text:
         elapsed = time.monotonic() - self._started
-        if self._view is None:
+        if not self._trials:
             return Text(f"starting Ray, {_clock(elapsed)}")
-        view = self._view
+        view = StudyView.of(self._trials, self._num_trials)
         states = ", ".join(f"{view.states[s]} {s.value.lower()}" for s in TrialState if view.states[s])
         head = f"{view.num_trials} trials: {states or 'measuring the anchors'}\n"
         head += f"hypervolume {view.hypervolume:.4f}, {_clock(elapsed)} gone, about {_clock(view.left_s)} left"
+        head += _spent(view.cost)
         table = Table("trial", "leakage", "accuracy", title="front (validation split)", title_justify="left")
         for name, score in _spread(view.front):
             table.add_row(name, f"{score.leakage.validation:.3f}", f"{score.accuracy.validation:.3f}")
         return Group(Text(head), table)
+
+
+def _spent(cost: Cost) -> str:
+    gpus = f", {cost.gpu_s / 3600:.2f} GPU-hours spent" if cost.gpu_s else ""
+    return gpus + (f", money {cost.money:.2f}" if cost.money else "")
 
 
 def _seconds_left(trials: Sequence[Trial], num_trials: int) -> float:

@@ -13,19 +13,21 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import numpy as np
 from ray import tune
 
 from anon_tune.errors import LedgerError
 from anon_tune.ledger import Ledger
 from anon_tune.study.adapters import LedgerCallback, OptunaSearcher, RungScheduler, StudyStopper
 from anon_tune.study.bookkeeper import Bookkeeper
-from anon_tune.study.cluster import environment, node_resources, ray_session
+from anon_tune.study.cluster import environment, living_nodes, ray_session
 from anon_tune.study.placement import place
-from anon_tune.study.sampler import Proposer, open_storage
+from anon_tune.study.proposer import Proposer
+from anon_tune.study.record import OptunaRecord, open_storage
 from anon_tune.study.settings import StudySettings, driver_lock, freeze_study
 from anon_tune.study.space import SearchSpace
+from anon_tune.study.spending import Prices
 from anon_tune.study.trainable import RungTrainable
+from anon_tune.study.warm_start import known_before
 from anon_tune.trial import Trial, TrialBody
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1"}
@@ -41,6 +43,7 @@ def run_study(
     body: TrialBody,
     settings: StudySettings,
     on_change: Callable[[Sequence[Trial]], None] | None = None,
+    on_stop: Callable[[str], None] | None = None,
 ) -> Ledger:
     """Run a study to its end.
 
@@ -54,6 +57,7 @@ def run_study(
         body: Does the work of a trial.
         settings: How it is run.
         on_change: Called with all trials, anchors first, after every change.
+        on_stop: Called with the reason when a stop rule ended the study.
 
     Returns:
         The ledger.
@@ -70,18 +74,14 @@ def run_study(
         (directory / "optuna.journal").unlink(missing_ok=True)  # a cache, rebuilt from the ledger
         # Ray first: its workers must not inherit the one thread that a busy machine leaves the sampler.
         with ray_session(dashboard=settings.runs_through_train), environment(_ONE_THREAD), stop_signals() as stopped:
-            placement = place(settings, node_resources())
-            known = len(ledger.trials())
-            proposer = Proposer(
-                space,
-                settings.sampler,
-                # Not the seed itself when continued, or the sampler would repeat its first points.
-                int(np.random.SeedSequence([settings.seed, known]).generate_state(1)[0]),
-                settings.num_trials,
-                open_storage(settings.storage, directory),
-                f"{directory.name}-{space.fingerprint()}-{time.time_ns():x}",
-            )
-            book = Bookkeeper(ledger, space, proposer, settings.num_trials, settings.rungs, on_change)
+            nodes = living_nodes()
+            placement = place(settings, [node.resources for node in nodes])
+            name = f"{directory.name}-{space.fingerprint()}-{time.time_ns():x}"
+            record = OptunaRecord(space, open_storage(settings.storage, directory), name)
+            known = known_before(directory, space, settings)
+            proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known)
+            prices = Prices.of(settings, nodes)
+            book = Bookkeeper(ledger, space, proposer, settings, prices, on_change)
             if not book.is_finished:
                 _tune(directory, book, body, settings, placement.resources, placement.max_concurrent, stopped)
         if book.failed_anchor is not None:
@@ -90,6 +90,8 @@ def run_study(
             raise LedgerError(str(directory), rule, anchor.reason, "Mend the cause, then 'anon-tune resume'")
         if stopped.is_set():
             raise StudyInterrupted(f"{directory}: stopped. Go on with: anon-tune resume {directory}")
+        if on_stop and book.stop_reason:
+            on_stop(book.stop_reason)
     return ledger
 
 
@@ -106,14 +108,14 @@ def _tune(
     with _logs_to(directory / "tune.log"):
         try:
             tune.run(
-                tune.with_parameters(RungTrainable, body=body),
+                tune.with_parameters(RungTrainable, body=body, job_limit_s=settings.job_limit_s),
                 name="run",
                 storage_path=str(scratch),
                 num_samples=-1,
                 resources_per_trial=dict(resources),
                 search_alg=OptunaSearcher(book, directory / "trials"),
                 scheduler=RungScheduler(book),
-                callbacks=[LedgerCallback(book)],
+                callbacks=[LedgerCallback(book, settings.job_limit_s)],
                 stop=StudyStopper(lambda: stopped.is_set() or book.failed_anchor is not None),
                 max_concurrent_trials=max_concurrent,
                 max_failures=settings.max_failures,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from bisect import bisect_left, insort
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from anon_tune.pareto import coverage, front_ranks
+from anon_tune.study.layers import Layers
 
 
 def rung_levels(min_steps: int, factor: int, num_steps: int) -> tuple[int, ...]:
@@ -36,62 +37,169 @@ def rung_levels(min_steps: int, factor: int, num_steps: int) -> tuple[int, ...]:
     return (*levels, num_steps)
 
 
+def deal_bracket(seed: int, number: int, num_brackets: int, factor: int) -> int:
+    """Return the bracket of a trial: a share of ``factor**-b`` of all trials starts b rungs late.
+
+    Args:
+        seed: Of the study; the same trial is dealt to the same bracket whenever it is asked for.
+        number: Of the trial.
+        num_brackets: At least 1.
+        factor: At least 2.
+    """
+    if num_brackets == 1:
+        return 0
+    shares = np.array([factor**-b for b in range(num_brackets)], dtype=float)
+    drawn = np.random.default_rng([seed, number, num_brackets]).random()
+    return int(np.searchsorted(np.cumsum(shares / shares.sum()), drawn, side="right"))
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a rung decided.
+    """What a rung says about a trial.
 
     Attributes:
         keep: The trial goes on.
         position: Its place in the order of the rung, counted from 0; -1 if its losses are not finite.
         num_trials: How many trials were compared.
-        front_rank: Its nondominated layer at the rung; -1 if its losses are not finite.
+        front_rank: Its nondominated layer at the rung; -1 if its losses are not finite, or it breaks a constraint.
+        violation: By how much it breaks the constraints.
     """
 
     keep: bool
     position: int
     num_trials: int
     front_rank: int
+    violation: float = 0.0
 
     def reason(self, rung: int, step: int) -> str:
         """Say why the trial was stopped."""
+        at = f"rung {rung} (step {step})"
         if self.position < 0:
-            return f"rung {rung} (step {step}): a loss is not finite"
-        return f"rung {rung} (step {step}): position {self.position + 1} of {self.num_trials}, layer {self.front_rank}"
+            return f"{at}: a loss is not finite"
+        why = f"layer {self.front_rank}" if self.violation == 0 else f"constraints missed by {self.violation:.3g}"
+        return f"{at}: position {self.position + 1} of {self.num_trials}, {why}"
 
 
-def decide(losses: Mapping[str, tuple[float, ...]], trial: str, factor: int) -> Verdict:
-    """Decide whether a trial goes on.
+class Rung:
+    """The trials measured at one rung, in order.
 
-    Trials are ordered by nondominated layer, inside a layer by how much of it they alone cover
-    (most first), then by id. The first ``ceil(n / factor)`` go on. A trial that no other
-    dominates always goes on. While a rung is small its scores' noise decides who dominates whom, so nothing
-    is decided before ``2 * factor`` trials are there, and before ``8 * factor`` the second layer goes on too.
+    Feasible trials come first, by nondominated layer and inside a layer by how much of it they alone cover (most
+    first), then by id; the others follow, by how much they break the constraints, then by id (Deb's rule).
+
+    Stopping: the first ``ceil(n / factor)`` of n go on. Promoting: the first ``floor(n / factor)`` do, one after the
+    other. Either way a feasible trial that no other dominates goes on. While a rung is small its scores' noise
+    decides who dominates whom, so nothing is decided before ``2 * factor`` trials are there, and before
+    ``8 * factor`` the second layer goes on too.
+
+    The order depends on who was added, not on when; layers are the same after any rising map of a loss, and the
+    whole order after a linear one.
 
     Args:
-        losses: Of every trial measured at this rung so far, all minimized, by trial id.
-        trial: The one to decide about, among them.
         factor: At least 2.
 
     Source:
-        Schmucker et al. 2021 (arXiv:2106.12639), stopping variant, with the exclusive hypervolume
-        in place of their epsilon-net and with the front protected.
+        Schmucker et al. 2021 (arXiv:2106.12639), with the exclusive hypervolume in place of their epsilon-net and
+        with the front protected; Deb et al. 2002 for constraints.
 
     Example:
-        >>> decide({"a": (0.1, 0.1), "b": (0.2, 0.2), "c": (0.3, 0.3), "d": (0.4, 0.4)}, "c", 2).keep
+        >>> rung = Rung(2)
+        >>> for k, name in enumerate("abcd"):
+        ...     rung.add(name, (k / 10, k / 10))
+        >>> rung.verdict("c").keep
         False
     """
-    ids = sorted(name for name, row in losses.items() if all(map(math.isfinite, row)))
-    if trial not in ids:
-        return Verdict(keep=False, position=-1, num_trials=len(ids), front_rank=-1)
-    rows = np.array([losses[name] for name in ids], dtype=float)
-    layers = front_ranks(rows)
-    covered = np.zeros(len(ids))
-    for layer in np.unique(layers):
-        inside = layers == layer
-        covered[inside] = coverage(rows[inside])
-    order = sorted(range(len(ids)), key=lambda i: (layers[i], -covered[i], ids[i]))
-    position = [ids[i] for i in order].index(trial)
-    front_rank = int(layers[ids.index(trial)])
-    num_spared = 2 if len(ids) < 8 * factor else 1
-    keep = len(ids) < 2 * factor or front_rank < num_spared or position < math.ceil(len(ids) / factor)
-    return Verdict(keep, position, len(ids), front_rank)
+
+    def __init__(self, factor: int) -> None:
+        self._factor = factor
+        self._layers = Layers()
+        self._infeasible: list[tuple[float, str]] = []
+        self._violations: dict[str, float] = {}
+        self._broken: set[str] = set()  # not finite
+        self._promoted: set[str] = set()
+
+    def __contains__(self, trial: str) -> bool:
+        """True if the trial was measured here."""
+        return trial in self._layers.losses or trial in self._violations or trial in self._broken
+
+    @property
+    def num_trials(self) -> int:
+        """Trials whose losses are finite."""
+        return len(self._layers) + len(self._infeasible)
+
+    @property
+    def decides(self) -> bool:
+        """True if there are enough trials to tell one from the other."""
+        return self.num_trials >= 2 * self._factor
+
+    def add(self, trial: str, losses: tuple[float, float], violation: float = 0.0) -> None:
+        """Take a trial in; one that is there already stays as it is.
+
+        Args:
+            trial: Its id.
+            losses: Both minimized.
+            violation: By how much it breaks the constraints; 0 if it keeps them.
+        """
+        if trial in self:
+            return
+        if not all(map(math.isfinite, losses)):
+            self._broken.add(trial)
+        elif violation > 0:
+            insort(self._infeasible, (violation, trial))
+            self._violations[trial] = violation
+        else:
+            self._layers.add(trial, losses)
+
+    def verdict(self, trial: str) -> Verdict:
+        """Say whether a trial that was added goes on, if it is judged now and once."""
+        if trial in self._broken:
+            return Verdict(keep=False, position=-1, num_trials=self.num_trials, front_rank=-1)
+        count = self.num_trials
+        kept = math.ceil(count / self._factor)
+        if trial in self._violations:
+            violation = self._violations[trial]
+            position = len(self._layers) + bisect_left(self._infeasible, (violation, trial))
+            return Verdict(not self.decides or position < kept, position, count, -1, violation)
+        layer = self._layers.layer_of(self._layers.losses[trial])
+        start = next(start for index, start in enumerate(self._layers.starts()) if index == layer)
+        position = start + self._ordered(layer).index(trial)
+        keep = not self.decides or layer < self._num_spared or position < kept
+        return Verdict(keep, position, count, layer)
+
+    def promotable(self, closing: bool = False) -> str | None:
+        """Return the best trial that may go on and has not yet, or None.
+
+        Args:
+            closing: No more trials will arrive: where there are too few to decide, all go on.
+        """
+        if not self.decides and not closing:
+            return None
+        count = self.num_trials // self._factor if self.decides else self.num_trials
+        return next((trial for trial in self._first(count) if trial not in self._promoted), None)
+
+    def promote(self, trial: str) -> None:
+        """Note that a trial has gone on."""
+        self._promoted.add(trial)
+
+    @property
+    def _num_spared(self) -> int:
+        return 2 if self.num_trials < 8 * self._factor else 1
+
+    def _first(self, count: int) -> Iterator[str]:
+        """Yield the first trials of the order, and those of the spared layers whatever their place.
+
+        Layers of which all have been promoted are passed over.
+        """
+        for layer, start in enumerate(self._layers.starts()):
+            if self._promoted.issuperset(self._layers.names(layer)):
+                continue
+            if layer < self._num_spared:
+                yield from self._ordered(layer)
+            elif start < count:
+                yield from self._ordered(layer)[: count - start]
+            else:
+                return
+        yield from (trial for _, trial in self._infeasible[: max(0, count - len(self._layers))])
+
+    def _ordered(self, layer: int) -> list[str]:
+        covered = self._layers.coverage(layer)
+        return [name for _, name in sorted(zip((-covered).tolist(), self._layers.names(layer), strict=True))]

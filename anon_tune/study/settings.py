@@ -11,13 +11,14 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import anon_tune
 from anon_tune.errors import LedgerError
+from anon_tune.study.parameters import Sampler, StopRules
 from anon_tune.study.space import SearchSpace
 
 _FILE = "study.toml"
@@ -33,14 +34,17 @@ class StudySettings(BaseModel):
         stills: What the privacy branch learns on, if not on the clips: a clip store.
         stills_fingerprint: As `clips_fingerprint`.
         seed: Of the sampler.
-        sampler: ``auto`` takes a Gaussian process where it fits, else TPE.
+        sampler: ``auto`` takes a Gaussian process where it fits, else TPE, and NSGA-II for many trials.
         storage: Any Optuna storage URL; None for a journal file in the study directory.
         rungs: Stop hopeless trials early, if the space says where.
         cpus_per_worker: CPUs of each worker of a trial.
         gpus_per_worker: GPUs of each worker of a trial.
         workers_per_trial: Processes that train one anonymizer together.
         max_concurrent: Trials at a time at most; None for what the cluster holds.
-        max_failures: How often a trial whose worker died or raised is started again.
+        max_failures: How often a trial whose worker died, hung or raised is started again.
+        job_limit_s: Seconds after which a rung job counts as hung; None for no limit.
+        stop: When the study ends before its last trial.
+        warm_start: Directory of an earlier study that the sampler learns from; None for none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,7 +55,7 @@ class StudySettings(BaseModel):
     stills: str = ""
     stills_fingerprint: str = ""
     seed: Annotated[int, Field(ge=0)] = 0
-    sampler: Literal["auto", "tpe", "gp", "nsga2", "random"] = "auto"
+    sampler: Sampler = "auto"
     storage: str | None = None
     rungs: bool = True
     cpus_per_worker: Annotated[float, Field(gt=0)] = 1
@@ -59,6 +63,9 @@ class StudySettings(BaseModel):
     workers_per_trial: Annotated[int, Field(ge=1)] = 1
     max_concurrent: Annotated[int, Field(ge=1)] | None = None
     max_failures: Annotated[int, Field(ge=0)] = 2
+    job_limit_s: Annotated[float, Field(gt=0)] | None = None
+    stop: StopRules = StopRules()
+    warm_start: str | None = None
 
     @property
     def runs_through_train(self) -> bool:
@@ -142,6 +149,7 @@ def _check_same(file: Path, before: dict[str, Any], now: dict[str, Any]) -> None
         ("rungs", was.get("rungs"), wanted["rungs"]),
         ("seed", was.get("seed"), wanted["seed"]),
         ("sampler", was.get("sampler"), wanted["sampler"]),
+        ("warm start", was.get("warm_start"), wanted.get("warm_start")),
     ]
     for name, old, new in pairs:
         if old != new:

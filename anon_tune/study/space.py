@@ -11,7 +11,7 @@ from typing import Any
 from anon_tune.errors import RecipeError, SpaceError, suggest
 from anon_tune.method import parse_method
 from anon_tune.recipe import Recipe
-from anon_tune.study.parameters import Choices, Parameter, Part, StudyDefaults, Value
+from anon_tune.study.parameters import Choices, Constraints, Parameter, Part, StopRules, StudyDefaults, Value
 from anon_tune.study.rungs import rung_levels
 from anon_tune.study.space_file import parse_tables, read_tables, validate
 from anon_tune.trial import ANCHORS
@@ -70,7 +70,7 @@ class SearchSpace(Part):
             "fixed": dict(self.fixed),
             "search": search,
             "first": [dict(point) for point in self.first],
-            "study": self.study.model_dump(mode="json"),
+            "study": self.study.model_dump(mode="json", exclude_none=True),
         }
 
     def method(self, params: Mapping[str, Any]) -> str:
@@ -100,6 +100,23 @@ class SearchSpace(Part):
             fixed = {n: v for n, v in fixed.items() if not chosen.sets(n)}
         return Recipe.from_params({**fixed, **params, "method": name}, self.where)
 
+    def with_constraints(self, given: Mapping[str, Any]) -> SearchSpace:
+        """Return this space with other constraints; what is not given stays.
+
+        Raises:
+            SpaceError: An unknown name, or a limit out of range.
+        """
+        constraints = validate(Constraints, self.study.constraints.model_dump() | dict(given), "constraints")
+        return self.model_copy(update={"study": self.study.model_copy(update={"constraints": constraints})})
+
+    def stop_rules(self, given: Mapping[str, Any]) -> StopRules:
+        """Return the space's stop rules, with those given in their place.
+
+        Raises:
+            SpaceError: An unknown name, or a value out of range.
+        """
+        return validate(StopRules, self.study.stop.model_dump() | dict(given), "stop rules")
+
     def is_active(self, name: str, params: Mapping[str, Any]) -> bool:
         """True if every choice that a searched name depends on has a value that calls for it."""
         return all(
@@ -117,7 +134,8 @@ class SearchSpace(Part):
     def fingerprint(self) -> str:
         """Return 16 hex digits that change with what is fixed, searched or measured at a rung."""
         tables = self.tables()
-        kept = {"fixed": tables["fixed"], "search": tables["search"], "rungs": tables["study"]["rungs"]}
+        names = ("rungs", "constraints")
+        kept = {"fixed": tables["fixed"], "search": tables["search"], **{n: tables["study"][n] for n in names}}
         text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import faulthandler
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ray import tune
 
 from anon_tune.errors import AnonTuneError
 from anon_tune.recipe import Recipe
-from anon_tune.study.bookkeeper import Assignment
-from anon_tune.trial import Ceilings, RungJob, TrialBody
+from anon_tune.study.bookkeeper import Assignment, fault
+from anon_tune.trial import Ceilings, TrialBody
+
+_HUNG = "hung.txt"
 
 
 class RungTrainable(tune.Trainable):
@@ -20,12 +26,12 @@ class RungTrainable(tune.Trainable):
     to date, so that a worker started after another one died goes on at the right rung.
     """
 
-    def setup(self, config: dict[str, Any], body: TrialBody | None = None) -> None:
-        """Take the body, once for all trials of this actor, and the first trial."""
+    def setup(self, config: dict[str, Any], body: TrialBody | None = None, job_limit_s: float | None = None) -> None:
+        """Take the body and the limit, once for all trials of this actor, and the first trial."""
         if body is not None:
-            self.body = body
-        self.todo = list(config["todo"])
-        self.job = config
+            self.body, self.job_limit_s = body, job_limit_s
+        self.assignment, self.directory = from_config(config)
+        self.todo = list(self.assignment.todo)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial."""
@@ -34,20 +40,53 @@ class RungTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Advance the trial by one rung."""
-        job = _job(self.job, self.todo[0])
+        job = self.assignment.job(self.todo[0], self.directory)
         try:
-            report = self.body.advance(job)
+            with _limited(self.job_limit_s, Path(self.directory)):
+                report = self.body.advance(job)
         except AnonTuneError as error:
             return {"failure": str(error), "done": True}
         self.todo.pop(0)
         score = report.score
         flat = {"rung": report.rung, "step": report.step, "report": report}
         flat |= {"leakage": score.leakage.validation, "accuracy": score.accuracy.validation}
-        if not score.is_finite:
-            rule = f"rung {report.rung} (step {report.step}): leakage and accuracy must be finite"
-            got = f"{score.leakage.value} and {score.accuracy.value}"
-            return {**flat, "failure": f"{rule}, got {got}.", "done": True}
+        if failure := fault(report):
+            return {**flat, "failure": failure, "done": True}
         return {**flat, "done": not self.todo}
+
+
+@contextmanager
+def _limited(seconds: float | None, directory: Path) -> Iterator[None]:
+    """End this process when a job takes too long, and leave where it hung.
+
+    The timer needs no interpreter lock, so it also ends what hangs in a library's own code.
+    """
+    if seconds is None:
+        yield
+        return
+    hung = directory / _HUNG
+    with open(hung, "w", encoding="utf-8") as file:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=file)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+    hung.unlink()
+
+
+def why_hung(directory: str, job_limit_s: float | None) -> str:
+    """Return why a worker ended that this limit ended; empty for one that died of something else.
+
+    Args:
+        directory: Of the trial.
+        job_limit_s: The limit that the worker had.
+    """
+    hung = Path(directory) / _HUNG
+    if job_limit_s is None or not hung.exists():
+        return ""
+    lines = hung.read_text(encoding="utf-8", errors="replace").splitlines()
+    places = [line.strip().removeprefix("File ") for line in lines if line.lstrip().startswith("File ")]
+    return f"a job took longer than {job_limit_s:g} s, in {places[0]}" if places else ""
 
 
 def to_config(assignment: Assignment, directory: str) -> dict[str, Any]:
@@ -62,15 +101,14 @@ def to_config(assignment: Assignment, directory: str) -> dict[str, Any]:
     }
 
 
-def _job(config: dict[str, Any], rung: int) -> RungJob:
-    full = rung == len(config["levels"]) - 1
+def from_config(config: dict[str, Any]) -> tuple[Assignment, str]:
+    """Turn Tune's config back into an assignment and its directory."""
     ceilings = [Ceilings(leakage, accuracy) for leakage, accuracy in config["ceilings"]]
-    return RungJob(
+    assignment = Assignment(
         trial=config["trial"],
         recipe=Recipe.model_validate(config["recipe"]),
-        directory=config["directory"],
-        rung=rung,
-        step=config["levels"][rung],
-        full=full,
-        ceilings=ceilings[full] if ceilings else None,
+        levels=tuple(config["levels"]),
+        todo=tuple(config["todo"]),
+        ceilings=(ceilings[0], ceilings[1]) if ceilings else None,
     )
+    return assignment, config["directory"]

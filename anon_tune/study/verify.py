@@ -18,7 +18,7 @@ from anon_tune.ledger import Ledger
 from anon_tune.pareto import front_candidates
 from anon_tune.recipe import Recipe
 from anon_tune.study.adapters import one_line
-from anon_tune.study.cluster import node_resources, ray_session
+from anon_tune.study.cluster import living_nodes, ray_session
 from anon_tune.study.placement import place
 from anon_tune.study.run import StudyInterrupted, stop_signals
 from anon_tune.study.settings import StudySettings, driver_lock, load_study
@@ -85,7 +85,7 @@ def verify_study(
         if not plan.todo():
             return plan.ledger
         with ray_session(dashboard=settings.runs_through_train), stop_signals() as stopped:
-            placement = place(settings, node_resources())
+            placement = place(settings, [node.resources for node in living_nodes()])
             crew = _Crew(body, placement.resources, placement.max_concurrent, settings.max_failures)
             try:
                 _measure(plan, crew, stopped, on_step)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from anon_tune.clips import Clips, make_avatars
-from anon_tune.export import export_anonymizer
 from anon_tune.ledger import Ledger
 from anon_tune.study import load_study
 from anon_tune.trial import TrialState
@@ -51,7 +50,7 @@ def test_workers_fetch_clips_and_stills_from_a_uri(
     assert (settings.clips, settings.stills) == (uri, uri_of_stills)
     assert (settings.clips_fingerprint, settings.stills_fingerprint) == (avatars.fingerprint, stills.fingerprint)
 
-    trial = next(trial for trial in trials if trial.id == "0000")
-    export_anonymizer(tmp_path / "study", trial, uri, tmp_path / "x.safetensors")
+    export = ["anon-tune", "export", str(tmp_path / "study"), "--trial", "0000", "-o", str(tmp_path / "x.safetensors")]
+    assert processes.run("export", export) == 0, processes.said("export")
     card = (tmp_path / "x.md").read_text()
     assert f"learned on the stills of {uri_of_stills}, fingerprint {stills.fingerprint}." in card

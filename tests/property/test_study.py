@@ -5,12 +5,20 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anon_tune.study.rungs import decide, rung_levels
+from anon_tune.study.rungs import Rung, Verdict, rung_levels
 
 # A coarse grid, so that ties and equal rows are common.
 loss = st.integers(0, 6).map(lambda n: n / 4)
 rungs = st.dictionaries(st.integers(0, 99).map("{:04d}".format), st.tuples(loss, loss), min_size=1, max_size=20)
 factors = st.integers(2, 5)
+
+
+def decide(losses: dict[str, tuple[float, float]], trial: str, factor: int) -> Verdict:
+    """Judge a trial at a rung that all of them have reached, in this order."""
+    rung = Rung(factor)
+    for name, row in losses.items():
+        rung.add(name, row)
+    return rung.verdict(trial)
 
 
 def dominated(trial: str, losses: dict[str, tuple[float, float]]) -> bool:

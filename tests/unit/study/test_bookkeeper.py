@@ -13,7 +13,10 @@ from optuna.storages import InMemoryStorage
 
 from anon_tune.ledger import Ledger
 from anon_tune.study.bookkeeper import Assignment, Bookkeeper
-from anon_tune.study.sampler import Proposer, make_sampler
+from anon_tune.study.proposer import Proposer
+from anon_tune.study.record import OptunaRecord
+from anon_tune.study.sampler import choose_sampler
+from anon_tune.study.settings import StudySettings
 from anon_tune.study.space import SearchSpace
 from anon_tune.trial import Ceilings, Reading, RungReport, Score, TrialState
 
@@ -33,8 +36,9 @@ class Desk:
 
     def __init__(self, folder: Path, num_trials: int = 8, of: SearchSpace | None = None, kind: Any = "random") -> None:
         of = of or space()
-        self.proposer = Proposer(of, kind, 0, num_trials, InMemoryStorage(), "toy")
-        self.book = Bookkeeper(Ledger(folder), of, self.proposer, num_trials, rungs=True)
+        self.record = OptunaRecord(of, InMemoryStorage(), "toy")
+        self.proposer = Proposer(of, kind, 0, num_trials, self.record)
+        self.book = Bookkeeper(Ledger(folder), of, self.proposer, StudySettings(num_trials=num_trials))
 
     def take(self) -> Assignment:
         assignment = self.book.next()
@@ -60,7 +64,7 @@ class Desk:
         self.finish(self.take(), 0.5, 0.2)
 
     def recorded(self) -> dict[str, optuna.trial.FrozenTrial]:
-        return {t.user_attrs["trial"]: t for t in self.proposer.study.trials}
+        return {t.user_attrs["trial"]: t for t in self.record.study.trials}
 
 
 def reading(value: float) -> Reading:
@@ -125,9 +129,9 @@ def test_the_sampler_sees_a_stopped_trial_as_it_would_have_ended(tmp_path: Path)
     stopped = desk.take()
     assert not desk.deliver(stopped, 0, 0.4, 0.4)
     # Leakage rose by 0.1, 0 and 0.3 from here to the end, accuracy by 0.1, 0 and 0.3.
-    seen = desk.proposer.model.trials[-1]
-    assert seen.values == pytest.approx([0.4 + 0.4 / 3, -(0.4 + 0.4 / 3)])
-    assert Desk(tmp_path).proposer.model.trials[-5].values == pytest.approx(seen.values)
+    seen = desk.proposer.observations()[stopped.trial]
+    assert seen == pytest.approx((0.4 + 0.4 / 3, -(0.4 + 0.4 / 3)))
+    assert Desk(tmp_path).proposer.observations()[stopped.trial] == seen
 
 
 def test_selection_looks_at_the_validation_split(tmp_path: Path) -> None:
@@ -215,7 +219,7 @@ def test_points_to_try_first_are_tried_once_and_filled_in(tmp_path: Path) -> Non
     assert third.penalty.weight.start not in (1.0, 2.0)
 
 
-@pytest.mark.parametrize("kind", ["tpe", "gp", "nsga2", "random"])
+@pytest.mark.parametrize("kind", ["tpe", "gp", "nsga2", "random", "qmc"])
 def test_every_sampler_serves_conditions_and_hears_every_state(tmp_path: Path, kind: str) -> None:
     search = {
         "penalty.on": {"choices": ["pixels", "features"]},
@@ -266,8 +270,8 @@ def test_equal_seeds_propose_equal_points(tmp_path: Path) -> None:
     assert proposals("a") == proposals("b")
 
 
-def test_auto_fits_a_process_where_it_can() -> None:
+def test_auto_fits_a_process_where_it_can_and_evolves_many_trials() -> None:
     mixed = space(search={"penalty.on": {"choices": ["pixels", "features"]}})
-    assert isinstance(make_sampler("auto", space(), 0, 250), optuna.samplers.GPSampler)
-    assert isinstance(make_sampler("auto", space(), 0, 251), optuna.samplers.TPESampler)
-    assert isinstance(make_sampler("auto", mixed, 0, 10), optuna.samplers.TPESampler)
+    assert [choose_sampler("auto", space(), n) for n in (10, 250, 251)] == ["gp", "gp", "nsga2"]
+    assert [choose_sampler("auto", mixed, n) for n in (10, 250, 251)] == ["tpe", "tpe", "nsga2"]
+    assert choose_sampler("random", space(), 10) == "random"

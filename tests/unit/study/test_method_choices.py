@@ -13,7 +13,9 @@ from anon_tune.errors import SpaceError
 from anon_tune.ledger import Ledger
 from anon_tune.method import CLOSED_FORM, TRAINED, parse_method
 from anon_tune.study.bookkeeper import Assignment, Bookkeeper
-from anon_tune.study.sampler import Proposer
+from anon_tune.study.proposer import Proposer
+from anon_tune.study.record import OptunaRecord
+from anon_tune.study.settings import StudySettings
 from anon_tune.study.space import SearchSpace
 from anon_tune.trial import ANCHORS, Reading, RungReport, Score, Trial, TrialState
 
@@ -164,8 +166,9 @@ class Desk:
     """A bookkeeper in a folder, which is read again by the next one."""
 
     def __init__(self, folder: Path, of: SearchSpace, num_trials: int, seed: int = 0) -> None:
-        proposer = Proposer(of, "random", seed, num_trials, InMemoryStorage(), "toy")
-        self.proposer, self.book = proposer, Bookkeeper(Ledger(folder), of, proposer, num_trials, rungs=True)
+        self.record = OptunaRecord(of, InMemoryStorage(), "toy")
+        proposer = Proposer(of, "random", seed, num_trials, self.record)
+        self.book = Bookkeeper(Ledger(folder), of, proposer, StudySettings(num_trials=num_trials, seed=seed))
 
     def work(self, most: int = 99) -> list[Assignment]:
         """Finish what is handed out."""
@@ -209,7 +212,7 @@ def test_a_closed_form_method_is_proposed_once_while_there_is_another(tmp_path: 
     methods = Counter(t.method for t in desk.trials)
     assert methods["blur:4"] <= 1 and methods["negative"] <= 1
     assert methods["bdq"] + methods["spact"] >= 10
-    recorded = [t.params["method"] for t in desk.proposer.study.trials]
+    recorded = [t.params["method"] for t in desk.record.study.trials]
     assert Counter(recorded) == methods
     weights = [t.params["privacy.weight"] for t in desk.trials if "privacy.weight" in t.params]
     assert len(set(weights)) == len(weights) >= 10

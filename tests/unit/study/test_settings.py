@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from anon_tune.errors import LedgerError
-from anon_tune.study.sampler import open_storage
+from anon_tune.study.record import open_storage
 from anon_tune.study.settings import StudySettings, driver_lock, freeze_study, load_study
 from anon_tune.study.space import SearchSpace
 

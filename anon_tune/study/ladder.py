@@ -1,0 +1,77 @@
+"""All rungs of a study, bracket by bracket: who goes on, who waits, who goes next."""
+
+from __future__ import annotations
+
+from anon_tune.study.parameters import Constraints, Rungs
+from anon_tune.study.rungs import Rung, Verdict, deal_bracket
+from anon_tune.study.sampler import score_losses
+from anon_tune.trial import RungReport, Trial
+
+
+class Ladder:
+    """The rungs of a study.
+
+    Only trained trials are compared: what nobody trains is finished at its first rung, and no measure for
+    half-trained ones.
+
+    Args:
+        rungs: Factor, brackets and variant; None for a study that judges nobody.
+        constraints: Of the study.
+        seed: Of the study; deals trials to brackets.
+    """
+
+    def __init__(self, rungs: Rungs | None, constraints: Constraints, seed: int) -> None:
+        self._rungs, self._constraints, self._seed = rungs, constraints, seed
+        self._by_place: dict[tuple[int, int], Rung] = {}  # (bracket, index of the rung)
+        self._paused: dict[str, tuple[int, int]] = {}
+
+    @property
+    def promotes(self) -> bool:
+        """True if trials wait at rungs to be promoted."""
+        return self._rungs is not None and self._rungs.promote
+
+    def bracket(self, trial: Trial) -> int:
+        """Return the bracket of a trial."""
+        if self._rungs is None or not trial.is_trained:
+            return 0
+        return deal_bracket(self._seed, trial.number, self._rungs.brackets, self._rungs.factor)
+
+    def add(self, trial: Trial, report: RungReport) -> None:
+        """Take in a rung score; a full score is no rung's."""
+        if self._rungs is None or report.score.full or not trial.is_trained:
+            return
+        place = self.bracket(trial), report.rung
+        rung = self._by_place.setdefault(place, Rung(self._rungs.factor))
+        rung.add(trial.id, score_losses(report.score), self._constraints.violation(report.score))
+
+    def verdict(self, trial: Trial, report: RungReport) -> Verdict | None:
+        """Judge a trial at a rung that it has been added to; None where nobody is judged."""
+        if self._rungs is None or report.score.full or not trial.is_trained:
+            return None
+        return self._by_place[self.bracket(trial), report.rung].verdict(trial.id)
+
+    def pause(self, trial: Trial, rung: int) -> None:
+        """Let a trial wait at a rung that it has been added to."""
+        self._paused[trial.id] = self.bracket(trial), rung
+
+    def climb(self, trial: Trial, rung: int) -> None:
+        """Note that a trial has left a rung upwards."""
+        self._paused.pop(trial.id, None)
+        if (place := (self.bracket(trial), rung)) in self._by_place:
+            self._by_place[place].promote(trial.id)
+
+    def promotable(self, closing: bool = False) -> str | None:
+        """Return the trial that waits and should go on first: at the highest rung, the first of its order, or None.
+
+        Args:
+            closing: No more trials will arrive.
+        """
+        if not self.promotes:
+            return None
+        rungs = sorted(self._by_place.items(), key=lambda item: (-item[0][1], item[0][0]))
+        return next((trial for _, rung in rungs if (trial := rung.promotable(closing)) is not None), None)
+
+    @property
+    def paused(self) -> dict[str, tuple[int, int]]:
+        """Bracket and rung of every trial that waits."""
+        return dict(self._paused)

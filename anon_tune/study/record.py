@@ -1,0 +1,98 @@
+"""The user's Optuna storage: every trial in its true state."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.samplers import RandomSampler
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import TrialState as OptunaState
+from optuna.trial import create_trial
+
+from anon_tune.errors import LedgerError
+from anon_tune.study.sampler import distributions, score_losses
+from anon_tune.study.space import SearchSpace
+from anon_tune.trial import OBJECTIVES, Trial, TrialState
+
+_STATES = {
+    TrialState.COMPLETE: OptunaState.COMPLETE,
+    TrialState.PRUNED: OptunaState.PRUNED,
+    TrialState.FAILED: OptunaState.FAIL,
+}
+
+
+class OptunaRecord:
+    """Writes trials to an Optuna study, for dashboards and tools; nothing is read from it.
+
+    A trial is RUNNING from its proposal on. It ends COMPLETE with the validation readings of its full score,
+    PRUNED with its last rung, or FAIL with a reason, the latter two as user attributes, and carries the study's
+    constraints as Optuna's.
+
+    Args:
+        space: What is searched.
+        storage: Any Optuna storage.
+        name: Of the study, unique in the storage.
+    """
+
+    def __init__(self, space: SearchSpace, storage: BaseStorage, name: str) -> None:
+        self._space, self._storage = space, storage
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        directions = [StudyDirection.MINIMIZE for _ in OBJECTIVES]
+        # Nothing is sampled here: a random sampler does nothing when a trial begins.
+        self.study = optuna.create_study(
+            study_name=name, storage=storage, directions=directions, sampler=RandomSampler()
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self.study.set_metric_names([o.name if o.minimize else f"-{o.name}" for o in OBJECTIVES])
+        self._id = storage.get_study_id_from_name(name)
+        self._open: dict[str, int] = {}
+
+    def begin(self, trial_id: str, params: Mapping[str, Any]) -> None:
+        """Write a trial as RUNNING."""
+        template = create_trial(
+            state=OptunaState.RUNNING,
+            params=dict(params),
+            distributions=distributions(self._space, params),
+            user_attrs={"trial": trial_id},
+        )
+        self._open[trial_id] = self._storage.create_new_trial(self._id, template)
+
+    def end(self, trial: Trial) -> None:
+        """Write how a trial ended; one that was not begun here is begun first."""
+        if trial.id not in self._open:
+            self.begin(trial.id, trial.params)
+        recorded = optuna.Trial(self.study, self._open.pop(trial.id))
+        attributes: dict[str, Any] = {"reason": trial.reason}
+        if trial.reports:
+            last = trial.reports[-1]
+            attributes |= {"rung": last.rung, "step": last.step, "last_losses": list(score_losses(last.score))}
+            for name, value in self._space.study.constraints.values(last.score).items():
+                recorded.set_constraint(name, value)
+        for key, value in attributes.items():
+            recorded.set_user_attr(key, value)
+        complete = trial.state is TrialState.COMPLETE and trial.score is not None
+        values = score_losses(trial.score) if complete and trial.score is not None else None
+        self.study.tell(recorded, values, _STATES[trial.state])
+
+
+def open_storage(url: str | None, directory: Path) -> BaseStorage:
+    """Open any Optuna storage URL, or the journal file of a study directory.
+
+    Raises:
+        LedgerError: The URL cannot be opened.
+    """
+    if url is None:
+        return JournalStorage(JournalFileBackend(str(directory / "optuna.journal")))
+    try:
+        return RDBStorage(url)
+    except Exception as error:  # SQLAlchemy and drivers raise their own kinds
+        last = str(error).strip().splitlines()[0]
+        remedy = "Give a URL such as sqlite:////tmp/study.db, with its driver installed"
+        raise LedgerError("--storage", f"cannot be opened: {last}", url, remedy) from None

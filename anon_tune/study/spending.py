@@ -1,0 +1,118 @@
+"""What a study spends, and when that is enough."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from anon_tune.pareto import front_ranks, hypervolume
+from anon_tune.study.parameters import StopRules
+from anon_tune.study.sampler import score_losses
+from anon_tune.study.settings import StudySettings
+from anon_tune.trial import ANCHORS, Cost, RungReport, Trial, TrialState, losses
+
+PRICE_LABEL = "anon-tune.price-per-hour"
+_LEAST_GROWTH = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node of a cluster as far as costs go.
+
+    Attributes:
+        name: Its host name.
+        resources: In Ray's names.
+        price_per_hour: In whatever currency the cluster file uses; 0 if it names none.
+    """
+
+    name: str
+    resources: Mapping[str, float]
+    price_per_hour: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Turns the seconds of a job into what it cost.
+
+    Attributes:
+        cpus: CPUs that a trial reserves, over all its workers.
+        gpus: GPUs, likewise.
+        nodes: Of the cluster.
+    """
+
+    cpus: float = 0.0
+    gpus: float = 0.0
+    nodes: tuple[Node, ...] = ()
+
+    @classmethod
+    def of(cls, settings: StudySettings, nodes: Sequence[Node]) -> Prices:
+        """Return what trials with these settings cost on these nodes."""
+        workers = settings.workers_per_trial
+        return cls(settings.cpus_per_worker * workers, settings.gpus_per_worker * workers, tuple(nodes))
+
+    def cost(self, report: RungReport) -> Cost:
+        """Return what a job cost: of its node's price the larger of its shares of CPUs and GPUs.
+
+        A trial of several workers is priced as if all ran on nodes like that of the first one.
+        """
+        node = next((n for n in self.nodes if n.name == report.node), None)
+        money = 0.0
+        if node is not None and node.price_per_hour:
+            needs = {"CPU": self.cpus, "GPU": self.gpus}
+            share = max(need / node.resources[name] for name, need in needs.items() if node.resources.get(name))
+            money = report.seconds / 3600 * node.price_per_hour * share
+        return Cost(report.seconds * self.cpus, report.seconds * self.gpus, money)
+
+
+@dataclass
+class Spending:
+    """Keeps the account of a study and says when to stop handing out trials.
+
+    Attributes:
+        rules: When to stop.
+        total: Spent so far, also by earlier drivers.
+    """
+
+    rules: StopRules
+    total: Cost = field(default_factory=Cost)
+    _started: float = field(default_factory=time.monotonic)
+    _front: list[tuple[float, float]] = field(default_factory=list)
+    _reference: tuple[float, float] | None = None
+    _volume: float = 0.0
+    _stalled: int = 0
+
+    def add(self, report: RungReport) -> None:
+        """Take a report in."""
+        self.total += report.cost
+
+    def end(self, trial: Trial) -> None:
+        """Take in a trial that ended."""
+        if trial.id == ANCHORS[0] and trial.score is not None:
+            self._reference = losses(trial.score.leakage.validation, trial.score.accuracy.floor)
+        if trial.is_anchor:
+            return
+        self._stalled += 1
+        if trial.state is not TrialState.COMPLETE or trial.score is None or not trial.is_feasible:
+            return
+        rows = [*self._front, score_losses(trial.score)]
+        self._front = [row for row, rank in zip(rows, front_ranks(rows).tolist(), strict=True) if rank == 0]
+        volume = hypervolume(self._front, self._reference) if self._reference else 0.0
+        if volume > self._volume * (1 + _LEAST_GROWTH):
+            self._volume, self._stalled = volume, 0
+
+    @property
+    def reason(self) -> str:
+        """Return why it is enough; empty while it is not."""
+        rules = self.rules
+        spent = [
+            ("seconds", rules.seconds, time.monotonic() - self._started),
+            ("GPU-hours", rules.gpu_hours, self.total.gpu_s / 3600),
+            ("money", rules.money, self.total.money),
+        ]
+        for name, limit, value in spent:
+            if limit is not None and value >= limit:
+                return f"{value:.4g} of {limit:g} {name} are spent"
+        if rules.stall_trials is not None and self._stalled >= rules.stall_trials:
+            return f"the hypervolume has not grown for {self._stalled} trials"
+        return ""

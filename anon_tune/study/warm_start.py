@@ -1,0 +1,81 @@
+"""What a study may learn from an earlier one before its first trial."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from anon_tune.errors import LedgerError
+from anon_tune.ledger import Ledger
+from anon_tune.study.proposer import Observation
+from anon_tune.study.sampler import score_losses
+from anon_tune.study.settings import StudySettings, load_study
+from anon_tune.study.space import SearchSpace
+from anon_tune.trial import Trial, TrialState
+
+_FILE = "warm_start.json"
+
+
+def known_before(directory: Path, space: SearchSpace, settings: StudySettings) -> dict[str, Observation]:
+    """Return what the sampler knows before the first trial; empty without a warm start.
+
+    The complete trials of the earlier study whose points this study's space could have proposed. They are
+    written down once in the study directory, so that a resumed study knows what it knew, whatever becomes of
+    the earlier one. What they share with trials of this study is the measurement; where other fixed values of
+    the recipe differ, what they tell is a first guess.
+
+    Args:
+        directory: Of this study.
+        space: Its search space.
+        settings: Names the directory of the earlier study.
+
+    Raises:
+        LedgerError: The earlier study measured on other clips or with another effort, or none of its trials fits.
+    """
+    if settings.warm_start is None:
+        return {}
+    file = directory / _FILE
+    if not file.exists():
+        rows = [[t.id, dict(t.params), *_losses(t), _constraints(t, space)] for t in _fitting(space, settings)]
+        hidden = file.with_name(f".{_FILE}.{os.getpid()}")
+        hidden.write_text(json.dumps(rows), encoding="utf-8")
+        os.replace(hidden, file)
+    rows = json.loads(file.read_text(encoding="utf-8"))
+    # No trial of this study has such a name.
+    return {f"before-{name}": Observation(params, None, (a, b), held) for name, params, a, b, held in rows}
+
+
+def _fitting(space: SearchSpace, settings: StudySettings) -> list[Trial]:
+    earlier = Path(str(settings.warm_start))
+    other, was = load_study(earlier)
+    where = f"--warm-start {earlier}"
+    if was.clips_fingerprint != settings.clips_fingerprint:
+        raise LedgerError(where, "must be a study on the same clips", was.clips, "Leave it out, or take these clips")
+    efforts = [{n: v for n, v in s.fixed.items() if n.startswith("evaluation.")} for s in (other, space)]
+    if efforts[0] != efforts[1]:
+        raise LedgerError(
+            where, "must have measured with the same effort", efforts[0], "Fix the same 'evaluation.' values"
+        )
+    complete = [t for t in Ledger(earlier / "ledger").trials() if t.state is TrialState.COMPLETE and not t.is_anchor]
+    fitting = [t for t in complete if t.score is not None and t.score.is_finite and _fits(t, space)]
+    if not fitting:
+        rule = f"none of its {len(complete)} complete trials lies in {space.where}"
+        raise LedgerError(where, rule, remedy="Search the same names in ranges that hold them, or leave it out")
+    return fitting
+
+
+def _fits(trial: Trial, space: SearchSpace) -> bool:
+    """True for a point that this space could have proposed."""
+    active = {name for name in space.search if space.is_active(name, trial.params)}
+    return trial.params.keys() == active and all(space.search[n].accepts(v) for n, v in trial.params.items())
+
+
+def _losses(trial: Trial) -> tuple[float, float]:
+    assert trial.score is not None
+    return score_losses(trial.score)
+
+
+def _constraints(trial: Trial, space: SearchSpace) -> dict[str, float]:
+    assert trial.score is not None
+    return space.study.constraints.values(trial.score)
