@@ -3,8 +3,7 @@
 What a sampler sees is an Optuna study made anew for each proposal: a trial with a full score as it
 ended, one that runs, waits or was stopped as an estimate of how it would end, one without any score
 as pending. Optuna's own samplers make nothing of stopped trials of several objectives: its Gaussian
-process and NSGA-II ignore them, TPE knows only that they are worse than complete ones. The estimate is a trial's losses
-at its last rung plus what trials measured both there and in full have changed by on average.
+process and NSGA-II ignore them, TPE knows only that they are worse than complete ones.
 
 So a proposal is a function of the study's seed, the trial's number, and the trials that are known.
 """
@@ -40,6 +39,8 @@ from anon_tune.study.space import SearchSpace
 from anon_tune.trial import OBJECTIVES, Trial, TrialState
 
 _GENERATION = f"{NSGAIISampler.__name__}:generation"  # where the sampler looks for who may be a parent
+Losses = tuple[float, float]
+_FEWEST_PAIRS, _MOST_PAIRS = 3, 200  # of trials that foretell others
 _MOST_ELITES = 8  # populations that are kept of all trials; a survivor is always among the last one and the new
 
 
@@ -96,7 +97,7 @@ class Proposer:
         self._known: dict[str, Observation] = dict(known or {})
         self._pending: dict[str, Mapping[str, Any]] = {}
         self._proposed: Counter[str] = Counter()  # methods
-        self._changes = _Changes()
+        self._forecasts = _Forecasts()
 
     @property
     def num_points(self) -> int:
@@ -134,7 +135,7 @@ class Proposer:
         An anchor has no params and is no trial of Optuna's; it only shows how full losses differ
         from a rung's.
         """
-        self._changes.learn(trial)
+        self._forecasts.learn(trial)
         if trial.is_anchor:
             return
         if trial.id not in self._pending and trial.id not in self._known:
@@ -151,7 +152,7 @@ class Proposer:
 
     def observations(self) -> dict[str, tuple[float, float]]:
         """Return the losses, estimated where need be, of all trials that the sampler looks at."""
-        return {trial: self._changes.estimate(seen) for trial, seen in self._known.items()}
+        return {trial: self._forecasts.estimate(seen) for trial, seen in self._known.items()}
 
     def _observe(self, trial: Trial) -> Observation | None:
         """Return what a trial shows; None if it failed or has not been measured with finite losses."""
@@ -189,7 +190,7 @@ class Proposer:
     def _elite(self, count: int) -> list[tuple[str, Observation]]:
         """Return the best trials: feasible ones by layer and what they alone cover of it, then by violation."""
         named = sorted(self._known.items(), key=lambda item: item[1].number)
-        rows = np.array([self._changes.estimate(seen) for _, seen in named]).reshape(-1, len(OBJECTIVES))
+        rows = np.array([self._forecasts.estimate(seen) for _, seen in named]).reshape(-1, len(OBJECTIVES))
         violations = np.array([seen.violation for _, seen in named])
         layers = np.full(len(named), len(named))
         feasible = violations == 0
@@ -218,7 +219,7 @@ class Proposer:
 
     def _frozen(self, seen: Observation, attributes: Mapping[str, Any] | None = None) -> FrozenTrial:
         return create_trial(
-            values=self._changes.estimate(seen),
+            values=self._forecasts.estimate(seen),
             params=dict(seen.params),
             distributions=distributions(self._space, seen.params),
             constraints=dict(seen.constraints),
@@ -234,11 +235,17 @@ def _number(seen: Observation) -> int:
     return seen.number
 
 
-class _Changes:
-    """What losses change by between a rung and the end, on average."""
+class _Forecasts:
+    """Foretells full losses from a rung's, by what trials measured both there and in full show.
+
+    For each loss a line through the mean of these trials, whose slope is drawn towards 1 as if three more trials said
+    so: with few of them the rung counts as it is, plus what losses change by on average; a rung that turns out to
+    say little is drawn towards the mean.
+    """
 
     def __init__(self) -> None:
-        self._sums: dict[int, tuple[int, float, float]] = {}  # by rung: count, sums of full losses minus the rung's
+        self._trained: dict[int, list[tuple[Losses, Losses]]] = {}  # by rung: losses there and in full
+        self._untrained: list[tuple[Losses, Losses]] = []  # measured at one rung, but do not change with training
 
     def learn(self, trial: Trial) -> None:
         """Take in a trial with a full score."""
@@ -247,21 +254,25 @@ class _Changes:
         full = score_losses(trial.score)
         for report in trial.reports:
             if not report.score.full and report.score.is_finite:
-                here = score_losses(report.score)
-                # What is not trained is measured at one rung only, but does not change with training.
-                rung = report.rung if trial.is_trained else -1
-                count, *sums = self._sums.get(rung, (0, 0.0, 0.0))
-                self._sums[rung] = (count + 1, sums[0] + full[0] - here[0], sums[1] + full[1] - here[1])
+                pair = score_losses(report.score), full
+                if trial.is_trained:
+                    self._trained.setdefault(report.rung, []).append(pair)
+                else:
+                    self._untrained.append(pair)
 
-    def estimate(self, seen: Observation) -> tuple[float, float]:
-        """Return the losses at the end; those at the rung as long as no change has been seen."""
+    def estimate(self, seen: Observation) -> Losses:
+        """Return the losses at the end; those at the rung as long as nothing is known of it."""
         if seen.rung is None:
             return seen.losses
-        found = [self._sums[rung] for rung in (-1, seen.rung) if rung in self._sums]
-        count = sum(n for n, _, _ in found)
-        if not count:
+        trained = self._trained.get(seen.rung, [])
+        pairs = np.array(trained[-_MOST_PAIRS:] if len(trained) >= _FEWEST_PAIRS else [*self._untrained, *trained])
+        if not len(pairs):
             return seen.losses
-        return (
-            seen.losses[0] + sum(a for _, a, _ in found) / count,
-            seen.losses[1] + sum(b for _, _, b in found) / count,
-        )
+        here, full = pairs.mean(axis=0)
+        spread = pairs - pairs.mean(axis=0)
+        products = (spread[:, 0] * spread[:, 1]).sum(axis=0)
+        squares = (spread[:, 0] ** 2).sum(axis=0)
+        weight = len(pairs) / (len(pairs) + _FEWEST_PAIRS) if len(trained) >= _FEWEST_PAIRS else 0.0
+        slopes = 1 + weight * (np.divide(products, squares, out=np.ones(2), where=squares > 0) - 1)
+        first, second = full + slopes * (np.array(seen.losses) - here)
+        return float(first), float(second)
