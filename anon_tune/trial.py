@@ -7,7 +7,7 @@ comes back, and whoever turns one into the other is a `TrialBody`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -200,7 +200,7 @@ class RungReport:
     rung: int
     step: int
     score: Score
-    curve: tuple[LossPoint, ...]
+    curve: Sequence[LossPoint]
     seconds: float
     node: str
     checkpoint: str

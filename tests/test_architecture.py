@@ -45,7 +45,7 @@ THIRD_PARTY = {
     "recipe": {"pydantic"},
     "certificate": {"pydantic"},
     "trial": set(),
-    "ledger": {"pyarrow"},
+    "ledger": {"numpy", "pyarrow"},
     "pareto": {"moocore", "numpy"},
     "clips": {"av", "numpy", "pyarrow", "torch"},
     "models": {"cv2", "numpy", "safetensors", "torch", "torchvision"},

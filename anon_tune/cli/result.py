@@ -128,12 +128,12 @@ def pick_trial(directory: Path, leakage_at_most: float | None, trial: str | None
 
 def write(directory: Path, output: Path | None = None) -> Path:
     """Write the report of a study directory and return its path."""
-    from anon_tune.report import write_report
+    from anon_tune.report import importance_trials, write_report
     from anon_tune.study import importance, load_study
 
     trials = read_trials(directory)
     space, _ = load_study(directory)
-    return write_report(directory, importance(trials, space), output)
+    return write_report(directory, importance(importance_trials(trials), space), output, trials)
 
 
 def _csv(document: dict[str, Any]) -> str:
@@ -167,7 +167,7 @@ def _print_table(document: dict[str, Any]) -> None:
         table.add_row(
             row["trial"],
             row["method"],
-            row["state"],
+            row["state"] if row["feasible"] else f"{row['state']} (breaks a constraint)",
             "" if row["front_rank"] is None else str(row["front_rank"]),
             *(_certainty(row) if verified else []),
             _with_interval(row, "leakage"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from anon_tune.pareto.agreement import RungAgreement, rung_agreement
 from anon_tune.pareto.document import front_document
 from anon_tune.pareto.dominance import coverage, front_ranks, hypervolume
-from anon_tune.pareto.front import ParetoFront, Progress, ReferencePoint, front_candidates, progress
+from anon_tune.pareto.front import ParetoFront, ReferencePoint, front_candidates
+from anon_tune.pareto.growth import Progress, progress
 from anon_tune.pareto.repeats import LEVELS, attainment, front_probabilities, judged_scores
 
 __all__ = [

@@ -1,11 +1,10 @@
-"""The front of a study, how it grew, and the pick from it."""
+"""The front of a study, and the pick from it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -39,9 +38,10 @@ class ReferencePoint:
 class ParetoFront:
     """The scored trials of a study, in layers.
 
-    As soon as any trial was measured again, the study counts as verified: repeated trials are judged by
-    their means, and only they and the anchors may stand on the front. A trial with a single
-    measurement keeps a rank of at least 1, whatever its luck.
+    A trial that breaks a constraint keeps a rank of at least 1 and adds nothing to the hypervolume. As soon as any
+    trial was measured again, the study counts as verified: repeated trials are judged by their means, and
+    only they and the anchors may stand on the front. A trial with a single measurement keeps a rank of at least
+    1, whatever its luck.
 
     Attributes:
         trials: Every COMPLETE trial whose score is finite, anchors among them.
@@ -100,7 +100,10 @@ class ParetoFront:
 
     @property
     def eligible(self) -> tuple[Trial, ...]:
-        """The trials that may stand on the front: all, or in a verified study the repeated ones and the anchors."""
+        """The trials that may stand on the front.
+
+        All that break no constraint, in a verified study of those the repeated ones and the anchors.
+        """
         return tuple(trial for trial in self.trials if _is_eligible(trial, self.is_verified))
 
     @property
@@ -116,7 +119,7 @@ class ParetoFront:
         split would favour the trials whose test readings happen to be lucky, and those readings
         would then be no estimate any more. The test split is looked at for safety alone: a trial
         that is known to leak more than the limit there is not handed out. In a verified study all of
-        this is read from means, and only repeated trials are handed out.
+        this is read from means, and only repeated trials are handed out. A trial that breaks a constraint never is.
 
         Args:
             leakage_at_most: Limit in [0, 1] for the leakage on the validation and on the test split.
@@ -130,7 +133,12 @@ class ParetoFront:
             return min(allowed, key=self._preference)
         rule = "the leakage limit must be kept by a trial on the validation and on the test split"
         if not choice:
-            remedy = "No trial but the anchors has a full score yet: let the study go on"
+            broken = any(not trial.is_feasible for trial in self.trials)
+            remedy = (
+                "Every trial with a full score breaks a constraint of the study: loosen it, or take one with --trial"
+                if broken
+                else "No trial but the anchors has a full score yet: let the study go on"
+            )
             raise LedgerError("front", rule, leakage_at_most, remedy)
         lowest = min(choice, key=self._exposed)
         remedy = f"The lowest available is {self._exposed(lowest):.4f} (trial {lowest.id})"
@@ -147,41 +155,6 @@ class ParetoFront:
         return accuracy, leakage, trial.id
 
 
-class Progress(NamedTuple):
-    """The hypervolume after one trial ended.
-
-    Attributes:
-        num_trials: Trials that have ended so far, anchors not counted.
-        seconds: Since the study's first record.
-        hypervolume: Of everything scored so far, against the study's final reference point.
-    """
-
-    num_trials: int
-    seconds: float
-    hypervolume: float
-
-
-def progress(trials: Sequence[Trial]) -> list[Progress]:
-    """Follow the hypervolume through a study, one entry after each final trial in order of ending.
-
-    In a verified study trials count with the means that were measured afterwards, as on the front.
-    """
-    found = ParetoFront.of(trials)
-    eligible = {trial.id for trial in found.eligible}
-    first = min((trial.started for trial in trials), default=0.0)
-    front = np.empty((0, 2))
-    entries: list[Progress] = []
-    num_trials, volume = 0, 0.0
-    for trial in sorted((t for t in trials if t.state.is_final), key=lambda t: t.ended):
-        num_trials += not trial.is_anchor
-        if found.reference_point is not None and trial.id in eligible:
-            front = np.vstack([front, _points([trial], found.scores)])
-            front = front[front_ranks(front) == 0]
-            volume = hypervolume(front, found.reference_point.losses)
-        entries.append(Progress(num_trials, trial.ended - first, volume))
-    return entries
-
-
 def front_candidates(trials: Sequence[Trial]) -> list[Trial]:
     """Return whoever may be on the front: anchors, repeated trials, and the first two front ranks of all.
 
@@ -190,13 +163,13 @@ def front_candidates(trials: Sequence[Trial]) -> list[Trial]:
     are repeated, no single measurement is nondominated.
 
     Args:
-        trials: All trials of one ledger; those without a usable score are left out.
+        trials: All trials of one ledger; those without a usable score, or that break a constraint, are left out.
 
     Returns:
         In the order given.
     """
     scores = judged_scores(trials)
-    scored = [trial for trial in trials if _is_usable(trial, scores)]
+    scored = [trial for trial in trials if trial.is_feasible and _is_usable(trial, scores)]
     ranks = front_ranks(_points(scored, scores)).tolist()
     pairs = zip(scored, ranks, strict=True)
     return [trial for trial, rank in pairs if trial.is_anchor or trial.repeats or rank < _CANDIDATE_RANKS]
@@ -208,7 +181,7 @@ def _is_usable(trial: Trial, scores: Mapping[str, Score]) -> bool:
 
 
 def _is_eligible(trial: Trial, verified: bool) -> bool:
-    return not verified or trial.is_anchor or bool(trial.repeats)
+    return trial.is_feasible and (not verified or trial.is_anchor or bool(trial.repeats))
 
 
 def _points(trials: Sequence[Trial], scores: Mapping[str, Score]) -> np.ndarray:

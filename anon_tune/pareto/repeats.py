@@ -135,6 +135,7 @@ def _mean_score(scores: Sequence[Score], spreads: Mapping[str, float]) -> Score:
         attributes=_means([s.attributes for s in scores]),
         distortion=_mean(s.distortion for s in scores),
         seconds=sum(s.seconds for s in scores),
+        seconds_per_frame=_mean(taken) if (taken := _finite(s.seconds_per_frame for s in scores)) else math.nan,
     )
 
 
@@ -157,6 +158,10 @@ def _mean_reading(readings: Sequence[Reading], spread: float) -> Reading:
 def _means(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Average what all of them have."""
     return {name: _mean(v[name] for v in values) for name in values[0] if all(name in v for v in values)}
+
+
+def _finite(values: Iterable[float]) -> list[float]:
+    return [value for value in values if math.isfinite(value)]
 
 
 def _mean(values: Iterable[float]) -> float:

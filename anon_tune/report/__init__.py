@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from anon_tune.report.page import write_report
+from anon_tune.report.selection import importance_trials
 
-__all__ = ["write_report"]
+__all__ = ["importance_trials", "write_report"]

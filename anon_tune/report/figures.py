@@ -1,4 +1,4 @@
-"""Figures of the objectives: the front, its growth, and what the params have to do with it.
+"""Figures of the objectives: the front, and what the params have to do with it.
 
 Where there is nothing to draw yet, the answer is None, or no chart among several.
 """
@@ -14,28 +14,32 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from anon_tune.method import parse_method
-from anon_tune.pareto import LEVELS, ParetoFront, attainment, progress
+from anon_tune.pareto import LEVELS, ParetoFront, attainment
 from anon_tune.report.chart import BLUE, INK, LABEL, MUTED, ORANGE, PURPLE, SKY, VERMILLION, Chart, axis
+from anon_tune.report.selection import drawn_trials
 from anon_tune.report.wording import NOTHING, hover, percent, shorten, text
 from anon_tune.trial import OBJECTIVES, Reading, Score, Trial
 
 _MARKS = {"identity": ("diamond", VERMILLION, "top left"), "black-out": ("square", INK, "top right")}
 _SYMBOLS = {"adversarial": "circle", "trained baseline": "triangle-up", "closed-form": "cross"}
+_MOST_BARS = 300  # of more points the intervals hide each other, and a browser draws each as two paths
 _LOG_RATIO = 20.0  # a param whose values span more, and crowd at the low end, is drawn on a log scale
 
 
 def front_chart(front: ParetoFront) -> Chart | None:
     """Draw leakage against accuracy: full scores with intervals, anchors, floors and ceilings.
 
-    In a verified study also how far the fronts of single repeats reach; trials measured once are hollow there.
+    In a verified study also how far the fronts of single repeats reach; trials measured once are hollow there. Of
+    a large study many points are left out, and the intervals of those that are not on the front.
     """
     if not front.trials:
         return None
-    ours = [t for t in front.trials if not t.is_anchor]
+    ours = [t for t in drawn_trials(front) if not t.is_anchor]
     eligible = {t.id for t in front.eligible}
     on_front = [t for t in ours if front.ranks[t.id] == 0]
     dominated = [t for t in ours if front.ranks[t.id] > 0 and t.id in eligible]
-    single = [t for t in ours if t.id not in eligible]
+    single = [t for t in ours if t.id not in eligible and t.is_feasible]
+    broken = [t for t in ours if not t.is_feasible]
     members = [front.scores[t.id] for t in front.members]
     data = [
         *_attained(front),
@@ -47,6 +51,7 @@ def front_chart(front: ParetoFront) -> Chart | None:
             line={"shape": "hv", "color": BLUE, "width": 2},
             hoverinfo="skip",
         ),
+        _points("breaks a constraint", broken, front, {"color": ORANGE, "size": 8}, symbol="x"),
         _points("measured once", single, front, {"color": MUTED, "size": 8}, hollow=True),
         _points("other full scores", dominated, front, {"color": MUTED, "size": 8}),
         _points("on the front", on_front, front, {"color": BLUE, "size": 11, "line": {"color": "#FFFFFF", "width": 1}}),
@@ -133,18 +138,24 @@ def _kind(trial: Trial) -> str:
 
 
 def _points(
-    name: str, trials: Sequence[Trial], front: ParetoFront, marker: dict[str, Any], hollow: bool = False
+    name: str,
+    trials: Sequence[Trial],
+    front: ParetoFront,
+    marker: dict[str, Any],
+    hollow: bool = False,
+    symbol: str = "",
 ) -> Any:
     scores = [front.scores[t.id] for t in trials]
-    symbols = [_SYMBOLS[_kind(t)] + ("-open" if hollow else "") for t in trials]
+    symbols = [(symbol or _SYMBOLS[_kind(t)]) + ("-open" if hollow else "") for t in trials]
+    barred = len(front.trials) <= _MOST_BARS or all(front.ranks[t.id] == 0 for t in trials)
     return go.Scatter(
         name=name,
         mode="markers",
         marker=marker | {"symbol": symbols},
         x=[s.leakage.value for s in scores],
         y=[s.accuracy.value for s in scores],
-        error_x=_error_bars([s.leakage for s in scores], marker["color"]),
-        error_y=_error_bars([s.accuracy for s in scores], marker["color"]),
+        error_x=_error_bars([s.leakage for s in scores], marker["color"]) if barred else None,
+        error_y=_error_bars([s.accuracy for s in scores], marker["color"]) if barred else None,
         hovertext=[hover(t, front) for t in trials],
         hoverinfo="text",
         customdata=[t.id for t in trials],
@@ -188,34 +199,9 @@ def _span(readings: Sequence[Reading]) -> list[float]:
     return [min(values) - 0.05, max(values) + 0.05]
 
 
-def progress_charts(trials: Sequence[Trial]) -> dict[str, Chart]:
-    """Draw hypervolume over trials and over seconds; empty as long as no trial has ended."""
-    entries = progress(trials)
-    if not entries:
-        return {}
-    columns = np.array(entries, dtype=float)
-
-    def chart(column: int, title: str) -> Chart:
-        line = go.Scatter(
-            x=columns[:, column],
-            y=columns[:, 2],
-            mode="lines+markers",
-            line={"shape": "hv", "color": BLUE, "width": 2},
-            marker={"size": 4},
-            hovertemplate="%{x}: %{y:.4f}<extra></extra>",
-        )
-        axes = {"xaxis": axis(title, rangemode="tozero"), "yaxis": axis("Hypervolume", rangemode="tozero")}
-        return Chart([line], lambda narrow: {"height": 280 if narrow else 320, **axes})
-
-    return {
-        "progress-trials": chart(0, "Trials ended"),
-        "progress-seconds": chart(1, "Seconds since the first record"),
-    }
-
-
 def parallel_chart(front: ParetoFront) -> tuple[Chart, int] | None:
-    """Draw the params and both objectives of every scored trial as parallel axes, with their number."""
-    trials = [t for t in front.trials if not t.is_anchor]
+    """Draw the params and both objectives of scored trials as parallel axes, with their number."""
+    trials = [t for t in drawn_trials(front) if not t.is_anchor]
     names = sorted({name for t in trials for name in t.params})
     if len(trials) < 2 or not names:
         return None

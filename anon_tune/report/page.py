@@ -17,8 +17,10 @@ from anon_tune.pareto import ParetoFront
 from anon_tune.report import tables
 from anon_tune.report.certificates import certificate_cards
 from anon_tune.report.chart import Chart
-from anon_tune.report.figures import front_chart, importance_charts, parallel_chart, progress_charts
+from anon_tune.report.figures import front_chart, importance_charts, parallel_chart
 from anon_tune.report.measuring import measuring_note
+from anon_tune.report.progress_figures import progress_charts
+from anon_tune.report.selection import carded_note, drawn_note, importance_note, listed_note
 from anon_tune.report.training_figures import loss_chart, rungs_chart
 from anon_tune.report.wording import text
 from anon_tune.trial import Trial
@@ -39,6 +41,7 @@ def write_report(
     directory: Path,
     importance: Mapping[str, Mapping[str, float]] | None = None,
     output: Path | None = None,
+    trials: Sequence[Trial] | None = None,
 ) -> Path:
     """Write one HTML page that shows a study, finished or running, and needs no network.
 
@@ -48,6 +51,7 @@ def write_report(
             as they exist.
         importance: Share of each param in each objective, in [0, 1], by objective and param.
         output: Where to write; ``<directory>/report.html`` if None. Replaced in one move.
+        trials: What the ledger holds, for a caller that has just read it.
 
     Returns:
         The page's path.
@@ -58,7 +62,8 @@ def write_report(
     directory = Path(directory)
     if not directory.is_dir():
         raise LedgerError(str(directory), "no study directory there", remedy="Check the path")
-    trials = Ledger(directory / "ledger").trials()
+    if trials is None:
+        trials = Ledger(directory / "ledger").trials()
     page = _page(directory, trials, importance or {})
     output = directory / "report.html" if output is None else Path(output)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +116,7 @@ def _sections(
         (
             "front",
             "Pareto front",
-            _note(f"{_READINGS[front.is_verified]} Point at a trial to see its method and params.")
+            _note(f"{_READINGS[front.is_verified]} Point at a trial to see its method and params.{drawn_note(front)}")
             + _chart("front-plot", front_chart(front), "no trial has a full score"),
         ),
         ("gallery", "What the front looks like", _gallery(trials, front, previews)),
@@ -130,7 +135,7 @@ def _sections(
         (
             "parallel",
             "Params and objectives",
-            _note("Drag along an axis to keep the trials that pass through.")
+            _note(f"Drag along an axis to keep the trials that pass through.{drawn_note(front)}")
             + _chart(
                 "parallel-plot",
                 parallel and parallel[0],
@@ -143,6 +148,7 @@ def _sections(
             "Importance of params",
             _note(
                 "Share of each param in what sets the best quarter apart. Left out: params not sampled in every trial."
+                + importance_note(trials)
             )
             + _charts(
                 {f"importance-{text(k)}": chart for k, chart in importance_charts(importance).items()},
@@ -164,7 +170,7 @@ def _sections(
         (
             "trials",
             "All trials",
-            _note("A click on a head sorts.") + tables.trial_table(trials, front)
+            _note(f"A click on a head sorts.{listed_note(trials, front)}") + tables.trial_table(trials, front)
             if trials
             else _not_yet("no trial has started"),
         ),
@@ -174,7 +180,8 @@ def _sections(
 
 def _gallery(trials: Sequence[Trial], front: ParetoFront, previews: Path) -> str:
     cards = tables.gallery(trials, front, previews)
-    return f'<div class="cards">{cards}</div>' if cards else _not_yet("no trial has a full score")
+    note = _note(carded_note(front)) if carded_note(front) else ""
+    return f'{note}<div class="cards">{cards}</div>' if cards else _not_yet("no trial has a full score")
 
 
 def _charts(charts: Mapping[str, Chart], reason: str) -> str:

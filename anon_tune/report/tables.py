@@ -9,8 +9,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from anon_tune.pareto import ParetoFront
-from anon_tune.report.wording import NOTHING, certainty, duration, param_lines, percent, plain, reading, text
-from anon_tune.trial import Reading, Score, Trial, TrialState
+from anon_tune.report.selection import MOST_FAILURES, carded_trials, listed_trials
+from anon_tune.report.wording import (
+    NOTHING,
+    certainty,
+    duration,
+    hours,
+    param_lines,
+    per_frame,
+    percent,
+    plain,
+    reading,
+    text,
+)
+from anon_tune.trial import Cost, Reading, Score, Trial, TrialState
 
 CAVEAT = (
     "Leakage is what the attackers named here recovered from these clips after being trained on the anonymizer's own "
@@ -38,9 +50,19 @@ def summary(trials: Sequence[Trial], front: ParetoFront) -> str:
         ("On the front", str(on_front), f"trials, anchors apart, that no other beats in both objectives{judged}"),
         ("Hypervolume", f"{front.hypervolume:.4f}", against),
         ("Time", duration(seconds), "from the first record to the last"),
+        *_spent(trials),
     ]
     cells = "".join(f"<div><dt>{name}</dt><dd><b>{value}</b> {note}</dd></div>" for name, value, note in tiles)
     return f'<dl class="tiles">{cells}</dl><p class="caveat">{CAVEAT}</p>'
+
+
+def _spent(trials: Sequence[Trial]) -> list[tuple[str, str, str]]:
+    """Return a tile with what all trials have used, if anything of it is known."""
+    cost = sum((t.cost for t in trials), Cost())
+    parts = [f"{hours(cost.gpu_s)} GPU-hours"] if cost.gpu_s else []
+    parts += [f"{hours(cost.cpu_s)} CPU-hours"] if cost.cpu_s else []
+    parts += [f"{cost.money:,.2f} in the currency of the cluster file"] if cost.money else []
+    return [("Spent", parts[0], ", ".join([*parts[1:], "reserved by all trials, however they ended"]))] if parts else []
 
 
 def settings(study: Mapping[str, object]) -> str:
@@ -57,14 +79,14 @@ def _flat(table: Mapping[str, object], prefix: str = "") -> list[tuple[str, obje
 
 
 def gallery(trials: Sequence[Trial], front: ParetoFront, folder: Path) -> str:
-    """Return a card for every trial on the front and for every other anchor that has a preview.
+    """Return a card for every trial on the front, of very many for some, and for every other anchor with a preview.
 
     Args:
         trials: All trials.
         front: Their front.
         folder: Holds ``<trial id>/preview.png``.
     """
-    members = list(front.members)
+    members = carded_trials(front)
     listed = {t.id for t in members}
     others = [t for t in trials if t.is_anchor and t.id not in listed and (folder / t.id / "preview.png").is_file()]
     return "".join(_card(t, front, folder / t.id / "preview.png") for t in others + members)
@@ -95,6 +117,8 @@ def _readings(score: Score) -> str:
         ("Leakage, normalized", percent(score.leakage.normalized), None, ""),
         ("Accuracy", reading(score.accuracy), score.accuracy, "use"),
     ]
+    if math.isfinite(score.seconds_per_frame):
+        rows.append(("Anonymizing", per_frame(score.seconds_per_frame), None, ""))
     cells = "".join(f"<tr><th>{name}</th><td>{value}{_bar(of, kind)}</td></tr>" for name, value, of, kind in rows)
     details = _values("Attacker", "cMAP", score.attackers) + _values("Attribute", "AP", score.attributes)
     return f'<table class="readings">{cells}</table><div class="pair">{details}</div>'
@@ -117,16 +141,17 @@ def _values(title: str, unit: str, values: Mapping[str, float]) -> str:
 
 
 def trial_table(trials: Sequence[Trial], front: ParetoFront) -> str:
-    """Return every trial as a row; the page's script sorts by a column when its head is clicked.
+    """Return trials as rows; the page's script sorts by a column when its head is clicked.
 
-    A verified study has two columns more.
+    A verified study has two columns more. Of a large study the front, the best ranked and the newest are there.
     """
+    trials = listed_trials(trials, front)
     names = sorted({name for t in trials for name in t.params})
     heads = ["Trial", "Method", "State", "Front rank", "Leakage", "Normalized", "Accuracy"]
     heads += ["Repeats", "On the front"] if front.is_verified else []
     heads += ["Last rung", "Seconds"]
     head = "".join(f'<th scope="col"><button type="button">{text(name)}</button></th>' for name in heads + names)
-    carded = {t.id for t in front.members}
+    carded = {t.id for t in carded_trials(front)}
     rows = "".join(_row(t, names, front, t.id in carded) for t in trials)
     return (
         '<div class="scroll tall"><table id="trials-table" class="sortable">'
@@ -167,14 +192,17 @@ def _param(value: object) -> str:
 
 
 def failures(trials: Sequence[Trial]) -> str:
-    """Return every FAILED trial with its reason."""
+    """Return every FAILED trial with its reason, of very many the newest."""
     failed = [t for t in trials if t.state is TrialState.FAILED]
     if not failed:
         return "<p>No trial failed.</p>"
+    left_out = len(failed) - MOST_FAILURES
+    note = f'<p class="note">The newest {MOST_FAILURES}; {left_out} others failed too.</p>' if left_out > 0 else ""
+    failed = failed[-MOST_FAILURES:]
     rows = "".join(
         f"<tr><td>{text(t.id)}</td><td>{text(t.reason or 'no reason was recorded')}</td>"
         f"<td><code>{'<br>'.join(param_lines(t.params))}</code></td></tr>"
         for t in failed
     )
     head = '<th scope="col">Trial</th><th scope="col">Reason</th><th scope="col">Params</th>'
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    return f'{note}<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'

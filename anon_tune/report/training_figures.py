@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from anon_tune.pareto import ParetoFront
 from anon_tune.report.chart import CYCLE, GREEN, LEGEND, MUTED, ORANGE, SKY, VERMILLION, Chart, axis
+from anon_tune.report.selection import MOST_CARDS
 from anon_tune.report.wording import text
 from anon_tune.trial import LossPoint, Trial, TrialState
 
@@ -69,20 +70,20 @@ def rungs_chart(trials: Sequence[Trial]) -> Chart | None:
 def loss_chart(trials: Sequence[Trial], front: ParetoFront) -> Chart | None:
     """Draw the losses over steps for the front and at most 40 other trials; the legend toggles a trial.
 
-    The best-ranked of the others come first, then the newest.
+    The best-ranked of the others come first, then the newest. Of a large front it is the newest trials.
     """
-    curves = {t.id: tuple(point for report in t.reports for point in report.curve) for t in trials}
-    drawn = [t for t in trials if curves[t.id]]
+    drawn = [t for t in trials if any(report.curve for report in t.reports)]
     if not drawn:
         return None
     worst = len(trials)
     drawn.sort(key=lambda t: (front.ranks.get(t.id, worst), -t.number))
-    num_front = sum(front.ranks.get(t.id) == 0 for t in drawn)
+    num_front = min(sum(front.ranks.get(t.id) == 0 for t in drawn), MOST_CARDS)
     drawn = drawn[: num_front + _MOST_OTHERS]
     data = []
     for index, trial in enumerate(sorted(drawn, key=lambda t: t.number)):
         shown = front.ranks.get(trial.id) == 0 or (num_front == 0 and index < len(CYCLE))
-        data += _lines(trial, curves[trial.id], index, shown)
+        curve = [point for report in trial.reports for point in report.curve]
+        data += _lines(trial, curve, index, shown)
     return Chart(data, lambda narrow: _four_plots(narrow))
 
 

@@ -52,6 +52,16 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def hours(seconds: float) -> str:
+    """Write seconds as hours, in three digits where they are few."""
+    return _short(seconds / 3600)
+
+
+def per_frame(seconds: float) -> str:
+    """Write what anonymizing takes; a dash where nobody took it."""
+    return f"{_short(seconds * 1000)} ms a frame" if math.isfinite(seconds) else NOTHING
+
+
 def hover(trial: Trial, front: ParetoFront) -> str:
     """Write what a trial's point shows on hover: escaped lines joined by ``<br>``."""
     lines = [f"<b>{text(trial.id)}</b> · {text(trial.method)}"]
@@ -64,11 +74,15 @@ def hover(trial: Trial, front: ParetoFront) -> str:
         score = front.scores[trial.id]
         lines.append(f"leakage {reading(score.leakage)}, normalized {percent(score.leakage.normalized)}")
         lines.append(f"accuracy {reading(score.accuracy)}")
+        if math.isfinite(score.seconds_per_frame):
+            lines.append(f"anonymizing takes {per_frame(score.seconds_per_frame)}")
     return "<br>".join(lines + param_lines(trial.params))
 
 
 def certainty(trial: Trial, front: ParetoFront) -> str:
-    """Write how sure a trial's place is in a verified study; empty in others."""
+    """Write how sure a trial's place is in a verified study, or that it can have none; else empty."""
+    if not trial.is_feasible:
+        return "breaks a constraint of the study, so it cannot stand on the front"
     if not front.is_verified:
         return ""
     if not trial.repeats:
@@ -81,3 +95,7 @@ def certainty(trial: Trial, front: ParetoFront) -> str:
 def param_lines(params: Mapping[str, object]) -> list[str]:
     """Write one escaped ``name = value`` a param, in order of name."""
     return [f"{text(name)} = {plain(params[name])}" for name in sorted(params)]
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}" if value < 100 else f"{value:,.0f}"

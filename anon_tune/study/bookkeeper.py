@@ -107,7 +107,7 @@ class Bookkeeper:
     def _take_up(self, trial: Trial) -> None:
         """Learn what the ledger knows of a trial, and put it where an earlier driver had it."""
         for report in trial.reports:
-            self._spending.add(report)
+            self._spending.add(trial, report)
             self._ladder.add(trial, report)
         waits = trial.state is TrialState.WAITING and self._ladder.promotes and bool(trial.reports)
         for report in trial.reports[: -1 if waits else None]:
@@ -193,7 +193,7 @@ class Bookkeeper:
         violation = 0.0 if trial.is_anchor else self._space.study.constraints.violation(report.score)
         report = replace(report, cost=self._prices.cost(report), violation=violation)
         self._ladder.add(trial, report)
-        self._spending.add(report)
+        self._spending.add(trial, report)
         verdict = self._verdicts.pop(trial.id, None)
         state, reason = TrialState.RUNNING, ""
         if failure:

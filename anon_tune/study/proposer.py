@@ -40,7 +40,7 @@ from anon_tune.study.space import SearchSpace
 from anon_tune.trial import OBJECTIVES, Trial, TrialState
 
 _GENERATION = f"{NSGAIISampler.__name__}:generation"  # where the sampler looks for who may be a parent
-_MOST_ELITES = 4  # populations that are kept of all trials; a survivor is always among the last one and the new
+_MOST_ELITES = 8  # populations that are kept of all trials; a survivor is always among the last one and the new
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,14 @@ class Observation:
     """What a sampler learns of one trial.
 
     Attributes:
+        number: Its place among all, whenever it was heard of; below 0 for one of an earlier study.
         params: Its point.
         rung: Where its losses were measured; None if they are those of its end.
         losses: There.
         constraints: As Optuna's: at most 0 where kept.
     """
 
+    number: int
     params: Mapping[str, Any]
     rung: int | None
     losses: tuple[float, float]
@@ -160,7 +162,7 @@ class Proposer:
             return None
         rung = None if last.score.full else last.rung
         constraints = self._space.study.constraints.values(last.score)
-        return Observation(trial.params, rung, score_losses(last.score), constraints)
+        return Observation(trial.number, trial.params, rung, score_losses(last.score), constraints)
 
     def _given(self, number: int) -> Mapping[str, Any]:
         """Return what is settled about a point before any sampler is asked."""
@@ -178,7 +180,7 @@ class Proposer:
         sampler = make_sampler(self.kind, self._num_trials, self._seed, number)
         model = optuna.create_study(sampler=sampler, directions=[StudyDirection.MINIMIZE for _ in OBJECTIVES])
         if self.kind in ("gp", "tpe"):
-            model.add_trials(self._frozen(seen) for seen in self._known.values())
+            model.add_trials(self._frozen(seen) for seen in sorted(self._known.values(), key=_number))
             model.add_trials(self._frozen_pending(params) for params in self._pending.values())
         elif self.kind == "nsga2":
             model.add_trials(self._frozen(seen, {_GENERATION: 0}) for _, seen in self._elite(self._num_startup))
@@ -186,7 +188,7 @@ class Proposer:
 
     def _elite(self, count: int) -> list[tuple[str, Observation]]:
         """Return the best trials: feasible ones by layer and what they alone cover of it, then by violation."""
-        named = list(self._known.items())
+        named = sorted(self._known.items(), key=lambda item: item[1].number)
         rows = np.array([self._changes.estimate(seen) for _, seen in named]).reshape(-1, len(OBJECTIVES))
         violations = np.array([seen.violation for _, seen in named])
         layers = np.full(len(named), len(named))
@@ -226,6 +228,10 @@ class Proposer:
     def _frozen_pending(self, params: Mapping[str, Any]) -> FrozenTrial:
         kinds = distributions(self._space, params)
         return create_trial(state=OptunaState.RUNNING, params=dict(params), distributions=kinds)
+
+
+def _number(seen: Observation) -> int:
+    return seen.number
 
 
 class _Changes:

@@ -89,7 +89,7 @@ class Rung:
     Stopping: the first ``ceil(n / factor)`` of n go on. Promoting: the first ``floor(n / factor)`` do, one after the
     other. Either way a feasible trial that no other dominates goes on. While a rung is small its scores' noise
     decides who dominates whom, so nothing is decided before ``2 * factor`` trials are there, and before
-    ``8 * factor`` the second layer goes on too.
+    ``4 * factor`` the second layer goes on too.
 
     The order depends on who was added, not on when; layers are the same after any rising map of a loss, and the
     whole order after a linear one.
@@ -182,7 +182,7 @@ class Rung:
 
     @property
     def _num_spared(self) -> int:
-        return 2 if self.num_trials < 8 * self._factor else 1
+        return 2 if self.num_trials < 4 * self._factor else 1
 
     def _first(self, count: int) -> Iterator[str]:
         """Yield the first trials of the order, and those of the spared layers whatever their place.

@@ -81,19 +81,20 @@ class Spending:
     _reference: tuple[float, float] | None = None
     _volume: float = 0.0
     _stalled: int = 0
+    _reason: str = ""
 
-    def add(self, report: RungReport) -> None:
-        """Take a report in."""
+    def add(self, trial: Trial, report: RungReport) -> None:
+        """Take in a report of a trial, which has those before it."""
         self.total += report.cost
+        self._stalled += not trial.is_anchor and (not trial.reports or trial.reports[0] == report)
 
     def end(self, trial: Trial) -> None:
         """Take in a trial that ended."""
         if trial.id == ANCHORS[0] and trial.score is not None:
             self._reference = losses(trial.score.leakage.validation, trial.score.accuracy.floor)
-        if trial.is_anchor:
+        if trial.is_anchor or trial.state is not TrialState.COMPLETE:
             return
-        self._stalled += 1
-        if trial.state is not TrialState.COMPLETE or trial.score is None or not trial.is_feasible:
+        if trial.score is None or not trial.is_feasible:
             return
         rows = [*self._front, score_losses(trial.score)]
         self._front = [row for row, rank in zip(rows, front_ranks(rows).tolist(), strict=True) if rank == 0]
@@ -103,7 +104,11 @@ class Spending:
 
     @property
     def reason(self) -> str:
-        """Return why it is enough; empty while it is not."""
+        """Return why it is enough, once it is; empty before."""
+        self._reason = self._reason or self._now_enough()
+        return self._reason
+
+    def _now_enough(self) -> str:
         rules = self.rules
         spent = [
             ("seconds", rules.seconds, time.monotonic() - self._started),

@@ -42,8 +42,11 @@ def known_before(directory: Path, space: SearchSpace, settings: StudySettings) -
         hidden.write_text(json.dumps(rows), encoding="utf-8")
         os.replace(hidden, file)
     rows = json.loads(file.read_text(encoding="utf-8"))
-    # No trial of this study has such a name.
-    return {f"before-{name}": Observation(params, None, (a, b), held) for name, params, a, b, held in rows}
+    # No trial of this study has such a name, nor a number below 0.
+    return {
+        f"before-{name}": Observation(at - len(rows), params, None, (a, b), held)
+        for at, (name, params, a, b, held) in enumerate(rows)
+    }
 
 
 def _fitting(space: SearchSpace, settings: StudySettings) -> list[Trial]:

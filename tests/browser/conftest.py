@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from anon_tune.ledger import Ledger
+from anon_tune.trial import Trial
+
 _FILE = Path(__file__).parents[1] / "unit" / "report" / "synthetic_study.py"
 _SPEC = importlib.util.spec_from_file_location("synthetic_study", _FILE)
 synthetic = importlib.util.module_from_spec(_SPEC)
@@ -32,6 +35,12 @@ def study_directory(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def verified_directory(tmp_path_factory) -> Path:
     return synthetic.write_repeats(synthetic.write_study(tmp_path_factory.mktemp("verified"), 40))
+
+
+@pytest.fixture(scope="session")
+def large_study(study_directory) -> list[Trial]:
+    """Trials of a study of 2,000."""
+    return synthetic.multiplied(Ledger(study_directory / "ledger").trials(), 2000)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import pytest
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import ParetoFront
 from anon_tune.report import write_report
+from anon_tune.report.selection import drawn_trials, listed_trials
 
 pytestmark = pytest.mark.browser
 
@@ -145,6 +146,19 @@ def test_a_verified_front_has_its_band_below_its_points(visits, verified_directo
     assert box["width"] > 100 and box["height"] > 100
     shown = page.locator("#front-plot .legendtext").all_text_contents()
     assert {"reached by 10 to 90 % of repeats", "measured once", "closed-form"} <= set(shown)
+
+
+def test_a_large_study_is_drawn_and_sorted(visits, large_study, tmp_path):
+    page = visits.open(write_report(tmp_path, IMPORTANCE, trials=large_study).as_uri())
+    front = ParetoFront.of(large_study)
+    assert len(front.trials) > 1000
+    assert page.locator("#front-plot .scatterlayer .point").count() == len(drawn_trials(front))
+    assert "breaks a constraint" in page.locator("#front-plot .legendtext").all_text_contents()
+    assert len(column(page, 0)) == len(listed_trials(large_study, front)) == 1000
+    assert "1002 others are left out" in page.inner_text("#trials")
+    page.get_by_role("button", name="Accuracy", exact=True).click()
+    known = [float(cell.rstrip("%")) for cell in column(page, 6) if cell != "—"]
+    assert known == sorted(known) and len(known) > 500
 
 
 def test_an_empty_study_opens_without_errors(visits, tmp_path):

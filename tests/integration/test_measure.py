@@ -126,6 +126,7 @@ def test_a_rung_score_is_cheaper_and_reads_the_validation_split_only(avatars: Cl
     assert list(score.attackers) == ["frame"]
     assert score.num_test_clips == len(avatars.split("val"))
     assert (score.leakage.value, score.accuracy.value) == (score.leakage.validation, score.accuracy.validation)
+    assert 0 < score.seconds_per_frame < score.seconds
     assert (score.leakage.ceiling, score.accuracy.ceiling) == (0.9, 0.8)
     assert sum(len(clips) for _, clips in keeper.seen) == len(avatars.split("train")) + len(avatars.split("val"))
     assert not any(training for training, _ in keeper.seen)
@@ -136,6 +137,7 @@ def test_a_full_score_keeps_both_splits_apart(avatars: Clips) -> None:
     assert score.full
     assert score.num_test_clips == len(avatars.split("test"))
     assert score.leakage.validation != score.leakage.value
+    assert 0 < score.seconds_per_frame < score.seconds
     assert score.leakage.value == max(score.attackers.values())
 
 
@@ -145,11 +147,25 @@ def test_a_measurement_is_a_pure_function_of_clips_and_seed(avatars: Clips) -> N
         before = torch.random.get_rng_state()
         score = measure(Identity(), avatars, recipe, full=True, ceilings=None, device=CPU)
         assert torch.equal(torch.random.get_rng_state(), before)
-        return replace(score, seconds=0.0)
+        return replace(score, seconds=0.0, seconds_per_frame=0.0)
 
     other = QUICK.model_copy(update={"seed": 1})
     assert scored(QUICK, 1) == scored(QUICK, 2)
     assert scored(QUICK, 1).attackers != scored(other, 1).attackers
+
+
+def test_only_the_anonymizers_own_time_counts(avatars: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("anon_tune.evaluation.score.time.perf_counter", lambda: clock[0])
+
+    class Slow(Identity):
+        def rewrite(self, clips: Tensor) -> Tensor:
+            clock[0] += 0.5
+            return clips
+
+    split = avatars.split("val")
+    made = anonymize_split(Slow(), split, tmp_path / "val", 5, CPU)
+    assert made.seconds == 0.5 * math.ceil(len(split) / 5)
 
 
 def test_attackers_see_what_a_file_could_carry(avatars: Clips, tmp_path: Path) -> None:

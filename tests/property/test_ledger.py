@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anon_tune.ledger import Ledger
-from anon_tune.trial import LossPoint, Reading, Repeat, RungReport, Score, Trial, TrialState
+from anon_tune.trial import Cost, LossPoint, Reading, Repeat, RungReport, Score, Trial, TrialState
 
 numbers = st.floats(allow_nan=False)
 counts = st.integers(0, 2**40)
@@ -14,7 +14,10 @@ counts = st.integers(0, 2**40)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 readings = st.builds(Reading, *[numbers] * 6)
 values = st.dictionaries(texts, numbers, max_size=3)
-scores = st.builds(Score, st.booleans(), readings, readings, values, values, numbers, counts, counts, counts, numbers)
+scores = st.builds(
+    Score, st.booleans(), readings, readings, values, values, numbers, counts, counts, counts, numbers, numbers
+)
+costs = st.builds(Cost, numbers, numbers, numbers)
 curves = st.lists(st.builds(LossPoint, counts, *[numbers] * 4), max_size=3).map(tuple)
 params = st.dictionaries(texts, st.booleans() | st.integers(-(2**70), 2**70) | numbers | texts, max_size=4)
 
@@ -22,10 +25,9 @@ params = st.dictionaries(texts, st.booleans() | st.integers(-(2**70), 2**70) | n
 @st.composite
 def trials(draw: st.DrawFn) -> Trial:
     name = f"{draw(st.integers(0, 9999)):04d}"
-    steps = st.tuples(scores, curves, st.floats(0, 1e6), texts, texts)
+    steps = st.tuples(scores, curves, st.floats(0, 1e6), texts, texts, costs, st.floats(0))
     reports = tuple(
-        RungReport(name, rung, rung + 1, score, curve, seconds, node, checkpoint)
-        for rung, (score, curve, seconds, node, checkpoint) in enumerate(draw(st.lists(steps, max_size=3)))
+        RungReport(name, rung, rung + 1, *rest) for rung, rest in enumerate(draw(st.lists(steps, max_size=3)))
     )
     state = draw(st.sampled_from([s for s in TrialState if s.is_final]))
     repeats = tuple(st.builds(Repeat, st.just(k), counts, scores) for k in range(1, draw(st.integers(1, 3))))

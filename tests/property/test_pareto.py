@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from anon_tune.pareto import coverage, front_ranks, hypervolume
+from anon_tune.pareto.growth import Staircase
 
 # Few distinct values make ties and duplicates common; the wide range finds rounding.
 COARSE = st.integers(0, 4).map(lambda k: k / 4)
@@ -147,3 +148,14 @@ def test_a_staircase_has_its_closed_form(n):
     stairs = np.array([[k, n - 1 - k] for k in range(n)], dtype=float)
     assert hypervolume(stairs, [n, n]) == n * (n + 1) / 2
     assert coverage(stairs, [n, n]).tolist() == [1.0] * n
+
+
+@given(st.lists(st.tuples(VALUES, VALUES), max_size=12).map(np.array), st.tuples(VALUES, VALUES))
+def test_a_staircase_grows_as_the_volume_does(losses, corner):
+    losses = losses.reshape(-1, 2)
+    stairs, volume = Staircase(corner), 0.0
+    for n, (x, y) in enumerate(losses.tolist(), start=1):
+        volume += stairs.add((x, y))
+        assert volume == pytest.approx(hypervolume(losses[:n], corner), abs=1e-12)
+        inside = losses[:n][(losses[:n] < corner).all(axis=1)]
+        assert stairs.points == sorted({tuple(row) for row in inside[front_ranks(inside) == 0].tolist()})

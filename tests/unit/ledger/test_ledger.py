@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -16,18 +17,23 @@ import pyarrow.parquet as pq
 import pytest
 
 from anon_tune.errors import LedgerError
-from anon_tune.ledger import SCHEMA, Ledger
-from anon_tune.trial import LossPoint, Reading, Repeat, RungReport, Score, Trial, TrialState
+from anon_tune.ledger import SCHEMA, Ledger, parts
+from anon_tune.trial import Cost, LossPoint, Reading, Repeat, RungReport, Score, Trial, TrialState
 
 LEAKAGE = Reading(0.6, 0.4, 0.9, 0.5, 0.7, 0.62)
 ACCURACY = Reading(0.8, 0.2, 0.95, 0.7, 0.85, 0.79)
-SCORE = Score(True, LEAKAGE, ACCURACY, {"frame": 0.6, "clip": 0.5}, {"skin": 0.9, "hat": 0.3}, 0.07, 80, 40, 3, 1.5)
+SCORE = Score(
+    True, LEAKAGE, ACCURACY, {"frame": 0.6, "clip": 0.5}, {"skin": 0.9, "hat": 0.3}, 0.07, 80, 40, 3, 1.5, 0.002
+)
+COST = Cost(cpu_s=8.0, gpu_s=2.0, money=0.03)
 CURVE = (LossPoint(0, 1.7, 0.69, 0.0, 0.01), LossPoint(1, 1.5, 0.7, 0.2, 0.3))
 
 
 def report(rung: int = 0, full: bool = False, seconds: float = 2.0, score: Score = SCORE) -> RungReport:
     path = "trials/0000/anonymizer.safetensors"
-    return RungReport("0000", rung, 10 * (rung + 1), replace(score, full=full), CURVE, seconds, "here", path)
+    return RungReport(
+        "0000", rung, 10 * (rung + 1), replace(score, full=full), CURVE, seconds, "here", path, COST, 0.25
+    )
 
 
 def trial(name: str = "0000", state: TrialState = TrialState.RUNNING, **fields: object) -> Trial:
@@ -138,17 +144,48 @@ def test_of_a_repeat_recorded_twice_the_later_one_counts(tmp_path: Path) -> None
     assert back.repeats == (repeat(1, 0.4), repeat(2, 0.6))
 
 
-def test_a_ledger_from_before_there_were_repeats_goes_on(tmp_path: Path) -> None:
-    new = ("repeat", "training_seed", "rung_correlation")
+def test_a_curve_is_read_point_by_point_and_travels_as_a_tuple(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.append(trial(), report(0))
+    ledger.append(trial(), replace(report(1), curve=()))
+    ((first, second),) = (t.reports for t in ledger.trials())
+    assert (list(first.curve), len(second.curve)) == (list(CURVE), 0)
+    assert (first.curve[-1], first.curve[1:]) == (CURVE[-1], CURVE[1:])
+    assert first.curve == CURVE and first.curve != second.curve
+    with pytest.raises(IndexError):
+        first.curve[2]
+    sent = pickle.loads(pickle.dumps(first))
+    assert sent == first and type(sent.curve) is tuple
+
+
+NEWER = ("repeat", "training_seed", "rung_correlation", "seconds_per_frame", "cpu_s", "gpu_s", "money", "violation")
+
+
+def test_a_ledger_from_before_there_were_repeats_and_costs_goes_on(tmp_path: Path) -> None:
     Ledger(tmp_path).append(trial(state=TrialState.COMPLETE), report(0, full=True))
     part = tmp_path / "00000000.parquet"
-    pq.write_table(pq.read_table(part).drop_columns(list(new)), part)
+    pq.write_table(pq.read_table(part).drop_columns(list(NEWER)), part)
     (old,) = Ledger(tmp_path).trials()
     assert old.repeats == ()
-    assert old.score == replace(SCORE, full=True)
+    assert (old.cost, old.is_feasible) == (Cost(), True)
+    assert old.score is not None and math.isnan(old.score.seconds_per_frame)
+    assert replace(old.score, seconds_per_frame=0.002) == replace(SCORE, full=True)
     Ledger(tmp_path).append_repeat(old, repeat(1))
     (back,) = Ledger(tmp_path).trials()
-    assert back == replace(old, repeats=(repeat(1),))
+    assert back.repeats == (repeat(1),)
+    assert back.cost == Cost()
+
+
+def test_cost_and_violation_are_those_of_the_report(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.append(trial(), report(0))
+    ledger.append(trial(), replace(report(1), violation=0.0))
+    (back,) = ledger.trials()
+    assert [r.violation for r in back.reports] == [0.25, 0.0]
+    assert back.is_feasible
+    assert back.cost == Cost(16.0, 4.0, 0.06)
+    rows = pd.read_parquet(tmp_path).sort_values("record")
+    assert rows[["cpu_s", "gpu_s", "money", "seconds_per_frame"]].iloc[0].tolist() == [8.0, 2.0, 0.03, 0.002]
 
 
 def test_readings_that_are_not_numbers_survive(tmp_path: Path) -> None:
@@ -209,7 +246,7 @@ def test_a_ledger_can_be_read_while_it_is_written(tmp_path: Path) -> None:
     writer = subprocess.Popen([sys.executable, __file__, str(tmp_path)], stdout=subprocess.PIPE)
     try:
         counts = []
-        while len(counts) < 10 or counts[-1] < 10:
+        while len(counts) < 10 or counts[-1] < 40:  # at least ten merges
             counts.append(len(Ledger(tmp_path).trials()))
             assert writer.poll() is None
             time.sleep(0.01)
@@ -220,6 +257,7 @@ def test_a_ledger_can_be_read_while_it_is_written(tmp_path: Path) -> None:
 
 
 if __name__ == "__main__":
+    parts._SIZES = (4, 16)  # type: ignore[assignment]
     for number in itertools.count():
         Ledger(sys.argv[1]).append(trial(f"{number:04d}"), report(0))
         os.write(1, b"done\n")

@@ -17,7 +17,7 @@ def reading(value: float, validation: float | None = None, floor: float = FLOOR,
 
 
 def score(leakage: Reading, accuracy: Reading, full: bool = True) -> Score:
-    return Score(full, leakage, accuracy, {"frame": leakage.value}, {"skin": leakage.value}, 0.1, 80, 40, 0, 2.0)
+    return Score(full, leakage, accuracy, {"frame": leakage.value}, {"skin": leakage.value}, 0.1, 80, 40, 0, 2.0, 0.004)
 
 
 @pytest.fixture

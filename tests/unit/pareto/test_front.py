@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import math
 import pickle
+from dataclasses import replace
 
 import pytest
 
 from anon_tune.errors import LedgerError
-from anon_tune.pareto import ParetoFront, ReferencePoint, progress
-from anon_tune.trial import TrialState
+from anon_tune.pareto import ParetoFront, ReferencePoint, front_candidates, progress
+from anon_tune.trial import Cost, TrialState
 
 
 def test_an_empty_study_has_an_empty_front():
@@ -124,3 +125,50 @@ def test_progress_follows_the_order_of_ending_and_ends_at_the_fronts_hypervolume
     assert [(e.num_trials, e.seconds) for e in entries] == [(0, 10), (1, 20), (2, 30), (3, 40)]
     assert [e.hypervolume for e in entries] == pytest.approx([0, 0.3 * 0.3, 0.3 * 0.3, 0.4 * 0.6])
     assert entries[-1].hypervolume == ParetoFront.of(trials).hypervolume
+
+
+def breaking(trial, violation=0.2):
+    """Let a trial's last report break a constraint."""
+    *before, last = trial.reports
+    return replace(trial, reports=(*before, replace(last, violation=violation)))
+
+
+def test_a_trial_that_breaks_a_constraint_is_not_on_the_front_and_covers_nothing(make_trial):
+    kept = [make_trial("identity", 0.9, 0.95), make_trial("black-out", 0.2, 0.2), make_trial("0000", 0.5, 0.7)]
+    broken = breaking(make_trial("0001", 0.3, 0.9))
+    front = ParetoFront.of([*kept, broken])
+    assert front.ranks == {**ParetoFront.of(kept).ranks, "0001": 1}
+    assert [t.id for t in front.members] == ["black-out", "0000", "identity"]
+    assert front.hypervolume == ParetoFront.of(kept).hypervolume
+    assert broken in front.trials and broken not in front.eligible
+    assert progress([*kept, broken])[-1].hypervolume == front.hypervolume
+    assert broken not in front_candidates([*kept, broken])
+
+
+def test_an_anchor_stays_whatever_it_breaks(make_trial):
+    trials = [breaking(make_trial("identity", 0.9, 0.95)), breaking(make_trial("black-out", 0.2, 0.2))]
+    assert [t.id for t in ParetoFront.of(trials).members] == ["black-out", "identity"]
+
+
+def test_a_trial_that_breaks_a_constraint_is_never_picked(make_trial):
+    broken, kept = breaking(make_trial("0000", 0.3, 0.9)), make_trial("0001", 0.4, 0.7)
+    assert ParetoFront.of([broken, kept]).pick(0.5).id == "0001"
+    with pytest.raises(LedgerError, match=r"lowest available is 0\.4000 \(trial 0001\)"):
+        ParetoFront.of([broken, kept]).pick(0.35)
+    with pytest.raises(LedgerError, match="Every trial with a full score breaks a constraint"):
+        ParetoFront.of([broken, make_trial("identity", 0.9, 0.95)]).pick(0.35)
+
+
+def test_a_repeated_trial_that_breaks_a_constraint_has_no_probability(make_trial):
+    kept = make_trial("0000", 0.5, 0.7, repeats=[(0.5, 0.7)] * 2)
+    broken = breaking(make_trial("0001", 0.3, 0.9, repeats=[(0.3, 0.9)] * 2))
+    front = ParetoFront.of([kept, broken])
+    assert front.is_verified and set(front.probabilities) == {"0000"}
+    assert front.ranks == {"0000": 0, "0001": 1}
+
+
+def test_progress_adds_up_what_every_ended_trial_cost(make_trial):
+    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED, TrialState.RUNNING)
+    trials = [make_trial(f"{i:04d}", 0.5, 0.7, state=state, ended=i) for i, state in enumerate(states)]
+    trials = [replace(t, reports=tuple(replace(r, cost=Cost(10, 1, 0.5)) for r in t.reports)) for t in trials]
+    assert [entry.cost for entry in progress(trials)] == [Cost(10, 1, 0.5), Cost(20, 2, 1.0), Cost(30, 3, 1.5)]

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
 from anon_tune.pareto import ParetoFront, front_document
-from anon_tune.trial import TrialState
+from anon_tune.trial import Cost, TrialState
 
 KEYS = ["trial", "method", "state", "front_rank"]
 KEYS += ["leakage", "leakage_floor", "leakage_ceiling", "leakage_normalized", "leakage_interval"]
 KEYS += ["accuracy", "accuracy_floor", "accuracy_ceiling", "accuracy_interval"]
-KEYS += ["num_repeats", "probability_on_front", "seconds", "params"]
+KEYS += ["num_repeats", "probability_on_front", "feasible", "seconds_per_frame"]
+KEYS += ["seconds", "cpu_s", "gpu_s", "money", "params"]
+COST = Cost(cpu_s=60.0, gpu_s=30.0, money=0.5)
 
 
 @pytest.fixture
@@ -27,7 +30,8 @@ def trials(make_trial):
 
 
 def test_an_empty_ledger_gives_an_empty_document():
-    assert front_document([]) == {"reference_point": None, "hypervolume": 0.0, "trials": []}
+    nothing = {"cpu_s": 0.0, "gpu_s": 0.0, "money": 0.0}
+    assert front_document([]) == {"reference_point": None, "hypervolume": 0.0, "cost": nothing, "trials": []}
 
 
 def test_the_front_and_the_anchors_are_listed_by_leakage(trials):
@@ -58,3 +62,27 @@ def test_all_lists_every_trial_and_what_has_no_full_score_is_null(trials):
 def test_the_document_is_strict_json(trials):
     document = front_document(trials, all_trials=True)
     assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+def test_a_row_has_its_cost_and_the_document_that_of_all_trials(trials):
+    spent = [replace(trial, reports=tuple(replace(r, cost=COST) for r in trial.reports)) for trial in trials]
+    document = front_document(spent)
+    assert [document["trials"][0][name] for name in ("cpu_s", "gpu_s", "money")] == [60.0, 30.0, 0.5]
+    assert document["cost"] == {"cpu_s": 300.0, "gpu_s": 150.0, "money": 2.5}  # of the five that were measured
+    assert (document["trials"][-1]["trial"], document["trials"][-1]["cpu_s"]) == ("black-out", 0.0)
+
+
+def test_seconds_per_frame_are_those_of_the_score_or_null(trials):
+    (report,) = trials[3].reports
+    unknown = replace(report, score=replace(report.score, seconds_per_frame=math.nan))
+    trials[3] = replace(trials[3], reports=(unknown,))
+    rows = {row["trial"]: row["seconds_per_frame"] for row in front_document(trials, all_trials=True)["trials"]}
+    assert (rows["0000"], rows["0001"], rows["black-out"]) == (0.004, None, None)
+
+
+def test_a_row_says_whether_a_trial_keeps_the_constraints(trials):
+    (report,) = trials[2].reports
+    trials[2] = replace(trials[2], reports=(replace(report, violation=0.1),))
+    rows = {row["trial"]: row for row in front_document(trials, all_trials=True)["trials"]}
+    assert [rows[name]["feasible"] for name in ("identity", "black-out", "0000", "0001")] == [True, True, False, True]
+    assert (rows["0000"]["front_rank"], rows["0001"]["front_rank"]) == (1, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import front_candidates
-from anon_tune.trial import LossPoint, Reading, Repeat, RungReport, Score, Trial, TrialState
+from anon_tune.trial import Cost, LossPoint, Reading, Repeat, RungReport, Score, Trial, TrialState
 
 NASTY = "<script>alert(1)</script>"
 NUM_TRIALS = 20
@@ -57,6 +58,23 @@ def write_repeats(directory: Path, num_repeats: int = 3) -> Path:
             again = report(trial.id, len(STEPS) - 1, float(leakage), float(accuracy), rng, curve=False)
             ledger.append_repeat(trial, Repeat(number, 0, again.score))
     return directory
+
+
+def multiplied(trials: Sequence[Trial], num_trials: int) -> list[Trial]:
+    """Return both anchors and so many trials: the given ones again and again, each time with readings of its own."""
+    rng = np.random.default_rng(9)
+    ours = [t for t in trials if not t.is_anchor]
+    made = [t for t in trials if t.is_anchor]
+    for number in range(num_trials):
+        model = ours[number % len(ours)]
+        reports = []
+        for old in model.reports:
+            leakage, accuracy = rng.normal([old.score.leakage.value, old.score.accuracy.value], 0.05).clip(0.01, 0.99)
+            new = report(model.id, old.rung, float(leakage), float(accuracy), rng, curve=number % 7 == 0)
+            reports.append(replace(new, trial=f"{number:04d}", violation=0.1 * (number % 11 == 0)))
+        fields = {"id": f"{number:04d}", "number": number, "reports": tuple(reports), "ended": model.ended + number}
+        made.append(replace(model, **fields))
+    return made
 
 
 def _write_trial(ledger: Ledger, directory: Path, number: int, rng: np.random.Generator) -> None:
@@ -106,6 +124,7 @@ def report(
         num_test_clips=160,
         seed=0,
         seconds=3.0,
+        seconds_per_frame=0.0023,
     )
     first = STEPS[rung - 1] if rung else 0
     points = [
@@ -119,7 +138,9 @@ def report(
         for step in range(first, STEPS[rung], 4)
     ]
     checkpoint = f"trials/{name}/anonymizer.safetensors" if curve else ""
-    return RungReport(name, rung, STEPS[rung], score, tuple(points if curve else ()), 9.5, "node-1", checkpoint)
+    curve_points = tuple(points if curve else ())
+    cost = Cost(cpu_s=19.0, money=0.004)
+    return RungReport(name, rung, STEPS[rung], score, curve_points, 9.5, "node-1", checkpoint, cost)
 
 
 def reading(value: float, floor: float, ceiling: float, rng: np.random.Generator) -> Reading:

@@ -1,0 +1,214 @@
+"""The files of a ledger: one a record at first, then merged in blocks of 64, and those again by 64.
+
+``00000005.parquet`` holds record 5, ``00000064-00000127.parquet`` records 64 to 127. When the last record of
+an aligned block of 64 or 4096 is written, the parts inside are merged into one: each record is written at most three
+times, and 40,000 records lie in some 120 files. Larger blocks would make a merge heavy on memory.
+
+What a crash can leave: a hidden file, which nobody reads and the next writer removes; and a merged part
+beside its originals, of which readers count every record once and the next writer removes the originals.
+An original goes only when a merged part that is safely on disk was seen to hold all its records.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from anon_tune.errors import LedgerError
+from anon_tune.ledger.record import SCHEMA
+
+_SIZES = (64, 64**2)
+_NAME = re.compile(r"([0-9]+)(?:-([0-9]+))?\.parquet")
+_HIDDEN = re.compile(r"\.[0-9]+(?:-[0-9]+)?\.parquet\.[0-9]+")
+_MOST_LISTINGS = 10  # with the waits between them about 25 s: longer than a shared folder's listing stays stale
+_GONE = (errno.ENOENT, errno.ESTALE)
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # from file systems on which a folder cannot be synced
+
+
+class Part(NamedTuple):
+    """A file and the records that its name promises, first and last included."""
+
+    first: int
+    last: int
+    path: Path
+
+
+def list_parts(folder: Path) -> list[Part]:
+    """Return what lies in the folder, by first record; a larger part comes before one that starts with it."""
+    names = os.listdir(folder) if folder.is_dir() else []
+    found = [(match, folder / name) for name in names if (match := _NAME.fullmatch(name))]
+    parts = [Part(int(match[1]), int(match[2] or match[1]), path) for match, path in found]
+    return sorted(parts, key=lambda part: (part.first, -part.last))
+
+
+def read_parts(folder: Path) -> pa.Table:
+    """Read every record once, in order, also while another process appends and merges.
+
+    A listing may be overtaken by a merge: then a listed file is gone, or a hole shows among the records, and the
+    folder is listed again. A hole that stays is a file that somebody took away, and no error.
+
+    Raises:
+        LedgerError: A file that is not a ledger's, or one that is listed and cannot be opened.
+    """
+    read: dict[Path, pa.Table] = {}
+    known_holes = -1
+    for attempt in range(_MOST_LISTINGS):
+        gone = ""
+        for part in list_parts(folder):
+            try:
+                if part.path not in read:
+                    read[part.path] = read_part(part.path)
+            except OSError as error:
+                if error.errno not in _GONE:
+                    raise LedgerError(str(part.path), "cannot be read", error.strerror, "Mend that first") from None
+                gone = str(part.path)
+                break
+        if not gone:
+            table = _joined(read.values())
+            last = table["record"][-1].as_py() if len(table) else -1
+            holes = last + 1 - len(table)
+            if holes in (0, known_holes):
+                return table
+            known_holes = holes
+        elif attempt:  # the first time a merge is the likely cause, and its result is there already
+            time.sleep(0.05 * 2**attempt)
+    raise LedgerError(gone or str(folder), "is listed but cannot be opened", remedy="Is the file system well?")
+
+
+def read_part(path: Path) -> pa.Table:
+    """Return the records of one file, in the present schema.
+
+    Raises:
+        LedgerError: It is not a ledger's file.
+        OSError: It cannot be opened.
+    """
+    remedy = "Move it away and try again"
+    content = path.read_bytes()  # in one go: a merge may remove the file at any moment
+    try:
+        with pq.ParquetFile(pa.BufferReader(content)) as file:  # for small files half the cost of read_table
+            table = _in_schema(file.read(use_threads=False))
+    except (OSError, pa.ArrowException) as error:
+        raise LedgerError(str(path), "not a ledger file", str(error).splitlines()[0], remedy) from None
+    if table["record"].null_count or not len(table):
+        raise LedgerError(str(path), "not a ledger file", remedy=remedy)
+    return table
+
+
+def prepare_writing(folder: Path) -> int:
+    """Remove what a writer before left behind, merge what is due, and return the number of the next record.
+
+    Raises:
+        OSError: The folder cannot be made, listed or cleaned.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in os.listdir(folder):
+        if _HIDDEN.fullmatch(name):
+            os.unlink(folder / name)
+    next_record = max((part.last for part in list_parts(folder)), default=-1) + 1
+    _compact(folder, next_record)
+    return next_record
+
+
+def add_record(folder: Path, record: pa.Table) -> None:
+    """Write one record, and merge the blocks that are full by it.
+
+    The record is on disk when the call returns. A merge that fails, on a full disk say, is left for later.
+
+    Raises:
+        OSError: The record could not be written; nothing is left behind.
+    """
+    _write_part(folder, record)
+    next_record = record["record"][0].as_py() + 1
+    if next_record % _SIZES[0] == 0:
+        _compact(folder, next_record)
+
+
+def _compact(folder: Path, next_record: int) -> None:
+    """Merge the parts of every full block, one that ends before the next record; smaller blocks first.
+
+    A block that cannot be read or written stays as it is: its records are safe in the smaller parts, a reader
+    names a damaged one, and the next merge tries again. A study must not end for it.
+    """
+    for size in _SIZES:
+        blocks: dict[int, list[Path]] = {}
+        for part in list_parts(folder):
+            block = part.first // size
+            if part.last // size == block and (block + 1) * size <= next_record:
+                blocks.setdefault(block, []).append(part.path)
+        for paths in blocks.values():
+            if len(paths) > 1:
+                with contextlib.suppress(OSError, LedgerError):
+                    _merge(folder, paths)
+
+
+def _merge(folder: Path, paths: list[Path]) -> None:
+    tables = {path: read_part(path) for path in paths}
+    merged = _joined(tables.values())
+    # After a crash amidst a merge its result is already there.
+    kept = next((path for path, table in tables.items() if len(table) == len(merged)), None)
+    if kept is None:
+        kept = _write_part(folder, merged)
+    else:
+        _sync(folder)
+    for path in paths:  # lowest record first: a reader whose listing lacks the later ones finds the first ones gone
+        if path != kept:
+            os.unlink(path)
+
+
+def _write_part(folder: Path, table: pa.Table) -> Path:
+    """Write records in one move, under a name made of the first and the last."""
+    first, last = table["record"][0].as_py(), table["record"][-1].as_py()
+    name = f"{first:08d}.parquet" if first == last else f"{first:08d}-{last:08d}.parquet"
+    hidden = folder / f".{name}.{os.getpid()}"
+    content = pa.BufferOutputStream()
+    several = len(table) > 1
+    pq.write_table(table, content, use_dictionary=several, write_statistics=several)  # else larger than the record
+    try:
+        with open(hidden, "wb") as file:
+            file.write(content.getvalue())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(hidden, folder / name)
+    except OSError:
+        with contextlib.suppress(OSError):  # what went wrong first is what to tell
+            os.unlink(hidden)
+        raise
+    _sync(folder)
+    return folder / name
+
+
+def _joined(tables: Iterable[pa.Table]) -> pa.Table:
+    """Return every record once, in order."""
+    whole = pa.concat_tables([SCHEMA.empty_table(), *tables])
+    records, places = np.unique(whole["record"].to_numpy(), return_index=True)
+    in_order = len(records) == len(whole) and bool((np.diff(places) > 0).all())
+    return whole if in_order else whole.take(places)
+
+
+def _in_schema(table: pa.Table) -> pa.Table:
+    """Return a table with the present columns; null where it is older than one."""
+    names = set(table.column_names)
+    columns = [table[f.name].cast(f.type) if f.name in names else pa.nulls(len(table), f.type) for f in SCHEMA]
+    return pa.table(columns, schema=SCHEMA)
+
+
+def _sync(folder: Path) -> None:
+    """Put a renamed file's name on disk too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,131 @@
+"""A record as a row: the columns of a ledger, and what a trial and its report put into them."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from anon_tune.trial import Reading, Repeat, RungReport, Score, Trial
+
+READING = ("", "_floor", "_ceiling", "_low", "_high", "_validation")
+"""What follows an objective's name, in the order of a `Reading`."""
+
+LOSSES = ("utility", "privacy", "penalty", "distortion")
+"""What a point of a curve holds beside its step, in the order of a `LossPoint`."""
+
+_CURVE = pa.struct([("step", pa.int64()), *[(name, pa.float64()) for name in LOSSES]])
+
+SCHEMA = pa.schema(
+    [
+        ("record", pa.int64()),
+        ("time", pa.float64()),
+        ("trial", pa.string()),
+        ("number", pa.int64()),
+        ("method", pa.string()),
+        ("state", pa.string()),
+        ("reason", pa.string()),
+        ("fingerprint", pa.string()),
+        ("params", pa.string()),  # JSON: trials of one study may have different names
+        ("rung", pa.int64()),  # null where the record carries no report
+        ("step", pa.int64()),
+        ("full", pa.bool_()),
+        *[(name + suffix, pa.float64()) for name in ("leakage", "accuracy") for suffix in READING],
+        ("leakage_normalized", pa.float64()),
+        ("attackers", pa.map_(pa.string(), pa.float64())),
+        ("attributes", pa.map_(pa.string(), pa.float64())),
+        ("distortion", pa.float64()),
+        ("num_train_clips", pa.int64()),
+        ("num_test_clips", pa.int64()),
+        ("seed", pa.int64()),
+        ("score_seconds", pa.float64()),
+        ("seconds", pa.float64()),
+        ("node", pa.string()),
+        ("checkpoint", pa.string()),
+        ("curve", pa.list_(_CURVE)),
+        ("repeat", pa.int64()),  # null where the record carries no repeat
+        ("training_seed", pa.int64()),
+        ("rung_correlation", pa.float64()),  # over all trials so far, where this record made one COMPLETE
+        ("seconds_per_frame", pa.float64()),  # null where nobody took it
+        ("cpu_s", pa.float64()),  # of the job that this record reports, as are the next three
+        ("gpu_s", pa.float64()),
+        ("money", pa.float64()),
+        ("violation", pa.float64()),
+    ]
+)
+"""One row a record; columns are only ever added, and only nullable ones."""
+
+
+def trial_row(record: int, trial: Trial, values: Mapping[str, Any]) -> pa.Table:
+    """Return one record, a table of one row.
+
+    Args:
+        record: Its number.
+        trial: As it now stands.
+        values: Of the columns that say more than that.
+    """
+    row: dict[str, Any] = {
+        "record": record,
+        "time": time.time(),
+        "trial": trial.id,
+        "number": trial.number,
+        "method": trial.method,
+        "state": trial.state.value,
+        "reason": trial.reason,
+        "fingerprint": trial.fingerprint,
+        "params": json.dumps(dict(trial.params), sort_keys=True),
+        **values,
+    }
+    return pa.Table.from_pylist([row], schema=SCHEMA)
+
+
+def report_row(report: RungReport) -> dict[str, Any]:
+    """Return the columns that a report fills."""
+    return _score_row(report.score) | {
+        "rung": report.rung,
+        "step": report.step,
+        "seconds": report.seconds,
+        "node": report.node,
+        "checkpoint": report.checkpoint,
+        "curve": [{name: getattr(point, name) for name in ("step", *LOSSES)} for point in report.curve],
+        "cpu_s": report.cost.cpu_s,
+        "gpu_s": report.cost.gpu_s,
+        "money": report.cost.money,
+        "violation": report.violation,
+    }
+
+
+def repeat_row(repeat: Repeat) -> dict[str, Any]:
+    """Return the columns that a repeat fills."""
+    return {"repeat": repeat.number, "training_seed": repeat.training_seed} | _score_row(repeat.score)
+
+
+def _score_row(score: Score) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "full": score.full,
+        "leakage_normalized": score.leakage.normalized,
+        "attackers": list(score.attackers.items()),
+        "attributes": list(score.attributes.items()),
+        "distortion": score.distortion,
+        "num_train_clips": score.num_train_clips,
+        "num_test_clips": score.num_test_clips,
+        "seed": score.seed,
+        "score_seconds": score.seconds,
+        "seconds_per_frame": None if math.isnan(score.seconds_per_frame) else score.seconds_per_frame,
+    }
+    for name in ("leakage", "accuracy"):
+        reading: Reading = getattr(score, name)
+        values = (
+            reading.value,
+            reading.floor,
+            reading.ceiling,
+            reading.low,
+            reading.high,
+            reading.validation,
+        )
+        row |= {name + suffix: value for suffix, value in zip(READING, values, strict=True)}
+    return row

@@ -1,0 +1,85 @@
+"""How the hypervolume of a study grew, trial by trial, and what it cost."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from anon_tune.pareto.front import ParetoFront
+from anon_tune.trial import Cost, Trial, losses
+
+
+class Progress(NamedTuple):
+    """The hypervolume after one trial ended.
+
+    Attributes:
+        num_trials: Trials that have ended so far, anchors not counted.
+        seconds: Since the study's first record.
+        hypervolume: Of everything scored so far, against the study's final reference point.
+        cost: Of all trials that have ended so far, however they ended, anchors included.
+    """
+
+    num_trials: int
+    seconds: float
+    hypervolume: float
+    cost: Cost
+
+
+def progress(trials: Sequence[Trial]) -> list[Progress]:
+    """Follow the hypervolume through a study, one entry after each final trial in order of ending.
+
+    In a verified study trials count with the means that were measured afterwards, as on the front.
+    """
+    found = ParetoFront.of(trials)
+    eligible = {trial.id for trial in found.eligible}
+    first = min((trial.started for trial in trials), default=0.0)
+    stairs = Staircase(found.reference_point.losses) if found.reference_point is not None else None
+    entries: list[Progress] = []
+    num_trials, volume, cost = 0, 0.0, Cost()
+    for trial in sorted((t for t in trials if t.state.is_final), key=lambda t: t.ended):
+        num_trials += not trial.is_anchor
+        cost += trial.cost
+        if stairs is not None and trial.id in eligible:
+            eligible.remove(trial.id)
+            score = found.scores[trial.id]
+            volume += stairs.add(losses(score.leakage.value, score.accuracy.value))
+            if not eligible:
+                volume = found.hypervolume  # the same, less what adding up has rounded
+        entries.append(Progress(num_trials, trial.ended - first, volume, cost))
+    return entries
+
+
+class Staircase:
+    """The nondominated points of two losses and what they cover, kept while points arrive.
+
+    A point costs a search among the present ones and a step for each that it removes, so n points cost O(n log n).
+
+    Args:
+        reference: Points that are not smaller in both losses cover nothing and are not kept.
+    """
+
+    def __init__(self, reference: tuple[float, float]) -> None:
+        self.reference = reference
+        self.points: list[tuple[float, float]] = []  # the first loss rises, the second falls
+
+    def add(self, point: tuple[float, float]) -> float:
+        """Take a finite point in and return by how much the hypervolume grows."""
+        x, y = point
+        right, top = self.reference
+        if x >= right or y >= top:
+            return 0.0
+        start = bisect_left(self.points, point)
+        above = self.points[start - 1][1] if start else top  # lowest second loss left of the point
+        if above <= y or (start < len(self.points) and self.points[start] == point):
+            return 0.0
+        stop, gain = start, 0.0
+        while stop < len(self.points) and self.points[stop][1] >= y:
+            next_x, next_above = self.points[stop]
+            gain += (next_x - x) * (above - y)
+            x, above = next_x, next_above
+            stop += 1
+        end = self.points[stop][0] if stop < len(self.points) else right
+        gain += (end - x) * (above - y)
+        self.points[start:stop] = [point]
+        return gain
