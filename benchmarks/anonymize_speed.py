@@ -81,6 +81,7 @@ def main() -> None:
     parser.add_argument("--deface", help="executable of deface; left out if not given")
     parser.add_argument("--methods", nargs="*", default=["pixelate:8"])
     parser.add_argument("--minutes", type=float, default=0, help="of the long video; 0 leaves it out")
+    parser.add_argument("--long-method", help="what anonymizes the long video; else the learned one")
     parser.add_argument("--threads", default="", help="OMP_NUM_THREADS of all tools")
     args = parser.parse_args()
     environment = dict(os.environ) | ({"OMP_NUM_THREADS": args.threads} if args.threads else {})
@@ -101,7 +102,8 @@ def main() -> None:
         if args.minutes:
             long = folder / "long.mp4"
             lengthen(args.video, long, args.minutes)
-            found["long"] = {"minutes": args.minutes, **ours(long, folder / "anonymized.mp4", learned, environment)}
+            how = ["--method", args.long_method] if args.long_method else learned
+            found["long"] = {"minutes": args.minutes, **ours(long, folder / "anonymized.mp4", how, environment)}
     print(json.dumps(found, indent=2))
 
 

@@ -103,7 +103,8 @@ def export(
             raise LedgerError(str(output), rule, output.suffix, f"End it in {suffix}, or leave the option out")
         output = output.with_suffix(suffix)
     _, settings = load_study(directory)
-    print(export_anonymizer(directory, chosen, settings.clips, output, force, data_licence))
+    stills = settings.stills, settings.stills_fingerprint
+    print(export_anonymizer(directory, chosen, settings.clips, output, force, data_licence, stills))
 
 
 def pick_trial(directory: Path, leakage_at_most: float | None, trial: str | None) -> Trial:

@@ -37,6 +37,14 @@ def study(
     out: Annotated[
         Path, typer.Option(file_okay=False, help="Study directory; one that holds this study is continued.")
     ],
+    stills: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR|URI",
+            help="A second clip store, such as of vispr: the privacy branch learns on its training stills instead. "
+            "Measured is on --clips alone.",
+        ),
+    ] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Trials, anchors not counted; else the space's.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Fix a recipe value, as in training.seed=1.")
@@ -80,10 +88,13 @@ def study(
     defaults = {name: getattr(loaded.study, name) for name in given if getattr(loaded.study, name) is not None}
     chosen = defaults | {name: value for name, value in given.items() if value is not None}
     found = find_clips(clips, out)
+    other = find_stills(stills, found) if stills else None
     settings = StudySettings(
         **chosen,
         clips=clips if clips == BUILT_IN else found.location,
         clips_fingerprint=found.fingerprint,
+        stills=other.location if other else "",
+        stills_fingerprint=other.fingerprint if other else "",
         seed=seed,
         rungs=rungs,
         storage=storage,
@@ -108,10 +119,14 @@ def resume(
     from anon_tune.study import load_study
 
     space, settings = load_study(directory)
-    settings = settings.model_copy(update={"stop": space.stop_rules(_named("--stop", stop))})
+    clips = find_clips(settings.clips, directory)
+    now: dict[str, Any] = {"clips_fingerprint": clips.fingerprint}
+    if settings.stills:
+        now["stills_fingerprint"] = find_stills(settings.stills, clips).fingerprint
     if trials is not None:
-        settings = settings.model_copy(update={"num_trials": trials})
-    _run(directory, find_clips(settings.clips, directory), space, settings)
+        now["num_trials"] = trials
+    now["stop"] = space.stop_rules(_named("--stop", stop))
+    _run(directory, clips, space, settings.model_copy(update=now))
 
 
 def _named(option: str, texts: list[str] | None) -> dict[str, Any]:
@@ -144,8 +159,19 @@ def find_clips(name: str, out: Path) -> Clips:
     if len(clips.actions) < 2 or not clips.attributes:
         got = f"{len(clips.actions)} and {len(clips.attributes)}"
         remedy = "Import clips that have both, such as vp-ucf101"
-        raise ClipsError(location, "at least two actions and one private attribute are needed", got, remedy)
+        rule = "at least two actions and one private attribute are needed, as both are measured on these clips"
+        raise ClipsError(location, rule, got, remedy)
     return clips
+
+
+def find_stills(name: str, clips: Clips) -> Clips:
+    """Open the stills that privacy branches learn on beside the clips of a study."""
+    from anon_tune.clips import check_stills, open_clips
+    from anon_tune.clips.node_cache import is_uri
+
+    stills = open_clips(name if is_uri(name) else str(Path(name).resolve()))
+    check_stills(stills, clips)
+    return stills
 
 
 def make_body(clips: Clips, settings: StudySettings) -> TrialBody:
@@ -153,7 +179,9 @@ def make_body(clips: Clips, settings: StudySettings) -> TrialBody:
     from anon_tune.runtime import ClipTrialBody
 
     cpus = max(1, int(settings.cpus_per_worker))
-    return ClipTrialBody(clips.location, settings.workers_per_trial, cpus, settings.gpus_per_worker)
+    return ClipTrialBody(
+        clips.location, settings.workers_per_trial, cpus, settings.gpus_per_worker, stills=settings.stills
+    )
 
 
 def _run(out: Path, clips: Clips, space: SearchSpace, settings: StudySettings) -> None:
@@ -161,6 +189,12 @@ def _run(out: Path, clips: Clips, space: SearchSpace, settings: StudySettings) -
 
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not out.is_absolute():
         print(f"warning: {out} lies in the job's copy of the folder, which Ray throws away.", file=sys.stderr)
+    if settings.stills:
+        print(
+            f"warning: privacy branches learn on {settings.stills}. Leakage and accuracy are both measured on "
+            f"{clips.location}, since numbers of two domains say nothing of each other.",
+            file=sys.stderr,
+        )
     body = make_body(clips, settings)
     try:
         with StudyProgress(settings.num_trials) as progress:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from anon_tune.clips.folder import BadFile, ImportResult, import_folder
     from anon_tune.clips.paired import ImportedPair, import_pair
     from anon_tune.clips.side_by_side import in_processes
+    from anon_tune.clips.stills import StillSampler, check_stills
     from anon_tune.clips.store import Clips, ClipSet, open_clips
 
 _LAZY = {
@@ -25,6 +26,8 @@ _LAZY = {
     "Clips": "store",
     "ImportResult": "folder",
     "ImportedPair": "paired",
+    "StillSampler": "stills",
+    "check_stills": "stills",
     "epoch_batches": "batches",
     "import_folder": "folder",
     "import_pair": "paired",
@@ -43,6 +46,8 @@ __all__ = [
     "Clips",
     "ImportResult",
     "ImportedPair",
+    "StillSampler",
+    "check_stills",
     "epoch_batches",
     "import_folder",
     "import_pair",

@@ -17,7 +17,7 @@ from anon_tune.clips.augment import Views
 from anon_tune.clips.store import ClipSet
 from anon_tune.errors import ClipsError
 
-# Separate random streams under one seed.
+# Separate random streams under one seed; those after the last are of further views.
 _ORDER, _VIEWS = 0, 1
 
 
@@ -60,13 +60,14 @@ class ClipSampler:
         self._set, self._batch_clips, self._seed = clip_set, batch_clips, seed
         self._crop, self._flip = crop, flip
 
-    def batch(self, step: int, part: int = 0, num_parts: int = 1) -> ClipBatch:
+    def batch(self, step: int, part: int = 0, num_parts: int = 1, view: int = 0) -> ClipBatch:
         """Return the batch of a step, or one part of it.
 
         Args:
             step: From 0.
             part: Which part, 0 to num_parts - 1; the parts in order are the whole batch.
             num_parts: Into how many equal parts the batch is cut, one a worker.
+            view: From 0; other crops and mirrors of the same clips.
 
         Raises:
             ClipsError: If the batch cannot be cut into equal parts; unequal ones would bias the
@@ -79,7 +80,7 @@ class ClipSampler:
         start = part * size
         first = step * self._batch_clips + start
         indices = self._indices(first, first + size)
-        views = Views.draw(_rng(self._seed, _VIEWS, step), self._batch_clips)
+        views = Views.draw(_rng(self._seed, _VIEWS + view, step), self._batch_clips)
         return _labelled(self._set, indices, views.read(self._set.frames, indices, start, self._crop, self._flip))
 
     def _indices(self, first: int, stop: int) -> NDArray[np.int64]:

@@ -5,9 +5,10 @@ Shapes: T frames of a clip, F frames of a file, H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -18,6 +19,7 @@ from anon_tune.errors import ClipsError
 
 # A header's duration is rounded, and a last frame may lack one; a cut file misses more.
 _WHOLE = 0.9
+_HELD_BYTES = 2**26  # of a file that is read once and held while it is decoded; a larger one is read twice
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
@@ -130,36 +132,46 @@ def decode_clip(folder: Path, form: ClipForm, file: str, shown: Sequence[int] | 
     Returns:
         The clip, or what is wrong with the file: not a video, damaged, or cut off.
     """
+    path, reformatter = folder / file, VideoReformatter()
+    times: list[int | None] | None = None
     seen: list[int | None] = []
-    size, reformatter = (0, 0), VideoReformatter()
     try:
-        with av.open(str(folder / file), metadata_errors="replace") as container:
-            if not container.streams.video:
-                return BadFile(file, 0, "has no video stream")
-            packets = container.demux(container.streams.video[0])
-            # Packets come in the order of decoding.
-            timed = sorted((packet.pts or 0, packet.duration) for packet in packets if packet.size)
-        times: list[int | None] = [time for time, _ in timed]
-        last = timed[-1][1] if timed else None
+        num_bytes = path.stat().st_size
+        if not num_bytes:
+            return BadFile(file, 0, "an empty file")
         # Packets may hold no frame, or several; a second look knows the true number.
-        while len(seen) != len(times) or not times:
-            times, seen = seen or times, []
-            wanted = np.array(shown or shown_frames(_edges(times, last), form.num_frames, form.frame_step))
-            clip = np.zeros(form.shape, np.uint8)
-            with av.open(str(folder / file), metadata_errors="replace") as container:
-                for frame in _frames(container):
-                    hits = wanted == len(seen)
-                    if hits.any():
-                        clip[hits] = _upright(frame, form, reformatter)
+        while times is None or len(seen) != len(times):
+            with av.open(str(path), metadata_errors="replace") as container:
+                if not container.streams.video:
+                    return BadFile(file, 0, "no video stream")
+                packets: Iterable[av.Packet[Any]] = container.demux(container.streams.video[0])
+                if times is None:
+                    packets = list(packets) if num_bytes <= _HELD_BYTES else packets
+                    times, last = _times(packets)
+                    if num_bytes > _HELD_BYTES:
+                        continue
+                times, seen = seen or times, []
+                wanted = np.array(shown or shown_frames(_edges(times, last), form.num_frames, form.frame_step))
+                chosen = set(wanted.tolist())
+                clip = np.zeros(form.shape, np.uint8)
+                for frame in _frames(container, packets):
+                    if len(seen) in chosen:
+                        clip[wanted == len(seen)] = _upright(frame, form, reformatter)
                         size = (frame.width, frame.height) if _quarters(frame) % 2 else (frame.height, frame.width)
                     seen.append(frame.pts)
                 rate = float(container.streams.video[0].average_rate or 25)
             if not seen:
-                return BadFile(file, 0, "has no frames")
-    except (av.FFmpegError, _DamagedError) as error:
+                return BadFile(file, 0, "no frames")
+    except (av.FFmpegError, OSError, _DamagedError) as error:
         return BadFile(file, len(seen), (getattr(error, "strerror", None) or str(error)).splitlines()[0])
     fps = rate / form.frame_step if form.frame_step else rate * form.num_frames / len(seen)
     return DecodedClip(clip, fps, len(seen), size, tuple(wanted.tolist()))
+
+
+def _times(packets: Iterable[av.Packet[Any]]) -> tuple[list[int | None], int | None]:
+    """Return when the packets of a video are shown, sorted, and for how long the last is; they come as decoded."""
+    timed = sorted((packet.pts or 0, packet.duration) for packet in packets if packet.size)
+    return [time for time, _ in timed], timed[-1][1] if timed else None
 
 
 def _edges(times: Sequence[int | None], last: int | None) -> int | NDArray[np.int64]:
@@ -178,8 +190,8 @@ class _DamagedError(Exception):
     pass
 
 
-def _frames(container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
-    """Yield every frame; raise if one is damaged or the video stops long before its header says."""
+def _frames(container: av.container.InputContainer, packets: Iterable[av.Packet[Any]]) -> Iterator[av.VideoFrame]:
+    """Yield every frame of the packets; raise if one is damaged or the video stops long before its header says."""
     stream = container.streams.video[0]
     if stream.codec_context is None:
         raise _DamagedError("there is no decoder for its codec")
@@ -187,16 +199,17 @@ def _frames(container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
     if stream.codec_context.name == "mjpeg":
         # It would fill up what is missing of a cut photograph with gray, and say nothing.
         stream.codec_context.options = {"err_detect": "explode"}
-    end = None
-    for packet in container.demux(stream):
+    last, frame = None, None
+    for packet in packets:
         if packet.is_corrupt:
             raise _DamagedError("the data is damaged or cut off")
         for frame in packet.decode():
             if frame.is_corrupt:
                 raise _DamagedError("the frame is damaged")
-            if frame.time is not None:
-                end = max(end or 0.0, frame.time)
+            if frame.pts is not None and (last is None or frame.pts > last):
+                last = frame.pts
             yield frame
+    end = None if frame is None or last is None else float(last * (frame.time_base or 0))
     start = float((stream.start_time or 0) * (stream.time_base or 0))
     declared = float((stream.duration or 0) * (stream.time_base or 0))
     if not declared and len(container.streams) == 1:

@@ -44,7 +44,9 @@ def in_processes(num_workers: int | None = None) -> Map:
         if min(num, len(items)) <= 1:
             yield from map(function, items)
             return
-        context = multiprocessing.get_context("spawn")  # a fork would copy the locks of our threads
+        # A fork of this process would copy the locks of our threads; the server has none, and loads the decoder once.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["__main__", "anon_tune.clips.decode"])
         pool = ProcessPoolExecutor(min(num, len(items)), context, initializer=_follow_the_parent)
         waiting: deque[Future[Result]] = deque()
         try:

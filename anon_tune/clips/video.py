@@ -95,6 +95,8 @@ class VideoReader:
     def __init__(self, path: Path, audio: bool = True) -> None:
         self.path = path
         try:
+            if path.is_file() and not path.stat().st_size:  # a pipe has no size either
+                raise self._error("is an empty file")
             self._container = av.open(str(path), metadata_errors="replace")
         except (av.FFmpegError, OSError) as error:
             raise self._error("cannot be read as a video", error) from None

@@ -35,7 +35,13 @@ _BUILT_IN = "avatars"
 
 
 def export_anonymizer(
-    directory: Path, trial: Trial, clips: str, output: Path, force: bool = False, data_licence: str = "not stated"
+    directory: Path,
+    trial: Trial,
+    clips: str,
+    output: Path,
+    force: bool = False,
+    data_licence: str = "not stated",
+    stills: tuple[str, str] = ("", ""),
 ) -> Path:
     """Write a trial's anonymizer, and its model card as Markdown beside it.
 
@@ -49,6 +55,7 @@ def export_anonymizer(
         output: The file to write; ``.safetensors`` is added if it has no suffix.
         force: Replace files that are there.
         data_licence: Licence of these clips, for the card.
+        stills: Clip store and fingerprint of what its privacy branch learned on, for the card; empty for the clips.
 
     Returns:
         The file's path; the card has the same name and ends in ``.md``.
@@ -73,7 +80,7 @@ def export_anonymizer(
     tensors, recipe = _weights_and_recipe(directory, trial)
     score = judged_scores(Ledger(directory / "ledger").trials()).get(trial.id, trial.score)
     store = _store(directory, clips)
-    document = card_document(trial, score, recipe, clips, store, data_licence)
+    document = card_document(trial, score, recipe, clips, store, data_licence, stills)
     if output.suffix == ".safetensors":
         made = {"format": _FORMAT, "anon_tune": anon_tune.__version__, "recipe": recipe.model_dump_json()}
         save_weights(tensors, output, made | {"model_card": json.dumps(document)})

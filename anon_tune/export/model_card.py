@@ -21,7 +21,13 @@ LIMITS = (
 
 
 def card_document(
-    trial: Trial, score: Score, recipe: Recipe, clips: str, store: Clips | None, data_licence: str
+    trial: Trial,
+    score: Score,
+    recipe: Recipe,
+    clips: str,
+    store: Clips | None,
+    data_licence: str,
+    stills: tuple[str, str] = ("", ""),
 ) -> dict[str, Any]:
     """Return the card as plain values; fractions are in [0, 1].
 
@@ -32,6 +38,7 @@ def card_document(
         clips: Name or directory of the clips.
         store: The clips themselves, if they are at hand.
         data_licence: Of the clips, as the user states it.
+        stills: Name and fingerprint of what the privacy branch learned on; empty where it was the clips.
     """
     effort = recipe.evaluation.full
     return {
@@ -41,6 +48,8 @@ def card_document(
         "clips": clips,
         "data": None if store is None else _data(store),
         "data_licence": data_licence,
+        "stills": stills[0],
+        "stills_fingerprint": stills[1],
         "leakage": _reading(score.leakage),
         "accuracy": _reading(score.accuracy),
         "attackers": dict(score.attackers),
@@ -156,6 +165,11 @@ def _program(facts: dict[str, Any] | None) -> str:
 
 def _data_text(card: dict[str, Any]) -> str:
     data, licence = card["data"], f"Licence of the data: {card['data_licence']}."
+    if card["stills"] and card["network"]:
+        apart = (
+            f"The privacy branch learned on the stills of {card['stills']}, fingerprint {card['stills_fingerprint']}."
+        )
+        licence = f"{apart} {licence}"
     if data is None:
         return f"The clips were not at hand when this was written. {licence}"
     return (

@@ -27,12 +27,14 @@ class ClipTrialBody:
         num_workers: Workers of one trial.
         cpus_per_worker: CPUs, and threads, of a worker.
         gpus_per_worker: GPUs of a worker, may be a fraction.
+        stills: Another clip store, for the privacy branch; empty where it learns on the clips.
     """
 
     clips: str
     num_workers: int = 1
     cpus_per_worker: int = 1
     gpus_per_worker: float = 0.0
+    stills: str = ""
 
     @property
     def in_process(self) -> bool:
@@ -47,7 +49,7 @@ class ClipTrialBody:
         """
         if self.in_process:
             torch.set_num_threads(self.cpus_per_worker)
-            report = perform(job, _open(self.clips), torch.device("cpu"))
+            report = perform(job, _open(self.clips), torch.device("cpu"), _stills(job, self.stills))
             assert report is not None  # a single worker is world rank 0
             return report
         return self._train_in_workers(job)
@@ -59,7 +61,12 @@ class ClipTrialBody:
         # ray.train is typed as its first version, in which a worker returns nothing.
         trainer = TorchTrainer(
             _worker,  # type: ignore[arg-type]
-            train_loop_config={"job": job, "clips": self.clips, "threads": self.cpus_per_worker},
+            train_loop_config={
+                "job": job,
+                "clips": self.clips,
+                "stills": self.stills,
+                "threads": self.cpus_per_worker,
+            },
             scaling_config=ScalingConfig(
                 num_workers=self.num_workers,
                 use_gpu=self.gpus_per_worker > 0,
@@ -85,7 +92,8 @@ def _worker(config: dict[str, Any]) -> RungReport | AnonTuneError | None:
 
     torch.set_num_threads(config["threads"])
     try:
-        return perform(config["job"], _open(config["clips"]), get_device())
+        job = config["job"]
+        return perform(job, _open(config["clips"]), get_device(), _stills(job, config["stills"]))
     except AnonTuneError as error:
         return error
 
@@ -98,3 +106,7 @@ def _open(location: str) -> Clips:
     if location not in _opened:
         _opened[location] = open_clips(location)
     return _opened[location]
+
+
+def _stills(job: RungJob, location: str) -> Clips | None:
+    return _open(location) if location and not job.weights else None

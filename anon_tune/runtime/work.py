@@ -29,7 +29,7 @@ _CURVE_POINTS = 100
 _PREVIEW_CLIPS, _PREVIEW_FRAMES = 2, 4
 
 
-def perform(job: RungJob, clips: Clips, device: torch.device) -> RungReport | None:
+def perform(job: RungJob, clips: Clips, device: torch.device, stills: Clips | None = None) -> RungReport | None:
     """Do a rung job; the same function for one worker in process and for several under Ray Train.
 
     Training goes on from the trial's checkpoint if there is one. The files it leaves in the job's
@@ -38,8 +38,9 @@ def perform(job: RungJob, clips: Clips, device: torch.device) -> RungReport | No
 
     Args:
         job: What to do.
-        clips: The clip store.
+        clips: The clip store; the score is always of its clips.
         device: Where to compute.
+        stills: Another store, on whose training stills the privacy branch learns instead.
 
     Returns:
         The report on the worker of world rank 0, None on the others.
@@ -54,7 +55,7 @@ def perform(job: RungJob, clips: Clips, device: torch.device) -> RungReport | No
     points: list[LossPoint] = []
     is_trained = parse_method(recipe.method).is_trained and not job.weights
     if is_trained:
-        points, anonymizer = _train(job, clips, device)
+        points, anonymizer = _train(job, clips, device, stills)
     else:
         start_from = {"weights": job.weights} if job.weights else {}
         anonymizer = build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update=start_from))
@@ -78,9 +79,13 @@ def perform(job: RungJob, clips: Clips, device: torch.device) -> RungReport | No
     )
 
 
-def _train(job: RungJob, clips: Clips, device: torch.device) -> tuple[list[LossPoint], Anonymizer]:
+def _train(
+    job: RungJob, clips: Clips, device: torch.device, stills: Clips | None
+) -> tuple[list[LossPoint], Anonymizer]:
     checkpoint = Path(job.directory) / _CHECKPOINT
-    trainer = Trainer(job.recipe, clips.split("train"), len(clips.actions), len(clips.attributes), device)
+    num_attributes = len((stills or clips).attributes)
+    other = stills.split("train") if stills else None
+    trainer = Trainer(job.recipe, clips.split("train"), len(clips.actions), num_attributes, device, other)
     if checkpoint.exists():
         trainer.load(checkpoint)
     saves = trainer.collective.world_rank == 0

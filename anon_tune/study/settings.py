@@ -31,6 +31,8 @@ class StudySettings(BaseModel):
         num_trials: Trials to propose, anchors not counted.
         clips: What is anonymized: a built-in name or a directory.
         clips_fingerprint: Of the clips; a study is never continued on others.
+        stills: What the privacy branch learns on, if not on the clips: a clip store.
+        stills_fingerprint: As `clips_fingerprint`.
         seed: Of the sampler.
         sampler: ``auto`` takes a Gaussian process where it fits, else TPE, and NSGA-II for many trials.
         storage: Any Optuna storage URL; None for a journal file in the study directory.
@@ -50,6 +52,8 @@ class StudySettings(BaseModel):
     num_trials: Annotated[int, Field(ge=1)] = 32
     clips: str = ""
     clips_fingerprint: str = ""
+    stills: str = ""
+    stills_fingerprint: str = ""
     seed: Annotated[int, Field(ge=0)] = 0
     sampler: Sampler = "auto"
     storage: str | None = None
@@ -141,6 +145,7 @@ def _check_same(file: Path, before: dict[str, Any], now: dict[str, Any]) -> None
     pairs = [
         ("search space", before.get("fingerprint"), now["fingerprint"]),
         ("clips", was.get("clips_fingerprint"), wanted["clips_fingerprint"]),
+        ("stills", was.get("stills_fingerprint", ""), wanted["stills_fingerprint"]),
         ("rungs", was.get("rungs"), wanted["rungs"]),
         ("seed", was.get("seed"), wanted["seed"]),
         ("sampler", was.get("sampler"), wanted["sampler"]),

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional as F
 
-from anon_tune.clips import ClipBatch, ClipSampler, ClipSet
-from anon_tune.errors import DivergedError
-from anon_tune.models import build_anonymizer, build_utility
+from anon_tune.clips import ClipBatch, ClipSampler, ClipSet, StillSampler
+from anon_tune.errors import DivergedError, RecipeError
+from anon_tune.models import Anonymizer, build_anonymizer, build_utility
 from anon_tune.recipe import Recipe
 from anon_tune.schedule import Schedule
 from anon_tune.training.branches import PrivacyBranches
@@ -34,8 +34,13 @@ class Trainer:
         recipe: What to train.
         clips: The training split.
         num_actions: K.
-        num_attributes: A.
+        num_attributes: A, of what the privacy branches see.
         device: Where to train.
+        stills: What the privacy branches see instead of frames of the clips: the training split of
+            another store. The anonymizer plays on both; actions and penalty are of the clips alone.
+
+    Raises:
+        RecipeError: The recipe cannot learn on these stills.
 
     Source:
         arXiv:2504.14301 and SPAct (arXiv:2203.15205). We differ: the penalty has a gradient, the
@@ -44,7 +49,13 @@ class Trainer:
     """
 
     def __init__(
-        self, recipe: Recipe, clips: ClipSet, num_actions: int, num_attributes: int, device: torch.device
+        self,
+        recipe: Recipe,
+        clips: ClipSet,
+        num_actions: int,
+        num_attributes: int,
+        device: torch.device,
+        stills: ClipSet | None = None,
     ) -> None:
         self.recipe, self.device = recipe, device
         self.num_frames = clips.frames.shape[1]
@@ -56,6 +67,7 @@ class Trainer:
             self.anonymizer = build_anonymizer(recipe.method, recipe.anonymizer).to(device)
             self.utility = build_utility(recipe.utility, num_actions).to(device)
             self.privacy = PrivacyBranches(recipe.privacy, num_attributes, self.collective).to(device)
+        self.other_stills = None if stills is None else _sampler_of(stills, recipe, self.anonymizer)
         self.optimizers = {
             name: optim.Adam(module.parameters(), lr=1e-3, betas=(0.5 if name == "anonymizer" else 0.9, 0.999))
             for name, module in self._modules().items()
@@ -134,7 +146,7 @@ class Trainer:
         num_warmups = 1 + (self.step // restart_steps if restart_steps else 0)
         return num_warmups * training.warmup_steps + self.step * (1 + training.num_branch_updates)
 
-    def _move_anonymizer(self, batch: ClipBatch, stills: Tensor) -> LossPoint:
+    def _move_anonymizer(self, batch: ClipBatch, stills: Tensor | ClipBatch) -> LossPoint:
         """Move 1: f_T and f_B frozen; minimize ``w_T L_T - w_B L_B + w_P L_penalty`` over f_A.
 
         Of several f_B the one that tells most drives; the uniform target has its own term for ``-L_B``.
@@ -143,7 +155,7 @@ class Trainer:
         self._learn(self.utility, self.privacy, frozen=True)
         changed = quantize(self.anonymizer(batch.clips))
         utility = F.cross_entropy(self.utility(changed), batch.actions)
-        adversary, private = self.privacy.drive(_take_stills(changed, stills), batch.private)
+        adversary, private = self.privacy.drive(*self._seen(changed, batch, stills))
         excess = self._penalty(batch.clips, changed)
         if recipe.penalty.detached:
             excess = excess.detach()
@@ -157,7 +169,7 @@ class Trainer:
         values = self._update("anonymizer", terms, total)
         return LossPoint(self.step, **values)
 
-    def _move_branches(self, batch: ClipBatch, stills: Tensor) -> None:
+    def _move_branches(self, batch: ClipBatch, stills: Tensor | ClipBatch) -> None:
         """Move 2: f_A frozen; minimize L_T over f_T and L_B over f_B on anonymized input."""
         self._learn(self.utility, self.privacy, frozen=False)
         with torch.no_grad():
@@ -165,10 +177,18 @@ class Trainer:
         self._update("utility", {"utility": F.cross_entropy(self.utility(changed), batch.actions)})
         self._update_privacy(changed, batch, stills)
 
-    def _update_privacy(self, changed: Tensor, batch: ClipBatch, stills: Tensor) -> None:
+    def _update_privacy(self, changed: Tensor, batch: ClipBatch, stills: Tensor | ClipBatch) -> None:
         """Let every privacy branch learn: the gradient of their summed losses is each one's own."""
-        losses = self.privacy.losses(_take_stills(changed, stills), batch.private)
+        with torch.no_grad():
+            seen, private = self._seen(changed, batch, stills)
+        losses = self.privacy.losses(seen, private)
         self._update("privacy", {"privacy": torch.stack([loss.mean() for loss in losses]).sum()})
+
+    def _seen(self, changed: Tensor, batch: ClipBatch, stills: Tensor | ClipBatch) -> tuple[Tensor, Tensor]:
+        """Return what f_B sees, anonymized stills (B,S,C,H,W), and their private labels (B,A)."""
+        if isinstance(stills, ClipBatch):
+            return quantize(self.anonymizer(stills.clips)), stills.private
+        return changed[torch.arange(len(changed), device=changed.device).unsqueeze(1), stills], batch.private
 
     def _penalty(self, raw: Tensor, changed: Tensor) -> Tensor:
         threshold = self._now(self.recipe.penalty.threshold)
@@ -209,12 +229,16 @@ class Trainer:
         return schedule.at(self.step, self.recipe.training.num_steps)
 
     def _batch(self, index: int) -> ClipBatch:
-        batch = self.sampler.batch(index, self.collective.world_rank, self.collective.size)
+        return self._moved(self.sampler.batch(index, self.collective.world_rank, self.collective.size))
+
+    def _moved(self, batch: ClipBatch) -> ClipBatch:
         device = self.device
         return ClipBatch(batch.clips.to(device), batch.actions.to(device), batch.private.to(device), batch.ids)
 
-    def _stills(self, index: int) -> Tensor:
-        """Draw the frames of each clip that f_B sees, (B,S), without repetition where T allows."""
+    def _stills(self, index: int) -> Tensor | ClipBatch:
+        """Draw what f_B sees: frames of each clip, (B,S), without repetition where T allows; or other stills."""
+        if self.other_stills is not None:
+            return self._moved(self.other_stills.batch(index, self.collective.world_rank, self.collective.size))
         training = self.recipe.training
         generator = torch.Generator().manual_seed(training.seed * 1_000_003 + index)
         order = torch.rand(training.batch_clips, self.num_frames, generator=generator).argsort(dim=1)
@@ -223,6 +247,14 @@ class Trainer:
         return part[:, wanted].to(self.device)
 
 
-def _take_stills(clips: Tensor, stills: Tensor) -> Tensor:
-    """Return frames (B,S,C,H,W) of clips (B,T,C,H,W) by their indices (B,S)."""
-    return clips[torch.arange(len(clips), device=clips.device).unsqueeze(1), stills]
+def _sampler_of(stills: ClipSet, recipe: Recipe, anonymizer: Anonymizer) -> StillSampler:
+    training = recipe.training
+    if anonymizer.num_before != 0:
+        rule = "an anonymizer that looks at other frames cannot learn on stills"
+        raise RecipeError("stills", rule, recipe.method, "Choose another method, or leave --stills out")
+    if recipe.privacy.head == "nt_xent" and stills.frames.shape[1] == 1 and training.crop == 1:
+        rule = "'nt_xent' on stills of one frame needs 'training.crop' below 1, or both views are the same"
+        raise RecipeError("stills", rule, training.crop, "Try --set training.crop=0.5")
+    return StillSampler(
+        stills, training.batch_clips, training.stills_per_clip, training.seed, training.crop, training.flip
+    )

@@ -201,3 +201,13 @@ def test_a_file_of_no_packets_is_bad(tmp_path: Path) -> None:
 def test_a_form_of_nothing_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ClipsError, match="must be at least 1, got"):
         ClipForm(**({"num_frames": 1, "height": 1, "width": 1} | wrong))
+
+
+def test_a_file_too_large_to_hold_gives_the_same_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 12, 16, 3), np.uint8)
+    write_rgb(tmp_path / "x.mov", pixels, times=[0, 1, 2, 3, 20, 21, 22, 23, 24])
+    held = decode(tmp_path / "x.mov", ClipForm(4, 12, 16))
+    monkeypatch.setattr("anon_tune.clips.decode._HELD_BYTES", 0)
+    again = decode(tmp_path / "x.mov", ClipForm(4, 12, 16))
+    assert (again.frames == held.frames).all()
+    assert (again.shown, again.fps, again.num_frames) == (held.shown, held.fps, held.num_frames)
