@@ -84,6 +84,11 @@ class Table:
         }
         return _Recorded(points, values, anchors)
 
+    @property
+    def points(self) -> Floats:
+        """Recorded points (n,d) of the unit cube, of all seeds."""
+        return np.concatenate([recorded.points for recorded in self._recorded.values()])
+
     def unit(self, params: Mapping[str, Any]) -> Floats:
         """Return the point (d,) in the unit cube."""
         place = []
@@ -188,8 +193,7 @@ class TabularProblem:
         from scipy.stats import qmc
 
         drawn = qmc.Sobol(len(self.space.search), seed=0).random_base2(12)
-        recorded = np.concatenate([r.points for r in self.table._recorded.values()])
-        return np.concatenate([drawn, recorded])
+        return np.concatenate([drawn, self.table.points])
 
     def _trial_s(self, x: Floats) -> float:
         seed, last = self.table.seeds[0], self.table.steps[-1]
