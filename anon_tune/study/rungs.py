@@ -165,15 +165,18 @@ class Rung:
         keep = not self.decides or layer < self._num_spared or position < kept
         return Verdict(keep, position, count, layer)
 
-    def promotable(self, closing: bool = False) -> str | None:
+    def promotable(self, everyone: bool = False) -> str | None:
         """Return the best trial that may go on and has not yet, or None.
 
         Args:
-            closing: No more trials will arrive: where there are too few to decide, all go on.
+            everyone: All may, as where no more trials will arrive and there are too few to decide.
         """
-        if not self.decides and not closing:
+        if everyone:
+            count = self.num_trials
+        elif self.decides:
+            count = self.num_trials // self._factor
+        else:
             return None
-        count = self.num_trials // self._factor if self.decides else self.num_trials
         return next((trial for trial in self._first(count) if trial not in self._promoted), None)
 
     def promote(self, trial: str) -> None:
