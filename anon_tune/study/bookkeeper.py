@@ -245,7 +245,6 @@ class Bookkeeper:
     def _end(self, trial: Trial) -> None:
         self._open.discard(trial.id)
         self._spending.end(trial)
-        self._ladder.learn(trial)
         self._proposer.tell(trial)
 
     def _is_complete(self, trial_id: str) -> bool:

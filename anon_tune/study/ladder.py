@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import replace
-
-import numpy as np
-
 from anon_tune.study.parameters import Constraints, Rungs
 from anon_tune.study.rungs import Rung, Verdict, deal_bracket
 from anon_tune.study.sampler import score_losses
-from anon_tune.trial import RungReport, Score, Trial
-
-_FEWEST_PAIRS, _MOST_PAIRS = 8, 100  # trials by which a rung is itself judged
-_LEAST_CORRELATION = 0.3
+from anon_tune.trial import RungReport, Trial
 
 
 class Ladder:
@@ -21,9 +13,6 @@ class Ladder:
 
     Only trained trials are compared: what nobody trains is finished at its first rung, and no measure for
     half-trained ones.
-
-    A rung that foretells nothing stops nobody: as soon as 8 trials were measured there and in full, the correlation
-    of the two must be at least 0.3 in every loss, or all that arrive go on until it is.
 
     Args:
         rungs: Factor, brackets and variant; None for a study that judges nobody.
@@ -35,7 +24,6 @@ class Ladder:
         self._rungs, self._constraints, self._seed = rungs, constraints, seed
         self._by_place: dict[tuple[int, int], Rung] = {}  # (bracket, index of the rung)
         self._paused: dict[str, tuple[int, int]] = {}
-        self._pairs: dict[int, deque[tuple[Score, Score]]] = {}  # by rung: scores there and in full
 
     @property
     def promotes(self) -> bool:
@@ -60,8 +48,7 @@ class Ladder:
         """Judge a trial at a rung that it has been added to; None where nobody is judged."""
         if self._rungs is None or report.score.full or not trial.is_trained:
             return None
-        verdict = self._by_place[self.bracket(trial), report.rung].verdict(trial.id)
-        return verdict if self._foretells(report.rung) else replace(verdict, keep=verdict.position >= 0)
+        return self._by_place[self.bracket(trial), report.rung].verdict(trial.id)
 
     def pause(self, trial: Trial, rung: int) -> None:
         """Let a trial wait at a rung that it has been added to."""
@@ -81,29 +68,11 @@ class Ladder:
         """
         if not self.promotes:
             return None
-        for (_, index), rung in sorted(self._by_place.items(), key=lambda item: (-item[0][1], item[0][0])):
-            trial = rung.promotable(everyone=not self._foretells(index) or (closing and not rung.decides))
+        for _, rung in sorted(self._by_place.items(), key=lambda item: (-item[0][1], item[0][0])):
+            trial = rung.promotable(everyone=closing and not rung.decides)
             if trial is not None:
                 return trial
         return None
-
-    def learn(self, trial: Trial) -> None:
-        """Take in what a complete trial says about the rungs that it passed."""
-        if trial.score is None or not trial.score.is_finite or not trial.is_trained:
-            return
-        for report in trial.reports:
-            if not report.score.full and report.score.is_finite:
-                self._pairs.setdefault(report.rung, deque(maxlen=_MOST_PAIRS)).append((report.score, trial.score))
-
-    def _foretells(self, rung: int) -> bool:
-        pairs = self._pairs.get(rung, ())
-        if len(pairs) < _FEWEST_PAIRS:
-            return True
-        here, full = (np.array([score_losses(score) for score in column]) for column in zip(*pairs, strict=True))
-        here, full = here - here.mean(axis=0), full - full.mean(axis=0)
-        scale = np.sqrt((here**2).sum(axis=0) * (full**2).sum(axis=0))
-        # Where all are alike in a loss there is nothing to foretell.
-        return bool(((here * full).sum(axis=0) >= _LEAST_CORRELATION * scale).all())
 
     @property
     def paused(self) -> dict[str, tuple[int, int]]:

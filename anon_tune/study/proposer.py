@@ -24,6 +24,7 @@ from optuna.trial import TrialState as OptunaState
 
 from anon_tune.method import parse_method
 from anon_tune.pareto import coverage, front_ranks
+from anon_tune.study.forecast import Forecasts, Losses
 from anon_tune.study.parameters import Sampler
 from anon_tune.study.points import grid_points, quasi_random_point
 from anon_tune.study.record import OptunaRecord
@@ -39,8 +40,6 @@ from anon_tune.study.space import SearchSpace
 from anon_tune.trial import OBJECTIVES, Trial, TrialState
 
 _GENERATION = f"{NSGAIISampler.__name__}:generation"  # where the sampler looks for who may be a parent
-Losses = tuple[float, float]
-_FEWEST_PAIRS, _MOST_PAIRS = 3, 200  # of trials that foretell others
 _MOST_ELITES = 8  # populations that are kept of all trials; a survivor is always among the last one and the new
 
 
@@ -59,7 +58,7 @@ class Observation:
     number: int
     params: Mapping[str, Any]
     rung: int | None
-    losses: tuple[float, float]
+    losses: Losses
     constraints: Mapping[str, float]
 
     @property
@@ -97,7 +96,7 @@ class Proposer:
         self._known: dict[str, Observation] = dict(known or {})
         self._pending: dict[str, Mapping[str, Any]] = {}
         self._proposed: Counter[str] = Counter()  # methods
-        self._forecasts = _Forecasts()
+        self._forecasts = Forecasts()
 
     @property
     def num_points(self) -> int:
@@ -150,9 +149,9 @@ class Proposer:
         if trial.state.is_final:
             self._record.end(trial)
 
-    def observations(self) -> dict[str, tuple[float, float]]:
+    def observations(self) -> dict[str, Losses]:
         """Return the losses, estimated where need be, of all trials that the sampler looks at."""
-        return {trial: self._forecasts.estimate(seen) for trial, seen in self._known.items()}
+        return {trial: self._estimate(seen) for trial, seen in self._known.items()}
 
     def _observe(self, trial: Trial) -> Observation | None:
         """Return what a trial shows; None if it failed or has not been measured with finite losses."""
@@ -164,6 +163,9 @@ class Proposer:
         rung = None if last.score.full else last.rung
         constraints = self._space.study.constraints.values(last.score)
         return Observation(trial.number, trial.params, rung, score_losses(last.score), constraints)
+
+    def _estimate(self, seen: Observation) -> Losses:
+        return seen.losses if seen.rung is None else self._forecasts.at(seen.rung, seen.losses).losses
 
     def _given(self, number: int) -> Mapping[str, Any]:
         """Return what is settled about a point before any sampler is asked."""
@@ -190,7 +192,7 @@ class Proposer:
     def _elite(self, count: int) -> list[tuple[str, Observation]]:
         """Return the best trials: feasible ones by layer and what they alone cover of it, then by violation."""
         named = sorted(self._known.items(), key=lambda item: item[1].number)
-        rows = np.array([self._forecasts.estimate(seen) for _, seen in named]).reshape(-1, len(OBJECTIVES))
+        rows = np.array([self._estimate(seen) for _, seen in named]).reshape(-1, len(OBJECTIVES))
         violations = np.array([seen.violation for _, seen in named])
         layers = np.full(len(named), len(named))
         feasible = violations == 0
@@ -219,7 +221,7 @@ class Proposer:
 
     def _frozen(self, seen: Observation, attributes: Mapping[str, Any] | None = None) -> FrozenTrial:
         return create_trial(
-            values=self._forecasts.estimate(seen),
+            values=self._estimate(seen),
             params=dict(seen.params),
             distributions=distributions(self._space, seen.params),
             constraints=dict(seen.constraints),
@@ -233,46 +235,3 @@ class Proposer:
 
 def _number(seen: Observation) -> int:
     return seen.number
-
-
-class _Forecasts:
-    """Foretells full losses from a rung's, by what trials measured both there and in full show.
-
-    For each loss a line through the mean of these trials, whose slope is drawn towards 1 as if three more trials said
-    so: with few of them the rung counts as it is, plus what losses change by on average; a rung that turns out to
-    say little is drawn towards the mean.
-    """
-
-    def __init__(self) -> None:
-        self._trained: dict[int, list[tuple[Losses, Losses]]] = {}  # by rung: losses there and in full
-        self._untrained: list[tuple[Losses, Losses]] = []  # measured at one rung, but do not change with training
-
-    def learn(self, trial: Trial) -> None:
-        """Take in a trial with a full score."""
-        if trial.score is None or not trial.score.is_finite:
-            return
-        full = score_losses(trial.score)
-        for report in trial.reports:
-            if not report.score.full and report.score.is_finite:
-                pair = score_losses(report.score), full
-                if trial.is_trained:
-                    self._trained.setdefault(report.rung, []).append(pair)
-                else:
-                    self._untrained.append(pair)
-
-    def estimate(self, seen: Observation) -> Losses:
-        """Return the losses at the end; those at the rung as long as nothing is known of it."""
-        if seen.rung is None:
-            return seen.losses
-        trained = self._trained.get(seen.rung, [])
-        pairs = np.array(trained[-_MOST_PAIRS:] if len(trained) >= _FEWEST_PAIRS else [*self._untrained, *trained])
-        if not len(pairs):
-            return seen.losses
-        here, full = pairs.mean(axis=0)
-        spread = pairs - pairs.mean(axis=0)
-        products = (spread[:, 0] * spread[:, 1]).sum(axis=0)
-        squares = (spread[:, 0] ** 2).sum(axis=0)
-        weight = len(pairs) / (len(pairs) + _FEWEST_PAIRS) if len(trained) >= _FEWEST_PAIRS else 0.0
-        slopes = 1 + weight * (np.divide(products, squares, out=np.ones(2), where=squares > 0) - 1)
-        first, second = full + slopes * (np.array(seen.losses) - here)
-        return float(first), float(second)
