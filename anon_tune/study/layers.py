@@ -51,7 +51,8 @@ class Layers:
 
     def starts(self) -> Iterator[int]:
         """Return, layer by layer, how many points lie in those before it."""
-        return accumulate((len(names) for _, _, names in self._layers[:-1]), initial=0)
+        sizes = [len(names) for _, _, names in self._layers]
+        return (end - size for end, size in zip(accumulate(sizes), sizes, strict=True))
 
     def coverage(self, layer: int) -> NDArray[np.float64]:
         """Return what each point of a layer alone covers, in the order of `names`.
