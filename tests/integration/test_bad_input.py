@@ -122,6 +122,11 @@ def test_a_search_space_that_breaks_a_rule(study: Say, tmp_path: Path, case: str
         (["--set", "=3"], r"--set: must be name=value, got =3\. Write .*"),
         (["--set", "penalty.on=edges"], r".*'penalty\.on': input should be 'pixels' or 'features', got edges\. .*"),
         (["--set", "penalty.weight=1"], r".*nothing is searched\. Add a range or choices under \[search\]\."),
+        (["--stop", "hours=1"], r"stop rules: unknown key 'hours'\. .*gpu_hours.*"),
+        (["--stop", "money=-1"], r"stop rules: 'money': input should be greater than 0, got -1\."),
+        (["--stop", "seconds"], r"--stop: must be name=value, got seconds\. Write for example --stop seconds=3600\."),
+        (["--constraint", "leakage=0.5"], r"constraints: unknown key 'leakage'\. Did you mean 'leakage_at_most'\?"),
+        (["--constraint", "accuracy_at_least=2"], r"constraints: .* less than or equal to 1, got 2\."),
     ],
 )
 def test_an_option_that_breaks_a_rule(study: Say, tmp_path: Path, arguments: list[str], message: str) -> None:
