@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,21 +11,6 @@ from anon_tune.trial import Trial
 
 Losses = tuple[float, float]
 _FEWEST_PAIRS, _MOST_PAIRS = 3, 200  # trials that foretell others
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """Full losses of a trial as a rung foretells them.
-
-    Attributes:
-        losses: Expected.
-        errors: Standard deviations of what came instead, where there was a full score.
-        num_pairs: Trained trials this was learned from.
-    """
-
-    losses: Losses
-    errors: Losses
-    num_pairs: int
 
 
 class Forecasts:
@@ -39,6 +23,7 @@ class Forecasts:
 
     def __init__(self) -> None:
         self._trained: dict[int, deque[tuple[Losses, Losses]]] = {}  # by rung: losses there and in full
+        self._lines: dict[int, tuple[Losses, Losses]] = {}  # as known so far
         self._untrained: list[tuple[Losses, Losses]] = []  # measured at one rung, but do not change with training
 
     def learn(self, trial: Trial) -> None:
@@ -46,6 +31,7 @@ class Forecasts:
         if trial.score is None or not trial.score.is_finite:
             return
         full = score_losses(trial.score)
+        self._lines.clear()
         for report in trial.reports:
             if not report.score.full and report.score.is_finite:
                 pair = score_losses(report.score), full
@@ -54,19 +40,25 @@ class Forecasts:
                 elif len(self._untrained) < _MOST_PAIRS:
                     self._untrained.append(pair)
 
-    def at(self, rung: int, losses: Losses) -> Forecast:
-        """Return the forecast for losses at a rung: themselves as long as nothing is known of it."""
+    def at(self, rung: int, losses: Losses) -> Losses:
+        """Return the losses at the end as those at a rung foretell them: themselves as long as nothing is known."""
+        if rung not in self._lines:
+            self._lines[rung] = self._line(rung)
+        (shift_a, slope_a), (shift_b, slope_b) = self._lines[rung]
+        return shift_a + slope_a * losses[0], shift_b + slope_b * losses[1]
+
+    def _line(self, rung: int) -> tuple[Losses, Losses]:
+        """Return shift and slope for each loss."""
         trained = self._trained.get(rung, ())
         enough = len(trained) >= _FEWEST_PAIRS
         pairs = np.array([*trained] if enough else [*self._untrained, *trained])
         if not len(pairs):
-            return Forecast(losses, (0.0, 0.0), 0)
+            return (0.0, 1.0), (0.0, 1.0)
         here, full = pairs.mean(axis=0)
         spread = pairs - pairs.mean(axis=0)
         products = (spread[:, 0] * spread[:, 1]).sum(axis=0)
         squares = (spread[:, 0] ** 2).sum(axis=0)
         weight = len(pairs) / (len(pairs) + _FEWEST_PAIRS) if enough else 0.0
         slopes = 1 + weight * (np.divide(products, squares, out=np.ones(2), where=squares > 0) - 1)
-        first, second = full + slopes * (np.array(losses) - here)
-        errors = np.sqrt(((spread[:, 1] - slopes * spread[:, 0]) ** 2).mean(axis=0))
-        return Forecast((float(first), float(second)), (float(errors[0]), float(errors[1])), len(trained))
+        shifts = full - slopes * here
+        return (float(shifts[0]), float(slopes[0])), (float(shifts[1]), float(slopes[1]))

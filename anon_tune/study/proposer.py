@@ -95,13 +95,16 @@ class Proposer:
         self._grid = grid_points(space, num_trials, seed) if self.kind == "grid" else None
         self._known: dict[str, Observation] = dict(known or {})
         self._pending: dict[str, Mapping[str, Any]] = {}
+        self._met: set[str] = set()
         self._proposed: Counter[str] = Counter()  # methods
         self._forecasts = Forecasts()
 
     @property
     def num_points(self) -> int:
         """How many points there are to propose."""
-        return self._num_trials if self._grid is None else len(self._grid)
+        if self._grid is None:
+            return self._num_trials
+        return min(self._num_trials, len(self._space.first) + len(self._grid))
 
     def ask(self, trial_id: str, number: int) -> dict[str, Any]:
         """Propose a point.
@@ -124,7 +127,7 @@ class Proposer:
 
     def begin(self, trial_id: str, params: Mapping[str, Any]) -> None:
         """Take a point as proposed, of a trial that is yet to report."""
-        self._proposed[self._space.method(params)] += 1
+        self._meet(trial_id, self._space.method(params))
         self._pending[trial_id] = params
         self._record.begin(trial_id, params)
 
@@ -137,11 +140,12 @@ class Proposer:
         self._forecasts.learn(trial)
         if trial.is_anchor:
             return
-        if trial.id not in self._pending and trial.id not in self._known:
-            self._proposed[trial.method] += 1
+        self._meet(trial.id, trial.method)
         seen = self._observe(trial)
         if seen is not None:
             self._known[trial.id] = seen
+        elif trial.state.is_final:  # it failed, and what rungs said of it goes too
+            self._known.pop(trial.id, None)
         if seen is not None or trial.state.is_final:
             self._pending.pop(trial.id, None)
         if self.kind == "nsga2" and len(self._known) > _MOST_ELITES * self._num_startup:
@@ -152,6 +156,11 @@ class Proposer:
     def observations(self) -> dict[str, Losses]:
         """Return the losses, estimated where need be, of all trials that the sampler looks at."""
         return {trial: self._estimate(seen) for trial, seen in self._known.items()}
+
+    def _meet(self, trial_id: str, method: str) -> None:
+        """Count a trial's method, once."""
+        self._proposed[method] += trial_id not in self._met
+        self._met.add(trial_id)
 
     def _observe(self, trial: Trial) -> Observation | None:
         """Return what a trial shows; None if it failed or has not been measured with finite losses."""
@@ -165,14 +174,14 @@ class Proposer:
         return Observation(trial.number, trial.params, rung, score_losses(last.score), constraints)
 
     def _estimate(self, seen: Observation) -> Losses:
-        return seen.losses if seen.rung is None else self._forecasts.at(seen.rung, seen.losses).losses
+        return seen.losses if seen.rung is None else self._forecasts.at(seen.rung, seen.losses)
 
     def _given(self, number: int) -> Mapping[str, Any]:
         """Return what is settled about a point before any sampler is asked."""
         if number < len(self._space.first):
             return self._space.first[number]
         if self._grid is not None:
-            return self._grid[number]
+            return self._grid[number - len(self._space.first)]
         is_startup = self.kind in ("gp", "tpe", "nsga2") and len(self._known) < self._num_startup
         if self.kind == "qmc" or is_startup:
             return quasi_random_point(self._space, self._seed, number)

@@ -177,6 +177,15 @@ def test_a_grid_is_whole_and_each_point_comes_once(virtual_study: Build) -> None
     assert all(t.state is TrialState.COMPLETE for t in run.book.trials)
 
 
+def test_a_grid_comes_whole_after_the_points_to_try_first(virtual_study: Build) -> None:
+    first = [{"penalty.weight": 2.0, "penalty.threshold": 0.11}]
+    trials = ours(virtual_study(sampler="grid", num_trials=12, study={"rungs": False}, first=first).run())
+    points = [(t.params["penalty.weight"], t.params["penalty.threshold"]) for t in trials]
+    assert points[0] == (2.0, 0.11)
+    assert sorted(points[1:]) == sorted({(w, t) for w, _ in points[1:] for _, t in points[1:]})
+    assert len(points) == 1 + 9
+
+
 def test_quasi_random_points_fill_the_space_evenly(virtual_study: Build) -> None:
     trials = ours(virtual_study(sampler="qmc", num_trials=64, study={"rungs": False}).run())
     for name, low, high, log in (("penalty.weight", 0.1, 10.0, True), ("penalty.threshold", 0.0, 0.3, False)):
