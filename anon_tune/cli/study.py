@@ -115,7 +115,7 @@ def resume(
     trials: Annotated[int | None, typer.Option(min=1, help="New number of trials, to make the study longer.")] = None,
     stop: Stop = None,
 ) -> None:
-    """Go on with a study that was stopped; nothing finished is lost. Stop rules are those given here."""
+    """Go on with a study that was stopped; nothing finished is lost. Stop rules hold unless others are given."""
     from anon_tune.study import load_study
 
     space, settings = load_study(directory)
@@ -125,7 +125,7 @@ def resume(
         now["stills_fingerprint"] = find_stills(settings.stills, clips).fingerprint
     if trials is not None:
         now["num_trials"] = trials
-    now["stop"] = space.stop_rules(_named("--stop", stop))
+    now["stop"] = space.stop_rules(_named("--stop", stop), settings.stop)
     _run(directory, clips, space, settings.model_copy(update=now))
 
 

@@ -160,10 +160,13 @@ def _values(name: str, column: pa.ChunkedArray) -> list[Any]:
 
 def _fold(columns: _Columns, rows: Sequence[int]) -> Trial:
     plain = columns.plain
-    reports: dict[int, RungReport] = {}  # by rung: a rung redone after a crash counts once
+    # By rung: one redone after a crash counts once, unless it had failed with a score that is not finite.
+    reports: dict[int, RungReport] = {}
     for row in rows:
-        if columns.is_report[row] and plain["rung"][row] not in reports:
-            reports[plain["rung"][row]] = columns.report(row)
+        if columns.is_report[row]:
+            rung = plain["rung"][row]
+            if rung not in reports or not reports[rung].score.is_finite:
+                reports[rung] = columns.report(row)
     repeats = {plain["repeat"][row]: row for row in rows if columns.is_repeat[row]}
     # A trial ended when its study was done with it, however often it was measured afterwards.
     last = next((row for row in reversed(rows) if not columns.is_repeat[row]), rows[-1])

@@ -146,4 +146,4 @@ def one_line(error: Exception) -> str:
     """Return one line about what Ray raised: of a task's error the last, which holds the cause."""
     if isinstance(error, RayTaskError):
         return str(error).strip().splitlines()[-1].strip()
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    return f"{type(error).__name__}: {(str(error).strip() or 'without a word').splitlines()[0]}"

@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from anon_tune.errors import RecipeError
+from anon_tune.errors import AnonTuneError, RecipeError
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import rung_agreement
 from anon_tune.recipe import Recipe
@@ -87,9 +87,11 @@ class Bookkeeper:
         self._num_trials = proposer.num_points
         rungs = space.study.rungs if settings.rungs and space.study.rungs else None
         self._ladder = Ladder(rungs, space.study.constraints, settings.seed)
-        self._spending = Spending(settings.stop)
+        self._spending = Spending(settings.stop, clock)
+        self._is_cut = False
         self._trials = {trial.id: _without_curves(trial) for trial in ledger.trials()}
         self._open = {trial.id for trial in self._trials.values() if not trial.state.is_final}
+        self.error: AnonTuneError | None = None  # why nothing more can be recorded
         self._verdicts: dict[str, Verdict] = {}
         self._recent: deque[Trial] = deque(maxlen=_MOST_COMPARED)
         self._unfinished: list[str] = []
@@ -99,16 +101,20 @@ class Bookkeeper:
         self._anchors = [a for a in ANCHORS if not self._is_complete(a)]
         for name in self._anchors:
             # A failed anchor gets another try from every new driver: without it there is no study.
-            if name in self._trials and self._trials[name].state is TrialState.FAILED:
-                del self._trials[name]
+            failed = self._trials.get(name)
+            if failed is not None and failed.state is TrialState.FAILED:
+                kept = tuple(report for report in failed.reports if report.score.is_finite)
+                self._trials[name] = replace(failed, state=TrialState.WAITING, reason="", reports=kept)
         self._open -= set(self._anchors)
         self._next = 1 + max((trial.number for trial in self._trials.values()), default=-1)
 
     def _take_up(self, trial: Trial) -> None:
         """Learn what the ledger knows of a trial, and put it where an earlier driver had it."""
         for report in trial.reports:
-            self._spending.add(trial, report)
+            self._spending.add(report)
             self._ladder.add(trial, report)
+        if trial.state is TrialState.COMPLETE:
+            self._recent.append(trial)
         waits = trial.state is TrialState.WAITING and self._ladder.promotes and bool(trial.reports)
         for report in trial.reports[: -1 if waits else None]:
             self._ladder.climb(trial, report.rung)
@@ -137,8 +143,8 @@ class Bookkeeper:
 
     @property
     def stop_reason(self) -> str:
-        """Why no more trials are handed out, if a stop rule says so; else empty."""
-        return self._spending.reason
+        """Why the study ended before its last trial, if a stop rule ended it; else empty."""
+        return self._spending.reason if self._is_cut or self._next < self._num_trials else ""
 
     @property
     def is_finished(self) -> bool:
@@ -179,6 +185,8 @@ class Bookkeeper:
     def judge(self, report: RungReport) -> bool:
         """Return whether a trial goes on from a rung that is not its last."""
         trial = self._trials[report.trial]
+        if any(r.rung == report.rung for r in trial.reports):
+            return True
         self._ladder.add(trial, report)
         if self._ladder.promotes or (verdict := self._ladder.verdict(trial, report)) is None:
             return True
@@ -188,12 +196,12 @@ class Bookkeeper:
     def receive(self, report: RungReport, failure: str = "") -> None:
         """Record a report, with the state it leads to; a rung reported twice counts once."""
         trial = self._trials[report.trial]
-        if any(r.rung == report.rung for r in trial.reports):
+        if trial.state.is_final or any(r.rung == report.rung for r in trial.reports):
             return
         violation = 0.0 if trial.is_anchor else self._space.study.constraints.violation(report.score)
         report = replace(report, cost=self._prices.cost(report), violation=violation)
         self._ladder.add(trial, report)
-        self._spending.add(trial, report)
+        self._spending.add(report)
         verdict = self._verdicts.pop(trial.id, None)
         state, reason = TrialState.RUNNING, ""
         if failure:
@@ -233,7 +241,11 @@ class Bookkeeper:
         if trial.state is TrialState.COMPLETE:
             self._recent.append(trial)
             agreement = rung_agreement(self._recent)
-        self._ledger.append(trial, report, agreement.correlation if agreement else None)
+        try:
+            self._ledger.append(trial, report, agreement.correlation if agreement else None)
+        except AnonTuneError as error:
+            self.error = error
+            raise
         self._trials[trial.id] = trial
         if trial.state.is_final:
             self._end(trial)
@@ -283,6 +295,7 @@ class Bookkeeper:
             last = trial.reports[-1]
             verdict = self._ladder.verdict(trial, last)
             assert verdict is not None  # it waits at a rung
+            self._is_cut = bool(self._spending.reason)
             reason = self._spending.reason or f"{verdict.reason(last.rung, last.step)}, never promoted"
             self._ladder.climb(trial, last.rung)
             self._record(replace(trial, state=TrialState.PRUNED, reason=reason))
@@ -291,7 +304,7 @@ class Bookkeeper:
         if name not in self._trials:
             fingerprint = self._space.recipe({}, method=name).fingerprint()
             self._trials[name] = Trial(name, -1, name, {}, fingerprint, TrialState.WAITING)
-            self._open.add(name)
+        self._open.add(name)
         return self._assign(name)
 
     def _assign(self, trial_id: str) -> Assignment:

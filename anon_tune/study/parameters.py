@@ -87,10 +87,13 @@ class Range(Part):
         return tuple(dict.fromkeys(round(v) if self.integer else float(v) for v in values))
 
     def accepts(self, value: object) -> bool:
-        """True for a number that the sampler could draw, steps aside."""
+        """True for a number that the sampler could draw."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        return self.low <= value <= self.high and (not self.integer or float(value).is_integer())
+        if not self.low <= value <= self.high or (self.integer and not float(value).is_integer()):
+            return False
+        places = (value - self.low) / self.step if self.step is not None else 0.0
+        return abs(places - round(places)) < 1e-8
 
 
 class Choices(Part):
@@ -193,7 +196,7 @@ class StopRules(Part):
         seconds: Wall time of one `study` or `resume`.
         gpu_hours: GPU-hours of all trials.
         money: Of all trials, in the currency of the prices that the nodes are labelled with.
-        stall_trials: Trials measured in a row while the hypervolume grew by less than a thousandth.
+        stall_trials: Trials ended in a row while the hypervolume grew by less than a thousandth.
     """
 
     seconds: Annotated[float, Field(gt=0)] | None = None

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import math
+import random
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from scipy.stats import qmc
 
 from anon_tune.study.parameters import Range
 from anon_tune.study.space import SearchSpace
 
-_MOST_POINTS = 100_000  # of a grid; more would only fill the memory
+_MOST_LOOKS = 1_000_000  # at a grid's points, of which many may be one
 
 
 def quasi_random_point(space: SearchSpace, seed: int, number: int) -> dict[str, Any]:
@@ -50,18 +49,20 @@ def grid_points(space: SearchSpace, num_trials: int, seed: int) -> list[Mapping[
     num_values = 2
     while _size(space, num_values + 1) <= num_trials and _size(space, num_values + 1) > _size(space, num_values):
         num_values += 1
-    names = list(space.search)
-    values = [space.search[name].grid(num_values) for name in names]
+    values = {name: parameter.grid(num_values) for name, parameter in space.search.items()}
+    size = math.prod(map(len, values.values()))
     points: dict[tuple[Any, ...], Mapping[str, Any]] = {}
-    for combination in itertools.islice(itertools.product(*values), _MOST_POINTS):
+    for index in random.Random(seed).sample(range(size), min(size, _MOST_LOOKS)):
         point: dict[str, Any] = {}
-        for name, value in zip(names, combination, strict=True):
+        left = index
+        for name, choices in values.items():
+            left, at = divmod(left, len(choices))
             if space.is_active(name, point):
-                point[name] = value
+                point[name] = choices[at]
         points.setdefault(tuple(point.items()), point)  # those that differ in an inactive name are one
-    order = np.random.default_rng(seed).permutation(len(points))
-    found = list(points.values())
-    return [found[at] for at in order[:num_trials]]
+        if len(points) == num_trials:
+            break
+    return [*points.values()]
 
 
 def _size(space: SearchSpace, num_values: int) -> int:

@@ -77,7 +77,6 @@ class StudyProgress:
         self._console = console or Console(file=sys.stderr, highlight=False)
         self._trials: Sequence[Trial] = ()
         self._said: set[str] | None = None
-        self._waiting: dict[str, Trial] = {}
         self._looked = -math.inf
         self._live = Live(console=self._console, get_renderable=self._table, refresh_per_second=2, transient=True)
 
@@ -98,25 +97,23 @@ class StudyProgress:
     def show(self, trials: Sequence[Trial]) -> None:
         """Take the trials as they are now."""
         self._trials = trials
-        if self._console.is_terminal:
-            return
-        over = {t.id: t for t in trials if t.state.is_final}
-        # The first change is a trial's start: what is over by then, an earlier driver has said.
-        said = over.keys() if self._said is None else self._said
-        self._waiting |= {name: over[name] for name in over.keys() - said}
-        self._said = set(over)
+        if self._said is None:
+            # The first change is a trial's start: what is over by then, an earlier driver has said.
+            self._said = {t.id for t in trials if t.state.is_final}
         # Looking at all trials takes time that grows with them: where many end in a second, one look serves them.
-        if time.monotonic() - self._looked > _LOOK_EVERY_S:
+        if not self._console.is_terminal and time.monotonic() - self._looked > _LOOK_EVERY_S:
             self._say()
 
     def _say(self) -> None:
-        if not self._waiting:
+        said = self._said or set()
+        ended = sorted((t for t in self._trials if t.state.is_final and t.id not in said), key=lambda t: t.id)
+        if not ended:
             return
         self._looked = time.monotonic()
         view = StudyView.of(self._trials, self._num_trials)
-        for name in sorted(self._waiting):
-            self._console.print(_line(self._waiting[name], view), soft_wrap=True)
-        self._waiting.clear()
+        for trial in ended:
+            self._console.print(_line(trial, view), soft_wrap=True)
+        self._said = said | {trial.id for trial in ended}
 
     def _table(self) -> Group | Text:
         elapsed = time.monotonic() - self._started

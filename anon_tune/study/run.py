@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from ray import tune
+from ray.tune import TuneError
 
 from anon_tune.errors import LedgerError
 from anon_tune.ledger import Ledger
@@ -69,6 +70,7 @@ def run_study(
     """
     directory = Path(directory).resolve()
     with driver_lock(directory):
+        known = known_before(directory, space, settings)
         freeze_study(directory, space, settings)
         ledger = Ledger(directory / "ledger")
         (directory / "optuna.journal").unlink(missing_ok=True)  # a cache, rebuilt from the ledger
@@ -78,9 +80,8 @@ def run_study(
             placement = place(settings, [node.resources for node in nodes])
             name = f"{directory.name}-{space.fingerprint()}-{time.time_ns():x}"
             record = OptunaRecord(space, open_storage(settings.storage, directory), name)
-            known = known_before(directory, space, settings)
             proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known)
-            prices = Prices.of(settings, nodes)
+            prices = Prices.of(settings, nodes, living_nodes)
             book = Bookkeeper(ledger, space, proposer, settings, prices, on_change)
             if not book.is_finished:
                 _tune(directory, book, body, settings, placement.resources, placement.max_concurrent, stopped)
@@ -123,6 +124,10 @@ def _tune(
                 raise_on_failed_trial=False,
                 verbose=0,
             )
+        except TuneError:
+            if book.error is not None:  # raised in a callback, it comes back as Tune's own with a traceback for text
+                raise book.error from None
+            raise
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 

@@ -11,6 +11,8 @@ import numpy as np
 
 from anon_tune.study.layers import Layers
 
+_TINY = 1e-300
+
 
 def rung_levels(min_steps: int, factor: int, num_steps: int) -> tuple[int, ...]:
     """Return the steps at which trials are measured: ``min_steps * factor**k`` below the last, and the last.
@@ -205,4 +207,6 @@ class Rung:
 
     def _ordered(self, layer: int) -> list[str]:
         covered = self._layers.coverage(layer)
-        return [name for _, name in sorted(zip((-covered).tolist(), self._layers.names(layer), strict=True))]
+        # Equal up to rounding is equal: then ids decide.
+        order = -np.round(covered / max(covered.max(), _TINY), 12)
+        return [name for _, name in sorted(zip(order.tolist(), self._layers.names(layer), strict=True))]

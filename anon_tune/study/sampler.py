@@ -61,12 +61,11 @@ def make_sampler(kind: Sampler, num_trials: int, seed: int, number: int) -> Base
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         match kind:
+            # Every other proposal of a Gaussian process is TPE's: while it knows little it spends itself on the
+            # corners of the space, where it is least certain.
             case "gp" if number % 2 == 0:
                 return GPSampler(seed=seed, n_startup_trials=1, warn_independent_sampling=False)
             case "gp" | "tpe":
-                # Every other proposal of a Gaussian process is TPE's: while it knows little it spends itself on the
-                # corners of the space, where it is least certain.
-
                 # Independent, not multivariate: under noise the latter loses to it.
                 return TPESampler(seed=seed, n_startup_trials=1, multivariate=False)
             case "nsga2":

@@ -34,14 +34,16 @@ class StudySettings(BaseModel):
         stills: What the privacy branch learns on, if not on the clips: a clip store.
         stills_fingerprint: As `clips_fingerprint`.
         seed: Of the sampler.
-        sampler: ``auto`` takes a Gaussian process where it fits, else TPE, and NSGA-II for many trials.
+        sampler: ``auto`` takes a Gaussian process, in turns with TPE, where it fits, else TPE, and NSGA-II for many
+            trials.
         storage: Any Optuna storage URL; None for a journal file in the study directory.
         rungs: Stop hopeless trials early, if the space says where.
         cpus_per_worker: CPUs of each worker of a trial.
         gpus_per_worker: GPUs of each worker of a trial.
         workers_per_trial: Processes that train one anonymizer together.
         max_concurrent: Trials at a time at most; None for what the cluster holds.
-        max_failures: How often a trial whose worker died, hung or raised is started again.
+        max_failures: How often a trial whose worker died, hung or raised is started again; where trials wait to be
+            promoted, this holds from rung to rung.
         job_limit_s: Seconds after which a rung job counts as hung; None for no limit.
         stop: When the study ends before its last trial.
         warm_start: Directory of an earlier study that the sampler learns from; None for none.
@@ -151,6 +153,8 @@ def _check_same(file: Path, before: dict[str, Any], now: dict[str, Any]) -> None
         ("sampler", was.get("sampler"), wanted["sampler"]),
         ("warm start", was.get("warm_start"), wanted.get("warm_start")),
     ]
+    if wanted["sampler"] == "grid":  # of another number of trials it is another grid
+        pairs.append(("number of trials on a grid", was.get("num_trials"), wanted["num_trials"]))
     for name, old, new in pairs:
         if old != new:
             raise LedgerError(

@@ -109,13 +109,13 @@ class SearchSpace(Part):
         constraints = validate(Constraints, self.study.constraints.model_dump() | dict(given), "constraints")
         return self.model_copy(update={"study": self.study.model_copy(update={"constraints": constraints})})
 
-    def stop_rules(self, given: Mapping[str, Any]) -> StopRules:
-        """Return the space's stop rules, with those given in their place.
+    def stop_rules(self, given: Mapping[str, Any], standing: StopRules | None = None) -> StopRules:
+        """Return the standing stop rules, or else the space's, with those given in their place.
 
         Raises:
             SpaceError: An unknown name, or a value out of range.
         """
-        return validate(StopRules, self.study.stop.model_dump() | dict(given), "stop rules")
+        return validate(StopRules, (standing or self.study.stop).model_dump() | dict(given), "stop rules")
 
     def is_active(self, name: str, params: Mapping[str, Any]) -> bool:
         """True if every choice that a searched name depends on has a value that calls for it."""

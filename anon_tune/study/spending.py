@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from anon_tune.pareto import front_ranks, hypervolume
@@ -31,25 +30,29 @@ class Node:
     price_per_hour: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prices:
     """Turns the seconds of a job into what it cost.
 
     Attributes:
         cpus: CPUs that a trial reserves, over all its workers.
         gpus: GPUs, likewise.
-        nodes: Of the cluster.
+        nodes: Of the cluster when the study began.
+        find: Lists them again, for a node that has joined since.
     """
 
     cpus: float = 0.0
     gpus: float = 0.0
-    nodes: tuple[Node, ...] = ()
+    nodes: Sequence[Node] = ()
+    find: Callable[[], Sequence[Node]] | None = None
 
     @classmethod
-    def of(cls, settings: StudySettings, nodes: Sequence[Node]) -> Prices:
+    def of(
+        cls, settings: StudySettings, nodes: Sequence[Node], find: Callable[[], Sequence[Node]] | None = None
+    ) -> Prices:
         """Return what trials with these settings cost on these nodes."""
         workers = settings.workers_per_trial
-        return cls(settings.cpus_per_worker * workers, settings.gpus_per_worker * workers, tuple(nodes))
+        return cls(settings.cpus_per_worker * workers, settings.gpus_per_worker * workers, nodes, find)
 
     def cost(self, report: RungReport) -> Cost:
         """Return what a job cost: of its node's price the larger of its shares of CPUs and GPUs.
@@ -57,10 +60,14 @@ class Prices:
         A trial of several workers is priced as if all ran on nodes like that of the first one.
         """
         node = next((n for n in self.nodes if n.name == report.node), None)
+        if node is None and self.find is not None:
+            self.nodes = self.find()
+            node = next((n for n in self.nodes if n.name == report.node), None)
         money = 0.0
         if node is not None and node.price_per_hour:
             needs = {"CPU": self.cpus, "GPU": self.gpus}
-            share = max(need / node.resources[name] for name, need in needs.items() if node.resources.get(name))
+            shares = [need / node.resources[name] for name, need in needs.items() if node.resources.get(name)]
+            share = max(shares, default=0.0)
             money = report.seconds / 3600 * node.price_per_hour * share
         return Cost(report.seconds * self.cpus, report.seconds * self.gpus, money)
 
@@ -71,30 +78,36 @@ class Spending:
 
     Attributes:
         rules: When to stop.
+        clock: Seconds.
         total: Spent so far, also by earlier drivers.
     """
 
     rules: StopRules
+    clock: Callable[[], float]
     total: Cost = field(default_factory=Cost)
-    _started: float = field(default_factory=time.monotonic)
+    _started: float = field(init=False)
     _front: list[tuple[float, float]] = field(default_factory=list)
     _reference: tuple[float, float] | None = None
     _volume: float = 0.0
     _stalled: int = 0
     _reason: str = ""
 
-    def add(self, trial: Trial, report: RungReport) -> None:
-        """Take in a report of a trial, which has those before it."""
+    def __post_init__(self) -> None:
+        """Start the clock."""
+        self._started = self.clock()
+
+    def add(self, report: RungReport) -> None:
+        """Take in a report."""
         self.total += report.cost
-        self._stalled += not trial.is_anchor and (not trial.reports or trial.reports[0] == report)
 
     def end(self, trial: Trial) -> None:
         """Take in a trial that ended."""
         if trial.id == ANCHORS[0] and trial.score is not None:
             self._reference = losses(trial.score.leakage.validation, trial.score.accuracy.floor)
-        if trial.is_anchor or trial.state is not TrialState.COMPLETE:
+        if trial.is_anchor:
             return
-        if trial.score is None or not trial.is_feasible:
+        self._stalled += 1
+        if trial.state is not TrialState.COMPLETE or trial.score is None or not trial.is_feasible:
             return
         rows = [*self._front, score_losses(trial.score)]
         self._front = [row for row, rank in zip(rows, front_ranks(rows).tolist(), strict=True) if rank == 0]
@@ -111,7 +124,7 @@ class Spending:
     def _now_enough(self) -> str:
         rules = self.rules
         spent = [
-            ("seconds", rules.seconds, time.monotonic() - self._started),
+            ("seconds", rules.seconds, self.clock() - self._started),
             ("GPU-hours", rules.gpu_hours, self.total.gpu_s / 3600),
             ("money", rules.money, self.total.money),
         ]

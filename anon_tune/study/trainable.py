@@ -31,6 +31,7 @@ class RungTrainable(tune.Trainable):
         if body is not None:
             self.body, self.job_limit_s = body, job_limit_s
         self.assignment, self.directory = from_config(config)
+        (Path(self.directory) / _HUNG).unlink(missing_ok=True)  # of an earlier attempt
         self.todo = list(self.assignment.todo)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -71,7 +72,7 @@ def _limited(seconds: float | None, directory: Path) -> Iterator[None]:
             yield
         finally:
             faulthandler.cancel_dump_traceback_later()
-    hung.unlink()
+            hung.unlink(missing_ok=True)
 
 
 def why_hung(directory: str, job_limit_s: float | None) -> str:
@@ -84,8 +85,9 @@ def why_hung(directory: str, job_limit_s: float | None) -> str:
     hung = Path(directory) / _HUNG
     if job_limit_s is None or not hung.exists():
         return ""
-    lines = hung.read_text(encoding="utf-8", errors="replace").splitlines()
-    places = [line.strip().removeprefix("File ") for line in lines if line.lstrip().startswith("File ")]
+    text = hung.read_text(encoding="utf-8", errors="replace")
+    threads = [t for t in text.split("hread 0x") if Path(__file__).name in t]  # one of them is at the job
+    places = [line.strip().removeprefix("File ") for t in threads for line in t.splitlines() if "File " in line]
     return f"a job took longer than {job_limit_s:g} s, in {places[0]}" if places else ""
 
 

@@ -48,7 +48,7 @@ class Desk(Protocol):
 
 @dataclass
 class VirtualClock:
-    """A clock that `drive` moves; give it to the bookkeeper and its ledger too."""
+    """A clock that `drive` moves; give it to the bookkeeper too."""
 
     now: float = 0.0
 
@@ -60,7 +60,7 @@ class VirtualClock:
 def drive(
     desk: Desk, body: TrialBody, num_workers: int, clock: VirtualClock, directory: Path, until_s: float = math.inf
 ) -> None:
-    """Let workers work on what a desk hands out, until it is finished or the time is over.
+    """Let workers work on what a desk hands out, until it has nothing more or the time is over.
 
     A job takes the ``seconds`` of its report, and a worker that becomes free asks at once. Of two jobs that end
     together the one begun first is reported first.

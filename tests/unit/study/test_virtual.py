@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from anon_tune.study.parameters import StopRules
 from anon_tune.study.rungs import Rung
 from anon_tune.study.spending import Node, Prices
-from anon_tune.trial import Cost, Trial, TrialState
+from anon_tune.trial import Cost, RungJob, RungReport, Trial, TrialState
 
 Build = Callable[..., Any]
 PROMOTE = {"rungs": {"min_steps": 10, "factor": 3, "promote": True}}
@@ -143,7 +144,8 @@ def test_a_constrained_model_learns_where_it_is_feasible(virtual_study: Build) -
     [
         ({"gpu_hours": 1.0}, "of 1 GPU-hours are spent"),
         ({"money": 1.0}, "of 1 money are spent"),
-        ({"stall_trials": 6}, "the hypervolume has not grown for 6 trials"),
+        ({"stall_trials": 3}, "the hypervolume has not grown for 3 trials"),
+        ({"seconds": 300.0}, "of 300 seconds are spent"),
     ],
 )
 @pytest.mark.parametrize("study", [{}, PROMOTE], ids=["stop", "promote"])
@@ -153,7 +155,7 @@ def test_a_stop_rule_ends_a_study_well(
     run = virtual_study(study=study, num_trials=99, gpus_per_worker=2, stop=rule)
     run.prices = Prices.of(run.settings, [Node("node-1", {"GPU": 4, "CPU": 8}, price_per_hour=8.0)])
     trials = run.run(2)
-    assert 5 < len(ours(trials)) < 99
+    assert 3 < len(ours(trials)) < 99
     assert run.book.is_finished and all(t.state.is_final for t in trials)
     assert said in run.book.stop_reason
     seconds = sum(t.seconds for t in trials)
@@ -165,6 +167,31 @@ def test_a_stop_rule_ends_a_study_well(
     more = run.run(2)
     assert outcome(more)[: len(trials)] == outcome(trials)
     assert len(more) == len(trials) + 3 and all(t.state.is_final for t in more)
+
+
+def test_a_mended_anchor_is_read_by_every_later_driver(virtual_study: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = virtual_study(num_trials=3)
+    study.run(until_s=-1)  # makes a body
+    body = type(study.body)
+    good = body.advance
+
+    def broken(self: Any, job: RungJob) -> RungReport:
+        report: RungReport = good(self, job)
+        if job.trial != "identity" or not job.full:
+            return report
+        reading = replace(report.score.leakage, value=math.nan, validation=math.nan)
+        return replace(report, score=replace(report.score, leakage=reading))
+
+    monkeypatch.setattr(body, "advance", broken)
+    study.run()
+    monkeypatch.undo()
+    assert study.book.failed_anchor is not None
+    for _ in range(3):
+        study.run()
+        identity = next(t for t in study.book.trials if t.id == "identity")
+        assert identity.state is TrialState.COMPLETE
+        assert [r.score.leakage.value for r in identity.reports] == [0.95, 0.95]
+    assert study.book.is_finished
 
 
 def test_a_grid_is_whole_and_each_point_comes_once(virtual_study: Build) -> None:
