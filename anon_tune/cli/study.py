@@ -24,7 +24,7 @@ Stop = Annotated[
     typer.Option(
         "--stop",
         metavar="NAME=VALUE",
-        help="End early: seconds, gpu_hours, money, stall_trials (in a row without more hypervolume). May be repeated.",
+        help="End early: seconds, gpu_hours, money, stall_trials (begun since hypervolume grew). May be repeated.",
     ),
 ]
 

@@ -96,6 +96,7 @@ class Bookkeeper:
         self._recent: deque[Trial] = deque(maxlen=_MOST_COMPARED)
         self._unfinished: list[str] = []
         self._num_losses: Counter[str] = Counter()
+        self._spending.begin(*(trial.started for trial in self._trials.values() if not trial.is_anchor))
         for trial in sorted(self._trials.values(), key=lambda t: t.ended):  # as they came in the first time
             self._take_up(trial)
         self._anchors = [a for a in ANCHORS if not self._is_complete(a)]
@@ -180,6 +181,8 @@ class Bookkeeper:
         trial = self._trials[trial_id]
         if trial.state is TrialState.WAITING:
             started = trial.started if trial.reports else self._clock()
+            if not trial.is_anchor and not trial.reports:
+                self._spending.begin(started)
             self._record(replace(trial, state=TrialState.RUNNING, started=started))
 
     def judge(self, report: RungReport) -> bool:

@@ -196,7 +196,7 @@ class StopRules(Part):
         seconds: Wall time of one `study` or `resume`.
         gpu_hours: GPU-hours of all trials.
         money: Of all trials, in the currency of the prices that the nodes are labelled with.
-        stall_trials: Trials ended in a row while the hypervolume grew by less than a thousandth.
+        stall_trials: Trials begun since the hypervolume last grew by a thousandth.
     """
 
     seconds: Annotated[float, Field(gt=0)] | None = None

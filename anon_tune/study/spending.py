@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -89,12 +90,18 @@ class Spending:
     _front: list[tuple[float, float]] = field(default_factory=list)
     _reference: tuple[float, float] | None = None
     _volume: float = 0.0
-    _stalled: int = 0
+    _begun: list[float] = field(default_factory=list)
+    _grown: float = 0.0
     _reason: str = ""
 
     def __post_init__(self) -> None:
         """Start the clock."""
         self._started = self.clock()
+
+    def begin(self, *times: float) -> None:
+        """Note when trials began, anchors apart."""
+        for time in times:
+            insort(self._begun, time)
 
     def add(self, report: RungReport) -> None:
         """Take in a report."""
@@ -104,16 +111,13 @@ class Spending:
         """Take in a trial that ended."""
         if trial.id == ANCHORS[0] and trial.score is not None:
             self._reference = losses(trial.score.leakage.validation, trial.score.accuracy.floor)
-        if trial.is_anchor:
-            return
-        self._stalled += 1
-        if trial.state is not TrialState.COMPLETE or trial.score is None or not trial.is_feasible:
+        if trial.is_anchor or trial.state is not TrialState.COMPLETE or trial.score is None or not trial.is_feasible:
             return
         rows = [*self._front, score_losses(trial.score)]
         self._front = [row for row, rank in zip(rows, front_ranks(rows).tolist(), strict=True) if rank == 0]
         volume = hypervolume(self._front, self._reference) if self._reference else 0.0
         if volume > self._volume * (1 + _LEAST_GROWTH):
-            self._volume, self._stalled = volume, 0
+            self._volume, self._grown = volume, trial.ended
 
     @property
     def reason(self) -> str:
@@ -131,6 +135,7 @@ class Spending:
         for name, limit, value in spent:
             if limit is not None and value >= limit:
                 return f"{value:.4g} of {limit:g} {name} are spent"
-        if rules.stall_trials is not None and self._stalled >= rules.stall_trials:
-            return f"the hypervolume has not grown for {self._stalled} trials"
+        stalled = len(self._begun) - bisect_right(self._begun, self._grown)
+        if rules.stall_trials is not None and stalled >= rules.stall_trials:
+            return f"the hypervolume has not grown while {stalled} trials began"
         return ""
