@@ -97,7 +97,7 @@ def test_a_duplicate_shares_the_rank_and_leaves_neither_any_coverage(losses, dat
     assert ranks[-1] == ranks[index]
     assert ranks[:-1].tolist() == front_ranks(losses).tolist()
     covered = coverage(doubled, np.full(losses.shape[1], 1.5))
-    assert covered[-1] == covered[index] == pytest.approx(0, abs=1e-12)
+    assert [covered[-1], covered[index]] == pytest.approx([0, 0], abs=1e-12)
 
 
 @given(rows(VALUES | BAD))
