@@ -34,11 +34,6 @@ class Peer:
         self.problem, self.space, self._rungs = problem, problem.space, rungs
         self._next = 0
 
-    @property
-    def is_finished(self) -> bool:
-        """Never: the time ends it."""
-        return False
-
     def next(self) -> Assignment:
         """Hand out a new trial."""
         trial_id, self._next = f"{self._next:04d}", self._next + 1

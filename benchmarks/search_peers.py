@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from problems import PROBLEMS, Problem, problem, value_of
+from named_problems import PROBLEMS, problem
+from problems import Problem, value_of
 from scipy.stats import rankdata, wilcoxon
 from strategies import NOT_PEERS, OURS, STRATEGIES
 
@@ -58,11 +59,6 @@ class Watched:
     def num_trials(self) -> int:
         """Trials handed out, anchors not counted."""
         return len(self._params)
-
-    @property
-    def is_finished(self) -> bool:
-        """As the desk says."""
-        return self._desk.is_finished
 
     def next(self) -> Assignment | None:
         """Pass on, and note the params."""

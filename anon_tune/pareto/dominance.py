@@ -88,9 +88,7 @@ def coverage(losses: ArrayLike, reference: ArrayLike | None = None) -> NDArray[n
     if finite.any():
         kept = rows[finite]
         if reference is None:
-            worst = kept.max(axis=0)
-            spread = worst - kept.min(axis=0)
-            reference = worst + _WORSE * np.where(spread > _LEAST_RANGE, spread, 1.0)
+            reference = default_reference(kept)
         point = np.asarray(reference, dtype=float)
         if rows.shape[1] == 2:
             covered[finite] = moocore.hv_contributions(kept, point, ignore_dominated=False)
@@ -99,6 +97,17 @@ def coverage(losses: ArrayLike, reference: ArrayLike | None = None) -> NDArray[n
             without = [moocore.hypervolume(np.delete(kept, i, axis=0), point) for i in range(len(kept))]
             covered[finite] = np.maximum(whole - np.array(without), 0.0)
     return covered
+
+
+def default_reference(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (m,) the worst value of each loss plus a tenth of its range.
+
+    Args:
+        rows: (n, m), finite, at least one.
+    """
+    worst = rows.max(axis=0)
+    spread = worst - rows.min(axis=0)
+    return np.asarray(worst + _WORSE * np.where(spread > _LEAST_RANGE, spread, 1.0))
 
 
 def _finite(rows: NDArray[np.float64]) -> NDArray[np.bool_]:

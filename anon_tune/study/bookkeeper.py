@@ -126,7 +126,7 @@ class Bookkeeper:
             if trial.reports:
                 self._proposer.tell(trial)
             if waits:
-                self._ladder.pause(trial, trial.reports[-1].rung)
+                self._ladder.pause(trial)
             else:
                 self._unfinished.append(trial.id)
 
@@ -167,7 +167,8 @@ class Bookkeeper:
         if not self._is_complete(ANCHORS[0]):
             return None
         if not self._unfinished and not self._spending.reason and (waits := self._ladder.promotable()):
-            return self._promote(waits)
+            self._leave_rung(waits)
+            return self._assign(waits)
         while not self._unfinished and not self._is_proposed:
             trial_id = self._propose()
             if trial_id is not None:
@@ -188,7 +189,7 @@ class Bookkeeper:
     def judge(self, report: RungReport) -> bool:
         """Return whether a trial goes on from a rung that is not its last."""
         trial = self._trials[report.trial]
-        if any(r.rung == report.rung for r in trial.reports):
+        if _has(trial, report):
             return True
         self._ladder.add(trial, report)
         if self._ladder.promotes or (verdict := self._ladder.verdict(trial, report)) is None:
@@ -199,7 +200,7 @@ class Bookkeeper:
     def receive(self, report: RungReport, failure: str = "") -> None:
         """Record a report, with the state it leads to; a rung reported twice counts once."""
         trial = self._trials[report.trial]
-        if trial.state.is_final or any(r.rung == report.rung for r in trial.reports):
+        if trial.state.is_final or _has(trial, report):
             return
         violation = 0.0 if trial.is_anchor else self._space.study.constraints.violation(report.score)
         report = replace(report, cost=self._prices.cost(report), violation=violation)
@@ -213,7 +214,7 @@ class Bookkeeper:
             state = TrialState.COMPLETE
         elif self._ladder.promotes and trial.is_trained:
             state = TrialState.WAITING
-            self._ladder.pause(trial, report.rung)
+            self._ladder.pause(trial)
         elif verdict is not None and not verdict.keep:
             state, reason = TrialState.PRUNED, verdict.reason(report.rung, report.step)
         reports = (*trial.reports, replace(report, curve=()))
@@ -281,26 +282,24 @@ class Bookkeeper:
         self._open.add(trial_id)
         return trial_id
 
-    def _promote(self, trial_id: str) -> Assignment:
+    def _leave_rung(self, trial_id: str) -> Trial:
         trial = self._trials[trial_id]
         self._ladder.climb(trial, trial.reports[-1].rung)
-        return self._assign(trial_id)
+        return trial
 
     def _close(self) -> None:
         """Settle who still waits when nobody else will come: rungs too small to decide let all go on."""
         if not self._spending.reason:
             while (trial_id := self._ladder.promotable(closing=True)) is not None:
-                trial = self._trials[trial_id]
-                self._ladder.climb(trial, trial.reports[-1].rung)
+                self._leave_rung(trial_id)
                 self._unfinished.append(trial_id)
         for trial_id in [] if self._unfinished else self._ladder.paused:
-            trial = self._trials[trial_id]
+            trial = self._leave_rung(trial_id)
             last = trial.reports[-1]
             verdict = self._ladder.verdict(trial, last)
             assert verdict is not None  # it waits at a rung
             self._is_cut = bool(self._spending.reason)
             reason = self._spending.reason or f"{verdict.reason(last.rung, last.step)}, never promoted"
-            self._ladder.climb(trial, last.rung)
             self._record(replace(trial, state=TrialState.PRUNED, reason=reason))
 
     def _assign_anchor(self, name: str) -> Assignment:
@@ -333,6 +332,11 @@ class Bookkeeper:
             Ceilings(rung.leakage.value, rung.accuracy.value),
             Ceilings(full.leakage.value, full.accuracy.value),
         )
+
+
+def _has(trial: Trial, report: RungReport) -> bool:
+    """True if the trial was measured at the report's rung before."""
+    return any(known.rung == report.rung for known in trial.reports)
 
 
 def _without_curves(trial: Trial) -> Trial:

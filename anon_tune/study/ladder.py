@@ -23,7 +23,7 @@ class Ladder:
     def __init__(self, rungs: Rungs | None, constraints: Constraints, seed: int) -> None:
         self._rungs, self._constraints, self._seed = rungs, constraints, seed
         self._by_place: dict[tuple[int, int], Rung] = {}  # (bracket, index of the rung)
-        self._paused: dict[str, tuple[int, int]] = {}
+        self._paused: dict[str, None] = {}  # in the order in which they came to wait
 
     @property
     def promotes(self) -> bool:
@@ -50,9 +50,9 @@ class Ladder:
             return None
         return self._by_place[self.bracket(trial), report.rung].verdict(trial.id)
 
-    def pause(self, trial: Trial, rung: int) -> None:
-        """Let a trial wait at a rung that it has been added to."""
-        self._paused[trial.id] = self.bracket(trial), rung
+    def pause(self, trial: Trial) -> None:
+        """Let a trial wait at the rung that it was last added to."""
+        self._paused[trial.id] = None
 
     def climb(self, trial: Trial, rung: int) -> None:
         """Note that a trial has left a rung upwards."""
@@ -75,6 +75,6 @@ class Ladder:
         return None
 
     @property
-    def paused(self) -> dict[str, tuple[int, int]]:
-        """Bracket and rung of every trial that waits."""
-        return dict(self._paused)
+    def paused(self) -> list[str]:
+        """The trials that wait."""
+        return list(self._paused)

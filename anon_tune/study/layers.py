@@ -9,8 +9,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-_BEYOND = 0.1  # how far behind the worst point the reference lies, as a part of the range
-_LEAST_RANGE = 1e-9  # below it the points agree in a loss: its extent is then a common factor, and 1 serves
+from anon_tune.pareto import default_reference
 
 
 class Layers:
@@ -40,11 +39,6 @@ class Layers:
         """Return the number of points."""
         return len(self.losses)
 
-    @property
-    def num_layers(self) -> int:
-        """How many layers there are."""
-        return len(self._layers)
-
     def names(self, layer: int) -> list[str]:
         """Return the points of a layer, by their first loss."""
         return self._layers[layer][2]
@@ -59,11 +53,9 @@ class Layers:
 
         As `anon_tune.pareto.coverage` without a reference; a layer is sorted already, so it takes no sweep.
         """
-        firsts, seconds = np.array(self._layers[layer][0]), -np.array(self._layers[layer][1])
-        ends = []
-        for low, high in ((firsts[0], firsts[-1]), (seconds[-1], seconds[0])):
-            ends.append(high + _BEYOND * (high - low if high - low > _LEAST_RANGE else 1.0))
-        return np.asarray(np.diff(firsts, append=ends[0]) * -np.diff(seconds, prepend=ends[1]))
+        rows = np.column_stack([self._layers[layer][0], np.negative(self._layers[layer][1])])
+        right, top = default_reference(rows)
+        return np.asarray(np.diff(rows[:, 0], append=right) * -np.diff(rows[:, 1], prepend=top))
 
     def layer_of(self, losses: tuple[float, float]) -> int:
         """Return the first layer that holds no point which dominates these losses."""

@@ -186,7 +186,12 @@ class Constraints(Part):
 
     def violation(self, score: Score) -> float:
         """Return what is missed in all, 0 where everything is kept."""
-        return sum(max(0.0, value) for value in self.values(score).values())
+        return violation(self.values(score))
+
+
+def violation(values: Mapping[str, float]) -> float:
+    """Return what constraints are missed by in all; each value is at most 0 where its constraint is kept."""
+    return sum(max(0.0, value) for value in values.values())
 
 
 class StopRules(Part):

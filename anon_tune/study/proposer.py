@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna.samplers import NSGAIISampler
 from optuna.study import StudyDirection
@@ -23,11 +22,11 @@ from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
 from anon_tune.method import parse_method
-from anon_tune.pareto import coverage, front_ranks
 from anon_tune.study.forecast import Forecasts, Losses
-from anon_tune.study.parameters import Sampler
+from anon_tune.study.parameters import Sampler, violation
 from anon_tune.study.points import grid_points, quasi_random_point
 from anon_tune.study.record import OptunaRecord
+from anon_tune.study.rungs import Rung
 from anon_tune.study.sampler import (
     choose_sampler,
     distributions,
@@ -60,11 +59,6 @@ class Observation:
     rung: int | None
     losses: Losses
     constraints: Mapping[str, float]
-
-    @property
-    def violation(self) -> float:
-        """By how much constraints are broken."""
-        return sum(max(0.0, value) for value in self.constraints.values())
 
 
 class Proposer:
@@ -199,18 +193,12 @@ class Proposer:
         return model
 
     def _elite(self, count: int) -> list[tuple[str, Observation]]:
-        """Return the best trials: feasible ones by layer and what they alone cover of it, then by violation."""
-        named = sorted(self._known.items(), key=lambda item: item[1].number)
-        rows = np.array([self._estimate(seen) for _, seen in named]).reshape(-1, len(OBJECTIVES))
-        violations = np.array([seen.violation for _, seen in named])
-        layers = np.full(len(named), len(named))
-        feasible = violations == 0
-        layers[feasible] = front_ranks(rows[feasible])
-        covered = np.zeros(len(named))
-        for layer in np.unique(layers[feasible]):
-            covered[layers == layer] = coverage(rows[layers == layer])
-        order = np.lexsort((np.arange(len(named)), -covered, violations, layers))
-        return [named[at] for at in sorted(order[:count])]
+        """Return the best trials, in the order of a rung, by number."""
+        ranking = Rung(factor=2)
+        for trial_id, seen in self._known.items():
+            ranking.add(trial_id, self._estimate(seen), violation(seen.constraints))
+        chosen = ((trial_id, self._known[trial_id]) for trial_id in ranking.best(count))
+        return sorted(chosen, key=lambda item: item[1].number)
 
     def _suggest(self, model: optuna.Study, given: Mapping[str, Any]) -> dict[str, Any]:
         if given:

@@ -76,12 +76,11 @@ def run_study(
         (directory / "optuna.journal").unlink(missing_ok=True)  # a cache, rebuilt from the ledger
         # Ray first: its workers must not inherit the one thread that a busy machine leaves the sampler.
         with ray_session(dashboard=settings.runs_through_train), environment(_ONE_THREAD), stop_signals() as stopped:
-            nodes = living_nodes()
-            placement = place(settings, [node.resources for node in nodes])
+            placement = place(settings, [node.resources for node in living_nodes()])
             name = f"{directory.name}-{space.fingerprint()}-{time.time_ns():x}"
             record = OptunaRecord(space, open_storage(settings.storage, directory), name)
             proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known)
-            prices = Prices.of(settings, nodes, living_nodes)
+            prices = Prices.of(settings, living_nodes)
             book = Bookkeeper(ledger, space, proposer, settings, prices, on_change)
             if not book.is_finished:
                 _tune(directory, book, body, settings, placement.resources, placement.max_concurrent, stopped)

@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -180,6 +181,10 @@ class Rung:
         else:
             return None
         return next((trial for trial in self._first(count) if trial not in self._promoted), None)
+
+    def best(self, count: int) -> list[str]:
+        """Return the first trials of the order that have not been promoted."""
+        return list(islice(self._first(count), count))
 
     def promote(self, trial: str) -> None:
         """Note that a trial has gone on."""

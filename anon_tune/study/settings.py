@@ -114,10 +114,15 @@ def freeze_study(directory: Path, space: SearchSpace, settings: StudySettings) -
         _check_same(file, _read(file), tables)
     elif any((directory / "ledger").glob("*.parquet")):
         raise LedgerError(str(directory), f"a ledger without its {_FILE}", remedy="Give an empty directory")
-    hidden = file.with_name(f".{_FILE}.{os.getpid()}")
-    hidden.write_text(tomli_w.dumps(tables), encoding="utf-8")
-    os.replace(hidden, file)
+    write_whole(file, tomli_w.dumps(tables))
     return continued
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a file so that readers see the old one or the new one, never a part."""
+    hidden = file.with_name(f".{file.name}.{os.getpid()}")
+    hidden.write_text(text, encoding="utf-8")
+    os.replace(hidden, file)
 
 
 @contextmanager

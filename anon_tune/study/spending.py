@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from anon_tune.pareto import front_ranks, hypervolume
+from anon_tune.pareto import Staircase
 from anon_tune.study.parameters import StopRules
 from anon_tune.study.sampler import score_losses
 from anon_tune.study.settings import StudySettings
@@ -38,34 +38,29 @@ class Prices:
     Attributes:
         cpus: CPUs that a trial reserves, over all its workers.
         gpus: GPUs, likewise.
-        nodes: Of the cluster when the study began.
-        find: Lists them again, for a node that has joined since.
+        find: Lists the nodes of the cluster; asked again for a name that it has not listed before.
     """
 
     cpus: float = 0.0
     gpus: float = 0.0
-    nodes: Sequence[Node] = ()
-    find: Callable[[], Sequence[Node]] | None = None
+    find: Callable[[], Iterable[Node]] = tuple
+    _nodes: dict[str, Node] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, settings: StudySettings, nodes: Sequence[Node], find: Callable[[], Sequence[Node]] | None = None
-    ) -> Prices:
+    def of(cls, settings: StudySettings, find: Callable[[], Iterable[Node]]) -> Prices:
         """Return what trials with these settings cost on these nodes."""
         workers = settings.workers_per_trial
-        return cls(settings.cpus_per_worker * workers, settings.gpus_per_worker * workers, nodes, find)
+        return cls(settings.cpus_per_worker * workers, settings.gpus_per_worker * workers, find)
 
     def cost(self, report: RungReport) -> Cost:
         """Return what a job cost: of its node's price the larger of its shares of CPUs and GPUs.
 
         A trial of several workers is priced as if all ran on nodes like that of the first one.
         """
-        node = next((n for n in self.nodes if n.name == report.node), None)
-        if node is None and self.find is not None:
-            self.nodes = self.find()
-            node = next((n for n in self.nodes if n.name == report.node), None)
-        money = 0.0
-        if node is not None and node.price_per_hour:
+        if report.node not in self._nodes:
+            self._nodes = {report.node: Node(report.node, {})} | {node.name: node for node in self.find()}
+        node, money = self._nodes[report.node], 0.0
+        if node.price_per_hour:
             needs = {"CPU": self.cpus, "GPU": self.gpus}
             shares = [need / node.resources[name] for name, need in needs.items() if node.resources.get(name)]
             share = max(shares, default=0.0)
@@ -87,9 +82,9 @@ class Spending:
     clock: Callable[[], float]
     total: Cost = field(default_factory=Cost)
     _started: float = field(init=False)
-    _front: list[tuple[float, float]] = field(default_factory=list)
-    _reference: tuple[float, float] | None = None
+    _front: Staircase | None = None  # until the identity is measured there is nothing to measure against
     _volume: float = 0.0
+    _mark: float = 0.0
     _begun: list[float] = field(default_factory=list)
     _grown: float = 0.0
     _reason: str = ""
@@ -110,14 +105,13 @@ class Spending:
     def end(self, trial: Trial) -> None:
         """Take in a trial that ended."""
         if trial.id == ANCHORS[0] and trial.score is not None:
-            self._reference = losses(trial.score.leakage.validation, trial.score.accuracy.floor)
-        if trial.is_anchor or trial.state is not TrialState.COMPLETE or trial.score is None or not trial.is_feasible:
+            self._front = Staircase(losses(trial.score.leakage.validation, trial.score.accuracy.floor))
+        if trial.is_anchor or trial.state is not TrialState.COMPLETE or not trial.is_feasible:
             return
-        rows = [*self._front, score_losses(trial.score)]
-        self._front = [row for row, rank in zip(rows, front_ranks(rows).tolist(), strict=True) if rank == 0]
-        volume = hypervolume(self._front, self._reference) if self._reference else 0.0
-        if volume > self._volume * (1 + _LEAST_GROWTH):
-            self._volume, self._grown = volume, trial.ended
+        if trial.score is not None and self._front is not None:
+            self._volume += self._front.add(score_losses(trial.score))
+        if self._volume > self._mark * (1 + _LEAST_GROWTH):
+            self._mark, self._grown = self._volume, trial.ended
 
     @property
     def reason(self) -> str:

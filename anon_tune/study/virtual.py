@@ -20,11 +20,6 @@ from anon_tune.trial import RungReport, TrialBody
 class Desk(Protocol):
     """Hands out work and takes in what comes back; `Bookkeeper` is one."""
 
-    @property
-    def is_finished(self) -> bool:
-        """True when nothing is left to hand out and nothing can come back."""
-        ...
-
     def next(self) -> Assignment | None:
         """Hand out a trial; None while there is none."""
         ...

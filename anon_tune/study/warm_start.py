@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from anon_tune.errors import LedgerError
 from anon_tune.ledger import Ledger
 from anon_tune.study.proposer import Observation
 from anon_tune.study.sampler import score_losses
-from anon_tune.study.settings import StudySettings, load_study
+from anon_tune.study.settings import StudySettings, load_study, write_whole
 from anon_tune.study.space import SearchSpace
 from anon_tune.trial import Trial, TrialState
 
@@ -38,9 +37,7 @@ def known_before(directory: Path, space: SearchSpace, settings: StudySettings) -
     file = directory / _FILE
     if not file.exists():
         rows = [[t.id, dict(t.params), *_losses(t), _constraints(t, space)] for t in _fitting(space, settings)]
-        hidden = file.with_name(f".{_FILE}.{os.getpid()}")
-        hidden.write_text(json.dumps(rows), encoding="utf-8")
-        os.replace(hidden, file)
+        write_whole(file, json.dumps(rows))
     rows = json.loads(file.read_text(encoding="utf-8"))
     # No trial of this study has such a name, nor a number below 0.
     return {

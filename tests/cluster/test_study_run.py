@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pandas as pd
@@ -181,6 +182,27 @@ def test_every_trial_ends_in_its_true_state(tmp_path: Path) -> None:
         assert trial.params == dict(trials[trial_id].params)
         assert trial.values == ([score.leakage.validation, -score.accuracy.validation] if complete and score else None)
     assert not (tmp_path / "tune").exists()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_full_disk_ends_a_study_with_its_own_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = Ledger.append
+
+    def until_full(self: Ledger, trial: Trial, *rest: Any) -> None:
+        if trial.number == 1 and trial.reports:
+            raise LedgerError("ledger", "the disk is full", remedy="Make room there")
+        written(self, trial, *rest)
+
+    monkeypatch.setattr(Ledger, "append", until_full)
+    settings = StudySettings(num_trials=3, sampler="random")
+    with pytest.raises(LedgerError, match=r"^ledger: the disk is full\. Make room there\.$"):
+        run_study(tmp_path, SPACE, ToyBody(), settings)
+    monkeypatch.undo()
+    finished = [t for t in Ledger(tmp_path / "ledger").trials() if t.state is TrialState.COMPLETE]
+    assert {"identity", "black-out"} <= {t.id for t in finished}
+    trials = {t.id: t for t in run_study(tmp_path, SPACE, ToyBody(), settings).trials()}
+    assert all(t.state is TrialState.COMPLETE for t in trials.values()) and len(trials) == 5
+    assert all(trials[t.id].reports == t.reports for t in finished)
 
 
 @pytest.mark.usefixtures("cluster")

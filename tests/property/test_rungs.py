@@ -49,7 +49,7 @@ def test_layers_are_those_of_all_points_at_once(points: list[tuple[float, float]
     layers = Layers()
     for at, point in enumerate(points):
         layers.add(str(at), point)
-        seen = {name: k for k in range(layers.num_layers) for name in layers.names(k)}
+        seen = {name: k for k, _ in enumerate(layers.starts()) for name in layers.names(k)}
         assert [seen[str(i)] for i in range(at + 1)] == front_ranks(points[: at + 1]).tolist()
     assert layers.layer_of(points[0]) == seen["0"]
     for k, start in enumerate(layers.starts()):

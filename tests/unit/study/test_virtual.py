@@ -8,14 +8,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from anon_tune.study.parameters import StopRules
 from anon_tune.study.rungs import Rung
 from anon_tune.study.spending import Node, Prices
-from anon_tune.trial import Cost, RungJob, RungReport, Trial, TrialState
+from anon_tune.trial import Cost, Reading, RungJob, RungReport, Score, Trial, TrialState
 
 Build = Callable[..., Any]
+SCORE = Score(False, *[Reading(0.5, 0.2, 0.9, 0.4, 0.6, 0.5)] * 2, {}, {}, 0.1, 1, 1, 0, 0.1, 0.01)
 PROMOTE = {"rungs": {"min_steps": 10, "factor": 3, "promote": True}}
 BRACKETS = {"rungs": {"min_steps": 10, "factor": 3, "brackets": 2}}
 MIXED = {
@@ -27,6 +29,13 @@ MIXED = {
 
 def ours(trials: list[Trial]) -> list[Trial]:
     return [t for t in trials if not t.is_anchor]
+
+
+def agreements(run: Any) -> dict[str, float]:
+    """Return what the ledger says of rungs and full scores, by the trial that was complete then."""
+    table = pd.read_parquet(run.folder / "ledger")
+    known = table[table["rung_correlation"].notna()]
+    return dict(zip(known["trial"], known["rung_correlation"], strict=True))
 
 
 def outcome(trials: list[Trial]) -> list[tuple[Any, ...]]:
@@ -68,6 +77,7 @@ def test_a_resumed_study_goes_on_as_if_it_had_never_stopped(
         half = torn.run(until_s=share * whole.clock.now)
         assert not all(t.state.is_final for t in half)
         assert outcome(torn.run()) == expected
+        assert agreements(torn) == agreements(whole)
 
 
 @pytest.mark.parametrize("search", [None, MIXED], ids=["numeric", "conditional"])
@@ -153,7 +163,7 @@ def test_a_stop_rule_ends_a_study_well(
     virtual_study: Build, rule: dict[str, Any], said: str, study: dict[str, Any]
 ) -> None:
     run = virtual_study(study=study, num_trials=99, gpus_per_worker=2, stop=rule)
-    run.prices = Prices.of(run.settings, [Node("node-1", {"GPU": 4, "CPU": 8}, price_per_hour=8.0)])
+    run.prices = Prices.of(run.settings, lambda: [Node("node-1", {"GPU": 4, "CPU": 8}, price_per_hour=8.0)])
     trials = run.run(2)
     assert 3 < len(ours(trials)) < 99
     assert run.book.is_finished and all(t.state.is_final for t in trials)
@@ -167,6 +177,18 @@ def test_a_stop_rule_ends_a_study_well(
     more = run.run(2)
     assert outcome(more)[: len(trials)] == outcome(trials)
     assert len(more) == len(trials) + 3 and all(t.state.is_final for t in more)
+
+
+def test_a_node_that_joins_later_has_its_price(virtual_study: Build) -> None:
+    run = virtual_study(num_trials=3, gpus_per_worker=1)
+    listed: list[list[Node]] = [[], [Node("node-1", {"GPU": 2, "CPU": 4}, 8.0)]]
+    run.prices = Prices.of(run.settings, lambda: listed[0])
+    elsewhere, here = (RungReport("0000", 0, 10, SCORE, (), 3600.0, name, "") for name in ("node-0", "node-1"))
+    assert run.prices.cost(elsewhere).money == 0.0
+    listed.pop(0)
+    assert run.prices.cost(here).money == 4.0  # half of its GPUs for an hour
+    listed[0] = [Node("node-2", {"memory": 1.0}, 8.0)]
+    assert run.prices.cost(replace(here, node="node-2")).money == 0.0  # nothing of it is reserved
 
 
 def test_a_mended_anchor_is_read_by_every_later_driver(virtual_study: Build, monkeypatch: pytest.MonkeyPatch) -> None:
