@@ -42,6 +42,10 @@ def read_launcher(config: dict[str, Any], findings: Findings) -> Cluster | None:
     for name in _NEEDED[kind]:
         if not provider.get(name):
             findings.error(("provider", name), f"missing, and '{kind}' needs it", remedy="Add it")
+    for zone in str(provider.get("availability_zone", "")).split(","):
+        region = str(provider.get("region", ""))
+        if kind in ("aws", "gcp") and zone and not zone.strip().startswith(region):
+            findings.error(("provider", "availability_zone"), f"not in the region, {region}", zone.strip())
     prepared = _prepare(config, findings)
     if prepared is None:
         return None
@@ -164,7 +168,7 @@ def _node_types(config: Mapping[str, Any], kind: str, findings: Findings) -> tup
     head = config["head_node_type"]
     for name, table in config["available_node_types"].items():
         path = ("available_node_types", name)
-        check_node_config(kind, config, table["node_config"], findings, (*path, "node_config"))
+        check_node_config(kind, config["provider"], table["node_config"], findings, (*path, "node_config"))
         if not table["resources"] and kind != "local":
             remedy = "Name its CPU and GPU, as without them no node is asked for"
             findings.error((*path, "resources"), "empty", remedy=remedy)

@@ -69,7 +69,7 @@ def read_price(labels: Mapping[str, object], findings: Findings, path: Path) -> 
     """Return the price an hour that a node's labels name; None if they name none."""
     text = labels.get(PRICE_LABEL)
     if text is None:
-        findings.note(path, f"no label {PRICE_LABEL}, so its price is left out below")
+        findings.note(path, f"no label {PRICE_LABEL}, so its price counts as nothing")
         return None
     try:
         price = float(str(text))

@@ -19,19 +19,16 @@ _ARM_TYPES = {"string": str, "securestring": str, "int": int, "bool": bool, "obj
 
 
 def check_node_config(
-    kind: str, config: Mapping[str, Any], node_config: Mapping[str, Any], findings: Findings, path: KeyPath
+    kind: str, provider: Mapping[str, Any], node_config: Mapping[str, Any], findings: Findings, path: KeyPath
 ) -> None:
     """Check what a cloud is asked for to make one node."""
     match kind:
         case "aws":
             _check_aws(node_config, findings, path)
         case "gcp":
-            _check_gcp(node_config, findings, path)
+            _check_gcp(node_config, str(provider.get("availability_zone", "")), findings, path)
         case "azure":
             _check_azure(node_config, findings, path)
-            table = config["provider"].get("availability_zone", "auto")
-            if not isinstance(table, str):
-                findings.error(("provider", "availability_zone"), "must be text such as '1,2'", brief(table))
 
 
 def _check_aws(node_config: Mapping[str, Any], findings: Findings, path: KeyPath) -> None:
@@ -58,13 +55,18 @@ def _check_aws(node_config: Mapping[str, Any], findings: Findings, path: KeyPath
         findings.error(path, f"EC2 would refuse it: {line}")
 
 
-def _check_gcp(node_config: Mapping[str, Any], findings: Findings, path: KeyPath) -> None:
+def _check_gcp(node_config: Mapping[str, Any], zone: str, findings: Findings, path: KeyPath) -> None:
     machine = node_config.get("machineType")
     if not machine and not {"acceleratorType", "acceleratorConfig", "sourceInstanceTemplate"} & node_config.keys():
         findings.error((*path, "machineType"), "missing", remedy="Add it")
         return
     if "disks" not in node_config and "sourceInstanceTemplate" not in node_config:
         findings.error((*path, "disks"), "missing, so there is no image to start", remedy="Add a boot disk")
+    for at, disk in enumerate(node_config.get("disks", [])):
+        kind = str(disk.get("initializeParams", {}).get("diskType", ""))
+        if kind.startswith("zones/") and not kind.startswith(f"zones/{zone}/"):
+            key = (*path, "disks", at, "initializeParams", "diskType")
+            findings.error(key, "of another zone than the nodes", kind, f"Write zones/{zone}/diskTypes/pd-balanced")
     scheduling = node_config.get("scheduling", {})
     if not isinstance(scheduling, Mapping):
         findings.error((*path, "scheduling"), "must be a table", brief(scheduling))
