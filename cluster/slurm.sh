@@ -2,13 +2,13 @@
 # Slurm: a study on whole nodes of one job, with a Ray that begins and ends with it.
 #
 # Cost    Nodes x hours of the allocation below, for as long as the study runs: unlike a cloud's, nodes that a study has
-#         no use for are not given back. PRICE_PER_HOUR (0), what a node costs an hour, is for the report and --stop money.
+#         no use for are not given back. PRICE_PER_HOUR (0) is what a node costs an hour, for report and --stop money.
 # Before  In the project's folder, on storage that every node sees: make install. Set below what a node of yours has.
 #         anon-tune cluster check cluster/slurm.sh --gpus 1
 # Start   and Submit are one:
 #         sbatch cluster/slurm.sh search_spaces/quickstart.toml --clips avatars --out "$PWD/runs/first" --gpus 1
 #         What follows the script are the arguments of `anon-tune study`; --out must be on storage that every node sees,
-#         or s3://BUCKET/first. sbatch's own options come before the script and win: sbatch --nodes=8 cluster/slurm.sh ...
+#         or s3://BUCKET/first. sbatch's own options come before the script and win: sbatch --nodes=8 cluster/slurm.sh.
 # Watch   squeue --me, tail -f anon-tune-JOB.log, anon-tune status runs/first
 # Fetch   Nothing to fetch: the study directory is on your storage.
 # Stop    scancel JOB; the same command submitted again goes on with the study. A job that is preempted, loses a node or
@@ -45,6 +45,7 @@ export RAY_HEAD=$head:$((20000 + SLURM_JOB_ID % 10000))
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN
 RAY_AUTH_TOKEN=$(python -c 'import secrets; print(secrets.token_hex(32))')
 export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300 PRICE_PER_HOUR=${PRICE_PER_HOUR:-0}
+export RAY_gcs_rpc_server_reconnect_timeout_s=15 # how long nodes wait for a head that is gone; else a minute
 
 # Two minutes before the time limit: back into the queue. The study goes on from its ledger.
 trap 'scontrol requeue "$SLURM_JOB_ID"' USR1
@@ -62,9 +63,8 @@ srun --ntasks-per-node=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-b
 ' node "$@" &
 step=$!
 
-# A signal interrupts `wait`, and the step goes on.
-code=0
-while kill -0 "$step" 2>/dev/null; do
+wait "$step" && code=0 || code=$?
+while kill -0 "$step" 2>/dev/null; do # the signal only interrupted the wait
     wait "$step" && code=0 || code=$?
 done
 exit "$code"

@@ -22,8 +22,9 @@ def read_slurm(text: str, findings: Findings) -> Cluster | None:
     options = dict(_options(text, findings))
     note_placeholders(options, findings)
     _check_start(text, findings)
-    nodes = _number(options.get("--nodes", "1").split("-")[0], "--nodes", findings)
-    most = _number(options.get("--nodes", "1").split("-")[-1], "--nodes", findings)
+    low, dash, high = options.get("--nodes", "1").partition("-")
+    nodes = _number(low, "--nodes", findings)
+    most = _number(high, "--nodes", findings) if dash else nodes
     cpus = _number(options.get("--cpus-per-task", "1"), "--cpus-per-task", findings)
     tasks = _number(options.get("--ntasks-per-node", "1"), "--ntasks-per-node", findings)
     gpus = sum(_number(options[name].split(":")[-1], name, findings) for name in _GPUS if name in options)
