@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def read_kuberay(documents: list[Any], crds: Path | None, findings: Findings) ->
     return Cluster(findings.file, f"KubeRay {document['kind']}", _name(document), types, workers, unchecked=unchecked)
 
 
+@cache
 def _load_crd(folder: Path, kind: str) -> dict[str, Any]:
     """Return the schema of a kind, with unknown keys made errors, as `kubectl apply` does."""
     import yaml

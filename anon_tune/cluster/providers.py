@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +42,23 @@ def _check_aws(node_config: Mapping[str, Any], findings: Findings, path: KeyPath
     if importlib.util.find_spec("botocore") is None:
         findings.note(path, "not checked against EC2's own interface: pip install boto3")
         return
-    import botocore.session
-    import botocore.validate
+    from botocore.validate import ParamValidator
 
-    service = botocore.session.get_session().get_service_model("ec2")
-    shape = service.operation_model("RunInstances").input_shape
+    shape = _run_instances()
     asked = {name: value for name, value in node_config.items() if name not in _RAYS_OWN_AWS}
     for name in sorted(asked.keys() - shape.members.keys()):
         findings.error((*path, name), "unknown to EC2's RunInstances", remedy=did_you_mean(name, shape.members))
         del asked[name]
-    report = botocore.validate.ParamValidator().validate(asked | {"MinCount": 1, "MaxCount": 1}, shape)
+    report = ParamValidator().validate(asked | {"MinCount": 1, "MaxCount": 1}, shape)
     for line in report.generate_report().splitlines():
         findings.error(path, f"EC2 would refuse it: {line}")
+
+
+@cache  # EC2's interface is large
+def _run_instances() -> Any:
+    import botocore.session
+
+    return botocore.session.get_session().get_service_model("ec2").operation_model("RunInstances").input_shape
 
 
 def _check_gcp(node_config: Mapping[str, Any], zone: str, findings: Findings, path: KeyPath) -> None:
