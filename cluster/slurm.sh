@@ -45,7 +45,6 @@ export RAY_HEAD=$head:$((20000 + SLURM_JOB_ID % 10000))
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN
 RAY_AUTH_TOKEN=$(python -c 'import secrets; print(secrets.token_hex(32))')
 export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300 PRICE_PER_HOUR=${PRICE_PER_HOUR:-0}
-export RAY_gcs_rpc_server_reconnect_timeout_s=15 # how long nodes wait for a head that is gone; else a minute
 
 # Two minutes before the time limit: back into the queue. The study goes on from its ledger.
 trap 'scontrol requeue "$SLURM_JOB_ID"' USR1
@@ -55,6 +54,8 @@ srun --ntasks-per-node=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-b
     export RAY_TMPDIR=/tmp/anon-tune-$SLURM_JOB_ID # short: Ray puts Unix sockets, of at most 107 bytes, below it
     mkdir -p -m 700 "$RAY_TMPDIR"
     trap "rm -rf \"$RAY_TMPDIR\"" EXIT
+    # How long a node waits for a head that has ended; else a minute. Not on the head: it takes longer to end itself.
+    [[ $SLURM_NODEID -eq 0 ]] || export RAY_gcs_rpc_server_reconnect_timeout_s=15
     ray symmetric-run --address "$RAY_HEAD" --min-nodes "$SLURM_JOB_NUM_NODES" \
         --num-cpus "${SLURM_CPUS_PER_TASK:-1}" --num-gpus "${SLURM_GPUS_ON_NODE:-0}" \
         --object-store-memory 268435456 --dashboard-agent-listen-port 0 --disable-usage-stats \

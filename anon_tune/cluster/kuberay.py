@@ -31,15 +31,13 @@ def read_kuberay(documents: list[Any], crds: Path | None, findings: Findings) ->
     if crds and not check_schema(document, _load_crd(crds, document["kind"]), findings, prefix):
         return None
     note_placeholders(document, findings, prefix)
-    is_job = document["kind"] == "RayJob"
-    spec = document.get("spec", {})
-    if is_job:
-        _check_job(spec, findings, prefix)
-        spec, path = spec.get("rayClusterSpec") or {}, (*prefix, "spec", "rayClusterSpec")
-    else:
-        path = (*prefix, "spec")
+    spec: Any = document.get("spec")
+    path: KeyPath = (*prefix, "spec")
     claims = {_name(doc) for doc in documents[:at] + documents[at + 1 :] if _kind(doc) == "PersistentVolumeClaim"}
     try:
+        if document["kind"] == "RayJob":
+            _check_job(spec, findings, path)
+            spec, path = spec["rayClusterSpec"], (*path, "rayClusterSpec")
         _check_pods(spec, claims, findings, path)
         _check_doors(spec, findings, path)
         types = _node_types(document, spec, findings, path)
@@ -84,14 +82,13 @@ def _close(schema: object) -> None:
             _close(part)
 
 
-def _check_job(spec: Mapping[str, Any], findings: Findings, prefix: KeyPath) -> None:
+def _check_job(spec: Mapping[str, Any], findings: Findings, path: KeyPath) -> None:
     if not spec.get("entrypoint"):
-        findings.error((*prefix, "spec", "entrypoint"), "missing, so nothing would run", remedy="Add the command")
-    if not spec.get("rayClusterSpec"):
-        findings.error((*prefix, "spec", "rayClusterSpec"), "missing", remedy="Add the nodes that the job brings up")
+        findings.error((*path, "entrypoint"), "missing, so nothing would run", remedy="Add the command")
     if not spec.get("shutdownAfterJobFinishes"):
-        path = (*prefix, "spec", "shutdownAfterJobFinishes")
-        findings.note(path, "not true, so the nodes stay, and cost, when the job is over")
+        findings.note(
+            (*path, "shutdownAfterJobFinishes"), "not true, so the nodes stay, and cost, when the job is over"
+        )
 
 
 def _check_pods(spec: Mapping[str, Any], claims: set[str], findings: Findings, path: KeyPath) -> None:
@@ -137,6 +134,7 @@ def _node_types(
     document: Mapping[str, Any], spec: Mapping[str, Any], findings: Findings, path: KeyPath
 ) -> tuple[NodeType, ...]:
     """Return the nodes as Ray's own autoscaler reads them."""
+    import jsonschema
     from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
 
     metadata = {"name": _name(document), "namespace": document.get("metadata", {}).get("namespace", "default")}
@@ -144,8 +142,9 @@ def _node_types(
         config = _derive_autoscaling_config_from_ray_cr(
             {"metadata": metadata, "spec": {"workerGroupSpecs": [], **spec}}
         )
-    except (ValueError, AssertionError) as error:
-        findings.error(path, f"Ray's autoscaler refuses it: {' '.join(str(error).split())}")
+    except (ValueError, AssertionError, jsonschema.ValidationError) as error:
+        message = " ".join(getattr(error, "message", str(error)).split())
+        findings.error(path, f"Ray's autoscaler refuses it: {message}")
         return ()
     scales = bool(spec.get("enableInTreeAutoscaling"))
     types = []

@@ -20,7 +20,6 @@ _NEEDED = {
     "aws": ("region",),
     "gcp": ("project_id", "region", "availability_zone"),
     "azure": ("location", "resource_group"),
-    "local": ("head_ip", "worker_ips"),
 }
 _TOKEN_FILE = ".ray/auth_token"
 
@@ -46,15 +45,19 @@ def read_launcher(config: dict[str, Any], findings: Findings) -> Cluster | None:
         region = str(provider.get("region", ""))
         if kind in ("aws", "gcp") and zone and not zone.strip().startswith(region):
             findings.error(("provider", "availability_zone"), f"not in the region, {region}", zone.strip())
+    _check_mounts(config, findings)
     prepared = _prepare(config, findings)
     if prepared is None:
         return None
     note_placeholders(config, findings)
-    _check_security(provider, findings)
-    _check_auth(prepared, kind, findings)
-    _check_start(prepared, findings)
-    _check_mounts(config, findings)
-    types = _node_types(prepared, kind, findings)
+    try:
+        _check_security(provider, findings)
+        _check_auth(prepared, kind, findings)
+        _check_start(prepared, findings)
+        types = _node_types(prepared, kind, findings)
+    except (AttributeError, KeyError, TypeError) as error:  # a value of a kind that no schema has spoken of
+        findings.error((), f"not what '{kind}' reads: {error}")
+        return None
     return Cluster(findings.file, f"Ray launcher ({kind})", str(config["cluster_name"]), types, prepared["max_workers"])
 
 
@@ -77,6 +80,10 @@ def _prepare(config: dict[str, Any], findings: Findings) -> dict[str, Any] | Non
             validate_config(prepared)
     except (ValueError, KeyError, AssertionError, NotImplementedError, RuntimeError) as error:
         findings.error((), f"Ray refuses it: {' '.join(str(error).split())}")
+        return None
+    except TypeError as error:
+        if not findings.errors:  # else it has been said where
+            findings.error((), f"Ray cannot read it: {error}")
         return None
     return prepared
 
@@ -142,7 +149,7 @@ def _check_start(config: Mapping[str, Any], findings: Findings) -> None:
     if re.search(r"--dashboard-host[= ](0\.0\.0\.0|::)", head):
         remedy = "Write --dashboard-host=127.0.0.1, and use 'ray dashboard'"
         findings.error(("head_start_ray_commands",), "opens the dashboard to every network of the head", remedy=remedy)
-    workers = len(config["available_node_types"]) > 1 and config["provider"]["type"] != "local"
+    workers = len(config["available_node_types"]) > 1
     if head and workers and "--autoscaling-config" not in head:
         remedy = "Add --autoscaling-config=~/ray_bootstrap_config.yaml"
         findings.error(("head_start_ray_commands",), "the head is not told to ask for nodes", remedy=remedy)
@@ -154,13 +161,15 @@ def _check_start(config: Mapping[str, Any], findings: Findings) -> None:
 
 def _check_mounts(config: Mapping[str, Any], findings: Findings) -> None:
     for remote, local in config.get("file_mounts", {}).items():
-        if Path(local).expanduser().exists():
+        if not isinstance(local, str):
+            findings.error(("file_mounts", remote), "must be a path", brief(local))
+        elif Path(local).expanduser().exists():
             continue
-        if str(local).startswith("~"):  # made by one of the file's own steps, on the machine that starts the cluster
+        elif local.startswith("~"):  # made by one of the file's own steps, on the machine that starts the cluster
             findings.note(("file_mounts", remote), f"no such file yet: {local}")
         else:
             remedy = "Paths are relative to where 'ray up' is run; give one that is there"
-            findings.error(("file_mounts", remote), "no such file", str(local), remedy)
+            findings.error(("file_mounts", remote), "no such file", local, remedy)
 
 
 def _node_types(config: Mapping[str, Any], kind: str, findings: Findings) -> tuple[NodeType, ...]:
@@ -168,8 +177,11 @@ def _node_types(config: Mapping[str, Any], kind: str, findings: Findings) -> tup
     head = config["head_node_type"]
     for name, table in config["available_node_types"].items():
         path = ("available_node_types", name)
-        check_node_config(kind, config["provider"], table["node_config"], findings, (*path, "node_config"))
-        if not table["resources"] and kind != "local":
+        try:
+            check_node_config(kind, config["provider"], table["node_config"], findings, (*path, "node_config"))
+        except (AttributeError, TypeError) as error:
+            findings.error((*path, "node_config"), f"not what '{kind}' reads: {error}")
+        if not table["resources"]:
             remedy = "Name its CPU and GPU, as without them no node is asked for"
             findings.error((*path, "resources"), "empty", remedy=remedy)
         if table["min_workers"] > table["max_workers"]:

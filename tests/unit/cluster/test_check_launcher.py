@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tomli_w
+
+from anon_tune.cluster.check import check_file
+from anon_tune.errors import ClusterFileError
 
 Put = Callable[[dict[str, Any], str, object], dict[str, Any]]
 Check = Callable[..., tuple[int, str, str]]
@@ -239,3 +243,29 @@ def test_other_files_are_refused(check: Check, text: str, line: str) -> None:
 def test_a_file_that_is_not_there(check: Check, tmp_path: Path) -> None:
     code, _, err = check(tmp_path / "none.yaml")
     assert code == 2 and err.startswith("error: FILE: cannot be read: No such file or directory.")
+
+
+def _paths(document: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    pairs: Any = document.items() if isinstance(document, dict) else enumerate(document)  # type: ignore[call-overload]
+    for key, value in pairs:
+        yield (*path, key)
+        if isinstance(value, dict | list):
+            yield from _paths(value, (*path, key))
+
+
+@pytest.mark.parametrize("name", ["aws.yaml", "gcp.yaml", "azure.yaml", "kuberay-job.yaml"])
+def test_nonsense_anywhere_is_said_and_never_a_crash(load: Load, tmp_path: Path, name: str) -> None:
+    document = load(name)
+    for number, path in enumerate(_paths(document)):
+        changed = copy.deepcopy(document)
+        table: Any = changed
+        for key in path[:-1]:
+            table = table[key]
+        table[path[-1]] = [None, 0, [1], {"a": 1}, "x"][number % 5]
+        (tmp_path / "file").write_text(json.dumps(changed))
+        try:
+            cluster, errors = check_file(tmp_path / "file")
+        except ClusterFileError:
+            continue
+        assert cluster is not None or errors, path
+        assert not any("\n" in str(error) for error in errors)
