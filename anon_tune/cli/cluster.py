@@ -135,9 +135,11 @@ def _print(cluster: Cluster, expected: Expectation, settings: StudySettings) -> 
         table.add_row(escape(node.name), up, *numbers, trials, *prices)
     show.print(table)
     many = settings.workers_per_trial > 1
-    needs = f"{settings.cpus_per_worker:g} CPUs and {settings.gpus_per_worker:g} GPUs"
+    needs = f"{settings.cpus_per_worker:g} CPU and {settings.gpus_per_worker:g} GPU"
     trial = f"{settings.workers_per_trial} workers with {needs} each" if many else needs
     show.print(f"A trial takes {trial}. At once, at most: [bold]{expected.max_trials}[/].")
+    if any(fit.workers and fit.node_type.at_least < fit.node_type.at_most for fit in expected.fits):
+        show.print(f"Nodes come while trials wait: give the study --scale-to {expected.max_trials}.")
     show.print(f"An hour costs [bold]{expected.least_per_hour:.2f} to {expected.most_per_hour:.2f}[/], as labelled.")
     for note in cluster.notes:
         show.print(f"- {escape(note)}", soft_wrap=True)

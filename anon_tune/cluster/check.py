@@ -93,6 +93,7 @@ def expect(cluster: Cluster, settings: StudySettings) -> Expectation:
     Raises:
         PlacementError: A trial never fits, with all nodes up.
     """
+    settings = settings.model_copy(update={"scale_to": None})  # of a study that waits for nodes nothing is refused
     free = settings.model_copy(update={"max_concurrent": None})
     fits = tuple(_fit(node_type, free) for node_type in cluster.node_types)
     workers = {fit.node_type.name: float(fit.workers) for fit in fits}
@@ -100,7 +101,8 @@ def expect(cluster: Cluster, settings: StudySettings) -> Expectation:
     try:
         placement = place(settings, [dict(node.resources) for node in cluster.largest(workers)])
     except PlacementError as error:
-        raise PlacementError(f"{cluster.file}: {error.where}", error.rule, error.got, error.remedy) from None
+        remedy = "Ask for less, or for other nodes"
+        raise PlacementError(f"{cluster.file}: {error.where}", error.rule, error.got, remedy) from None
     least = sum(node_type.at_least * prices[node_type.name] for node_type in cluster.node_types)
     most = sum(prices[node.name] for node in cluster.largest(prices))
     return Expectation(fits, placement.max_concurrent, least, most)

@@ -34,6 +34,13 @@ def test_the_projects_files_are_right(check: Check, load: Load, crds: Path, name
     assert any("PersistentVolumeClaim anon-tune-studies" in note for note in said["notes"])
 
 
+def test_the_job_waits_for_as_many_nodes_as_there_may_be(check: Check, load: Load) -> None:
+    job = load("kuberay-job.yaml")
+    most = json.loads(check(job, "--gpus", "1", "--format", "json")[1])["max_trials"]
+    assert job["spec"]["entrypoint"].endswith(f"--gpus 1 --scale-to {most}")
+    assert f"--scale-to {most} " in (ROOT / "cluster" / "kuberay-cluster.yaml").read_text()
+
+
 def test_a_job_brings_up_what_the_cluster_file_does(load: Load) -> None:
     cluster, job = load("kuberay-cluster.yaml"), load("kuberay-job.yaml")
     assert job["spec"]["rayClusterSpec"] == cluster["spec"]

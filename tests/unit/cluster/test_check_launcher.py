@@ -17,6 +17,7 @@ from anon_tune.errors import ClusterFileError
 Put = Callable[[dict[str, Any], str, object], dict[str, Any]]
 Check = Callable[..., tuple[int, str, str]]
 Load = Callable[[str], dict[str, Any]]
+ROOT = Path(__file__).parents[3]
 SPOT = "available_node_types.gpu-spot"
 
 
@@ -32,6 +33,7 @@ def test_the_projects_files_are_right(check: Check, load: Load, name: str) -> No
     assert said["price_per_hour"]["least"] == pytest.approx(head["price_per_hour"])
     assert said["price_per_hour"]["most"] == pytest.approx(head["price_per_hour"] + 4 * on_demand["price_per_hour"])
     assert spot["price_per_trial_hour"] == spot["price_per_hour"]
+    assert f"--scale-to {said['max_trials']} " in (ROOT / "cluster" / name).read_text()
     assert any("REPLACE-ME" in note for note in said["notes"])
     assert said["unchecked"] == ""
 
@@ -202,13 +204,15 @@ def test_a_trial_that_never_fits_is_refused(check: Check, load: Load, options: t
 
 
 def test_a_study_brings_its_own_trials(check: Check, load: Load, tmp_path: Path) -> None:
-    settings = {"workers_per_trial": 2, "gpus_per_worker": 0.5, "num_trials": 3}
+    settings = {"workers_per_trial": 2, "gpus_per_worker": 0.5, "num_trials": 3, "scale_to": 99}
     tables = {"where": "x.toml", "settings": settings, "space": {"search": {"privacy.weight": {"low": 1, "high": 2}}}}
     (tmp_path / "study.toml").write_text(tomli_w.dumps(tables))
     code, out, err = check(load("aws.yaml"), "--study", str(tmp_path), "--format", "json")
     assert (code, err) == (0, "")
     assert json.loads(out)["trial"] == {"workers": 2, "cpus_per_worker": 1.0, "gpus_per_worker": 0.5}
     assert json.loads(out)["max_trials"] == 4
+    # That it would wait for nodes does not help where none will do.
+    assert check(load("aws.yaml"), "--study", str(tmp_path), "--gpus", "2")[0] == 2
     # What is given counts more.
     assert (
         json.loads(check(load("aws.yaml"), "--study", str(tmp_path), "--gpus", "1", "--format", "json")[1])[
