@@ -48,6 +48,10 @@ class PlacementError(AnonTuneError):
     """A trial needs more than any node of the cluster has."""
 
 
+class ClusterError(AnonTuneError):
+    """A head, a job on it, or a file about a cluster is not usable."""
+
+
 class DivergedError(AnonTuneError):
     """A loss stopped being finite; the trial ends as FAILED."""
 
