@@ -49,7 +49,7 @@ class PlacementError(AnonTuneError):
 
 
 class ClusterError(AnonTuneError):
-    """A head, a job on it, or a file about a cluster is not usable."""
+    """A head, or a job on it, is not usable."""
 
 
 class DivergedError(AnonTuneError):

@@ -68,14 +68,15 @@ def submit(
 ) -> None:
     """Send a study to a cluster as a Ray job, and print the job's id.
 
-    Takes what 'anon-tune study' takes, and checks it before it sends. DIR and clip
-    stores must be absolute paths on storage that every node sees, or URIs. Sent are
-    the files of this folder that git does not ignore, the search space with what it
-    extends, and this package. Given again, the command goes on with its study.
+    Takes what 'anon-tune study' takes, and checks it before it sends it. The
+    study directory and clip stores must be absolute paths on storage that every
+    node sees, or URIs. Sent are the files of this folder that git does not
+    ignore, the search space with what it extends, and this package. Given
+    again, the command goes on with its study.
 
-    The cluster must have token authentication. The token is in RAY_AUTH_TOKEN, in
-    the file RAY_AUTH_TOKEN_PATH, or in ~/.ray/auth_token. RAY_AUTH_MODE=disabled is
-    for a head that nobody else can reach.
+    The head must ask for a token. Yours is in RAY_AUTH_TOKEN, in the file that
+    RAY_AUTH_TOKEN_PATH names, or in ~/.ray/auth_token. RAY_AUTH_MODE=disabled
+    is for a head that nobody else can reach.
 
     Example: anon-tune submit search_spaces/penalty.toml --clips avatars
     --out /shared/runs/penalty --address http://127.0.0.1:8265 --follow
@@ -90,7 +91,7 @@ def submit(
             raise ClusterError("submit", "--status and --stop take one job and nothing else", " ".join(rest) or None)
         job = status or (stop or [""])[0]
         head = Head(find_address(address, "submit"))
-        _say(head.state(job) if stop is None else head.stop(job))
+        _say(head.stop(job) if status is None else head.state(job))
         if follow:
             _follow(head, job)
         return
@@ -119,7 +120,7 @@ def status(
     """
     from anon_tune.study import show_status
 
-    head = None if _is_directory(target) else _head_of(target, address)
+    head = None if _looks_like_path(target) else _head_of(target, address)
     while True:
         document, is_over = _look(target, head)
         if format is StatusFormat.JSON:
@@ -149,19 +150,17 @@ def fetch(
 ) -> None:
     """Bring a study's ledger, report and certificates here, also while it runs.
 
-    Copied where the study can be seen from here; else a small job on the cluster
-    reads it and the files come back in its log, 64 MiB at most. Given again, the
-    command brings the copy up to date. 'anon-tune front', 'report' and, with
-    --all, 'export' work on the copy.
+    Copied if the study can be seen from here; else a small job on the cluster
+    reads it, and the files come back in its log: 64 MiB at most. Given again,
+    the command brings the copy up to date. 'anon-tune front', 'report' and,
+    with --all, 'export' work on the copy.
     """
     from anon_tune.cluster.copying import read_study, write_copy
     from anon_tune.cluster.fetching import fetch_through
 
-    is_directory = _looks_like_path(target) or _is_directory(target)
-    here = _is_directory(target) and not through_cluster
-    head = None if here else _head_of(target, address)
-    study = target if is_directory or head is None else _study_of(head, target)
-    if not through_cluster and head is not None and _is_directory(study):
+    head = None if _is_directory(target) and not through_cluster else _head_of(target, address)
+    study = _study_of(head, target) if head is not None and not _looks_like_path(target) else _absolute(target)
+    if _is_directory(study) and not through_cluster:
         head = None
     folder = output or Path("runs") / Path(study).name
     if head is None and folder.resolve() == Path(study).resolve():
@@ -234,6 +233,10 @@ def _is_directory(target: str) -> bool:
 
 def _looks_like_path(target: str) -> bool:
     return "/" in target or Path(target).is_dir()
+
+
+def _absolute(location: str) -> str:
+    return location if "://" in location else str(Path(location).absolute())
 
 
 def _head_of(target: str, address: str | None) -> Head:
