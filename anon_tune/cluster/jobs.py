@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import shlex
 import time
@@ -77,6 +78,7 @@ class Head:
             _check_token()
         from ray.job_submission import JobSubmissionClient
 
+        logging.getLogger("ray.dashboard.modules.dashboard_sdk").setLevel(logging.WARNING)  # it tells of each upload
         self.address = address
         with self._answering(), _told_to_ray(address):
             self._client: JobSubmissionClient = JobSubmissionClient(address)
@@ -179,7 +181,7 @@ class Head:
                 raise ClusterError(
                     job, f"no such job at {self.address}", remedy="Give the id that submit printed"
                 ) from None
-            raise ClusterError(self.address, f"Ray refuses: {lines[-1]}") from None
+            raise ClusterError(self.address, f"Ray refuses: {lines[-1].rstrip('.')}") from None
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import anon_tune
 from anon_tune.errors import ClusterError
 from anon_tune.study.space_file import space_files
 
-_MOST_BYTES = 512 * 2**20  # Ray keeps packages in the head's memory, and takes none above this
+_MOST_BYTES = 100 * 2**20  # what Ray's dashboard takes; by other ways a package may have 512 MiB
 _LEFT_OUT = (".venv", "venv", "runs")  # also where git does not ignore them
 _ELSEWHERE = "search_space"  # where files go that do not lie below the folder
 _PACKAGE = anon_tune.__name__
