@@ -96,11 +96,17 @@ def submit(
             _follow(head, job)
         return
     rest += [word for rule in stop or () for word in ("--stop", rule)]
-    verb = "study" if resume is None else "resume"
-    words = rest if resume is None else [resume, *rest]
-    checked = context.find_root().command.commands[verb].make_context("submit", list(words), context.parent)  # type: ignore[attr-defined]
-    study, space = _check_study(checked.params) if resume is None else (_shared("--resume", resume), None)
-    _send(Head(find_address(address, "submit")), [verb, *words], study, space, follow)
+    verb, words = ("study", rest) if resume is None else ("resume", [resume, *rest])
+    command = context.find_root().command.commands[verb]  # type: ignore[attr-defined]
+    checked = command.make_context("submit", list(words), context.parent)
+    as_given: dict[str, Any] = command.make_parser(checked).parse_args(list(words))[0]
+    if resume is None:
+        planned(checked.params)
+        for name in ("clips", "stills", "warm_start"):
+            if as_given.get(name, BUILT_IN) != BUILT_IN:
+                _shared(f"--{name.replace('_', '-')}", as_given[name])
+    study = _shared("--out", as_given["out"]) if resume is None else _shared("--resume", resume)
+    _send(Head(find_address(address, "submit")), [verb, *words], study, as_given.get("space"), follow)
 
 
 def status(
@@ -169,16 +175,6 @@ def fetch(
     count = write_copy(files, folder, study)
     print(f"{count} trials of {study} are in the copy. Look at it: anon-tune front {folder}", file=sys.stderr)
     print(folder)
-
-
-def _check_study(options: dict[str, Any]) -> tuple[str, str]:
-    """Check a study's options as far as that goes from here; return its directory and its search space."""
-    planned(options)
-    for name in ("clips", "stills", "warm_start"):
-        given = options[name]
-        if given and not (name == "clips" and given == BUILT_IN):
-            _shared(f"--{name.replace('_', '-')}", str(given))
-    return _shared("--out", str(options["out"])), str(options["space"])
 
 
 def _shared(option: str, location: str) -> str:
