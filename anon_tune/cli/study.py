@@ -71,6 +71,12 @@ def study(
     cpus: Annotated[int, typer.Option(min=1, help="CPUs of a worker.")] = 1,
     gpus: Annotated[float, typer.Option(min=0, help="GPUs of a worker; may be a fraction.")] = 0.0,
     max_concurrent: Annotated[int | None, typer.Option(min=1, help="Trials at a time; else what fits.")] = None,
+    scale_to: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Trials for which an autoscaler is to start nodes; else as many as fit what is there."
+        ),
+    ] = None,
     max_failures: Annotated[int, typer.Option(min=0, help="Retries of a trial whose worker died or hung.")] = 2,
     job_limit: Annotated[
         float | None,
@@ -140,6 +146,7 @@ def planned(options: Mapping[str, Any]) -> tuple[SearchSpace, StudySettings]:
         cpus_per_worker=options["cpus"],
         gpus_per_worker=options["gpus"],
         max_concurrent=options["max_concurrent"],
+        scale_to=options["scale_to"],
         max_failures=options["max_failures"],
         job_limit_s=options["job_limit"],
         stop=loaded.stop_rules(_named("--stop", options["stop"])),

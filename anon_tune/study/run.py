@@ -21,7 +21,7 @@ from anon_tune.ledger import Ledger
 from anon_tune.study.adapters import LedgerCallback, OptunaSearcher, RungScheduler, StudyStopper
 from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.cluster import environment, living_nodes, ray_session
-from anon_tune.study.placement import place
+from anon_tune.study.placement import Slots, place
 from anon_tune.study.proposer import Proposer
 from anon_tune.study.record import OptunaRecord, open_storage
 from anon_tune.study.settings import StudySettings, driver_lock, freeze_study
@@ -76,14 +76,15 @@ def run_study(
         (directory / "optuna.journal").unlink(missing_ok=True)  # a cache, rebuilt from the ledger
         # Ray first: its workers must not inherit the one thread that a busy machine leaves the sampler.
         with ray_session(dashboard=settings.runs_through_train), environment(_ONE_THREAD), stop_signals() as stopped:
-            placement = place(settings, [node.resources for node in living_nodes()])
+            slots = Slots(settings, lambda: [node.resources for node in living_nodes()])
+            resources = place(settings, slots.nodes()).resources
             name = f"{directory.name}-{space.fingerprint()}-{time.time_ns():x}"
             record = OptunaRecord(space, open_storage(settings.storage, directory), name)
             proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known)
             prices = Prices.of(settings, living_nodes)
             book = Bookkeeper(ledger, space, proposer, settings, prices, on_change)
             if not book.is_finished:
-                _tune(directory, book, body, settings, placement.resources, placement.max_concurrent, stopped)
+                _tune(directory, book, body, settings, resources, slots, stopped)
         if book.failed_anchor is not None:
             anchor = book.failed_anchor
             rule = f"the anchor '{anchor.id}' failed, and no score can be read without it"
@@ -101,7 +102,7 @@ def _tune(
     body: TrialBody,
     settings: StudySettings,
     resources: Mapping[str, float],
-    max_concurrent: int,
+    slots: Slots,
     stopped: threading.Event,
 ) -> None:
     scratch = directory / "tune"
@@ -113,11 +114,10 @@ def _tune(
                 storage_path=str(scratch),
                 num_samples=-1,
                 resources_per_trial=dict(resources),
-                search_alg=OptunaSearcher(book, directory / "trials"),
+                search_alg=OptunaSearcher(book, directory / "trials", slots),
                 scheduler=RungScheduler(book),
                 callbacks=[LedgerCallback(book, settings.job_limit_s)],
                 stop=StudyStopper(lambda: stopped.is_set() or book.failed_anchor is not None),
-                max_concurrent_trials=max_concurrent,
                 max_failures=settings.max_failures,
                 reuse_actors=True,
                 raise_on_failed_trial=False,

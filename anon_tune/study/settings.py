@@ -42,6 +42,7 @@ class StudySettings(BaseModel):
         gpus_per_worker: GPUs of each worker of a trial.
         workers_per_trial: Processes that train one anonymizer together.
         max_concurrent: Trials at a time at most; None for what the cluster holds.
+        scale_to: Trials to have under way even if they do not fit yet: those that wait make an autoscaler start nodes.
         max_failures: How often a trial whose worker died, hung or raised is started again; where trials wait to be
             promoted, this holds from rung to rung.
         job_limit_s: Seconds after which a rung job counts as hung; None for no limit.
@@ -64,6 +65,7 @@ class StudySettings(BaseModel):
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0
     workers_per_trial: Annotated[int, Field(ge=1)] = 1
     max_concurrent: Annotated[int, Field(ge=1)] | None = None
+    scale_to: Annotated[int, Field(ge=1)] | None = None
     max_failures: Annotated[int, Field(ge=0)] = 2
     job_limit_s: Annotated[float, Field(gt=0)] | None = None
     stop: StopRules = StopRules()

@@ -19,7 +19,7 @@ from anon_tune.pareto import front_candidates
 from anon_tune.recipe import Recipe
 from anon_tune.study.adapters import one_line
 from anon_tune.study.cluster import living_nodes, ray_session
-from anon_tune.study.placement import place
+from anon_tune.study.placement import Slots, place
 from anon_tune.study.run import StudyInterrupted, stop_signals
 from anon_tune.study.settings import StudySettings, driver_lock, load_study
 from anon_tune.study.space import SearchSpace
@@ -85,8 +85,8 @@ def verify_study(
         if not plan.todo():
             return plan.ledger
         with ray_session(dashboard=settings.runs_through_train), stop_signals() as stopped:
-            placement = place(settings, [node.resources for node in living_nodes()])
-            crew = _Crew(body, placement.resources, placement.max_concurrent, settings.max_failures)
+            slots = Slots(settings, lambda: [node.resources for node in living_nodes()])
+            crew = _Crew(body, place(settings, slots.nodes()).resources, slots, settings.max_failures)
             try:
                 _measure(plan, crew, stopped, on_step)
             finally:
@@ -129,12 +129,12 @@ class _Crew:
     Args:
         body: Does the work.
         resources: What one task asks for.
-        size: Tasks at a time.
+        slots: How many tasks may run at a time.
         max_failures: How often a task whose worker died or raised is started again.
     """
 
-    def __init__(self, body: TrialBody, resources: Mapping[str, float], size: int, max_failures: int) -> None:
-        self._body, self._size = ray.put(body), size
+    def __init__(self, body: TrialBody, resources: Mapping[str, float], slots: Slots, max_failures: int) -> None:
+        self._body, self._slots = ray.put(body), slots
         self._task = ray.remote(
             num_cpus=resources["cpu"],
             memory=resources.get("memory", 0),
@@ -145,8 +145,8 @@ class _Crew:
 
     @property
     def has_room(self) -> bool:
-        """True if another task may start."""
-        return len(self.busy) < self._size
+        """True if another task may start; one always may, and waits where no node is left."""
+        return len(self.busy) < max(1, self._slots.number())
 
     def start(self, pair: tuple[str, int], job: RungJob) -> None:
         """Start a job."""
