@@ -19,6 +19,7 @@ ROOT = "anon_tune"
 # ledger and the front are both made of trials.
 LEVELS = {
     "errors": 1,
+    "folder": 2,
     "schedule": 2,
     "method": 2,
     "recipe": 3,
@@ -41,6 +42,7 @@ LEVELS = {
 
 THIRD_PARTY = {
     "errors": set(),
+    "folder": {"pyarrow"},
     "schedule": {"pydantic"},
     "method": set(),
     "recipe": {"pydantic"},

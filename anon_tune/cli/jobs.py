@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from typer.core import TyperCommand, TyperOption
 
 from anon_tune.cli.study import BUILT_IN, planned
 from anon_tune.errors import ClusterError
+from anon_tune.folder import Folder, is_uri
 
 if TYPE_CHECKING:
     from anon_tune.cluster.jobs import Head, JobState
@@ -103,14 +105,14 @@ def submit(
     if resume is None:
         planned(checked.params)
         for name in ("clips", "stills", "warm_start"):
-            if as_given.get(name, BUILT_IN) != BUILT_IN:
+            if name in as_given and as_given[name] != (BUILT_IN if name == "clips" else None):
                 _shared(f"--{name.replace('_', '-')}", as_given[name])
     study = _shared("--out", as_given["out"]) if resume is None else _shared("--resume", resume)
     _send(Head(find_address(address, "submit")), [verb, *words], study, as_given.get("space"), follow)
 
 
 def status(
-    target: Annotated[str, typer.Argument(metavar="DIR|JOB", help="Study directory, or id of a submitted job.")],
+    target: Annotated[str, typer.Argument(metavar="DIR|URI|JOB", help="Study directory, or id of a submitted job.")],
     address: Address = None,
     watch: Annotated[
         float | None,
@@ -144,7 +146,9 @@ def status(
 
 
 def fetch(
-    target: Annotated[str, typer.Argument(metavar="JOB|DIR", help="Id of a submitted job, or its study directory.")],
+    target: Annotated[
+        str, typer.Argument(metavar="JOB|DIR|URI", help="Id of a submitted job, or its study directory.")
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", file_okay=False, help="Folder to write; else runs/NAME.")
     ] = None,
@@ -164,12 +168,12 @@ def fetch(
     from anon_tune.cluster.copying import read_study, write_copy
     from anon_tune.cluster.fetching import fetch_through
 
-    head = None if _is_directory(target) and not through_cluster else _head_of(target, address)
-    study = _study_of(head, target) if head is not None and not _looks_like_path(target) else _absolute(target)
-    if _is_directory(study) and not through_cluster:
+    head = None if _is_seen(target) and not through_cluster else _head_of(target, address)
+    study = _study_of(head, target) if head is not None and not _looks_like_path(target) else str(Folder.at(target))
+    if _is_seen(study) and not through_cluster:
         head = None
-    folder = output or Path("runs") / Path(study).name
-    if head is None and folder.resolve() == Path(study).resolve():
+    folder = output or Path("runs") / Folder.at(study).name
+    if str(folder.resolve()) == study:
         raise ClusterError(str(folder), "is the study itself", remedy="Give another folder with -o")
     files = read_study(study, all_files) if head is None else fetch_through(head, study, all_files)
     count = write_copy(files, folder, study)
@@ -178,7 +182,7 @@ def fetch(
 
 
 def _shared(option: str, location: str) -> str:
-    if not Path(location).is_absolute() and "://" not in location:
+    if not is_uri(location) and not Path(location).is_absolute():
         rule = "must be an absolute path on storage that every node sees, or a URI"
         raise ClusterError(option, rule, location, "A job runs in a copy of this folder that is thrown away")
     return location
@@ -223,16 +227,15 @@ def _say(state: JobState) -> None:
     print(state.message, file=sys.stderr, flush=True)
 
 
-def _is_directory(target: str) -> bool:
-    return (Path(target) / "study.toml").is_file()
+def _is_seen(location: str) -> bool:
+    """True if there is a study that can be read from here."""
+    with suppress(OSError):  # a store that this machine has no credentials for, or cannot reach
+        return Folder.at(location).has("study.toml")
+    return False
 
 
 def _looks_like_path(target: str) -> bool:
     return "/" in target or Path(target).is_dir()
-
-
-def _absolute(location: str) -> str:
-    return location if "://" in location else str(Path(location).absolute())
 
 
 def _head_of(target: str, address: str | None) -> Head:
@@ -259,7 +262,7 @@ def _look(target: str, head: Head | None) -> tuple[dict[str, Any], bool]:
     state = head.state(target)
     job = {"id": target, "state": state.name, "message": state.message}
     document = {"job": job, "study": state.study or None}
-    if _is_directory(state.study):
+    if _is_seen(state.study):
         document = study_status(state.study) | {"job": job}
     return document, state.is_over
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from anon_tune.errors import LedgerError
+from anon_tune.folder import Folder, Location, why
 from anon_tune.ledger import Ledger
 
 _STUDY = "study.toml"
@@ -23,32 +24,47 @@ def is_worth_having(name: str, everything: bool) -> bool:
     return bool(_RESULTS.fullmatch(name) or (everything and _WEIGHTS.fullmatch(name)))
 
 
-def read_study(location: str, everything: bool) -> Iterator[tuple[str, bytes]]:
+def read_study(location: Location, everything: bool) -> Iterator[tuple[str, bytes]]:
     """Yield the files of a study by their relative names, also while it runs.
 
     A driver merges files of its ledger: one that is gone when its turn comes is in another by then, so the ledger is
     listed again. Records twice in a copy are no harm, records missing would be.
 
     Raises:
-        LedgerError: No study there, or a ledger that does not hold still.
+        LedgerError: No study there, a file that cannot be read, or a ledger that does not hold still.
     """
-    folder = Path(location)
-    if not (folder / _STUDY).is_file():
-        raise LedgerError(location, "no study there", remedy="Give the directory that 'study --out' wrote")
-    gone = ""
+    folder = Folder.at(location)
+    try:
+        if not folder.has(_STUDY):
+            raise LedgerError(str(folder), "no study there", remedy="Give the directory that 'study --out' wrote")
+        yield from _held_still(folder)
+        for name in [*_names(folder, ""), *_names(folder, "audits"), *(_trials(folder) if everything else ())]:
+            yield name, folder.read(name)
+    except OSError as error:
+        raise LedgerError(str(folder), "cannot be read", why(error), "Mend that first") from None
+
+
+def _held_still(folder: Folder) -> list[tuple[str, bytes]]:
     for _ in range(_MOST_READINGS):
-        try:
-            ledger = [(name, _read(folder, name)) for name in _names(folder, "ledger")]
-        except FileNotFoundError as error:
-            gone = str(error.filename)
-            continue
-        yield from ledger
-        break
-    else:
-        raise LedgerError(gone, "is listed and cannot be opened", remedy="Try again")
-    for name in [*_names(folder, "."), *_names(folder, "audits"), *(_names(folder, "trials") if everything else ())]:
-        if is_worth_having(name, everything):
-            yield name, _read(folder, name)
+        with suppress(FileNotFoundError):
+            return [(name, folder.read(name)) for name in _names(folder, "ledger")]
+    raise LedgerError(f"{folder}/ledger", "changes faster than it can be read", remedy="Try again")
+
+
+def _trials(folder: Folder) -> Iterator[str]:
+    for trial in (folder / "trials").names():
+        inside = f"trials/{trial}"
+        yield from _names(folder, inside)
+        for repeat in (folder / inside).names():
+            if repeat.startswith("repeat-"):
+                yield from _names(folder, f"{inside}/{repeat}")
+
+
+def _names(folder: Folder, part: str) -> list[str]:
+    """Return the names, relative to a study, of the files worth having in one of its folders."""
+    inside = folder / part if part else folder
+    names = (f"{part}/{name}" if part else name for name in inside.names())
+    return sorted(name for name in names if is_worth_having(name, everything=True))
 
 
 def write_copy(files: Iterable[tuple[str, bytes]], folder: Path, origin: str) -> int:
@@ -70,31 +86,16 @@ def write_copy(files: Iterable[tuple[str, bytes]], folder: Path, origin: str) ->
             raise LedgerError(str(folder), rule, origin, "Give another folder with -o")
     elif folder.is_dir() and any(folder.iterdir()):
         raise LedgerError(str(folder), "is not empty and no fetched study", remedy="Give another folder with -o")
-    written: set[str] = set()
+    copy, written = Folder.at(folder), set[str]()
     for name, content in files:
         if not is_worth_having(name, everything=True):
             raise LedgerError(origin, "sent a file that no study has", name, "Fetch from a head that you trust")
         if not written:
             folder.mkdir(parents=True, exist_ok=True)
             mark.write_text(json.dumps({"from": origin}), encoding="utf-8")
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        hidden = file.with_name(f".{file.name}.{os.getpid()}")
-        hidden.write_bytes(content)
-        os.replace(hidden, file)
+        copy.write(name, content)
         written.add(name)
-    for name in _names(folder, "ledger"):
+    for name in _names(copy, "ledger"):
         if name not in written:
-            (folder / name).unlink()
-    return sum(not trial.is_anchor for trial in Ledger(folder / "ledger").trials())
-
-
-def _names(folder: Path, part: str) -> list[str]:
-    """Return the relative names of the files in a part of a study directory."""
-    found = (folder / part).glob("*") if part != "trials" else (folder / part).rglob("*")
-    names = (file.relative_to(folder).as_posix() for file in found if file.is_file())
-    return sorted(name for name in names if is_worth_having(name, everything=True))
-
-
-def _read(folder: Path, name: str) -> bytes:
-    return (folder / name).read_bytes()
+            copy.remove(name)
+    return sum(not trial.is_anchor for trial in Ledger(copy / "ledger").trials())

@@ -78,7 +78,8 @@ class Head:
             _check_token()
         from ray.job_submission import JobSubmissionClient
 
-        logging.getLogger("ray.dashboard.modules.dashboard_sdk").setLevel(logging.WARNING)  # it tells of each upload
+        for module in ("dashboard_sdk", "job.sdk"):  # they tell of each upload, and of the end of a log
+            logging.getLogger(f"ray.dashboard.modules.{module}").setLevel(logging.WARNING)
         self.address = address
         with self._answering(), _told_to_ray(address):
             self._client: JobSubmissionClient = JobSubmissionClient(address)

@@ -13,6 +13,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from anon_tune.folder import Folder
 from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.placement import Slots
 from anon_tune.study.trainable import to_config, why_hung
@@ -30,7 +31,7 @@ class OptunaSearcher(Searcher):
         slots: How many trials may be under way.
     """
 
-    def __init__(self, book: Bookkeeper, trials_directory: Path, slots: Slots) -> None:
+    def __init__(self, book: Bookkeeper, trials_directory: Folder, slots: Slots) -> None:
         super().__init__()
         self._book, self._trials_directory, self._slots = book, trials_directory, slots
         self._under_way: set[str] = set()
@@ -43,9 +44,10 @@ class OptunaSearcher(Searcher):
         if assignment is None:
             return Searcher.FINISHED if self._book.is_finished else None
         directory = self._trials_directory / assignment.trial
-        directory.mkdir(parents=True, exist_ok=True)
+        if not directory.is_remote:  # bodies may count on it
+            directory.path.mkdir(parents=True, exist_ok=True)
         self._under_way.add(trial_id)
-        return to_config(assignment, str(directory))
+        return to_config(assignment, directory.location)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Make room for another; see the class."""

@@ -70,6 +70,7 @@ class Bookkeeper:
         prices: What a job costs.
         on_change: Called with all trials after every record.
         clock: Unix time.
+        on_end: Called with every trial that is over, when the ledger has it.
     """
 
     def __init__(
@@ -81,9 +82,10 @@ class Bookkeeper:
         prices: Prices | None = None,
         on_change: Callable[[Sequence[Trial]], None] | None = None,
         clock: Callable[[], float] = time.time,
+        on_end: Callable[[Trial], None] | None = None,
     ) -> None:
         self._ledger, self._space, self._proposer, self._prices = ledger, space, proposer, prices or Prices()
-        self._rungs, self._on_change, self._clock = settings.rungs, on_change, clock
+        self._rungs, self._on_change, self._clock, self._on_end = settings.rungs, on_change, clock, on_end
         self._num_trials = proposer.num_points
         rungs = space.study.rungs if settings.rungs and space.study.rungs else None
         self._ladder = Ladder(rungs, space.study.constraints, settings.seed)
@@ -260,6 +262,8 @@ class Bookkeeper:
 
     def _end(self, trial: Trial) -> None:
         self._open.discard(trial.id)
+        if self._on_end:
+            self._on_end(trial)
         self._spending.end(trial)
         self._proposer.tell(trial)
 

@@ -20,6 +20,9 @@ from anon_tune.study.sampler import distributions, score_losses
 from anon_tune.study.space import SearchSpace
 from anon_tune.trial import OBJECTIVES, Trial, TrialState
 
+JOURNAL = "optuna.journal"
+"""Name of the storage's file in a study directory."""
+
 _STATES = {
     TrialState.COMPLETE: OptunaState.COMPLETE,
     TrialState.PRUNED: OptunaState.PRUNED,
@@ -83,13 +86,13 @@ class OptunaRecord:
 
 
 def open_storage(url: str | None, directory: Path) -> BaseStorage:
-    """Open any Optuna storage URL, or the journal file of a study directory.
+    """Open any Optuna storage URL, or the journal file in a directory.
 
     Raises:
         LedgerError: The URL cannot be opened.
     """
     if url is None:
-        return JournalStorage(JournalFileBackend(str(directory / "optuna.journal")))
+        return JournalStorage(JournalFileBackend(str(directory / JOURNAL)))
     try:
         return RDBStorage(url)
     except Exception as error:  # SQLAlchemy and drivers raise their own kinds

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,20 +19,23 @@ from ray import tune
 from ray.tune import TuneError
 
 from anon_tune.errors import LedgerError
+from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
 from anon_tune.study.adapters import LedgerCallback, OptunaSearcher, RungScheduler, StudyStopper
 from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.cluster import environment, living_nodes, ray_session
+from anon_tune.study.lock import driver_lock
 from anon_tune.study.placement import Slots, place
 from anon_tune.study.proposer import Proposer
-from anon_tune.study.record import OptunaRecord, open_storage
-from anon_tune.study.settings import StudySettings, driver_lock, freeze_study
+from anon_tune.study.record import JOURNAL, OptunaRecord, open_storage
+from anon_tune.study.settings import StudySettings, freeze_study
 from anon_tune.study.space import SearchSpace
 from anon_tune.study.spending import Prices
 from anon_tune.study.trainable import RungTrainable
 from anon_tune.study.warm_start import known_before
-from anon_tune.trial import Trial, TrialBody
+from anon_tune.trial import CHECKPOINT, SCRATCH, TRIALS, Trial, TrialBody
 
+_LOG = "tune.log"
 _ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
@@ -39,7 +44,7 @@ class StudyInterrupted(KeyboardInterrupt):
 
 
 def run_study(
-    directory: Path | str,
+    directory: Location,
     space: SearchSpace,
     body: TrialBody,
     settings: StudySettings,
@@ -53,7 +58,7 @@ def run_study(
     have grown. A first SIGINT or SIGTERM stops cleanly, a second one at once.
 
     Args:
-        directory: The study directory; on storage that every node sees.
+        directory: The study directory; a path that every node sees, or a URI that pyarrow opens.
         space: What is searched.
         body: Does the work of a trial.
         settings: How it is run.
@@ -68,45 +73,72 @@ def run_study(
         PlacementError: A trial needs more than the cluster has.
         StudyInterrupted: Stopped by a signal.
     """
-    directory = Path(directory).resolve()
-    with driver_lock(directory):
-        known = known_before(directory, space, settings)
-        freeze_study(directory, space, settings)
-        ledger = Ledger(directory / "ledger")
-        (directory / "optuna.journal").unlink(missing_ok=True)  # a cache, rebuilt from the ledger
+    folder = Folder.at(directory)
+    with driver_lock(folder) as lost, _desk(folder) as desk:
+        known = known_before(folder, space, settings)
+        freeze_study(folder, space, settings)
+        ledger = Ledger(folder / "ledger")
+        (desk / JOURNAL).unlink(missing_ok=True)  # a cache, rebuilt from the ledger
         # Ray first: its workers must not inherit the one thread that a busy machine leaves the sampler.
         with ray_session(dashboard=settings.runs_through_train), environment(_ONE_THREAD), stop_signals() as stopped:
             slots = Slots(settings, lambda: [node.resources for node in living_nodes()])
             resources = place(settings, slots.nodes()).resources
-            name = f"{directory.name}-{space.fingerprint()}-{time.time_ns():x}"
-            record = OptunaRecord(space, open_storage(settings.storage, directory), name)
+            name = f"{folder.name}-{space.fingerprint()}-{time.time_ns():x}"
+            record = OptunaRecord(space, open_storage(settings.storage, desk), name)
             proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known)
             prices = Prices.of(settings, living_nodes)
-            book = Bookkeeper(ledger, space, proposer, settings, prices, on_change)
+            tidy = partial(_tidy, folder / TRIALS)
+            book = Bookkeeper(ledger, space, proposer, settings, prices, on_change, on_end=tidy)
             if not book.is_finished:
-                _tune(directory, book, body, settings, resources, slots, stopped)
+                must_stop = [stopped, lost]
+                _tune(folder, desk, book, body, settings, resources, slots, must_stop)
+        if lost.is_set():
+            raise LedgerError(str(folder), "another process has taken this study over", remedy="Let that one go on")
         if book.failed_anchor is not None:
             anchor = book.failed_anchor
             rule = f"the anchor '{anchor.id}' failed, and no score can be read without it"
-            raise LedgerError(str(directory), rule, anchor.reason, "Mend the cause, then 'anon-tune resume'")
+            raise LedgerError(str(folder), rule, anchor.reason, "Mend the cause, then 'anon-tune resume'")
         if stopped.is_set():
-            raise StudyInterrupted(f"{directory}: stopped. Go on with: anon-tune resume {directory}")
+            raise StudyInterrupted(f"{folder}: stopped. Go on with: anon-tune resume {folder}")
         if on_stop and book.stop_reason:
             on_stop(book.stop_reason)
     return ledger
 
 
+@contextmanager
+def _desk(folder: Folder) -> Iterator[Path]:
+    """Give the driver a directory for what only it writes; a study far away gets a copy at the end."""
+    if not folder.is_remote:
+        yield folder.path
+        return
+    with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
+        try:
+            yield Path(scratch)
+        finally:
+            for file in (Path(scratch) / name for name in (JOURNAL, _LOG)):
+                if file.exists():
+                    folder.write(file.name, file.read_bytes())
+
+
+def _tidy(trials: Folder, trial: Trial) -> None:
+    """Remove what a trial that is over needs no more: checkpoints are most of what a study would leave."""
+    for name in (CHECKPOINT, SCRATCH):
+        with suppress(OSError):  # that costs room, and no trial
+            (trials / trial.id).remove(name)
+
+
 def _tune(
-    directory: Path,
+    folder: Folder,
+    desk: Path,
     book: Bookkeeper,
     body: TrialBody,
     settings: StudySettings,
     resources: Mapping[str, float],
     slots: Slots,
-    stopped: threading.Event,
+    must_stop: Sequence[threading.Event],
 ) -> None:
-    scratch = directory / "tune"
-    with _logs_to(directory / "tune.log"):
+    scratch = desk / "tune"
+    with _logs_to(desk / _LOG):
         try:
             tune.run(
                 tune.with_parameters(RungTrainable, body=body, job_limit_s=settings.job_limit_s),
@@ -114,10 +146,10 @@ def _tune(
                 storage_path=str(scratch),
                 num_samples=-1,
                 resources_per_trial=dict(resources),
-                search_alg=OptunaSearcher(book, directory / "trials", slots),
+                search_alg=OptunaSearcher(book, folder / TRIALS, slots),
                 scheduler=RungScheduler(book),
                 callbacks=[LedgerCallback(book, settings.job_limit_s)],
-                stop=StudyStopper(lambda: stopped.is_set() or book.failed_anchor is not None),
+                stop=StudyStopper(lambda: any(e.is_set() for e in must_stop) or book.failed_anchor is not None),
                 max_failures=settings.max_failures,
                 reuse_actors=True,
                 raise_on_failed_trial=False,

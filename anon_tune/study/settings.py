@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib.metadata
-import os
 import platform
-import socket
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import tomli_w
@@ -18,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import anon_tune
 from anon_tune.errors import LedgerError
+from anon_tune.folder import Folder, Location, why
 from anon_tune.study.parameters import Sampler, StopRules
 from anon_tune.study.space import SearchSpace
 
@@ -77,22 +72,23 @@ class StudySettings(BaseModel):
         return self.workers_per_trial > 1 or self.gpus_per_worker > 0
 
 
-def load_study(directory: Path | str) -> tuple[SearchSpace, StudySettings]:
+def load_study(directory: Location) -> tuple[SearchSpace, StudySettings]:
     """Read the frozen copy of a study.
 
     Raises:
         LedgerError: The directory holds no study.
     """
-    tables = _read(Path(directory) / _FILE)
+    folder = Folder.at(directory)
+    tables = _read(folder)
     try:
         settings = StudySettings.model_validate(tables["settings"])
         return SearchSpace.from_tables(tables["space"], tables["where"]), settings
     except (KeyError, ValidationError) as error:
         first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"no table {error}"
-        raise LedgerError(str(Path(directory) / _FILE), "not the frozen copy of a study", first) from None
+        raise LedgerError(f"{folder}/{_FILE}", "not the frozen copy of a study", first) from None
 
 
-def freeze_study(directory: Path, space: SearchSpace, settings: StudySettings) -> bool:
+def freeze_study(directory: Location, space: SearchSpace, settings: StudySettings) -> bool:
     """Write the frozen copy, or check it against the one that is there.
 
     Settings that do not change results (the number of trials, resources) may differ and are written anew.
@@ -103,7 +99,7 @@ def freeze_study(directory: Path, space: SearchSpace, settings: StudySettings) -
     Raises:
         LedgerError: The directory belongs to another study.
     """
-    file = directory / _FILE
+    folder = Folder.at(directory)
     tables: dict[str, Any] = {
         "where": space.where,
         "fingerprint": space.fingerprint(),
@@ -111,45 +107,16 @@ def freeze_study(directory: Path, space: SearchSpace, settings: StudySettings) -
         "versions": _versions(),
         "space": space.tables(),
     }
-    continued = file.exists()
+    continued = folder.has(_FILE)
     if continued:
-        _check_same(file, _read(file), tables)
-    elif any((directory / "ledger").glob("*.parquet")):
-        raise LedgerError(str(directory), f"a ledger without its {_FILE}", remedy="Give an empty directory")
-    write_whole(file, tomli_w.dumps(tables))
+        _check_same(str(folder), _read(folder), tables)
+    elif any(name.endswith(".parquet") for name in (folder / "ledger").names()):
+        raise LedgerError(str(folder), f"a ledger without its {_FILE}", remedy="Give an empty directory")
+    folder.write(_FILE, tomli_w.dumps(tables).encode())
     return continued
 
 
-def write_whole(file: Path, text: str) -> None:
-    """Write a file so that readers see the old one or the new one, never a part."""
-    hidden = file.with_name(f".{file.name}.{os.getpid()}")
-    hidden.write_text(text, encoding="utf-8")
-    os.replace(hidden, file)
-
-
-@contextmanager
-def driver_lock(directory: Path) -> Iterator[None]:
-    """Let one process at a time write a study directory; the system frees the lock of a dead one.
-
-    Raises:
-        LedgerError: Another process holds it.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    with open(directory / ".lock", "a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read() or "unknown"
-            rule = "another process is running this study"
-            raise LedgerError(str(directory), rule, holder, "Stop it, or wait until it ends") from None
-        file.truncate(0)
-        file.write(f"pid {os.getpid()} on {socket.gethostname()}")
-        file.flush()
-        yield
-
-
-def _check_same(file: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+def _check_same(where: str, before: dict[str, Any], now: dict[str, Any]) -> None:
     was, wanted = before.get("settings", {}), now["settings"]
     pairs = [
         ("search space", before.get("fingerprint"), now["fingerprint"]),
@@ -165,20 +132,22 @@ def _check_same(file: Path, before: dict[str, Any], now: dict[str, Any]) -> None
     for name, old, new in pairs:
         if old != new:
             raise LedgerError(
-                str(file.parent),
+                where,
                 f"study directory of another recipe: its {name} was {old}",
                 new,
                 "Give another directory, or go on with 'anon-tune resume'",
             )
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(folder: Folder) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(folder.read(_FILE).decode())
     except FileNotFoundError:
-        raise LedgerError(str(file.parent), f"no {_FILE} there", remedy="Give the directory of a study") from None
+        raise LedgerError(str(folder), f"no {_FILE} there", remedy="Give the directory of a study") from None
+    except OSError as error:
+        raise LedgerError(str(folder), "cannot be read", why(error), "Mend that first") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LedgerError(str(file), f"not valid TOML: {error}") from None
+        raise LedgerError(f"{folder}/{_FILE}", f"not valid TOML: {error}") from None
 
 
 def _versions() -> dict[str, str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import front_document
 from anon_tune.study.progress import StudyView, clock
@@ -21,7 +21,7 @@ from anon_tune.trial import ANCHORS, Trial, TrialState
 _LAST_FAILURES = 5
 
 
-def study_status(directory: str) -> dict[str, Any]:
+def study_status(directory: Location) -> dict[str, Any]:
     """Return how a study stands as plain values for ``json.dumps(..., allow_nan=False)``; null where not known.
 
     Keys: ``study``, ``num_trials`` (anchors not counted), ``states`` (number of trials by state, those that are not
@@ -32,8 +32,9 @@ def study_status(directory: str) -> dict[str, Any]:
     Raises:
         LedgerError: No study there.
     """
-    _, settings = load_study(directory)
-    return status_document(Ledger(Path(directory) / "ledger").trials(), settings.num_trials) | {"study": directory}
+    folder = Folder.at(directory)
+    _, settings = load_study(folder)
+    return status_document(Ledger(folder / "ledger").trials(), settings.num_trials) | {"study": str(folder)}
 
 
 def status_document(trials: Sequence[Trial], num_trials: int) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class Site:
         command = ["python", "-m", "anon_tune", *words]
         python_path = {"PYTHONPATH": str(ROOT)}
         return subprocess.run(
-            command, env=known | python_path, cwd=cwd, capture_output=True, text=True, timeout=200, check=False
+            command, env=known | python_path, cwd=cwd, capture_output=True, text=True, timeout=400, check=False
         )
 
     def ask(self, *words: str, **how: Any) -> str:
@@ -268,7 +268,7 @@ def test_a_lost_worker_and_then_a_lost_head_cost_nothing_that_was_finished(
     site: Site, tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
     out = tmp_path / "study"
-    words = ["submit", SPACE, "--no-rungs", "--sampler", "random", *tiny_study(out, trials=5, num_steps=200)]
+    words = ["submit", SPACE, "--no-rungs", "--sampler", "random", *tiny_study(out, trials=4, num_steps=100)]
     head = site.head("head", 0)
     nodes = [site.worker("first"), site.worker("second")]
     job = site.ask(*words)
@@ -295,5 +295,5 @@ def test_a_lost_worker_and_then_a_lost_head_cost_nothing_that_was_finished(
     done = site.client(*words, "--follow")
     assert done.returncode == 0, done.stderr[-4000:]
     after = trials(out)
-    assert complete(out) == {"identity", "black-out", *(f"{number:04}" for number in range(5))}
+    assert complete(out) == {"identity", "black-out", *(f"{number:04}" for number in range(4))}
     assert all(after[name] == trial for name, trial in before.items() if trial.state is TrialState.COMPLETE)
