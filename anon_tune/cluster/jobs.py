@@ -139,15 +139,14 @@ class Head:
     def follow(self, job: str) -> Iterator[str]:
         """Yield what a job says, from its beginning until it is over."""
         self.state(job)  # says so if there is none
-        loop = asyncio.new_event_loop()
         pieces = self._client.tail_job_logs(job)
-        try:
-            with self._answering(job):
-                while (piece := loop.run_until_complete(anext(pieces, None))) is not None:
-                    yield piece
-        finally:
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()
+
+        async def next_piece() -> str | None:
+            return await anext(pieces, None)
+
+        with asyncio.Runner() as runner, self._answering(job):
+            while (piece := runner.run(next_piece())) is not None:
+                yield piece
 
     def _is_open(self) -> bool:
         from ray.exceptions import AuthenticationError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -198,6 +199,15 @@ def test_a_stopped_study_goes_on_where_it_was(
     out = tmp_path / "study"
     words = ["submit", SPACE, *ONE_AT_A_TIME, *tiny_study(out, trials=2, num_steps=100)]
     job = one_head.ask(*words)
+    one_head.processes.environment |= {"RAY_API_SERVER_ADDRESS": one_head.address, "PYTHONPATH": str(ROOT)}
+    follower = one_head.processes.start(
+        "follower", ["python", "-m", "anon_tune", "submit", "--status", job, "--follow"]
+    )
+    wait_for(lambda: "identity COMPLETE" in one_head.processes.said("follower"))
+    follower.send_signal(signal.SIGINT)
+    assert follower.wait(60) == 130
+    said = one_head.processes.said("follower")
+    assert f"The job goes on. Follow it: anon-tune submit --status {job} --follow" in said and "Traceback" not in said
     wait_for(lambda: "0000" in complete(out) and "0001" in trials(out))
     assert one_head.ask("submit", "--stop", job) == "STOPPED"
     before = trials(out)
