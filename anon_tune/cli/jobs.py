@@ -9,6 +9,7 @@ from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 from typer.core import TyperCommand, TyperOption
@@ -185,6 +186,9 @@ def _shared(option: str, location: str) -> str:
     if not is_uri(location) and not Path(location).is_absolute():
         rule = "must be an absolute path on storage that every node sees, or a URI"
         raise ClusterError(option, rule, location, "A job runs in a copy of this folder that is thrown away")
+    if is_uri(location) and urlsplit(location).password is not None:
+        rule = "holds a secret, which everybody who sees the job could read"
+        raise ClusterError(option, rule, remedy="Leave it out; let nodes have credentials of their own, as a role")
     return location
 
 

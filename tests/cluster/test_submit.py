@@ -197,7 +197,7 @@ def test_a_stopped_study_goes_on_where_it_was(
     one_head: Site, tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
     out = tmp_path / "study"
-    words = ["submit", SPACE, *ONE_AT_A_TIME, *tiny_study(out, trials=2, num_steps=100)]
+    words = ["submit", SPACE, *ONE_AT_A_TIME, *tiny_study(out, trials=3, num_steps=100)]
     job = one_head.ask(*words)
     one_head.processes.environment |= {"RAY_API_SERVER_ADDRESS": one_head.address, "PYTHONPATH": str(ROOT)}
     follower = one_head.processes.start(
@@ -216,13 +216,13 @@ def test_a_stopped_study_goes_on_where_it_was(
     again = one_head.client(*words, "--follow")
     assert again.returncode == 0, again.stderr[-4000:]
     after = trials(out)
-    assert complete(out) == {"identity", "black-out", "0000", "0001"}
+    assert complete(out) == {"identity", "black-out", "0000", "0001", "0002"}
     assert all(after[name] == trial for name, trial in before.items() if trial.state is TrialState.COMPLETE)
     ledger = pd.read_parquet(out / "ledger").drop_duplicates("record")
     assert (ledger[ledger["full"] == True].groupby("trial").size() == 1).all()  # noqa: E712 - a column with nulls
 
-    longer = one_head.ask("submit", "--resume", str(out), "--trials", "3", "--follow")
-    assert json.loads(one_head.ask("status", longer, "--format", "json"))["states"]["COMPLETE"] == 3
+    longer = one_head.ask("submit", "--resume", str(out), "--trials", "4", "--follow")
+    assert json.loads(one_head.ask("status", longer, "--format", "json"))["states"]["COMPLETE"] == 4
 
 
 def test_who_has_no_token_gets_one_line(one_head: Site, tmp_path: Path, tiny_study: Callable[..., list[str]]) -> None:

@@ -43,6 +43,8 @@ def refused(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
     [
         ((SPACE, "--clips", "avatars", "--out", "runs/x"), "--out: must be an absolute path"),
         ((SPACE, "--clips", "clips/mine", "--out", "/shared/x"), "--clips: must be an absolute path"),
+        ((SPACE, "--clips", "avatars", "--out", "s3://key:hush@b/x"), "--out: holds a secret"),
+        ((SPACE, "--clips", "s3://key:hush@b/x", "--out", "/shared/x"), "--clips: holds a secret"),
         ((*STUDY, "--stills", "vispr"), "--stills: must be an absolute path"),
         ((*STUDY, "--warm-start", "runs/y"), "--warm-start: must be an absolute path"),
         ((*STUDY, "--set", "penalty.wieght=1"), "Did you mean 'penalty.weight'?"),
@@ -60,6 +62,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
 def test_a_study_that_cannot_be_sent_is_one_line(refused: Refused, words: tuple[str, ...], said: str) -> None:
     error = refused("submit", *words)
     assert error.startswith("error: ") and said in error and error.count("\n") == 1
+    assert "hush" not in error
 
 
 @pytest.mark.parametrize(

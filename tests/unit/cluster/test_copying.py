@@ -25,6 +25,10 @@ def test_a_copy_holds_what_front_and_report_need_and_no_more(small_study: Path, 
     assert (tmp_path / "copy" / weights).read_bytes() == (small_study / weights).read_bytes()
 
 
+def test_a_study_behind_a_uri_is_read_like_one_here(small_study: Path) -> None:
+    assert dict(read_study(f"file://{small_study}", True)) == dict(read_study(small_study, True))
+
+
 def test_a_copy_is_brought_up_to_date_and_nothing_else_is_written_over(tmp_path: Path) -> None:
     study, copy = tmp_path / "study", tmp_path / "copy"
     study.mkdir()
