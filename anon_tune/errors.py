@@ -52,6 +52,10 @@ class ClusterFileError(AnonTuneError):
     """A cluster file breaks a rule of what reads it, or of ours."""
 
 
+class ClusterError(AnonTuneError):
+    """A head, or a job on it, is not usable."""
+
+
 class DivergedError(AnonTuneError):
     """A loss stopped being finite; the trial ends as FAILED."""
 

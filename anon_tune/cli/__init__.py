@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import anon_tune
-from anon_tune.cli import anonymize, audit, clips, cluster, result, study, verify
+from anon_tune.cli import anonymize, audit, clips, cluster, jobs, result, study, verify
 from anon_tune.errors import AnonTuneError
 
 app = typer.Typer(
@@ -47,6 +47,14 @@ app.command("front")(result.front)
 app.command("report")(result.report)
 app.command("export")(result.export)
 app.command("audit")(audit.audit)
+app.command(
+    "submit",
+    cls=jobs.LikeStudy,
+    no_args_is_help=True,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)(jobs.submit)
+app.command("status")(jobs.status)
+app.command("fetch")(jobs.fetch)
 app.command("anonymize")(anonymize.anonymize)
 
 

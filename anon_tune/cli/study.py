@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -96,34 +97,15 @@ def study(
 
     Runs on this machine, or on the cluster that RAY_ADDRESS or a Ray job names.
     """
-    from anon_tune.study import SearchSpace, StudySettings
-
-    loaded = SearchSpace.load(space, dict(parse_setting(text) for text in set_ or ()))
-    loaded = loaded.with_constraints(_named("--constraint", constraint))
-    given = {"num_trials": trials, "sampler": sampler}
-    defaults = {name: getattr(loaded.study, name) for name in given if getattr(loaded.study, name) is not None}
-    chosen = defaults | {name: value for name, value in given.items() if value is not None}
+    loaded, settings = planned(locals())
     found = find_clips(clips, out)
-    other = find_stills(stills, found) if stills else None
-    settings = StudySettings(
-        **chosen,
-        clips=clips if clips == BUILT_IN else found.location,
-        clips_fingerprint=found.fingerprint,
-        stills=other.location if other else "",
-        stills_fingerprint=other.fingerprint if other else "",
-        seed=seed,
-        rungs=rungs,
-        storage=storage,
-        workers_per_trial=workers,
-        cpus_per_worker=cpus,
-        gpus_per_worker=gpus,
-        max_concurrent=max_concurrent,
-        scale_to=scale_to,
-        max_failures=max_failures,
-        job_limit_s=job_limit,
-        stop=loaded.stop_rules(_named("--stop", stop)),
-        warm_start=None if warm_start is None else warm_start.location,
-    )
+    measured_on: dict[str, Any] = {"clips_fingerprint": found.fingerprint}
+    if clips != BUILT_IN:
+        measured_on["clips"] = found.location
+    if stills:
+        other = find_stills(stills, found)
+        measured_on |= {"stills": other.location, "stills_fingerprint": other.fingerprint}
+    settings = settings.model_copy(update=measured_on)
     _run(out, found, loaded, settings)
 
 
@@ -144,6 +126,43 @@ def resume(
         now["num_trials"] = trials
     now["stop"] = space.stop_rules(_named("--stop", stop), settings.stop)
     _run(directory, clips, space, settings.model_copy(update=now))
+
+
+def planned(options: Mapping[str, Any]) -> tuple[SearchSpace, StudySettings]:
+    """Check what can be checked of a study without its clips.
+
+    Args:
+        options: Those of `study`, by the names of its parameters.
+
+    Returns:
+        The search space, and the settings without the fingerprints of clips and stills.
+    """
+    from anon_tune.study import SearchSpace, StudySettings
+
+    loaded = SearchSpace.load(options["space"], dict(parse_setting(text) for text in options["set_"] or ()))
+    loaded = loaded.with_constraints(_named("--constraint", options["constraint"]))
+    given = {"num_trials": options["trials"], "sampler": options["sampler"]}
+    defaults = {name: getattr(loaded.study, name) for name in given if getattr(loaded.study, name) is not None}
+    chosen = defaults | {name: value for name, value in given.items() if value is not None}
+    warm_start = options["warm_start"]
+    settings = StudySettings(
+        **chosen,
+        clips=options["clips"],
+        stills=options["stills"] or "",
+        seed=options["seed"],
+        rungs=options["rungs"],
+        storage=options["storage"],
+        workers_per_trial=options["workers"],
+        cpus_per_worker=options["cpus"],
+        gpus_per_worker=options["gpus"],
+        max_concurrent=options["max_concurrent"],
+        scale_to=options["scale_to"],
+        max_failures=options["max_failures"],
+        job_limit_s=options["job_limit"],
+        stop=loaded.stop_rules(_named("--stop", options["stop"])),
+        warm_start=None if warm_start is None else warm_start.location,
+    )
+    return loaded, settings
 
 
 def _named(option: str, texts: list[str] | None) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Clusters: what their files say, and what a study can expect of them."""
+"""Clusters: what their files say and a study can expect of them, and studies that are sent to one as a job."""

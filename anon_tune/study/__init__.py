@@ -13,6 +13,8 @@ _LAZY = {
     "VerifyStep": "anon_tune.study.verify",
     "importance": "anon_tune.study.importances",
     "load_study": "anon_tune.study.settings",
+    "show_status": "anon_tune.study.status",
+    "study_status": "anon_tune.study.status",
     "rung_levels": "anon_tune.study.rungs",
     "run_study": "anon_tune.study.run",
     "verify_study": "anon_tune.study.verify",
@@ -28,6 +30,8 @@ __all__ = [
     "load_study",
     "run_study",
     "rung_levels",
+    "show_status",
+    "study_status",
     "verify_study",
 ]
 

@@ -118,11 +118,11 @@ class StudyProgress:
     def _table(self) -> Group | Text:
         elapsed = time.monotonic() - self._started
         if not self._trials:
-            return Text(f"starting Ray, {_clock(elapsed)}")
+            return Text(f"starting Ray, {clock(elapsed)}")
         view = StudyView.of(self._trials, self._num_trials)
         states = ", ".join(f"{view.states[s]} {s.value.lower()}" for s in TrialState if view.states[s])
         head = f"{view.num_trials} trials: {states or 'measuring the anchors'}\n"
-        head += f"hypervolume {view.hypervolume:.4f}, {_clock(elapsed)} gone, about {_clock(view.left_s)} left"
+        head += f"hypervolume {view.hypervolume:.4f}, {clock(elapsed)} gone, about {clock(view.left_s)} left"
         head += _spent(view.cost)
         table = Table("trial", "leakage", "accuracy", title="front (validation split)", title_justify="left")
         for name, score in _spread(view.front):
@@ -164,11 +164,12 @@ def _line(trial: Trial, view: StudyView) -> str:
         text += f" ({trial.reason})"
     over = sum(n for state, n in view.states.items() if state.is_final)
     rest = f"{over} of {view.num_trials} over, {len(view.front)} on the front, hypervolume {view.hypervolume:.4f}"
-    return f"{text}; {rest}, about {_clock(view.left_s)} left"
+    return f"{text}; {rest}, about {clock(view.left_s)} left"
 
 
-def _clock(seconds: float) -> str:
-    if math.isnan(seconds):
+def clock(seconds: float | None) -> str:
+    """Write seconds as people read them: 2:05, or 1:02:05; a question mark where they are not known."""
+    if seconds is None or math.isnan(seconds):
         return "?"
     whole = round(seconds)
     return (

@@ -34,6 +34,19 @@ def read_tables(path: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
     return tables
 
 
+def space_files(path: Path) -> list[Path]:
+    """Return a search-space file and those that it extends, nearest first.
+
+    Raises:
+        SpaceError: As `read_tables`.
+    """
+    read_tables(path, {})  # finds a circle, and whatever else is wrong
+    files = [path]
+    while parent := tomllib.loads(files[-1].read_text(encoding="utf-8")).get("extends"):
+        files.append(files[-1].parent / parent)
+    return files
+
+
 def parse_tables(tables: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Turn resolved tables into the fields of a `SearchSpace`, names in the order of their conditions."""
     fixed, specs = tables.get("fixed", {}), tables.get("search", {})

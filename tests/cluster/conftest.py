@@ -93,11 +93,27 @@ class Processes:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(one, signal.SIGKILL)
 
+    @staticmethod
+    def free_ports() -> list[int]:
+        """Find three neighbouring ports that nobody listens on, below those that the system hands out by itself."""
+        for first in range(20000 + os.getpid() % 10000, 32000, 3):
+            with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+                for port in range(first, first + 3):
+                    stack.enter_context(socket.socket()).bind(("", port))
+                return [first, first + 1, first + 2]
+        raise OSError("no three free ports")
+
     def end(self) -> None:
         """Kill what was started, with all below it."""
         for process in reversed(self._started):
             self.kill(process.pid)
             process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def processes_in() -> type[Processes]:
+    """Build `Processes` in a folder, for those that outlive a test."""
+    return Processes
 
 
 @pytest.fixture
@@ -130,12 +146,7 @@ def short_path() -> Iterator[Path]:
 @pytest.fixture
 def ports() -> list[int]:
     """Three neighbouring ports that nobody listens on, below those that the system hands out by itself."""
-    for first in range(20000 + os.getpid() % 10000, 32000, 3):
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for port in range(first, first + 3):
-                stack.enter_context(socket.socket()).bind(("", port))
-            return [first, first + 1, first + 2]
-    raise OSError("no three free ports")
+    return Processes.free_ports()
 
 
 @pytest.fixture

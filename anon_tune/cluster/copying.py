@@ -1,0 +1,101 @@
+"""Which files of a study are worth having elsewhere, read where it lies and written to a folder here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from anon_tune.errors import LedgerError
+from anon_tune.folder import Folder, Location, why
+from anon_tune.ledger import Ledger
+
+_STUDY = "study.toml"
+_RESULTS = re.compile(r"study\.toml|report\.html|ledger/[0-9]+(-[0-9]+)?\.parquet|audits/[^/]+\.json")
+_WEIGHTS = re.compile(r"trials/[^/]+/([^/]+/)?(anonymizer\.safetensors|preview\.png)")
+_MARK = ".fetched"  # in a copy: where from; only such a folder is ever written over
+_MOST_READINGS = 10
+
+
+def is_worth_having(name: str, everything: bool) -> bool:
+    """True for study.toml, ledger, report and certificates, and for everything also weights and previews."""
+    return bool(_RESULTS.fullmatch(name) or (everything and _WEIGHTS.fullmatch(name)))
+
+
+def read_study(location: Location, everything: bool) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a study by their relative names, also while it runs.
+
+    A driver merges files of its ledger: one that is gone when its turn comes is in another by then, so the ledger is
+    listed again. Records twice in a copy are no harm, records missing would be.
+
+    Raises:
+        LedgerError: No study there, a file that cannot be read, or a ledger that does not hold still.
+    """
+    folder = Folder.at(location)
+    try:
+        if not folder.has(_STUDY):
+            raise LedgerError(str(folder), "no study there", remedy="Give the directory that 'study --out' wrote")
+        yield from _held_still(folder)
+        for name in [*_names(folder, ""), *_names(folder, "audits"), *(_trials(folder) if everything else ())]:
+            yield name, folder.read(name)
+    except OSError as error:
+        raise LedgerError(str(folder), "cannot be read", why(error), "Mend that first") from None
+
+
+def _held_still(folder: Folder) -> list[tuple[str, bytes]]:
+    for _ in range(_MOST_READINGS):
+        with suppress(FileNotFoundError):
+            return [(name, folder.read(name)) for name in _names(folder, "ledger")]
+    raise LedgerError(f"{folder}/ledger", "changes faster than it can be read", remedy="Try again")
+
+
+def _trials(folder: Folder) -> Iterator[str]:
+    for trial in (folder / "trials").names():
+        inside = f"trials/{trial}"
+        yield from _names(folder, inside)
+        for repeat in (folder / inside).names():
+            if repeat.startswith("repeat-"):
+                yield from _names(folder, f"{inside}/{repeat}")
+
+
+def _names(folder: Folder, part: str) -> list[str]:
+    """Return the names, relative to a study, of the files worth having in one of its folders."""
+    inside = folder / part if part else folder
+    names = (f"{part}/{name}" if part else name for name in inside.names())
+    return sorted(name for name in names if is_worth_having(name, everything=True))
+
+
+def write_copy(files: Iterable[tuple[str, bytes]], folder: Path, origin: str) -> int:
+    """Write files of a study into a folder that is new, empty, or an earlier copy of the same study.
+
+    Each file is there whole or not at all, and files of the ledger that are no more are removed at the end.
+
+    Returns:
+        The number of trials in the copy's ledger, anchors not counted.
+
+    Raises:
+        LedgerError: The folder holds something else, or a file's name is not one of a study's.
+    """
+    mark = folder / _MARK
+    if mark.exists():
+        before = json.loads(mark.read_text(encoding="utf-8"))["from"]
+        if before != origin:
+            rule = f"holds a copy of {before}, which another one would be mixed with"
+            raise LedgerError(str(folder), rule, origin, "Give another folder with -o")
+    elif folder.is_dir() and any(folder.iterdir()):
+        raise LedgerError(str(folder), "is not empty and no fetched study", remedy="Give another folder with -o")
+    copy, written = Folder.at(folder), set[str]()
+    for name, content in files:
+        if not is_worth_having(name, everything=True):
+            raise LedgerError(origin, "sent a file that no study has", name, "Fetch from a head that you trust")
+        if not written:
+            folder.mkdir(parents=True, exist_ok=True)
+            mark.write_text(json.dumps({"from": origin}), encoding="utf-8")
+        copy.write(name, content)
+        written.add(name)
+    for name in _names(copy, "ledger"):
+        if name not in written:
+            copy.remove(name)
+    return sum(not trial.is_anchor for trial in Ledger(copy / "ledger").trials())

@@ -1,0 +1,58 @@
+"""Sending a study to a cluster, and bringing back what it found."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from anon_tune.cluster.bundle import unbundle
+from anon_tune.cluster.jobs import Head
+from anon_tune.cluster.parcel import package_files, project_files, space_parcel, write_parcel
+from anon_tune.errors import ClusterError
+
+_RUN = ("python", "-m", "anon_tune")
+
+
+def send_study(head: Head, arguments: Sequence[str], study: str, space: str | None) -> tuple[str, int]:
+    """Send ``anon-tune`` arguments as a job, with the folder that they are given in.
+
+    Args:
+        head: Where to.
+        arguments: A verb and what follows; the search space in them is replaced by its name among what is sent.
+        study: The study directory.
+        space: The search space as it stands among the arguments, if the verb takes one.
+
+    Returns:
+        The job's id, and the size of what was sent in bytes.
+    """
+    folder = Path.cwd()
+    files, words = project_files(folder), list(arguments)
+    if space is not None:
+        sent, name = space_parcel(Path(space), folder)
+        files |= sent
+        words[words.index(space)] = name
+    with tempfile.TemporaryDirectory() as scratch:
+        parcel = Path(scratch) / "parcel.zip"
+        size = write_parcel(files | package_files(), parcel)
+        return head.send([*_RUN, *words], parcel, study), size
+
+
+def fetch_through(head: Head, location: str, everything: bool) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a study that only the cluster sees: a job reads them there and says what is in them.
+
+    Raises:
+        ClusterError: The job could not, for example because there is no study.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        parcel = Path(scratch) / "parcel.zip"
+        write_parcel(package_files(), parcel)
+        words = ["python", "-m", "anon_tune.cluster.bundle", location, *(["--all"] if everything else [])]
+        job = head.send(words, parcel)
+    state = head.wait(job)
+    lines = head.log(job).splitlines()
+    if state.name != "SUCCEEDED":
+        errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+        raise ClusterError(f"{head.address}: job {job}", errors[-1] if errors else state.message or state.name)
+    head.forget(job)
+    yield from unbundle(lines, location)

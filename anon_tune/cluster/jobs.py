@@ -1,0 +1,224 @@
+"""Ray's Jobs API, with errors a user can mend, and with token authentication unless the user has said otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anon_tune.errors import ClusterError
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
+
+_MODE = "RAY_AUTH_MODE"
+_DASHBOARD = "RAY_API_SERVER_ADDRESS"
+_STUDY = "anon_tune_study"  # of a job's metadata
+_POLL_S = 0.3
+_ADDRESS = "--address http://HEAD:8265, or set RAY_API_SERVER_ADDRESS"
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """How a job stands.
+
+    Attributes:
+        name: In Ray's words: PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED.
+        is_over: True for the last three.
+        message: What Ray says about it.
+        study: Directory of the study that it runs; empty if it runs none.
+    """
+
+    name: str
+    is_over: bool
+    message: str
+    study: str
+
+
+def find_address(given: str | None, what: str) -> str:
+    """Return the address of a head: the given one, or else what Ray's variables name.
+
+    Args:
+        given: By the user; wins, which Ray itself would not let it.
+        what: Needs an address; named in the error.
+
+    Raises:
+        ClusterError: There is none. A Ray that happens to run here is not guessed at: it may be another study's own.
+    """
+    address = given or os.environ.get(_DASHBOARD) or os.environ.get("RAY_ADDRESS")
+    if not address:
+        raise ClusterError(what, "no address of a cluster", remedy=f"Give {_ADDRESS}")
+    return address
+
+
+class Head:
+    """The head of a cluster, as far as jobs go.
+
+    A client without a token, and a head that asks for none, are refused unless ``RAY_AUTH_MODE`` says ``disabled``.
+    The token goes into the header of requests alone.
+
+    Args:
+        address: ``http://HEAD:8265``, or what ``RAY_ADDRESS`` may hold.
+
+    Raises:
+        ClusterError: Nobody answers there, or the token is missing, wrong, or not asked for.
+    """
+
+    def __init__(self, address: str) -> None:
+        mode = os.environ.setdefault(_MODE, "token").lower()  # before Ray is loaded, which looks once
+        if mode == "token":
+            _check_token()
+        from ray.job_submission import JobSubmissionClient
+
+        for module in ("dashboard_sdk", "job.sdk"):  # they tell of each upload, and of the end of a log
+            logging.getLogger(f"ray.dashboard.modules.{module}").setLevel(logging.WARNING)
+        self.address = address
+        with self._answering(), _told_to_ray(address):
+            self._client: JobSubmissionClient = JobSubmissionClient(address)
+            self.address = self._client.get_address()
+        if mode == "token" and self._is_open():
+            rule = "takes jobs from anybody who reaches it, as token authentication is off there"
+            remedy = f"Start it with {_MODE}=token, or set {_MODE}=disabled here if only you reach it"
+            raise ClusterError(self.address, rule, remedy=remedy)
+
+    def send(self, entrypoint: Sequence[str], parcel: Path, study: str = "") -> str:
+        """Submit a job and return its id.
+
+        Args:
+            entrypoint: The command.
+            parcel: Archive that is unpacked where the command runs.
+            study: Directory of the study that it runs, if it does.
+        """
+        metadata = {_STUDY: study} if study else {}
+        with self._answering():
+            return self._client.submit_job(
+                entrypoint=shlex.join(entrypoint), runtime_env={"working_dir": str(parcel)}, metadata=metadata
+            )
+
+    def state(self, job: str) -> JobState:
+        """Return how a job stands.
+
+        Raises:
+            ClusterError: There is no such job.
+        """
+        with self._answering(job):
+            info = self._client.get_job_info(job)
+        study = (info.metadata or {}).get(_STUDY) or _study_of(info.entrypoint or "")
+        return JobState(info.status.value, info.status.is_terminal(), info.message or "", study)
+
+    def wait(self, job: str) -> JobState:
+        """Wait until a job is over."""
+        while not (state := self.state(job)).is_over:
+            time.sleep(_POLL_S)
+        return state
+
+    def stop(self, job: str) -> JobState:
+        """Stop a job and wait for its end; one that is over stays as it is."""
+        with self._answering(job):
+            self._client.stop_job(job)
+        return self.wait(job)
+
+    def log(self, job: str) -> str:
+        """Return all that a job has said."""
+        with self._answering(job):
+            return self._client.get_job_logs(job)
+
+    def forget(self, job: str) -> None:
+        """Take a job that is over off the head's list."""
+        with self._answering(job):
+            self._client.delete_job(job)
+
+    def follow(self, job: str) -> Iterator[str]:
+        """Yield what a job says, from its beginning until it is over."""
+        self.state(job)  # says so if there is none
+        pieces = self._client.tail_job_logs(job)
+
+        async def next_piece() -> str | None:
+            return await anext(pieces, None)
+
+        with asyncio.Runner() as runner, self._answering(job):
+            while (piece := runner.run(next_piece())) is not None:
+                yield piece
+
+    def _is_open(self) -> bool:
+        from ray.exceptions import AuthenticationError
+        from ray.job_submission import JobSubmissionClient
+
+        try:
+            with _told_to_ray(self.address):
+                JobSubmissionClient(self.address, headers={"authorization": ""})  # instead of the token
+        except AuthenticationError:
+            return False
+        return True
+
+    @contextmanager
+    def _answering(self, job: str = "") -> Iterator[None]:
+        """Turn what Ray raises into one line."""
+        from ray.exceptions import AuthenticationError, RayError
+
+        try:
+            yield
+        except AuthenticationError:
+            if os.environ[_MODE].lower() == "token":
+                rule, remedy = "does not accept this token", "Use the token that the head was started with"
+            else:
+                rule, remedy = "asks for a token", f"Unset {_MODE}, or set it to token"
+            raise ClusterError(self.address, rule, remedy=remedy) from None
+        except ConnectionError:
+            remedy = "Start the head, or let ssh forward its port: ssh -L 8265:127.0.0.1:8265 HEAD"
+            raise ClusterError(self.address, "nobody answers", remedy=remedy) from None
+        except (RayError, RuntimeError, ValueError, OSError) as error:
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+            if job and "404" in lines[0]:
+                raise ClusterError(
+                    job, f"no such job at {self.address}", remedy="Give the id that submit printed"
+                ) from None
+            raise ClusterError(self.address, f"Ray refuses: {lines[-1].rstrip('.')}") from None
+
+
+@contextmanager
+def _told_to_ray(address: str) -> Iterator[None]:
+    """Let an address win over Ray's own variables, which otherwise win over what Ray is given."""
+    before = os.environ.get(_DASHBOARD)
+    os.environ[_DASHBOARD] = address
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_DASHBOARD]
+        else:
+            os.environ[_DASHBOARD] = before
+
+
+def _check_token() -> None:
+    """Refuse to go on without a token: Ray would send requests that say nothing of why they fail."""
+    if os.environ.get("RAY_AUTH_TOKEN"):
+        return
+    file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    try:
+        missing = "" if file.read_text(encoding="utf-8").strip() else "it is empty"
+    except (OSError, UnicodeDecodeError) as error:
+        missing = (error.strerror if isinstance(error, OSError) else None) or "not a text"
+    if missing:
+        remedy = f"Copy the head's token there, or set {_MODE}=disabled for a head that asks for none"
+        raise ClusterError(str(file), "no token to show the head", missing, remedy)
+
+
+def _study_of(entrypoint: str) -> str:
+    """Find the study directory of a job that `ray job submit` sent."""
+    with contextlib.suppress(ValueError):
+        words = shlex.split(entrypoint)
+        for word, after in zip(words, [*words[1:], ""], strict=True):
+            if word == "--out":
+                return after
+            if word.startswith("--out="):
+                return word.removeprefix("--out=")
+    return ""

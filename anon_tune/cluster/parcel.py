@@ -1,0 +1,77 @@
+"""What is sent along with a job: this package, the search space, and the files of the project's folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import anon_tune
+from anon_tune.errors import ClusterError
+from anon_tune.study.space_file import space_files
+
+_MOST_BYTES = 100 * 2**20  # what Ray's dashboard takes; by other ways a package may have 512 MiB
+_LEFT_OUT = (".venv", "venv", "runs")  # also where git does not ignore them
+_ELSEWHERE = "search_space"  # where files go that do not lie below the folder
+_PACKAGE = anon_tune.__name__
+
+
+def package_files() -> dict[str, Path]:
+    """Return the files of this very package, by the name that they have for a job."""
+    home = Path(anon_tune.__file__).parent
+    files = (file for file in home.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+    return {f"{_PACKAGE}/{file.relative_to(home).as_posix()}": file for file in files}
+
+
+def project_files(folder: Path) -> dict[str, Path]:
+    """Return what git does not ignore in a folder, without virtual environments and studies; nothing without git."""
+    listing = ("git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    try:
+        listed = subprocess.run(listing, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):  # no git, or no repository: nobody says what belongs to a project
+        return {}
+    names = (os.fsdecode(name) for name in listed.split(b"\0") if name)
+    return {
+        name: folder / name
+        for name in names
+        if name.partition("/")[0] not in (*_LEFT_OUT, _PACKAGE) and (folder / name).is_file()
+    }
+
+
+def space_parcel(space: Path, folder: Path) -> tuple[dict[str, Path], str]:
+    """Return a search space with all that it extends, by the names that they have for a job, and its own name.
+
+    Raises:
+        SpaceError: It cannot be read.
+    """
+    files = [Path(os.path.abspath(file)) for file in space_files(space)]
+    below = all(file.is_relative_to(folder) for file in files)
+    root = folder if below else Path(os.path.commonpath([file.parent for file in files]))
+    prefix = "" if below else f"{_ELSEWHERE}/"
+    named = {prefix + file.relative_to(root).as_posix(): file for file in files}
+    return named, next(iter(named))
+
+
+def write_parcel(files: Mapping[str, Path], archive: Path) -> int:
+    """Write files into an archive, the same files always to the same bytes, so that Ray keeps one copy of them.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        ClusterError: It is larger than what Ray takes.
+    """
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
+        for name, file in sorted(files.items()):
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = (file.stat().st_mode & 0o777) << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            out.writestr(entry, file.read_bytes())
+            if (size := out.fp.tell() if out.fp else 0) >= _MOST_BYTES:
+                largest = ", ".join(sorted(files, key=lambda name: -files[name].stat().st_size)[:3])
+                rule = f"what git does not ignore here must pack into less than {_MOST_BYTES >> 20} MiB"
+                remedy = f"Let .gitignore name data, or submit from another folder; largest: {largest}"
+                raise ClusterError(str(Path.cwd()), rule, f"{size >> 20} MiB and more", remedy)
+    return archive.stat().st_size

@@ -1,0 +1,309 @@
+"""Studies sent to real heads from outside: submitted, followed, stopped, fetched, and continued after losses."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from anon_tune.ledger import Ledger
+from anon_tune.trial import Trial, TrialState
+
+pytestmark = pytest.mark.cluster
+ROOT = Path(__file__).parents[2]
+SPACE = "search_spaces/quickstart.toml"
+ONE_AT_A_TIME = ["--no-rungs", "--sampler", "qmc", "--seed", "3", "--max-concurrent", "1"]
+NODE = ("--block", "--disable-usage-stats", "--object-store-memory", "100000000", "--dashboard-agent-listen-port", "0")
+
+
+@dataclass
+class Site:
+    """Nodes on this machine, and a client that knows their token.
+
+    Attributes:
+        processes: Starts the nodes, in an environment with the token.
+        folder: Has a short name; of the nodes' own folders.
+        ports: Of the head, its client server and its dashboard.
+    """
+
+    processes: Any
+    folder: Path
+    ports: list[int]
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.ports[2]}"
+
+    def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a node and wait until it runs."""
+        command = ["ray", "start", *arguments, *NODE, "--temp-dir", str(self.folder / name)]
+        node: subprocess.Popen[bytes] = self.processes.start(name, command)
+        self.processes.wait_until(lambda: "Ray runtime started" in self.processes.said(name), name, node)
+        return node
+
+    def head(self, name: str, num_cpus: int) -> subprocess.Popen[bytes]:
+        port, client, dashboard = (str(number) for number in self.ports)
+        at = ("--head", "--port", port, "--ray-client-server-port", client, "--dashboard-port", dashboard)
+        return self.start(name, *at, "--num-cpus", str(num_cpus))
+
+    def worker(self, name: str) -> subprocess.Popen[bytes]:
+        return self.start(name, "--address", f"127.0.0.1:{self.ports[0]}", "--num-cpus", "1")
+
+    def client(self, *words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run anon-tune as somebody who reaches nothing but the dashboard's port."""
+        known = self.processes.environment | {"RAY_API_SERVER_ADDRESS": self.address} | environment
+        command = ["python", "-m", "anon_tune", *words]
+        python_path = {"PYTHONPATH": str(ROOT)}
+        return subprocess.run(
+            command, env=known | python_path, cwd=cwd, capture_output=True, text=True, timeout=400, check=False
+        )
+
+    def ask(self, *words: str, **how: Any) -> str:
+        """Run anon-tune, which must go well, and return what it prints on stdout."""
+        done = self.client(*words, **how)
+        assert done.returncode == 0, done.stderr[-4000:]
+        return done.stdout.strip()
+
+
+def new_site(processes_in: Callable[[Path], Any], scratch: Path) -> Iterator[Site]:
+    folder = Path(tempfile.mkdtemp(prefix="at"))
+    processes = processes_in(scratch)
+    # Nodes find this package nowhere but in what a job brings.
+    processes.environment.pop("PYTHONPATH", None)
+    processes.environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
+    (folder / "token").write_text("c0ffee" * 10 + "beef")
+    try:
+        yield Site(processes, folder, processes.free_ports())
+    finally:
+        processes.end()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def site(processes_in: Callable[[Path], Any], tmp_path: Path) -> Iterator[Site]:
+    """Nodes of one test; none are up yet."""
+    yield from new_site(processes_in, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def one_head(processes_in: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A head with two CPUs for all tests that leave it as it was."""
+    for site in new_site(processes_in, tmp_path_factory.mktemp("head")):
+        site.head("head", 2)
+        yield site
+
+
+def trials(out: Path) -> dict[str, Trial]:
+    return {trial.id: trial for trial in Ledger(out / "ledger").trials()}
+
+
+def complete(out: Path) -> set[str]:
+    return {name for name, trial in trials(out).items() if trial.state is TrialState.COMPLETE}
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 200
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def measured(out: Path) -> list[tuple[Any, ...]]:
+    """Return what a study found: no times, and nothing of where it ran."""
+    found = trials(out).values()
+    return [(t.id, t.state, dict(t.params), t.score.leakage, t.score.accuracy) for t in found if t.score is not None]
+
+
+def test_a_study_is_submitted_followed_fetched_and_is_the_one_of_a_laptop(
+    one_head: Site, tmp_path: Path, tiny_study: Callable[..., list[str]]
+) -> None:
+    # A folder that is no project: a search space that extends one elsewhere.
+    mine = tmp_path / "spaces" / "mine"
+    mine.mkdir(parents=True)
+    shutil.copy(ROOT / SPACE, tmp_path / "spaces" / "parent.toml")
+    (mine / "space.toml").write_text('extends = "../parent.toml"\n[fixed]\n"training.seed" = 7\n')
+    out = tmp_path / "far" / "study"
+    words = ["space.toml", *ONE_AT_A_TIME, *tiny_study(out, trials=2, num_steps=4)]
+    job = one_head.ask("submit", *words, cwd=mine)
+    assert job.startswith("raysubmit_") and job.split() == [job]
+    state = json.loads(one_head.ask("status", job, "--format", "json"))
+    assert state["job"]["id"] == job and state["study"] == str(out)
+
+    followed = one_head.client("submit", "--status", job, "--follow")
+    assert followed.returncode == 0, followed.stderr[-4000:]
+    assert f"Report: {out / 'report.html'}" in followed.stderr
+    status = json.loads(one_head.ask("status", job, "--format", "json"))
+    assert status["job"]["state"] == "SUCCEEDED" and status["is_complete"] and not status["running"]
+    assert (status["states"]["COMPLETE"], status["states"]["TO_COME"], status["left_s"]) == (2, 0, 0)
+    assert status["cost"]["cpu_s"] > 0 and status["hypervolume"] >= 0
+    assert "2 complete" in one_head.ask("status", str(out))
+
+    # What ran there came with the job, and nothing else did.
+    sent = [
+        path for path in one_head.folder.glob("head/session_2*/runtime_resources/working_dir_files/*") if path.is_dir()
+    ]
+    assert {path.name for path in sent[-1].iterdir()} == {"anon_tune", "search_space"}
+
+    # Fetched by copying, and through the port of the dashboard alone.
+    copy, through = tmp_path / "copy", tmp_path / "through"
+    assert one_head.ask("fetch", job, "-o", str(copy)) == str(copy)
+    one_head.ask("fetch", job, "--through-cluster", "--all", "-o", str(through))
+    front = one_head.ask("front", str(out), "--format", "json")
+    assert (
+        one_head.ask("front", str(copy), "--format", "json")
+        == front
+        == one_head.ask("front", str(through), "--format", "json")
+    )
+    assert (
+        (copy / "report.html").read_bytes()
+        == (through / "report.html").read_bytes()
+        == (out / "report.html").read_bytes()
+    )
+    weights = "trials/0000/anonymizer.safetensors"
+    assert (through / weights).read_bytes() == (out / weights).read_bytes() and not (copy / weights).exists()
+
+    # What a job cannot read there is said here; without an option, as nothing is seen from here.
+    os.rename(out.parent, tmp_path / "hidden")
+    refused = one_head.client("fetch", job, "-o", str(copy))
+    assert refused.returncode == 2 and "no study there" in refused.stderr and refused.stderr.count("\n") == 1
+    os.rename(tmp_path / "hidden", out.parent)
+
+    here = tmp_path / "here"
+    done = subprocess.run(
+        ["python", "-m", "anon_tune", "study", *[str(here) if word == str(out) else word for word in words]],
+        env={n: v for n, v in one_head.processes.environment.items() if not n.startswith("RAY_")}
+        | {"PYTHONPATH": str(ROOT)},
+        cwd=mine,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert measured(here) == measured(out) and len(measured(here)) == 4
+
+
+def test_a_stopped_study_goes_on_where_it_was(
+    one_head: Site, tmp_path: Path, tiny_study: Callable[..., list[str]]
+) -> None:
+    out = tmp_path / "study"
+    words = ["submit", SPACE, *ONE_AT_A_TIME, *tiny_study(out, trials=3, num_steps=200)]
+    job = one_head.ask(*words)
+    one_head.processes.environment |= {"RAY_API_SERVER_ADDRESS": one_head.address, "PYTHONPATH": str(ROOT)}
+    follower = one_head.processes.start(
+        "follower", ["python", "-m", "anon_tune", "submit", "--status", job, "--follow"]
+    )
+    wait_for(lambda: "identity COMPLETE" in one_head.processes.said("follower"))
+    follower.send_signal(signal.SIGINT)
+    assert follower.wait(60) == 130
+    said = one_head.processes.said("follower")
+    assert f"The job goes on. Follow it: anon-tune submit --status {job} --follow" in said and "Traceback" not in said
+    wait_for(lambda: "0000" in complete(out))
+    assert one_head.ask("submit", "--stop", job) == "STOPPED"
+    before = trials(out)
+    assert len(complete(out)) < 5 and one_head.client("submit", "--status", job, "--follow").returncode == 1
+
+    again = one_head.client(*words, "--follow")
+    assert again.returncode == 0, again.stderr[-4000:]
+    after = trials(out)
+    assert complete(out) == {"identity", "black-out", "0000", "0001", "0002"}
+    assert all(after[name] == trial for name, trial in before.items() if trial.state is TrialState.COMPLETE)
+    ledger = pd.read_parquet(out / "ledger").drop_duplicates("record")
+    assert (ledger[ledger["full"] == True].groupby("trial").size() == 1).all()  # noqa: E712 - a column with nulls
+
+    longer = one_head.ask("submit", "--resume", str(out), "--trials", "4", "--follow")
+    assert json.loads(one_head.ask("status", longer, "--format", "json"))["states"]["COMPLETE"] == 4
+
+
+def test_who_has_no_token_gets_one_line(one_head: Site, tmp_path: Path, tiny_study: Callable[..., list[str]]) -> None:
+    study = tiny_study(tmp_path / "study", trials=1, num_steps=4)
+    wrong = tmp_path / "wrong"
+    wrong.write_text("d" * 64)
+    submit = ["submit", SPACE, *study]
+    no_token, wrong_token = {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "none")}, {"RAY_AUTH_TOKEN_PATH": str(wrong)}
+    for words, environment, said in (
+        (submit, no_token, "no token to show the head"),
+        (submit, wrong_token, "does not accept this token"),
+        (submit, {"RAY_AUTH_MODE": "disabled"}, "asks for a token"),
+        (["submit", "--stop", "raysubmit_x"], wrong_token, "does not accept this token"),
+        (["status", "raysubmit_x"], wrong_token, "does not accept this token"),
+        (["fetch", "raysubmit_x"], wrong_token, "does not accept this token"),
+    ):
+        done = one_head.client(*words, **environment)
+        assert done.returncode == 2 and said in done.stderr, done.stderr
+        assert done.stderr.count("\n") == 1 and not done.stdout
+    unknown = one_head.client("status", "raysubmit_x")
+    assert unknown.returncode == 2 and "no such job" in unknown.stderr
+    assert not (tmp_path / "study").exists()
+
+
+def test_the_token_is_in_nothing_that_a_head_keeps(one_head: Site) -> None:
+    token = (one_head.folder / "token").read_bytes()
+    kept = [
+        path
+        for path in (one_head.folder / "head").rglob("*")
+        if path.is_file() and path.suffix in (".log", ".out", ".err", ".json", "")
+    ]
+    assert len(kept) > 10
+    assert not [path for path in kept if token in path.read_bytes()]
+    listed = subprocess.run(
+        ["ray", "job", "list", "--address", one_head.address],
+        env=one_head.processes.environment,
+        capture_output=True,
+        check=True,
+    )
+    assert b"raysubmit_" in listed.stdout and token not in listed.stdout
+
+
+def test_a_head_that_asks_for_no_token_is_refused(site: Site, tmp_path: Path) -> None:
+    site.processes.environment["RAY_AUTH_MODE"] = "disabled"
+    site.head("open", 1)
+    refused = site.client("status", "raysubmit_x", RAY_AUTH_MODE="token")
+    assert refused.returncode == 2 and "takes jobs from anybody" in refused.stderr and refused.stderr.count("\n") == 1
+    agreed = site.client("status", "raysubmit_x")
+    assert agreed.returncode == 2 and "no such job" in agreed.stderr
+
+
+def test_a_lost_worker_and_then_a_lost_head_cost_nothing_that_was_finished(
+    site: Site, tmp_path: Path, tiny_study: Callable[..., list[str]]
+) -> None:
+    out = tmp_path / "study"
+    words = ["submit", SPACE, "--no-rungs", "--sampler", "random", *tiny_study(out, trials=4, num_steps=100)]
+    head = site.head("head", 0)
+    nodes = [site.worker("first"), site.worker("second")]
+    job = site.ask(*words)
+
+    def works(node: subprocess.Popen[bytes]) -> bool:
+        return any(name.startswith("ray::_Inner.train") for name in site.processes.below(node.pid).values())
+
+    wait_for(lambda: "0000" in trials(out) and all(works(node) for node in nodes))
+    running = {name for name, trial in trials(out).items() if trial.state is TrialState.RUNNING}
+    site.processes.kill(nodes[1].pid)
+    wait_for(lambda: len(complete(out) - {"identity", "black-out"}) >= 2)
+    assert running and json.loads(site.ask("status", job, "--format", "json"))["job"]["state"] == "RUNNING"
+
+    site.processes.kill(head.pid)
+    site.processes.kill(nodes[0].pid)
+    before = trials(out)
+    assert before.keys() - complete(out)
+    gone = site.client("status", job)
+    assert gone.returncode == 2 and "nobody answers" in gone.stderr and gone.stderr.count("\n") == 1
+    assert json.loads(site.ask("status", str(out), "--format", "json"))["states"]["COMPLETE"] >= 2
+
+    site.head("head-again", 0)
+    site.worker("third")
+    done = site.client(*words, "--follow")
+    assert done.returncode == 0, done.stderr[-4000:]
+    after = trials(out)
+    assert complete(out) == {"identity", "black-out", *(f"{number:04}" for number in range(4))}
+    assert all(after[name] == trial for name, trial in before.items() if trial.state is TrialState.COMPLETE)

@@ -1,0 +1,120 @@
+"""What `submit`, `status` and `fetch` refuse before any cluster is asked."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from anon_tune.cli import main
+
+SPACE = str(Path(__file__).parents[3] / "search_spaces" / "quickstart.toml")
+STUDY = (SPACE, "--clips", "avatars", "--out", "/shared/study")
+ADDRESS = ("--address", "http://127.0.0.1:1")
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Refused:
+    """Call the command line, which must exit with 2 and print nothing, and return what it says on stderr."""
+    for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+
+    def call(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["anon-tune", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        out, err = capfd.readouterr()
+        assert (end.value.code, out) == (2, "")
+        return err
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((SPACE, "--clips", "avatars", "--out", "runs/x"), "--out: must be an absolute path"),
+        ((SPACE, "--clips", "clips/mine", "--out", "/shared/x"), "--clips: must be an absolute path"),
+        ((SPACE, "--clips", "avatars", "--out", "s3://key:hush@b/x"), "--out: holds a secret"),
+        ((SPACE, "--clips", "s3://key:hush@b/x", "--out", "/shared/x"), "--clips: holds a secret"),
+        ((*STUDY, "--stills", "vispr"), "--stills: must be an absolute path"),
+        ((*STUDY, "--warm-start", "runs/y"), "--warm-start: must be an absolute path"),
+        ((*STUDY, "--set", "penalty.wieght=1"), "Did you mean 'penalty.weight'?"),
+        ((*STUDY, "--stop", "secnds=1"), "Did you mean 'seconds'?"),
+        ((*STUDY, "--constraint", "leakage_at_most=2"), "constraints: 'leakage_at_most'"),
+        (("none.toml", *STUDY[1:]), "none.toml: cannot be read"),
+        (("--resume", "runs/x"), "--resume: must be an absolute path"),
+        (("--status", "raysubmit_1", *STUDY), "take one job and nothing else"),
+        (("--stop", "raysubmit_1", "--stop", "raysubmit_2"), "take one job and nothing else"),
+        (STUDY, "submit: no address of a cluster. Give --address"),
+        (("--stop", "raysubmit_1"), "submit: no address of a cluster. Give --address"),
+        ((*STUDY, *ADDRESS), "no token to show the head"),
+    ],
+)
+def test_a_study_that_cannot_be_sent_is_one_line(refused: Refused, words: tuple[str, ...], said: str) -> None:
+    error = refused("submit", *words)
+    assert error.startswith("error: ") and said in error and error.count("\n") == 1
+    assert "hush" not in error
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((*STUDY, "--trails", "3"), "No such option: --trails"),
+        ((*STUDY, "--trials", "0"), "Invalid value for '--trials'"),
+        (STUDY[:3], "Missing option '--out'"),
+        ((*STUDY, "more"), "unexpected extra argument"),
+        (("--resume", "/shared/study", "--seed", "1"), "No such option: --seed"),
+    ],
+)
+def test_an_option_that_study_does_not_know_is_refused_here(
+    refused: Refused, words: tuple[str, ...], said: str
+) -> None:
+    assert said in refused("submit", *words)
+
+
+def test_status_and_fetch_need_a_study_or_an_address(refused: Refused, tmp_path: Path) -> None:
+    assert "no study.toml there" in refused("status", str(tmp_path))
+    assert "job raysubmit_1: no address of a cluster" in refused("status", "raysubmit_1")
+    assert "job raysubmit_1: no address of a cluster" in refused("fetch", "raysubmit_1")
+    assert "no study can be seen there from here" in refused("fetch", "/no/where")
+
+
+def test_an_empty_token_is_none(refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_text("\n")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
+    assert f"{tmp_path / 'token'}: no token to show the head, got it is empty" in refused(
+        "status", "raysubmit_1", *ADDRESS
+    )
+
+
+def anon_tune(*words: str) -> str:
+    done = subprocess.run([sys.executable, "-m", "anon_tune", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_help_lists_the_options_of_study_too() -> None:
+    said = anon_tune("submit", "--help")
+    assert all(option in said for option in ("--follow", "--address", "--max-concurrent", "--warm-start", "SPACE.toml"))
+
+
+def test_a_study_here_needs_no_cluster(small_study: Path, tmp_path: Path) -> None:
+    status = json.loads(anon_tune("status", str(small_study), "--format", "json"))
+    assert status["study"] == str(small_study) and [row["trial"] for row in status["running"]] == ["0003"]
+    table = anon_tune("status", str(small_study))
+    assert "4 trials: 1 running, 2 complete, 1 pruned" in table and "0003" in table
+
+    copy = tmp_path / "copy"
+    assert anon_tune("fetch", str(small_study), "-o", str(copy)).strip() == str(copy)
+    fronts = [anon_tune("front", str(study), "--format", "json") for study in (small_study, copy)]
+    assert fronts[0] == fronts[1]
+    assert anon_tune("report", str(copy)).strip() == str(copy / "report.html")

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from anon_tune.cluster.bundle import bundle, unbundle
+from anon_tune.cluster.copying import read_study, write_copy
+from anon_tune.errors import ClusterError, LedgerError
+from anon_tune.ledger import Ledger
+from anon_tune.trial import Trial, TrialState
+
+
+def test_a_copy_holds_what_front_and_report_need_and_no_more(small_study: Path, tmp_path: Path) -> None:
+    origin = str(small_study)
+    assert write_copy(read_study(origin, False), tmp_path / "copy", origin) == 4
+    assert {path.name for path in (tmp_path / "copy").iterdir()} - {"report.html"} == {
+        "study.toml",
+        "ledger",
+        ".fetched",
+    }
+    assert Ledger(tmp_path / "copy" / "ledger").trials() == Ledger(small_study / "ledger").trials()
+    write_copy(read_study(origin, True), tmp_path / "copy", origin)
+    weights = "trials/0000/anonymizer.safetensors"
+    assert (tmp_path / "copy" / weights).read_bytes() == (small_study / weights).read_bytes()
+
+
+def test_a_study_behind_a_uri_is_read_like_one_here(small_study: Path) -> None:
+    assert dict(read_study(f"file://{small_study}", True)) == dict(read_study(small_study, True))
+
+
+def test_a_copy_is_brought_up_to_date_and_nothing_else_is_written_over(tmp_path: Path) -> None:
+    study, copy = tmp_path / "study", tmp_path / "copy"
+    study.mkdir()
+    (study / "study.toml").write_text("")
+    ledger = Ledger(study / "ledger")
+    for number in range(70):  # more than 64: the first ones are merged
+        if number == 10:
+            write_copy(read_study(str(study), False), copy, str(study))
+        ledger.append(Trial(f"{number:04}", number, "adversarial", {}, "f", TrialState.RUNNING))
+    assert len(list((copy / "ledger").iterdir())) == 10
+    assert write_copy(read_study(str(study), False), copy, str(study)) == 70
+    assert {file.name for file in (copy / "ledger").iterdir()} == {file.name for file in (study / "ledger").iterdir()}
+
+    with pytest.raises(LedgerError, match=f"holds a copy of {study}"):
+        write_copy(read_study(str(study), False), copy, "/another/study")
+    for taken in (study, tmp_path):
+        with pytest.raises(LedgerError, match="is not empty and no fetched study"):
+            write_copy(read_study(str(study), False), taken, str(study))
+    with pytest.raises(LedgerError, match="no study there"):
+        write_copy(read_study(str(tmp_path / "none"), False), tmp_path / "new", "none")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["../study.toml", "/etc/passwd", "ledger/../../x.parquet", "trials/x/code.py", ".fetched"]
+)
+def test_a_file_that_no_study_has_is_never_written(tmp_path: Path, name: str) -> None:
+    with pytest.raises(LedgerError, match="sent a file that no study has"):
+        write_copy([(name, b"1")], tmp_path / "copy", "far")
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_bundle_comes_through_a_log_with_what_others_say_or_not_at_all(small_study: Path) -> None:
+    lines = list(bundle(str(small_study), True))
+    noise = ["(raylet) something else", ""]
+    found = dict(unbundle([noise[0], *(text for line in lines for text in (line, *noise))], "there"))
+    assert found == dict(read_study(str(small_study), True))
+    for damaged in (lines[:-1], lines[1:], []):
+        with pytest.raises(ClusterError, match="there: the study did not come through the cluster whole"):
+            dict(unbundle(damaged, "there"))
