@@ -19,6 +19,7 @@ ROOT = "anon_tune"
 # ledger and the front are both made of trials.
 LEVELS = {
     "errors": 1,
+    "address": 2,
     "schedule": 2,
     "method": 2,
     "recipe": 3,
@@ -40,6 +41,7 @@ LEVELS = {
 
 THIRD_PARTY = {
     "errors": set(),
+    "address": set(),
     "schedule": {"pydantic"},
     "method": set(),
     "recipe": {"pydantic"},
@@ -49,7 +51,7 @@ THIRD_PARTY = {
     "pareto": {"moocore", "numpy"},
     "clips": {"av", "numpy", "pyarrow", "torch"},
     "models": {"cv2", "numpy", "safetensors", "torch", "torchvision"},
-    "study": {"numpy", "optuna", "pydantic", "ray", "rich", "scipy", "tomli_w"},
+    "study": {"numpy", "optuna", "pydantic", "ray", "rich", "scipy", "tensorboard", "tomli_w", "wandb"},
     "report": {"numpy", "plotly"},
     "training": {"torch"},
     "evaluation": {"numpy", "sklearn", "torch"},

@@ -65,7 +65,13 @@ def study(
     warm_start: Annotated[
         Path | None, typer.Option(metavar="DIR", help="An earlier study on these clips that the sampler learns from.")
     ] = None,
-    storage: Annotated[str | None, typer.Option(help="Optuna storage URL; else a journal file in the study.")] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Optuna storage without a password; else a journal file in the study."),
+    ] = None,
+    tensorboard: Annotated[bool, typer.Option(help="Write event files to DIR/tensorboard.")] = True,
+    mlflow: Annotated[str | None, typer.Option(metavar="URI", help="Tell an MLflow server or folder too.")] = None,
+    wandb: Annotated[str | None, typer.Option(metavar="PROJECT", help="Tell Weights & Biases too.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Workers that train one anonymizer together.")] = 1,
     cpus: Annotated[int, typer.Option(min=1, help="CPUs of a worker.")] = 1,
     gpus: Annotated[float, typer.Option(min=0, help="GPUs of a worker; may be a fraction.")] = 0.0,
@@ -98,6 +104,9 @@ def study(
         seed=seed,
         rungs=rungs,
         storage=storage,
+        tensorboard=tensorboard,
+        mlflow=mlflow,
+        wandb=wandb,
         workers_per_trial=workers,
         cpus_per_worker=cpus,
         gpus_per_worker=gpus,

@@ -10,8 +10,8 @@ from typing import Any
 from anon_tune.errors import LedgerError
 from anon_tune.ledger.folding import fold
 from anon_tune.ledger.parts import add_record, prepare_writing, read_parts
-from anon_tune.ledger.record import repeat_row, report_row, trial_row
-from anon_tune.trial import Repeat, RungReport, Trial
+from anon_tune.ledger.record import lost_row, repeat_row, report_row, trial_row
+from anon_tune.trial import LostJob, Repeat, RungReport, Trial
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -42,6 +42,16 @@ class Ledger:
         """
         row = {} if report is None else report_row(report)
         self._write(trial, row | {"rung_correlation": rung_correlation})
+
+    def append_lost(self, trial: Trial, job: LostJob) -> None:
+        """Record a job that never reported.
+
+        The record is on disk when the call returns.
+
+        Raises:
+            LedgerError: The disk is full or takes no file; all earlier records are safe.
+        """
+        self._write(trial, lost_row(job))
 
     def append_repeat(self, trial: Trial, repeat: Repeat) -> None:
         """Record one more measurement of a trial; of two with the same number the later one counts.

@@ -19,6 +19,7 @@ from anon_tune.report.certificates import certificate_cards
 from anon_tune.report.chart import Chart
 from anon_tune.report.figures import front_chart, importance_charts, parallel_chart
 from anon_tune.report.measuring import measuring_note
+from anon_tune.report.nodes_figure import lost_note, nodes_chart
 from anon_tune.report.progress_figures import progress_charts
 from anon_tune.report.selection import carded_note, drawn_note, importance_note, listed_note
 from anon_tune.report.training_figures import loss_chart, rungs_chart
@@ -160,6 +161,12 @@ def _sections(
             "Rung survival",
             _note(f"Trained trials measured at each rung, and what became of them there. {measuring_note(trials)}")
             + _chart("rungs-plot", rungs_chart(trials), "no trial has been proposed"),
+        ),
+        (
+            "nodes",
+            "Nodes",
+            _note(f"Jobs over time, node by node. {lost_note(trials)}")
+            + _chart("nodes-plot", nodes_chart(trials), "no job has ended"),
         ),
         (
             "losses",

@@ -6,7 +6,6 @@ import logging
 import shutil
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,10 +22,11 @@ from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.cluster import environment, living_nodes, ray_session
 from anon_tune.study.placement import place
 from anon_tune.study.proposer import Proposer
-from anon_tune.study.record import OptunaRecord, open_storage
-from anon_tune.study.settings import StudySettings, driver_lock, freeze_study
+from anon_tune.study.record import OptunaRecord, open_storage, record_name
+from anon_tune.study.settings import StudySettings, driver_lock, freeze_study, with_record_name
 from anon_tune.study.space import SearchSpace
 from anon_tune.study.spending import Prices
+from anon_tune.study.trackers import watchers
 from anon_tune.study.trainable import RungTrainable
 from anon_tune.study.warm_start import known_before
 from anon_tune.trial import Trial, TrialBody
@@ -71,19 +71,20 @@ def run_study(
     directory = Path(directory).resolve()
     with driver_lock(directory):
         known = known_before(directory, space, settings)
+        settings = with_record_name(directory, space, settings)
         freeze_study(directory, space, settings)
         ledger = Ledger(directory / "ledger")
         (directory / "optuna.journal").unlink(missing_ok=True)  # a cache, rebuilt from the ledger
         # Ray first: its workers must not inherit the one thread that a busy machine leaves the sampler.
         with ray_session(dashboard=settings.runs_through_train), environment(_ONE_THREAD), stop_signals() as stopped:
             placement = place(settings, [node.resources for node in living_nodes()])
-            name = f"{directory.name}-{space.fingerprint()}-{time.time_ns():x}"
-            record = OptunaRecord(space, open_storage(settings.storage, directory), name)
+            record = OptunaRecord(space, open_storage(settings.storage, directory), record_name(directory, settings))
             proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known)
             prices = Prices.of(settings, living_nodes)
-            book = Bookkeeper(ledger, space, proposer, settings, prices, on_change)
-            if not book.is_finished:
-                _tune(directory, book, body, settings, placement.resources, placement.max_concurrent, stopped)
+            with watchers(directory, space, settings) as told:
+                book = Bookkeeper(ledger, space, proposer, settings, prices, on_change, watchers=told)
+                if not book.is_finished:
+                    _tune(directory, book, body, settings, placement.resources, placement.max_concurrent, stopped)
         if book.failed_anchor is not None:
             anchor = book.failed_anchor
             rule = f"the anchor '{anchor.id}' failed, and no score can be read without it"

@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import platform
 import socket
+import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +15,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 import anon_tune
+from anon_tune.address import refuse_secret
 from anon_tune.errors import LedgerError
 from anon_tune.study.parameters import Sampler, StopRules
 from anon_tune.study.space import SearchSpace
@@ -36,7 +38,8 @@ class StudySettings(BaseModel):
         seed: Of the sampler.
         sampler: ``auto`` takes a Gaussian process, in turns with TPE, where it fits, else TPE, and NSGA-II for many
             trials.
-        storage: Any Optuna storage URL; None for a journal file in the study directory.
+        storage: Any Optuna storage URL, without a password; None for a journal file in the study directory.
+        record_name: Of the study in that storage; made by the first driver.
         rungs: Stop hopeless trials early, if the space says where.
         cpus_per_worker: CPUs of each worker of a trial.
         gpus_per_worker: GPUs of each worker of a trial.
@@ -47,6 +50,9 @@ class StudySettings(BaseModel):
         job_limit_s: Seconds after which a rung job counts as hung; None for no limit.
         stop: When the study ends before its last trial.
         warm_start: Directory of an earlier study that the sampler learns from; None for none.
+        tensorboard: Write event files for TensorBoard.
+        mlflow: Tracking URI of an MLflow server or folder that is told of trials too; None for none.
+        wandb: Project of Weights & Biases that is told of trials too; None for none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,6 +65,7 @@ class StudySettings(BaseModel):
     seed: Annotated[int, Field(ge=0)] = 0
     sampler: Sampler = "auto"
     storage: str | None = None
+    record_name: str | None = None
     rungs: bool = True
     cpus_per_worker: Annotated[float, Field(gt=0)] = 1
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0
@@ -68,6 +75,15 @@ class StudySettings(BaseModel):
     job_limit_s: Annotated[float, Field(gt=0)] | None = None
     stop: StopRules = StopRules()
     warm_start: str | None = None
+    tensorboard: bool = True
+    mlflow: str | None = None
+    wandb: str | None = None
+
+    @field_validator("storage", "clips", "stills", "warm_start", "mlflow")
+    @classmethod
+    def _has_no_secret(cls, value: str | None, info: ValidationInfo) -> str | None:
+        refuse_secret(f"--{info.field_name}".replace("_", "-"), value)  # no ValueError: it comes out as it is
+        return value
 
     @property
     def runs_through_train(self) -> bool:
@@ -116,6 +132,16 @@ def freeze_study(directory: Path, space: SearchSpace, settings: StudySettings) -
         raise LedgerError(str(directory), f"a ledger without its {_FILE}", remedy="Give an empty directory")
     write_whole(file, tomli_w.dumps(tables))
     return continued
+
+
+def with_record_name(directory: Path, space: SearchSpace, settings: StudySettings) -> StudySettings:
+    """Return settings with a name for the study in its Optuna storage: the one that it has there, else a new one."""
+    if settings.storage is None or settings.record_name is not None:
+        return settings
+    before = load_study(directory)[1] if (directory / _FILE).exists() else settings
+    same = before.record_name if before.storage == settings.storage else None
+    name = f"{directory.name}-{space.fingerprint()}-{time.time_ns():x}"
+    return settings.model_copy(update={"record_name": same or name})
 
 
 def write_whole(file: Path, text: str) -> None:
