@@ -25,10 +25,16 @@ def fold(records: pa.Table) -> list[Trial]:
 
     Args:
         records: Each once, in order.
+
+    Raises:
+        ValueError: A record is damaged.
+        TypeError: Likewise.
     """
     columns = _Columns(records)
     by_trial: dict[str, list[int]] = {}
     for row, name in enumerate(columns.plain["trial"]):
+        if name not in by_trial and ({"/", "\\"} & set(name) or name in ("", ".", "..")):
+            raise ValueError(f"the trial '{name}', whose files would lie elsewhere")
         by_trial.setdefault(name, []).append(row)
     with _uncollected():
         return sorted((_fold(columns, rows) for rows in by_trial.values()), key=lambda t: (t.number, t.id))

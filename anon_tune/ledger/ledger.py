@@ -69,9 +69,14 @@ class Ledger:
         A trial whose full score is recorded is COMPLETE even if the driver died before saying so.
 
         Raises:
-            LedgerError: A file in the folder is named like a ledger's and is none.
+            LedgerError: A file in the folder is named like a ledger's and is none, or a record is damaged.
         """
-        return fold(read_parts(self.folder))
+        records = read_parts(self.folder)
+        try:
+            return fold(records)
+        except (TypeError, ValueError) as error:  # JSON's errors are ValueErrors
+            got = str(error).splitlines()[0]
+            raise LedgerError(str(self.folder), "holds a damaged record", got, "Put a copy in its place") from None
 
     def _write(self, trial: Trial, values: Mapping[str, Any]) -> None:
         try:

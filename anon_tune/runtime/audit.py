@@ -19,8 +19,8 @@ from anon_tune.evaluation import Baseline, anonymize_split, certify, count_data,
 from anon_tune.evaluation.baseline import FORM, digest
 from anon_tune.method import parse_method
 from anon_tune.models import Anonymizer, build_anonymizer
-from anon_tune.models.weights import read_tensors
-from anon_tune.recipe import AnonymizerRecipe, AuditRecipe, Recipe
+from anon_tune.models.weights import read_recipe, read_tensors
+from anon_tune.recipe import AnonymizerRecipe, AuditRecipe
 from anon_tune.trial import Trial
 
 Progress = Callable[[str, int, int], None]
@@ -91,7 +91,7 @@ def trial_anonymizer(directory: Path, trial: Trial) -> Anonymizer:
         raise LedgerError(f"trial {trial.id}", "has no weights to audit", trial.state.value, remedy)
     weights = directory / trial.reports[-1].checkpoint
     _, metadata = read_tensors(weights)
-    recipe = Recipe.model_validate_json(metadata["recipe"])
+    recipe = read_recipe(weights, metadata)
     return build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update={"weights": str(weights)}))
 
 

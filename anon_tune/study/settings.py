@@ -100,9 +100,10 @@ def load_study(directory: Path | str) -> tuple[SearchSpace, StudySettings]:
     tables = _read(Path(directory) / _FILE)
     try:
         settings = StudySettings.model_validate(tables["settings"])
-        return SearchSpace.from_tables(tables["space"], tables["where"]), settings
-    except (KeyError, ValidationError) as error:
-        first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"no table {error}"
+        return SearchSpace.from_tables(dict(tables["space"]), str(tables["where"])), settings
+    except (AttributeError, KeyError, TypeError, ValidationError) as error:
+        first = f"no table {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+        first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else first
         raise LedgerError(str(Path(directory) / _FILE), "not the frozen copy of a study", first) from None
 
 
