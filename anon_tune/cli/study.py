@@ -195,6 +195,7 @@ def make_body(clips: Clips, settings: StudySettings) -> TrialBody:
 
 def _run(out: Path, clips: Clips, space: SearchSpace, settings: StudySettings) -> None:
     from anon_tune.study import StudyInterrupted, StudyProgress, run_study
+    from anon_tune.study.settings import dashboard_command
 
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not out.is_absolute():
         print(f"warning: {out} lies in the job's copy of the folder, which Ray throws away.", file=sys.stderr)
@@ -211,4 +212,5 @@ def _run(out: Path, clips: Clips, space: SearchSpace, settings: StudySettings) -
     except StudyInterrupted as stop:
         print(stop, file=sys.stderr)
         raise typer.Exit(130) from None
+    print(f"Trials in Optuna's dashboard, a package of its own: {dashboard_command(out, settings)}")
     print(f"Report: {result.write(out)}")

@@ -78,7 +78,7 @@ def write_report(
 
 
 def _page(directory: Path, trials: Sequence[Trial], importance: Mapping[str, Mapping[str, float]]) -> str:
-    study = _study(directory / "study.toml")
+    study, storage = _study(directory / "study.toml")
     title = f"{text(study.get('name') or directory.resolve().name)} · anon-tune"
     front = ParetoFront.of(trials)
     sections = _sections(trials, front, importance, directory / "trials")
@@ -98,7 +98,8 @@ def _page(directory: Path, trials: Sequence[Trial], importance: Mapping[str, Map
 <style>{style}</style>
 </head>
 <body>
-<header><h1>{title}</h1>{tables.summary(trials, front)}{tables.settings(study)}</header>
+<header><h1>{title}</h1>{tables.summary(trials, front)}{tables.settings(study)}
+{tables.elsewhere(directory, storage)}</header>
 <nav aria-label="Sections">{links}</nav>
 <main>{body}</main>
 <script>{get_plotlyjs()}</script>
@@ -213,13 +214,13 @@ def _not_yet(reason: str) -> str:
     return f'<p class="none">Not yet: {reason}.</p>'
 
 
-def _study(file: Path) -> Mapping[str, Any]:
-    """Return name, settings and versions from the frozen copy of a study; empty if there is none to be read."""
+def _study(file: Path) -> tuple[Mapping[str, Any], object]:
+    """Return name, settings and versions from the frozen copy of a study, and Optuna's storage; empty if unreadable."""
     try:
         tables = tomllib.loads(file.read_text("utf-8"))
-        settings = {
-            name: value for name, value in tables["settings"].items() if name != "storage"
-        }  # may hold a password
-        return {"name": tables["space"]["study"]["name"], "settings": settings, "versions": tables["versions"]}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError):
-        return {}
+        settings = dict(tables["settings"])
+        storage = settings.pop("storage", None)  # one of an earlier version may hold a password
+        name = tables["space"]["study"]["name"]
+        return {"name": name, "settings": settings, "versions": tables["versions"]}, storage
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, AttributeError):
+        return {}, None

@@ -6,6 +6,7 @@ import fcntl
 import importlib.metadata
 import os
 import platform
+import shlex
 import socket
 import time
 import tomllib
@@ -143,6 +144,11 @@ def with_record_name(directory: Path, space: SearchSpace, settings: StudySetting
     same = before.record_name if before.storage == settings.storage else None
     name = f"{directory.name}-{space.fingerprint()}-{time.time_ns():x}"
     return settings.model_copy(update={"record_name": same or name})
+
+
+def dashboard_command(directory: Path, settings: StudySettings) -> str:
+    """Return the command line that shows a study's Optuna storage."""
+    return shlex.join(["optuna-dashboard", settings.storage or str(directory / "optuna.journal")])
 
 
 def write_whole(file: Path, text: str) -> None:

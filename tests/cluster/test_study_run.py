@@ -265,8 +265,11 @@ def test_a_worker_lost_between_two_trials_costs_none(tmp_path: Path) -> None:
 def test_a_signal_stops_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     handlers = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
 
+    sent: list[bool] = []
+
     def stop_at_second_trial(trials: Sequence[Trial]) -> None:
-        if any(t.number == 1 and t.reports for t in trials):
+        if not sent and any(t.number == 1 and t.reports for t in trials):
+            sent.append(True)
             signal.raise_signal(number)
 
     settings = StudySettings(num_trials=4, sampler="random")
