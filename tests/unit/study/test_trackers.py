@@ -53,7 +53,8 @@ def test_mlflow_is_told_of_params_numbers_and_ends(tmp_path: Path) -> None:
     }
     run = runs["0000"]
     assert run.data.params == {"penalty.weight": "0.5", "penalty.on": "pixels"}
-    assert run.data.metrics["full/leakage"] == 0.6 and run.data.metrics["rung/accuracy_normalized"] == 0.5
+    assert run.data.metrics["full/leakage"] == 0.6
+    assert run.data.metrics["rung/accuracy_normalized"] == pytest.approx(0.5)
     assert [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, "job_seconds")] == [(10, 7), (20, 7)]
 
 
