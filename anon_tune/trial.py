@@ -135,6 +135,16 @@ class Ceilings:
     accuracy: float
 
 
+TRIALS = "trials"
+"""Folder of a study directory that holds the directories of its trials."""
+
+SCRATCH = "ray_train"
+"""Folder of a trial's directory in which Ray Train keeps its own account of a job."""
+
+CHECKPOINT = "trainer.safetensors"
+"""What a job leaves in its directory for the next one to go on from; of no use once the trial is over."""
+
+
 @dataclass(frozen=True, slots=True)
 class RungJob:
     """What a worker is asked to do: bring one trial up to a rung and measure it there.
@@ -142,12 +152,12 @@ class RungJob:
     Attributes:
         trial: Trial id, also the name of its directory.
         recipe: What to train and how to measure it.
-        directory: Where checkpoints and previews go; on storage that every node sees.
+        directory: Where checkpoints and previews go: a path that every node sees, or a URI that pyarrow opens.
         rung: Index of the rung, counted from 0.
         step: Train until this step.
         full: Take the full score (at the last rung) instead of a rung score.
         ceilings: Raw values at the same effort; None for the identity anchor, which sets them.
-        weights: Measure the anonymizer of this safetensors file instead of training one; else empty.
+        weights: Measure the anonymizer of this safetensors file, a path or a URI, instead of training one; else empty.
     """
 
     trial: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import settings
+from moto.server import ThreadedMotoServer
+from pyarrow import fs
 
 from anon_tune.clips import Clips, make_avatars
 from anon_tune.ledger import Ledger
@@ -63,6 +65,26 @@ def tiny_recipe() -> Callable[..., Recipe]:
         return Recipe.from_params(TINY | (params or {}))
 
     return build
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """An S3 on this machine; yields the part of a URI that leads there."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"endpoint_override=http://{host}:{port}&region=us-east-1&allow_bucket_creation=true"
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A bucket of the test's own: a URI with a place for the path."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    bucket = f"bucket-{abs(hash(request.node.nodeid)):x}"
+    fs.FileSystem.from_uri(f"s3://{bucket}?{s3_server}")[0].create_dir(bucket)
+    return f"s3://{bucket}/{{}}?{s3_server}"
 
 
 @pytest.fixture(scope="session")

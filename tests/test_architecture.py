@@ -20,6 +20,7 @@ ROOT = "anon_tune"
 LEVELS = {
     "errors": 1,
     "address": 2,
+    "folder": 3,
     "schedule": 2,
     "method": 2,
     "recipe": 3,
@@ -42,6 +43,7 @@ LEVELS = {
 THIRD_PARTY = {
     "errors": set(),
     "address": set(),
+    "folder": {"pyarrow"},
     "schedule": {"pydantic"},
     "method": set(),
     "recipe": {"pydantic"},

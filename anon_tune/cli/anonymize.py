@@ -13,6 +13,7 @@ import typer
 
 from anon_tune.cli.anonymize_subject import Chosen, certified, choose
 from anon_tune.errors import AnonTuneError, ExportError
+from anon_tune.folder import Folder
 
 if TYPE_CHECKING:
     from anon_tune.export import VideoOptions
@@ -28,7 +29,9 @@ def anonymize(
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Videos, or folders of them.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File for one video, else a folder.")],
     file: Annotated[Path | None, typer.Option(help="By what 'export' wrote, .safetensors.")] = None,
-    study: Annotated[Path | None, typer.Option(help="By a trial of this study.")] = None,
+    study: Annotated[
+        Folder | None, typer.Option(metavar="DIR|URI", parser=Folder.at, help="By a trial of this study.")
+    ] = None,
     trial: Annotated[str | None, typer.Option(help="Which trial of --study.")] = None,
     leakage_at_most: Annotated[
         float | None, typer.Option(min=0, max=1, help="Or the most accurate that leaks no more than this cMAP.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from anon_tune.cli.result import pick_trial
 from anon_tune.cli.study import BUILT_IN
 from anon_tune.errors import AnonTuneError, LedgerError, RecipeError
+from anon_tune.folder import Folder
 
 if TYPE_CHECKING:
     from anon_tune.certificate import Certificate
@@ -43,7 +44,7 @@ class Chosen:
 
 
 def choose(
-    file: Path | None, study: Path | None, trial: str | None, leakage_at_most: float | None, method: str | None
+    file: Path | None, study: Folder | None, trial: str | None, leakage_at_most: float | None, method: str | None
 ) -> Chosen:
     """Find the anonymizer that one of ``--file``, ``--study`` and ``--method`` names.
 
@@ -86,7 +87,7 @@ def _by_method(method: str) -> Chosen:
     return Chosen(anonymizer, "method", method, method)
 
 
-def _by_study(study: Path, trial: str | None, leakage_at_most: float | None) -> Chosen:
+def _by_study(study: Folder, trial: str | None, leakage_at_most: float | None) -> Chosen:
     from anon_tune.certificate import read_certificate
     from anon_tune.clips import open_clips
     from anon_tune.runtime.audit import trial_anonymizer
@@ -96,13 +97,17 @@ def _by_study(study: Path, trial: str | None, leakage_at_most: float | None) -> 
     anonymizer = trial_anonymizer(study, picked).eval().requires_grad_(False)
     _, settings = load_study(study)
     try:
-        _, height, width, _ = open_clips(study / "clips" if settings.clips == BUILT_IN else settings.clips).shape
+        _, height, width, _ = open_clips(
+            (study / "clips").location if settings.clips == BUILT_IN else settings.clips
+        ).shape
     except AnonTuneError:  # the clips need not be at hand
         size = None
     else:
         size = height, width
-    kept = study / "audits" / f"{picked.id}.json"
-    certificate = read_certificate(kept) if kept.exists() else None
+    audits, kept, certificate = study / "audits", f"{picked.id}.json", None
+    if audits.has(kept):
+        with audits.reading(kept) as path:
+            certificate = read_certificate(path)
     return Chosen(
         anonymizer, "trial", picked.id, picked.method, picked.fingerprint, clip_size=size, certificate=certificate
     )

@@ -14,6 +14,7 @@ import typer
 from anon_tune.cli import audit_subject
 from anon_tune.cli.study import parse_setting
 from anon_tune.errors import AnonTuneError
+from anon_tune.folder import Folder
 
 if TYPE_CHECKING:
     from anon_tune.certificate import Certificate
@@ -28,7 +29,9 @@ class Format(StrEnum):
 
 
 def audit(
-    study: Annotated[Path | None, typer.Argument(metavar="STUDY", help="Study directory, with --trial.")] = None,
+    study: Annotated[
+        Folder | None, typer.Argument(metavar="STUDY", parser=Folder.at, help="Study directory, with --trial.")
+    ] = None,
     trial: Annotated[str | None, typer.Option(help="Audit this trial of STUDY, on the study's clips.")] = None,
     method: Annotated[str | None, typer.Option(help="Audit an anonymizer that nobody trains, as pixelate:8.")] = None,
     file: Annotated[Path | None, typer.Option(help="Audit an anonymizer file that 'export' wrote.")] = None,
@@ -120,13 +123,14 @@ def audit(
         _check_writable(output)
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
         case = audit_subject.find_case(study, subjects, clips, folders, cache, Path(scratch))
-        if case.kept is not None:
-            _check_writable(case.kept)
+        if case.kept is not None and not case.kept.is_remote:
+            _check_writable(case.kept.path / f"{case.subject.name}.json")
         certificate = _run(case, effort, cache, device)
         document = certificate.to_json()
-        for path in (output, case.kept):
-            if path is not None:
-                _write(path, document)
+        if output is not None:
+            Folder.at(output.parent).write(output.name, document.encode())
+        if case.kept is not None:
+            case.kept.write(f"{case.subject.name}.json", document.encode())
     if format is Format.JSON:
         print(document, end="")
     else:
@@ -181,13 +185,3 @@ def _check_writable(file: Path) -> None:
         tempfile.TemporaryFile(dir=file.parent).close()
     except OSError as error:
         raise AnonTuneError(str(file), "cannot be written", error.strerror, "Name another place") from None
-
-
-def _write(path: Path, document: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    hidden = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        hidden.write_text(document, encoding="utf-8")
-        os.replace(hidden, path)
-    finally:
-        hidden.unlink(missing_ok=True)

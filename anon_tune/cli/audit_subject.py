@@ -13,6 +13,7 @@ from anon_tune.cli.clips import parse_size
 from anon_tune.cli.result import read_trials
 from anon_tune.cli.study import BUILT_IN, find_clips
 from anon_tune.errors import AnonTuneError, LedgerError, RecipeError, suggest
+from anon_tune.folder import Folder
 
 if TYPE_CHECKING:
     from anon_tune.certificate import Subject
@@ -39,7 +40,7 @@ class Case:
         clips: The raw clips.
         clips_name: As a user names them.
         cache: Where baselines are kept unless the user says otherwise.
-        kept: Where the certificate is kept besides --output; None for nowhere.
+        kept: The folder in which the certificate is kept besides --output; None for nowhere.
     """
 
     subject: Subject
@@ -47,7 +48,7 @@ class Case:
     clips: Clips
     clips_name: str
     cache: Path
-    kept: Path | None = None
+    kept: Folder | None = None
 
 
 def check_options(subjects: Mapping[str, object], others: Mapping[str, object]) -> None:
@@ -71,7 +72,7 @@ def check_options(subjects: Mapping[str, object], others: Mapping[str, object]) 
 
 
 def find_case(
-    study: Path | None,
+    study: Folder | None,
     subjects: Mapping[str, Any],
     clips: str | None,
     folders: Mapping[str, Any],
@@ -101,7 +102,7 @@ def find_case(
     return Case(subject, made, opened, str(clips), beside)
 
 
-def _trial_case(study: Path, name: str) -> Case:
+def _trial_case(study: Folder, name: str) -> Case:
     """Take a trial of a study, on the study's clips."""
     from anon_tune.certificate import Subject
     from anon_tune.runtime.audit import trial_anonymizer
@@ -122,8 +123,8 @@ def _trial_case(study: Path, name: str) -> Case:
         trial_anonymizer(study, trial),
         clips,
         settings.clips,
-        kept if settings.clips == BUILT_IN else _beside(clips),
-        kept / f"{name}.json",
+        kept.path if settings.clips == BUILT_IN and not kept.is_remote else _beside(clips),
+        kept,
     )
 
 
@@ -197,8 +198,8 @@ def _open(clips: str, cache: Path | None) -> tuple[Clips, Path]:
 
     if clips == BUILT_IN:
         home = cache or user_cache()
-        return find_clips(clips, home / f"{BUILT_IN}-{anon_tune.__version__}"), home
-    opened = find_clips(clips, Path())
+        return find_clips(clips, Folder.at(home / f"{BUILT_IN}-{anon_tune.__version__}")), home
+    opened = find_clips(clips, Folder.at("."))
     return opened, _beside(opened)
 
 

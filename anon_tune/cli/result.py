@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from anon_tune.errors import LedgerError, suggest
+from anon_tune.folder import Folder, Location
 
 if TYPE_CHECKING:
     from anon_tune.trial import Trial
 
-Study = Annotated[Path, typer.Argument(metavar="DIR", help="Study directory.")]
+Study = Annotated[Folder, typer.Argument(metavar="DIR|URI", parser=Folder.at, help="Study directory.")]
 
 
 class Format(StrEnum):
@@ -36,13 +37,14 @@ class FileFormat(StrEnum):
     ONNX = "onnx"
 
 
-def read_trials(directory: Path) -> list[Trial]:
+def read_trials(directory: Location) -> list[Trial]:
     """Read the trials of a study directory, also while it runs."""
     from anon_tune.ledger import Ledger
 
-    if not (directory / "study.toml").exists():
-        raise LedgerError(str(directory), "no study there", remedy="Give the directory that 'study --out' wrote")
-    return Ledger(directory / "ledger").trials()
+    folder = Folder.at(directory)
+    if not folder.has("study.toml"):
+        raise LedgerError(str(folder), "no study there", remedy="Give the directory that 'study --out' wrote")
+    return Ledger(folder / "ledger").trials()
 
 
 def front(
@@ -107,7 +109,7 @@ def export(
     print(export_anonymizer(directory, chosen, settings.clips, output, force, data_licence, stills))
 
 
-def pick_trial(directory: Path, leakage_at_most: float | None, trial: str | None) -> Trial:
+def pick_trial(directory: Location, leakage_at_most: float | None, trial: str | None) -> Trial:
     """Return the trial of a study that a user chose by one of two options.
 
     Raises:
@@ -126,8 +128,8 @@ def pick_trial(directory: Path, leakage_at_most: float | None, trial: str | None
     return by_id[trial]
 
 
-def write(directory: Path, output: Path | None = None) -> Path:
-    """Write the report of a study directory and return its path."""
+def write(directory: Location, output: Path | None = None) -> Path | str:
+    """Write the report of a study directory and return its path or URI."""
     from anon_tune.report import importance_trials, write_report
     from anon_tune.study import importance, load_study
 

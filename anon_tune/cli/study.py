@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,6 +13,7 @@ import typer
 
 from anon_tune.cli import result
 from anon_tune.errors import AnonTuneError, ClipsError
+from anon_tune.folder import Folder
 
 if TYPE_CHECKING:
     from anon_tune.clips import Clips
@@ -35,7 +37,12 @@ def study(
         str, typer.Option(metavar="avatars|DIR|URI", help="Built-in clips, or a clip store, as s3://bucket/store.")
     ],
     out: Annotated[
-        Path, typer.Option(file_okay=False, help="Study directory; one that holds this study is continued.")
+        Folder,
+        typer.Option(
+            metavar="DIR|URI",
+            parser=Folder.at,
+            help="Study directory, also as s3://bucket/study; one that holds this study is continued.",
+        ),
     ],
     stills: Annotated[
         str | None,
@@ -63,7 +70,10 @@ def study(
     ] = None,
     stop: Stop = None,
     warm_start: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="An earlier study on these clips that the sampler learns from.")
+        Folder | None,
+        typer.Option(
+            metavar="DIR|URI", parser=Folder.at, help="An earlier study on these clips that the sampler learns from."
+        ),
     ] = None,
     storage: Annotated[
         str | None,
@@ -76,6 +86,12 @@ def study(
     cpus: Annotated[int, typer.Option(min=1, help="CPUs of a worker.")] = 1,
     gpus: Annotated[float, typer.Option(min=0, help="GPUs of a worker; may be a fraction.")] = 0.0,
     max_concurrent: Annotated[int | None, typer.Option(min=1, help="Trials at a time; else what fits.")] = None,
+    scale_to: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Trials for which an autoscaler is to start nodes; else as many as fit what is there."
+        ),
+    ] = None,
     max_failures: Annotated[int, typer.Option(min=0, help="Retries of a trial whose worker died or hung.")] = 2,
     job_limit: Annotated[
         float | None,
@@ -111,16 +127,17 @@ def study(
         cpus_per_worker=cpus,
         gpus_per_worker=gpus,
         max_concurrent=max_concurrent,
+        scale_to=scale_to,
         max_failures=max_failures,
         job_limit_s=job_limit,
         stop=loaded.stop_rules(_named("--stop", stop)),
-        warm_start=None if warm_start is None else str(warm_start.resolve()),
+        warm_start=None if warm_start is None else warm_start.location,
     )
     _run(out, found, loaded, settings)
 
 
 def resume(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Study directory.")],
+    directory: result.Study,
     trials: Annotated[int | None, typer.Option(min=1, help="New number of trials, to make the study longer.")] = None,
     stop: Stop = None,
 ) -> None:
@@ -154,14 +171,11 @@ def parse_setting(text: str, option: str = "--set") -> tuple[str, Any]:
         return name.strip(), value.strip()
 
 
-def find_clips(name: str, out: Path) -> Clips:
+def find_clips(name: str, out: Folder) -> Clips:
     """Open the clips of a study; the built-in ones are made inside the study directory."""
-    from anon_tune.clips import make_avatars, open_clips
-    from anon_tune.clips.node_cache import is_uri
+    from anon_tune.clips import open_clips
 
-    location = name if is_uri(name) else str(Path(name).resolve())
-    if name == BUILT_IN and not Path(location := str(out.resolve() / "clips")).exists():
-        make_avatars(location)
+    location = _built_in(out) if name == BUILT_IN else Folder.at(name).location
     clips = open_clips(location)
     for split in ("train", "val", "test"):
         clips.split(split)  # an empty one is said now, not by the first trial
@@ -173,12 +187,26 @@ def find_clips(name: str, out: Path) -> Clips:
     return clips
 
 
+def _built_in(out: Folder) -> str:
+    """Make the built-in clips where a study is, unless they are there."""
+    from anon_tune.clips import make_avatars
+    from anon_tune.clips.node_cache import save_store
+
+    home = out / "clips"
+    if not home.names():
+        if home.is_remote:
+            with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
+                save_store(make_avatars(Path(scratch) / "clips").directory, home.location)
+        else:
+            make_avatars(home.path)
+    return home.location
+
+
 def find_stills(name: str, clips: Clips) -> Clips:
     """Open the stills that privacy branches learn on beside the clips of a study."""
     from anon_tune.clips import check_stills, open_clips
-    from anon_tune.clips.node_cache import is_uri
 
-    stills = open_clips(name if is_uri(name) else str(Path(name).resolve()))
+    stills = open_clips(Folder.at(name).location)
     check_stills(stills, clips)
     return stills
 
@@ -193,11 +221,10 @@ def make_body(clips: Clips, settings: StudySettings) -> TrialBody:
     )
 
 
-def _run(out: Path, clips: Clips, space: SearchSpace, settings: StudySettings) -> None:
+def _run(out: Folder, clips: Clips, space: SearchSpace, settings: StudySettings) -> None:
     from anon_tune.study import StudyInterrupted, StudyProgress, run_study
-    from anon_tune.study.settings import dashboard_command
 
-    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not out.is_absolute():
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not out.is_remote and out.path.is_relative_to(Path.cwd()):
         print(f"warning: {out} lies in the job's copy of the folder, which Ray throws away.", file=sys.stderr)
     if settings.stills:
         print(
@@ -212,5 +239,8 @@ def _run(out: Path, clips: Clips, space: SearchSpace, settings: StudySettings) -
     except StudyInterrupted as stop:
         print(stop, file=sys.stderr)
         raise typer.Exit(130) from None
-    print(f"Trials in Optuna's dashboard, a package of its own: {dashboard_command(out, settings)}")
+    if settings.storage or not out.is_remote:
+        from anon_tune.study.record import dashboard_command
+
+        print(f"Trials in Optuna's dashboard, a package of its own: {dashboard_command(out, settings)}")
     print(f"Report: {result.write(out)}")

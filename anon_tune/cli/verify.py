@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def verify(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Study directory.")],
+    directory: result.Study,
     seeds: Annotated[int, typer.Option(min=1, help="Repeats that each of these trials shall have.")] = 5,
     retrain: Annotated[
         bool,

@@ -19,11 +19,6 @@ from anon_tune.errors import ClipsError
 _CHUNK_BYTES = 1 << 23
 
 
-def is_uri(location: Path | str) -> bool:
-    """Say whether a store is named by a URI and not by a path."""
-    return isinstance(location, str) and "://" in location
-
-
 def user_cache() -> Path:
     """Return where a node keeps what it can get or make again: ``ANON_TUNE_CACHE``, or else the user's cache."""
     if named := os.environ.get("ANON_TUNE_CACHE"):

@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 from anon_tune.address import refuse_secret
 from anon_tune.clips.frames import content_hash, map_frames
 from anon_tune.clips.manifest import FRAMES, MANIFEST, SPLITS, ClipEntry, Manifest, read_manifest, write_manifest
-from anon_tune.clips.node_cache import fetch_store, is_uri
+from anon_tune.clips.node_cache import fetch_store
 from anon_tune.errors import ClipsError, suggest
+from anon_tune.folder import is_uri
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -18,6 +18,7 @@ from anon_tune.clips import Clips, make_avatars, open_clips
 from anon_tune.errors import AnonTuneError, ExportError, RecipeError
 from anon_tune.export.model_card import card_document, card_markdown
 from anon_tune.export.programs import ProgramFacts, write_program
+from anon_tune.folder import Folder, Location, reading_file
 from anon_tune.ledger import Ledger
 from anon_tune.method import parse_method
 from anon_tune.models import Anonymizer, build_anonymizer, save_weights
@@ -35,7 +36,7 @@ _BUILT_IN = "avatars"
 
 
 def export_anonymizer(
-    directory: Path,
+    directory: Location,
     trial: Trial,
     clips: str,
     output: Path,
@@ -49,7 +50,7 @@ def export_anonymizer(
     on clips of the study, or on built-in ones where those are not at hand; see `write_program`.
 
     Args:
-        directory: The study directory.
+        directory: The study directory, a path or a URI.
         trial: A trial of it with a full score.
         clips: What it was trained and measured on: ``avatars`` or a clip store.
         output: The file to write; ``.safetensors`` is added if it has no suffix.
@@ -63,6 +64,7 @@ def export_anonymizer(
     Raises:
         ExportError: The trial is an anchor or has no full score, the file exists, or a program cannot be made.
     """
+    study = Folder.at(directory)
     output = output if output.suffix else output.with_suffix(".safetensors")
     card = output.with_suffix(".md")
     where = f"trial {trial.id}"
@@ -77,9 +79,9 @@ def export_anonymizer(
     for path in (output, card):
         if path.exists() and not force:
             raise ExportError(str(path), "already exists", remedy="Name another file or add --force")
-    tensors, recipe = _weights_and_recipe(directory, trial)
-    score = judged_scores(Ledger(directory / "ledger").trials()).get(trial.id, trial.score)
-    store = _store(directory, clips)
+    tensors, recipe = _weights_and_recipe(study, trial)
+    score = judged_scores(Ledger(study / "ledger").trials()).get(trial.id, trial.score)
+    store = _store(study, clips)
     document = card_document(trial, score, recipe, clips, store, data_licence, stills)
     if output.suffix == ".safetensors":
         made = {"format": _FORMAT, "anon_tune": anon_tune.__version__, "recipe": recipe.model_dump_json()}
@@ -95,10 +97,10 @@ def export_anonymizer(
     return output
 
 
-def _store(directory: Path, clips: str) -> Clips | None:
+def _store(study: Folder, clips: str) -> Clips | None:
     """Open the clips of a study; None if they are not at hand any more."""
     try:
-        return open_clips(directory / "clips" if clips == _BUILT_IN else clips)
+        return open_clips((study / "clips").location if clips == _BUILT_IN else clips)
     except AnonTuneError:
         return None
 
@@ -111,12 +113,12 @@ def _real_frames(store: Clips | None) -> Tensor:
         return make_avatars(Path(scratch) / "clips", num_train=24, num_val=24, num_test=24).split("test").clips([0])[0]
 
 
-def _weights_and_recipe(directory: Path, trial: Trial) -> tuple[dict[str, Tensor], Recipe]:
+def _weights_and_recipe(study: Folder, trial: Trial) -> tuple[dict[str, Tensor], Recipe]:
     if parse_method(trial.method).is_trained:
-        file = directory / trial.reports[-1].checkpoint
-        tensors, metadata = read_tensors(file)
-        return tensors, read_recipe(file, metadata)
-    space, _ = load_study(directory)  # a closed-form anonymizer is its recipe
+        with reading_file((study / trial.reports[-1].checkpoint).location) as path:
+            tensors, metadata = read_tensors(path)
+            return tensors, read_recipe(path, metadata)
+    space, _ = load_study(study)  # a closed-form anonymizer is its recipe
     return {}, space.recipe(trial.params, trial.method)
 
 

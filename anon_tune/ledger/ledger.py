@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from anon_tune.errors import LedgerError
+from anon_tune.folder import Folder, Location, why
 from anon_tune.ledger.folding import fold
 from anon_tune.ledger.parts import add_record, prepare_writing, read_parts
 from anon_tune.ledger.record import lost_row, repeat_row, report_row, trial_row
@@ -20,11 +20,11 @@ class Ledger:
     """The ledger of one study directory.
 
     Args:
-        folder: The ``ledger`` folder; created on the first append.
+        folder: The ``ledger`` folder, a path or a URI; created on the first append.
     """
 
-    def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: Location) -> None:
+        self.folder = Folder.at(folder)
         self._next: int | None = None  # known to a writer alone
 
     def append(self, trial: Trial, report: RungReport | None = None, rung_correlation: float | None = None) -> None:
@@ -86,5 +86,5 @@ class Ledger:
         except OSError as error:
             mend = "Make room there" if error.errno in _FULL else "Mend that"
             remedy = f"{mend}, then go on: what was recorded before is safe"
-            raise LedgerError(str(self.folder), "a record could not be written", error.strerror, remedy) from None
+            raise LedgerError(str(self.folder), "a record could not be written", why(error), remedy) from None
         self._next += 1

@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import re
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anon_tune.errors import LedgerError
+from anon_tune.folder import Folder, why
 from anon_tune.ledger.record import SCHEMA
 
 _SIZES = (64, 64**2)
@@ -32,7 +31,6 @@ _NAME = re.compile(r"([0-9]+)(?:-([0-9]+))?\.parquet")
 _HIDDEN = re.compile(r"\.[0-9]+(?:-[0-9]+)?\.parquet\.[0-9]+")
 _MOST_LISTINGS = 10  # with the waits between them about 25 s: longer than a shared folder's listing stays stale
 _GONE = (errno.ENOENT, errno.ESTALE)
-_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # from file systems on which a folder cannot be synced
 
 
 class Part(NamedTuple):
@@ -40,18 +38,17 @@ class Part(NamedTuple):
 
     first: int
     last: int
-    path: Path
+    name: str
 
 
-def list_parts(folder: Path) -> list[Part]:
+def list_parts(folder: Folder) -> list[Part]:
     """Return what lies in the folder, by first record; a larger part comes before one that starts with it."""
-    names = os.listdir(folder) if folder.is_dir() else []
-    found = [(match, folder / name) for name in names if (match := _NAME.fullmatch(name))]
-    parts = [Part(int(match[1]), int(match[2] or match[1]), path) for match, path in found]
+    found = [match for name in folder.names() if (match := _NAME.fullmatch(name))]
+    parts = [Part(int(match[1]), int(match[2] or match[1]), match[0]) for match in found]
     return sorted(parts, key=lambda part: (part.first, -part.last))
 
 
-def read_parts(folder: Path) -> pa.Table:
+def read_parts(folder: Folder) -> pa.Table:
     """Read every record once, in order, also while another process appends and merges.
 
     A listing may be overtaken by a merge: then a listed file is gone, or a hole shows among the records, and the
@@ -60,18 +57,20 @@ def read_parts(folder: Path) -> pa.Table:
     Raises:
         LedgerError: A file that is not a ledger's, or one that is listed and cannot be opened.
     """
-    read: dict[Path, pa.Table] = {}
+    read: dict[str, pa.Table] = {}
     known_holes = -1
     for attempt in range(_MOST_LISTINGS):
         gone = ""
         for part in list_parts(folder):
             try:
-                if part.path not in read:
-                    read[part.path] = read_part(part.path)
+                if part.name not in read:
+                    read[part.name] = read_part(folder, part.name)
             except OSError as error:
-                if error.errno not in _GONE:
-                    raise LedgerError(str(part.path), "cannot be read", error.strerror, "Mend that first") from None
-                gone = str(part.path)
+                if error.errno not in _GONE and not isinstance(error, FileNotFoundError):
+                    raise LedgerError(
+                        f"{folder}/{part.name}", "cannot be read", why(error), "Mend that first"
+                    ) from None
+                gone = f"{folder}/{part.name}"
                 break
         if not gone:
             table = _joined(read.values())
@@ -85,7 +84,7 @@ def read_parts(folder: Path) -> pa.Table:
     raise LedgerError(gone or str(folder), "is listed but cannot be opened", remedy="Is the file system well?")
 
 
-def read_part(path: Path) -> pa.Table:
+def read_part(folder: Folder, name: str) -> pa.Table:
     """Return the records of one file, in the present schema.
 
     Raises:
@@ -93,33 +92,32 @@ def read_part(path: Path) -> pa.Table:
         OSError: It cannot be opened.
     """
     remedy = "Move it away and try again"
-    content = path.read_bytes()  # in one go: a merge may remove the file at any moment
+    content, path = folder.read(name), f"{folder}/{name}"  # in one go: a merge may remove the file at any moment
     try:
         with pq.ParquetFile(pa.BufferReader(content)) as file:  # for small files half the cost of read_table
             table = _in_schema(file.read(use_threads=False))
     except (OSError, pa.ArrowException) as error:
-        raise LedgerError(str(path), "not a ledger file", str(error).splitlines()[0], remedy) from None
+        raise LedgerError(path, "not a ledger file", str(error).splitlines()[0], remedy) from None
     if table["record"].null_count or not len(table):
-        raise LedgerError(str(path), "not a ledger file", remedy=remedy)
+        raise LedgerError(path, "not a ledger file", remedy=remedy)
     return table
 
 
-def prepare_writing(folder: Path) -> int:
+def prepare_writing(folder: Folder) -> int:
     """Remove what a writer before left behind, merge what is due, and return the number of the next record.
 
     Raises:
-        OSError: The folder cannot be made, listed or cleaned.
+        OSError: The folder cannot be listed or cleaned.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in os.listdir(folder):
+    for name in folder.names():
         if _HIDDEN.fullmatch(name):
-            os.unlink(folder / name)
+            folder.remove(name)
     next_record = max((part.last for part in list_parts(folder)), default=-1) + 1
     _compact(folder, next_record)
     return next_record
 
 
-def add_record(folder: Path, record: pa.Table) -> None:
+def add_record(folder: Folder, record: pa.Table) -> None:
     """Write one record, and merge the blocks that are full by it.
 
     The record is on disk when the call returns. A merge that fails, on a full disk say, is left for later.
@@ -133,58 +131,43 @@ def add_record(folder: Path, record: pa.Table) -> None:
         _compact(folder, next_record)
 
 
-def _compact(folder: Path, next_record: int) -> None:
+def _compact(folder: Folder, next_record: int) -> None:
     """Merge the parts of every full block, one that ends before the next record; smaller blocks first.
 
     A block that cannot be read or written stays as it is: its records are safe in the smaller parts, a reader
     names a damaged one, and the next merge tries again. A study must not end for it.
     """
     for size in _SIZES:
-        blocks: dict[int, list[Path]] = {}
+        blocks: dict[int, list[str]] = {}
         for part in list_parts(folder):
             block = part.first // size
             if part.last // size == block and (block + 1) * size <= next_record:
-                blocks.setdefault(block, []).append(part.path)
-        for paths in blocks.values():
-            if len(paths) > 1:
+                blocks.setdefault(block, []).append(part.name)
+        for names in blocks.values():
+            if len(names) > 1:
                 with contextlib.suppress(OSError, LedgerError):
-                    _merge(folder, paths)
+                    _merge(folder, names)
 
 
-def _merge(folder: Path, paths: list[Path]) -> None:
-    tables = {path: read_part(path) for path in paths}
+def _merge(folder: Folder, names: list[str]) -> None:
+    tables = {name: read_part(folder, name) for name in names}
     merged = _joined(tables.values())
-    # After a crash amidst a merge its result is already there.
-    kept = next((path for path, table in tables.items() if len(table) == len(merged)), None)
-    if kept is None:
-        kept = _write_part(folder, merged)
-    else:
-        _sync(folder)
-    for path in paths:  # lowest record first: a reader whose listing lacks the later ones finds the first ones gone
-        if path != kept:
-            os.unlink(path)
+    # After a crash amidst a merge its result is already there; written again, it is surely on disk.
+    kept = _write_part(folder, merged)
+    for name in names:  # lowest record first: a reader whose listing lacks the later ones finds the first ones gone
+        if name != kept:
+            folder.remove(name)
 
 
-def _write_part(folder: Path, table: pa.Table) -> Path:
-    """Write records in one move, under a name made of the first and the last."""
+def _write_part(folder: Folder, table: pa.Table) -> str:
+    """Write records under a name made of the first and the last."""
     first, last = table["record"][0].as_py(), table["record"][-1].as_py()
     name = f"{first:08d}.parquet" if first == last else f"{first:08d}-{last:08d}.parquet"
-    hidden = folder / f".{name}.{os.getpid()}"
     content = pa.BufferOutputStream()
     several = len(table) > 1
     pq.write_table(table, content, use_dictionary=several, write_statistics=several)  # else larger than the record
-    try:
-        with open(hidden, "wb") as file:
-            file.write(content.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(hidden, folder / name)
-    except OSError:
-        with contextlib.suppress(OSError):  # what went wrong first is what to tell
-            os.unlink(hidden)
-        raise
-    _sync(folder)
-    return folder / name
+    folder.write(name, content.getvalue().to_pybytes())
+    return name
 
 
 def _joined(tables: Iterable[pa.Table]) -> pa.Table:
@@ -200,15 +183,3 @@ def _in_schema(table: pa.Table) -> pa.Table:
     names = set(table.column_names)
     columns = [table[f.name].cast(f.type) if f.name in names else pa.nulls(len(table), f.type) for f in SCHEMA]
     return pa.table(columns, schema=SCHEMA)
-
-
-def _sync(folder: Path) -> None:
-    """Put a renamed file's name on disk too."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _NO_SYNC:
-            raise
-    finally:
-        os.close(descriptor)

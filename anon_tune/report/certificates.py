@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from anon_tune.certificate import Attacker, Certificate, Interval, read_certificate
 from anon_tune.errors import LedgerError
+from anon_tune.folder import Folder
 from anon_tune.report.tables import CAVEAT
 from anon_tune.report.wording import NOTHING, duration, percent, text
 
@@ -31,19 +31,19 @@ def by_family(certificate: Certificate) -> dict[str, dict[str, list[Attacker]]]:
     return grouped
 
 
-def certificate_cards(folder: Path) -> str:
+def certificate_cards(folder: Folder) -> str:
     """Return a card for every certificate of a folder, ``*.json``; empty if there is none.
 
     A file that is no certificate is named with what is wrong with it: the rest of a report stands.
     """
     cards = []
-    for file in sorted(folder.glob("*.json")):
+    for name in sorted(name for name in folder.names() if name.endswith(".json")):
+        stem = name.removesuffix(".json")
         try:
-            cards.append(_card(file.stem, read_certificate(file)))
+            with folder.reading(name) as file:
+                cards.append(_card(stem, read_certificate(file)))
         except LedgerError as error:
-            cards.append(
-                f'<article class="card"><h3>{text(file.stem)}</h3><p class="failed">{text(error)}</p></article>'
-            )
+            cards.append(f'<article class="card"><h3>{text(stem)}</h3><p class="failed">{text(error)}</p></article>')
     return f'<div class="cards">{"".join(cards)}</div>' if cards else ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -12,6 +11,7 @@ from typing import Any
 from plotly.offline import get_plotlyjs
 
 from anon_tune.errors import LedgerError
+from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import ParetoFront
 from anon_tune.report import tables
@@ -24,12 +24,13 @@ from anon_tune.report.progress_figures import progress_charts
 from anon_tune.report.selection import carded_note, drawn_note, importance_note, listed_note
 from anon_tune.report.training_figures import loss_chart, rungs_chart
 from anon_tune.report.wording import text
-from anon_tune.trial import Trial
+from anon_tune.trial import TRIALS, Trial
 
 # The page may run what it carries and show what it embeds, and can reach nothing else.
 # Plotly's parallel coordinates compile their shaders' bindings at run time, hence unsafe-eval.
 _POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'"
 
+_PAGE = "report.html"
 _READINGS = {
     False: "Full scores, each measured once, with bootstrap intervals. The best of many single measurements are partly "
     "luck: 'anon-tune verify' measures them again.",
@@ -39,15 +40,15 @@ _READINGS = {
 
 
 def write_report(
-    directory: Path,
+    directory: Location,
     importance: Mapping[str, Mapping[str, float]] | None = None,
     output: Path | None = None,
     trials: Sequence[Trial] | None = None,
-) -> Path:
+) -> Path | str:
     """Write one HTML page that shows a study, finished or running, and needs no network.
 
     Args:
-        directory: The study directory; reads ``ledger/``, ``study.toml`` and
+        directory: The study directory, a path or a URI; reads ``ledger/``, ``study.toml`` and
             ``trials/<id>/preview.png`` (original frames in the upper half, anonymized below) as far
             as they exist.
         importance: Share of each param in each objective, in [0, 1], by objective and param.
@@ -55,33 +56,29 @@ def write_report(
         trials: What the ledger holds, for a caller that has just read it.
 
     Returns:
-        The page's path.
+        The page's path, or its URI.
 
     Raises:
         LedgerError: There is no such directory, or its ledger cannot be read.
     """
-    directory = Path(directory)
-    if not directory.is_dir():
-        raise LedgerError(str(directory), "no study directory there", remedy="Check the path")
+    study = Folder.at(directory)
+    if not study.is_remote and not study.path.is_dir():
+        raise LedgerError(str(study), "no study directory there", remedy="Check the path")
     if trials is None:
-        trials = Ledger(directory / "ledger").trials()
-    page = _page(directory, trials, importance or {})
-    output = directory / "report.html" if output is None else Path(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    hidden = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
-        hidden.write_text(page, encoding="utf-8")
-        os.replace(hidden, output)
-    finally:
-        hidden.unlink(missing_ok=True)
-    return output
+        trials = Ledger(study / "ledger").trials()
+    page = _page(study, trials, importance or {}).encode()
+    if output is not None:
+        Folder.at(Path(output).parent).write(Path(output).name, page)
+        return Path(output)
+    study.write(_PAGE, page)
+    return f"{study}/{_PAGE}" if study.is_remote else study.path / _PAGE
 
 
-def _page(directory: Path, trials: Sequence[Trial], importance: Mapping[str, Mapping[str, float]]) -> str:
-    study, storage = _study(directory / "study.toml")
-    title = f"{text(study.get('name') or directory.resolve().name)} · anon-tune"
+def _page(folder: Folder, trials: Sequence[Trial], importance: Mapping[str, Mapping[str, float]]) -> str:
+    study, storage = _study(folder)
+    title = f"{text(study.get('name') or folder.name)} · anon-tune"
     front = ParetoFront.of(trials)
-    sections = _sections(trials, front, importance, directory / "trials")
+    sections = _sections(trials, front, importance, folder)
     links = "".join(f'<a href="#{key}">{name}</a>' for key, name, _ in sections)
     body = "".join(f'<section id="{key}"><h2>{name}</h2>{content}</section>' for key, name, content in sections)
     resources = files("anon_tune.report")
@@ -99,7 +96,7 @@ def _page(directory: Path, trials: Sequence[Trial], importance: Mapping[str, Map
 </head>
 <body>
 <header><h1>{title}</h1>{tables.summary(trials, front)}{tables.settings(study)}
-{tables.elsewhere(directory, storage)}</header>
+{tables.elsewhere(folder, storage)}</header>
 <nav aria-label="Sections">{links}</nav>
 <main>{body}</main>
 <script>{get_plotlyjs()}</script>
@@ -110,7 +107,7 @@ def _page(directory: Path, trials: Sequence[Trial], importance: Mapping[str, Map
 
 
 def _sections(
-    trials: Sequence[Trial], front: ParetoFront, importance: Mapping[str, Mapping[str, float]], previews: Path
+    trials: Sequence[Trial], front: ParetoFront, importance: Mapping[str, Mapping[str, float]], folder: Folder
 ) -> list[tuple[str, str, str]]:
     """Return (anchor, heading, HTML) of every section in order."""
     parallel = parallel_chart(front)
@@ -121,12 +118,12 @@ def _sections(
             _note(f"{_READINGS[front.is_verified]} Point at a trial to see its method and params.{drawn_note(front)}")
             + _chart("front-plot", front_chart(front), "no trial has a full score"),
         ),
-        ("gallery", "What the front looks like", _gallery(trials, front, previews)),
+        ("gallery", "What the front looks like", _gallery(trials, front, folder / TRIALS)),
         (
             "certificates",
             "Certificates",
             _note("What longer attacks by more attackers found. Every certificate in <code>audits/</code> is here.")
-            + (certificate_cards(previews.parent / "audits") or _not_yet("'anon-tune audit' has measured no trial")),
+            + (certificate_cards(folder / "audits") or _not_yet("'anon-tune audit' has measured no trial")),
         ),
         (
             "progress",
@@ -186,7 +183,7 @@ def _sections(
     ]
 
 
-def _gallery(trials: Sequence[Trial], front: ParetoFront, previews: Path) -> str:
+def _gallery(trials: Sequence[Trial], front: ParetoFront, previews: Folder) -> str:
     cards = tables.gallery(trials, front, previews)
     note = _note(carded_note(front)) if carded_note(front) else ""
     return f'{note}<div class="cards">{cards}</div>' if cards else _not_yet("no trial has a full score")
@@ -214,10 +211,10 @@ def _not_yet(reason: str) -> str:
     return f'<p class="none">Not yet: {reason}.</p>'
 
 
-def _study(file: Path) -> tuple[Mapping[str, Any], object]:
+def _study(folder: Folder) -> tuple[Mapping[str, Any], object]:
     """Return name, settings and versions from the frozen copy of a study, and Optuna's storage; empty if unreadable."""
     try:
-        tables = tomllib.loads(file.read_text("utf-8"))
+        tables = tomllib.loads(folder.read("study.toml").decode())
         settings = dict(tables["settings"])
         storage = settings.pop("storage", None)  # one of an earlier version may hold a password
         name = tables["space"]["study"]["name"]

@@ -8,10 +8,10 @@ import math
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from anon_tune.address import refuse_secret
 from anon_tune.errors import AnonTuneError
+from anon_tune.folder import Folder
 from anon_tune.pareto import ParetoFront
 from anon_tune.report.selection import MOST_FAILURES, carded_trials, listed_trials
 from anon_tune.report.wording import (
@@ -28,6 +28,7 @@ from anon_tune.report.wording import (
 )
 from anon_tune.trial import Cost, Reading, Score, Trial, TrialState
 
+_PREVIEW = "preview.png"
 CAVEAT = (
     "Leakage is what the attackers named here recovered from these clips after being trained on the anonymizer's own "
     "output. A stronger attacker or other clips may recover more. No compliance with any law is claimed."
@@ -75,22 +76,22 @@ def settings(study: Mapping[str, object]) -> str:
     return f"<details><summary>Versions and settings</summary><table>{''.join(rows)}</table></details>" if rows else ""
 
 
-def elsewhere(directory: Path, storage: object) -> str:
+def elsewhere(folder: Folder, storage: object) -> str:
     """Return the commands that show the same study in other tools, as far as there is something to show.
 
     Args:
-        directory: The study directory.
+        folder: The study directory.
         storage: Optuna's, if it is not the journal in the directory; one that carries a secret is left out.
     """
     commands = []
-    if (directory / "tensorboard").is_dir():
-        commands.append(shlex.join(["tensorboard", "--logdir", str(directory / "tensorboard")]))
+    if (folder / "tensorboard").names():
+        commands.append(shlex.join(["tensorboard", "--logdir", f"{folder}/tensorboard"]))
     if isinstance(storage, str):
         with contextlib.suppress(AnonTuneError):
             refuse_secret("storage", storage)
             commands.append(shlex.join(["optuna-dashboard", storage]))
-    elif (directory / "optuna.journal").is_file():
-        commands.append(shlex.join(["optuna-dashboard", str(directory / "optuna.journal")]))
+    elif not folder.is_remote and folder.has("optuna.journal"):
+        commands.append(shlex.join(["optuna-dashboard", f"{folder}/optuna.journal"]))
     said = " and ".join(f"<code>{text(command)}</code>" for command in commands)
     return f'<p class="note">Also to be seen with {said}.</p>' if said else ""
 
@@ -102,7 +103,7 @@ def _flat(table: Mapping[str, object], prefix: str = "") -> list[tuple[str, obje
     return pairs
 
 
-def gallery(trials: Sequence[Trial], front: ParetoFront, folder: Path) -> str:
+def gallery(trials: Sequence[Trial], front: ParetoFront, folder: Folder) -> str:
     """Return a card for every trial on the front, of very many for some, and for every other anchor with a preview.
 
     Args:
@@ -112,15 +113,15 @@ def gallery(trials: Sequence[Trial], front: ParetoFront, folder: Path) -> str:
     """
     members = carded_trials(front)
     listed = {t.id for t in members}
-    others = [t for t in trials if t.is_anchor and t.id not in listed and (folder / t.id / "preview.png").is_file()]
-    return "".join(_card(t, front, folder / t.id / "preview.png") for t in others + members)
+    others = [t for t in trials if t.is_anchor and t.id not in listed and folder.has(f"{t.id}/{_PREVIEW}")]
+    return "".join(_card(t, front, folder) for t in others + members)
 
 
-def _card(trial: Trial, front: ParetoFront, preview: Path) -> str:
+def _card(trial: Trial, front: ParetoFront, folder: Folder) -> str:
     name = text(trial.id)
     picture = '<p class="none">No preview was saved.</p>'
-    if preview.is_file():
-        data = base64.b64encode(preview.read_bytes()).decode("ascii")
+    if folder.has(f"{trial.id}/{_PREVIEW}"):
+        data = base64.b64encode(folder.read(f"{trial.id}/{_PREVIEW}")).decode("ascii")
         picture = (
             f'<figure><img src="data:image/png;base64,{data}" alt="Frames of clips, original above, by {name} below">'
             "<figcaption>above original, below anonymized</figcaption></figure>"

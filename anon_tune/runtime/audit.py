@@ -17,6 +17,7 @@ from anon_tune.clips.manifest import SPLITS
 from anon_tune.errors import LedgerError
 from anon_tune.evaluation import Baseline, anonymize_split, certify, count_data, make_baseline
 from anon_tune.evaluation.baseline import FORM, digest
+from anon_tune.folder import Folder, Location, reading_file
 from anon_tune.method import parse_method
 from anon_tune.models import Anonymizer, build_anonymizer
 from anon_tune.models.weights import read_recipe, read_tensors
@@ -73,11 +74,11 @@ def audit(
         return certify(raw, changed, baseline, subject, data, effort, device, _named("anonymized clips", progress))
 
 
-def trial_anonymizer(directory: Path, trial: Trial) -> Anonymizer:
+def trial_anonymizer(directory: Location, trial: Trial) -> Anonymizer:
     """Build the anonymizer of a trial: with the weights it left, or from its name if nobody trains it.
 
     Args:
-        directory: The study directory.
+        directory: The study directory, a path or a URI.
         trial: A trial of it.
 
     Raises:
@@ -89,10 +90,10 @@ def trial_anonymizer(directory: Path, trial: Trial) -> Anonymizer:
     if trial.rung is None:
         remedy = "Choose one that was measured, see 'front --all'"
         raise LedgerError(f"trial {trial.id}", "has no weights to audit", trial.state.value, remedy)
-    weights = directory / trial.reports[-1].checkpoint
-    _, metadata = read_tensors(weights)
-    recipe = read_recipe(weights, metadata)
-    return build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update={"weights": str(weights)}))
+    with reading_file((Folder.at(directory) / trial.reports[-1].checkpoint).location) as weights:
+        _, metadata = read_tensors(weights)
+        recipe = read_recipe(weights, metadata)
+        return build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update={"weights": str(weights)}))
 
 
 def _named(stage: str, progress: Progress) -> Progress:

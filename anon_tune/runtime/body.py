@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from anon_tune.clips import Clips, open_clips
 from anon_tune.errors import AnonTuneError
+from anon_tune.folder import Folder
 from anon_tune.runtime.work import perform
-from anon_tune.trial import RungJob, RungReport
+from anon_tune.trial import SCRATCH, RungJob, RungReport
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class ClipTrialBody:
         from ray.train.torch import TorchTrainer
 
         # ray.train is typed as its first version, in which a worker returns nothing.
+        filesystem, path = (Folder.at(job.directory) / SCRATCH).storage
         trainer = TorchTrainer(
             _worker,  # type: ignore[arg-type]
             train_loop_config={
@@ -75,7 +76,8 @@ class ClipTrialBody:
             ),
             run_config=RunConfig(
                 name=f"rung-{job.rung}",
-                storage_path=str(Path(job.directory).resolve() / "ray_train"),
+                storage_path=path,
+                storage_filesystem=filesystem,
                 failure_config=FailureConfig(max_failures=1),  # the job goes on from the trial's checkpoint
             ),
         )

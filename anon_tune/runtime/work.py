@@ -15,14 +15,15 @@ from torchvision.io import write_png
 
 from anon_tune.clips import Clips
 from anon_tune.evaluation import measure
+from anon_tune.folder import Folder, reading_file
 from anon_tune.method import parse_method
 from anon_tune.models import Anonymizer, build_anonymizer, save_weights
+from anon_tune.recipe import Recipe
 from anon_tune.training import Collective, Trainer
-from anon_tune.trial import LossPoint, RungJob, RungReport
+from anon_tune.trial import CHECKPOINT, TRIALS, LossPoint, RungJob, RungReport
 
 WEIGHTS = "anonymizer.safetensors"
 PREVIEW = "preview.png"
-_CHECKPOINT = "trainer.safetensors"
 _CHECKPOINT_EVERY_S = 60.0
 _STEPS_AT_A_TIME = 20
 _CURVE_POINTS = 100
@@ -49,24 +50,24 @@ def perform(job: RungJob, clips: Clips, device: torch.device, stills: Clips | No
         AnonTuneError: The trial cannot go on, for example because a loss is not finite.
     """
     start = time.monotonic()
-    directory = Path(job.directory)
-    directory.mkdir(parents=True, exist_ok=True)
+    folder = Folder.at(job.directory)
     recipe = job.recipe
     points: list[LossPoint] = []
     is_trained = parse_method(recipe.method).is_trained and not job.weights
     if is_trained:
         points, anonymizer = _train(job, clips, device, stills)
     else:
-        start_from = {"weights": job.weights} if job.weights else {}
-        anonymizer = build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update=start_from))
+        anonymizer = _given(recipe, job.weights)
     if Collective().world_rank != 0:
         return None
     score = measure(anonymizer, clips, recipe.evaluation, job.full, job.ceilings, device)
     if is_trained:
-        save_weights(anonymizer.state_dict(), directory / WEIGHTS, {"recipe": recipe.model_dump_json()})
+        with folder.writing(WEIGHTS) as path:
+            save_weights(anonymizer.state_dict(), path, {"recipe": recipe.model_dump_json()})
     if job.full and not job.weights:
-        write_preview(anonymizer, clips, directory / PREVIEW, device)
-        (directory / _CHECKPOINT).unlink(missing_ok=True)
+        with folder.writing(PREVIEW) as path:
+            write_preview(anonymizer, clips, path, device)
+        folder.remove(CHECKPOINT)
     return RungReport(
         trial=job.trial,
         rung=job.rung,
@@ -75,30 +76,44 @@ def perform(job: RungJob, clips: Clips, device: torch.device, stills: Clips | No
         curve=_thin(points),
         seconds=time.monotonic() - start,
         node=socket.gethostname(),
-        checkpoint=f"{directory.parent.name}/{directory.name}/{WEIGHTS}" if is_trained else "",
+        checkpoint=f"{TRIALS}/{job.trial}/{WEIGHTS}" if is_trained else "",
     )
+
+
+def _given(recipe: Recipe, weights: str) -> Anonymizer:
+    """Build an anonymizer that is not trained here: from its name, or with the weights of a file."""
+    if not weights:
+        return build_anonymizer(recipe.method, recipe.anonymizer)
+    with reading_file(weights) as path:
+        return build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update={"weights": str(path)}))
 
 
 def _train(
     job: RungJob, clips: Clips, device: torch.device, stills: Clips | None
 ) -> tuple[list[LossPoint], Anonymizer]:
-    checkpoint = Path(job.directory) / _CHECKPOINT
+    folder = Folder.at(job.directory)
     num_attributes = len((stills or clips).attributes)
     other = stills.split("train") if stills else None
     trainer = Trainer(job.recipe, clips.split("train"), len(clips.actions), num_attributes, device, other)
-    if checkpoint.exists():
-        trainer.load(checkpoint)
+    if folder.has(CHECKPOINT):
+        with folder.reading(CHECKPOINT) as path:
+            trainer.load(path)
     saves = trainer.collective.world_rank == 0
     points: list[LossPoint] = []
     saved = time.monotonic()
     while trainer.step < job.step:
         points += trainer.train_until(min(job.step, trainer.step + _STEPS_AT_A_TIME))
         if saves and time.monotonic() - saved > _CHECKPOINT_EVERY_S:
-            trainer.save(checkpoint)
+            _save(trainer, folder)
             saved = time.monotonic()
     if saves:
-        trainer.save(checkpoint)
+        _save(trainer, folder)
     return points, trainer.anonymizer
+
+
+def _save(trainer: Trainer, folder: Folder) -> None:
+    with folder.writing(CHECKPOINT) as path:
+        trainer.save(path)
 
 
 @torch.no_grad()

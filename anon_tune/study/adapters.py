@@ -13,7 +13,9 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from anon_tune.folder import Folder
 from anon_tune.study.bookkeeper import Bookkeeper
+from anon_tune.study.placement import Slots
 from anon_tune.study.trainable import to_config, why_hung
 from anon_tune.study.under_way import JobsUnderWay
 
@@ -29,23 +31,30 @@ class OptunaSearcher(Searcher):
     Args:
         book: Proposes.
         trials_directory: Holds one directory a trial.
+        slots: How many trials may be under way.
     """
 
-    def __init__(self, book: Bookkeeper, trials_directory: Path) -> None:
+    def __init__(self, book: Bookkeeper, trials_directory: Folder, slots: Slots) -> None:
         super().__init__()
-        self._book, self._trials_directory = book, trials_directory
+        self._book, self._trials_directory, self._slots = book, trials_directory, slots
+        self._under_way: set[str] = set()
 
     def suggest(self, trial_id: str) -> Any:
         """Return the config of the next trial, None to be asked again, or FINISHED."""
+        if len(self._under_way) >= self._slots.number():
+            return None
         assignment = self._book.next()
         if assignment is None:
             return Searcher.FINISHED if self._book.is_finished else None
         directory = self._trials_directory / assignment.trial
-        directory.mkdir(parents=True, exist_ok=True)
-        return to_config(assignment, str(directory))
+        if not directory.is_remote:  # bodies may count on it
+            directory.path.mkdir(parents=True, exist_ok=True)
+        self._under_way.add(trial_id)
+        return to_config(assignment, directory.location)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Do nothing; see the class."""
+        """Make room for another; see the class."""
+        self._under_way.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Save nothing: the ledger holds it all."""
@@ -63,6 +72,15 @@ class RungScheduler(FIFOScheduler):
     def __init__(self, book: Bookkeeper) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._book = book
+
+    def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
+        """Return the trial that a worker set free takes over: the newest one.
+
+        Older ones have workers of their own on the way, and Tune ends the worker on the way of a trial that is given
+        another. Oldest first, as Tune has it, trials shorter than a worker's start would run one at a time for ever.
+        """
+        pending = [trial for trial in tune_controller.get_live_trials() if trial.status == TuneTrial.PENDING]
+        return max(pending, key=lambda trial: trial.config["trial"], default=None)
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         """Continue or stop; Tune does not ask about results that are the trial's last."""

@@ -39,6 +39,7 @@ class Bookkeeper:
         on_change: Called with all trials after every record.
         clock: Unix time.
         watchers: Told of every record.
+        on_end: Called with every trial that is over, when the ledger has it.
     """
 
     def __init__(
@@ -50,10 +51,11 @@ class Bookkeeper:
         prices: Prices | None = None,
         on_change: Callable[[Sequence[Trial]], None] | None = None,
         clock: Callable[[], float] = time.time,
+        on_end: Callable[[Trial], None] | None = None,
         watchers: Watchers | None = None,
     ) -> None:
         self._ledger, self._space, self._proposer, self._prices = ledger, space, proposer, prices or Prices()
-        self._rungs, self._on_change, self._clock = settings.rungs, on_change, clock
+        self._rungs, self._on_change, self._clock, self._on_end = settings.rungs, on_change, clock, on_end
         self._watchers = watchers or Watchers()
         self._num_trials = proposer.num_points
         rungs = space.study.rungs if settings.rungs and space.study.rungs else None
@@ -248,6 +250,8 @@ class Bookkeeper:
 
     def _end(self, trial: Trial) -> None:
         self._open.discard(trial.id)
+        if self._on_end:
+            self._on_end(trial)
         self._spending.end(trial)
         self._proposer.tell(trial)
 

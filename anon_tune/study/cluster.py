@@ -21,6 +21,7 @@ _QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # CSV, JSON and TensorBoard: the ledger has it all
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours stops on SIGTERM too
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # how many may wait is ours to say, see `Slots`
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # Tune's own state is never read
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # else one report every 2 s
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from anon_tune.errors import PlacementError
 from anon_tune.study.settings import StudySettings
+
+_LOOK_EVERY_S = 2.0
+
+Nodes = Callable[[], Sequence[Mapping[str, float]]]
+"""Asks for the resources of every living node, in Ray's names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +21,7 @@ class Placement:
 
     Attributes:
         resources: What the Tune actor of a trial asks for.
-        max_concurrent: Trials at a time.
+        max_concurrent: Trials at a time; more than fit now where an autoscaler is to bring nodes for them.
     """
 
     resources: Mapping[str, float]
@@ -36,19 +42,58 @@ def place(settings: StudySettings, nodes: Sequence[Mapping[str, float]]) -> Plac
     Raises:
         PlacementError: A trial can never run here.
     """
-    need = {"CPU": settings.cpus_per_worker, "GPU": settings.gpus_per_worker}
-    slots = [min(int(node.get(name, 0) // amount) for name, amount in need.items() if amount) for node in nodes]
-    if sum(slots) < settings.workers_per_trial:
-        workers = settings.workers_per_trial
+    fits = _fit(settings, nodes)
+    if not fits and settings.scale_to is None:
+        workers, need = settings.workers_per_trial, _need(settings)
         what = f"{workers} workers with {_say(need)} each" if workers > 1 else _say(need)
         largest = max(nodes, key=lambda n: (n.get("GPU", 0), n.get("CPU", 0)), default={})
-        remedy = "Ask for less, or add nodes"
         raise PlacementError(
-            "placement", f"a trial needs {what}; {len(nodes)} nodes, the largest with {_say(largest)}", remedy=remedy
+            "placement",
+            f"a trial needs {what}; {len(nodes)} nodes, the largest with {_say(largest)}",
+            remedy="Ask for less, add nodes, or give --scale-to where an autoscaler starts them",
         )
-    fits = sum(slots) // settings.workers_per_trial
     resources = {"cpu": 0.0, "memory": 1.0} if settings.runs_through_train else {"cpu": settings.cpus_per_worker}
-    return Placement(resources, min(fits, settings.max_concurrent or fits))
+    wanted = max(fits, settings.scale_to or 0)
+    return Placement(resources, min(wanted, settings.max_concurrent or wanted))
+
+
+@dataclass
+class Slots:
+    """Follows a cluster that grows and shrinks.
+
+    Attributes:
+        settings: What a trial needs.
+        nodes: The cluster; asked at most every two seconds.
+        clock: Seconds.
+    """
+
+    settings: StudySettings
+    nodes: Nodes
+    clock: Callable[[], float] = time.monotonic
+    _number: int = 0
+    _looked: float = field(default=-_LOOK_EVERY_S)
+
+    def number(self) -> int:
+        """Return how many trials may be under way now; 0 while no node is there that holds one."""
+        now = self.clock()
+        if now - self._looked >= _LOOK_EVERY_S:
+            self._looked = now
+            try:
+                self._number = place(self.settings, self.nodes()).max_concurrent
+            except PlacementError:  # it did fit when the study began: a node will come again
+                self._number = 0
+        return self._number
+
+
+def _need(settings: StudySettings) -> dict[str, float]:
+    return {"CPU": settings.cpus_per_worker, "GPU": settings.gpus_per_worker}
+
+
+def _fit(settings: StudySettings, nodes: Sequence[Mapping[str, float]]) -> int:
+    """Return how many trials these nodes hold at once: a worker needs one node, a trial may have several."""
+    need = _need(settings)
+    slots = [min(int(node.get(name, 0) // amount) for name, amount in need.items() if amount) for node in nodes]
+    return sum(slots) // settings.workers_per_trial
 
 
 def _say(resources: Mapping[str, float]) -> str:

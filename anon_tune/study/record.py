@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,10 +18,14 @@ from optuna.trial import TrialState as OptunaState
 from optuna.trial import create_trial
 
 from anon_tune.errors import LedgerError
+from anon_tune.folder import Folder
 from anon_tune.study.sampler import distributions, score_losses
 from anon_tune.study.settings import StudySettings
 from anon_tune.study.space import SearchSpace
 from anon_tune.trial import OBJECTIVES, Trial, TrialState
+
+JOURNAL = "optuna.journal"
+"""Name of the storage's file in a study directory."""
 
 _STATES = {
     TrialState.COMPLETE: OptunaState.COMPLETE,
@@ -88,19 +93,24 @@ class OptunaRecord:
         self.study.tell(recorded, values, _STATES[trial.state])
 
 
-def record_name(directory: Path, settings: StudySettings) -> str:
+def record_name(folder: Folder, settings: StudySettings) -> str:
     """Return the name of a study in its storage."""
-    return settings.record_name or directory.name
+    return settings.record_name or folder.name
+
+
+def dashboard_command(folder: Folder, settings: StudySettings) -> str:
+    """Return the command line that shows a study's Optuna storage."""
+    return shlex.join(["optuna-dashboard", settings.storage or f"{folder}/{JOURNAL}"])
 
 
 def open_storage(url: str | None, directory: Path) -> BaseStorage:
-    """Open any Optuna storage URL, or the journal file of a study directory.
+    """Open any Optuna storage URL, or the journal file in a directory.
 
     Raises:
         LedgerError: The URL cannot be opened.
     """
     if url is None:
-        return JournalStorage(JournalFileBackend(str(directory / "optuna.journal")))
+        return JournalStorage(JournalFileBackend(str(directory / JOURNAL)))
     try:
         return RDBStorage(url)
     except Exception as error:  # SQLAlchemy and drivers raise their own kinds

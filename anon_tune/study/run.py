@@ -5,32 +5,38 @@ from __future__ import annotations
 import logging
 import shutil
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from ray import tune
 from ray.tune import TuneError
+from ray.tune.execution import class_cache
 
 from anon_tune.errors import LedgerError
+from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
 from anon_tune.study.adapters import LedgerCallback, OptunaSearcher, RungScheduler, StudyStopper
 from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.cluster import environment, living_nodes, ray_session
-from anon_tune.study.placement import place
+from anon_tune.study.lock import driver_lock
+from anon_tune.study.placement import Slots, place
 from anon_tune.study.proposer import Proposer
-from anon_tune.study.record import OptunaRecord, open_storage, record_name
-from anon_tune.study.settings import StudySettings, driver_lock, freeze_study, with_record_name
+from anon_tune.study.record import JOURNAL, OptunaRecord, open_storage, record_name
+from anon_tune.study.settings import StudySettings, freeze_study, with_record_name
 from anon_tune.study.space import SearchSpace
 from anon_tune.study.spending import Prices
 from anon_tune.study.trackers import watchers
 from anon_tune.study.trainable import RungTrainable
 from anon_tune.study.warm_start import known_before
-from anon_tune.trial import Trial, TrialBody
+from anon_tune.trial import CHECKPOINT, SCRATCH, TRIALS, Trial, TrialBody
 
+_LOG = "tune.log"
 _ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
@@ -39,7 +45,7 @@ class StudyInterrupted(KeyboardInterrupt):
 
 
 def run_study(
-    directory: Path | str,
+    directory: Location,
     space: SearchSpace,
     body: TrialBody,
     settings: StudySettings,
@@ -53,7 +59,7 @@ def run_study(
     have grown. A first SIGINT or SIGTERM stops cleanly, a second one at once.
 
     Args:
-        directory: The study directory; on storage that every node sees.
+        directory: The study directory; a path that every node sees, or a URI that pyarrow opens.
         space: What is searched.
         body: Does the work of a trial.
         settings: How it is run.
@@ -68,45 +74,75 @@ def run_study(
         PlacementError: A trial needs more than the cluster has.
         StudyInterrupted: Stopped by a signal.
     """
-    directory = Path(directory).resolve()
-    with driver_lock(directory):
-        known = known_before(directory, space, settings)
-        settings = with_record_name(directory, space, settings)
-        freeze_study(directory, space, settings)
-        ledger = Ledger(directory / "ledger")
-        (directory / "optuna.journal").unlink(missing_ok=True)  # a cache, rebuilt from the ledger
+    folder = Folder.at(directory)
+    with driver_lock(folder) as lost, _desk(folder) as desk:
+        known = known_before(folder, space, settings)
+        settings = with_record_name(folder, space, settings)
+        freeze_study(folder, space, settings)
+        ledger = Ledger(folder / "ledger")
+        (desk / JOURNAL).unlink(missing_ok=True)  # a cache, rebuilt from the ledger
         # Ray first: its workers must not inherit the one thread that a busy machine leaves the sampler.
         with ray_session(dashboard=settings.runs_through_train), environment(_ONE_THREAD), stop_signals() as stopped:
-            placement = place(settings, [node.resources for node in living_nodes()])
-            record = OptunaRecord(space, open_storage(settings.storage, directory), record_name(directory, settings))
+            slots = Slots(settings, lambda: [node.resources for node in living_nodes()])
+            resources = place(settings, slots.nodes()).resources
+            record = OptunaRecord(space, open_storage(settings.storage, desk), record_name(folder, settings))
             proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known)
             prices = Prices.of(settings, living_nodes)
-            with watchers(directory, space, settings) as told:
-                book = Bookkeeper(ledger, space, proposer, settings, prices, on_change, watchers=told)
+            tidy = partial(_tidy, folder / TRIALS)
+            with watchers(folder, desk, space, settings) as told:
+                book = Bookkeeper(ledger, space, proposer, settings, prices, on_change, on_end=tidy, watchers=told)
                 if not book.is_finished:
-                    _tune(directory, book, body, settings, placement.resources, placement.max_concurrent, stopped)
+                    must_stop = [stopped, lost]
+                    _tune(folder, desk, book, body, settings, resources, slots, must_stop)
+        if lost.is_set():
+            raise LedgerError(str(folder), "another process has taken this study over", remedy="Let that one go on")
         if book.failed_anchor is not None:
             anchor = book.failed_anchor
             rule = f"the anchor '{anchor.id}' failed, and no score can be read without it"
-            raise LedgerError(str(directory), rule, anchor.reason, "Mend the cause, then 'anon-tune resume'")
+            raise LedgerError(str(folder), rule, anchor.reason, "Mend the cause, then 'anon-tune resume'")
         if stopped.is_set():
-            raise StudyInterrupted(f"{directory}: stopped. Go on with: anon-tune resume {directory}")
+            raise StudyInterrupted(f"{folder}: stopped. Go on with: anon-tune resume {folder}")
         if on_stop and book.stop_reason:
             on_stop(book.stop_reason)
     return ledger
 
 
+@contextmanager
+def _desk(folder: Folder) -> Iterator[Path]:
+    """Give the driver a directory for what only it writes; a study far away gets a copy at the end."""
+    if not folder.is_remote:
+        yield folder.path
+        return
+    with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
+        try:
+            yield Path(scratch)
+        finally:
+            for file in Path(scratch).rglob("*"):
+                if file.is_file():
+                    folder.write(file.relative_to(scratch).as_posix(), file.read_bytes())
+
+
+def _tidy(trials: Folder, trial: Trial) -> None:
+    """Remove what a trial that is over needs no more: checkpoints are most of what a study would leave."""
+    for name in (CHECKPOINT, SCRATCH):
+        with suppress(OSError):  # that costs room, and no trial
+            (trials / trial.id).remove(name)
+
+
 def _tune(
-    directory: Path,
+    folder: Folder,
+    desk: Path,
     book: Bookkeeper,
     body: TrialBody,
     settings: StudySettings,
     resources: Mapping[str, float],
-    max_concurrent: int,
-    stopped: threading.Event,
+    slots: Slots,
+    must_stop: Sequence[threading.Event],
 ) -> None:
-    scratch = directory / "tune"
-    with _logs_to(directory / "tune.log"):
+    scratch = desk / "tune"
+    # Tune would put keys into a runtime environment, which Ray writes into its logs; nodes have their own credentials.
+    class_cache.ENV_VARS_TO_PROPAGATE -= {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
+    with _logs_to(desk / _LOG):
         try:
             tune.run(
                 tune.with_parameters(RungTrainable, body=body, job_limit_s=settings.job_limit_s),
@@ -114,11 +150,10 @@ def _tune(
                 storage_path=str(scratch),
                 num_samples=-1,
                 resources_per_trial=dict(resources),
-                search_alg=OptunaSearcher(book, directory / "trials"),
+                search_alg=OptunaSearcher(book, folder / TRIALS, slots),
                 scheduler=RungScheduler(book),
                 callbacks=[LedgerCallback(book, settings.job_limit_s)],
-                stop=StudyStopper(lambda: stopped.is_set() or book.failed_anchor is not None),
-                max_concurrent_trials=max_concurrent,
+                stop=StudyStopper(lambda: any(e.is_set() for e in must_stop) or book.failed_anchor is not None),
                 max_failures=settings.max_failures,
                 reuse_actors=True,
                 raise_on_failed_trial=False,

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib.metadata
-import os
 import platform
-import shlex
-import socket
 import time
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import tomli_w
@@ -21,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 import anon_tune
 from anon_tune.address import refuse_secret
 from anon_tune.errors import LedgerError
+from anon_tune.folder import Folder, Location, why
 from anon_tune.study.parameters import Sampler, StopRules
 from anon_tune.study.space import SearchSpace
 
@@ -46,6 +40,7 @@ class StudySettings(BaseModel):
         gpus_per_worker: GPUs of each worker of a trial.
         workers_per_trial: Processes that train one anonymizer together.
         max_concurrent: Trials at a time at most; None for what the cluster holds.
+        scale_to: Trials to have under way even if they do not fit yet: those that wait make an autoscaler start nodes.
         max_failures: How often a trial whose worker died, hung or raised is started again; where trials wait to be
             promoted, this holds from rung to rung.
         job_limit_s: Seconds after which a rung job counts as hung; None for no limit.
@@ -72,6 +67,7 @@ class StudySettings(BaseModel):
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0
     workers_per_trial: Annotated[int, Field(ge=1)] = 1
     max_concurrent: Annotated[int, Field(ge=1)] | None = None
+    scale_to: Annotated[int, Field(ge=1)] | None = None
     max_failures: Annotated[int, Field(ge=0)] = 2
     job_limit_s: Annotated[float, Field(gt=0)] | None = None
     stop: StopRules = StopRules()
@@ -92,23 +88,24 @@ class StudySettings(BaseModel):
         return self.workers_per_trial > 1 or self.gpus_per_worker > 0
 
 
-def load_study(directory: Path | str) -> tuple[SearchSpace, StudySettings]:
+def load_study(directory: Location) -> tuple[SearchSpace, StudySettings]:
     """Read the frozen copy of a study.
 
     Raises:
         LedgerError: The directory holds no study.
     """
-    tables = _read(Path(directory) / _FILE)
+    folder = Folder.at(directory)
+    tables = _read(folder)
     try:
         settings = StudySettings.model_validate(tables["settings"])
         return SearchSpace.from_tables(dict(tables["space"]), str(tables["where"])), settings
     except (AttributeError, KeyError, TypeError, ValidationError) as error:
         first = f"no table {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
         first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else first
-        raise LedgerError(str(Path(directory) / _FILE), "not the frozen copy of a study", first) from None
+        raise LedgerError(f"{folder}/{_FILE}", "not the frozen copy of a study", first) from None
 
 
-def freeze_study(directory: Path, space: SearchSpace, settings: StudySettings) -> bool:
+def freeze_study(directory: Location, space: SearchSpace, settings: StudySettings) -> bool:
     """Write the frozen copy, or check it against the one that is there.
 
     Settings that do not change results (the number of trials, resources) may differ and are written anew.
@@ -119,7 +116,7 @@ def freeze_study(directory: Path, space: SearchSpace, settings: StudySettings) -
     Raises:
         LedgerError: The directory belongs to another study.
     """
-    file = directory / _FILE
+    folder = Folder.at(directory)
     tables: dict[str, Any] = {
         "where": space.where,
         "fingerprint": space.fingerprint(),
@@ -127,60 +124,26 @@ def freeze_study(directory: Path, space: SearchSpace, settings: StudySettings) -
         "versions": _versions(),
         "space": space.tables(),
     }
-    continued = file.exists()
+    continued = folder.has(_FILE)
     if continued:
-        _check_same(file, _read(file), tables)
-    elif any((directory / "ledger").glob("*.parquet")):
-        raise LedgerError(str(directory), f"a ledger without its {_FILE}", remedy="Give an empty directory")
-    write_whole(file, tomli_w.dumps(tables))
+        _check_same(str(folder), _read(folder), tables)
+    elif any(name.endswith(".parquet") for name in (folder / "ledger").names()):
+        raise LedgerError(str(folder), f"a ledger without its {_FILE}", remedy="Give an empty directory")
+    folder.write(_FILE, tomli_w.dumps(tables).encode())
     return continued
 
 
-def with_record_name(directory: Path, space: SearchSpace, settings: StudySettings) -> StudySettings:
+def with_record_name(folder: Folder, space: SearchSpace, settings: StudySettings) -> StudySettings:
     """Return settings with a name for the study in its Optuna storage: the one that it has there, else a new one."""
     if settings.storage is None or settings.record_name is not None:
         return settings
-    before = load_study(directory)[1] if (directory / _FILE).exists() else settings
+    before = load_study(folder)[1] if folder.has(_FILE) else settings
     same = before.record_name if before.storage == settings.storage else None
-    name = f"{directory.name}-{space.fingerprint()}-{time.time_ns():x}"
+    name = f"{folder.name}-{space.fingerprint()}-{time.time_ns():x}"
     return settings.model_copy(update={"record_name": same or name})
 
 
-def dashboard_command(directory: Path, settings: StudySettings) -> str:
-    """Return the command line that shows a study's Optuna storage."""
-    return shlex.join(["optuna-dashboard", settings.storage or str(directory / "optuna.journal")])
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Write a file so that readers see the old one or the new one, never a part."""
-    hidden = file.with_name(f".{file.name}.{os.getpid()}")
-    hidden.write_text(text, encoding="utf-8")
-    os.replace(hidden, file)
-
-
-@contextmanager
-def driver_lock(directory: Path) -> Iterator[None]:
-    """Let one process at a time write a study directory; the system frees the lock of a dead one.
-
-    Raises:
-        LedgerError: Another process holds it.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    with open(directory / ".lock", "a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read() or "unknown"
-            rule = "another process is running this study"
-            raise LedgerError(str(directory), rule, holder, "Stop it, or wait until it ends") from None
-        file.truncate(0)
-        file.write(f"pid {os.getpid()} on {socket.gethostname()}")
-        file.flush()
-        yield
-
-
-def _check_same(file: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+def _check_same(where: str, before: dict[str, Any], now: dict[str, Any]) -> None:
     was, wanted = before.get("settings", {}), now["settings"]
     pairs = [
         ("search space", before.get("fingerprint"), now["fingerprint"]),
@@ -196,20 +159,22 @@ def _check_same(file: Path, before: dict[str, Any], now: dict[str, Any]) -> None
     for name, old, new in pairs:
         if old != new:
             raise LedgerError(
-                str(file.parent),
+                where,
                 f"study directory of another recipe: its {name} was {old}",
                 new,
                 "Give another directory, or go on with 'anon-tune resume'",
             )
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(folder: Folder) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(folder.read(_FILE).decode())
     except FileNotFoundError:
-        raise LedgerError(str(file.parent), f"no {_FILE} there", remedy="Give the directory of a study") from None
+        raise LedgerError(str(folder), f"no {_FILE} there", remedy="Give the directory of a study") from None
+    except OSError as error:
+        raise LedgerError(str(folder), "cannot be read", why(error), "Mend that first") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LedgerError(str(file), f"not valid TOML: {error}") from None
+        raise LedgerError(f"{folder}/{_FILE}", f"not valid TOML: {error}") from None
 
 
 def _versions() -> dict[str, str]:

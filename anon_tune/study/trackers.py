@@ -14,6 +14,7 @@ from typing import Any
 from ray.tune.logger import LoggerCallback
 
 from anon_tune.errors import LedgerError
+from anon_tune.folder import Folder
 from anon_tune.study.settings import StudySettings
 from anon_tune.study.space import SearchSpace
 from anon_tune.study.tensorboard import TensorBoardFiles, measured
@@ -76,21 +77,27 @@ class Tracker:
 
 
 @contextmanager
-def watchers(directory: Path, space: SearchSpace, settings: StudySettings) -> Iterator[Watchers]:
+def watchers(folder: Folder, desk: Path, space: SearchSpace, settings: StudySettings) -> Iterator[Watchers]:
     """Give everybody that the settings name, and end what they do with the block.
+
+    Args:
+        folder: The study directory.
+        desk: Where on this machine the driver writes what goes there.
+        space: What is searched.
+        settings: Who is to be told.
 
     Raises:
         LedgerError: A package is not installed, or a tracker cannot be reached.
     """
     # A study is known by where it is and what it searches: another one of that name gets runs of its own.
-    key = hashlib.sha256(f"{directory} {space.fingerprint()}".encode()).hexdigest()[:12]
+    key = hashlib.sha256(f"{folder} {space.fingerprint()}".encode()).hexdigest()[:12]
     found: list[tuple[str, Watcher]] = []
     if settings.tensorboard:
-        found.append(("TensorBoard", TensorBoardFiles(directory / "tensorboard")))
+        found.append(("TensorBoard", TensorBoardFiles(desk / "tensorboard")))
     if settings.mlflow:
-        found.append(("MLflow", Tracker(_mlflow(settings.mlflow, directory.name), directory.name, key, directory)))
+        found.append(("MLflow", Tracker(_mlflow(settings.mlflow, folder.name), folder.name, key, desk)))
     if settings.wandb:
-        found.append(("Weights & Biases", Tracker(_wandb(settings.wandb, directory), directory.name, key, directory)))
+        found.append(("Weights & Biases", Tracker(_wandb(settings.wandb, folder.name, desk), folder.name, key, desk)))
     told = Watchers(found)
     # Ray's callback would put the key of W&B into a runtime environment, which Ray writes into its logs.
     api_key = os.environ.pop(_KEY, None) if settings.wandb else None
@@ -110,7 +117,7 @@ def _mlflow(uri: str, experiment: str) -> LoggerCallback:
     return _set_up(callback, "--mlflow", uri)
 
 
-def _wandb(project: str, directory: Path) -> LoggerCallback:
+def _wandb(project: str, study: str, desk: Path) -> LoggerCallback:
     _need("wandb", "--wandb")
     from ray.air.integrations.wandb import WandbLoggerCallback
 
@@ -119,8 +126,8 @@ def _wandb(project: str, directory: Path) -> LoggerCallback:
         import wandb
 
         settings["settings"] = wandb.Settings(api_key=key)
-    callback = WandbLoggerCallback(project=project, group=directory.name, resume="allow", **settings)
-    (directory / "wandb").mkdir(exist_ok=True)
+    callback = WandbLoggerCallback(project=project, group=study, resume="allow", **settings)
+    (desk / "wandb").mkdir(exist_ok=True)
     return _set_up(callback, "--wandb", project)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import faulthandler
 import socket
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 from ray import tune
 
 from anon_tune.errors import AnonTuneError
+from anon_tune.folder import Folder
 from anon_tune.recipe import Recipe
 from anon_tune.study.assignment import Assignment, fault
 from anon_tune.trial import Ceilings, TrialBody
@@ -32,7 +35,7 @@ class RungTrainable(tune.Trainable):
         if body is not None:
             self.body, self.job_limit_s = body, job_limit_s
         self.assignment, self.directory = from_config(config)
-        (Path(self.directory) / _HUNG).unlink(missing_ok=True)  # of an earlier attempt
+        Folder.at(self.directory).remove(_HUNG)  # of an earlier attempt
         self.todo = list(self.assignment.todo)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -48,7 +51,7 @@ class RungTrainable(tune.Trainable):
         """Advance the trial by one rung."""
         job = self.assignment.job(self.todo[0], self.directory)
         try:
-            with _limited(self.job_limit_s, Path(self.directory)):
+            with _limited(self.job_limit_s, Folder.at(self.directory)):
                 report = self.body.advance(job)
         except AnonTuneError as error:
             return {"failure": str(error), "done": True}
@@ -62,7 +65,7 @@ class RungTrainable(tune.Trainable):
 
 
 @contextmanager
-def _limited(seconds: float | None, directory: Path) -> Iterator[None]:
+def _limited(seconds: float | None, folder: Folder) -> Iterator[None]:
     """End this process when a job takes too long, and leave where it hung.
 
     The timer needs no interpreter lock, so it also ends what hangs in a library's own code.
@@ -70,30 +73,37 @@ def _limited(seconds: float | None, directory: Path) -> Iterator[None]:
     if seconds is None:
         yield
         return
-    hung = directory / _HUNG
-    with open(hung, "w", encoding="utf-8") as file:
+    began = f"{time.time()}\n".encode()
+    if folder.is_remote:  # out of reach for who is about to end: what the driver finds is when it began
+        folder.write(_HUNG, began)
+    with tempfile.TemporaryFile() if folder.is_remote else open(folder.path / _HUNG, "wb") as file:
+        file.write(began)
+        file.flush()
         faulthandler.dump_traceback_later(seconds, exit=True, file=file)
         try:
             yield
         finally:
             faulthandler.cancel_dump_traceback_later()
-            hung.unlink(missing_ok=True)
+            folder.remove(_HUNG)
 
 
 def why_hung(directory: str, job_limit_s: float | None) -> str:
     """Return why a worker ended that this limit ended; empty for one that died of something else.
 
     Args:
-        directory: Of the trial.
+        directory: Location of the trial's.
         job_limit_s: The limit that the worker had.
     """
-    hung = Path(directory) / _HUNG
-    if job_limit_s is None or not hung.exists():
+    folder = Folder.at(directory)
+    if job_limit_s is None or not folder.has(_HUNG):
         return ""
-    text = hung.read_text(encoding="utf-8", errors="replace")
+    began, _, text = folder.read(_HUNG).decode(errors="replace").partition("\n")
     threads = [t for t in text.split("hread 0x") if Path(__file__).name in t]  # one of them is at the job
     places = [line.strip().removeprefix("File ") for t in threads for line in t.splitlines() if "File " in line]
-    return f"a job took longer than {job_limit_s:g} s, in {places[0]}" if places else ""
+    if places:
+        return f"a job took longer than {job_limit_s:g} s, in {places[0]}"
+    is_over = folder.is_remote and time.time() - float(began) >= job_limit_s
+    return f"a job took longer than {job_limit_s:g} s" if is_over else ""
 
 
 def to_config(assignment: Assignment, directory: str) -> dict[str, Any]:

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import ray
 
 from anon_tune.errors import AnonTuneError, LedgerError
+from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import front_candidates
 from anon_tune.recipe import Recipe
 from anon_tune.study.adapters import one_line
 from anon_tune.study.cluster import living_nodes, ray_session
-from anon_tune.study.placement import place
+from anon_tune.study.lock import driver_lock
+from anon_tune.study.placement import Slots, place
 from anon_tune.study.run import StudyInterrupted, stop_signals
-from anon_tune.study.settings import StudySettings, driver_lock, load_study
+from anon_tune.study.settings import StudySettings, load_study
 from anon_tune.study.space import SearchSpace
-from anon_tune.trial import ANCHORS, Ceilings, Repeat, RungJob, RungReport, Trial, TrialBody
+from anon_tune.trial import ANCHORS, TRIALS, Ceilings, Repeat, RungJob, RungReport, Trial, TrialBody
 
 _POLL_S = 0.2
 _GRACE_S = 10.0
@@ -49,7 +50,7 @@ class VerifyStep:
 
 
 def verify_study(
-    directory: Path | str,
+    directory: Location,
     body: TrialBody,
     num_seeds: int = 5,
     retrain: bool = False,
@@ -62,7 +63,7 @@ def verify_study(
     means bring a trial into the first two ranks that was measured only once, it is measured as well.
 
     Args:
-        directory: A study directory; on storage that every node sees.
+        directory: A study directory; a path that every node sees, or a URI that pyarrow opens.
         body: Does the work, as in the study.
         num_seeds: Repeats that every such trial shall have, at least 1.
         retrain: Train every repeat anew with a training seed of its own; closed-form methods are only
@@ -78,25 +79,25 @@ def verify_study(
         PlacementError: A trial needs more than the cluster has.
         StudyInterrupted: Stopped by a signal; what arrived is in the ledger.
     """
-    directory = Path(directory).resolve()
-    space, settings = load_study(directory)
-    with driver_lock(directory):
-        plan = _Plan(directory, space, settings, num_seeds, retrain)
+    folder = Folder.at(directory)
+    space, settings = load_study(folder)
+    with driver_lock(folder):
+        plan = _Plan(folder, space, settings, num_seeds, retrain)
         if not plan.todo():
             return plan.ledger
         with ray_session(dashboard=settings.runs_through_train), stop_signals() as stopped:
-            placement = place(settings, [node.resources for node in living_nodes()])
-            crew = _Crew(body, placement.resources, placement.max_concurrent, settings.max_failures)
+            slots = Slots(settings, lambda: [node.resources for node in living_nodes()])
+            crew = _Crew(body, place(settings, slots.nodes()).resources, slots, settings.max_failures)
             try:
                 _measure(plan, crew, stopped, on_step)
             finally:
                 crew.dismiss()
     if stopped.is_set():
-        raise StudyInterrupted(f"{directory}: stopped. Go on with the same command")
+        raise StudyInterrupted(f"{folder}: stopped. Go on with the same command")
     if plan.failures:
         name, number = next(iter(plan.failures))
         rule = f"{len(plan.failures)} repeats could not be taken, the first is repeat {number} of trial '{name}'"
-        raise LedgerError(str(directory), rule, plan.failures[name, number], "Mend the cause, then verify again")
+        raise LedgerError(str(folder), rule, plan.failures[name, number], "Mend the cause, then verify again")
     return plan.ledger
 
 
@@ -129,12 +130,12 @@ class _Crew:
     Args:
         body: Does the work.
         resources: What one task asks for.
-        size: Tasks at a time.
+        slots: How many tasks may run at a time.
         max_failures: How often a task whose worker died or raised is started again.
     """
 
-    def __init__(self, body: TrialBody, resources: Mapping[str, float], size: int, max_failures: int) -> None:
-        self._body, self._size = ray.put(body), size
+    def __init__(self, body: TrialBody, resources: Mapping[str, float], slots: Slots, max_failures: int) -> None:
+        self._body, self._slots = ray.put(body), slots
         self._task = ray.remote(
             num_cpus=resources["cpu"],
             memory=resources.get("memory", 0),
@@ -145,8 +146,8 @@ class _Crew:
 
     @property
     def has_room(self) -> bool:
-        """True if another task may start."""
-        return len(self.busy) < self._size
+        """True if another task may start; one always may, and waits where no node is left."""
+        return len(self.busy) < max(1, self._slots.number())
 
     def start(self, pair: tuple[str, int], job: RungJob) -> None:
         """Start a job."""
@@ -186,13 +187,13 @@ class _Plan:
     """What is left to measure, and where an answer goes. Knows nothing of Ray."""
 
     def __init__(
-        self, directory: Path, space: SearchSpace, settings: StudySettings, num_seeds: int, retrain: bool
+        self, folder: Folder, space: SearchSpace, settings: StudySettings, num_seeds: int, retrain: bool
     ) -> None:
-        self.directory, self.ledger = directory, Ledger(directory / "ledger")
+        self.folder, self.ledger = folder, Ledger(folder / "ledger")
         self.failures: dict[tuple[str, int], str] = {}
         self._space, self._seed, self._num_seeds, self._retrain = space, settings.seed, num_seeds, retrain
         self._trials = {trial.id: trial for trial in self.ledger.trials()}
-        where, candidates = str(directory), front_candidates(self.trials)
+        where, candidates = str(folder), front_candidates(self.trials)
         if ANCHORS[0] not in {t.id for t in candidates} or all(t.is_anchor for t in candidates):
             remedy = "Let the study go on: anon-tune resume"
             raise LedgerError(where, "nothing to verify: no trial has a full score yet", remedy=remedy)
@@ -232,7 +233,7 @@ class _Plan:
         return RungJob(
             trial=name,
             recipe=recipe,
-            directory=str(self._folder(name, number)),
+            directory=(self._trial_folder(name) / _repeat(number)).location,
             rung=last.rung,
             step=last.step,
             full=True,
@@ -244,7 +245,8 @@ class _Plan:
         """Record a repeat, or keep the reason why there is none."""
         trial = self._trials[name]
         if not (self._retrain and trial.is_trained):
-            shutil.rmtree(self._folder(name, number), ignore_errors=True)
+            with suppress(OSError):
+                self._trial_folder(name).remove(_repeat(number))
         if isinstance(answer, str):
             self.failures[name, number] = answer
             return None
@@ -262,11 +264,11 @@ class _Plan:
     def _weights(self, trial: Trial) -> str:
         if self._retrain or not trial.is_trained:
             return ""
-        file = self.directory / trial.reports[-1].checkpoint
-        if not file.is_file():
+        name = trial.reports[-1].checkpoint
+        if not self.folder.has(name):
             remedy = "Put it back, or train again with --retrain"
-            raise LedgerError(f"trial {trial.id}", "its weights are gone", str(file), remedy)
-        return str(file)
+            raise LedgerError(f"trial {trial.id}", "its weights are gone", f"{self.folder}/{name}", remedy)
+        return (self.folder / name).location
 
     def _missing(self, trial: Trial) -> list[int]:
         anew = self._retrain and trial.is_trained
@@ -287,5 +289,9 @@ class _Plan:
     def _is_retrained(self, trial: Trial, repeat: Repeat) -> bool:
         return repeat.training_seed != self._space.recipe(trial.params, method=trial.method).training.seed
 
-    def _folder(self, name: str, number: int) -> Path:
-        return self.directory / "trials" / name / f"repeat-{number}"
+    def _trial_folder(self, name: str) -> Folder:
+        return self.folder / TRIALS / name
+
+
+def _repeat(number: int) -> str:
+    return f"repeat-{number}"

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from anon_tune.errors import LedgerError
+from anon_tune.folder import Folder
 from anon_tune.ledger import Ledger
 from anon_tune.study.proposer import Observation
 from anon_tune.study.sampler import score_losses
-from anon_tune.study.settings import StudySettings, load_study, write_whole
+from anon_tune.study.settings import StudySettings, load_study
 from anon_tune.study.space import SearchSpace
 from anon_tune.trial import Trial, TrialState
 
 _FILE = "warm_start.json"
 
 
-def known_before(directory: Path, space: SearchSpace, settings: StudySettings) -> dict[str, Observation]:
+def known_before(folder: Folder, space: SearchSpace, settings: StudySettings) -> dict[str, Observation]:
     """Return what the sampler knows before the first trial; empty without a warm start.
 
     The complete trials of the earlier study whose points this study's space could have proposed. They are
@@ -25,7 +25,7 @@ def known_before(directory: Path, space: SearchSpace, settings: StudySettings) -
     the recipe differ, what they tell is a first guess.
 
     Args:
-        directory: Of this study.
+        folder: The directory of this study.
         space: Its search space.
         settings: Names the directory of the earlier study.
 
@@ -34,11 +34,10 @@ def known_before(directory: Path, space: SearchSpace, settings: StudySettings) -
     """
     if settings.warm_start is None:
         return {}
-    file = directory / _FILE
-    if not file.exists():
+    if not folder.has(_FILE):
         rows = [[t.id, dict(t.params), *_losses(t), _constraints(t, space)] for t in _fitting(space, settings)]
-        write_whole(file, json.dumps(rows))
-    rows = json.loads(file.read_text(encoding="utf-8"))
+        folder.write(_FILE, json.dumps(rows).encode())
+    rows = json.loads(folder.read(_FILE))
     # No trial of this study has such a name, nor a number below 0.
     return {
         f"before-{name}": Observation(at - len(rows), params, None, (a, b), held)
@@ -47,7 +46,7 @@ def known_before(directory: Path, space: SearchSpace, settings: StudySettings) -
 
 
 def _fitting(space: SearchSpace, settings: StudySettings) -> list[Trial]:
-    earlier = Path(str(settings.warm_start))
+    earlier = Folder.at(str(settings.warm_start))
     other, was = load_study(earlier)
     where = f"--warm-start {earlier}"
     if was.clips_fingerprint != settings.clips_fingerprint:

@@ -17,7 +17,7 @@ import pytest
 
 from anon_tune.cli import main
 from anon_tune.clips import Clips, open_clips
-from anon_tune.study.settings import driver_lock
+from anon_tune.study.lock import driver_lock
 
 PATTERN = r"(?P<person>[a-z]+)(?P<take>\d)_(?P<action>[a-z]+)\.mp4"
 SPACE = """

@@ -4,12 +4,10 @@ import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from moto.server import ThreadedMotoServer
 
 from anon_tune.clips import Clips, open_clips
 from anon_tune.clips.node_cache import fetch_store, save_store, user_cache
@@ -143,21 +141,8 @@ def test_where_a_node_keeps_copies(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert os.environ["HOME"] == "/h"
 
 
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A bucket of an S3 server on this machine, with {} for the path in it."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    options = f"endpoint_override=http://{host}:{port}&region=us-east-1&allow_bucket_creation=true"
-    yield f"s3://clips/{{}}?{options}"
-    server.stop()
-
-
-def test_a_store_on_s3(coded_clips: Clips, cache: Path, bucket: str) -> None:
-    uri = bucket.format("deep/store")
+def test_a_store_on_s3(coded_clips: Clips, cache: Path, s3: str) -> None:
+    uri = s3.format("deep/store")
     save_store(coded_clips.directory, uri)
     clips = open_clips(uri)
     assert (clips.location, clips.directory) == (uri, cache / coded_clips.fingerprint)
@@ -165,4 +150,4 @@ def test_a_store_on_s3(coded_clips: Clips, cache: Path, bucket: str) -> None:
     with pytest.raises(ClipsError, match="already holds a clip store"):
         save_store(coded_clips.directory, uri)
     with pytest.raises(ClipsError, match=r"a clip store must hold 'manifest\.parquet'"):
-        open_clips(bucket.format("deep/other"))
+        open_clips(s3.format("deep/other"))

@@ -14,7 +14,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from anon_tune import folder as folders
 from anon_tune.errors import LedgerError
+from anon_tune.folder import Folder
 from anon_tune.ledger import Ledger, parts
 from anon_tune.trial import Trial, TrialState
 
@@ -39,7 +41,7 @@ def fill(folder: Path, num_records: int) -> Path:
 
 def read(folder: Path) -> list[int]:
     """Return the records as a reader counts them; each bears the number of its trial."""
-    table = parts.read_parts(folder)
+    table = parts.read_parts(Folder.at(folder))
     assert table["number"].to_pylist() == table["record"].to_pylist()
     return table["record"].to_pylist()
 
@@ -82,8 +84,8 @@ class Mortal:
         self.calls_left, self.torn = calls_left, torn
         self.states: list[set[str]] = []
         for name in ("replace", "unlink", "fsync"):
-            patch.setattr(parts.os, name, self._counted(getattr(os, name)))
-        patch.setattr(parts, "open", self._open, raising=False)
+            patch.setattr(folders.os, name, self._counted(getattr(os, name)))
+        patch.setattr(folders, "open", self._open, raising=False)
 
     def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*args: Any) -> Any:
@@ -167,7 +169,7 @@ def test_crash_after_crash_every_record_counts_once(tmp_path: Path, seed: int) -
         assert known <= len(found) <= known + 1
         known = len(found)
     fill(tmp_path, known + 1)
-    spans = [(part.first, part.last) for part in parts.list_parts(tmp_path)]
+    spans = [(part.first, part.last) for part in parts.list_parts(Folder.at(tmp_path))]
     assert [n for first, last in spans for n in range(first, last + 1)] == list(range(known + 1))
     assert len(names(tmp_path)) == len(spans)
 
@@ -199,7 +201,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             return file
 
-        monkeypatch.setattr(parts, "open", full, raising=False)
+        monkeypatch.setattr(folders, "open", full, raising=False)
 
     yield fill_up
 
@@ -216,7 +218,7 @@ def test_a_full_disk_is_told_and_what_was_there_stays(
             ledger.append(trial(6))
     assert read(folder) == list(range(6))
     assert len(names(folder)) == 3  # no half file is left
-    monkeypatch.delattr(parts, "open")
+    monkeypatch.delattr(folders, "open")
     ledger.append(trial(6))
     assert read(folder) == list(range(7))
 
@@ -228,7 +230,7 @@ def test_a_disk_too_full_to_merge_takes_records_all_the_same(
     fill(tmp_path, 10)
     assert len(names(tmp_path)) == 10
     assert read(tmp_path) == list(range(10))
-    monkeypatch.delattr(parts, "open")
+    monkeypatch.delattr(folders, "open")
     ledger = Ledger(tmp_path)
     ledger.append(trial(10))  # the next writer catches up
     assert names(tmp_path)[:2] == ["00000000-00000003.parquet", "00000004-00000007.parquet"]
@@ -278,7 +280,7 @@ def test_a_listing_overtaken_by_a_merge_is_made_anew(tmp_path: Path, monkeypatch
         return called
 
     for name in ("replace", "unlink"):
-        monkeypatch.setattr(parts.os, name, watched(getattr(os, name)))
+        monkeypatch.setattr(folders.os, name, watched(getattr(os, name)))
     fill(tmp_path, 16)
     assert len(states) > 10
     chance = random.Random(0)
@@ -290,7 +292,9 @@ def test_a_listing_overtaken_by_a_merge_is_made_anew(tmp_path: Path, monkeypatch
         times = sorted(chance.choices(range(len(states)), k=len(order)))
         torn = [name for name, time in zip(order, times, strict=True) if name in states[time]]
         listings = [torn]
-        monkeypatch.setattr(parts.os, "listdir", lambda folder, left=listings: left.pop() if left else listdir(folder))
+        monkeypatch.setattr(
+            folders.os, "listdir", lambda folder, left=listings: left.pop() if left else listdir(folder)
+        )
         assert read(tmp_path) in (list(range(15)), list(range(16)))
     assert listings == []
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from anon_tune.certificate import Certificate
+from anon_tune.folder import Folder
 from anon_tune.report import write_report
 from anon_tune.report.certificates import MEANING, by_family, certificate_cards
 
@@ -98,7 +99,7 @@ def certificate(nasty: str = NASTY, **changes: Any) -> Certificate:
 def cards(folder: Path, **named: Certificate) -> str:
     for name, one in named.items():
         (folder / f"{name}.json").write_text(one.to_json(), encoding="utf-8")
-    return certificate_cards(folder)
+    return certificate_cards(Folder.at(folder))
 
 
 class _Words(HTMLParser):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from anon_tune.errors import PlacementError
-from anon_tune.study.placement import Placement, place
+from anon_tune.study.placement import Placement, Slots, place
 from anon_tune.study.settings import StudySettings
 
 
@@ -54,3 +54,26 @@ def test_what_never_fits_is_refused(wanted: StudySettings, nodes: list[dict[str,
     with pytest.raises(PlacementError) as caught:
         place(wanted, nodes)
     assert message in str(caught.value)
+
+
+def test_trials_may_wait_for_nodes_that_an_autoscaler_brings() -> None:
+    growing = settings(gpus=1).model_copy(update={"scale_to": 4})
+    assert place(growing, LAPTOP).max_concurrent == 4
+    assert place(growing.model_copy(update={"max_concurrent": 3}), LAPTOP).max_concurrent == 3
+    assert place(growing, [*CLUSTER, *CLUSTER]).max_concurrent == 8
+
+
+def test_slots_follow_the_cluster() -> None:
+    now, nodes = [0.0], list(CLUSTER)
+    slots = Slots(settings(gpus=1), lambda: nodes, lambda: now[0])
+    assert slots.number() == 4
+    nodes.append({"CPU": 8.0, "GPU": 2.0})
+    assert slots.number() == 4  # nodes are not asked for at every turn
+    now[0] = 3.0
+    assert slots.number() == 6
+    del nodes[1:]
+    now[0] = 6.0
+    assert slots.number() == 0  # none is left; that is no end
+    nodes.append({"CPU": 8.0, "GPU": 1.0})
+    now[0] = 9.0
+    assert slots.number() == 1

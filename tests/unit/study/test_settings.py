@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -9,7 +7,7 @@ import pytest
 
 from anon_tune.errors import LedgerError
 from anon_tune.study.record import open_storage
-from anon_tune.study.settings import StudySettings, driver_lock, freeze_study, load_study
+from anon_tune.study.settings import StudySettings, freeze_study, load_study
 from anon_tune.study.space import SearchSpace
 
 SPACE = SearchSpace.from_tables({"search": {"penalty.weight": {"low": 0.1, "high": 10.0}}}, "toy.toml")
@@ -52,26 +50,6 @@ def test_what_is_no_study_is_named(tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_text("x = 1")
     with pytest.raises(LedgerError, match="not the frozen copy of a study"):
         load_study(tmp_path)
-
-
-def test_one_driver_at_a_time_and_a_dead_one_does_not_count(tmp_path: Path) -> None:
-    hold = f"""
-import sys, time
-from pathlib import Path
-from anon_tune.study.settings import driver_lock
-with driver_lock(Path({str(tmp_path)!r})):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-    with subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "held\n"
-        message = f"another process is running this study, got pid {other.pid} on "
-        with pytest.raises(LedgerError, match=message), driver_lock(tmp_path):
-            pass
-        other.kill()
-    with driver_lock(tmp_path):
-        pass
 
 
 def test_a_storage_that_cannot_be_opened_is_named(tmp_path: Path) -> None:

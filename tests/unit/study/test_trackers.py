@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from anon_tune.errors import LedgerError
+from anon_tune.folder import Folder
 from anon_tune.study import trackers
 from anon_tune.study.settings import StudySettings
 from anon_tune.study.space import SearchSpace
@@ -41,7 +42,7 @@ def test_mlflow_is_told_of_params_numbers_and_ends(tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     settings = StudySettings(mlflow=uri, tensorboard=False)
-    with trackers.watchers(tmp_path / "first", SPACE, settings) as told:
+    with trackers.watchers(Folder.at(tmp_path / "first"), tmp_path, SPACE, settings) as told:
         tell(told)
     client = mlflow.MlflowClient(uri)
     experiment = client.get_experiment_by_name("first")
@@ -67,7 +68,7 @@ def test_a_package_that_is_not_there_is_one_line(
     wanted = rf"--{option}: needs the package {package}. pip install 'anon_tune[{package}]'."
     with (
         pytest.raises(LedgerError, match=f"^{re.escape(wanted)}$"),
-        trackers.watchers(tmp_path, SPACE, settings),
+        trackers.watchers(Folder.at(tmp_path), tmp_path, SPACE, settings),
     ):
         pass
 
@@ -78,7 +79,7 @@ def test_a_tracker_that_cannot_be_reached_is_one_line(tmp_path: Path, monkeypatc
     settings = StudySettings(mlflow="http://127.0.0.1:9", tensorboard=False)
     with (
         pytest.raises(LedgerError, match=r"^--mlflow: cannot be used: .*") as error,
-        trackers.watchers(tmp_path, SPACE, settings),
+        trackers.watchers(Folder.at(tmp_path), tmp_path, SPACE, settings),
     ):
         pass
     assert "\n" not in str(error.value)
@@ -106,7 +107,9 @@ def test_wandb_leaves_files_and_its_key_nowhere(
     request.getfixturevalue("local_ray")
     directory = tmp_path / "first"
     directory.mkdir()
-    with trackers.watchers(directory, SPACE, StudySettings(wandb="anonymizers", tensorboard=False)) as told:
+    with trackers.watchers(
+        Folder.at(directory), directory, SPACE, StudySettings(wandb="anonymizers", tensorboard=False)
+    ) as told:
         tell(told)
     assert len(list((directory / "wandb").glob("offline-run-*/*.wandb"))) == 3
     content = b"".join(file.read_bytes() for file in (directory / "wandb").rglob("*.wandb") if file.is_file())

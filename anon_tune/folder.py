@@ -1,0 +1,285 @@
+"""A directory that studies live in: on a file system of this machine, or behind a URI that pyarrow opens."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from anon_tune.address import refuse_secret
+from anon_tune.errors import AnonTuneError
+
+if TYPE_CHECKING:
+    from pyarrow import fs
+
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # from file systems on which a folder cannot be synced
+
+
+Location: TypeAlias = "Folder | Path | str"
+"""Names a folder: as itself, by a path, or by a URI."""
+
+
+class Folder(ABC):
+    """A directory; the same calls wherever it is.
+
+    It comes into being with the first file that is written. A file has its name only when it is complete, and is
+    as safe as the place makes it when the call that wrote it returns. All calls raise OSError as Python's own do.
+
+    Args:
+        location: An absolute path, or a URI.
+    """
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+
+    @staticmethod
+    def at(location: Location) -> Folder:
+        """Return the folder at a path or a URI such as ``s3://bucket/studies/first``.
+
+        Raises:
+            AnonTuneError: The URI is none that pyarrow can open, or carries a key.
+        """
+        if isinstance(location, Folder):
+            return location
+        if is_uri(location):
+            refuse_secret("directory", str(location))
+            return _RemoteFolder(str(location))
+        return _LocalFolder(str(Path(location).resolve()))
+
+    def __str__(self) -> str:
+        return self.location
+
+    def __repr__(self) -> str:
+        return f"Folder.at({self.location!r})"
+
+    def __truediv__(self, name: str) -> Folder:
+        """Return the folder of that name, or path of names, inside this one."""
+        path, mark, query = self.location.partition("?") if is_uri(self.location) else (self.location, "", "")
+        return type(self)(f"{path.rstrip('/')}/{name}{mark}{query}")
+
+    @property
+    def name(self) -> str:
+        """Its own name, the last part of its location."""
+        path = self.location.partition("?")[0] if is_uri(self.location) else self.location
+        return path.rstrip("/").rpartition("/")[2]
+
+    @property
+    def is_remote(self) -> bool:
+        """True behind a URI."""
+        return is_uri(self.location)
+
+    @property
+    @abstractmethod
+    def path(self) -> Path:
+        """Where it is on this machine.
+
+        Raises:
+            AnonTuneError: It is elsewhere.
+        """
+
+    @property
+    @abstractmethod
+    def storage(self) -> tuple[fs.FileSystem | None, str]:
+        """The pyarrow file system and the path in it, as Ray takes them; None for this machine's own."""
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """Return the names of all files and folders in it, in any order; none where it does not exist."""
+
+    @abstractmethod
+    def has(self, name: str) -> bool:
+        """True if there is a file of that name."""
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """Return the content of a file."""
+
+    @abstractmethod
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, in the place of one that is there; readers see the old one or the new one."""
+
+    @abstractmethod
+    def remove(self, name: str) -> None:
+        """Remove a file, or a folder with all in it; one that is not there is no error."""
+
+    @abstractmethod
+    def reading(self, name: str) -> AbstractContextManager[Path]:
+        """Give the block a path on this machine at which it can read a file."""
+
+    @abstractmethod
+    def writing(self, name: str) -> AbstractContextManager[Path]:
+        """Give the block a path on this machine to write at; its end makes that the file, unless it raised."""
+
+
+def is_uri(location: Path | str) -> bool:
+    """Say whether a place is named by a URI and not by a path."""
+    return isinstance(location, str) and "://" in location
+
+
+@contextmanager
+def reading_file(location: str) -> Iterator[Path]:
+    """Give the block a path on this machine at which it can read the file at a path or a URI."""
+    path, mark, query = location.partition("?") if is_uri(location) else (location, "", "")
+    parent, _, name = path.rpartition("/")
+    with Folder.at(f"{parent or '.'}{mark}{query}").reading(name) as here:
+        yield here
+
+
+def why(error: OSError) -> str:
+    """Return in one line what the system, or a store far away, said."""
+    return error.strerror or (str(error) or type(error).__name__).splitlines()[0]
+
+
+class _LocalFolder(Folder):
+    @property
+    def path(self) -> Path:
+        return Path(self.location)
+
+    @property
+    def storage(self) -> tuple[fs.FileSystem | None, str]:
+        return None, self.location
+
+    def names(self) -> list[str]:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return os.listdir(self.location)
+        return []
+
+    def has(self, name: str) -> bool:
+        return (self.path / name).is_file()
+
+    def read(self, name: str) -> bytes:
+        return (self.path / name).read_bytes()
+
+    def write(self, name: str, content: bytes) -> None:
+        with self.writing(name) as hidden, open(hidden, "wb") as file:
+            file.write(content)
+
+    def remove(self, name: str) -> None:
+        path = self.path / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[Path]:
+        yield self.path / name
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        hidden = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            yield hidden
+            _sync(hidden)
+            os.replace(hidden, path)
+        except BaseException:
+            with suppress(OSError):  # what went wrong first is what to tell
+                os.unlink(hidden)
+            raise
+        with _unless_unsupported():
+            _sync(path.parent)
+
+
+class _RemoteFolder(Folder):
+    """Behind pyarrow's file systems, of which every one makes a file appear when it is complete."""
+
+    @property
+    def path(self) -> Path:
+        rule = "must be a directory of this machine here"
+        raise AnonTuneError(self.location, rule, remedy="Copy it with 'anon-tune fetch' first")
+
+    @property
+    def storage(self) -> tuple[fs.FileSystem | None, str]:
+        return _open(self.location)
+
+    def names(self) -> list[str]:
+        from pyarrow import fs
+
+        filesystem, path = _open(self.location)
+        return [info.base_name for info in filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))]
+
+    def has(self, name: str) -> bool:
+        from pyarrow import fs
+
+        filesystem, path = _open(self.location)
+        return bool(filesystem.get_file_info(f"{path}/{name}").type == fs.FileType.File)
+
+    def read(self, name: str) -> bytes:
+        filesystem, path = _open(self.location)
+        with filesystem.open_input_file(f"{path}/{name}") as stream:
+            return bytes(stream.readall())
+
+    def write(self, name: str, content: bytes) -> None:
+        filesystem, path = _open(self.location)
+        file = f"{path}/{name}"
+        try:
+            stream = filesystem.open_output_stream(file)
+        except FileNotFoundError:  # an object store needs no folders, others do
+            filesystem.create_dir(file.rpartition("/")[0], recursive=True)
+            stream = filesystem.open_output_stream(file)
+        with stream:
+            stream.write(content)
+
+    def remove(self, name: str) -> None:
+        from pyarrow import fs
+
+        filesystem, path = _open(self.location)
+        match filesystem.get_file_info(f"{path}/{name}").type:
+            case fs.FileType.File:
+                filesystem.delete_file(f"{path}/{name}")
+            case fs.FileType.Directory:
+                filesystem.delete_dir(f"{path}/{name}")
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
+            here = Path(scratch) / Path(name).name
+            here.write_bytes(self.read(name))
+            yield here
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
+            here = Path(scratch) / Path(name).name
+            yield here
+            self.write(name, here.read_bytes())
+
+
+@cache
+def _open(location: str) -> tuple[fs.FileSystem, str]:
+    from pyarrow import ArrowException, fs
+
+    try:
+        filesystem, path = fs.FileSystem.from_uri(location)
+    except (OSError, ValueError, ArrowException) as error:
+        found = str(error).splitlines()[0]
+        raise AnonTuneError(location, "must be a URI that pyarrow can open", found, "Write s3://bucket/name") from None
+    return filesystem, path.rstrip("/")
+
+
+def _sync(path: Path) -> None:
+    """Put a file's content, or a folder's names, on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _unless_unsupported() -> Iterator[None]:
+    """Let a file system do without syncing folders if it cannot."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise

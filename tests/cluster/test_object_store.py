@@ -1,0 +1,62 @@
+"""A study that lies on an object store: run, stopped, resumed, verified, read and exported from there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anon_tune.folder import Folder
+from anon_tune.ledger import Ledger
+from anon_tune.trial import TrialState
+
+pytestmark = pytest.mark.cluster
+
+
+def test_a_study_lives_on_s3(processes: Any, tmp_path: Path, s3: str, tiny_study: Callable[..., list[str]]) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "ANON_TUNE_CACHE": str(tmp_path / "cache")}
+    processes.environment |= keys
+    out = s3.format("studies/first")
+    folder = Folder.at(out)
+
+    def states() -> dict[str, TrialState]:
+        return {trial.id: trial.state for trial in Ledger(folder / "ledger").trials()}
+
+    def run(name: str, *command: str) -> str:
+        assert processes.run(name, ["anon-tune", *command], 200) == 0, processes.said(name)[-4000:]
+        return str(processes.said(name))
+
+    # The built-in clips go there too: whatever node a worker is on must find them. Killed with
+    # the first trial trained and not yet measured in full.
+    tiny = tiny_study(Path("unused"), trials=2, num_steps=30)
+    study = ["search_spaces/quickstart.toml", *tiny, "--clips", "avatars", "--out", out, "--job-limit", "100"]
+    driver = processes.start("killed", ["anon-tune", "study", *study])
+    processes.wait_until(lambda: "0000" in states() and (folder / "trials/0000").names() != [], "killed", driver)
+    processes.kill(driver.pid)
+    before = {t.id: t.score for t in Ledger(folder / "ledger").trials() if t.state is TrialState.COMPLETE}
+    assert "identity" in before
+
+    said = run("resume", "resume", out)
+    assert f"Report: {out}/report.html" in said
+    after = {t.id: t for t in Ledger(folder / "ledger").trials()}
+    assert after.keys() == {"identity", "black-out", "0000", "0001"}
+    assert all(after[name].score == score for name, score in before.items())
+    assert {t.state for t in after.values()} <= {TrialState.COMPLETE, TrialState.PRUNED}
+    assert {"study.toml", "ledger", "trials", "report.html", "optuna.journal", "clips"} <= {*folder.names()}
+    assert ".lock" not in folder.names()
+    for name, trial in after.items():
+        wanted = {"anonymizer.safetensors"} if trial.is_trained else set()
+        wanted |= {"preview.png"} if trial.state is TrialState.COMPLETE else set()
+        assert {*(folder / "trials" / name).names()} == wanted, name  # and no checkpoint of a trial that is over
+    assert b"data:image/png;base64," in folder.read("report.html")
+
+    run("verify", "verify", out, "--seeds", "1")
+    document = json.loads(run("front", "front", out, "--all", "--format", "json"))
+    assert {row["trial"] for row in document["trials"]} == after.keys()
+    assert sum(row["num_repeats"] > 0 for row in document["trials"]) >= 3
+    picked = next(t for t in after.values() if t.is_trained and t.state is TrialState.COMPLETE)
+    run("export", "export", out, "--trial", picked.id, "-o", str(tmp_path / "picked.safetensors"))
+    assert run("report", "report", out, "-o", str(tmp_path / "here.html")).strip() == str(tmp_path / "here.html")

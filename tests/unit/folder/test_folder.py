@@ -1,0 +1,106 @@
+"""What holds for a folder wherever it is: on this machine, behind a URI of it, and on S3."""
+
+from __future__ import annotations
+
+import pickle
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from anon_tune.errors import AnonTuneError
+from anon_tune.folder import Folder, is_uri, reading_file
+
+
+@pytest.fixture(params=["path", "file", "s3"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
+    match request.param:
+        case "path":
+            return Folder.at(tmp_path / "deep" / "study")
+        case "file":
+            return Folder.at((tmp_path / "deep" / "study").as_uri())
+    uri: str = request.getfixturevalue("s3")
+    return Folder.at(uri.format("deep/study"))
+
+
+def test_what_is_written_is_read(folder: Folder) -> None:
+    assert folder.names() == [] and not folder.has("a")
+    folder.write("a", b"one")
+    folder.write("a", b"two")
+    (folder / "below").write("b", b"")
+    folder.write("below/deeper/c", b"three")
+    assert folder.read("a") == b"two"
+    assert (folder / "below/deeper").read("c") == folder.read("below/deeper/c") == b"three"
+    assert sorted(folder.names()) == ["a", "below"]
+    assert sorted((folder / "below").names()) == ["b", "deeper"]
+    assert folder.has("a") and folder.has("below/b") and not folder.has("below") and not folder.has("b")
+    assert (folder / "below").name == "below" and folder.name == "study"
+
+
+def test_a_file_that_is_not_there(folder: Folder) -> None:
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError):
+            folder.read("a")
+        folder.remove("a")
+        folder.write("b", b"")
+
+
+def test_removing_takes_a_file_or_a_whole_folder(folder: Folder) -> None:
+    for name in ("a", "below/b", "below/deeper/c", "beside/d"):
+        folder.write(name, b"x")
+    folder.remove("a")
+    folder.remove("below")
+    assert folder.names() == ["beside"]
+    assert not folder.has("below/deeper/c")
+
+
+def test_a_file_is_written_whole_or_not_at_all(folder: Folder) -> None:
+    large = random.Random(0).randbytes(6 << 20)  # more than one part of an upload
+    with folder.writing("below/a") as path:
+        path.write_bytes(large)
+        assert not folder.has("below/a")
+    assert folder.read("below/a") == large
+    with pytest.raises(ZeroDivisionError), folder.writing("below/a") as path:
+        path.write_bytes(b"half")
+        raise ZeroDivisionError
+    with folder.reading("below/a") as path, reading_file((folder / "below/a").location) as same:
+        assert path.read_bytes() == same.read_bytes() == large
+    assert (folder / "below").names() == ["a"]
+
+
+def test_a_folder_travels(folder: Folder) -> None:
+    folder.write("a", b"x")
+    assert pickle.loads(pickle.dumps(folder)).read("a") == b"x"
+    assert Folder.at(folder.location).read("a") == Folder.at(folder).read("a") == b"x"
+
+
+def test_what_needs_a_directory_of_this_machine_says_so(folder: Folder, tmp_path: Path) -> None:
+    if not folder.is_remote:
+        assert folder.path == tmp_path / "deep" / "study"
+        return
+    with pytest.raises(AnonTuneError, match="must be a directory of this machine here"):
+        _ = folder.path
+
+
+@pytest.mark.parametrize("location", ["nowhere://x/y", "s3:///x"])
+def test_a_uri_that_nobody_opens_is_named(location: str) -> None:
+    with pytest.raises(AnonTuneError, match="must be a URI that pyarrow can open"):
+        Folder.at(location).names()
+
+
+def test_a_path_is_no_uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_uri(tmp_path) and not is_uri("runs/first") and is_uri("gs://bucket/first")
+    monkeypatch.chdir(tmp_path)
+    assert Folder.at("runs/first").location == str(tmp_path / "runs" / "first")
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    replaced: Callable[..., None] = full
+    monkeypatch.setattr("anon_tune.folder.os.fsync", replaced)
+    with pytest.raises(OSError, match="No space"):
+        Folder.at(tmp_path).write("a", b"x")
+    assert list(tmp_path.iterdir()) == []

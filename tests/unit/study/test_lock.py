@@ -1,0 +1,55 @@
+"""One driver at a time, on a file system and on an object store, and a dead one holds nobody off."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from anon_tune.errors import LedgerError
+from anon_tune.folder import Folder
+from anon_tune.study import lock
+from anon_tune.study.lock import driver_lock
+
+HOLD = """
+import sys, time
+from anon_tune.study import lock
+lock._BEAT_S = 0.5
+with lock.driver_lock(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(params=["path", "s3"])
+def location(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(lock, "_BEAT_S", 0.5)
+    monkeypatch.setattr(lock, "_DEAD_AFTER_S", 4.0)
+    if request.param == "path":
+        return str(tmp_path)
+    uri: str = request.getfixturevalue("s3")
+    return uri.format("study")
+
+
+def test_one_driver_at_a_time_and_a_dead_one_does_not_count(location: str) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLD, location], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        message = f"another process is running this study, got pid {other.pid} on "
+        with pytest.raises(LedgerError, match=message), driver_lock(location):
+            pass
+        other.kill()
+    for _ in range(2):
+        with driver_lock(location) as lost:
+            assert not lost.is_set()
+
+
+def test_a_lock_that_was_taken_over_is_known_to_be_lost(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "_BEAT_S", 0.2)
+    folder = Folder.at(s3.format("study"))
+    with driver_lock(folder) as lost:
+        folder.write(".lock", b'{"key": "another", "holder": "pid 1 on elsewhere"}')
+        assert lost.wait(30)
+    assert folder.read(".lock").startswith(b'{"key": "another"')  # it is not ours to remove
