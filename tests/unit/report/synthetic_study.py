@@ -71,7 +71,7 @@ def write_hostile_study(directory: Path) -> Path:
         ledger.append(anchor, report(name, 1, 0.9 if name == "identity" else 0.35, 0.9, rng))
     for number, words in enumerate(HOSTILE):
         # A name of a trial with a slash is refused: it would be a path.
-        name = words.replace("/", "|")
+        name = words.replace("/", "|").replace("\\", "|")
         trial = Trial(
             name, number, "adversarial", {words: words, "penalty.weight": 0.1 * number}, words, TrialState.RUNNING
         )
