@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from anon_tune.folder import Folder
 from anon_tune.ledger import Ledger, parts
 from anon_tune.ledger.record import report_row, trial_row
 from anon_tune.study.settings import StudySettings, freeze_study
@@ -111,7 +112,7 @@ def written_at_once(folder: Path, rows: list[Any]) -> None:
     left = rows
     while left:
         size = next(size for size in (*reversed(parts._SIZES), 1) if size <= len(left))
-        parts._write_part(folder, pa.concat_tables(left[:size]).combine_chunks())
+        parts._write_part(Folder.at(folder), pa.concat_tables(left[:size]).combine_chunks())
         left = left[size:]
 
 
@@ -129,8 +130,8 @@ def state_of(folder: Path, appended: list[tuple[Trial, RungReport | None]]) -> d
     read_s, read_cpu_s = time.perf_counter() - start, time.process_time() - cpu_start
     return {
         "trials": len(trials),
-        "records": max(part.last for part in parts.list_parts(folder)) + 1,
-        "files": len(parts.list_parts(folder)),
+        "records": max(part.last for part in parts.list_parts(Folder.at(folder))) + 1,
+        "files": len(parts.list_parts(Folder.at(folder))),
         "megabytes": round(sum(file.stat().st_size for file in folder.iterdir()) / 1e6, 2),
         "appended": len(wall),
         "append_ms": {

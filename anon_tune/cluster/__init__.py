@@ -1,0 +1,1 @@
+"""Clusters: what their files say, and what a study can expect of them."""
