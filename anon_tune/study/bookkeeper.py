@@ -80,7 +80,9 @@ class Bookkeeper:
                 kept = tuple(report for report in failed.reports if report.score.is_finite)
                 self._trials[name] = replace(failed, state=TrialState.WAITING, reason="", reports=kept)
         self._open -= set(self._anchors)
-        self._next = 1 + max((trial.number for trial in self._trials.values()), default=-1)
+        # Trials need not start in the order of their numbers: a driver that ends may leave some out.
+        known = {trial.number for trial in self._trials.values()}
+        self._numbers = deque(number for number in range(self._num_trials) if number not in known)
 
     def _take_up(self, trial: Trial) -> None:
         """Learn what the ledger knows of a trial, and put it where an earlier driver had it."""
@@ -118,7 +120,7 @@ class Bookkeeper:
     @property
     def stop_reason(self) -> str:
         """Why the study ended before its last trial, if a stop rule ended it; else empty."""
-        return self._spending.reason if self._is_cut or self._next < self._num_trials else ""
+        return self._spending.reason if self._is_cut or self._numbers else ""
 
     @property
     def is_finished(self) -> bool:
@@ -127,7 +129,7 @@ class Bookkeeper:
 
     @property
     def _is_proposed(self) -> bool:
-        return self._next >= self._num_trials or bool(self._spending.reason)
+        return not self._numbers or bool(self._spending.reason)
 
     def next(self) -> Assignment | None:
         """Hand out the next trial; None while there is none to hand out (yet).
@@ -260,7 +262,7 @@ class Bookkeeper:
 
     def _propose(self) -> str | None:
         """Make the next trial; None if its values do not go together, which fails it."""
-        number, self._next = self._next, self._next + 1
+        number = self._numbers.popleft()
         trial_id = f"{number:04d}"
         params = self._proposer.ask(trial_id, number)
         method = self._space.method(params)
