@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from anon_tune.address import refuse_secret
 from anon_tune.errors import AnonTuneError
 
 if TYPE_CHECKING:
@@ -43,11 +44,12 @@ class Folder(ABC):
         """Return the folder at a path or a URI such as ``s3://bucket/studies/first``.
 
         Raises:
-            AnonTuneError: The URI is none that pyarrow can open.
+            AnonTuneError: The URI is none that pyarrow can open, or carries a key.
         """
         if isinstance(location, Folder):
             return location
         if is_uri(location):
+            refuse_secret("directory", str(location))
             return _RemoteFolder(str(location))
         return _LocalFolder(str(Path(location).resolve()))
 

@@ -204,6 +204,7 @@ class RungReport:
         checkpoint: Path of the anonymizer's weights, empty for an anchor.
         cost: Of the whole job; filled in by the driver, which knows resources and prices.
         violation: By how much the study's constraints are broken, 0 if all are kept; filled in by the driver.
+        ended: Unix time of its record; filled in by the driver.
     """
 
     trial: str
@@ -216,6 +217,26 @@ class RungReport:
     checkpoint: str
     cost: Cost = Cost()
     violation: float = 0.0
+    ended: float = field(default=0.0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LostJob:
+    """A job that ended without a report: its worker or node went, it hung, raised, or its driver was stopped.
+
+    What a trainer had saved by then (it does every minute) is not lost, so that the seconds bound the work lost.
+
+    Attributes:
+        seconds: Wall time that it ran.
+        node: Host name of its worker; empty if that went before it could be told.
+        cost: Of these seconds.
+        ended: Unix time of its record.
+    """
+
+    seconds: float
+    node: str
+    cost: Cost = Cost()
+    ended: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,10 +279,11 @@ class Trial:
         state: Where it stands.
         reports: By rung, first to last.
         reason: Why it was PRUNED or FAILED, else empty.
-        seconds: Wall time of all its jobs.
+        seconds: Wall time of all its jobs that reported.
         started: Unix time of its first record.
         ended: Unix time of its last record.
         repeats: Measurements with new seeds, in the order of their numbers.
+        lost: Jobs that never reported, in their order.
     """
 
     id: str
@@ -276,6 +298,7 @@ class Trial:
     started: float = 0.0
     ended: float = field(default=0.0)
     repeats: tuple[Repeat, ...] = ()
+    lost: tuple[LostJob, ...] = ()
 
     @property
     def rung(self) -> int | None:
@@ -289,8 +312,13 @@ class Trial:
 
     @property
     def cost(self) -> Cost:
-        """What its jobs have used."""
-        return sum((report.cost for report in self.reports), Cost())
+        """What its jobs have used, lost ones among them; measurements after the study are not counted."""
+        return sum((j.cost for j in self.lost), sum((r.cost for r in self.reports), Cost()))
+
+    @property
+    def lost_s(self) -> float:
+        """Wall time of its jobs that never reported."""
+        return sum(job.seconds for job in self.lost)
 
     @property
     def is_feasible(self) -> bool:

@@ -32,7 +32,7 @@ from scipy.stats import rankdata, wilcoxon
 from strategies import NOT_PEERS, OURS, STRATEGIES
 
 from anon_tune.pareto import front_ranks, hypervolume
-from anon_tune.study.bookkeeper import Assignment
+from anon_tune.study.assignment import Assignment
 from anon_tune.study.sampler import score_losses
 from anon_tune.study.virtual import Desk, VirtualClock, drive
 from anon_tune.trial import ANCHORS, RungReport

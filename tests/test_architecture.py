@@ -19,7 +19,8 @@ ROOT = "anon_tune"
 # ledger and the front are both made of trials.
 LEVELS = {
     "errors": 1,
-    "folder": 2,
+    "address": 2,
+    "folder": 3,
     "schedule": 2,
     "method": 2,
     "recipe": 3,
@@ -42,6 +43,7 @@ LEVELS = {
 
 THIRD_PARTY = {
     "errors": set(),
+    "address": set(),
     "folder": {"pyarrow"},
     "schedule": {"pydantic"},
     "method": set(),
@@ -52,7 +54,7 @@ THIRD_PARTY = {
     "pareto": {"moocore", "numpy"},
     "clips": {"av", "numpy", "pyarrow", "torch"},
     "models": {"cv2", "numpy", "safetensors", "torch", "torchvision"},
-    "study": {"numpy", "optuna", "pydantic", "ray", "rich", "scipy", "tomli_w"},
+    "study": {"numpy", "optuna", "pydantic", "ray", "rich", "scipy", "tensorboard", "tomli_w", "wandb"},
     "report": {"numpy", "plotly"},
     "cluster": {"botocore", "jsonschema", "ray", "yaml"},
     "training": {"torch"},

@@ -76,7 +76,13 @@ def study(
             metavar="DIR|URI", parser=Folder.at, help="An earlier study on these clips that the sampler learns from."
         ),
     ] = None,
-    storage: Annotated[str | None, typer.Option(help="Optuna storage URL; else a journal file in the study.")] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Optuna storage without a password; else a journal file in the study."),
+    ] = None,
+    tensorboard: Annotated[bool, typer.Option(help="Write event files to DIR/tensorboard.")] = True,
+    mlflow: Annotated[str | None, typer.Option(metavar="URI", help="Tell an MLflow server or folder too.")] = None,
+    wandb: Annotated[str | None, typer.Option(metavar="PROJECT", help="Tell Weights & Biases too.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Workers that train one anonymizer together.")] = 1,
     cpus: Annotated[int, typer.Option(min=1, help="CPUs of a worker.")] = 1,
     gpus: Annotated[float, typer.Option(min=0, help="GPUs of a worker; may be a fraction.")] = 0.0,
@@ -152,6 +158,9 @@ def planned(options: Mapping[str, Any]) -> tuple[SearchSpace, StudySettings]:
         seed=options["seed"],
         rungs=options["rungs"],
         storage=options["storage"],
+        tensorboard=options["tensorboard"],
+        mlflow=options["mlflow"],
+        wandb=options["wandb"],
         workers_per_trial=options["workers"],
         cpus_per_worker=options["cpus"],
         gpus_per_worker=options["gpus"],
@@ -249,4 +258,8 @@ def _run(out: Folder, clips: Clips, space: SearchSpace, settings: StudySettings)
     except StudyInterrupted as stop:
         print(stop, file=sys.stderr)
         raise typer.Exit(130) from None
+    if settings.storage or not out.is_remote:
+        from anon_tune.study.record import dashboard_command
+
+        print(f"Trials in Optuna's dashboard, a package of its own: {dashboard_command(out, settings)}")
     print(f"Report: {result.write(out)}")

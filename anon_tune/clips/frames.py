@@ -35,7 +35,7 @@ def map_frames(path: Path, manifest: Manifest, every: bool = False) -> NDArray[n
         ClipsError: If it is damaged or belongs to another manifest.
     """
     try:
-        frames: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+        frames: NDArray[np.uint8] = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise ClipsError(str(path), "not a whole .npy file", str(error).splitlines()[0], _REMEDY) from None
     expected = (len(manifest.entries), *manifest.shape)

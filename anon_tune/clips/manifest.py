@@ -135,7 +135,7 @@ def read_manifest(path: Path) -> Manifest:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise ClipsError(where, "not a Parquet file", str(error).splitlines()[0], _REMEDY) from None
-    facts = json.loads((table.schema.metadata or {}).get(b"anon_tune", b"{}"))
+    facts = _facts(table, where)
     if facts.get("version") != VERSION:
         raise ClipsError(where, f"the manifest must be of version {VERSION}", str(facts.get("version")), _REMEDY)
     attributes = tuple(n.removeprefix(_PREFIX) for n in table.column_names if n.startswith(_PREFIX))
@@ -145,15 +145,23 @@ def read_manifest(path: Path) -> Manifest:
             raise ClipsError(where, f"needs a column '{name}' of type {kind}", remedy=_REMEDY)
         if table.column(name).null_count:
             raise ClipsError(where, f"column '{name}' must have no empty values", remedy=_REMEDY)
-    manifest = Manifest(
-        entries=_entries(table.sort_by("row").to_pylist(), attributes, where),
-        attributes=attributes,
-        shape=tuple(facts["shape"]),
-        fps=float(facts["fps"]),
-        source=facts["source"],
-    )
+    try:
+        num_frames, height, width, channels = map(int, facts["shape"])
+        fps, source = float(facts["fps"]), str(facts["source"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ClipsError(where, "damaged", f"{type(error).__name__} {error}", _REMEDY) from None
+    entries = _entries(table.sort_by("row").to_pylist(), attributes, where)
+    manifest = Manifest(entries, attributes, (num_frames, height, width, channels), fps, source)
     manifest.check(where)
     return manifest
+
+
+def _facts(table: pa.Table, where: str) -> dict[str, Any]:
+    try:
+        facts = json.loads((table.schema.metadata or {}).get(b"anon_tune", b"{}"))
+    except ValueError as error:
+        raise ClipsError(where, "damaged", str(error), _REMEDY) from None
+    return facts if isinstance(facts, dict) else {}
 
 
 def _entries(rows: Sequence[dict[str, Any]], attributes: Sequence[str], where: str) -> tuple[ClipEntry, ...]:

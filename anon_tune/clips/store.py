@@ -23,6 +23,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from anon_tune.address import refuse_secret
 from anon_tune.clips.frames import content_hash, map_frames
 from anon_tune.clips.manifest import FRAMES, MANIFEST, SPLITS, ClipEntry, Manifest, read_manifest, write_manifest
 from anon_tune.clips.node_cache import fetch_store
@@ -141,7 +142,9 @@ def open_clips(location: Path | str) -> Clips:
 
     Raises:
         ClipsError: If a file is missing or damaged, or frames and manifest do not belong together.
+        AnonTuneError: If the URI carries a key.
     """
+    refuse_secret("--clips", str(location))
     if is_uri(location):
         return replace(open_clips(fetch_store(str(location))), location=str(location))
     directory = Path(location)

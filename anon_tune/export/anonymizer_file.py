@@ -22,7 +22,7 @@ from anon_tune.folder import Folder, Location, reading_file
 from anon_tune.ledger import Ledger
 from anon_tune.method import parse_method
 from anon_tune.models import Anonymizer, build_anonymizer, save_weights
-from anon_tune.models.weights import read_tensors
+from anon_tune.models.weights import read_recipe, read_tensors
 from anon_tune.pareto import judged_scores
 from anon_tune.recipe import Recipe
 from anon_tune.study.settings import load_study
@@ -92,7 +92,7 @@ def export_anonymizer(
             document["program"] = {"shape": facts.shape, "difference": facts.difference}
             return document
 
-        write_program(_built(recipe, tensors), _real_frames(store), output, describe)
+        write_program(_built(recipe, tensors, f"trial {trial.id}"), _real_frames(store), output, describe)
     card.write_text(card_markdown(document, output.name), encoding="utf-8")
     return output
 
@@ -117,15 +117,18 @@ def _weights_and_recipe(study: Folder, trial: Trial) -> tuple[dict[str, Tensor],
     if parse_method(trial.method).is_trained:
         with reading_file((study / trial.reports[-1].checkpoint).location) as path:
             tensors, metadata = read_tensors(path)
-        return tensors, Recipe.model_validate_json(metadata["recipe"])
+            return tensors, read_recipe(path, metadata)
     space, _ = load_study(study)  # a closed-form anonymizer is its recipe
     return {}, space.recipe(trial.params, trial.method)
 
 
-def _built(recipe: Recipe, tensors: dict[str, Tensor]) -> Anonymizer:
+def _built(recipe: Recipe, tensors: dict[str, Tensor], where: str) -> Anonymizer:
     # The weights are all in the file; the ones the training began with need not exist here.
     anonymizer = build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update={"weights": None}))
-    anonymizer.load_state_dict(tensors)
+    try:
+        anonymizer.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ExportError(where, "damaged", str(error).splitlines()[0], "Put a whole file in its place") from None
     return anonymizer.eval().requires_grad_(False)
 
 
@@ -159,9 +162,9 @@ def load_export(file: str | Path) -> Export:
         raise ExportError(str(path), f"must be an '{_FORMAT}' file", metadata.get("format"), "Write one with 'export'")
     try:
         recipe = Recipe.model_validate_json(metadata["recipe"])
-        return Export(_built(recipe, tensors), recipe, json.loads(metadata["model_card"]))
-    # Pydantic's and JSON's errors are ValueErrors, torch's RuntimeErrors.
-    except (KeyError, ValueError, RuntimeError, RecipeError) as error:
+        return Export(_built(recipe, tensors, str(path)), recipe, json.loads(metadata["model_card"]))
+    # Pydantic's and JSON's errors are ValueErrors.
+    except (KeyError, ValueError, RecipeError) as error:
         raise ExportError(str(path), "damaged", str(error).splitlines()[0], "Export it again") from None
 
 

@@ -6,8 +6,8 @@ so that a folder of any number of records stays a folder of few files (see `anon
 driver) writes; any number may read, also while a study runs. ``pandas.read_parquet(folder)`` gives one row a
 record, newest last after sorting by ``record``; after a crash amidst a merge it gives some rows twice until a
 writer comes again, which ``drop_duplicates("record")`` mends. Rows with a ``repeat`` are measurements that
-`anon-tune verify` took after the study. Parts older than a column are read as having none there: no repeat, no
-cost, no broken constraint, no seconds a frame.
+`anon-tune verify` took after the study, rows with ``lost_s`` jobs that ended without a report. Parts older than a
+column are read as having none there: no repeat, no cost, no broken constraint, no seconds a frame, no lost job.
 """
 
 from __future__ import annotations

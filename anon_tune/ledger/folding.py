@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from anon_tune.ledger.record import LOSSES, READING
-from anon_tune.trial import Cost, LossPoint, Reading, Repeat, RungReport, Score, Trial, TrialState
+from anon_tune.trial import Cost, LossPoint, LostJob, Reading, Repeat, RungReport, Score, Trial, TrialState
 
 _ZERO_IF_NULL = ("cpu_s", "gpu_s", "money", "violation")  # in parts from before there were such columns
 
@@ -25,10 +25,16 @@ def fold(records: pa.Table) -> list[Trial]:
 
     Args:
         records: Each once, in order.
+
+    Raises:
+        ValueError: A record is damaged.
+        TypeError: Likewise.
     """
     columns = _Columns(records)
     by_trial: dict[str, list[int]] = {}
     for row, name in enumerate(columns.plain["trial"]):
+        if name not in by_trial and ({"/", "\\"} & set(name) or name in ("", ".", "..")):
+            raise ValueError(f"the trial '{name}', whose files would lie elsewhere")
         by_trial.setdefault(name, []).append(row)
     with _uncollected():
         return sorted((_fold(columns, rows) for rows in by_trial.values()), key=lambda t: (t.number, t.id))
@@ -95,6 +101,7 @@ class _Columns:
         self.plain = {name: _values(name, records[name]) for name in records.column_names if name not in nested}
         self.is_report = records["rung"].is_valid().to_numpy().tolist()
         self.is_repeat = records["repeat"].is_valid().to_numpy().tolist()
+        self.is_lost = records["lost_s"].is_valid().to_numpy().tolist()
         self.readings = {name: [self.plain[name + suffix] for suffix in READING] for name in ("leakage", "accuracy")}
         self._maps = {name: _Maps(records[name]) for name in ("attackers", "attributes")}
         curves = records["curve"].combine_chunks()
@@ -113,9 +120,19 @@ class _Columns:
             seconds=plain["seconds"][row],
             node=plain["node"][row],
             checkpoint=plain["checkpoint"][row],
-            cost=Cost(plain["cpu_s"][row], plain["gpu_s"][row], plain["money"][row]),
+            cost=self.cost(row),
             violation=plain["violation"][row],
+            ended=plain["time"][row],
         )
+
+    def lost(self, row: int) -> LostJob:
+        """Return the lost job that a row holds."""
+        plain = self.plain
+        return LostJob(plain["lost_s"][row], plain["node"][row], self.cost(row), plain["time"][row])
+
+    def cost(self, row: int) -> Cost:
+        """Return the cost that a row holds."""
+        return Cost(*(self.plain[name][row] for name in ("cpu_s", "gpu_s", "money")))
 
     def score(self, row: int) -> Score:
         """Return the score that a row holds."""
@@ -188,4 +205,5 @@ def _fold(columns: _Columns, rows: Sequence[int]) -> Trial:
         repeats=tuple(
             Repeat(number, plain["training_seed"][row], columns.score(row)) for number, row in sorted(repeats.items())
         ),
+        lost=tuple(columns.lost(row) for row in rows if columns.is_lost[row]),
     )

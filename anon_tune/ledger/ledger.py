@@ -10,8 +10,8 @@ from anon_tune.errors import LedgerError
 from anon_tune.folder import Folder, Location, why
 from anon_tune.ledger.folding import fold
 from anon_tune.ledger.parts import add_record, prepare_writing, read_parts
-from anon_tune.ledger.record import repeat_row, report_row, trial_row
-from anon_tune.trial import Repeat, RungReport, Trial
+from anon_tune.ledger.record import lost_row, repeat_row, report_row, trial_row
+from anon_tune.trial import LostJob, Repeat, RungReport, Trial
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -43,6 +43,16 @@ class Ledger:
         row = {} if report is None else report_row(report)
         self._write(trial, row | {"rung_correlation": rung_correlation})
 
+    def append_lost(self, trial: Trial, job: LostJob) -> None:
+        """Record a job that never reported.
+
+        The record is on disk when the call returns.
+
+        Raises:
+            LedgerError: The disk is full or takes no file; all earlier records are safe.
+        """
+        self._write(trial, lost_row(job))
+
     def append_repeat(self, trial: Trial, repeat: Repeat) -> None:
         """Record one more measurement of a trial; of two with the same number the later one counts.
 
@@ -59,9 +69,14 @@ class Ledger:
         A trial whose full score is recorded is COMPLETE even if the driver died before saying so.
 
         Raises:
-            LedgerError: A file in the folder is named like a ledger's and is none.
+            LedgerError: A file in the folder is named like a ledger's and is none, or a record is damaged.
         """
-        return fold(read_parts(self.folder))
+        records = read_parts(self.folder)
+        try:
+            return fold(records)
+        except (TypeError, ValueError) as error:  # JSON's errors are ValueErrors
+            got = str(error).splitlines()[0]
+            raise LedgerError(str(self.folder), "holds a damaged record", got, "Put a copy in its place") from None
 
     def _write(self, trial: Trial, values: Mapping[str, Any]) -> None:
         try:

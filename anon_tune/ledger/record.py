@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from anon_tune.trial import Reading, Repeat, RungReport, Score, Trial
+from anon_tune.trial import Cost, LostJob, Reading, Repeat, RungReport, Score, Trial
 
 READING = ("", "_floor", "_ceiling", "_low", "_high", "_validation")
 """What follows an objective's name, in the order of a `Reading`."""
@@ -55,6 +55,7 @@ SCHEMA = pa.schema(
         ("gpu_s", pa.float64()),
         ("money", pa.float64()),
         ("violation", pa.float64()),
+        ("lost_s", pa.float64()),  # of a job that never reported; null where the record carries none
     ]
 )
 """One row a record; columns are only ever added, and only nullable ones."""
@@ -92,16 +93,23 @@ def report_row(report: RungReport) -> dict[str, Any]:
         "node": report.node,
         "checkpoint": report.checkpoint,
         "curve": [{name: getattr(point, name) for name in ("step", *LOSSES)} for point in report.curve],
-        "cpu_s": report.cost.cpu_s,
-        "gpu_s": report.cost.gpu_s,
-        "money": report.cost.money,
         "violation": report.violation,
+        **_cost_row(report.cost),
     }
+
+
+def lost_row(job: LostJob) -> dict[str, Any]:
+    """Return the columns that a lost job fills."""
+    return {"lost_s": job.seconds, "node": job.node, **_cost_row(job.cost)}
 
 
 def repeat_row(repeat: Repeat) -> dict[str, Any]:
     """Return the columns that a repeat fills."""
     return {"repeat": repeat.number, "training_seed": repeat.training_seed} | _score_row(repeat.score)
+
+
+def _cost_row(cost: Cost) -> dict[str, Any]:
+    return {"cpu_s": cost.cpu_s, "gpu_s": cost.gpu_s, "money": cost.money}
 
 
 def _score_row(score: Score) -> dict[str, Any]:

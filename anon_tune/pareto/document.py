@@ -14,8 +14,8 @@ from anon_tune.trial import OBJECTIVES, Cost, Reading, Trial
 def front_document(trials: Sequence[Trial], all_trials: bool = False) -> dict[str, Any]:
     """Return the front as plain values for ``json.dumps(..., allow_nan=False)``.
 
-    Keys: ``reference_point`` (null as long as nothing is scored), ``hypervolume``, ``cost`` (of all trials,
-    listed or not) and ``trials``, from the lowest leakage to the highest, unscored trials last. What is not
+    Keys: ``reference_point`` (null as long as nothing is scored), ``hypervolume``, ``cost`` and ``lost_s`` (of all
+    trials, listed or not) and ``trials``, from the lowest leakage to the highest, unscored trials last. What is not
     known is null. Rung scores never appear: they are cheaper and do not compare with full ones. Readings
     of a trial with ``num_repeats`` above 0 are means; ``probability_on_front`` is null unless the study is verified
     and the trial repeated (or an anchor).
@@ -32,6 +32,7 @@ def front_document(trials: Sequence[Trial], all_trials: bool = False) -> dict[st
         "reference_point": None if point is None else {"leakage": point.leakage, "accuracy": point.accuracy},
         "hypervolume": front.hypervolume,
         "cost": asdict(sum((trial.cost for trial in trials), Cost())),
+        "lost_s": sum(trial.lost_s for trial in trials),
         "trials": sorted(rows, key=lambda row: math.inf if row["leakage"] is None else row["leakage"]),
     }
 
@@ -51,7 +52,7 @@ def _row(trial: Trial, front: ParetoFront) -> dict[str, Any]:
     params = {name: _number(v) if isinstance(v, float) else v for name, v in trial.params.items()}
     row |= {"feasible": trial.is_feasible}
     row |= {"seconds_per_frame": None if score is None else _number(score.seconds_per_frame)}
-    return row | {"seconds": trial.seconds, **asdict(trial.cost), "params": params}
+    return row | {"seconds": trial.seconds, "lost_s": trial.lost_s, **asdict(trial.cost), "params": params}
 
 
 def _reading_row(name: str, reading: Reading | None) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from anon_tune.report.certificates import certificate_cards
 from anon_tune.report.chart import Chart
 from anon_tune.report.figures import front_chart, importance_charts, parallel_chart
 from anon_tune.report.measuring import measuring_note
+from anon_tune.report.nodes_figure import lost_note, nodes_chart
 from anon_tune.report.progress_figures import progress_charts
 from anon_tune.report.selection import carded_note, drawn_note, importance_note, listed_note
 from anon_tune.report.training_figures import loss_chart, rungs_chart
@@ -74,7 +75,7 @@ def write_report(
 
 
 def _page(folder: Folder, trials: Sequence[Trial], importance: Mapping[str, Mapping[str, float]]) -> str:
-    study = _study(folder)
+    study, storage = _study(folder)
     title = f"{text(study.get('name') or folder.name)} · anon-tune"
     front = ParetoFront.of(trials)
     sections = _sections(trials, front, importance, folder)
@@ -94,7 +95,8 @@ def _page(folder: Folder, trials: Sequence[Trial], importance: Mapping[str, Mapp
 <style>{style}</style>
 </head>
 <body>
-<header><h1>{title}</h1>{tables.summary(trials, front)}{tables.settings(study)}</header>
+<header><h1>{title}</h1>{tables.summary(trials, front)}{tables.settings(study)}
+{tables.elsewhere(folder, storage)}</header>
 <nav aria-label="Sections">{links}</nav>
 <main>{body}</main>
 <script>{get_plotlyjs()}</script>
@@ -159,6 +161,12 @@ def _sections(
             + _chart("rungs-plot", rungs_chart(trials), "no trial has been proposed"),
         ),
         (
+            "nodes",
+            "Nodes",
+            _note(f"Jobs over time, node by node. {lost_note(trials)}")
+            + _chart("nodes-plot", nodes_chart(trials), "no job has ended"),
+        ),
+        (
             "losses",
             "Losses",
             _note("Trials of the front, and up to 40 others that the legend switches on. Double-click shows one alone.")
@@ -203,13 +211,13 @@ def _not_yet(reason: str) -> str:
     return f'<p class="none">Not yet: {reason}.</p>'
 
 
-def _study(folder: Folder) -> Mapping[str, Any]:
-    """Return name, settings and versions from the frozen copy of a study; empty if there is none to be read."""
+def _study(folder: Folder) -> tuple[Mapping[str, Any], object]:
+    """Return name, settings and versions from the frozen copy of a study, and Optuna's storage; empty if unreadable."""
     try:
         tables = tomllib.loads(folder.read("study.toml").decode())
-        settings = {
-            name: value for name, value in tables["settings"].items() if name != "storage"
-        }  # may hold a password
-        return {"name": tables["space"]["study"]["name"], "settings": settings, "versions": tables["versions"]}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError):
-        return {}
+        settings = dict(tables["settings"])
+        storage = settings.pop("storage", None)  # one of an earlier version may hold a password
+        name = tables["space"]["study"]["name"]
+        return {"name": name, "settings": settings, "versions": tables["versions"]}, storage
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, AttributeError):
+        return {}, None

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import math
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from anon_tune.address import refuse_secret
+from anon_tune.errors import AnonTuneError
 from anon_tune.folder import Folder
 from anon_tune.pareto import ParetoFront
 from anon_tune.report.selection import MOST_FAILURES, carded_trials, listed_trials
@@ -70,6 +74,26 @@ def settings(study: Mapping[str, object]) -> str:
     """Return what ``study.toml`` says about the study itself as a folded list."""
     rows = [f"<tr><th>{text(name)}</th><td>{plain(value)}</td></tr>" for name, value in _flat(study)]
     return f"<details><summary>Versions and settings</summary><table>{''.join(rows)}</table></details>" if rows else ""
+
+
+def elsewhere(folder: Folder, storage: object) -> str:
+    """Return the commands that show the same study in other tools, as far as there is something to show.
+
+    Args:
+        folder: The study directory.
+        storage: Optuna's, if it is not the journal in the directory; one that carries a secret is left out.
+    """
+    commands = []
+    if (folder / "tensorboard").names():
+        commands.append(shlex.join(["tensorboard", "--logdir", f"{folder}/tensorboard"]))
+    if isinstance(storage, str):
+        with contextlib.suppress(AnonTuneError):
+            refuse_secret("storage", storage)
+            commands.append(shlex.join(["optuna-dashboard", storage]))
+    elif not folder.is_remote and folder.has("optuna.journal"):
+        commands.append(shlex.join(["optuna-dashboard", f"{folder}/optuna.journal"]))
+    said = " and ".join(f"<code>{text(command)}</code>" for command in commands)
+    return f'<p class="note">Also to be seen with {said}.</p>' if said else ""
 
 
 def _flat(table: Mapping[str, object], prefix: str = "") -> list[tuple[str, object]]:

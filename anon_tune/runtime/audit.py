@@ -20,8 +20,8 @@ from anon_tune.evaluation.baseline import FORM, digest
 from anon_tune.folder import Folder, Location, reading_file
 from anon_tune.method import parse_method
 from anon_tune.models import Anonymizer, build_anonymizer
-from anon_tune.models.weights import read_tensors
-from anon_tune.recipe import AnonymizerRecipe, AuditRecipe, Recipe
+from anon_tune.models.weights import read_recipe, read_tensors
+from anon_tune.recipe import AnonymizerRecipe, AuditRecipe
 from anon_tune.trial import Trial
 
 Progress = Callable[[str, int, int], None]
@@ -92,7 +92,7 @@ def trial_anonymizer(directory: Location, trial: Trial) -> Anonymizer:
         raise LedgerError(f"trial {trial.id}", "has no weights to audit", trial.state.value, remedy)
     with reading_file((Folder.at(directory) / trial.reports[-1].checkpoint).location) as weights:
         _, metadata = read_tensors(weights)
-        recipe = Recipe.model_validate_json(metadata["recipe"])
+        recipe = read_recipe(weights, metadata)
         return build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update={"weights": str(weights)}))
 
 

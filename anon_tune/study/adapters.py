@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ray import cloudpickle
 from ray.exceptions import RayTaskError
 from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial as TuneTrial
@@ -17,6 +17,9 @@ from anon_tune.folder import Folder
 from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.placement import Slots
 from anon_tune.study.trainable import to_config, why_hung
+from anon_tune.study.under_way import JobsUnderWay
+
+_FAILURE = re.compile(r"^Failure # \d+ \(occurred at .*\)\n", re.MULTILINE)
 
 
 class OptunaSearcher(Searcher):
@@ -88,7 +91,7 @@ class LedgerCallback(Callback):
     """Brings every event to the bookkeeper as it arrives.
 
     Also keeps the rungs left to do in Tune's config of the trial: it is what a worker started
-    after another one died is given.
+    after another one died is given. And keeps the time of jobs, so that one that never reports is recorded as lost.
 
     Args:
         book: Is told.
@@ -97,10 +100,16 @@ class LedgerCallback(Callback):
 
     def __init__(self, book: Bookkeeper, job_limit_s: float | None = None) -> None:
         self._book, self._job_limit_s = book, job_limit_s
+        self._jobs = JobsUnderWay(book.know)
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Record that it runs."""
+        self._jobs.begin(trial.config["trial"], trial.temporary_state.ray_actor)
         self._book.start(trial.config["trial"])
+
+    def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
+        """Hear where jobs run."""
+        self._jobs.look()
 
     def on_trial_result(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
@@ -108,22 +117,39 @@ class LedgerCallback(Callback):
         """Record a report, or a failure that comes with its reason and without one."""
         if "report" not in result:
             if "failure" in result:
+                self._lose(trial)
                 self._book.fail(trial.config["trial"], result["failure"])
             return
         report = result["report"]
+        self._jobs.end(report.trial) if result["done"] else self._jobs.go_on(report.trial)
         self._book.receive(report, result.get("failure", ""))
         todo = [rung for rung in trial.config["todo"] if rung != report.rung]
         trial.set_config({**trial.config, "todo": todo})  # type: ignore[no-untyped-call]
 
+    def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Record what a worker's end has cost; Tune tries again."""
+        self._lose(trial)
+
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Record that the last retry failed; give a trial another one that Tune has not."""
+        self._lose(trial)
         hung = why_hung(trial.config["directory"], self._job_limit_s)
-        reason = hung or last_words(trial.pickled_error_file)
+        reason = hung or last_words(trial.error_file)
         if trial.run_metadata.num_failures <= trial.max_failures:
             # Tune retries trials that run, not those whose worker dies while it starts or is reused.
             self._book.lose(trial.config["trial"], reason, trial.max_failures)
         else:
             self._book.fail(trial.config["trial"], reason)
+
+    def on_experiment_end(self, trials: list[TuneTrial], **info: Any) -> None:
+        """Record the jobs that a stopped driver leaves unfinished."""
+        if self._book.error is None:
+            for job in self._jobs.end_all():
+                self._book.waste(*job)
+
+    def _lose(self, trial: TuneTrial) -> None:
+        if job := self._jobs.end(trial.config["trial"]):
+            self._book.waste(trial.config["trial"], *job)
 
 
 class StudyStopper(Stopper):
@@ -152,12 +178,17 @@ class StudyStopper(Stopper):
 def last_words(error_file: str | None) -> str:
     """Return one line about what ended a worker: the last of its traceback, if it left one.
 
+    Tune leaves the error as text and as a pickle, which is not opened.
+
     Args:
-        error_file: Where Tune pickled the error; None where it did not.
+        error_file: To which Tune appends every failure's text; None where it does not.
     """
     if error_file is None or not Path(error_file).exists():
         return "the worker was lost"
-    return one_line(cloudpickle.loads(Path(error_file).read_bytes()))
+    last = _FAILURE.split(Path(error_file).read_text(encoding="utf-8", errors="replace"))[-1]
+    lines = [line.strip() for line in last.splitlines() if line.strip()] or ["the worker was lost"]
+    # What a task raised is told with a traceback, which ends with the cause; of a lost worker the first line says most.
+    return lines[-1] if "ray::" in lines[0] or lines[0].startswith("Traceback") else lines[0]
 
 
 def one_line(error: Exception) -> str:

@@ -9,54 +9,22 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from anon_tune.errors import AnonTuneError, RecipeError
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import rung_agreement
-from anon_tune.recipe import Recipe
+from anon_tune.study.assignment import Assignment
 from anon_tune.study.ladder import Ladder
 from anon_tune.study.proposer import Proposer
 from anon_tune.study.rungs import Verdict
 from anon_tune.study.settings import StudySettings
 from anon_tune.study.space import SearchSpace
 from anon_tune.study.spending import Prices, Spending
-from anon_tune.trial import ANCHORS, Ceilings, RungJob, RungReport, Trial, TrialState
+from anon_tune.study.watching import Watchers
+from anon_tune.trial import ANCHORS, Ceilings, LostJob, RungReport, Trial, TrialState
 
 _MOST_COMPARED = 500  # complete trials behind the agreement of rungs and full scores
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """What a trial still has to do.
-
-    Attributes:
-        trial: Its id.
-        recipe: Its recipe.
-        levels: Steps of all rungs.
-        todo: Indices of the rungs it has to reach, in order.
-        ceilings: Of a rung score and of the full score; None for the identity anchor.
-    """
-
-    trial: str
-    recipe: Recipe
-    levels: tuple[int, ...]
-    todo: tuple[int, ...]
-    ceilings: tuple[Ceilings, Ceilings] | None
-
-    def job(self, rung: int, directory: str) -> RungJob:
-        """Return the job of one rung, to be done in a directory that every node sees."""
-        full = rung == len(self.levels) - 1
-        ceilings = self.ceilings[full] if self.ceilings else None
-        return RungJob(self.trial, self.recipe, directory, rung, self.levels[rung], full, ceilings)
-
-
-def fault(report: RungReport) -> str:
-    """Return why a trial cannot go on from a report; empty if it can."""
-    if report.score.is_finite:
-        return ""
-    rule = f"rung {report.rung} (step {report.step}): leakage and accuracy must be finite"
-    return f"{rule}, got {report.score.leakage.value} and {report.score.accuracy.value}."
 
 
 class Bookkeeper:
@@ -70,6 +38,7 @@ class Bookkeeper:
         prices: What a job costs.
         on_change: Called with all trials after every record.
         clock: Unix time.
+        watchers: Told of every record.
         on_end: Called with every trial that is over, when the ledger has it.
     """
 
@@ -83,9 +52,11 @@ class Bookkeeper:
         on_change: Callable[[Sequence[Trial]], None] | None = None,
         clock: Callable[[], float] = time.time,
         on_end: Callable[[Trial], None] | None = None,
+        watchers: Watchers | None = None,
     ) -> None:
         self._ledger, self._space, self._proposer, self._prices = ledger, space, proposer, prices or Prices()
         self._rungs, self._on_change, self._clock, self._on_end = settings.rungs, on_change, clock, on_end
+        self._watchers = watchers or Watchers()
         self._num_trials = proposer.num_points
         rungs = space.study.rungs if settings.rungs and space.study.rungs else None
         self._ladder = Ladder(rungs, space.study.constraints, settings.seed)
@@ -109,12 +80,14 @@ class Bookkeeper:
                 kept = tuple(report for report in failed.reports if report.score.is_finite)
                 self._trials[name] = replace(failed, state=TrialState.WAITING, reason="", reports=kept)
         self._open -= set(self._anchors)
-        self._next = 1 + max((trial.number for trial in self._trials.values()), default=-1)
+        # Trials need not start in the order of their numbers: a driver that ends may leave some out.
+        known = {trial.number for trial in self._trials.values()}
+        self._numbers = deque(number for number in range(self._num_trials) if number not in known)
 
     def _take_up(self, trial: Trial) -> None:
         """Learn what the ledger knows of a trial, and put it where an earlier driver had it."""
+        self._spending.add(trial.cost)
         for report in trial.reports:
-            self._spending.add(report)
             self._ladder.add(trial, report)
         if trial.state is TrialState.COMPLETE:
             self._recent.append(trial)
@@ -147,7 +120,7 @@ class Bookkeeper:
     @property
     def stop_reason(self) -> str:
         """Why the study ended before its last trial, if a stop rule ended it; else empty."""
-        return self._spending.reason if self._is_cut or self._next < self._num_trials else ""
+        return self._spending.reason if self._is_cut or self._numbers else ""
 
     @property
     def is_finished(self) -> bool:
@@ -156,7 +129,7 @@ class Bookkeeper:
 
     @property
     def _is_proposed(self) -> bool:
-        return self._next >= self._num_trials or bool(self._spending.reason)
+        return not self._numbers or bool(self._spending.reason)
 
     def next(self) -> Assignment | None:
         """Hand out the next trial; None while there is none to hand out (yet).
@@ -205,9 +178,10 @@ class Bookkeeper:
         if trial.state.is_final or _has(trial, report):
             return
         violation = 0.0 if trial.is_anchor else self._space.study.constraints.violation(report.score)
-        report = replace(report, cost=self._prices.cost(report), violation=violation)
+        cost = self._prices.cost(report.node, report.seconds)
+        report = replace(report, cost=cost, violation=violation, ended=self._clock())
         self._ladder.add(trial, report)
-        self._spending.add(report)
+        self._spending.add(cost)
         verdict = self._verdicts.pop(trial.id, None)
         state, reason = TrialState.RUNNING, ""
         if failure:
@@ -222,6 +196,18 @@ class Bookkeeper:
         reports = (*trial.reports, replace(report, curve=()))
         seconds = trial.seconds + report.seconds
         self._record(replace(trial, state=state, reason=reason, reports=reports, seconds=seconds), report)
+
+    def know(self, node: str) -> None:
+        """Take note that a job runs on a node, whose price is to be known if it goes."""
+        self._prices.know(node)
+
+    def waste(self, trial_id: str, seconds: float, node: str) -> None:
+        """Record a job that ended without a report; what it cost is spent."""
+        trial = self._trials[trial_id]
+        if not trial.state.is_final:
+            job = LostJob(seconds, node, self._prices.cost(node, seconds), self._clock())
+            self._spending.add(job.cost)
+            self._record(replace(trial, lost=(*trial.lost, job)), lost=job)
 
     def lose(self, trial_id: str, reason: str, max_losses: int) -> None:
         """Hand a trial out again whose worker was lost before it could start, or fail it after too many losses."""
@@ -241,14 +227,17 @@ class Bookkeeper:
             return
         self._record(replace(self._trials[trial_id], state=TrialState.FAILED, reason=reason))
 
-    def _record(self, trial: Trial, report: RungReport | None = None) -> None:
+    def _record(self, trial: Trial, report: RungReport | None = None, lost: LostJob | None = None) -> None:
         trial = replace(trial, ended=self._clock())
         agreement = None
         if trial.state is TrialState.COMPLETE:
             self._recent.append(trial)
             agreement = rung_agreement(self._recent)
         try:
-            self._ledger.append(trial, report, agreement.correlation if agreement else None)
+            if lost is not None:
+                self._ledger.append_lost(trial, lost)
+            else:
+                self._ledger.append(trial, report, agreement.correlation if agreement else None)
         except AnonTuneError as error:
             self.error = error
             raise
@@ -257,6 +246,7 @@ class Bookkeeper:
             self._end(trial)
         elif report is not None:
             self._proposer.tell(trial)
+        self._watchers.see(trial, report)
         if self._on_change:
             self._on_change(self.trials)
 
@@ -272,7 +262,7 @@ class Bookkeeper:
 
     def _propose(self) -> str | None:
         """Make the next trial; None if its values do not go together, which fails it."""
-        number, self._next = self._next, self._next + 1
+        number = self._numbers.popleft()
         trial_id = f"{number:04d}"
         params = self._proposer.ask(trial_id, number)
         method = self._space.method(params)

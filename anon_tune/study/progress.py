@@ -93,6 +93,8 @@ class StudyProgress:
             self._console.print(self._table())
         else:
             self._say()
+        if lost := _lost(self._trials):
+            self._console.print(lost, soft_wrap=True)
 
     def show(self, trials: Sequence[Trial]) -> None:
         """Take the trials as they are now."""
@@ -133,6 +135,17 @@ class StudyProgress:
 def _spent(cost: Cost) -> str:
     gpus = f", {cost.gpu_s / 3600:.2f} GPU-hours spent" if cost.gpu_s else ""
     return gpus + (f", money {cost.money:.2f}" if cost.money else "")
+
+
+def _lost(trials: Sequence[Trial]) -> str:
+    """Return what went with workers that died, hung or raised; empty if nothing did."""
+    jobs = [job for trial in trials for job in trial.lost]
+    seconds = sum(job.seconds for job in jobs)
+    if not seconds:
+        return ""
+    total = seconds + sum(trial.seconds for trial in trials)
+    were = "job was lost with its worker" if len(jobs) == 1 else "jobs were lost with their workers"
+    return f"{len(jobs)} {were}, {seconds / 60:.1f} min of {total / 60:.1f} min ({seconds / total:.0%})"
 
 
 def _seconds_left(trials: Sequence[Trial], num_trials: int) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +18,9 @@ from optuna.trial import TrialState as OptunaState
 from optuna.trial import create_trial
 
 from anon_tune.errors import LedgerError
+from anon_tune.folder import Folder
 from anon_tune.study.sampler import distributions, score_losses
+from anon_tune.study.settings import StudySettings
 from anon_tune.study.space import SearchSpace
 from anon_tune.trial import OBJECTIVES, Trial, TrialState
 
@@ -37,6 +41,8 @@ class OptunaRecord:
     PRUNED with its last rung, or FAIL with a reason, the latter two as user attributes, and carries the study's
     constraints as Optuna's.
 
+    A study of that name, which an earlier driver left behind, is replaced: all its trials are told anew.
+
     Args:
         space: What is searched.
         storage: Any Optuna storage.
@@ -47,6 +53,8 @@ class OptunaRecord:
         self._space, self._storage = space, storage
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         directions = [StudyDirection.MINIMIZE for _ in OBJECTIVES]
+        with contextlib.suppress(KeyError):
+            storage.delete_study(storage.get_study_id_from_name(name))
         # Nothing is sampled here: a random sampler does nothing when a trial begins.
         self.study = optuna.create_study(
             study_name=name, storage=storage, directions=directions, sampler=RandomSampler()
@@ -83,6 +91,16 @@ class OptunaRecord:
         complete = trial.state is TrialState.COMPLETE and trial.score is not None
         values = score_losses(trial.score) if complete and trial.score is not None else None
         self.study.tell(recorded, values, _STATES[trial.state])
+
+
+def record_name(folder: Folder, settings: StudySettings) -> str:
+    """Return the name of a study in its storage."""
+    return settings.record_name or folder.name
+
+
+def dashboard_command(folder: Folder, settings: StudySettings) -> str:
+    """Return the command line that shows a study's Optuna storage."""
+    return shlex.join(["optuna-dashboard", settings.storage or f"{folder}/{JOURNAL}"])
 
 
 def open_storage(url: str | None, directory: Path) -> BaseStorage:

@@ -7,7 +7,6 @@ import shutil
 import signal
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -17,6 +16,7 @@ from typing import Any
 
 from ray import tune
 from ray.tune import TuneError
+from ray.tune.execution import class_cache
 
 from anon_tune.errors import LedgerError
 from anon_tune.folder import Folder, Location
@@ -27,10 +27,11 @@ from anon_tune.study.cluster import environment, living_nodes, ray_session
 from anon_tune.study.lock import driver_lock
 from anon_tune.study.placement import Slots, place
 from anon_tune.study.proposer import Proposer
-from anon_tune.study.record import JOURNAL, OptunaRecord, open_storage
-from anon_tune.study.settings import StudySettings, freeze_study
+from anon_tune.study.record import JOURNAL, OptunaRecord, open_storage, record_name
+from anon_tune.study.settings import StudySettings, freeze_study, with_record_name
 from anon_tune.study.space import SearchSpace
 from anon_tune.study.spending import Prices
+from anon_tune.study.trackers import watchers
 from anon_tune.study.trainable import RungTrainable
 from anon_tune.study.warm_start import known_before
 from anon_tune.trial import CHECKPOINT, SCRATCH, TRIALS, Trial, TrialBody
@@ -76,6 +77,7 @@ def run_study(
     folder = Folder.at(directory)
     with driver_lock(folder) as lost, _desk(folder) as desk:
         known = known_before(folder, space, settings)
+        settings = with_record_name(folder, space, settings)
         freeze_study(folder, space, settings)
         ledger = Ledger(folder / "ledger")
         (desk / JOURNAL).unlink(missing_ok=True)  # a cache, rebuilt from the ledger
@@ -83,15 +85,15 @@ def run_study(
         with ray_session(dashboard=settings.runs_through_train), environment(_ONE_THREAD), stop_signals() as stopped:
             slots = Slots(settings, lambda: [node.resources for node in living_nodes()])
             resources = place(settings, slots.nodes()).resources
-            name = f"{folder.name}-{space.fingerprint()}-{time.time_ns():x}"
-            record = OptunaRecord(space, open_storage(settings.storage, desk), name)
+            record = OptunaRecord(space, open_storage(settings.storage, desk), record_name(folder, settings))
             proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known)
             prices = Prices.of(settings, living_nodes)
             tidy = partial(_tidy, folder / TRIALS)
-            book = Bookkeeper(ledger, space, proposer, settings, prices, on_change, on_end=tidy)
-            if not book.is_finished:
-                must_stop = [stopped, lost]
-                _tune(folder, desk, book, body, settings, resources, slots, must_stop)
+            with watchers(folder, desk, space, settings) as told:
+                book = Bookkeeper(ledger, space, proposer, settings, prices, on_change, on_end=tidy, watchers=told)
+                if not book.is_finished:
+                    must_stop = [stopped, lost]
+                    _tune(folder, desk, book, body, settings, resources, slots, must_stop)
         if lost.is_set():
             raise LedgerError(str(folder), "another process has taken this study over", remedy="Let that one go on")
         if book.failed_anchor is not None:
@@ -115,9 +117,9 @@ def _desk(folder: Folder) -> Iterator[Path]:
         try:
             yield Path(scratch)
         finally:
-            for file in (Path(scratch) / name for name in (JOURNAL, _LOG)):
-                if file.exists():
-                    folder.write(file.name, file.read_bytes())
+            for file in Path(scratch).rglob("*"):
+                if file.is_file():
+                    folder.write(file.relative_to(scratch).as_posix(), file.read_bytes())
 
 
 def _tidy(trials: Folder, trial: Trial) -> None:
@@ -138,6 +140,8 @@ def _tune(
     must_stop: Sequence[threading.Event],
 ) -> None:
     scratch = desk / "tune"
+    # Tune would put keys into a runtime environment, which Ray writes into its logs; nodes have their own credentials.
+    class_cache.ENV_VARS_TO_PROPAGATE -= {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
     with _logs_to(desk / _LOG):
         try:
             tune.run(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import time
 import tomllib
 from typing import Annotated, Any
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 import anon_tune
+from anon_tune.address import refuse_secret
 from anon_tune.errors import LedgerError
 from anon_tune.folder import Folder, Location, why
 from anon_tune.study.parameters import Sampler, StopRules
@@ -31,7 +33,8 @@ class StudySettings(BaseModel):
         seed: Of the sampler.
         sampler: ``auto`` takes a Gaussian process, in turns with TPE, where it fits, else TPE, and NSGA-II for many
             trials.
-        storage: Any Optuna storage URL; None for a journal file in the study directory.
+        storage: Any Optuna storage URL, without a password; None for a journal file in the study directory.
+        record_name: Of the study in that storage; made by the first driver.
         rungs: Stop hopeless trials early, if the space says where.
         cpus_per_worker: CPUs of each worker of a trial.
         gpus_per_worker: GPUs of each worker of a trial.
@@ -43,6 +46,9 @@ class StudySettings(BaseModel):
         job_limit_s: Seconds after which a rung job counts as hung; None for no limit.
         stop: When the study ends before its last trial.
         warm_start: Directory of an earlier study that the sampler learns from; None for none.
+        tensorboard: Write event files for TensorBoard.
+        mlflow: Tracking URI of an MLflow server or folder that is told of trials too; None for none.
+        wandb: Project of Weights & Biases that is told of trials too; None for none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +61,7 @@ class StudySettings(BaseModel):
     seed: Annotated[int, Field(ge=0)] = 0
     sampler: Sampler = "auto"
     storage: str | None = None
+    record_name: str | None = None
     rungs: bool = True
     cpus_per_worker: Annotated[float, Field(gt=0)] = 1
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0
@@ -65,6 +72,15 @@ class StudySettings(BaseModel):
     job_limit_s: Annotated[float, Field(gt=0)] | None = None
     stop: StopRules = StopRules()
     warm_start: str | None = None
+    tensorboard: bool = True
+    mlflow: str | None = None
+    wandb: str | None = None
+
+    @field_validator("storage", "clips", "stills", "warm_start", "mlflow")
+    @classmethod
+    def _has_no_secret(cls, value: str | None, info: ValidationInfo) -> str | None:
+        refuse_secret(f"--{info.field_name}".replace("_", "-"), value)  # no ValueError: it comes out as it is
+        return value
 
     @field_validator("gpus_per_worker")
     @classmethod
@@ -89,9 +105,10 @@ def load_study(directory: Location) -> tuple[SearchSpace, StudySettings]:
     tables = _read(folder)
     try:
         settings = StudySettings.model_validate(tables["settings"])
-        return SearchSpace.from_tables(tables["space"], tables["where"]), settings
-    except (KeyError, ValidationError) as error:
-        first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"no table {error}"
+        return SearchSpace.from_tables(dict(tables["space"]), str(tables["where"])), settings
+    except (AttributeError, KeyError, TypeError, ValidationError) as error:
+        first = f"no table {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+        first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else first
         raise LedgerError(f"{folder}/{_FILE}", "not the frozen copy of a study", first) from None
 
 
@@ -121,6 +138,16 @@ def freeze_study(directory: Location, space: SearchSpace, settings: StudySetting
         raise LedgerError(str(folder), f"a ledger without its {_FILE}", remedy="Give an empty directory")
     folder.write(_FILE, tomli_w.dumps(tables).encode())
     return continued
+
+
+def with_record_name(folder: Folder, space: SearchSpace, settings: StudySettings) -> StudySettings:
+    """Return settings with a name for the study in its Optuna storage: the one that it has there, else a new one."""
+    if settings.storage is None or settings.record_name is not None:
+        return settings
+    before = load_study(folder)[1] if folder.has(_FILE) else settings
+    same = before.record_name if before.storage == settings.storage else None
+    name = f"{folder.name}-{space.fingerprint()}-{time.time_ns():x}"
+    return settings.model_copy(update={"record_name": same or name})
 
 
 def _check_same(where: str, before: dict[str, Any], now: dict[str, Any]) -> None:

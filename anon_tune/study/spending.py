@@ -10,7 +10,7 @@ from anon_tune.pareto import Staircase
 from anon_tune.study.parameters import StopRules
 from anon_tune.study.sampler import score_losses
 from anon_tune.study.settings import StudySettings
-from anon_tune.trial import ANCHORS, Cost, RungReport, Trial, TrialState, losses
+from anon_tune.trial import ANCHORS, Cost, Trial, TrialState, losses
 
 PRICE_LABEL = "anon-tune.price-per-hour"
 _LEAST_GROWTH = 1e-3
@@ -52,20 +52,24 @@ class Prices:
         workers = settings.workers_per_trial
         return cls(settings.cpus_per_worker * workers, settings.gpus_per_worker * workers, find)
 
-    def cost(self, report: RungReport) -> Cost:
-        """Return what a job cost: of its node's price the larger of its shares of CPUs and GPUs.
+    def know(self, name: str) -> Node:
+        """Return a node by its name; one that was known once is known when it is gone."""
+        if name not in self._nodes:
+            self._nodes |= {name: Node(name, {})} | {node.name: node for node in self.find()}
+        return self._nodes[name]
+
+    def cost(self, name: str, seconds: float) -> Cost:
+        """Return what a job cost on a node: of the node's price the larger of its shares of CPUs and GPUs.
 
         A trial of several workers is priced as if all ran on nodes like that of the first one.
         """
-        if report.node not in self._nodes:
-            self._nodes = {report.node: Node(report.node, {})} | {node.name: node for node in self.find()}
-        node, money = self._nodes[report.node], 0.0
+        node, money = self.know(name), 0.0
         if node.price_per_hour:
             needs = {"CPU": self.cpus, "GPU": self.gpus}
             shares = [need / node.resources[name] for name, need in needs.items() if node.resources.get(name)]
             share = max(shares, default=0.0)
-            money = report.seconds / 3600 * node.price_per_hour * share
-        return Cost(report.seconds * self.cpus, report.seconds * self.gpus, money)
+            money = seconds / 3600 * node.price_per_hour * share
+        return Cost(seconds * self.cpus, seconds * self.gpus, money)
 
 
 @dataclass
@@ -98,9 +102,9 @@ class Spending:
         for time in times:
             insort(self._begun, time)
 
-    def add(self, report: RungReport) -> None:
-        """Take in a report."""
-        self.total += report.cost
+    def add(self, cost: Cost) -> None:
+        """Take in what a job cost."""
+        self.total += cost
 
     def end(self, trial: Trial) -> None:
         """Take in a trial that ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from ray import tune
 from anon_tune.errors import AnonTuneError
 from anon_tune.folder import Folder
 from anon_tune.recipe import Recipe
-from anon_tune.study.bookkeeper import Assignment, fault
+from anon_tune.study.assignment import Assignment, fault
 from anon_tune.trial import Ceilings, TrialBody
 
 _HUNG = "hung.txt"
@@ -41,6 +42,10 @@ class RungTrainable(tune.Trainable):
         """Take the next trial."""
         self.setup(new_config)
         return True
+
+    def node_name(self) -> str:
+        """Return the host name of this worker's node, as reports have it."""
+        return socket.gethostname()
 
     def step(self) -> dict[str, Any]:
         """Advance the trial by one rung."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from anon_tune.errors import AnonTuneError
-from anon_tune.study.bookkeeper import Assignment, fault
+from anon_tune.study.assignment import Assignment, fault
 from anon_tune.trial import RungReport, TrialBody
 
 

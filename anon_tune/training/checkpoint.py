@@ -33,7 +33,7 @@ def read_checkpoint(
     """Load a checkpoint in place and return its step.
 
     Raises:
-        AnonTuneError: If the file is of another recipe or not readable.
+        AnonTuneError: If the file is of another recipe, damaged or not readable.
     """
     tensors, metadata = read_tensors(path)
     if metadata.get("fingerprint") != fingerprint:
@@ -43,6 +43,17 @@ def read_checkpoint(
             metadata.get("fingerprint"),
             "Remove it to start this trial anew",
         )
+    try:
+        _fill(tensors, modules, optimizers)
+        return int(metadata["step"])
+    except (KeyError, ValueError, RuntimeError) as error:  # the last is torch's, of a shape that does not fit
+        got = str(error).splitlines()[0]
+        raise AnonTuneError(str(path), "damaged", got, "Remove it to start this trial anew") from None
+
+
+def _fill(
+    tensors: Mapping[str, Tensor], modules: Mapping[str, nn.Module], optimizers: Mapping[str, optim.Adam]
+) -> None:
     for name, module in modules.items():
         module.load_state_dict(_under(tensors, f"{name}."))
     for name, optimizer in optimizers.items():
@@ -51,7 +62,6 @@ def read_checkpoint(
             index, moment = key.split(".")
             state.setdefault(int(index), {})[moment] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return int(metadata["step"])
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -6,16 +6,24 @@ import importlib.util
 import os
 import shutil
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from anon_tune.ledger import Ledger
 from anon_tune.trial import Trial
 
-_FILE = Path(__file__).parents[1] / "unit" / "report" / "synthetic_study.py"
-_SPEC = importlib.util.spec_from_file_location("synthetic_study", _FILE)
-synthetic = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(synthetic)
+
+def _beside_the_reports_tests(name: str) -> ModuleType:
+    file = Path(__file__).parents[1] / "unit" / "report" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+synthetic = _beside_the_reports_tests("synthetic_study")
+certificates = _beside_the_reports_tests("test_certificates")
 
 SWITCHES = [
     "--no-sandbox",
@@ -35,6 +43,18 @@ def study_directory(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def verified_directory(tmp_path_factory) -> Path:
     return synthetic.write_repeats(synthetic.write_study(tmp_path_factory.mktemp("verified"), 40))
+
+
+@pytest.fixture(scope="session")
+def hostile_directory(tmp_path_factory) -> Path:
+    """A study and certificates from somebody who means harm."""
+    directory = synthetic.write_hostile_study(tmp_path_factory.mktemp("hostile"))
+    (directory / "audits").mkdir()
+    for number, words in enumerate(synthetic.HOSTILE):
+        name = words.replace("/", "|")
+        (directory / "audits" / f"{name}.json").write_text(certificates.certificate(words).to_json(), "utf-8")
+        (directory / "audits" / f"{number}{name}.json").write_text("{" + words, "utf-8")
+    return directory
 
 
 @pytest.fixture(scope="session")

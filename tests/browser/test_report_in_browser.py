@@ -161,6 +161,36 @@ def test_a_large_study_is_drawn_and_sorted(visits, large_study, tmp_path):
     assert known == sorted(known) and len(known) > 500
 
 
+def test_nothing_in_a_hostile_study_runs(visits, hostile_directory):
+    trials = Ledger(hostile_directory / "ledger").trials()
+    words = [t.reason for t in trials if t.reason]
+    assert len(words) > 10
+    importance = {name: {words: 0.5 for words in words} for name in ("leakage", "accuracy")}
+    page = visits.open(write_report(hostile_directory, importance).as_uri())
+    for details in page.locator("details").all():
+        details.evaluate("element => element.open = true")
+    page.evaluate(
+        """() => {
+            for (const chart of document.querySelectorAll(".chart")) {
+                const traces = (chart._fullData || []).map((t, i) => [t, i]).filter(([t]) => t.x && t.x.length);
+                for (const [trace, i] of traces)
+                    try { Plotly.Fx.hover(chart, [{curveNumber: i, pointNumber: 0}]); } catch { /* no hover there */ }
+            }
+            for (const element of document.querySelectorAll("main *"))
+                element.dispatchEvent(new MouseEvent("mouseover", {bubbles: true}));
+        }"""
+    )
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.hit") is None
+    # What came from data is text: it brought no element, no handler and no address along.
+    assert page.evaluate("[...document.scripts].filter(s => s.type !== 'application/json').length") == 2
+    found = "[...document.querySelectorAll('*')].filter(e => [...e.attributes].some(a => /^on|^srcdoc$/.test(a.name)))"
+    assert page.evaluate(f"{found}.length") == 0
+    assert page.locator("a[href^='javascript']").count() == page.locator("main img[src=x]").count() == 0
+    shown = page.inner_text("#failed")
+    assert all(" ".join(w.split()) in " ".join(shown.split()) for w in words)
+
+
 def test_an_empty_study_opens_without_errors(visits, tmp_path):
     page = visits.open(write_report(tmp_path).as_uri(), width=400)
     assert "Not yet" in page.inner_text("#front")

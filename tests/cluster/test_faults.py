@@ -110,6 +110,10 @@ def test_every_fault_costs_its_trial_alone(tmp_path: Path) -> None:
     assert failed["0001"].startswith(f"a job took longer than {LIMIT_S:g} s, in ")
     assert "_meet" in failed["0001"]
     assert "MemoryError" in failed["0003"]
+    # Two tries of one trial hung and one of another; what ran out of memory ran too.
+    hung = [job.seconds for i in ("0001", "0002") for job in trials[i].lost]
+    assert len(hung) == 3 and min(hung) >= LIMIT_S
+    assert len(trials["0003"].lost) == 2 and not trials["0005"].lost
     others = {i: t.state for i, t in trials.items() if i not in (*failed, "0004")}
     assert set(others.values()) == {TrialState.COMPLETE}
 

@@ -6,6 +6,7 @@ import itertools
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -28,7 +29,7 @@ from anon_tune.study.record import open_storage
 from anon_tune.study.run import StudyInterrupted, run_study
 from anon_tune.study.settings import StudySettings, load_study
 from anon_tune.study.space import SearchSpace
-from anon_tune.trial import Reading, RungJob, RungReport, Score, Trial, TrialState
+from anon_tune.trial import Cost, Reading, RungJob, RungReport, Score, Trial, TrialState
 
 pytestmark = pytest.mark.cluster
 if __name__ != "__main__":  # workers cannot import a test module
@@ -159,6 +160,14 @@ def test_every_trial_ends_in_its_true_state(tmp_path: Path) -> None:
         ["2", "90", "True"],
     ]
     assert [r.rung for r in trials["0003"].reports] == [0, 1, 2]
+
+    # Each job that did not report is lost time, on the node where it ran, and paid for.
+    assert {i: len(t.lost) for i, t in trials.items() if t.lost} == {"0001": 1, "0003": 1, "0004": 2}
+    lost = [job for t in trials.values() for job in t.lost]
+    assert {job.node for job in lost} == {socket.gethostname()}
+    assert all(job.seconds > 0 and job.cost == Cost(cpu_s=job.seconds) for job in lost)
+    assert trials["0003"].cost.cpu_s == pytest.approx(trials["0003"].seconds + trials["0003"].lost_s)
+    assert {file.name for file in (tmp_path / "tensorboard").iterdir()} == set(trials)
     assert [r.rung for r in trials["identity"].reports] == [0, 2]
 
     # Ceilings are the identity anchor's at the same effort, so it comes before all others.
@@ -257,13 +266,18 @@ def test_a_worker_lost_between_two_trials_costs_none(tmp_path: Path) -> None:
 def test_a_signal_stops_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     handlers = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
 
+    sent: list[bool] = []
+
     def stop_at_second_trial(trials: Sequence[Trial]) -> None:
-        if any(t.number == 1 and t.reports for t in trials):
+        if not sent and any(t.number == 1 and t.reports for t in trials):
+            sent.append(True)
             signal.raise_signal(number)
 
     settings = StudySettings(num_trials=4, sampler="random")
     with pytest.raises(StudyInterrupted, match="anon-tune resume"):
         run_study(tmp_path, SPACE, ToyBody(seconds=0.2), settings, stop_at_second_trial)
+    unfinished = [t for t in Ledger(tmp_path / "ledger").trials() if not t.state.is_final]
+    assert unfinished and any(t.lost_s > 0 for t in unfinished)
     assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == handlers
     assert_goes_on(tmp_path)
 
@@ -295,6 +309,7 @@ def assert_goes_on(directory: Path) -> None:
     for trial_id, trial in before.items():
         assert after[trial_id].params == trial.params
         assert after[trial_id].reports[: len(trial.reports)] == trial.reports
+        assert after[trial_id].lost[: len(trial.lost)] == trial.lost
         redone = [int(c.split()[0]) for c in calls(directory, trial_id)[num_calls[trial_id] :]]
         assert not {(trial_id, rung) for rung in redone} & done
 

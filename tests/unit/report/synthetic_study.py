@@ -8,13 +8,29 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import tomli_w
 from PIL import Image
 
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import front_candidates
-from anon_tune.trial import Cost, LossPoint, Reading, Repeat, RungReport, Score, Trial, TrialState
+from anon_tune.trial import Cost, LossPoint, LostJob, Reading, Repeat, RungReport, Score, Trial, TrialState
 
 NASTY = "<script>alert(1)</script>"
+HOSTILE = (
+    "<script>window.hit = 1</script>",
+    "</script><script>window.hit = 1</script>",
+    '"><img src=x onerror="window.hit = 1">',
+    "' onmouseover='window.hit = 1' x='",
+    "<svg onload=window.hit=1>",
+    "<a href='javascript:window.hit=1'>x</a>",
+    "<!--<script>",
+    "]]><script>window.hit = 1</script>",
+    "\u2028window.hit = 1\u2029//",
+    "\\u003cimg src=x onerror=window.hit=1>",
+    "${window.hit = 1}%{customdata}",
+)
+"""What a study that somebody sent may hold wherever a string can stand."""
+
 NUM_TRIALS = 20
 STEPS = (60, 160)
 LEAKAGE_FLOOR, LEAKAGE_CEILING, ACCURACY_FLOOR, ACCURACY_CEILING = 0.31, 0.96, 0.2, 0.95
@@ -43,6 +59,40 @@ def write_study(directory: Path, num_trials: int = NUM_TRIALS) -> Path:
         f'[versions]\nanon_tune = "0.1.0"\nodd = "{NASTY}"\n',
         "utf-8",
     )
+    return directory
+
+
+def write_hostile_study(directory: Path) -> Path:
+    """Write a study in which every string is meant to run as a script in a report."""
+    rng = np.random.default_rng(11)
+    ledger = Ledger(directory / "ledger")
+    for name in ("identity", "black-out"):
+        anchor = Trial(name, -1, name, {}, "f", TrialState.COMPLETE)
+        ledger.append(anchor, report(name, 1, 0.9 if name == "identity" else 0.35, 0.9, rng))
+    for number, words in enumerate(HOSTILE):
+        # A name of a trial with a slash is refused: it would be a path.
+        name = words.replace("/", "|").replace("\\", "|")
+        trial = Trial(
+            name, number, "adversarial", {words: words, "penalty.weight": 0.1 * number}, words, TrialState.RUNNING
+        )
+        values = {words: 0.5, "skin": 0.6}
+        for rung in (0, 1):
+            made = report(name, rung, 0.5 + 0.03 * number, 0.6 + 0.03 * number, rng)
+            score = replace(made.score, attackers=values, attributes=values)
+            made = replace(made, node=words, checkpoint=words, score=score, cost=Cost(19.0, 1.0, 0.1))
+            state = TrialState.COMPLETE if rung else TrialState.RUNNING
+            ledger.append(replace(trial, state=state), made)
+        ledger.append_lost(trial, LostJob(30.0, words))
+        failed = replace(trial, id=f"{name} failed", number=100 + number, state=TrialState.FAILED, reason=words)
+        ledger.append(failed)
+    everything = "".join(HOSTILE)
+    tables = {
+        "where": everything,
+        "settings": {"clips": everything, "storage": everything, everything: everything},
+        "versions": {everything: everything},
+        "space": {"study": {"name": everything}},
+    }
+    (directory / "study.toml").write_text(tomli_w.dumps(tables), "utf-8")
     return directory
 
 

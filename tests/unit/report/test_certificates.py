@@ -15,7 +15,7 @@ from anon_tune.report.certificates import MEANING, by_family, certificate_cards
 NASTY = "<script>alert(1)</script>"
 
 
-def certificate(**changes: Any) -> Certificate:
+def certificate(nasty: str = NASTY, **changes: Any) -> Certificate:
     """A certificate with made-up numbers; every free text of it holds HTML."""
     attackers = [
         {
@@ -34,18 +34,18 @@ def certificate(**changes: Any) -> Certificate:
     values = {
         "schema": "anon_tune.certificate/1",
         "status": "LOWER_BOUND",
-        "reasons": [f"clip, fresh, seed 1 still improved at step 120 {NASTY}"],
-        "subject": {"kind": "trial", "name": f"0007{NASTY}", "method": f"adversarial{NASTY}", "fingerprint": "f" * 16},
+        "reasons": [f"clip, fresh, seed 1 still improved at step 120 {nasty}"],
+        "subject": {"kind": "trial", "name": f"0007{nasty}", "method": f"adversarial{nasty}", "fingerprint": "f" * 16},
         "data": {
-            "clips": f"avatars{NASTY}",
+            "clips": f"avatars{nasty}",
             "fingerprint": "a" * 16,
             "num_train_clips": 480,
             "num_validation_clips": 160,
             "num_test_clips": 240,
-            "attributes": [f"hair{NASTY}"],
+            "attributes": [f"hair{nasty}"],
             "actions": ["walk"],
             "resampled": "group",
-            "codec": f"h264, crf 23{NASTY}",
+            "codec": f"h264, crf 23{nasty}",
         },
         "leakage": 0.712,
         "leakage_floor": 0.4,
@@ -60,11 +60,11 @@ def certificate(**changes: Any) -> Certificate:
         "accuracy_frozen": 0.221,
         "leakage_frozen": 0.432,
         "distortion": 0.2,
-        "strongest": f"frame, fresh, seed 1{NASTY}",
+        "strongest": f"frame, fresh, seed 1{nasty}",
         "attackers": attackers,
         "attributes": [
             {
-                "name": f"hair{NASTY}",
+                "name": f"hair{nasty}",
                 "ap": 0.8,
                 "ap_floor": 0.5,
                 "auc": 0.81,
@@ -83,7 +83,7 @@ def certificate(**changes: Any) -> Certificate:
             {
                 "name": "identity",
                 "leakage_normalized": 1.01,
-                "expected": f"at least 0.9{NASTY}",
+                "expected": f"at least 0.9{nasty}",
                 "passed": True,
             }
         ],

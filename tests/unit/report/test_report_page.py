@@ -16,9 +16,9 @@ from anon_tune.trial import Trial, TrialState
 NASTY = "<script>alert(1)</script>"
 IMPORTANCE = {"leakage": {"penalty.weight": 0.7, NASTY: 0.3}, "accuracy": {"penalty.weight": 1.0}}
 SECTIONS = ["front", "gallery", "certificates", "progress", "parallel", "importance"]
-SECTIONS += ["rungs", "losses", "trials", "failed"]
+SECTIONS += ["rungs", "nodes", "losses", "trials", "failed"]
 CHARTS = ["front-plot", "progress-trials", "progress-seconds", "progress-hours", "progress-money", "parallel-plot"]
-CHARTS += ["importance-leakage", "importance-accuracy", "rungs-plot", "losses-plot"]
+CHARTS += ["importance-leakage", "importance-accuracy", "rungs-plot", "nodes-plot", "losses-plot"]
 
 
 class Page(HTMLParser):

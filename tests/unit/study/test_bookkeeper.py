@@ -12,13 +12,16 @@ import pytest
 from optuna.storages import InMemoryStorage
 
 from anon_tune.ledger import Ledger
-from anon_tune.study.bookkeeper import Assignment, Bookkeeper
+from anon_tune.study.assignment import Assignment
+from anon_tune.study.bookkeeper import Bookkeeper
+from anon_tune.study.parameters import StopRules
 from anon_tune.study.proposer import Proposer
 from anon_tune.study.record import OptunaRecord
 from anon_tune.study.sampler import choose_sampler
 from anon_tune.study.settings import StudySettings
 from anon_tune.study.space import SearchSpace
-from anon_tune.trial import Ceilings, Reading, RungReport, Score, TrialState
+from anon_tune.study.spending import Node, Prices
+from anon_tune.trial import Ceilings, Cost, Reading, RungReport, Score, TrialState
 
 TABLES: dict[str, Any] = {
     "fixed": {"training.num_steps": 90},
@@ -275,3 +278,45 @@ def test_auto_fits_a_process_where_it_can_and_evolves_many_trials() -> None:
     assert [choose_sampler("auto", space(), n) for n in (10, 250, 251)] == ["gp", "gp", "nsga2"]
     assert [choose_sampler("auto", mixed, n) for n in (10, 250, 251)] == ["tpe", "tpe", "nsga2"]
     assert choose_sampler("random", space(), 10) == "random"
+
+
+def test_a_job_that_never_reports_is_recorded_and_paid_for(tmp_path: Path) -> None:
+    now = [1000.0]
+
+    def driver() -> Bookkeeper:
+        of = space()
+        settings = StudySettings(num_trials=3, gpus_per_worker=2, stop=StopRules(gpu_hours=1.5))
+        proposer = Proposer(of, "random", 0, 3, OptunaRecord(of, InMemoryStorage(), "toy"))
+        prices = Prices.of(settings, lambda: [Node("here", {"CPU": 8, "GPU": 4}, price_per_hour=8.0)])
+        return Bookkeeper(Ledger(tmp_path), of, proposer, settings, prices, clock=lambda: now[0])
+
+    desk = Desk.__new__(Desk)
+    desk.book = driver()
+    desk.anchors()
+    first = desk.take()
+    desk.book.waste(first.trial, 1800.0, "here")
+    desk.book.waste(first.trial, 0.0, "")
+    desk.deliver(first, 0, 0.1, 0.9)
+    desk.book.waste(first.trial, 360.0, "unknown")
+    desk.book.fail(first.trial, "ValueError: no such thing")
+    desk.book.waste(first.trial, 99.0, "here")  # it is over
+
+    trial = desk.book.trials[-1]
+    assert trial.state is TrialState.FAILED and trial.seconds == 1.0
+    assert [(job.seconds, job.node) for job in trial.lost] == [(1800.0, "here"), (0.0, ""), (360.0, "unknown")]
+    assert trial.lost_s == 2160.0
+    # Two of a node's four GPUs cost half its price; a node nobody knows has none.
+    assert [job.cost for job in trial.lost] == [Cost(1800.0, 3600.0, 2.0), Cost(0.0, 0.0, 0.0), Cost(360.0, 720.0, 0.0)]
+    assert trial.cost == Cost(2161.0, 4322.0, 2.0 + 4.0 / 3600)
+    (read,) = [t for t in Ledger(tmp_path).trials() if t.id == trial.id]
+    assert (read.lost, read.cost, read.state, read.reason) == (trial.lost, trial.cost, trial.state, trial.reason)
+    assert len(read.reports) == 1 and all(job.ended > 0 for job in read.lost)
+
+    # What was lost counts against a stop rule, also for a driver that comes later.
+    assert desk.book.stop_reason == ""
+    now[0] += 1
+    second = desk.take()
+    desk.book.waste(second.trial, 900.0, "here")
+    again = driver()
+    assert again.stop_reason.startswith("1.7") and "GPU-hours are spent" in again.stop_reason
+    assert {t.id: t.lost_s for t in again.trials}["0001"] == 900.0

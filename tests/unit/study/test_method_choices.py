@@ -12,7 +12,8 @@ from optuna.storages import InMemoryStorage
 from anon_tune.errors import SpaceError
 from anon_tune.ledger import Ledger
 from anon_tune.method import CLOSED_FORM, TRAINED, parse_method
-from anon_tune.study.bookkeeper import Assignment, Bookkeeper
+from anon_tune.study.assignment import Assignment
+from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.proposer import Proposer
 from anon_tune.study.record import OptunaRecord
 from anon_tune.study.settings import StudySettings

@@ -10,7 +10,7 @@ from rich.console import Console
 from anon_tune.study.importances import importance
 from anon_tune.study.progress import StudyProgress, StudyView
 from anon_tune.study.space import SearchSpace
-from anon_tune.trial import Reading, RungReport, Score, Trial, TrialState
+from anon_tune.trial import LostJob, Reading, RungReport, Score, Trial, TrialState
 
 SPACE = SearchSpace.from_tables(
     {"search": {"penalty.weight": {"low": 0.0, "high": 1.0}, "penalty.threshold": {"low": 0.0, "high": 1.0}}},
@@ -56,6 +56,16 @@ def test_without_a_terminal_each_trial_gets_one_line() -> None:
     first, second = out.getvalue().splitlines()
     assert first.startswith("0000 COMPLETE leakage 0.800 accuracy 0.900; 1 of 3 over, 1 on the front, hypervolume 0.14")
     assert second.startswith("0001 FAILED (gone); 2 of 3 over")
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_what_was_lost_is_said_at_the_end(is_terminal: bool) -> None:
+    out = io.StringIO()
+    lossy = replace(trial(0, 0.8, 0.9), lost=(LostJob(50.0, "here"), LostJob(10.0, "")))
+    with StudyProgress(1, Console(file=out, width=100, force_terminal=is_terminal, highlight=False)) as progress:
+        progress.show([IDENTITY])
+        progress.show([IDENTITY, lossy])
+    assert "2 jobs were lost with their workers, 1.0 min of 1.3 min (75%)\n" in out.getvalue()
 
 
 def test_a_terminal_gets_a_table_of_the_front() -> None:

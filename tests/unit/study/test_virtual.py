@@ -183,12 +183,12 @@ def test_a_node_that_joins_later_has_its_price(virtual_study: Build) -> None:
     run = virtual_study(num_trials=3, gpus_per_worker=1)
     listed: list[list[Node]] = [[], [Node("node-1", {"GPU": 2, "CPU": 4}, 8.0)]]
     run.prices = Prices.of(run.settings, lambda: listed[0])
-    elsewhere, here = (RungReport("0000", 0, 10, SCORE, (), 3600.0, name, "") for name in ("node-0", "node-1"))
-    assert run.prices.cost(elsewhere).money == 0.0
+    assert run.prices.cost("node-0", 3600.0).money == 0.0
     listed.pop(0)
-    assert run.prices.cost(here).money == 4.0  # half of its GPUs for an hour
+    assert run.prices.cost("node-1", 3600.0).money == 4.0  # half of its GPUs for an hour
     listed[0] = [Node("node-2", {"memory": 1.0}, 8.0)]
-    assert run.prices.cost(replace(here, node="node-2")).money == 0.0  # nothing of it is reserved
+    assert run.prices.cost("node-2", 3600.0).money == 0.0  # nothing of it is reserved
+    assert run.prices.cost("node-1", 3600.0).money == 4.0  # it has gone, and is still known
 
 
 def test_a_mended_anchor_is_read_by_every_later_driver(virtual_study: Build, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,38 @@
+"""Addresses that users give: none may carry a secret, as they are written into studies, certificates and logs."""
+
+from __future__ import annotations
+
+import re
+
+from anon_tune.errors import AnonTuneError
+
+_PASSWORD = re.compile(r"^([^/?#@:]*):(?!\d+/).*@")  # which may itself hold a slash, as keys of S3 do
+_PARAMETER = re.compile(
+    r"([?&;][^=&;#]*(?:passw\w*|pwd|secret\w*|token|credentials?|access_?key|account_?key|api_?key|sig(?:nature)?|sas)=)[^&;#]+",
+    re.IGNORECASE,
+)
+_REMEDIES = {
+    "postgres": "Put the password into PGPASSWORD or ~/.pgpass",
+    "mysql": "Put the password into ~/.my.cnf",
+    "s3": "Put the key into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "gs": "Put the key into the file that GOOGLE_APPLICATION_CREDENTIALS names",
+    "http": "Put the password into the environment, as MLFLOW_TRACKING_PASSWORD",
+}
+
+
+def refuse_secret(where: str, address: str | None) -> None:
+    """Refuse an address that carries a password or a key.
+
+    Args:
+        where: The option or setting that holds it.
+        address: A URL, a path or a name.
+
+    Raises:
+        AnonTuneError: It does; the message has stars in its place.
+    """
+    scheme, sign, rest = (address or "").partition("://")
+    shown = _PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1:***@", rest))
+    if sign and shown != rest:
+        remedy = next((words for kind, words in _REMEDIES.items() if scheme.startswith(kind)), "Keep it elsewhere")
+        rule = "must not carry a password or key, as it is written down"
+        raise AnonTuneError(where, rule, f"{scheme}://{shown}", remedy)

@@ -1,0 +1,98 @@
+"""Event files that TensorBoard reads: a folder a trial, a file a driver, written as reports arrive."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.compat.proto.types_pb2 import DT_STRING
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+from tensorboard.plugins.text.metadata import create_summary_metadata
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from anon_tune.trial import RungReport, Trial
+
+_LOSSES = ("utility", "privacy", "penalty", "distortion")
+
+
+class TensorBoardFiles:
+    """Writes losses over steps, what was measured at each rung, and params.
+
+    A file is open only while it gets what a report brings, so a study of any size keeps none open. A driver that
+    resumes a study writes files of its own beside the earlier ones; TensorBoard reads them in turn.
+
+    Args:
+        folder: Gets one folder a trial.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._name = f"events.out.tfevents.{int(time.time())}.{os.getpid()}"
+        self._begun: set[str] = set()
+
+    def see(self, trial: Trial, report: RungReport | None) -> None:
+        """Append what a report brings.
+
+        Raises:
+            OSError: The disk is full or takes no file.
+        """
+        if report is None:
+            return
+        content = io.BytesIO()
+        writer = RecordWriter(content)
+        begins = [Event(file_version="brain.Event:2"), *_params(trial)] if trial.id not in self._begun else []
+        for event in (*begins, *_measured(report)):
+            event.wall_time = time.time()
+            writer.write(event.SerializeToString())
+        path = self._folder / trial.id / self._name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "ab") as file:
+            file.write(content.getvalue())
+        self._begun.add(trial.id)
+
+    def close(self) -> None:
+        """Do nothing: no file is open."""
+
+
+def measured(report: RungReport) -> dict[str, float]:
+    """Return the numbers of a report by name; a rung score, which is cheaper, has other names than a full one."""
+    score, effort = report.score, "full" if report.score.full else "rung"
+    numbers = {
+        f"{effort}/leakage": score.leakage.value,
+        f"{effort}/leakage_normalized": score.leakage.normalized,
+        f"{effort}/accuracy": score.accuracy.value,
+        f"{effort}/accuracy_normalized": score.accuracy.normalized,
+        f"{effort}/distortion": score.distortion,
+        "job_seconds": report.seconds,
+    }
+    return {name: number for name, number in numbers.items() if math.isfinite(number)}
+
+
+def _measured(report: RungReport) -> Iterator[Event]:
+    for point in report.curve:
+        yield _scalars(point.step, {f"loss/{name}": getattr(point, name) for name in _LOSSES})
+    yield _scalars(report.step, measured(report))
+
+
+def _params(trial: Trial) -> Iterator[Event]:
+    params = dict(trial.params) or {"method": trial.method}
+    yield Event(summary=hparams_pb(params, trial_id=trial.id))
+    rows = "".join(f"| {name} | {value} |\n" for name, value in sorted(params.items()))
+    words = f"| param | value |\n|---|---|\n{rows}".encode()
+    shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)])
+    tensor = TensorProto(dtype=DT_STRING, string_val=[words], tensor_shape=shape)
+    value = Summary.Value(tag="params", tensor=tensor, metadata=create_summary_metadata("params", ""))
+    yield Event(summary=Summary(value=[value]))
+
+
+def _scalars(step: int, values: Mapping[str, float]) -> Event:
+    found = [Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
+    return Event(step=step, summary=Summary(value=found))

@@ -1,0 +1,64 @@
+"""Since when jobs run, and where: what is known of one that never reports."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+
+class JobsUnderWay:
+    """Keeps an eye on the job that each trial is at.
+
+    Args:
+        on_node: Called with the name of each node as soon as a worker there has told it.
+    """
+
+    def __init__(self, on_node: Callable[[str], None]) -> None:
+        self._on_node = on_node
+        self._since: dict[str, float] = {}
+        self._nodes: dict[str, str] = {}
+        self._asked: dict[str, Any] = {}
+
+    def begin(self, trial_id: str, worker: Any) -> None:
+        """Take note that a worker, a handle of a `RungTrainable`, begins with a trial."""
+        self._since[trial_id] = time.monotonic()
+        self._nodes.pop(trial_id, None)
+        self._asked[trial_id] = worker.node_name.remote()
+
+    def go_on(self, trial_id: str) -> None:
+        """Take note that a trial's next job begins, on the same worker."""
+        self._since[trial_id] = time.monotonic()
+
+    def look(self) -> None:
+        """Hear from the workers that have answered."""
+        for trial_id, answer in [*self._asked.items()]:
+            if ray.wait([answer], timeout=0)[0]:
+                self._hear(trial_id)
+
+    def end(self, trial_id: str) -> tuple[float, str] | None:
+        """Return how many seconds a job has run and on which node, empty if unknown; None if none was under way."""
+        since = self._since.pop(trial_id, None)
+        if since is None:
+            return None
+        seconds = time.monotonic() - since
+        if trial_id in self._asked:
+            self._hear(trial_id)
+        return seconds, self._nodes.pop(trial_id, "")
+
+    def end_all(self) -> list[tuple[str, float, str]]:
+        """Return trial, seconds and node of every job that is under way; then there is none."""
+        ended = ((trial_id, self.end(trial_id)) for trial_id in [*self._since])
+        return [(trial_id, *job) for trial_id, job in ended if job is not None]
+
+    def _hear(self, trial_id: str) -> None:
+        try:
+            # A worker that started answers before it begins; a driver that stops does not wait for one that hangs.
+            name = str(ray.get(self._asked.pop(trial_id), timeout=1))
+        except RayError:  # it died first, or its node did
+            return
+        self._nodes[trial_id] = name
+        self._on_node(name)
