@@ -48,6 +48,10 @@ class PlacementError(AnonTuneError):
     """A trial needs more than any node of the cluster has."""
 
 
+class ClusterFileError(AnonTuneError):
+    """A cluster file breaks a rule of what reads it, or of ours."""
+
+
 class ClusterError(AnonTuneError):
     """A head, or a job on it, is not usable."""
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import anon_tune
-from anon_tune.cli import anonymize, audit, clips, jobs, result, study, verify
+from anon_tune.cli import anonymize, audit, clips, cluster, jobs, result, study, verify
 from anon_tune.errors import AnonTuneError
 
 app = typer.Typer(
@@ -39,6 +39,7 @@ def _root(
 
 
 app.add_typer(clips.app, name="clips")
+app.add_typer(cluster.app, name="cluster")
 app.command("study")(study.study)
 app.command("resume")(study.resume)
 app.command("verify")(verify.verify)

@@ -1,1 +1,1 @@
-"""Clusters: what is checked before one is started, and studies that are sent to one as a job."""
+"""Clusters: what their files say and what a study can expect of them, and studies sent to one as a job."""

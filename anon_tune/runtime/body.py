@@ -26,7 +26,7 @@ class ClipTrialBody:
         clips: The clip store: a directory on storage that every node sees, or a URI, which each node copies once.
         num_workers: Workers of one trial.
         cpus_per_worker: CPUs, and threads, of a worker.
-        gpus_per_worker: GPUs of a worker, may be a fraction.
+        gpus_per_worker: GPUs of a worker; below 1 the same share of its memory is all it gets.
         stills: Another clip store, for the privacy branch; empty where it learns on the clips.
     """
 
@@ -67,6 +67,7 @@ class ClipTrialBody:
                 "clips": self.clips,
                 "stills": self.stills,
                 "threads": self.cpus_per_worker,
+                "gpus": self.gpus_per_worker,
             },
             scaling_config=ScalingConfig(
                 num_workers=self.num_workers,
@@ -93,6 +94,8 @@ def _worker(config: dict[str, Any]) -> RungReport | AnonTuneError | None:
     from ray.train.torch import get_device
 
     torch.set_num_threads(config["threads"])
+    if 0 < config["gpus"] < 1:  # Ray counts shares of a card and does not enforce them
+        torch.cuda.set_per_process_memory_fraction(config["gpus"])
     try:
         job = config["job"]
         return perform(job, _open(config["clips"]), get_device(), _stills(job, config["stills"]))

@@ -8,7 +8,7 @@ import tomllib
 from typing import Annotated, Any
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 import anon_tune
 from anon_tune.errors import LedgerError
@@ -65,6 +65,13 @@ class StudySettings(BaseModel):
     job_limit_s: Annotated[float, Field(gt=0)] | None = None
     stop: StopRules = StopRules()
     warm_start: str | None = None
+
+    @field_validator("gpus_per_worker")
+    @classmethod
+    def _whole_cards_or_a_share_of_one(cls, value: float) -> float:
+        if value > 1 and value != int(value):
+            raise LedgerError("--gpus", "must be a share of one GPU or a whole number of them", value, "Round it")
+        return value
 
     @property
     def runs_through_train(self) -> bool:

@@ -55,3 +55,10 @@ def test_what_is_no_study_is_named(tmp_path: Path) -> None:
 def test_a_storage_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="--storage: cannot be opened: "):
         open_storage("nonsense://x", tmp_path)
+
+
+def test_a_worker_has_a_share_of_one_gpu_or_whole_ones() -> None:
+    for good in (0, 0.25, 1, 2):
+        assert StudySettings(gpus_per_worker=good).gpus_per_worker == good
+    with pytest.raises(LedgerError, match=r"--gpus: must be a share of one GPU or a whole number of them, got 1\.5"):
+        StudySettings(gpus_per_worker=1.5)

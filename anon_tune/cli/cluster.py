@@ -1,0 +1,145 @@
+"""``anon-tune cluster``: look at the files that bring up nodes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from anon_tune.cluster.check import Expectation
+    from anon_tune.cluster.nodes import Cluster
+    from anon_tune.study.settings import StudySettings
+
+app = typer.Typer(name="cluster", help="Check a cluster file before it costs anything.", no_args_is_help=True)
+
+_WIDTH = 100
+
+
+class Format(StrEnum):
+    """How a check is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+@app.callback()
+def _root() -> None:
+    """Check a cluster file before it costs anything."""
+
+
+@app.command("check")
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Of Ray's cluster launcher, of KubeRay, or for sbatch.")],
+    study: Annotated[
+        str | None, typer.Option(metavar="DIR", help="A study directory, whose trials are to fit.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Workers of a trial; else the study's, or 1.")] = None,
+    cpus: Annotated[float | None, typer.Option(min=0, help="CPUs of a worker; else the study's, or 1.")] = None,
+    gpus: Annotated[float | None, typer.Option(min=0, help="GPUs of a worker; else the study's, or 0.")] = None,
+    crds: Annotated[
+        Path | None,
+        typer.Option(
+            file_okay=False, exists=True, envvar="ANON_TUNE_KUBERAY_CRDS", help="Folder with KubeRay's CRDs, as YAML."
+        ),
+    ] = None,
+    format: Annotated[Format, typer.Option(help="table or json.")] = Format.TABLE,
+) -> None:
+    """Check a cluster file offline, and say how many trials run at once and what an hour costs."""
+    from anon_tune.cluster.check import check_file, expect
+
+    cluster, errors = check_file(file, crds)
+    if errors or cluster is None:
+        for error in errors:
+            print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(2)
+    settings = _settings(study, workers, cpus, gpus)
+    expected = expect(cluster, settings)
+    if format is Format.JSON:
+        print(json.dumps(_document(cluster, expected, settings), indent=2, allow_nan=False))
+    else:
+        _print(cluster, expected, settings)
+
+
+def _settings(study: str | None, workers: int | None, cpus: float | None, gpus: float | None) -> StudySettings:
+    from anon_tune.errors import AnonTuneError
+    from anon_tune.study.settings import StudySettings, load_study
+
+    settings = load_study(study)[1] if study else StudySettings()
+    if cpus == 0:
+        raise AnonTuneError("--cpus", "must be more than 0", remedy="A worker needs a process, and that a CPU")
+    given = {"workers_per_trial": workers, "cpus_per_worker": cpus, "gpus_per_worker": gpus}
+    return settings.model_copy(update={name: value for name, value in given.items() if value is not None})
+
+
+def _document(cluster: Cluster, expected: Expectation, settings: StudySettings) -> dict[str, Any]:
+    return {
+        "file": cluster.file,
+        "kind": cluster.kind,
+        "name": cluster.name,
+        "trial": {
+            "workers": settings.workers_per_trial,
+            "cpus_per_worker": settings.cpus_per_worker,
+            "gpus_per_worker": settings.gpus_per_worker,
+        },
+        "node_types": [
+            {
+                "name": fit.node_type.name,
+                "is_head": fit.node_type.is_head,
+                "at_least": fit.node_type.at_least,
+                "at_most": fit.node_type.at_most,
+                "cpus": fit.node_type.resources.get("CPU", 0),
+                "gpus": fit.node_type.resources.get("GPU", 0),
+                "workers_a_node": fit.workers,
+                "trials_a_node": fit.trials,
+                "price_per_hour": fit.node_type.price_per_hour,
+                "price_per_trial_hour": fit.price_per_trial_hour,
+            }
+            for fit in expected.fits
+        ],
+        "max_workers": cluster.max_workers,
+        "max_trials": expected.max_trials,
+        "price_per_hour": {"least": expected.least_per_hour, "most": expected.most_per_hour},
+        "unchecked": cluster.unchecked,
+        "notes": list(cluster.notes),
+    }
+
+
+def _print(cluster: Cluster, expected: Expectation, settings: StudySettings) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    # A pipe has no width to fit.
+    show = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
+    name = f", {cluster.name}" if cluster.name else ""
+    show.print(escape(f"{cluster.file}: {cluster.kind}{name}"))
+    if cluster.unchecked:
+        show.print(f"[bold]Not checked[/]: {escape(cluster.unchecked)}.", soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("nodes")
+    for title in ("up", "CPUs", "GPUs", "trials a node", "price an hour", "a trial-hour"):
+        table.add_column(title, justify="right")
+    for fit in expected.fits:
+        node = fit.node_type
+        up = f"{node.at_least}" if node.at_least == node.at_most else f"{node.at_least} to {node.at_most}"
+        numbers = [f"{node.resources.get(resource, 0):g}" for resource in ("CPU", "GPU")]
+        trials = str(fit.trials)
+        if fit.workers and not fit.trials:
+            trials = f"1 on {-(-settings.workers_per_trial // fit.workers)}"
+        prices = ["-" if price is None else f"{price:.2f}" for price in (node.price_per_hour, fit.price_per_trial_hour)]
+        table.add_row(escape(node.name), up, *numbers, trials, *prices)
+    show.print(table)
+    many = settings.workers_per_trial > 1
+    needs = f"{settings.cpus_per_worker:g} CPU and {settings.gpus_per_worker:g} GPU"
+    trial = f"{settings.workers_per_trial} workers with {needs} each" if many else needs
+    show.print(f"A trial takes {trial}. At once, at most: [bold]{expected.max_trials}[/].")
+    if any(fit.workers and fit.node_type.at_least < fit.node_type.at_most for fit in expected.fits):
+        show.print(f"Nodes come while trials wait: give the study --scale-to {expected.max_trials}.")
+    show.print(f"An hour costs [bold]{expected.least_per_hour:.2f} to {expected.most_per_hour:.2f}[/], as labelled.")
+    for note in cluster.notes:
+        show.print(f"- {escape(note)}", soft_wrap=True)

@@ -1,0 +1,139 @@
+"""Whether a cluster file is right, and what a study can expect of its nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from anon_tune.cluster.findings import Findings
+from anon_tune.cluster.kuberay import KINDS, read_kuberay
+from anon_tune.cluster.launcher import read_launcher
+from anon_tune.cluster.nodes import Cluster, NodeType
+from anon_tune.cluster.slurm import read_slurm
+from anon_tune.errors import ClusterFileError, PlacementError
+from anon_tune.study.placement import place
+from anon_tune.study.settings import StudySettings
+
+_LAUNCHER = {"cluster_name", "provider", "available_node_types"}
+_SUPPORTED = "Give a file of Ray's cluster launcher, a KubeRay RayJob or RayCluster, or an sbatch script"
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How trials fit one type of nodes.
+
+    Attributes:
+        node_type: The nodes.
+        workers: Of a trial, on one node.
+        trials: Whole ones, on one node.
+        price_per_trial_hour: What an hour of one trial counts, as a study counts it; None without a price.
+    """
+
+    node_type: NodeType
+    workers: int
+    trials: int
+    price_per_trial_hour: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a study can expect of a cluster.
+
+    Attributes:
+        fits: One a node type, in the cluster's order.
+        max_trials: At once, with all nodes up.
+        least_per_hour: Price of the nodes that are always up.
+        most_per_hour: Price of the dearest nodes that may be up together.
+    """
+
+    fits: tuple[Fit, ...]
+    max_trials: int
+    least_per_hour: float
+    most_per_hour: float
+
+
+def check_file(file: Path, crds: Path | None = None) -> tuple[Cluster | None, list[ClusterFileError]]:
+    """Check a cluster file; its content tells what kind it is.
+
+    Args:
+        file: Of Ray's cluster launcher, of KubeRay, or a Slurm script.
+        crds: Folder with KubeRay's CRDs; None leaves its schema unchecked.
+
+    Returns:
+        What the file says, None if that is unclear, and every error found.
+
+    Raises:
+        ClusterFileError: The file cannot be read, or is none of these.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise ClusterFileError(str(file), f"cannot be read: {reason}", remedy=_SUPPORTED) from None
+    findings = Findings(str(file))
+    cluster: Cluster | None
+    if text.startswith("#!") or "\n#SBATCH" in text:
+        if "#SBATCH" not in text:
+            raise ClusterFileError(str(file), "a script without #SBATCH", remedy=_SUPPORTED)
+        cluster = read_slurm(text, findings)
+    else:
+        documents = _load(text, file)
+        if any(isinstance(doc, dict) and doc.get("kind") in KINDS for doc in documents):
+            cluster = read_kuberay(documents, crds, findings)
+        elif len(documents) == 1 and isinstance(documents[0], dict) and documents[0].keys() & _LAUNCHER:
+            cluster = read_launcher(documents[0], findings)
+        else:
+            raise ClusterFileError(str(file), "not a kind of cluster file that is known", remedy=_SUPPORTED)
+    return cluster and replace(cluster, notes=tuple(findings.notes)), findings.errors
+
+
+def expect(cluster: Cluster, settings: StudySettings) -> Expectation:
+    """Say how many trials run at once and what an hour costs.
+
+    Raises:
+        PlacementError: A trial never fits, with all nodes up.
+    """
+    settings = settings.model_copy(update={"scale_to": None})  # of a study that waits for nodes nothing is refused
+    free = settings.model_copy(update={"max_concurrent": None})
+    fits = tuple(_fit(node_type, free) for node_type in cluster.node_types)
+    workers = {fit.node_type.name: float(fit.workers) for fit in fits}
+    prices = {node_type.name: node_type.price_per_hour or 0.0 for node_type in cluster.node_types}
+    try:
+        placement = place(settings, [dict(node.resources) for node in cluster.largest(workers)])
+    except PlacementError as error:
+        remedy = "Ask for less, or for other nodes"
+        raise PlacementError(f"{cluster.file}: {error.where}", error.rule, error.got, remedy) from None
+    least = sum(node_type.at_least * prices[node_type.name] for node_type in cluster.node_types)
+    most = sum(prices[node.name] for node in cluster.largest(prices))
+    return Expectation(fits, placement.max_concurrent, least, most)
+
+
+def _fit(node_type: NodeType, settings: StudySettings) -> Fit:
+    one = settings.model_copy(update={"workers_per_trial": 1})
+    workers = _count(one, node_type)
+    price = node_type.price_per_hour
+    if price is not None and workers:
+        # The larger of its shares, as in the ledger.
+        needs = {"CPU": settings.cpus_per_worker, "GPU": settings.gpus_per_worker}
+        has = node_type.resources
+        price *= settings.workers_per_trial * max(need / has[name] for name, need in needs.items() if has.get(name))
+    return Fit(node_type, workers, _count(settings, node_type), price if workers else None)
+
+
+def _count(settings: StudySettings, node_type: NodeType) -> int:
+    try:
+        return place(settings, [dict(node_type.resources)]).max_concurrent
+    except PlacementError:
+        return 0
+
+
+def _load(text: str, file: Path) -> list[object]:
+    import yaml
+
+    try:
+        return [document for document in yaml.safe_load_all(text) if document is not None]
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "unreadable"
+        raise ClusterFileError(str(file), f"not valid YAML{where}: {problem}") from None

@@ -1,0 +1,95 @@
+"""Slurm batch scripts that start Ray on the nodes of an allocation."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+
+from anon_tune.cluster.findings import Findings, is_world, note_placeholders
+from anon_tune.cluster.nodes import Cluster, NodeType, read_price
+from anon_tune.study.spending import PRICE_LABEL
+
+_SHORT = {"-N": "--nodes", "-c": "--cpus-per-task", "-G": "--gpus", "-n": "--ntasks", "-J": "--job-name"}
+_GPUS = ("--gpus-per-node", "--gpus-per-task", "--gres")
+
+
+def read_slurm(text: str, findings: Findings) -> Cluster | None:
+    """Check a batch script; return what it says if its errors leave that clear.
+
+    What `sbatch` is given on its command line overrides the script, and is not seen here.
+    """
+    options = dict(_options(text, findings))
+    note_placeholders(options, findings)
+    _check_start(text, findings)
+    low, dash, high = options.get("--nodes", "1").partition("-")
+    nodes = _number(low, "--nodes", findings)
+    most = _number(high, "--nodes", findings) if dash else nodes
+    cpus = _number(options.get("--cpus-per-task", "1"), "--cpus-per-task", findings)
+    tasks = _number(options.get("--ntasks-per-node", "1"), "--ntasks-per-node", findings)
+    gpus = sum(_number(options[name].split(":")[-1], name, findings) for name in _GPUS if name in options)
+    if tasks > 1:
+        remedy = "Write 1, and give its CPUs with --cpus-per-task"
+        findings.error(("--ntasks-per-node",), "Ray is started once a node", str(tasks), remedy)
+    for name in ("--gpus", "--ntasks"):
+        if name in options:
+            remedy = "Write --gpus-per-node and --nodes, which make all nodes alike"
+            findings.error((name,), "spread over the nodes as Slurm likes", remedy=remedy)
+    if "--cpus-per-task" not in options:
+        findings.note(("--cpus-per-task",), "missing, so a node gives one CPU")
+    if "--requeue" not in options:
+        findings.note(("--requeue",), "missing, so a preempted job does not come back by itself")
+    label = re.search(rf"{re.escape(PRICE_LABEL)}=([^\s\"']+)", text)
+    price = read_price({PRICE_LABEL: _default(label[1])} if label else {}, findings, ("--labels",))
+    resources = {"CPU": cpus, "GPU": gpus}
+    # The first node is the head and does a worker's work too.
+    head = NodeType("first node", resources, 1, 1, price, is_head=True)
+    others = NodeType("other nodes", resources, nodes - 1, most - 1, price)
+    types = (head, others) if most > 1 else (head,)
+    return Cluster(findings.file, "Slurm script", options.get("--job-name", ""), types, most - 1)
+
+
+def _options(text: str, findings: Findings) -> Iterator[tuple[str, str]]:
+    over = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith("#SBATCH") and over:
+            remedy = "Move it up"
+            findings.error((f"line {number}",), "Slurm reads no #SBATCH after the first command", line, remedy)
+        elif line.startswith("#SBATCH"):
+            words = shlex.split(line.removeprefix("#SBATCH"), comments=True)
+            for at, word in enumerate(words):
+                name, equals, value = word.partition("=")
+                if not name.startswith("-"):
+                    continue
+                if not equals and at + 1 < len(words) and not words[at + 1].startswith("-"):
+                    value = words[at + 1]
+                yield _SHORT.get(name, name), value
+        over = over or bool(line.strip() and not line.startswith("#"))
+
+
+def _check_start(text: str, findings: Findings) -> None:
+    code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    if not re.search(r"\bray (symmetric-run|start)\b", code):
+        findings.error((), "starts no Ray", remedy="Start it with 'srun … ray symmetric-run'")
+        return
+    if "RAY_AUTH_MODE=token" not in code:
+        remedy = "Write 'export RAY_AUTH_MODE=token' and give every node the same token"
+        findings.error((), "starts Ray without token authentication", remedy=remedy)
+    if re.search(r"--dashboard-host[= ](0\.0\.0\.0|::)", code) or any(is_world(word) for word in code.split()):
+        remedy = "Leave --dashboard-host out"
+        findings.error((), "opens the dashboard to every network of the node", remedy=remedy)
+    if "srun" not in code.split():
+        findings.error((), "starts Ray on the first node only", remedy="Start it through srun")
+
+
+def _number(text: str, name: str, findings: Findings) -> int:
+    if text.isdigit():
+        return int(text)
+    findings.error((name,), "must be a whole number", repr(text), "Write one, as for example --nodes=2")
+    return 1
+
+
+def _default(text: str) -> str:
+    """Return the default of a shell variable such as ``${PRICE:-0.5}``; other text as it is."""
+    match = re.fullmatch(r"\$\{\w+:-([^}]*)\}", text)
+    return match[1] if match else text
