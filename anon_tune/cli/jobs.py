@@ -9,11 +9,11 @@ from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from anon_tune.address import refuse_secret
 from anon_tune.cli.study import BUILT_IN, planned
 from anon_tune.errors import ClusterError
 from anon_tune.folder import Folder, is_uri
@@ -186,9 +186,7 @@ def _shared(option: str, location: str) -> str:
     if not is_uri(location) and not Path(location).is_absolute():
         rule = "must be an absolute path on storage that every node sees, or a URI"
         raise ClusterError(option, rule, location, "A job runs in a copy of this folder that is thrown away")
-    if is_uri(location) and urlsplit(location).password is not None:
-        rule = "holds a secret, which everybody who sees the job could read"
-        raise ClusterError(option, rule, remedy="Leave it out; let nodes have credentials of their own, as a role")
+    refuse_secret(option, location)
     return location
 
 
