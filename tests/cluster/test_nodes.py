@@ -43,6 +43,30 @@ def test_a_lost_node_costs_no_trial(
     assert "head: up" in processes.said("status") and "worker-1: gone" in processes.said("status")
 
 
+def test_two_nodes_find_what_one_finds(
+    processes: Any, nodes: Path, tmp_path: Path, tiny_study: Callable[..., list[str]]
+) -> None:
+    worker = int((nodes / "worker-1.pid").read_text())
+    study = ["anon-tune", "study", "search_spaces/quickstart.toml", "--no-rungs", "--sampler", "qmc"]
+
+    def found(out: Path) -> dict[str, tuple[Any, ...]]:
+        trials = Ledger(out / "ledger").trials()
+        assert all(t.score is not None for t in trials)
+        scores = {t.id: (dict(t.params), t.score.leakage, t.score.accuracy, t.score.attackers) for t in trials}  # type: ignore[union-attr]
+        return scores | {t.id + " curve": tuple(t.reports[-1].curve) for t in trials}
+
+    two = processes.start("two", [*study, *tiny_study(tmp_path / "two", trials=4, num_steps=300)])
+    processes.wait_until(
+        lambda: any(name.startswith("ray::_Inner.train") for name in processes.below(worker).values()), "two", two
+    )
+    assert two.wait(300) == 0, processes.said("two")[-4000:]
+
+    del processes.environment["RAY_ADDRESS"]
+    one = [*study, *tiny_study(tmp_path / "one", trials=4, num_steps=300), "--max-concurrent", "1"]
+    assert processes.run("one", one, 300) == 0, processes.said("one")[-4000:]
+    assert found(tmp_path / "two") == found(tmp_path / "one")
+
+
 def test_down_ends_its_own_nodes_and_no_other(processes: Any, nodes: Path) -> None:
     head, worker = (int((nodes / f"{name}.pid").read_text()) for name in ("head", "worker-1"))
     # A pid that the system has given to somebody else in the meantime.
