@@ -2,7 +2,8 @@
 
 Prints JSON. ``empty``: seconds of a trial whose body does nothing, ours and plain Ray Tune in turns. ``real``: of the
 time that trials could have used, the share in which they trained and measured. ``nodes``: sleeping trials a second on
-1, 2, 4 and 8 workers, on Ray nodes of two CPUs on this machine. ``scale``: an analytic body, thousands of trials, in
+1, 2, 4 and 8 workers, on Ray nodes of two CPUs on this machine. ``real-nodes``: real trials an hour on 1, 2 and 4 nodes
+of one CPU. ``scale``: an analytic body, thousands of trials, in
 virtual time and, with ``--ray``, through Tune: milliseconds a trial, block by block, memory, and the time to read and
 to report.
 
@@ -168,6 +169,34 @@ def nodes(folder: Path, num_trials: int, seconds: float) -> list[dict[str, Any]]
     return rows
 
 
+def real_nodes(folder: Path, num_trials: int) -> list[dict[str, Any]]:
+    """Return real trials an hour, all trained to the end, on 1, 2 and 4 nodes of one CPU."""
+    from ray.cluster_utils import Cluster
+
+    from anon_tune.clips import make_avatars
+    from anon_tune.runtime import ClipTrialBody
+
+    os.environ["RAY_AUTH_MODE"] = "disabled"
+    body = ClipTrialBody(str(make_avatars(folder / "clips").directory))
+    quickstart = Path(__file__).parents[1] / "search_spaces" / "quickstart.toml"
+    loaded = SearchSpace.load(quickstart, {"training.num_steps": 120})
+    rows = []
+    for count in (1, 2, 4):
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        for _ in range(count - 1):
+            cluster.add_node(num_cpus=1)
+        ray.init(cluster.address, log_to_driver=False, logging_level="error")
+        settings = StudySettings(num_trials=num_trials, sampler="random", rungs=False)
+        trials = run_study(folder / f"real-{count}", loaded, body, settings).trials()
+        ray.shutdown()
+        cluster.shutdown()
+        # The anchors come first, the identity alone: what counts is the time of all others.
+        searched = [t for t in trials if not t.is_anchor]
+        wall = max(t.ended for t in searched) - min(t.started for t in searched)
+        rows.append({"nodes": count, "trials_an_hour": round(num_trials / wall * 3600, 1)})
+    return [row | {"times_one_node": round(row["trials_an_hour"] / rows[0]["trials_an_hour"], 2)} for row in rows]
+
+
 def scale(folder: Path, num_trials: int, through_ray: bool) -> dict[str, Any]:
     """Run thousands of trials with rungs and the journal; report block by block."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -234,8 +263,12 @@ def scale(folder: Path, num_trials: int, through_ray: bool) -> dict[str, Any]:
 def main() -> None:
     """Measure what was asked for and print it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--parts", nargs="+", choices=["empty", "real", "nodes", "scale"], default=["empty", "nodes"])
-    parser.add_argument("--trials", type=int, help="of each part; else 60 empty, 6 real, 10 a worker, 10000 at scale")
+    parser.add_argument(
+        "--parts", nargs="+", choices=["empty", "real", "nodes", "real-nodes", "scale"], default=["empty", "nodes"]
+    )
+    parser.add_argument(
+        "--trials", type=int, help="of each part; else 60 empty, 6 real, 10 a worker, 8 on real nodes, 10000 at scale"
+    )
     parser.add_argument("--sleep", type=float, default=1.0, help="seconds of a sleeping trial")
     parser.add_argument("--ray", action="store_true", help="the scale part through Ray Tune")
     args = parser.parse_args()
@@ -253,6 +286,8 @@ def main() -> None:
                     found[part] = real(folder / part, args.trials or 6)
                 case "nodes":
                     found[part] = nodes(folder / part, args.trials or 10, args.sleep)
+                case "real-nodes":
+                    found[part] = real_nodes(folder / part, args.trials or 8)
                 case "scale":
                     found[part] = scale(folder / part, args.trials or 10_000, args.ray)
     print(json.dumps(found, indent=2))
