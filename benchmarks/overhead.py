@@ -3,11 +3,10 @@
 Prints JSON. ``empty``: seconds of a trial whose body does nothing, ours and plain Ray Tune in turns. ``real``: of the
 time that trials could have used, the share in which they trained and measured. ``nodes``: sleeping trials a second on
 1, 2, 4 and 8 workers, on Ray nodes of two CPUs on this machine. ``real-nodes``: real trials an hour on 1, 2 and 4 nodes
-of one CPU. ``scale``: an analytic body, thousands of trials, in
-virtual time and, with ``--ray``, through Tune: milliseconds a trial, block by block, memory, and the time to read and
-to report.
+of one CPU. ``scale``: an analytic body, thousands of trials, in virtual time and, with ``--ray``, through Tune:
+milliseconds a trial, block by block, memory, and the time to read and to report.
 
-    python benchmarks/overhead.py --parts empty real nodes
+    python benchmarks/overhead.py --parts empty real nodes real-nodes
     python benchmarks/overhead.py --parts scale --trials 10000
 """
 
