@@ -6,11 +6,14 @@ import re
 
 from anon_tune.errors import AnonTuneError
 
-_PASSWORD = re.compile(r"^([^/?#@:]*):(?!\d+/).*@")  # which may itself hold a slash, as keys of S3 do
+_PASSWORD = re.compile(r"^([^/?#@:]*):(?!\d+/).*@")
+_KEY = re.compile(r"^([^?#@:]*):.*@")  # of S3, which may hold slashes and begin with digits; a bucket has no port
+_USER = re.compile(r"^([^/?#@:]+)@")  # of HTTP: it is a token
 _PARAMETER = re.compile(
     r"([?&;][^=&;#]*(?:passw\w*|pwd|secret\w*|token|credentials?|access_?key|account_?key|api_?key|sig(?:nature)?|sas)=)[^&;#]+",
     re.IGNORECASE,
 )
+_STORES = ("s3", "gs", "gcs", "abfs", "abfss")
 _REMEDIES = {
     "postgres": "Put the password into PGPASSWORD or ~/.pgpass",
     "mysql": "Put the password into ~/.my.cnf",
@@ -31,7 +34,10 @@ def refuse_secret(where: str, address: str | None) -> None:
         AnonTuneError: It does; the message has stars in its place.
     """
     scheme, sign, rest = (address or "").partition("://")
-    shown = _PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1:***@", rest))
+    shown = (_KEY if scheme in _STORES else _PASSWORD).sub(r"\1:***@", rest)
+    if scheme.startswith("http"):
+        shown = _USER.sub("***@", shown)
+    shown = _PARAMETER.sub(r"\1***", shown)
     if sign and shown != rest:
         remedy = next((words for kind, words in _REMEDIES.items() if scheme.startswith(kind)), "Keep it elsewhere")
         rule = "must not carry a password or key, as it is written down"

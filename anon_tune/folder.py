@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import unquote, urlsplit
 
 from anon_tune.address import refuse_secret
 from anon_tune.errors import AnonTuneError
@@ -19,6 +20,7 @@ from anon_tune.errors import AnonTuneError
 if TYPE_CHECKING:
     from pyarrow import fs
 
+_OBJECT_STORES = ("s3://", "gs://", "gcs://", "abfs://", "abfss://")
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # from file systems on which a folder cannot be synced
 
 
@@ -48,6 +50,8 @@ class Folder(ABC):
         """
         if isinstance(location, Folder):
             return location
+        if isinstance(location, str) and location.startswith("file://"):
+            location = unquote(urlsplit(location).path)  # a path has more: locks, moves, syncs
         if is_uri(location):
             refuse_secret("directory", str(location))
             return _RemoteFolder(str(location))
@@ -128,7 +132,10 @@ def reading_file(location: str) -> Iterator[Path]:
     """Give the block a path on this machine at which it can read the file at a path or a URI."""
     path, mark, query = location.partition("?") if is_uri(location) else (location, "", "")
     parent, _, name = path.rpartition("/")
-    with Folder.at(f"{parent or '.'}{mark}{query}").reading(name) as here:
+    folder = Folder.at(f"{parent or ('/' if path.startswith('/') else '.')}{mark}{query}")
+    if folder.is_remote and not folder.has(name):
+        raise AnonTuneError(location, "no such file", remedy="Check the address")
+    with folder.reading(name) as here:
         yield here
 
 
@@ -190,7 +197,7 @@ class _LocalFolder(Folder):
 
 
 class _RemoteFolder(Folder):
-    """Behind pyarrow's file systems, of which every one makes a file appear when it is complete."""
+    """Behind pyarrow's file systems. Object stores make a file appear when it is complete; others need a move."""
 
     @property
     def path(self) -> Path:
@@ -221,13 +228,16 @@ class _RemoteFolder(Folder):
     def write(self, name: str, content: bytes) -> None:
         filesystem, path = _open(self.location)
         file = f"{path}/{name}"
-        try:
-            stream = filesystem.open_output_stream(file)
-        except FileNotFoundError:  # an object store needs no folders, others do
-            filesystem.create_dir(file.rpartition("/")[0], recursive=True)
-            stream = filesystem.open_output_stream(file)
-        with stream:
+        if self.location.startswith(_OBJECT_STORES):
+            with filesystem.open_output_stream(file) as stream:
+                stream.write(content)
+            return
+        parent, _, last = file.rpartition("/")
+        filesystem.create_dir(parent, recursive=True)
+        hidden = f"{parent}/.{last}.{os.getpid()}"
+        with filesystem.open_output_stream(hidden) as stream:
             stream.write(content)
+        filesystem.move(hidden, file)
 
     def remove(self, name: str) -> None:
         from pyarrow import fs
@@ -254,16 +264,24 @@ class _RemoteFolder(Folder):
             self.write(name, here.read_bytes())
 
 
-@cache
 def _open(location: str) -> tuple[fs.FileSystem, str]:
-    from pyarrow import ArrowException, fs
-
+    """Return the file system of a URI and the path in it; folders of one store share its connections."""
+    address = urlsplit(location)
+    query = f"?{address.query}" if address.query else ""
     try:
-        filesystem, path = fs.FileSystem.from_uri(location)
-    except (OSError, ValueError, ArrowException) as error:
+        filesystem, root = _connect(f"{address.scheme}://{address.netloc}{query}")
+    except (OSError, ValueError) as error:  # Arrow's own errors are ValueErrors
         found = str(error).splitlines()[0]
         raise AnonTuneError(location, "must be a URI that pyarrow can open", found, "Write s3://bucket/name") from None
-    return filesystem, path.rstrip("/")
+    return filesystem, (root.rstrip("/") + unquote(address.path)).rstrip("/")
+
+
+@cache
+def _connect(store: str) -> tuple[fs.FileSystem, str]:
+    from pyarrow import fs
+
+    filesystem, root = fs.FileSystem.from_uri(store)
+    return filesystem, str(root)
 
 
 def _sync(path: Path) -> None:

@@ -141,6 +141,9 @@ TRIALS = "trials"
 SCRATCH = "ray_train"
 """Folder of a trial's directory in which Ray Train keeps its own account of a job."""
 
+BEGUN = "begun.json"
+"""What workers of Ray Train leave while they are at a job: the node and the Unix time at which they began."""
+
 CHECKPOINT = "trainer.safetensors"
 """What a job leaves in its directory for the next one to go on from; of no use once the trial is over."""
 

@@ -71,3 +71,8 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:  # a store that nobody reaches, a folder that may not be read
+        from anon_tune.folder import why
+
+        print(f"error: {error.filename or 'the file system'}: {why(error)}.", file=sys.stderr)
+        sys.exit(2)

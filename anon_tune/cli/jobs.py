@@ -236,6 +236,11 @@ def _is_seen(location: str) -> bool:
     return False
 
 
+def _is_anywhere(study: str) -> bool:
+    """True for a directory that means the same here as on the cluster."""
+    return is_uri(study) or study.startswith("/")
+
+
 def _looks_like_path(target: str) -> bool:
     return "/" in target or Path(target).is_dir()
 
@@ -249,8 +254,10 @@ def _head_of(target: str, address: str | None) -> Head:
 
 def _study_of(head: Head, job: str) -> str:
     study = head.state(job).study
-    if not study:
-        raise ClusterError(job, "this job runs no study", remedy="Give a job that 'anon-tune submit' has sent")
+    if not _is_anywhere(study):
+        raise ClusterError(
+            job, "this job runs no study that can be found", remedy="Give a job that 'anon-tune submit' has sent"
+        )
     return study
 
 
@@ -264,7 +271,7 @@ def _look(target: str, head: Head | None) -> tuple[dict[str, Any], bool]:
     state = head.state(target)
     job = {"id": target, "state": state.name, "message": state.message}
     document = {"job": job, "study": state.study or None}
-    if _is_seen(state.study):
+    if _is_anywhere(state.study) and _is_seen(state.study):
         document = study_status(state.study) | {"job": job}
     return document, state.is_over
 

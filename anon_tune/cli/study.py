@@ -14,7 +14,7 @@ import typer
 
 from anon_tune.cli import result
 from anon_tune.errors import AnonTuneError, ClipsError
-from anon_tune.folder import Folder
+from anon_tune.folder import Folder, is_uri
 
 if TYPE_CHECKING:
     from anon_tune.clips import Clips
@@ -194,7 +194,7 @@ def find_clips(name: str, out: Folder) -> Clips:
     """Open the clips of a study; the built-in ones are made inside the study directory."""
     from anon_tune.clips import open_clips
 
-    location = _built_in(out) if name == BUILT_IN else Folder.at(name).location
+    location = _built_in(out) if name == BUILT_IN else _absolute(name)
     clips = open_clips(location)
     for split in ("train", "val", "test"):
         clips.split(split)  # an empty one is said now, not by the first trial
@@ -204,6 +204,10 @@ def find_clips(name: str, out: Folder) -> Clips:
         rule = "at least two actions and one private attribute are needed, as both are measured on these clips"
         raise ClipsError(location, rule, got, remedy)
     return clips
+
+
+def _absolute(name: str) -> str:
+    return name if is_uri(name) else str(Path(name).resolve())
 
 
 def _built_in(out: Folder) -> str:
@@ -225,7 +229,7 @@ def find_stills(name: str, clips: Clips) -> Clips:
     """Open the stills that privacy branches learn on beside the clips of a study."""
     from anon_tune.clips import check_stills, open_clips
 
-    stills = open_clips(Folder.at(name).location)
+    stills = open_clips(_absolute(name))
     check_stills(stills, clips)
     return stills
 

@@ -21,6 +21,8 @@ _MOST_READINGS = 10
 
 def is_worth_having(name: str, everything: bool) -> bool:
     """True for study.toml, ledger, report and certificates, and for everything also weights and previews."""
+    if ".." in name.split("/"):
+        return False
     return bool(_RESULTS.fullmatch(name) or (everything and _WEIGHTS.fullmatch(name)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from anon_tune.errors import LedgerError
@@ -21,9 +21,11 @@ class Ledger:
 
     Args:
         folder: The ``ledger`` folder, a path or a URI; created on the first append.
+        guard: Called before every record; raises if this process must write no more.
     """
 
-    def __init__(self, folder: Location) -> None:
+    def __init__(self, folder: Location, guard: Callable[[], None] | None = None) -> None:
+        self._guard = guard
         self.folder = Folder.at(folder)
         self._next: int | None = None  # known to a writer alone
 
@@ -79,6 +81,8 @@ class Ledger:
             raise LedgerError(str(self.folder), "holds a damaged record", got, "Put a copy in its place") from None
 
     def _write(self, trial: Trial, values: Mapping[str, Any]) -> None:
+        if self._guard:
+            self._guard()
         try:
             if self._next is None:
                 self._next = prepare_writing(self.folder)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +14,7 @@ from anon_tune.clips import Clips, open_clips
 from anon_tune.errors import AnonTuneError
 from anon_tune.folder import Folder
 from anon_tune.runtime.work import perform
-from anon_tune.trial import SCRATCH, RungJob, RungReport
+from anon_tune.trial import BEGUN, SCRATCH, RungJob, RungReport
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class ClipTrialBody:
                 name=f"rung-{job.rung}",
                 storage_path=path,
                 storage_filesystem=filesystem,
-                failure_config=FailureConfig(max_failures=1),  # the job goes on from the trial's checkpoint
+                failure_config=FailureConfig(max_failures=0),  # to begin anew is the study's, which counts what is lost
             ),
         )
         outcome = trainer.fit().return_value  # type: ignore[attr-defined]
@@ -91,6 +94,7 @@ class ClipTrialBody:
 
 def _worker(config: dict[str, Any]) -> RungReport | AnonTuneError | None:
     """Run in every worker. A failure of the trial is a value here: raising would start the group anew."""
+    from ray.train import get_context
     from ray.train.torch import get_device
 
     torch.set_num_threads(config["threads"])
@@ -98,7 +102,13 @@ def _worker(config: dict[str, Any]) -> RungReport | AnonTuneError | None:
         torch.cuda.set_per_process_memory_fraction(config["gpus"])
     try:
         job = config["job"]
-        return perform(job, _open(config["clips"]), get_device(), _stills(job, config["stills"]))
+        folder, leads = Folder.at(job.directory), get_context().get_world_rank() == 0
+        if leads:
+            folder.write(BEGUN, json.dumps({"node": socket.gethostname(), "time": time.time()}).encode())
+        report = perform(job, _open(config["clips"]), get_device(), _stills(job, config["stills"]))
+        if leads:
+            folder.remove(BEGUN)
+        return report
     except AnonTuneError as error:
         return error
 

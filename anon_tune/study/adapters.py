@@ -16,8 +16,9 @@ from ray.tune.search import Searcher
 from anon_tune.folder import Folder
 from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.placement import Slots
+from anon_tune.study.settings import StudySettings
 from anon_tune.study.trainable import to_config, why_hung
-from anon_tune.study.under_way import JobsUnderWay
+from anon_tune.study.under_way import JobsUnderWay, begun_by_train
 
 _FAILURE = re.compile(r"^Failure # \d+ \(occurred at .*\)\n", re.MULTILINE)
 
@@ -95,11 +96,13 @@ class LedgerCallback(Callback):
 
     Args:
         book: Is told.
-        job_limit_s: After which workers end themselves.
+        settings: With the limit after which workers end themselves, and whether Ray Train starts them.
+        must_not_write: True once another driver has the study.
     """
 
-    def __init__(self, book: Bookkeeper, job_limit_s: float | None = None) -> None:
-        self._book, self._job_limit_s = book, job_limit_s
+    def __init__(self, book: Bookkeeper, settings: StudySettings, must_not_write: Callable[[], bool]) -> None:
+        self._book, self._must_not_write = book, must_not_write
+        self._job_limit_s, self._through_train = settings.job_limit_s, settings.runs_through_train
         self._jobs = JobsUnderWay(book.know)
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
@@ -143,12 +146,15 @@ class LedgerCallback(Callback):
 
     def on_experiment_end(self, trials: list[TuneTrial], **info: Any) -> None:
         """Record the jobs that a stopped driver leaves unfinished."""
-        if self._book.error is None:
-            for job in self._jobs.end_all():
-                self._book.waste(*job)
+        for trial in trials:
+            if self._book.error is None and not self._must_not_write():
+                self._lose(trial)
 
     def _lose(self, trial: TuneTrial) -> None:
-        if job := self._jobs.end(trial.config["trial"]):
+        job = self._jobs.end(trial.config["trial"])
+        if job and self._through_train:
+            job = begun_by_train(Folder.at(trial.config["directory"]))
+        if job:
             self._book.waste(trial.config["trial"], *job)
 
 

@@ -238,22 +238,22 @@ class Bookkeeper:
                 self._ledger.append_lost(trial, lost)
             else:
                 self._ledger.append(trial, report, agreement.correlation if agreement else None)
+            self._trials[trial.id] = trial
+            if trial.state.is_final:
+                self._end(trial)
+                if self._on_end:
+                    self._on_end(trial)
+            elif report is not None:
+                self._proposer.tell(trial)
         except AnonTuneError as error:
             self.error = error
             raise
-        self._trials[trial.id] = trial
-        if trial.state.is_final:
-            self._end(trial)
-        elif report is not None:
-            self._proposer.tell(trial)
         self._watchers.see(trial, report)
         if self._on_change:
             self._on_change(self.trials)
 
     def _end(self, trial: Trial) -> None:
         self._open.discard(trial.id)
-        if self._on_end:
-            self._on_end(trial)
         self._spending.end(trial)
         self._proposer.tell(trial)
 

@@ -31,8 +31,8 @@ _WORKERS = {"RAY_CHDIR_TO_TRIAL_DIR": "0"}  # relative paths mean the same in a 
 
 
 @contextmanager
-def ray_session(*, dashboard: bool) -> Iterator[None]:
-    """Use the cluster that is there, else a private one that ends with the block.
+def ray_session(*, dashboard: bool) -> Iterator[bool]:
+    """Use the cluster that is there, else a private one that ends with the block; yields whether it is private.
 
     A cluster is there if Ray is initialized already, if ``RAY_ADDRESS`` names one, or inside a Ray
     job. Its workers are given this very package, whatever they have installed.
@@ -43,7 +43,7 @@ def ray_session(*, dashboard: bool) -> Iterator[None]:
     """
     if ray.is_initialized():
         with environment(_QUIET):
-            yield
+            yield False
         return
     join = bool(os.environ.get("RAY_ADDRESS"))
     # Given a token, a private cluster writes none into the home folder.
@@ -62,9 +62,15 @@ def ray_session(*, dashboard: bool) -> Iterator[None]:
                 runtime_env={"env_vars": _WORKERS},
             )
         try:
-            yield
+            yield not join
         finally:
             ray.shutdown()
+
+
+def living_resources() -> list[Mapping[str, float]]:
+    """Return the resources of every living node, in total."""
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    return [node["Resources"] for node in nodes if node["Alive"]]
 
 
 def living_nodes() -> list[Node]:

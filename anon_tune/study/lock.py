@@ -18,25 +18,42 @@ from anon_tune.folder import Folder, Location, why
 _FILE = ".lock"
 _BEAT_S = 5.0
 _DEAD_AFTER_S = 4 * _BEAT_S
+_LET_IT = "Let that one go on"
+
+
+class Hold:
+    """The lock as its holder has it; on a file system it cannot be lost.
+
+    Attributes:
+        lost: Set when another process took the lock while this one was cut off or asleep.
+    """
+
+    def __init__(self) -> None:
+        self.lost = threading.Event()
+
+    def check(self) -> None:
+        """Make sure that it is still held, before anything is written.
+
+        Raises:
+            LedgerError: It is not, or nobody can tell.
+        """
 
 
 @contextmanager
-def driver_lock(directory: Location) -> Iterator[threading.Event]:
+def driver_lock(directory: Location) -> Iterator[Hold]:
     """Let one process at a time write a study directory.
 
     On a file system the lock is the system's, which frees that of a dead process. An object store has none: there
     the holder rewrites a file every five seconds, and a file that stays the same for twenty was left by a dead one.
 
-    Yields:
-        An event that is set when the lock was lost: another process took it while this one was cut off or asleep.
-
     Raises:
-        LedgerError: Another process holds it.
+        LedgerError: Another process holds it, or a store cannot be written.
+        OSError: The directory cannot be written.
     """
     folder = Folder.at(directory)
     if folder.is_remote:
-        with _beating(folder) as lost:
-            yield lost
+        with _beating(folder) as hold:
+            yield hold
         return
     folder.path.mkdir(parents=True, exist_ok=True)
     with open(folder.path / _FILE, "a+", encoding="utf-8") as file:
@@ -48,41 +65,73 @@ def driver_lock(directory: Location) -> Iterator[threading.Event]:
         file.truncate(0)
         file.write(_me())
         file.flush()
-        yield threading.Event()
+        yield Hold()
+
+
+class _BeatingHold(Hold):
+    def __init__(self, folder: Folder) -> None:
+        super().__init__()
+        self._folder, self._key, self._beaten = folder, secrets.token_hex(8), 0.0
+        self._one_at_a_time = threading.Lock()
+
+    def beat(self) -> None:
+        content = {"holder": _me(), "key": self._key, "time": time.time()}
+        self._folder.write(_FILE, json.dumps(content).encode())
+        self._beaten = _uptime()
+
+    def is_ours(self) -> bool:
+        return _content(self._folder).get("key") == self._key
+
+    def beat_on(self) -> None:
+        """Beat once more, unless another process has the lock by now."""
+        with self._one_at_a_time:
+            if self.is_ours():
+                self.beat()
+            else:
+                self.lost.set()
+
+    def check(self) -> None:
+        if not self.lost.is_set() and _uptime() - self._beaten > _DEAD_AFTER_S / 2:
+            try:
+                self.beat_on()
+            except OSError as error:
+                raise LedgerError(str(self._folder), "cannot be reached", why(error), "Mend that, then go on") from None
+        if self.lost.is_set():
+            raise LedgerError(str(self._folder), "another process has taken this study over", remedy=_LET_IT)
 
 
 @contextmanager
-def _beating(folder: Folder) -> Iterator[threading.Event]:
-    key, lost, over = secrets.token_hex(8), threading.Event(), threading.Event()
-
-    def beat() -> None:
-        folder.write(_FILE, json.dumps({"holder": _me(), "key": key, "time": time.time()}).encode())
+def _beating(folder: Folder) -> Iterator[Hold]:
+    hold, over = _BeatingHold(folder), threading.Event()
 
     def keep() -> None:
-        while not over.wait(_BEAT_S):
+        while not over.wait(_BEAT_S) and not hold.lost.is_set():
             with suppress(OSError):  # a store that is away for a while; who waits for us waits longer
-                if _content(folder).get("key") != key:
-                    lost.set()
-                    return
-                beat()
+                hold.beat_on()
 
-    _wait_until_dead(folder)
     try:
-        beat()
+        _wait_until_dead(folder)
+        hold.beat()
         time.sleep(0.5)  # of two that saw a dead lock at once, the later one has it
-        if _content(folder).get("key") != key:
+        if not hold.is_ours():
             raise _held(folder, str(_content(folder).get("holder", "")))
     except OSError as error:
         raise LedgerError(str(folder), "cannot be written", why(error), "Mend that first") from None
     thread = threading.Thread(target=keep, daemon=True)
     thread.start()
     try:
-        yield lost
+        yield hold
     finally:
         over.set()
         thread.join()
-        if not lost.is_set():
-            folder.remove(_FILE)
+        with suppress(OSError):  # the next one waits until it is clear that nobody beats
+            if hold.is_ours():
+                folder.remove(_FILE)
+
+
+def _uptime() -> float:
+    """Return seconds that go on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _wait_until_dead(folder: Folder) -> None:

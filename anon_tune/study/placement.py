@@ -10,6 +10,7 @@ from anon_tune.errors import PlacementError
 from anon_tune.study.settings import StudySettings
 
 _LOOK_EVERY_S = 2.0
+_ROUNDING = 1e-6  # five shares of 0.2 are a whole GPU
 
 Nodes = Callable[[], Sequence[Mapping[str, float]]]
 """Asks for the resources of every living node, in Ray's names."""
@@ -73,15 +74,19 @@ class Slots:
     _number: int = 0
     _looked: float = field(default=-_LOOK_EVERY_S)
 
+    def fits(self) -> bool:
+        """True if a node is there that holds a trial."""
+        return _fit(self.settings, self.nodes()) > 0
+
     def number(self) -> int:
-        """Return how many trials may be under way now; 0 while no node is there that holds one."""
+        """Return how many trials may be under way now; at least 1, which waits while no node holds one."""
         now = self.clock()
         if now - self._looked >= _LOOK_EVERY_S:
             self._looked = now
             try:
                 self._number = place(self.settings, self.nodes()).max_concurrent
-            except PlacementError:  # it did fit when the study began: a node will come again
-                self._number = 0
+            except PlacementError:  # it did fit when the study began: a node may come again
+                self._number = 1
         return self._number
 
 
@@ -92,7 +97,9 @@ def _need(settings: StudySettings) -> dict[str, float]:
 def _fit(settings: StudySettings, nodes: Sequence[Mapping[str, float]]) -> int:
     """Return how many trials these nodes hold at once: a worker needs one node, a trial may have several."""
     need = _need(settings)
-    slots = [min(int(node.get(name, 0) // amount) for name, amount in need.items() if amount) for node in nodes]
+    slots = [
+        min(int(node.get(name, 0) / amount + _ROUNDING) for name, amount in need.items() if amount) for node in nodes
+    ]
     return sum(slots) // settings.workers_per_trial
 
 

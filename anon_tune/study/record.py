@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import shlex
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -73,24 +74,39 @@ class OptunaRecord:
             distributions=distributions(self._space, params),
             user_attrs={"trial": trial_id},
         )
-        self._open[trial_id] = self._storage.create_new_trial(self._id, template)
+        with _writing():
+            self._open[trial_id] = self._storage.create_new_trial(self._id, template)
 
     def end(self, trial: Trial) -> None:
         """Write how a trial ended; one that was not begun here is begun first."""
         if trial.id not in self._open:
             self.begin(trial.id, trial.params)
-        recorded = optuna.Trial(self.study, self._open.pop(trial.id))
         attributes: dict[str, Any] = {"reason": trial.reason}
+        held: dict[str, float] = {}
         if trial.reports:
             last = trial.reports[-1]
             attributes |= {"rung": last.rung, "step": last.step, "last_losses": list(score_losses(last.score))}
-            for name, value in self._space.study.constraints.values(last.score).items():
-                recorded.set_constraint(name, value)
-        for key, value in attributes.items():
-            recorded.set_user_attr(key, value)
+            held = self._space.study.constraints.values(last.score)
         complete = trial.state is TrialState.COMPLETE and trial.score is not None
         values = score_losses(trial.score) if complete and trial.score is not None else None
-        self.study.tell(recorded, values, _STATES[trial.state])
+        with _writing():
+            recorded = optuna.Trial(self.study, self._open.pop(trial.id))
+            for name, value in held.items():
+                recorded.set_constraint(name, value)
+            for key, value in attributes.items():
+                recorded.set_user_attr(key, value)
+            self.study.tell(recorded, values, _STATES[trial.state])
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Turn what storages and drivers raise, each their own kinds, into one line."""
+    try:
+        yield
+    except Exception as error:
+        last = (str(error).strip() or type(error).__name__).splitlines()[0]
+        remedy = "Mend it, then 'anon-tune resume': the ledger has everything"
+        raise LedgerError("--storage", "takes nothing any more", last, remedy) from None
 
 
 def record_name(folder: Folder, settings: StudySettings) -> str:
@@ -112,7 +128,7 @@ def open_storage(url: str | None, directory: Path) -> BaseStorage:
     if url is None:
         return JournalStorage(JournalFileBackend(str(directory / JOURNAL)))
     try:
-        return RDBStorage(url)
+        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})  # a server may restart
     except Exception as error:  # SQLAlchemy and drivers raise their own kinds
         last = str(error).strip().splitlines()[0]
         remedy = "Give a URL such as sqlite:////tmp/study.db, with its driver installed"

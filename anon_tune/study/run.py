@@ -23,8 +23,8 @@ from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
 from anon_tune.study.adapters import LedgerCallback, OptunaSearcher, RungScheduler, StudyStopper
 from anon_tune.study.bookkeeper import Bookkeeper
-from anon_tune.study.cluster import environment, living_nodes, ray_session
-from anon_tune.study.lock import driver_lock
+from anon_tune.study.cluster import environment, living_nodes, living_resources, ray_session
+from anon_tune.study.lock import Hold, driver_lock
 from anon_tune.study.placement import Slots, place
 from anon_tune.study.proposer import Proposer
 from anon_tune.study.record import JOURNAL, OptunaRecord, open_storage, record_name
@@ -37,6 +37,7 @@ from anon_tune.study.warm_start import known_before
 from anon_tune.trial import CHECKPOINT, SCRATCH, TRIALS, Trial, TrialBody
 
 _LOG = "tune.log"
+_log = logging.getLogger("anon_tune.study")
 _ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
@@ -75,16 +76,21 @@ def run_study(
         StudyInterrupted: Stopped by a signal.
     """
     folder = Folder.at(directory)
-    with driver_lock(folder) as lost, _desk(folder) as desk:
+    with driver_lock(folder) as hold, _desk(folder, hold) as desk:
         known = known_before(folder, space, settings)
         settings = with_record_name(folder, space, settings)
         freeze_study(folder, space, settings)
-        ledger = Ledger(folder / "ledger")
+        ledger = Ledger(folder / "ledger", hold.check)
         (desk / JOURNAL).unlink(missing_ok=True)  # a cache, rebuilt from the ledger
         # Ray first: its workers must not inherit the one thread that a busy machine leaves the sampler.
-        with ray_session(dashboard=settings.runs_through_train), environment(_ONE_THREAD), stop_signals() as stopped:
-            slots = Slots(settings, lambda: [node.resources for node in living_nodes()])
+        session = ray_session(dashboard=settings.runs_through_train)
+        with session as is_private, environment(_ONE_THREAD), stop_signals() as stopped:
+            if is_private:  # nobody starts nodes there
+                settings = settings.model_copy(update={"scale_to": None})
+            slots = Slots(settings, living_resources)
             resources = place(settings, slots.nodes()).resources
+            if not slots.fits():
+                _log.warning("No node is there yet that holds a trial; trials wait for the autoscaler's.")
             record = OptunaRecord(space, open_storage(settings.storage, desk), record_name(folder, settings))
             proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known)
             prices = Prices.of(settings, living_nodes)
@@ -92,10 +98,8 @@ def run_study(
             with watchers(folder, desk, space, settings) as told:
                 book = Bookkeeper(ledger, space, proposer, settings, prices, on_change, on_end=tidy, watchers=told)
                 if not book.is_finished:
-                    must_stop = [stopped, lost]
-                    _tune(folder, desk, book, body, settings, resources, slots, must_stop)
-        if lost.is_set():
-            raise LedgerError(str(folder), "another process has taken this study over", remedy="Let that one go on")
+                    _tune(folder, desk, book, body, settings, resources, slots, stopped, hold.lost)
+        hold.check()
         if book.failed_anchor is not None:
             anchor = book.failed_anchor
             rule = f"the anchor '{anchor.id}' failed, and no score can be read without it"
@@ -108,7 +112,7 @@ def run_study(
 
 
 @contextmanager
-def _desk(folder: Folder) -> Iterator[Path]:
+def _desk(folder: Folder, hold: Hold) -> Iterator[Path]:
     """Give the driver a directory for what only it writes; a study far away gets a copy at the end."""
     if not folder.is_remote:
         yield folder.path
@@ -117,9 +121,11 @@ def _desk(folder: Folder) -> Iterator[Path]:
         try:
             yield Path(scratch)
         finally:
-            for file in Path(scratch).rglob("*"):
-                if file.is_file():
-                    folder.write(file.relative_to(scratch).as_posix(), file.read_bytes())
+            with suppress(OSError, LedgerError):  # all of it is for looking at, and an error before says more
+                hold.check()
+                for file in Path(scratch).rglob("*"):
+                    if file.is_file():
+                        folder.write(file.relative_to(scratch).as_posix(), file.read_bytes())
 
 
 def _tidy(trials: Folder, trial: Trial) -> None:
@@ -137,7 +143,8 @@ def _tune(
     settings: StudySettings,
     resources: Mapping[str, float],
     slots: Slots,
-    must_stop: Sequence[threading.Event],
+    stopped: threading.Event,
+    lost: threading.Event,
 ) -> None:
     scratch = desk / "tune"
     # Tune would put keys into a runtime environment, which Ray writes into its logs; nodes have their own credentials.
@@ -145,15 +152,20 @@ def _tune(
     with _logs_to(desk / _LOG):
         try:
             tune.run(
-                tune.with_parameters(RungTrainable, body=body, job_limit_s=settings.job_limit_s),
+                tune.with_parameters(
+                    RungTrainable,
+                    body=body,
+                    job_limit_s=settings.job_limit_s,
+                    through_train=settings.runs_through_train,
+                ),
                 name="run",
                 storage_path=str(scratch),
                 num_samples=-1,
                 resources_per_trial=dict(resources),
                 search_alg=OptunaSearcher(book, folder / TRIALS, slots),
                 scheduler=RungScheduler(book),
-                callbacks=[LedgerCallback(book, settings.job_limit_s)],
-                stop=StudyStopper(lambda: any(e.is_set() for e in must_stop) or book.failed_anchor is not None),
+                callbacks=[LedgerCallback(book, settings, lost.is_set)],
+                stop=StudyStopper(lambda: stopped.is_set() or lost.is_set() or book.failed_anchor is not None),
                 max_failures=settings.max_failures,
                 reuse_actors=True,
                 raise_on_failed_trial=False,

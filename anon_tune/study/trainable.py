@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +18,10 @@ from anon_tune.errors import AnonTuneError
 from anon_tune.folder import Folder
 from anon_tune.recipe import Recipe
 from anon_tune.study.assignment import Assignment, fault
-from anon_tune.trial import Ceilings, TrialBody
+from anon_tune.trial import BEGUN, Ceilings, TrialBody
 
 _HUNG = "hung.txt"
+_LOOK_EVERY_S = 5.0
 
 
 class RungTrainable(tune.Trainable):
@@ -30,10 +32,16 @@ class RungTrainable(tune.Trainable):
     to date, so that a worker started after another one died goes on at the right rung.
     """
 
-    def setup(self, config: dict[str, Any], body: TrialBody | None = None, job_limit_s: float | None = None) -> None:
+    def setup(
+        self,
+        config: dict[str, Any],
+        body: TrialBody | None = None,
+        job_limit_s: float | None = None,
+        through_train: bool = False,
+    ) -> None:
         """Take the body and the limit, once for all trials of this actor, and the first trial."""
         if body is not None:
-            self.body, self.job_limit_s = body, job_limit_s
+            self.body, self.job_limit_s, self.through_train = body, job_limit_s, through_train
         self.assignment, self.directory = from_config(config)
         Folder.at(self.directory).remove(_HUNG)  # of an earlier attempt
         self.todo = list(self.assignment.todo)
@@ -51,7 +59,7 @@ class RungTrainable(tune.Trainable):
         """Advance the trial by one rung."""
         job = self.assignment.job(self.todo[0], self.directory)
         try:
-            with _limited(self.job_limit_s, Folder.at(self.directory)):
+            with _limited(self.job_limit_s, Folder.at(self.directory), self.through_train):
                 report = self.body.advance(job)
         except AnonTuneError as error:
             return {"failure": str(error), "done": True}
@@ -65,24 +73,44 @@ class RungTrainable(tune.Trainable):
 
 
 @contextmanager
-def _limited(seconds: float | None, folder: Folder) -> Iterator[None]:
+def _limited(seconds: float | None, folder: Folder, through_train: bool) -> Iterator[None]:
     """End this process when a job takes too long, and leave where it hung.
 
-    The timer needs no interpreter lock, so it also ends what hangs in a library's own code.
+    The timer needs no interpreter lock, so it also ends what hangs in a library's own code. A job of Ray Train's
+    workers is timed from when they begin: before, they may wait for a node.
     """
     if seconds is None:
         yield
         return
-    began = f"{time.time()}\n".encode()
-    if folder.is_remote:  # out of reach for who is about to end: what the driver finds is when it began
-        folder.write(_HUNG, began)
+    over = threading.Event()
     with tempfile.TemporaryFile() if folder.is_remote else open(folder.path / _HUNG, "wb") as file:
-        file.write(began)
-        file.flush()
-        faulthandler.dump_traceback_later(seconds, exit=True, file=file)
+
+        def arm() -> None:
+            began = f"{time.time()}\n".encode()
+            if folder.is_remote:  # out of reach for who is about to end: what the driver finds is when it began
+                folder.write(_HUNG, began)
+            file.write(began)
+            file.flush()
+            faulthandler.dump_traceback_later(seconds, exit=True, file=file)
+
+        def arm_when_begun() -> None:
+            while not over.wait(min(seconds, _LOOK_EVERY_S)):
+                if folder.has(BEGUN):
+                    arm()
+                    return
+
+        waits = threading.Thread(target=arm_when_begun, daemon=True)
+        if through_train:
+            folder.remove(BEGUN)  # of an earlier attempt
+            waits.start()
+        else:
+            arm()
         try:
             yield
         finally:
+            over.set()
+            if through_train:
+                waits.join()
             faulthandler.cancel_dump_traceback_later()
             folder.remove(_HUNG)
 
@@ -95,14 +123,17 @@ def why_hung(directory: str, job_limit_s: float | None) -> str:
         job_limit_s: The limit that the worker had.
     """
     folder = Folder.at(directory)
-    if job_limit_s is None or not folder.has(_HUNG):
+    try:
+        if job_limit_s is None or not folder.has(_HUNG):
+            return ""
+        began, _, text = folder.read(_HUNG).decode(errors="replace").partition("\n")
+    except OSError:  # a store that is away for a moment: the reason is not worth a study
         return ""
-    began, _, text = folder.read(_HUNG).decode(errors="replace").partition("\n")
     threads = [t for t in text.split("hread 0x") if Path(__file__).name in t]  # one of them is at the job
     places = [line.strip().removeprefix("File ") for t in threads for line in t.splitlines() if "File " in line]
     if places:
         return f"a job took longer than {job_limit_s:g} s, in {places[0]}"
-    is_over = folder.is_remote and time.time() - float(began) >= job_limit_s
+    is_over = folder.is_remote and bool(began) and time.time() - float(began) >= job_limit_s
     return f"a job took longer than {job_limit_s:g} s" if is_over else ""
 
 

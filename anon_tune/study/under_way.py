@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import ray
 from ray.exceptions import RayError
+
+from anon_tune.folder import Folder
+from anon_tune.trial import BEGUN
 
 
 class JobsUnderWay:
@@ -49,11 +54,6 @@ class JobsUnderWay:
             self._hear(trial_id)
         return seconds, self._nodes.pop(trial_id, "")
 
-    def end_all(self) -> list[tuple[str, float, str]]:
-        """Return trial, seconds and node of every job that is under way; then there is none."""
-        ended = ((trial_id, self.end(trial_id)) for trial_id in [*self._since])
-        return [(trial_id, *job) for trial_id, job in ended if job is not None]
-
     def _hear(self, trial_id: str) -> None:
         try:
             # A worker that started answers before it begins; a driver that stops does not wait for one that hangs.
@@ -62,3 +62,18 @@ class JobsUnderWay:
             return
         self._nodes[trial_id] = name
         self._on_node(name)
+
+
+def begun_by_train(folder: Folder) -> tuple[float, str] | None:
+    """Return how many seconds the workers of a trial were at a job, and on which node; None if none had begun.
+
+    Such workers wait for nodes, and are elsewhere than who started them; so they leave word, which is taken away here.
+
+    Args:
+        folder: The trial's directory.
+    """
+    with suppress(OSError, ValueError, KeyError):  # without a word there is nothing to count
+        begun = json.loads(folder.read(BEGUN))
+        folder.remove(BEGUN)
+        return max(0.0, time.time() - float(begun["time"])), str(begun["node"])
+    return None

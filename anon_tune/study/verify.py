@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,8 +18,8 @@ from anon_tune.ledger import Ledger
 from anon_tune.pareto import front_candidates
 from anon_tune.recipe import Recipe
 from anon_tune.study.adapters import one_line
-from anon_tune.study.cluster import living_nodes, ray_session
-from anon_tune.study.lock import driver_lock
+from anon_tune.study.cluster import living_resources, ray_session
+from anon_tune.study.lock import Hold, driver_lock
 from anon_tune.study.placement import Slots, place
 from anon_tune.study.run import StudyInterrupted, stop_signals
 from anon_tune.study.settings import StudySettings, load_study
@@ -81,17 +81,18 @@ def verify_study(
     """
     folder = Folder.at(directory)
     space, settings = load_study(folder)
-    with driver_lock(folder):
-        plan = _Plan(folder, space, settings, num_seeds, retrain)
+    with driver_lock(folder) as hold:
+        plan = _Plan(folder, hold, space, settings, num_seeds, retrain)
         if not plan.todo():
             return plan.ledger
         with ray_session(dashboard=settings.runs_through_train), stop_signals() as stopped:
-            slots = Slots(settings, lambda: [node.resources for node in living_nodes()])
+            slots = Slots(settings, living_resources)
             crew = _Crew(body, place(settings, slots.nodes()).resources, slots, settings.max_failures)
             try:
-                _measure(plan, crew, stopped, on_step)
+                _measure(plan, crew, [stopped, hold.lost], on_step)
             finally:
                 crew.dismiss()
+        hold.check()
     if stopped.is_set():
         raise StudyInterrupted(f"{folder}: stopped. Go on with the same command")
     if plan.failures:
@@ -101,12 +102,14 @@ def verify_study(
     return plan.ledger
 
 
-def _measure(plan: _Plan, crew: _Crew, stopped: threading.Event, on_step: Callable[[VerifyStep], None] | None) -> None:
+def _measure(
+    plan: _Plan, crew: _Crew, must_stop: Sequence[threading.Event], on_step: Callable[[VerifyStep], None] | None
+) -> None:
     """Pass by pass: means are compared only when every candidate has all of its repeats."""
     started, done = time.monotonic(), 0
     while waiting := plan.todo():
         while waiting or crew.busy:
-            if stopped.is_set():
+            if any(event.is_set() for event in must_stop):
                 return
             ready = next((pair for pair in waiting if plan.is_ready(*pair)), None)
             if ready is not None and crew.has_room:
@@ -147,7 +150,7 @@ class _Crew:
     @property
     def has_room(self) -> bool:
         """True if another task may start; one always may, and waits where no node is left."""
-        return len(self.busy) < max(1, self._slots.number())
+        return len(self.busy) < self._slots.number()
 
     def start(self, pair: tuple[str, int], job: RungJob) -> None:
         """Start a job."""
@@ -187,9 +190,9 @@ class _Plan:
     """What is left to measure, and where an answer goes. Knows nothing of Ray."""
 
     def __init__(
-        self, folder: Folder, space: SearchSpace, settings: StudySettings, num_seeds: int, retrain: bool
+        self, folder: Folder, hold: Hold, space: SearchSpace, settings: StudySettings, num_seeds: int, retrain: bool
     ) -> None:
-        self.folder, self.ledger = folder, Ledger(folder / "ledger")
+        self.folder, self.ledger = folder, Ledger(folder / "ledger", hold.check)
         self.failures: dict[tuple[str, int], str] = {}
         self._space, self._seed, self._num_seeds, self._retrain = space, settings.seed, num_seeds, retrain
         self._trials = {trial.id: trial for trial in self.ledger.trials()}

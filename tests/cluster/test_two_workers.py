@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +19,22 @@ from safetensors.torch import load_file
 
 from anon_tune.clips import Clips
 from anon_tune.errors import DivergedError
+from anon_tune.ledger import Ledger
 from anon_tune.recipe import Recipe
 from anon_tune.runtime import ClipTrialBody
 from anon_tune.study import SearchSpace, StudySettings, run_study
-from anon_tune.trial import Ceilings, RungJob, RungReport
+from anon_tune.trial import Ceilings, RungJob, RungReport, TrialState
 
 pytestmark = pytest.mark.cluster
+TINY = {
+    "anonymizer.base_channels": 4,
+    "anonymizer.pretrain_steps": 1,
+    "training.batch_clips": 4,
+    "training.warmup_steps": 1,
+    "evaluation.num_bootstraps": 5,
+    "evaluation.width": 4,
+    **{f"evaluation.{effort}.{who}_steps": 4 for effort in ("rung", "full") for who in ("attacker", "classifier")},
+}
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +111,36 @@ def test_a_trial_that_diverges_is_failed_and_the_study_goes_on(
     )
     assert failed.reports == ()
     assert all(t.score is not None and t.score.is_finite for t in trials if t is not failed)
+
+
+def test_a_job_whose_worker_dies_is_counted_as_lost_and_done_again(avatars: Clips, tmp_path: Path) -> None:
+    """In a process of its own: Ray Train needs a dashboard to clean up after a worker that is gone."""
+    driver = subprocess.Popen([sys.executable, __file__, str(tmp_path / "study"), str(avatars.directory)])
+    begun = tmp_path / "study" / "trials" / "0000" / "begun.json"
+    deadline = time.monotonic() + 200
+    while not begun.exists():
+        assert driver.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(1)
+    table = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    workers = [int(line.split()[0]) for line in table.splitlines() if "ray::RayTrainWorker" in line]
+    assert workers
+    os.kill(workers[0], signal.SIGKILL)
+    assert driver.wait(300) == 0
+    trials = {t.id: t for t in Ledger(tmp_path / "study" / "ledger").trials()}
+    assert {t.state for t in trials.values()} == {TrialState.COMPLETE}
+    (lost,) = trials["0000"].lost
+    assert 0.5 < lost.seconds < trials["0000"].ended - trials["0000"].started
+    assert lost.node and lost.cost.cpu_s == pytest.approx(2 * lost.seconds)
+    assert not begun.exists()
+
+
+if __name__ == "__main__":
+    fixed = {**TINY, "training.num_steps": 400}
+    toy = SearchSpace.from_tables(
+        {"fixed": fixed, "search": {"penalty.weight": {"low": 0.1, "high": 10.0}}}, "toy.toml"
+    )
+    two = StudySettings(num_trials=1, sampler="random", workers_per_trial=2)
+    os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.2"
+    ray.init("local", num_cpus=2, include_dashboard=True, log_to_driver=False, logging_level="error")
+    run_study(sys.argv[1], toy, ClipTrialBody(sys.argv[2], num_workers=2), two)

@@ -17,6 +17,8 @@ SECRET = "S3cr3t"
         (f"postgresql://db/study?user=ann&password={SECRET}", "postgresql://db/study?user=ann&password=***"),
         (f"mysql://ann:{SECRET}@db/study", "mysql://ann:***@db/study"),
         (f"s3://AKIA:ab/{SECRET}@bucket/clips", "s3://AKIA:***@bucket/clips"),
+        (f"s3://AKIA:7/{SECRET}@bucket/clips", "s3://AKIA:***@bucket/clips"),
+        (f"https://{SECRET}@host/mlflow", "https://***@host/mlflow"),
         (f"s3://bucket/clips?region=x&secret_key={SECRET}", "s3://bucket/clips?region=x&secret_key=***"),
         (f"https://:{SECRET}@host/mlflow", "https://:***@host/mlflow"),
         (f"abfs://box@host/clips?sig={SECRET}", "abfs://box@host/clips?sig=***"),

@@ -53,7 +53,15 @@ def test_a_copy_is_brought_up_to_date_and_nothing_else_is_written_over(tmp_path:
 
 
 @pytest.mark.parametrize(
-    "name", ["../study.toml", "/etc/passwd", "ledger/../../x.parquet", "trials/x/code.py", ".fetched"]
+    "name",
+    [
+        "../study.toml",
+        "/etc/passwd",
+        "ledger/../../x.parquet",
+        "trials/x/code.py",
+        ".fetched",
+        "trials/../../preview.png",
+    ],
 )
 def test_a_file_that_no_study_has_is_never_written(tmp_path: Path, name: str) -> None:
     with pytest.raises(LedgerError, match="sent a file that no study has"):

@@ -95,6 +95,16 @@ def test_a_path_is_no_uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert Folder.at("runs/first").location == str(tmp_path / "runs" / "first")
 
 
+def test_a_file_uri_is_a_path_with_all_that_paths_have(tmp_path: Path) -> None:
+    folder = Folder.at((tmp_path / "a study").as_uri())
+    assert folder.location == str(tmp_path / "a study") and not folder.is_remote
+
+
+def test_a_file_that_is_missing_far_away_is_named(s3: str) -> None:
+    with pytest.raises(AnonTuneError, match="no such file"), reading_file(s3.format("study/x.safetensors")):
+        pass
+
+
 def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")

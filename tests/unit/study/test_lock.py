@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from anon_tune.errors import LedgerError
 from anon_tune.folder import Folder
+from anon_tune.ledger import Ledger
 from anon_tune.study import lock
 from anon_tune.study.lock import driver_lock
+from anon_tune.trial import Trial, TrialState
 
 HOLD = """
 import sys, time
+from anon_tune.ledger import Ledger
 from anon_tune.study import lock
 lock._BEAT_S = 0.5
 with lock.driver_lock(sys.argv[1]):
@@ -42,14 +47,42 @@ def test_one_driver_at_a_time_and_a_dead_one_does_not_count(location: str) -> No
             pass
         other.kill()
     for _ in range(2):
-        with driver_lock(location) as lost:
-            assert not lost.is_set()
+        with driver_lock(location) as hold:
+            hold.check()
+            assert not hold.lost.is_set()
 
 
 def test_a_lock_that_was_taken_over_is_known_to_be_lost(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "_BEAT_S", 0.2)
     folder = Folder.at(s3.format("study"))
-    with driver_lock(folder) as lost:
+    with driver_lock(folder) as hold:
         folder.write(".lock", b'{"key": "another", "holder": "pid 1 on elsewhere"}')
-        assert lost.wait(30)
+        assert hold.lost.wait(30)
+        with pytest.raises(LedgerError, match="another process has taken this study over"):
+            hold.check()
     assert folder.read(".lock").startswith(b'{"key": "another"')  # it is not ours to remove
+
+
+def test_who_slept_while_another_took_over_writes_no_record(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "_BEAT_S", 1000.0)  # no beat of its own tells it
+    monkeypatch.setattr(lock, "_DEAD_AFTER_S", 0.2)
+    folder = Folder.at(s3.format("study"))
+    trial = Trial("0000", 0, "adversarial", {}, "f" * 16, TrialState.RUNNING)
+    with driver_lock(folder) as hold:
+        ledger = Ledger(folder / "ledger", hold.check)
+        ledger.append(trial)
+        folder.write(".lock", b'{"key": "another", "holder": "pid 1 on elsewhere"}')
+        Ledger(folder / "ledger").append(replace(trial, id="0001"))  # what the other one writes
+        time.sleep(0.3)
+        with pytest.raises(LedgerError, match="another process has taken this study over"):
+            ledger.append(replace(trial, id="0002"))
+    assert [t.id for t in Ledger(folder / "ledger").trials()] == ["0000", "0001"]
+
+
+def test_who_slept_and_still_has_the_lock_goes_on(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "_BEAT_S", 1000.0)
+    monkeypatch.setattr(lock, "_DEAD_AFTER_S", 0.2)
+    with driver_lock(s3.format("study")) as hold:
+        time.sleep(0.3)
+        hold.check()
+        assert not hold.lost.is_set()

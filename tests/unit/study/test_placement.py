@@ -25,6 +25,8 @@ CLUSTER = [{"CPU": 4.0}, {"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 2.0}]
         (settings(cpus=3), CLUSTER, 5),  # 1 + 2 + 2: what is left over on a node is of no use
         (settings(gpus=1), CLUSTER, 4),
         (settings(cpus=1, gpus=0.5), CLUSTER, 8),
+        (settings(cpus=1, gpus=0.2), CLUSTER, 16),  # of each node 8 CPUs: fewer than the 10 shares
+        (settings(cpus=1, gpus=0.2), [{"CPU": 20.0, "GPU": 1.0}], 5),
         (settings(gpus=1, workers=3), CLUSTER, 1),
         (settings(cpus=2, workers=2), LAPTOP, 1),
     ],
@@ -73,7 +75,7 @@ def test_slots_follow_the_cluster() -> None:
     assert slots.number() == 6
     del nodes[1:]
     now[0] = 6.0
-    assert slots.number() == 0  # none is left; that is no end
+    assert slots.number() == 1 and not slots.fits()  # none is left; one trial waits for the next
     nodes.append({"CPU": 8.0, "GPU": 1.0})
     now[0] = 9.0
     assert slots.number() == 1
