@@ -269,6 +269,8 @@ def _open(location: str) -> tuple[fs.FileSystem, str]:
     address = urlsplit(location)
     query = f"?{address.query}" if address.query else ""
     try:
+        if not address.netloc:
+            raise ValueError("no bucket or host")
         filesystem, root = _connect(f"{address.scheme}://{address.netloc}{query}")
     except (OSError, ValueError) as error:  # Arrow's own errors are ValueErrors
         found = str(error).splitlines()[0]
