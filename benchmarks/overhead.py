@@ -178,7 +178,8 @@ def real_nodes(folder: Path, num_trials: int) -> list[dict[str, Any]]:
     os.environ["RAY_AUTH_MODE"] = "disabled"
     body = ClipTrialBody(str(make_avatars(folder / "clips").directory))
     quickstart = Path(__file__).parents[1] / "search_spaces" / "quickstart.toml"
-    loaded = SearchSpace.load(quickstart, {"training.num_steps": 120})
+    fixed = {"training.num_steps": 60, "evaluation.full.attacker_steps": 60, "evaluation.full.classifier_steps": 60}
+    loaded = SearchSpace.load(quickstart, fixed)
     rows = []
     for count in (1, 2, 4):
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
