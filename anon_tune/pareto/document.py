@@ -32,7 +32,7 @@ def front_document(trials: Sequence[Trial], all_trials: bool = False) -> dict[st
         "reference_point": None if point is None else {"leakage": point.leakage, "accuracy": point.accuracy},
         "hypervolume": front.hypervolume,
         "cost": asdict(sum((trial.cost for trial in trials), Cost())),
-        "lost_s": sum(trial.lost_s for trial in trials),
+        "lost_s": sum((trial.lost_s for trial in trials), 0.0),
         "trials": sorted(rows, key=lambda row: math.inf if row["leakage"] is None else row["leakage"]),
     }
 

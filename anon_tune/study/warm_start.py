@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from anon_tune.errors import LedgerError
-from anon_tune.folder import Folder
+from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
 from anon_tune.study.proposer import Observation
 from anon_tune.study.sampler import score_losses
@@ -16,7 +16,7 @@ from anon_tune.trial import Trial, TrialState
 _FILE = "warm_start.json"
 
 
-def known_before(folder: Folder, space: SearchSpace, settings: StudySettings) -> dict[str, Observation]:
+def known_before(directory: Location, space: SearchSpace, settings: StudySettings) -> dict[str, Observation]:
     """Return what the sampler knows before the first trial; empty without a warm start.
 
     The complete trials of the earlier study whose points this study's space could have proposed. They are
@@ -25,7 +25,7 @@ def known_before(folder: Folder, space: SearchSpace, settings: StudySettings) ->
     the recipe differ, what they tell is a first guess.
 
     Args:
-        folder: The directory of this study.
+        directory: Of this study, a path or a URI.
         space: Its search space.
         settings: Names the directory of the earlier study.
 
@@ -34,6 +34,7 @@ def known_before(folder: Folder, space: SearchSpace, settings: StudySettings) ->
     """
     if settings.warm_start is None:
         return {}
+    folder = Folder.at(directory)
     if not folder.has(_FILE):
         rows = [[t.id, dict(t.params), *_losses(t), _constraints(t, space)] for t in _fitting(space, settings)]
         folder.write(_FILE, json.dumps(rows).encode())

@@ -102,13 +102,13 @@ def test_the_front_as_json_is_strict_and_complete(answer: Answer, small_study: P
         raise AssertionError(constant)
 
     document = json.loads(answer("front", small_study, "--format", "json"), parse_constant=refuse)
-    assert list(document) == ["reference_point", "hypervolume", "cost", "trials"]
+    assert list(document) == ["reference_point", "hypervolume", "cost", "lost_s", "trials"]
     fields = ["value", "floor", "ceiling", "normalized", "interval"]
     leakage = [f"leakage_{name}".removesuffix("_value") for name in fields]
     accuracy = [name.replace("leakage", "accuracy") for name in leakage if "normalized" not in name]
     for row in document["trials"]:
         names = ["trial", "method", "state", "front_rank", "num_repeats", "probability_on_front", "seconds", "params"]
-        names += ["feasible", "seconds_per_frame", "cpu_s", "gpu_s", "money"]
+        names += ["feasible", "seconds_per_frame", "lost_s", "cpu_s", "gpu_s", "money"]
         assert sorted(row) == sorted([*names, *leakage, *accuracy])
     assert {"identity", "black-out"} <= {row["method"] for row in document["trials"]}
 

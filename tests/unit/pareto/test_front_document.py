@@ -13,7 +13,7 @@ KEYS = ["trial", "method", "state", "front_rank"]
 KEYS += ["leakage", "leakage_floor", "leakage_ceiling", "leakage_normalized", "leakage_interval"]
 KEYS += ["accuracy", "accuracy_floor", "accuracy_ceiling", "accuracy_interval"]
 KEYS += ["num_repeats", "probability_on_front", "feasible", "seconds_per_frame"]
-KEYS += ["seconds", "cpu_s", "gpu_s", "money", "params"]
+KEYS += ["seconds", "lost_s", "cpu_s", "gpu_s", "money", "params"]
 COST = Cost(cpu_s=60.0, gpu_s=30.0, money=0.5)
 
 
@@ -31,7 +31,7 @@ def trials(make_trial):
 
 def test_an_empty_ledger_gives_an_empty_document():
     nothing = {"cpu_s": 0.0, "gpu_s": 0.0, "money": 0.0}
-    assert front_document([]) == {"reference_point": None, "hypervolume": 0.0, "cost": nothing, "trials": []}
+    assert front_document([]) == {"reference_point": None, "hypervolume": 0.0, "cost": nothing, "lost_s": 0.0, "trials": []}
 
 
 def test_the_front_and_the_anchors_are_listed_by_leakage(trials):
