@@ -31,7 +31,8 @@ def trials(make_trial):
 
 def test_an_empty_ledger_gives_an_empty_document():
     nothing = {"cpu_s": 0.0, "gpu_s": 0.0, "money": 0.0}
-    assert front_document([]) == {"reference_point": None, "hypervolume": 0.0, "cost": nothing, "lost_s": 0.0, "trials": []}
+    empty = {"reference_point": None, "hypervolume": 0.0, "cost": nothing, "lost_s": 0.0, "trials": []}
+    assert front_document([]) == empty
 
 
 def test_the_front_and_the_anchors_are_listed_by_leakage(trials):
