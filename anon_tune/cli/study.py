@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from anon_tune.cli import result
-from anon_tune.errors import AnonTuneError, ClipsError
+from anon_tune.errors import AnonTuneError, ClipsError, LedgerError
 from anon_tune.folder import Folder, is_uri
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ def study(
     Runs on this machine, or on the cluster that RAY_ADDRESS or a Ray job names.
     """
     loaded, settings = planned(locals())
+    if not out.is_remote and out.path.is_file():
+        raise LedgerError("--out", "must be a directory, and this is a file", str(out), "Give another")
     found = find_clips(clips, out)
     measured_on: dict[str, Any] = {"clips_fingerprint": found.fingerprint}
     if clips != BUILT_IN:

@@ -55,14 +55,14 @@ def test_two_nodes_find_what_one_finds(
         scores = {t.id: (dict(t.params), t.score.leakage, t.score.accuracy, t.score.attackers) for t in trials}  # type: ignore[union-attr]
         return scores | {t.id + " curve": tuple(t.reports[-1].curve) for t in trials}
 
-    two = processes.start("two", [*study, *tiny_study(tmp_path / "two", trials=4, num_steps=300)])
+    two = processes.start("two", [*study, *tiny_study(tmp_path / "two", trials=4, num_steps=150)])
     processes.wait_until(
         lambda: any(name.startswith("ray::_Inner.train") for name in processes.below(worker).values()), "two", two
     )
     assert two.wait(300) == 0, processes.said("two")[-4000:]
 
     del processes.environment["RAY_ADDRESS"]
-    one = [*study, *tiny_study(tmp_path / "one", trials=4, num_steps=300), "--max-concurrent", "1"]
+    one = [*study, *tiny_study(tmp_path / "one", trials=4, num_steps=150), "--max-concurrent", "1"]
     assert processes.run("one", one, 300) == 0, processes.said("one")[-4000:]
     assert found(tmp_path / "two") == found(tmp_path / "one")
 

@@ -314,7 +314,7 @@ def test_bad_pairs_are_left_out_if_the_user_says_so(videos: Path, tmp_path: Path
         (["--method", "blur:0", "--clips", "avatars"], r"--method: sigma of 'blur' must be .*, got 0\. .*"),
         (["--method", "spact", "--clips", "avatars"], r"--method: must be an anonymizer that nobody trains, got .*"),
         (["--file", "gone.safetensors", "--clips", "x"], r"gone\.safetensors: not a readable safetensors file, .*"),
-        (["gone", "--trial", "1"], r"gone: no study there\. .*"),
+        (["gone", "--trial", "1"], r".*/gone: no study there\. .*"),
         (["--method", "blur", "--clips", "gone"], r".*/gone: a clip store must hold 'manifest\.parquet'\. .*"),
         (["--method", "blur", "--clips", "x", "--set", "max_step=1"], r"--set: unknown name 'max_step'\. Did .*"),
         (["--method", "blur", "--clips", "x", "--set", "lr=2"], r"--set: 'lr': input should be .*, got 2\. .*"),
