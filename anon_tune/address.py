@@ -13,7 +13,9 @@ _PARAMETER = re.compile(
     r"([?&;][^=&;#]*(?:passw\w*|pwd|secret\w*|token|credentials?|access_?key|account_?key|api_?key|sig(?:nature)?|sas)=)[^&;#]+",
     re.IGNORECASE,
 )
-_STORES = ("s3", "gs", "gcs", "abfs", "abfss")
+OBJECT_STORES = ("s3", "gs", "gcs", "abfs", "abfss")
+"""Schemes of the object stores that pyarrow opens."""
+
 _REMEDIES = {
     "postgres": "Put the password into PGPASSWORD or ~/.pgpass",
     "mysql": "Put the password into ~/.my.cnf",
@@ -34,7 +36,7 @@ def refuse_secret(where: str, address: str | None) -> None:
         AnonTuneError: It does; the message has stars in its place.
     """
     scheme, sign, rest = (address or "").partition("://")
-    shown = (_KEY if scheme in _STORES else _PASSWORD).sub(r"\1:***@", rest)
+    shown = (_KEY if scheme in OBJECT_STORES else _PASSWORD).sub(r"\1:***@", rest)
     if scheme.startswith("http"):
         shown = _USER.sub("***@", shown)
     shown = _PARAMETER.sub(r"\1***", shown)

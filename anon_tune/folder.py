@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from anon_tune.address import refuse_secret
+from anon_tune.address import OBJECT_STORES, refuse_secret
 from anon_tune.errors import AnonTuneError
 
 if TYPE_CHECKING:
     from pyarrow import fs
 
-_OBJECT_STORES = ("s3://", "gs://", "gcs://", "abfs://", "abfss://")
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # from file systems on which a folder cannot be synced
 
 
@@ -65,14 +64,13 @@ class Folder(ABC):
 
     def __truediv__(self, name: str) -> Folder:
         """Return the folder of that name, or path of names, inside this one."""
-        path, mark, query = self.location.partition("?") if is_uri(self.location) else (self.location, "", "")
-        return type(self)(f"{path.rstrip('/')}/{name}{mark}{query}")
+        path, query = _split(self.location)
+        return type(self)(f"{path.rstrip('/')}/{name}{query}")
 
     @property
     def name(self) -> str:
         """Its own name, the last part of its location."""
-        path = self.location.partition("?")[0] if is_uri(self.location) else self.location
-        return path.rstrip("/").rpartition("/")[2]
+        return _split(self.location)[0].rstrip("/").rpartition("/")[2]
 
     @property
     def is_remote(self) -> bool:
@@ -127,12 +125,18 @@ def is_uri(location: Path | str) -> bool:
     return isinstance(location, str) and "://" in location
 
 
+def _split(location: str) -> tuple[str, str]:
+    """Return a location without a URI's query, and the query with its mark."""
+    path, mark, query = location.partition("?") if is_uri(location) else (location, "", "")
+    return path, mark + query
+
+
 @contextmanager
 def reading_file(location: str) -> Iterator[Path]:
     """Give the block a path on this machine at which it can read the file at a path or a URI."""
-    path, mark, query = location.partition("?") if is_uri(location) else (location, "", "")
+    path, query = _split(location)
     parent, _, name = path.rpartition("/")
-    folder = Folder.at(f"{parent or ('/' if path.startswith('/') else '.')}{mark}{query}")
+    folder = Folder.at(f"{parent or ('/' if path.startswith('/') else '.')}{query}")
     if folder.is_remote and not folder.has(name):
         raise AnonTuneError(location, "no such file", remedy="Check the address")
     with folder.reading(name) as here:
@@ -228,7 +232,7 @@ class _RemoteFolder(Folder):
     def write(self, name: str, content: bytes) -> None:
         filesystem, path = _open(self.location)
         file = f"{path}/{name}"
-        if self.location.startswith(_OBJECT_STORES):
+        if self.location.partition("://")[0] in OBJECT_STORES:
             with filesystem.open_output_stream(file) as stream:
                 stream.write(content)
             return

@@ -183,7 +183,7 @@ def fetch(
 
 
 def _shared(option: str, location: str) -> str:
-    if not is_uri(location) and not Path(location).is_absolute():
+    if not _is_anywhere(location):
         rule = "must be an absolute path on storage that every node sees, or a URI"
         raise ClusterError(option, rule, location, "A job runs in a copy of this folder that is thrown away")
     refuse_secret(option, location)

@@ -66,7 +66,7 @@ def read_parts(folder: Folder) -> pa.Table:
                 if part.name not in read:
                     read[part.name] = read_part(folder, part.name)
             except OSError as error:
-                if error.errno not in _GONE and not isinstance(error, FileNotFoundError):
+                if error.errno not in _GONE:
                     raise LedgerError(
                         f"{folder}/{part.name}", "cannot be read", why(error), "Mend that first"
                     ) from None

@@ -7,10 +7,9 @@ import json
 import pickle
 import re
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +18,6 @@ import pytest
 import torch
 
 from anon_tune.certificate import Certificate
-from anon_tune.cli import main
 from anon_tune.clips import Clips
 from anon_tune.errors import AnonTuneError
 from anon_tune.ledger import Ledger
@@ -41,15 +39,7 @@ class Bomb:
         return Path.touch, (self.mark,)
 
 
-class Said(NamedTuple):
-    """What the command line answered."""
-
-    code: int
-    out: str
-    err: str
-
-
-Say = Callable[..., Said]
+Say = Callable[..., Any]
 
 
 @pytest.fixture
@@ -59,23 +49,6 @@ def mark(tmp_path: Path) -> Path:
     pickle.loads(pickle.dumps(Bomb(mark)))
     mark.unlink()
     return mark
-
-
-@pytest.fixture
-def say(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Say:
-    """Call the command line in this process: an exception that it lets through fails the test."""
-
-    def call(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["anon-tune", *map(str, arguments)])
-        try:
-            main()
-            code: object = 0
-        except SystemExit as end:
-            code = end.code or 0
-        assert isinstance(code, int)
-        return Said(code, *capfd.readouterr())
-
-    return call
 
 
 @pytest.fixture
@@ -101,7 +74,7 @@ def bombs(mark: Path) -> dict[str, bytes]:
     return found
 
 
-def assert_one_line(said: Said, mark: Path) -> None:
+def assert_one_line(said: Any, mark: Path) -> None:
     assert not mark.exists(), said
     assert said.code == 2, said
     (line,) = said.err.splitlines()
