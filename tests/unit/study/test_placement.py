@@ -27,6 +27,7 @@ CLUSTER = [{"CPU": 4.0}, {"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 2.0}]
         (settings(cpus=1, gpus=0.5), CLUSTER, 8),
         (settings(cpus=1, gpus=0.2), CLUSTER, 16),  # of each node 8 CPUs: fewer than the 10 shares
         (settings(cpus=1, gpus=0.2), [{"CPU": 20.0, "GPU": 1.0}], 5),
+        (settings(cpus=1, gpus=0.2), [{"CPU": 20.0, "GPU": 0.6}], 3),  # 0.6 / 0.2 is a little less than 3
         (settings(gpus=1, workers=3), CLUSTER, 1),
         (settings(cpus=2, workers=2), LAPTOP, 1),
     ],
