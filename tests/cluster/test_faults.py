@@ -80,11 +80,11 @@ def _meet(trouble: str, directory: Path) -> None:
         finally:
             resource.setrlimit(resource.RLIMIT_DATA, limits)
     elif trouble == "fills the object store":
-        kept = [ray.put(np.ones(1 << 23)) for _ in range(4)]  # 64 MiB each, more than the store holds
-        assert len(kept) == 4
+        kept = [ray.put(np.ones(1 << 23)) for _ in range(2)]  # 64 MiB each, more than the store holds
+        assert len(kept) == 2
 
 
-def test_every_fault_costs_its_trial_alone(tmp_path: Path) -> None:
+def test_every_fault_costs_its_trial_alone(processes: Any, tmp_path: Path) -> None:
     trouble = {
         "0001": "hangs always",
         "0002": "hangs once",
@@ -97,15 +97,13 @@ def test_every_fault_costs_its_trial_alone(tmp_path: Path) -> None:
         settings = StudySettings(num_trials=6, sampler="random", max_failures=1, job_limit_s=LIMIT_S)
         no_stop = SearchSpace.from_tables({**space().tables(), "study": {"rungs": {"min_steps": 30}}}, "toy.toml")
         trials = {t.id: t for t in run_study(tmp_path, no_stop, Body(tuple(trouble.items())), settings).trials()}
-        deadline = time.monotonic() + 60
-        while ray.available_resources().get("CPU") != 2.0:  # type: ignore[no-untyped-call]
-            assert time.monotonic() < deadline, "CPUs have not come back"
-            time.sleep(0.2)
+        processes.wait_for(lambda: ray.available_resources().get("CPU") == 2.0, lambda: "CPUs have not come back")  # type: ignore[no-untyped-call]
     finally:
         ray.shutdown()
     failed = {i: t.reason for i, t in trials.items() if t.state is TrialState.FAILED}
     # Whether a store that is too small spills in time is Ray's affair; if not, the trial says what was full.
-    assert "ObjectStoreFullError" in failed.pop("0004", "ObjectStoreFullError")
+    assert (tmp_path / "trials" / "0004" / "met").exists()
+    assert trials["0004"].state is TrialState.COMPLETE or "ObjectStoreFullError" in failed.pop("0004")
     assert sorted(failed) == ["0001", "0003"]
     assert failed["0001"].startswith(f"a job took longer than {LIMIT_S:g} s, in ")
     assert "_meet" in failed["0001"]
@@ -129,7 +127,7 @@ def test_nothing_finished_is_lost_however_often_it_is_hit(
     for attempt in range(12):
         driver = processes.start(f"driver-{attempt}", [sys.executable, __file__, str(out), variant])
         if attempt >= 4:
-            assert driver.wait(200) == 0, processes.said(f"driver-{attempt}")[-4000:]
+            assert processes.ended(driver) == 0, processes.said(f"driver-{attempt}")[-4000:]
             break
 
         def reports() -> dict[tuple[str, int], Any]:
@@ -148,7 +146,7 @@ def test_nothing_finished_is_lost_however_often_it_is_hit(
             kills["node"] += 1
         time.sleep(hits.uniform(0, 1))
         driver.kill()
-        driver.wait(20)
+        processes.ended(driver)
         kills["driver"] += 1
         # What a crash in the middle of a write leaves.
         part = max((out / "ledger").glob("*.parquet"))

@@ -7,7 +7,6 @@ import math
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -49,11 +48,12 @@ SPACE = SearchSpace.from_tables(
 class ToyBody:
     """A trade-off in one number; from number `worse_from` on every trial is dominated by those before it.
 
-    `trouble` names what goes wrong with a trial at its second rung.
+    `trouble` names what goes wrong with a trial at its second rung; from number `stuck_from` on no trial ends.
     """
 
     trouble: dict[str, str] = field(default_factory=dict)
     worse_from: int = 10**6
+    stuck_from: int = 10**6
     seconds: float = 0.0
 
     def advance(self, job: RungJob) -> RungReport:
@@ -61,6 +61,8 @@ class ToyBody:
         with open(directory / "calls.txt", "a") as file:
             file.write(f"{job.rung} {job.step} {job.full} {os.getpid()}\n")
         time.sleep(self.seconds)
+        while job.full and job.trial.isdigit() and int(job.trial) >= self.stuck_from:
+            time.sleep(0.1)
         if job.rung > 0:
             self._go_wrong(self.trouble.get(job.trial, ""), directory)
         if job.recipe.method == "identity":
@@ -283,16 +285,16 @@ def test_a_signal_stops_cleanly(tmp_path: Path, number: signal.Signals) -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_killed_driver_loses_nothing_that_was_finished(tmp_path: Path) -> None:
-    driver = subprocess.Popen([sys.executable, __file__, str(tmp_path)], start_new_session=True)
-    deadline = time.monotonic() + 100
-    while not any(t.number >= 1 and t.reports for t in Ledger(tmp_path / "ledger").trials()):
-        assert driver.poll() is None, "the driver ended by itself"
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+def test_a_killed_driver_loses_nothing_that_was_finished(processes: Any, tmp_path: Path) -> None:
+    driver = processes.start("driver", [sys.executable, __file__, str(tmp_path / "study")])
+
+    def trials() -> list[Trial]:
+        return Ledger(tmp_path / "study" / "ledger").trials()
+
+    processes.wait_until(lambda: any(t.number >= 1 and t.reports for t in trials()), "driver", driver)
     driver.kill()
-    driver.wait(60)
-    assert_goes_on(tmp_path)
+    processes.ended(driver)
+    assert_goes_on(tmp_path / "study")
 
 
 def assert_goes_on(directory: Path) -> None:
@@ -315,4 +317,4 @@ def assert_goes_on(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_study(sys.argv[1], SPACE, ToyBody(seconds=0.3), StudySettings(num_trials=4, sampler="random"))
+    run_study(sys.argv[1], SPACE, ToyBody(stuck_from=2, seconds=0.3), StudySettings(num_trials=4, sampler="random"))

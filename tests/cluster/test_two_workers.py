@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -113,20 +112,22 @@ def test_a_trial_that_diverges_is_failed_and_the_study_goes_on(
     assert all(t.score is not None and t.score.is_finite for t in trials if t is not failed)
 
 
-def test_a_job_whose_worker_dies_is_counted_as_lost_and_done_again(avatars: Clips, tmp_path: Path) -> None:
+def test_a_job_whose_worker_dies_is_counted_as_lost_and_done_again(
+    processes: Any, avatars: Clips, tmp_path: Path
+) -> None:
     """In a process of its own: Ray Train needs a dashboard to clean up after a worker that is gone."""
-    driver = subprocess.Popen([sys.executable, __file__, str(tmp_path / "study"), str(avatars.directory)])
+    command = [sys.executable, __file__, str(tmp_path / "study"), str(avatars.directory)]
+    driver = processes.start("driver", command)
     begun = tmp_path / "study" / "trials" / "0000" / "begun.json"
-    deadline = time.monotonic() + 200
-    while not begun.exists():
-        assert driver.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
-    time.sleep(1)
-    table = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
-    workers = [int(line.split()[0]) for line in table.splitlines() if "ray::RayTrainWorker" in line]
-    assert workers
-    os.kill(workers[0], signal.SIGKILL)
-    assert driver.wait(300) == 0
+
+    def workers() -> list[int]:
+        return [pid for pid, name in processes.below(driver.pid).items() if "ray::RayTrainWorker" in name]
+
+    processes.wait_until(lambda: begun.exists() and bool(workers()), "driver", driver)
+    with processes.held(driver.pid, "ray::RayTrainWorker"):
+        time.sleep(1)  # what is to be lost
+        os.kill(workers()[0], signal.SIGKILL)
+    assert processes.ended(driver) == 0, processes.said("driver")[-4000:]
     trials = {t.id: t for t in Ledger(tmp_path / "study" / "ledger").trials()}
     assert {t.state for t in trials.values()} == {TrialState.COMPLETE}
     (lost,) = trials["0000"].lost
