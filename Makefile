@@ -1,20 +1,30 @@
-# Two commands on a fresh machine: `make quickstart` and `make test`.
+# On a fresh machine: `make quickstart`, `make test`, and `make quick` for what can be tested in minutes.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test install clean
+# Two processes run tests side by side, with all that start Ray in one of them; those are begun early, as they take
+# longest. Tests tell the groups by the mark xdist_group.
+PYTEST := $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+
+.PHONY: quickstart test quick check install clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/anon-tune study search_spaces/quickstart.toml --clips avatars --out runs/quickstart
 
 install: $(VENV)/.installed
 
-test: $(VENV)/.tested
+test: check
+	$(PYTEST)
+
+# What needs no Ray, no browser and no training.
+quick: check
+	$(PYTEST) -m "not cluster and not browser and not trains"
+
+check: $(VENV)/.tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -1,7 +1,8 @@
-"""What tests of several rooms share: tiny clips, a tiny recipe, and one thread a test process."""
+"""What tests of several rooms share: tiny clips, a tiny recipe, one thread a test process, and who runs beside whom."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -39,8 +40,17 @@ TINY = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests run in one process, one after another: those of a file, and all that start Ray."""
+    for item in items:
+        together = "cluster" if item.get_closest_marker("cluster") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(together))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
     torch.set_num_threads(1)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
+import ray
 
 from anon_tune.clips import Clips
 
@@ -147,6 +148,22 @@ class Processes:
         for process in reversed(self._started):
             self.kill(process.pid)
             self.ended(process)
+
+
+@pytest.fixture(scope="session")
+def _ray_ends() -> Iterator[None]:
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def shared_ray(_ray_ends: None) -> None:
+    """A Ray with two CPUs in this process, for all tests that leave it as it was."""
+    if ray.is_initialized():
+        return
+    os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
+    os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.2"
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import resource
@@ -91,15 +92,9 @@ def test_every_fault_costs_its_trial_alone(processes: Any, tmp_path: Path) -> No
         "0003": "runs out of memory",
         "0004": "fills the object store",
     }
-    os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
-    try:
-        settings = StudySettings(num_trials=6, sampler="random", max_failures=1, job_limit_s=LIMIT_S)
-        no_stop = SearchSpace.from_tables({**space().tables(), "study": {"rungs": {"min_steps": 30}}}, "toy.toml")
-        trials = {t.id: t for t in run_study(tmp_path, no_stop, Body(tuple(trouble.items())), settings).trials()}
-        processes.wait_for(lambda: ray.available_resources().get("CPU") == 2.0, lambda: "CPUs have not come back")  # type: ignore[no-untyped-call]
-    finally:
-        ray.shutdown()
+    driver = [sys.executable, __file__, str(tmp_path), "troubled", json.dumps(trouble)]
+    assert processes.run("driver", driver) == 0, processes.said("driver")[-4000:]
+    trials = {t.id: t for t in Ledger(tmp_path / "ledger").trials()}
     failed = {i: t.reason for i, t in trials.items() if t.state is TrialState.FAILED}
     # Whether a store that is too small spills in time is Ray's affair; if not, the trial says what was full.
     assert (tmp_path / "trials" / "0004" / "met").exists()
@@ -169,6 +164,19 @@ def test_nothing_finished_is_lost_however_often_it_is_hit(
     assert not final.duplicated("trial").any() and len(final) == NUM_TRIALS + 2
 
 
+def run_troubled(out: str, trouble: dict[str, str]) -> None:
+    """Run a study in which trials meet with trouble, until all CPUs are free again."""
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
+    settings = StudySettings(num_trials=6, sampler="random", max_failures=1, job_limit_s=LIMIT_S)
+    no_stop = SearchSpace.from_tables({**space().tables(), "study": {"rungs": {"min_steps": 30}}}, "toy.toml")
+    run_study(out, no_stop, Body(tuple(trouble.items())), settings)
+    while ray.available_resources().get("CPU") != 2.0:  # type: ignore[no-untyped-call]
+        time.sleep(0.2)
+
+
 if __name__ == "__main__":
-    settings = StudySettings(num_trials=NUM_TRIALS, sampler="qmc", max_failures=20)
-    run_study(sys.argv[1], space(sys.argv[2] == "promote"), Body(seconds=0.3), settings)
+    if sys.argv[2] == "troubled":
+        run_troubled(sys.argv[1], json.loads(sys.argv[3]))
+    else:
+        settings = StudySettings(num_trials=NUM_TRIALS, sampler="qmc", max_failures=20)
+        run_study(sys.argv[1], space(sys.argv[2] == "promote"), Body(seconds=0.3), settings)

@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,20 +36,11 @@ TINY = {
 }
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
-    os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.2"
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    yield
-    ray.shutdown()
-
-
 def job(recipe: Recipe, directory: Path, rung: int = 0, step: int = 6, full: bool = True) -> RungJob:
     return RungJob("0000", recipe, str(directory), rung, step, full, Ceilings(0.9, 0.9))
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_two_workers_train_through_ray_train(
     avatars: Clips, tiny_recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:
@@ -75,7 +66,7 @@ def test_two_workers_train_through_ray_train(
     assert all(torch.isfinite(tensor).all() for tensor in load_file(two.parents[1] / full.checkpoint).values())
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_what_ends_a_trial_in_a_worker_arrives_as_itself(
     avatars: Clips, tiny_recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:
@@ -84,7 +75,7 @@ def test_what_ends_a_trial_in_a_worker_arrives_as_itself(
         body.advance(job(tiny_recipe({"anonymizer.lr": 1e30}), tmp_path))
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_a_trial_that_diverges_is_failed_and_the_study_goes_on(
     avatars: Clips, tiny_params: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -7,7 +7,6 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -128,15 +127,7 @@ def assert_verified(directory: Path, num_seeds: int) -> list[Trial]:
     return repeated
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    yield
-    ray.shutdown()
-
-
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_a_front_is_verified_grown_and_trained_again(tmp_path: Path) -> None:
     study = write_study(tmp_path / "study")
     before = {t.id: t for t in trials_of(study)}
@@ -176,7 +167,7 @@ def test_a_front_is_verified_grown_and_trained_again(tmp_path: Path) -> None:
         verify_study(study, ToyBody(str(tmp_path / "five")), 4)
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_what_cannot_be_measured_is_said_and_the_rest_is_kept(tmp_path: Path) -> None:
     study = write_study(tmp_path / "study")
     wrong = next(t.id for t in front_candidates(trials_of(study)) if not t.is_anchor)
@@ -189,7 +180,7 @@ def test_what_cannot_be_measured_is_said_and_the_rest_is_kept(tmp_path: Path) ->
     assert_verified(study, 4)
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_a_signal_stops_and_the_next_run_takes_what_is_missing(tmp_path: Path) -> None:
     study = write_study(tmp_path / "study")
     handlers = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
@@ -204,7 +195,7 @@ def test_a_signal_stops_and_the_next_run_takes_what_is_missing(tmp_path: Path) -
     assert_goes_on(study, tmp_path / "two")
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_a_killed_driver_loses_no_repeat(processes: Any, tmp_path: Path) -> None:
     study = write_study(tmp_path / "study")
     driver = processes.start("driver", [sys.executable, __file__, str(study)])

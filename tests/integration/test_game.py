@@ -275,7 +275,7 @@ def test_two_workers_do_what_one_does(avatars: Clips, tiny_recipe: Build, tmp_pa
         for rank in range(size)
     ]
     try:
-        assert [worker.wait(200) for worker in workers] == [0, 0, 0]
+        assert [worker.wait(600) for worker in workers] == [0, 0, 0]
     finally:  # one that failed leaves the other waiting for it
         for worker in workers:
             worker.kill()
