@@ -3,8 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# Two processes run tests side by side, with all that start Ray in one of them; those are begun early, as they take
-# longest. Tests tell the groups by the mark xdist_group.
+# Two processes run tests side by side, a file at a time, those that start Ray early, as they take longest.
 PYTEST := $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: quickstart test quick check install clean

@@ -42,10 +42,10 @@ TINY = {
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests run in one process, one after another: those of a file, and all that start Ray."""
+    """Say which tests run in one process, one after another: those of a file, and the files that share a Ray."""
+    sharing = {item.path for item in items if "shared_ray" in getattr(item, "fixturenames", ())}
     for item in items:
-        together = "cluster" if item.get_closest_marker("cluster") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(together))
+        item.add_marker(pytest.mark.xdist_group("shared_ray" if item.path in sharing else str(item.path)))
 
 
 @pytest.fixture(scope="session", autouse=True)

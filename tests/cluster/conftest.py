@@ -135,8 +135,13 @@ class Processes:
 
     @staticmethod
     def free_ports() -> list[int]:
-        """Find three neighbouring ports that nobody listens on, below those that the system hands out by itself."""
-        for first in range(20000 + os.getpid() % 10000, 32000, 3):
+        """Find three neighbouring ports that nobody listens on, below those that the system hands out by itself.
+
+        A test process beside this one looks among other ports: between looking and listening there are seconds.
+        """
+        number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 3
+        lowest = 20000 + 4000 * number
+        for first in range(lowest + os.getpid() % 1000 * 3, lowest + 4000 - 3, 3):
             with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
                 for port in range(first, first + 3):
                     stack.enter_context(socket.socket()).bind(("", port))
