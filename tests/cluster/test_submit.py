@@ -15,7 +15,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from anon_tune.cli import app
 from anon_tune.ledger import Ledger
 from anon_tune.trial import Trial, TrialState
 
@@ -112,6 +114,11 @@ def complete(out: Path) -> set[str]:
     return {name for name, trial in trials(out).items() if trial.state is TrialState.COMPLETE}
 
 
+def here_say(*words: str) -> str:
+    """Return what anon-tune prints of a study that can be seen from here."""
+    return CliRunner().invoke(app, words, catch_exceptions=False).stdout
+
+
 def measured(out: Path) -> list[tuple[Any, ...]]:
     """Return what a study found: no times, and nothing of where it ran."""
     found = trials(out).values()
@@ -140,7 +147,7 @@ def test_a_study_is_submitted_followed_fetched_and_is_the_one_of_a_laptop(
     assert status["job"]["state"] == "SUCCEEDED" and status["is_complete"] and not status["running"]
     assert (status["states"]["COMPLETE"], status["states"]["TO_COME"], status["left_s"]) == (2, 0, 0)
     assert status["cost"]["cpu_s"] > 0 and status["hypervolume"] >= 0
-    assert "2 complete" in one_head.ask("status", str(out))
+    assert "2 complete" in here_say("status", str(out))
 
     # What ran there came with the job, and nothing else did.
     sent = [
@@ -152,12 +159,7 @@ def test_a_study_is_submitted_followed_fetched_and_is_the_one_of_a_laptop(
     copy, through = tmp_path / "copy", tmp_path / "through"
     assert one_head.ask("fetch", job, "-o", str(copy)) == str(copy)
     one_head.ask("fetch", job, "--through-cluster", "--all", "-o", str(through))
-    front = one_head.ask("front", str(out), "--format", "json")
-    assert (
-        one_head.ask("front", str(copy), "--format", "json")
-        == front
-        == one_head.ask("front", str(through), "--format", "json")
-    )
+    assert len({here_say("front", str(study), "--format", "json") for study in (out, copy, through)}) == 1
     assert (
         (copy / "report.html").read_bytes()
         == (through / "report.html").read_bytes()

@@ -29,6 +29,8 @@ from anon_tune.study.settings import freeze_study
 from anon_tune.training import Trainer
 from anon_tune.trial import Ceilings, RungJob
 
+pytestmark = pytest.mark.trains
+
 CPU = torch.device("cpu")
 Build = Callable[..., Recipe]
 VIEWS = {"privacy.head": "nt_xent", "training.crop": 0.5}

@@ -22,6 +22,8 @@ from anon_tune.runtime import ClipTrialBody
 from anon_tune.runtime.work import perform
 from anon_tune.trial import Ceilings, LossPoint, RungJob, RungReport, Score
 
+pytestmark = pytest.mark.trains
+
 CPU = torch.device("cpu")
 Build = Callable[..., Recipe]
 
