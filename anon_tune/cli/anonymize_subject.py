@@ -13,7 +13,7 @@ from anon_tune.folder import Folder
 
 if TYPE_CHECKING:
     from anon_tune.certificate import Certificate
-    from anon_tune.models import Anonymizer
+    from anon_tune.networks import Anonymizer
 
 _REMEDY = "See 'anon-tune anonymize --help'"
 
@@ -77,7 +77,7 @@ def _by_file(file: Path) -> Chosen:
 
 def _by_method(method: str) -> Chosen:
     from anon_tune.method import parse_method
-    from anon_tune.models import build_anonymizer
+    from anon_tune.networks import build_anonymizer
     from anon_tune.recipe import AnonymizerRecipe
 
     if parse_method(method, "--method").is_trained:
@@ -90,7 +90,7 @@ def _by_method(method: str) -> Chosen:
 def _by_study(study: Folder, trial: str | None, leakage_at_most: float | None) -> Chosen:
     from anon_tune.certificate import read_certificate
     from anon_tune.clips import open_clips
-    from anon_tune.runtime.audit import trial_anonymizer
+    from anon_tune.commands.audit import trial_anonymizer
     from anon_tune.study import load_study
 
     picked = pick_trial(study, leakage_at_most, trial)

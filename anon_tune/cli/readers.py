@@ -14,9 +14,9 @@ import typer
 from anon_tune.errors import ClipsError, suggest
 
 if TYPE_CHECKING:
-    from anon_tune.clips import ImportResult
-    from anon_tune.clips.readers import Listing
-    from anon_tune.clips.side_by_side import Map
+    from anon_tune.datasets import ImportResult
+    from anon_tune.datasets.readers import Listing
+    from anon_tune.datasets.side_by_side import Map
 
 _FOLDER_NEEDS = ("--pattern", "--action", "--private", "--group", "--test-groups")
 _FOLDER_ONLY = ("--pattern", "--action", "--private", "--group", "--val-groups")
@@ -35,7 +35,7 @@ def check_options(source: str, options: Mapping[str, Any]) -> None:
     Raises:
         ClipsError: On a missing or foreign option, or an unknown data set.
     """
-    from anon_tune.clips.readers import DATA_SETS
+    from anon_tune.datasets.readers import DATA_SETS
 
     given = [name for name, value in options.items() if value is not None]
     if "--root" in given:
@@ -96,16 +96,16 @@ def run_import(source: str, size: tuple[int, int], output: Path, options: Mappin
 
 def _side_by_side(num_workers: int | None) -> Map:
     if os.environ.get("RAY_ADDRESS"):
-        from anon_tune.runtime.tasks import in_tasks
+        from anon_tune.driver.tasks import in_tasks
 
         return in_tasks(num_workers)
-    from anon_tune.clips.side_by_side import in_processes
+    from anon_tune.datasets.side_by_side import in_processes
 
     return in_processes(num_workers)
 
 
 def _folder(source: str, options: Mapping[str, Any]) -> Callable[..., ImportResult]:
-    from anon_tune.clips import import_folder
+    from anon_tune.datasets import import_folder
 
     return partial(
         import_folder,
@@ -122,7 +122,7 @@ def _folder(source: str, options: Mapping[str, Any]) -> Callable[..., ImportResu
 
 
 def _data_set(source: str, options: Mapping[str, Any]) -> Callable[..., ImportResult]:
-    from anon_tune.clips.readers import import_listing, read_data_set
+    from anon_tune.datasets.readers import import_listing, read_data_set
 
     listing = read_data_set(
         source,

@@ -131,7 +131,8 @@ def pick_trial(directory: Location, leakage_at_most: float | None, trial: str | 
 def write(directory: Location, output: Path | None = None) -> Path | str:
     """Write the report of a study directory and return its path or URI."""
     from anon_tune.report import importance_trials, write_report
-    from anon_tune.study import importance, load_study
+    from anon_tune.search import importance
+    from anon_tune.study import load_study
 
     trials = read_trials(directory)
     space, _ = load_study(directory)

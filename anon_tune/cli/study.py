@@ -18,7 +18,8 @@ from anon_tune.folder import Folder, is_uri
 
 if TYPE_CHECKING:
     from anon_tune.clips import Clips
-    from anon_tune.study import SearchSpace, StudySettings
+    from anon_tune.search import SearchSpace
+    from anon_tune.study import StudySettings
     from anon_tune.trial import TrialBody
 
 BUILT_IN = "avatars"
@@ -145,7 +146,8 @@ def planned(options: Mapping[str, Any]) -> tuple[SearchSpace, StudySettings]:
     Returns:
         The search space, and the settings without the fingerprints of clips and stills.
     """
-    from anon_tune.study import SearchSpace, StudySettings
+    from anon_tune.search import SearchSpace
+    from anon_tune.study import StudySettings
 
     loaded = SearchSpace.load(options["space"], dict(parse_setting(text) for text in options["set_"] or ()))
     loaded = loaded.with_constraints(_named("--constraint", options["constraint"]))
@@ -238,7 +240,7 @@ def find_stills(name: str, clips: Clips) -> Clips:
 
 def make_body(clips: Clips, settings: StudySettings) -> TrialBody:
     """Return what does the work of a study's trials."""
-    from anon_tune.runtime import ClipTrialBody
+    from anon_tune.worker import ClipTrialBody
 
     cpus = max(1, int(settings.cpus_per_worker))
     return ClipTrialBody(
@@ -247,7 +249,8 @@ def make_body(clips: Clips, settings: StudySettings) -> TrialBody:
 
 
 def _run(out: Folder, clips: Clips, space: SearchSpace, settings: StudySettings) -> None:
-    from anon_tune.study import StudyInterrupted, StudyProgress, run_study
+    from anon_tune.cli.study_progress import StudyProgress
+    from anon_tune.driver import StudyInterrupted, run_study
 
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not out.is_remote and out.path.is_relative_to(Path.cwd()):
         print(f"warning: {out} lies in the job's copy of the folder, which Ray throws away.", file=sys.stderr)
@@ -265,7 +268,7 @@ def _run(out: Folder, clips: Clips, space: SearchSpace, settings: StudySettings)
         print(stop, file=sys.stderr)
         raise typer.Exit(130) from None
     if settings.storage or not out.is_remote:
-        from anon_tune.study.record import dashboard_command
+        from anon_tune.trackers.optuna_storage import dashboard_command
 
         print(f"Trials in Optuna's dashboard, a package of its own: {dashboard_command(out, settings)}")
     print(f"Report: {result.write(out)}")

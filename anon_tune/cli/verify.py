@@ -13,7 +13,7 @@ from anon_tune.cli.study import find_clips, find_stills, make_body
 from anon_tune.errors import LedgerError
 
 if TYPE_CHECKING:
-    from anon_tune.study import VerifyStep
+    from anon_tune.driver import VerifyStep
 
 
 def verify(
@@ -33,7 +33,8 @@ def verify(
     Only these stay on the front. Repeats go to DIR/ledger as they arrive; given
     again, the command takes what is missing, after Ctrl-C or with more --seeds.
     """
-    from anon_tune.study import StudyInterrupted, load_study, verify_study
+    from anon_tune.driver import StudyInterrupted, verify_study
+    from anon_tune.study import load_study
 
     _, settings = load_study(directory)
     clips = find_clips(settings.clips, directory)

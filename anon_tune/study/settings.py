@@ -15,8 +15,8 @@ import anon_tune
 from anon_tune.address import refuse_secret
 from anon_tune.errors import LedgerError
 from anon_tune.folder import Folder, Location, why
-from anon_tune.study.parameters import Sampler, StopRules
-from anon_tune.study.space import SearchSpace
+from anon_tune.search.parameters import Sampler, StopRules
+from anon_tune.search.space import SearchSpace
 
 _FILE = "study.toml"
 

@@ -7,10 +7,10 @@ import json
 from anon_tune.errors import LedgerError
 from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
-from anon_tune.study.proposer import Observation
-from anon_tune.study.sampler import score_losses
+from anon_tune.search.proposer import Observation
+from anon_tune.search.sampler import score_losses
+from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings, load_study
-from anon_tune.study.space import SearchSpace
 from anon_tune.trial import Trial, TrialState
 
 _FILE = "warm_start.json"

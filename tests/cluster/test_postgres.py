@@ -20,11 +20,11 @@ import pytest
 import ray
 import ray.cloudpickle
 
+from anon_tune.driver.run import StudyInterrupted, run_study
 from anon_tune.errors import AnonTuneError, LedgerError
-from anon_tune.study.record import open_storage
-from anon_tune.study.run import StudyInterrupted, run_study
+from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings, load_study
-from anon_tune.study.space import SearchSpace
+from anon_tune.trackers.optuna_storage import open_storage
 from anon_tune.trial import Reading, RungJob, RungReport, Score, Trial
 
 pytestmark = pytest.mark.cluster

@@ -17,13 +17,13 @@ import pytest
 import ray
 import ray.cloudpickle
 
+from anon_tune.driver import StudyInterrupted, VerifyStep, verify_study
 from anon_tune.errors import ClipsError, LedgerError
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import ParetoFront, front_candidates
-from anon_tune.study import StudyInterrupted, VerifyStep, verify_study
+from anon_tune.search.space import SearchSpace
 from anon_tune.study.lock import driver_lock
 from anon_tune.study.settings import StudySettings, freeze_study
-from anon_tune.study.space import SearchSpace
 from anon_tune.trial import ANCHORS, Reading, RungJob, RungReport, Score, Trial, TrialState
 
 pytestmark = pytest.mark.cluster

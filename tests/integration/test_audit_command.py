@@ -20,7 +20,8 @@ import pytest
 
 from anon_tune.certificate import Certificate, read_certificate
 from anon_tune.cli import main
-from anon_tune.clips import Clips, import_pair
+from anon_tune.clips import Clips
+from anon_tune.datasets import import_pair
 from anon_tune.errors import ClipsError
 from anon_tune.export import export_anonymizer
 from anon_tune.ledger import Ledger

@@ -14,10 +14,10 @@ import pytest
 
 from anon_tune.cli import main
 from anon_tune.clips import open_clips
-from anon_tune.clips.decode import BadFile, ClipForm, DecodedClip, decode_clip
+from anon_tune.datasets.decode import BadFile, ClipForm, DecodedClip, decode_clip
 from anon_tune.errors import ClipsError
 from anon_tune.export import VideoOptions, anonymize_video
-from anon_tune.models import build_anonymizer
+from anon_tune.networks import build_anonymizer
 from anon_tune.recipe import AnonymizerRecipe
 
 Say = Callable[..., tuple[int, str, list[str]]]

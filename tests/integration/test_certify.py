@@ -18,7 +18,7 @@ from anon_tune.evaluation import Baseline, anonymize_split, canaries, certify, c
 from anon_tune.evaluation.attack import Attack, Lab, Pieces
 from anon_tune.evaluation.certify import _linkage, _status
 from anon_tune.evaluation.metrics import prevalence
-from anon_tune.models import build_anonymizer
+from anon_tune.networks import build_anonymizer
 from anon_tune.recipe import AnonymizerRecipe, AuditRecipe
 
 CPU = torch.device("cpu")

@@ -5,7 +5,8 @@ import av
 import numpy as np
 import pytest
 
-from anon_tune.clips import ImportResult, import_folder, open_clips
+from anon_tune.clips import open_clips
+from anon_tune.datasets import ImportResult, import_folder
 from anon_tune.errors import ClipsError
 
 PATTERN = r"^(?P<person>[a-z]+)(?P<take>\d)_(?P<action>[a-z]+)\.(mp4|mkv)$"

@@ -17,8 +17,9 @@ import av
 import numpy as np
 import pytest
 
-from anon_tune.clips import ImportResult, import_folder, import_pair, in_processes, open_clips
-from anon_tune.clips.side_by_side import Item, Result
+from anon_tune.clips import open_clips
+from anon_tune.datasets import ImportResult, import_folder, import_pair, in_processes
+from anon_tune.datasets.side_by_side import Item, Result
 from anon_tune.errors import AnonTuneError, ClipsError
 
 OPTIONS: dict[str, Any] = {

@@ -10,10 +10,10 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from anon_tune.clips.readers import read_data_set
-from anon_tune.clips.readers.label_files import read_json, read_lines, read_table
-from anon_tune.clips.readers.pa_hmdb51 import count_frames, parse_tracks, present
-from anon_tune.clips.readers.vp import ATTRIBUTES
+from anon_tune.datasets.readers import read_data_set
+from anon_tune.datasets.readers.label_files import read_json, read_lines, read_table
+from anon_tune.datasets.readers.pa_hmdb51 import count_frames, parse_tracks, present
+from anon_tune.datasets.readers.vp import ATTRIBUTES
 from anon_tune.errors import ClipsError
 
 VALUES = st.integers(0, 3) | st.lists(st.integers(0, 3), min_size=1, max_size=2)

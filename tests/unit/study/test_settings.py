@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from anon_tune.errors import LedgerError
-from anon_tune.study.record import open_storage
+from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings, freeze_study, load_study
-from anon_tune.study.space import SearchSpace
+from anon_tune.trackers.optuna_storage import open_storage
 
 SPACE = SearchSpace.from_tables({"search": {"penalty.weight": {"low": 0.1, "high": 10.0}}}, "toy.toml")
 
