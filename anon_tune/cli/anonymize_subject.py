@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from anon_tune.cli.result import pick_trial
 from anon_tune.cli.study import BUILT_IN
-from anon_tune.errors import AnonTuneError, LedgerError, RecipeError
+from anon_tune.errors import AnonTuneError, RecipeError, StudyError
 from anon_tune.folder import Folder
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def certified(chosen: Chosen, file: Path | None) -> Chosen:
     """Add the certificate of a file; refuse one of another anonymizer.
 
     Raises:
-        LedgerError: It cannot be read, or is of another anonymizer.
+        StudyError: It cannot be read, or is of another anonymizer.
     """
     from anon_tune.certificate import read_certificate
 
@@ -128,5 +128,5 @@ def certified(chosen: Chosen, file: Path | None) -> Chosen:
     if own != (certificate.subject.method, certificate.subject.fingerprint):
         got = f"one of {certificate.subject.kind} {certificate.subject.name}"
         where = str(file) if file is not None else f"audits/{chosen.name}.json"
-        raise LedgerError(where, f"must be a certificate of {chosen.kind} {chosen.name}", got, "Audit this one")
+        raise StudyError(where, f"must be a certificate of {chosen.kind} {chosen.name}", got, "Audit this one")
     return replace(chosen, certificate=certificate)

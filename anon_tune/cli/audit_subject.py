@@ -12,7 +12,7 @@ import anon_tune
 from anon_tune.cli.clips import parse_size
 from anon_tune.cli.result import read_trials
 from anon_tune.cli.study import BUILT_IN, find_clips
-from anon_tune.errors import AnonTuneError, LedgerError, RecipeError, suggest
+from anon_tune.errors import AnonTuneError, RecipeError, StudyError, suggest
 from anon_tune.folder import Folder
 
 if TYPE_CHECKING:
@@ -110,13 +110,13 @@ def _trial_case(study: Folder, name: str) -> Case:
 
     trials = {trial.id: trial for trial in read_trials(study)}
     if name not in trials:
-        raise LedgerError(str(study), f"no trial '{name}'", remedy=suggest(name, trials))
+        raise StudyError(str(study), f"no trial '{name}'", remedy=suggest(name, trials))
     trial = trials[name]
     _, settings = load_study(study)
     clips = find_clips(settings.clips, study)
     if clips.fingerprint != settings.clips_fingerprint:
         rule = f"must hold the clips of the study, {settings.clips_fingerprint}"
-        raise LedgerError(clips.location, rule, clips.fingerprint, "Put them back, or audit an export with --file")
+        raise StudyError(clips.location, rule, clips.fingerprint, "Put them back, or audit an export with --file")
     kept = study / "audits"
     return Case(
         Subject(kind="trial", name=name, method=trial.method, fingerprint=trial.fingerprint),

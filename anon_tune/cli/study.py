@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from anon_tune.cli import result
-from anon_tune.errors import AnonTuneError, ClipsError, LedgerError
+from anon_tune.errors import AnonTuneError, DataError, StudyError
 from anon_tune.folder import Folder, is_uri
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def study(
     """
     loaded, settings = planned(locals())
     if not out.is_remote and out.path.is_file():
-        raise LedgerError("--out", "must be a directory, and this is a file", str(out), "Give another")
+        raise StudyError("--out", "must be a directory, and this is a file", str(out), "Give another")
     found = find_clips(clips, out)
     measured_on: dict[str, Any] = {"clips_fingerprint": found.fingerprint}
     if clips != BUILT_IN:
@@ -206,7 +206,7 @@ def find_clips(name: str, out: Folder) -> Clips:
         got = f"{len(clips.actions)} and {len(clips.attributes)}"
         remedy = "Import clips that have both, such as vp-ucf101"
         rule = "at least two actions and one private attribute are needed, as both are measured on these clips"
-        raise ClipsError(location, rule, got, remedy)
+        raise DataError(location, rule, got, remedy)
     return clips
 
 

@@ -30,7 +30,7 @@ def study_status(directory: Location) -> dict[str, Any]:
     ``num_on_front``, ``cost``, ``left_s``, ``last_record`` (Unix time), ``failures`` (the last few, latest first).
 
     Raises:
-        LedgerError: No study there.
+        StudyError: No study there.
     """
     folder = Folder.at(directory)
     _, settings = load_study(folder)

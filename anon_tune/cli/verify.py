@@ -10,7 +10,7 @@ import typer
 
 from anon_tune.cli import result
 from anon_tune.cli.study import find_clips, find_stills, make_body
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 
 if TYPE_CHECKING:
     from anon_tune.driver import VerifyStep
@@ -40,12 +40,12 @@ def verify(
     clips = find_clips(settings.clips, directory)
     if clips.fingerprint != settings.clips_fingerprint:
         rule = f"the study was measured on clips {settings.clips_fingerprint}"
-        raise LedgerError(clips.location, rule, clips.fingerprint, "Bring those clips back")
+        raise StudyError(clips.location, rule, clips.fingerprint, "Bring those clips back")
     if retrain and settings.stills:
         stills = find_stills(settings.stills, clips)
         if stills.fingerprint != settings.stills_fingerprint:
             rule = f"the study's privacy branches learned on stills {settings.stills_fingerprint}"
-            raise LedgerError(stills.location, rule, stills.fingerprint, "Bring those stills back")
+            raise StudyError(stills.location, rule, stills.fingerprint, "Bring those stills back")
     body = make_body(clips, settings)
     try:
         verify_study(directory, body, seeds, retrain, _show)

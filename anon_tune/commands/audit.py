@@ -14,7 +14,7 @@ import anon_tune
 from anon_tune.certificate import Certificate, Subject
 from anon_tune.clips import Clips, ClipSet, round_trip_split
 from anon_tune.clips.manifest import SPLITS
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 from anon_tune.evaluation import Baseline, anonymize_split, certify, count_data, make_baseline
 from anon_tune.evaluation.baseline import FORM, digest
 from anon_tune.folder import Folder, Location, reading_file
@@ -53,7 +53,7 @@ def audit(
         progress: Called with what is done, steps done and steps in all.
 
     Raises:
-        ClipsError: Clips or positives are too few to be told anything.
+        DataError: Clips or positives are too few to be told anything.
     """
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
         folder = Path(scratch)
@@ -82,14 +82,14 @@ def trial_anonymizer(directory: Location, trial: Trial) -> Anonymizer:
         trial: A trial of it.
 
     Raises:
-        LedgerError: A trained one has left no weights yet.
+        StudyError: A trained one has left no weights yet.
         AnonTuneError: Its weights cannot be read.
     """
     if not parse_method(trial.method).is_trained:
         return build_anonymizer(trial.method, AnonymizerRecipe())
     if trial.rung is None:
         remedy = "Choose one that was measured, see 'front --all'"
-        raise LedgerError(f"trial {trial.id}", "has no weights to audit", trial.state.value, remedy)
+        raise StudyError(f"trial {trial.id}", "has no weights to audit", trial.state.value, remedy)
     with reading_file((Folder.at(directory) / trial.reports[-1].checkpoint).location) as weights:
         _, metadata = read_tensors(weights)
         recipe = read_recipe(weights, metadata)

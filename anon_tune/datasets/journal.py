@@ -12,7 +12,7 @@ from typing import Self
 
 from anon_tune.clips.locks import locked
 from anon_tune.datasets.decode import BadFile, DecodedClip
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 _STORE = "store"
 _JOURNAL = "journal.jsonl"
@@ -64,7 +64,7 @@ class Journal:
         records: Files that are done, in order.
 
     Raises:
-        ClipsError: The directory cannot be written, or another import is at work in it.
+        DataError: The directory cannot be written, or another import is at work in it.
     """
 
     def __init__(self, output: Path, key: str) -> None:
@@ -80,15 +80,15 @@ class Journal:
             self.frames.mkdir(parents=True, exist_ok=True)
             self._held.enter_context(locked(self._place / "lock", wait=False))
         except BlockingIOError:
-            raise ClipsError(where, "is being imported by another process", remedy="Wait for its end") from None
+            raise DataError(where, "is being imported by another process", remedy="Wait for its end") from None
         except OSError as error:
-            raise ClipsError(where, "cannot be written", error.strerror, "Name another directory") from None
+            raise DataError(where, "cannot be written", error.strerror, "Name another directory") from None
         self.records = self._read()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         with self._held:
-            if kind is None or issubclass(kind, ClipsError):
+            if kind is None or issubclass(kind, DataError):
                 shutil.rmtree(self._place, ignore_errors=True)
 
     def go_on(self, root: Path, files: Sequence[str], restore: Callable[[int, FileRecord], bool]) -> int:

@@ -14,7 +14,7 @@ from anon_tune.datasets.decode import BadFile, ClipForm, DecodedClip, decode_cli
 from anon_tune.datasets.labels import attribute_columns, label_files, match_files, split_files
 from anon_tune.datasets.side_by_side import Map, one_by_one
 from anon_tune.datasets.video_folder import files_below, what_is_missing
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 _MOST_NAMED = 3
 
@@ -79,7 +79,7 @@ def import_pair(
         decode_with: As in `import_folder`.
 
     Raises:
-        ClipsError: Names without a counterpart on either side, a pair of different lengths or sizes, a file
+        DataError: Names without a counterpart on either side, a pair of different lengths or sizes, a file
             that cannot be decoded without `skip_bad`, or what `import_folder` refuses.
     """
     found = match_files(files_below(original), pattern, action, private, group, str(original))
@@ -144,7 +144,7 @@ def _counterparts(files: Sequence[str], original: Path, anonymized: Path, patter
         candidates = [exact] if exact in names else by_stem.get(_stem(file) + suffix, [])
         if len(candidates) > 1:
             rule = f"'{file}' must have one anonymized file"
-            raise ClipsError(str(anonymized), rule, _some(candidates), "Keep one of them")
+            raise DataError(str(anonymized), rule, _some(candidates), "Keep one of them")
         if candidates:
             partners[file] = candidates[0]
         else:
@@ -152,32 +152,32 @@ def _counterparts(files: Sequence[str], original: Path, anonymized: Path, patter
     if missing:
         rule = f"{len(missing)} of {len(files)} original files have no anonymized file of the same name"
         remedy = "Add them, or give what the tool adds to a name as --anonymized-suffix"
-        raise ClipsError(str(anonymized), rule, _some(sorted(missing)), remedy)
+        raise DataError(str(anonymized), rule, _some(sorted(missing)), remedy)
     known = {_stem(file) + suffix for file in files_below(original)}
     extra = [name for name in there if _stem(name) not in known and re.search(pattern, _original_name(name, suffix))]
     if extra:
         rule = f"{len(extra)} anonymized files have no original of the same name"
-        raise ClipsError(str(original), rule, _some(extra), "Add the originals, or take these away")
+        raise DataError(str(original), rule, _some(extra), "Add the originals, or take these away")
     return partners
 
 
 def _check_same(file: Path, raw: DecodedClip, changed: DecodedClip) -> None:
     if raw.num_frames != changed.num_frames:
         rule = f"must have the {raw.num_frames} frames of its original"
-        raise ClipsError(str(file), rule, changed.num_frames, "Anonymize it again without dropping or adding frames")
+        raise DataError(str(file), rule, changed.num_frames, "Anonymize it again without dropping or adding frames")
     if raw.size != changed.size:
         rule = f"frames must be as large as the original's, {raw.size[0]}x{raw.size[1]}"
         remedy = "Let the tool keep the size, or resize its videos"
-        raise ClipsError(str(file), rule, f"{changed.size[0]}x{changed.size[1]}", remedy)
+        raise DataError(str(file), rule, f"{changed.size[0]}x{changed.size[1]}", remedy)
 
 
 def _check_enough(bad: Sequence[BadFile], good: Sequence[Labels], labels: Sequence[Labels], skip_bad: bool) -> None:
     if bad and not skip_bad:
         rule = f"cannot be decoded at frame {bad[0].frame}"
         rest = f", and {len(bad) - 1} more like it" if len(bad) > 1 else ""
-        raise ClipsError(bad[0].file, rule, f"{bad[0].reason}{rest}", "Mend the files, or leave them out by --skip-bad")
+        raise DataError(bad[0].file, rule, f"{bad[0].reason}{rest}", "Mend the files, or leave them out by --skip-bad")
     if rule := what_is_missing(good, labels):
-        raise ClipsError(bad[0].file, rule, f"{len(good)} of {len(labels)} pairs", "Mend the files")
+        raise DataError(bad[0].file, rule, f"{len(good)} of {len(labels)} pairs", "Mend the files")
 
 
 def _stem(file: str) -> str:

@@ -17,7 +17,7 @@ from anon_tune.datasets.decode import BadFile, ClipForm, decode_clip
 from anon_tune.datasets.journal import FileRecord, Journal
 from anon_tune.datasets.labels import attribute_columns, label_files, match_files, split_files
 from anon_tune.datasets.side_by_side import Map, one_by_one
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 __all__ = ["BadFile", "ImportResult", "import_folder"]
 
@@ -85,7 +85,7 @@ def import_folder(
         decode_with: Where files are decoded; see `in_processes`. The store is the same, to the byte.
 
     Raises:
-        ClipsError: On bad labels or splits, an existing `output`, or if the files that can be decoded are
+        DataError: On bad labels or splits, an existing `output`, or if the files that can be decoded are
             too few to study. Other bad files do not raise; they are in the result, and an attribute that
             is the same in all the rest is left out.
     """
@@ -125,7 +125,7 @@ def store_files(
         decode_with: Where files are decoded.
 
     Raises:
-        ClipsError: As `import_folder`, once labels and splits are good.
+        DataError: As `import_folder`, once labels and splits are good.
     """
     files = [one.file for one in labels]
     good: list[Labels] = []
@@ -142,7 +142,7 @@ def store_files(
             good = [one for one, record in zip(labels, journal.records, strict=True) if not record.reason]
             if rule := what_is_missing(good, labels):
                 remedy = "Import more files" if skip_bad else "Mend the files"
-                raise ClipsError(str(root), rule, f"{bad[0].file}: {bad[0].reason}", remedy)
+                raise DataError(str(root), rule, f"{bad[0].file}: {bad[0].reason}", remedy)
             fps = statistics.median(one.fps for one in journal.records if not one.reason)
             clips = writer.finish(tuple(attributes), fps, str(root.resolve()), drop_constant=True)
         short = [one.file for one in journal.records if one.repeats]
@@ -159,10 +159,10 @@ def files_below(folder: Path) -> list[str]:
     """Return every file of a folder and of those below it, relative to it, with slashes, sorted.
 
     Raises:
-        ClipsError: If it is no folder.
+        DataError: If it is no folder.
     """
     if not folder.is_dir():
-        raise ClipsError(str(folder), "must be a folder of videos", remedy="Name another")
+        raise DataError(str(folder), "must be a folder of videos", remedy="Name another")
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 

@@ -22,7 +22,7 @@ from anon_tune.driver.adapters import LedgerCallback, OptunaSearcher, RungSchedu
 from anon_tune.driver.placement import Slots, place
 from anon_tune.driver.session import environment, living_nodes, living_resources, ray_session
 from anon_tune.driver.trainable import RungTrainable
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
 from anon_tune.search.proposer import Proposer
@@ -71,7 +71,7 @@ def run_study(
         The ledger.
 
     Raises:
-        LedgerError: The directory belongs to another study or another process, or an anchor failed.
+        StudyError: The directory belongs to another study or another process, or an anchor failed.
         PlacementError: A trial needs more than the cluster has.
         StudyInterrupted: Stopped by a signal.
     """
@@ -103,7 +103,7 @@ def run_study(
         if book.failed_anchor is not None:
             anchor = book.failed_anchor
             rule = f"the anchor '{anchor.id}' failed, and no score can be read without it"
-            raise LedgerError(str(folder), rule, anchor.reason, "Mend the cause, then 'anon-tune resume'")
+            raise StudyError(str(folder), rule, anchor.reason, "Mend the cause, then 'anon-tune resume'")
         if stopped.is_set():
             raise StudyInterrupted(f"{folder}: stopped. Go on with: anon-tune resume {folder}")
         if on_stop and book.stop_reason:
@@ -121,7 +121,7 @@ def _desk(folder: Folder, hold: Hold) -> Iterator[Path]:
         try:
             yield Path(scratch)
         finally:
-            with suppress(OSError, LedgerError):  # all of it is for looking at, and an error before says more
+            with suppress(OSError, StudyError):  # all of it is for looking at, and an error before says more
                 hold.check()
                 for file in Path(scratch).rglob("*"):
                     if file.is_file():

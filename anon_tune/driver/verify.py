@@ -16,7 +16,7 @@ from anon_tune.driver.adapters import one_line
 from anon_tune.driver.placement import Slots, place
 from anon_tune.driver.run import StudyInterrupted, stop_signals
 from anon_tune.driver.session import living_resources, ray_session
-from anon_tune.errors import AnonTuneError, LedgerError
+from anon_tune.errors import AnonTuneError, StudyError
 from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import front_candidates
@@ -74,7 +74,7 @@ def verify_study(
         The ledger.
 
     Raises:
-        LedgerError: Nothing to verify, another process writes the directory, weights are gone, repeats could
+        StudyError: Nothing to verify, another process writes the directory, weights are gone, repeats could
             not be taken, or the repeats that are there were trained anew and ``retrain`` is false.
         PlacementError: A trial needs more than the cluster has.
         StudyInterrupted: Stopped by a signal; what arrived is in the ledger.
@@ -98,7 +98,7 @@ def verify_study(
     if plan.failures:
         name, number = next(iter(plan.failures))
         rule = f"{len(plan.failures)} repeats could not be taken, the first is repeat {number} of trial '{name}'"
-        raise LedgerError(str(folder), rule, plan.failures[name, number], "Mend the cause, then verify again")
+        raise StudyError(str(folder), rule, plan.failures[name, number], "Mend the cause, then verify again")
     return plan.ledger
 
 
@@ -199,10 +199,10 @@ class _Plan:
         where, candidates = str(folder), front_candidates(self.trials)
         if ANCHORS[0] not in {t.id for t in candidates} or all(t.is_anchor for t in candidates):
             remedy = "Let the study go on: anon-tune resume"
-            raise LedgerError(where, "nothing to verify: no trial has a full score yet", remedy=remedy)
+            raise StudyError(where, "nothing to verify: no trial has a full score yet", remedy=remedy)
         if not retrain and any(self._is_retrained(t, r) for t in self.trials for r in t.repeats):
             rule = "its repeats were trained anew, and the two kinds do not mix"
-            raise LedgerError(where, rule, remedy="Add --retrain")
+            raise StudyError(where, rule, remedy="Add --retrain")
 
     @property
     def trials(self) -> list[Trial]:
@@ -213,7 +213,7 @@ class _Plan:
         """Return trial and number of every repeat that is missing: the identity anchor's, then seed by seed.
 
         Raises:
-            LedgerError: The weights of a trial are gone.
+            StudyError: The weights of a trial are gone.
         """
         missing = [
             (trial.id, number)
@@ -270,7 +270,7 @@ class _Plan:
         name = trial.reports[-1].checkpoint
         if not self.folder.has(name):
             remedy = "Put it back, or train again with --retrain"
-            raise LedgerError(f"trial {trial.id}", "its weights are gone", f"{self.folder}/{name}", remedy)
+            raise StudyError(f"trial {trial.id}", "its weights are gone", f"{self.folder}/{name}", remedy)
         return (self.folder / name).location
 
     def _missing(self, trial: Trial) -> list[int]:

@@ -135,7 +135,7 @@ def make_baseline(
         progress: Told what is being done, pieces done, pieces in all.
 
     Raises:
-        ClipsError: Too few clips, or positives or negatives of an attribute.
+        DataError: Too few clips, or positives or negatives of an attribute.
     """
     check_clips(raw, [f"attribute {at}" for at in range(raw["train"].private.shape[1])])
     seeds = seeds_of(effort)

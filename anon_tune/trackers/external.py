@@ -13,7 +13,7 @@ from typing import Any
 
 from ray.tune.logger import LoggerCallback
 
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 from anon_tune.folder import Folder
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings
@@ -87,7 +87,7 @@ def watchers(folder: Folder, desk: Path, space: SearchSpace, settings: StudySett
         settings: Who is to be told.
 
     Raises:
-        LedgerError: A package is not installed, or a tracker cannot be reached.
+        StudyError: A package is not installed, or a tracker cannot be reached.
     """
     # A study is known by where it is and what it searches: another one of that name gets runs of its own.
     key = hashlib.sha256(f"{folder} {space.fingerprint()}".encode()).hexdigest()[:12]
@@ -136,10 +136,10 @@ def _set_up(callback: LoggerCallback, option: str, value: str) -> LoggerCallback
         callback.setup()
     except Exception as error:  # every tracker raises its own kinds
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise LedgerError(option, f"cannot be used: {first}", value, "Mend that, or leave the option out") from None
+        raise StudyError(option, f"cannot be used: {first}", value, "Mend that, or leave the option out") from None
     return callback
 
 
 def _need(package: str, option: str) -> None:
     if importlib.util.find_spec(package) is None:
-        raise LedgerError(option, f"needs the package {package}", remedy=f"pip install 'anon_tune[{package}]'")
+        raise StudyError(option, f"needs the package {package}", remedy=f"pip install 'anon_tune[{package}]'")

@@ -18,7 +18,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState as OptunaState
 from optuna.trial import create_trial
 
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 from anon_tune.folder import Folder
 from anon_tune.search.sampler import distributions, score_losses
 from anon_tune.search.space import SearchSpace
@@ -106,7 +106,7 @@ def _writing() -> Iterator[None]:
     except Exception as error:
         last = (str(error).strip() or type(error).__name__).splitlines()[0]
         remedy = "Mend it, then 'anon-tune resume': the ledger has everything"
-        raise LedgerError("--storage", "takes nothing any more", last, remedy) from None
+        raise StudyError("--storage", "takes nothing any more", last, remedy) from None
 
 
 def record_name(folder: Folder, settings: StudySettings) -> str:
@@ -123,7 +123,7 @@ def open_storage(url: str | None, directory: Path) -> BaseStorage:
     """Open any Optuna storage URL, or the journal file in a directory.
 
     Raises:
-        LedgerError: The URL cannot be opened.
+        StudyError: The URL cannot be opened.
     """
     if url is None:
         return JournalStorage(JournalFileBackend(str(directory / JOURNAL)))
@@ -132,4 +132,4 @@ def open_storage(url: str | None, directory: Path) -> BaseStorage:
     except Exception as error:  # SQLAlchemy and drivers raise their own kinds
         last = str(error).strip().splitlines()[0]
         remedy = "Give a URL such as sqlite:////tmp/study.db, with its driver installed"
-        raise LedgerError("--storage", f"cannot be opened: {last}", url, remedy) from None
+        raise StudyError("--storage", f"cannot be opened: {last}", url, remedy) from None

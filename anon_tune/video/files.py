@@ -19,7 +19,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """What a written file may end in, and FFmpeg's name of that container."""
@@ -89,7 +89,7 @@ class VideoReader:
         audio: Yield the packets of audio streams.
 
     Raises:
-        ClipsError: There is no video in it that can be decoded; also while iterating.
+        DataError: There is no video in it that can be decoded; also while iterating.
     """
 
     def __init__(self, path: Path, audio: bool = True) -> None:
@@ -233,9 +233,9 @@ class VideoReader:
             other=tuple(s.type for s in self._container.streams if s.index not in chosen),
         )
 
-    def _error(self, rule: str, error: Exception | None = None, remedy: str = _REMEDY) -> ClipsError:
+    def _error(self, rule: str, error: Exception | None = None, remedy: str = _REMEDY) -> DataError:
         got = (getattr(error, "strerror", None) or str(error)).splitlines()[0] if error else None
-        return ClipsError(str(self.path), rule, got, remedy)
+        return DataError(str(self.path), rule, got, remedy)
 
 
 class VideoWriter:
@@ -254,7 +254,7 @@ class VideoWriter:
         suffix: A key of `FORMATS`.
 
     Raises:
-        ClipsError: The container cannot hold the audio, or the file cannot be written.
+        DataError: The container cannot hold the audio, or the file cannot be written.
     """
 
     def __init__(self, path: Path, reader: VideoReader, height: int, width: int, crf: int, suffix: str) -> None:
@@ -264,7 +264,7 @@ class VideoWriter:
             options = {"fflags": "+bitexact"}
             self._container = av.open(str(path), "w", format=FORMATS[suffix], container_options=options)
         except (av.FFmpegError, OSError) as error:
-            raise ClipsError(str(path.parent), "cannot be written", error.strerror, "Name another place") from None
+            raise DataError(str(path.parent), "cannot be written", error.strerror, "Name another place") from None
         self._time_base = reader.facts.time_base
         self._pixel_format = "yuv444p" if height % 2 or width % 2 else "yuv420p"
         self._reformatter = VideoReformatter()
@@ -291,7 +291,7 @@ class VideoWriter:
         except ValueError:
             rule = f"its audio cannot be copied into {suffix}"
             remedy = "Add --drop-audio, or try another ending of .mp4, .mov and .mkv"
-            raise ClipsError(self._where, rule, _codec_name(source), remedy) from None
+            raise DataError(self._where, rule, _codec_name(source), remedy) from None
 
     def write(self, frame: TimedFrame) -> None:
         """Encode one frame; its pixels must be (H, W, 3) uint8 RGB."""
@@ -321,7 +321,7 @@ class VideoWriter:
             yield
         except av.FFmpegError as error:
             remedy = "Free the disk, add --drop-audio, or name another kind of output"
-            raise ClipsError(self._where, "what became of it cannot be written", error.strerror, remedy) from None
+            raise DataError(self._where, "what became of it cannot be written", error.strerror, remedy) from None
 
 
 def _codec_name(stream: av.AudioStream) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from anon_tune.clips.store import Labels
 from anon_tune.datasets.readers.label_files import LabelFolder, read_lines
 from anon_tune.datasets.readers.listing import Count, Listing, count_splits, locate
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 NUM_VIDEOS = 6_766
 NUM_ACTIONS = 51
@@ -23,7 +23,7 @@ def read_hmdb51(root: Path, labels: LabelFolder, split: int, num_frames: int) ->
     """List HMDB51 by its published split; it has no private attributes.
 
     Raises:
-        ClipsError: If a list is missing or cannot be read.
+        DataError: If a list is missing or cannot be read.
 
     Source:
         Kuehne, Jhuang, Garrote, Poggio, Serre, ICCV 2011. No source video of an action is in both splits;
@@ -39,14 +39,14 @@ def read_lists(labels: LabelFolder, split: int) -> list[Labels]:
     """Return every video of a split's lists: its split is train, test or unused, its group the source video.
 
     Raises:
-        ClipsError: As `read_hmdb51`.
+        DataError: As `read_hmdb51`.
     """
     suffix = f"_test_split{split}.txt"
     names = labels.matching(f"*{suffix}")
     if len(names) < NUM_ACTIONS:
         got = f"{len(names)}, such as '{names[0]}'" if names else "none"
         rule = f"must hold the {NUM_ACTIONS} lists <action>{suffix}"
-        raise ClipsError(str(labels.path), rule, got, "Fetch the splits of HMDB51, or say where they are by --labels")
+        raise DataError(str(labels.path), rule, got, "Fetch the splits of HMDB51, or say where they are by --labels")
     listed = []
     for name in names:
         action, file = name.removesuffix(suffix), labels.find(name)
@@ -54,7 +54,7 @@ def read_lists(labels: LabelFolder, split: int) -> list[Labels]:
             match = _LINE.fullmatch(line)
             if match is None:
                 rule = "a line is a video's name and 0, 1 or 2"
-                raise ClipsError(f"{file}: line {number}", rule, repr(line), "Mend the file or fetch it again")
+                raise DataError(f"{file}: line {number}", rule, repr(line), "Mend the file or fetch it again")
             video = f"{action}/{match['name']}.avi"
             listed.append(Labels(video, "", _USES[match["use"]], match["source"], action, ()))
     return listed

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from anon_tune.datasets.video_folder import files_below
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 _FETCH = "Fetch the labels of the data set, or say where they are by --labels"
 _MEND = "Mend the file or fetch it again"
@@ -24,12 +24,12 @@ class LabelFolder:
         path: The folder, or one label file.
 
     Raises:
-        ClipsError: If it is neither.
+        DataError: If it is neither.
     """
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
-            raise ClipsError(str(path), "must be a folder of label files, or one", remedy="Name another")
+            raise DataError(str(path), "must be a folder of label files, or one", remedy="Name another")
         self.path = path
         self._by_name: dict[str, list[Path]] = {}
         for file in [path] if path.is_file() else [path / name for name in files_below(path)]:
@@ -46,15 +46,15 @@ class LabelFolder:
         """Return the first of the named files that is there.
 
         Raises:
-            ClipsError: If none is, or two of one name are.
+            DataError: If none is, or two of one name are.
         """
         name = next((name for name in names if name in self), None)
         if name is None:
-            raise ClipsError(str(self.path), f"no label file '{' or '.join(names)}'", remedy=_FETCH)
+            raise DataError(str(self.path), f"no label file '{' or '.join(names)}'", remedy=_FETCH)
         found = self._by_name[name]
         if len(found) > 1:
             two = " and ".join(str(file) for file in found[:2])
-            raise ClipsError(str(self.path), f"only one file may be called '{name}'", two, "Narrow --labels")
+            raise DataError(str(self.path), f"only one file may be called '{name}'", two, "Narrow --labels")
         return found[0]
 
 
@@ -62,11 +62,11 @@ def read_lines(file: Path) -> list[str]:
     """Return the lines of a UTF-8 text file, stripped, without empty ones.
 
     Raises:
-        ClipsError: If it cannot be read, is no UTF-8, or holds nothing.
+        DataError: If it cannot be read, is no UTF-8, or holds nothing.
     """
     lines = [line.strip() for line in _read_text(file).splitlines()]
     if not any(lines):
-        raise ClipsError(str(file), "holds no labels", remedy=_MEND)
+        raise DataError(str(file), "holds no labels", remedy=_MEND)
     return [line for line in lines if line]
 
 
@@ -74,14 +74,14 @@ def read_json(file: Path) -> dict[str, Any]:
     """Return the object that a JSON file holds.
 
     Raises:
-        ClipsError: If it cannot be read, is cut off, or holds something else.
+        DataError: If it cannot be read, is cut off, or holds something else.
     """
     try:
         found = json.loads(_read_text(file))
     except (ValueError, RecursionError) as error:
-        raise ClipsError(str(file), "is not whole JSON", str(error), _MEND) from None
+        raise DataError(str(file), "is not whole JSON", str(error), _MEND) from None
     if not isinstance(found, dict):
-        raise ClipsError(str(file), "must hold a JSON object", type(found).__name__, _MEND)
+        raise DataError(str(file), "must hold a JSON object", type(found).__name__, _MEND)
     return found
 
 
@@ -93,24 +93,24 @@ def read_table(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         columns: Names that the header must have; it may have more.
 
     Raises:
-        ClipsError: If it cannot be read, lacks a column, or a row has more or fewer cells than the header.
+        DataError: If it cannot be read, lacks a column, or a row has more or fewer cells than the header.
     """
     try:
         rows = [row for row in csv.reader(io.StringIO(_read_text(file)), strict=True) if row]
     except csv.Error as error:
-        raise ClipsError(str(file), "is not whole CSV", str(error), _MEND) from None
+        raise DataError(str(file), "is not whole CSV", str(error), _MEND) from None
     if split := [cell for row in rows for cell in row if len(cell.splitlines()) > 1]:
-        raise ClipsError(str(file), "a cell must be one line", repr(split[0]), _MEND)
+        raise DataError(str(file), "a cell must be one line", repr(split[0]), _MEND)
     header = [name.strip() for name in rows[0]] if rows else []
     if missing := [name for name in columns if name not in header]:
         rule = f"the first line must name the columns {', '.join(columns)}"
-        raise ClipsError(str(file), rule, ", ".join(header) or "nothing", f"Add '{missing[0]}'")
+        raise DataError(str(file), rule, ", ".join(header) or "nothing", f"Add '{missing[0]}'")
     if len(set(header)) < len(header):
-        raise ClipsError(str(file), "every column must have a name of its own", ", ".join(header), _MEND)
+        raise DataError(str(file), "every column must have a name of its own", ", ".join(header), _MEND)
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
             rule = f"row {number} must have {len(header)} cells as the first has"
-            raise ClipsError(str(file), rule, len(row), _MEND)
+            raise DataError(str(file), rule, len(row), _MEND)
     return [dict(zip(header, (cell.strip() for cell in row), strict=True)) for row in rows[1:]]
 
 
@@ -118,10 +118,10 @@ def as_bool(text: str, where: str) -> bool:
     """Return whether a cell of 0 or 1 is 1.
 
     Raises:
-        ClipsError: If it is neither.
+        DataError: If it is neither.
     """
     if text not in ("0", "1"):
-        raise ClipsError(where, "a label must be 0 or 1", text or "nothing", _MEND)
+        raise DataError(where, "a label must be 0 or 1", text or "nothing", _MEND)
     return text == "1"
 
 
@@ -130,6 +130,6 @@ def _read_text(file: Path) -> str:
         return file.read_text(encoding="utf-8-sig")  # a spreadsheet writes a mark of the encoding first
     except UnicodeDecodeError as error:
         rule = "must be text in UTF-8"
-        raise ClipsError(str(file), rule, f"byte {error.object[error.start]:#04x}", _MEND) from None
+        raise DataError(str(file), rule, f"byte {error.object[error.start]:#04x}", _MEND) from None
     except OSError as error:
-        raise ClipsError(str(file), "cannot be read", error.strerror, "Name another") from None
+        raise DataError(str(file), "cannot be read", error.strerror, "Name another") from None

@@ -13,7 +13,7 @@ from anon_tune.datasets.decode import ClipForm
 from anon_tune.datasets.labels import check_fraction, hold_out
 from anon_tune.datasets.side_by_side import Map, one_by_one
 from anon_tune.datasets.video_folder import ImportResult, files_below, store_files, what_is_missing
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm", ".wmv"})
 STILLS = frozenset({".jpeg", ".jpg", ".png"})
@@ -50,7 +50,7 @@ class Listing:
         frame_step: From one to the next, as in `ClipForm`; the labels hold for it too.
 
     Raises:
-        ClipsError: If a video stands in the labels twice, or a group is in test and in another split.
+        DataError: If a video stands in the labels twice, or a group is in test and in another split.
     """
 
     root: Path
@@ -66,11 +66,11 @@ class Listing:
         seen: set[str] = set()
         for one in self.samples:
             if one.id in seen:
-                raise ClipsError(str(self.labels), "a video may stand in the labels once", one.id, _MEND)
+                raise DataError(str(self.labels), "a video may stand in the labels once", one.id, _MEND)
             seen.add(one.id)
             if one.split != "test" and one.group in test:
                 rule = "no group may be in the test split and in another"
-                raise ClipsError(str(self.labels), rule, f"'{one.group}' of '{one.id}'", _MEND)
+                raise DataError(str(self.labels), rule, f"'{one.group}' of '{one.id}'", _MEND)
 
 
 def locate(root: Path, samples: Sequence[Labels], kinds: frozenset[str] = VIDEOS) -> tuple[Labels, ...]:
@@ -84,7 +84,7 @@ def locate(root: Path, samples: Sequence[Labels], kinds: frozenset[str] = VIDEOS
         kinds: Extensions of files to look at.
 
     Raises:
-        ClipsError: If `root` is no folder, or two files in it have the name of one sample.
+        DataError: If `root` is no folder, or two files in it have the name of one sample.
     """
     files: dict[str, list[str]] = {}
     for file in files_below(root):
@@ -95,7 +95,7 @@ def locate(root: Path, samples: Sequence[Labels], kinds: frozenset[str] = VIDEOS
         paths = files.get(PurePosixPath(one.id).stem.casefold(), [""])
         if len(paths) > 1:
             rule = f"only one file may be called like '{one.id}'"
-            raise ClipsError(str(root), rule, " and ".join(paths[:2]), "Keep one of them")
+            raise DataError(str(root), rule, " and ".join(paths[:2]), "Keep one of them")
         located.append(replace(one, file=paths[0]))
     return tuple(located)
 
@@ -136,7 +136,7 @@ def import_listing(
         decode_with: Where files are decoded.
 
     Raises:
-        ClipsError: If something is missing without `partial`, what is there is too little to study, or as
+        DataError: If something is missing without `partial`, what is there is too little to study, or as
             `import_folder`.
     """
     check_fraction(val_fraction)
@@ -144,7 +144,7 @@ def import_listing(
     if not partial:
         _check_complete(listing)
     if rule := what_is_missing(there, listing.samples, "is there", "missing"):
-        raise ClipsError(str(listing.root), rule, remedy="Add more of the data set")
+        raise DataError(str(listing.root), rule, remedy="Add more of the data set")
     if not any(one.split == "val" for one in there):
         train = [at for at, one in enumerate(there) if one.split == "train"]
         for at in hold_out([there[at] for at in train], val_fraction):
@@ -159,8 +159,8 @@ def _check_complete(listing: Listing) -> None:
     if missing := [one.id for one in listing.samples if not one.file]:
         rule = f"must hold all {len(listing.samples):,} files that the labels name"
         got = f"{len(listing.samples) - len(missing):,} of them, without '{missing[0]}'"
-        raise ClipsError(str(listing.root), rule, got, remedy)
+        raise DataError(str(listing.root), rule, got, remedy)
     for count in listing.counts:
         if count.published is not None and count.found < count.published:
             rule = f"must have all {count.published:,} {count.what} of the data set"
-            raise ClipsError(str(listing.labels), rule, f"{count.found:,}", remedy)
+            raise DataError(str(listing.labels), rule, f"{count.found:,}", remedy)

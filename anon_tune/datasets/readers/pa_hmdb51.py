@@ -12,7 +12,7 @@ from anon_tune.datasets.readers import hmdb51
 from anon_tune.datasets.readers.label_files import LabelFolder, read_json
 from anon_tune.datasets.readers.listing import Count, Listing, count_splits, locate
 from anon_tune.datasets.readers.vp import ATTRIBUTES, read_attributes, with_attributes
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 NUM_VIDEOS = 515
 NUM_FRAMES = 52_533
@@ -31,7 +31,7 @@ def read_pa_hmdb51(root: Path, labels: LabelFolder, num_frames: int, frame_step:
     unidentifiable, and so is a frame outside every range.
 
     Raises:
-        ClipsError: If labels or lists are missing, cannot be read, or do not belong together.
+        DataError: If labels or lists are missing, cannot be read, or do not belong together.
 
     Source:
         Wu, Wang, Wang, Jin, Wang, TPAMI 2020 (arXiv:1906.05675), whose rule "a value other than 0 is
@@ -47,12 +47,12 @@ def read_pa_hmdb51(root: Path, labels: LabelFolder, num_frames: int, frame_step:
     }
     if not tracks:
         rule = "must hold the private attributes of PA-HMDB51, <action>.json"
-        raise ClipsError(str(labels.path), rule, "none", "Fetch them, or say where they are by --labels")
+        raise DataError(str(labels.path), rule, "none", "Fetch them, or say where they are by --labels")
     known = {one.id: one for one in listed}
     for video in tracks:
         if video not in known:
             remedy = "Fetch both label sets again"
-            raise ClipsError(str(labels.path), "a video of PA-HMDB51 must be one of HMDB51", repr(video), remedy)
+            raise DataError(str(labels.path), "a video of PA-HMDB51 must be one of HMDB51", repr(video), remedy)
     test = [
         replace(known[video], split="test", private=present(track, num_frames, frame_step))
         for video, track in tracks.items()
@@ -75,13 +75,13 @@ def parse_tracks(entry: Any, where: str) -> dict[str, Track]:
     """Return the ranges ``(first frame, last frame, values)`` of each attribute; a value is a number or a list.
 
     Raises:
-        ClipsError: On anything else.
+        DataError: On anything else.
     """
     tracks: dict[str, Track] = {}
     for name in ATTRIBUTES:
         track = entry.get(name) if isinstance(entry, dict) else None
         if not isinstance(track, list) or not track:
-            raise ClipsError(where, f"needs a list of frame ranges '{name}'", repr(track), "Fetch the file again")
+            raise DataError(where, f"needs a list of frame ranges '{name}'", repr(track), "Fetch the file again")
         tracks[name] = [_parse_range(part, f"{where}: {name}") for part in track]
     return tracks
 
@@ -93,7 +93,7 @@ def _parse_range(part: Any, where: str) -> tuple[int, int, tuple[int, ...]]:
         numbers = [first, last, *values]
         if values and all(type(number) is int and 0 <= number < _MOST for number in numbers) and first <= last:
             return first, last, tuple(values)
-    raise ClipsError(where, "a frame range is [first, last, value]", str(part), "Fetch the file again")
+    raise DataError(where, "a frame range is [first, last, value]", str(part), "Fetch the file again")
 
 
 def count_frames(tracks: Mapping[str, Track]) -> int:

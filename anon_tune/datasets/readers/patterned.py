@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from anon_tune.datasets.labels import Found, binary_columns, label_files, split_files
 from anon_tune.datasets.readers.listing import VIDEOS, Count, Listing, count_splits
 from anon_tune.datasets.video_folder import files_below
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 
 def read_kth(root: Path, test_groups: Sequence[str], num_frames: int) -> Listing:
@@ -19,7 +19,7 @@ def read_kth(root: Path, test_groups: Sequence[str], num_frames: int) -> Listing
     scenario: d4 (indoors) is tested on unless `test_groups` says otherwise; d3 has other clothes.
 
     Raises:
-        ClipsError: If no video has such a name, or on an unknown group.
+        DataError: If no video has such a name, or on an unknown group.
 
     Source:
         Schuldt, Laptev, Caputo, ICPR 2004.
@@ -32,7 +32,7 @@ def read_ixmas(root: Path, test_groups: Sequence[str], num_frames: int) -> Listi
     """List IXMAS as cut into one file an action, take and camera: take 2 is tested on unless told otherwise.
 
     Raises:
-        ClipsError: If no video has such a name, or on an unknown group.
+        DataError: If no video has such a name, or on an unknown group.
 
     Source:
         Weinland, Ronfard, Boyer, CVIU 2006; in the names of the clips that EPFL CVLAB published.
@@ -50,7 +50,7 @@ def _read(
         if PurePosixPath(file).suffix.lower() in VIDEOS and (match := re.fullmatch(pattern, PurePosixPath(file).stem))
     }
     if not matches:
-        raise ClipsError(str(root), f"no video is named like '{example}'", remedy="Name another folder by --root")
+        raise DataError(str(root), f"no video is named like '{example}'", remedy="Name another folder by --root")
     found = [Found(file, match["action"], match["group"], (match["person"],)) for file, match in matches.items()]
     columns = binary_columns("person", [one.private[0] for one in found])
     samples = label_files(found, split_files(found, test_groups, (), 0), columns)

@@ -10,7 +10,7 @@ from anon_tune.datasets.labels import binary_columns
 from anon_tune.datasets.readers.label_files import LabelFolder, read_table
 from anon_tune.datasets.readers.listing import Count, Listing
 from anon_tune.datasets.video_folder import files_below
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 COLUMNS = ("file", "split", "group", "action")
 
@@ -26,22 +26,22 @@ def read_csv(root: Path, labels: LabelFolder, num_frames: int) -> Listing:
         num_frames: Frames of a clip.
 
     Raises:
-        ClipsError: If there is not exactly one such file, or it cannot be read.
+        DataError: If there is not exactly one such file, or it cannot be read.
     """
     names = labels.matching("*.csv")
     if len(names) != 1:
         got = ", ".join(names[:3]) or "none"
-        raise ClipsError(str(labels.path), "must hold one .csv file", got, "Name the file by --labels")
+        raise DataError(str(labels.path), "must hold one .csv file", got, "Name the file by --labels")
     file = labels.find(names[0])
     rows = read_table(file, COLUMNS)
     if not rows:
-        raise ClipsError(str(file), "holds no labels", remedy="Add a line for each video")
+        raise DataError(str(file), "holds no labels", remedy="Add a line for each video")
     for number, row in enumerate(rows, start=2):
         if row["split"] not in SPLITS:
             rule = f"a split is one of {', '.join(SPLITS)}"
-            raise ClipsError(f"{file}: row {number}", rule, row["split"] or "nothing", "Mend it")
+            raise DataError(f"{file}: row {number}", rule, row["split"] or "nothing", "Mend it")
         if empty := [name for name, value in row.items() if not value]:
-            raise ClipsError(f"{file}: row {number}", f"'{empty[0]}' must not be empty", remedy="Fill it in")
+            raise DataError(f"{file}: row {number}", f"'{empty[0]}' must not be empty", remedy="Fill it in")
     columns: dict[str, tuple[bool, ...]] = {}
     for name in rows[0]:
         if name not in COLUMNS:

@@ -8,7 +8,7 @@ from pathlib import Path
 from anon_tune.clips.store import Labels
 from anon_tune.datasets.readers.label_files import LabelFolder, read_lines
 from anon_tune.datasets.readers.listing import Count, Listing, count_splits, locate
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 NUM_VIDEOS = 13_320
 PUBLISHED = {1: {"train": 9_537, "test": 3_783}, 2: {"train": 9_586, "test": 3_734}, 3: {"train": 9_624, "test": 3_696}}
@@ -19,7 +19,7 @@ def read_ucf101(root: Path, labels: LabelFolder, split: int, num_frames: int) ->
     """List UCF101 by its published split; it has no private attributes.
 
     Raises:
-        ClipsError: If ``trainlist0<split>.txt`` or ``testlist0<split>.txt`` is missing or cannot be read.
+        DataError: If ``trainlist0<split>.txt`` or ``testlist0<split>.txt`` is missing or cannot be read.
 
     Source:
         Soomro, Zamir, Shah 2012 (arXiv:1212.0402). Groups keep their number in every class, so a group's
@@ -44,6 +44,6 @@ def parse_video(line: str, split: str, where: str) -> Labels:
     match = _LINE.fullmatch(line)
     if match is None:
         rule = "a video is named like 'Archery/v_Archery_g01_c01.avi'"
-        raise ClipsError(where, rule, repr(line), "Mend the file or fetch it again")
+        raise DataError(where, rule, repr(line), "Mend the file or fetch it again")
     video = line.split(maxsplit=1)[0]
     return Labels(video, "", split, match["group"], match["action"], ())

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from anon_tune.clips.store import Labels
 from anon_tune.datasets.readers.label_files import LabelFolder, as_bool, read_json, read_lines, read_table
 from anon_tune.datasets.readers.listing import SPLIT_NAMES, STILLS, Count, Listing, count_splits, locate
-from anon_tune.errors import ClipsError, suggest
+from anon_tune.errors import DataError, suggest
 
 PUBLISHED = {"train": 10_000, "val": 4_167, "test": 8_000}
 # An attribute here is present if any of these of VISPR is.
@@ -59,7 +59,7 @@ def read_vispr(root: Path, labels: LabelFolder, subset: str) -> Listing:
         subset: vispr1, vispr2 or pa-hmdb51; the last has the names and meaning of VP-HMDB51 and PA-HMDB51.
 
     Raises:
-        ClipsError: On an unknown subset, or if lists or labels are missing or cannot be read.
+        DataError: On an unknown subset, or if lists or labels are missing or cannot be read.
 
     Source:
         Orekondy, Schiele, Fritz, ICCV 2017 (arXiv:1703.10660). The seven attributes of vispr1 and the merging
@@ -67,7 +67,7 @@ def read_vispr(root: Path, labels: LabelFolder, subset: str) -> Listing:
         no published label file confirms its list.
     """
     if subset not in SUBSETS:
-        raise ClipsError("--attributes", f"unknown set '{subset}'", remedy=suggest(subset, SUBSETS))
+        raise DataError("--attributes", f"unknown set '{subset}'", remedy=suggest(subset, SUBSETS))
     merged = SUBSETS[subset]
     samples: list[Labels] = []
     counts: list[Count] = []
@@ -97,7 +97,7 @@ def _read_labels(labels: LabelFolder, split: str, stills: Sequence[str], parts: 
     table = f"vispr1_{split}_labels.csv"
     if table not in labels:
         rule = f"no annotation '{stills[0]}.json', nor '{table}'"
-        raise ClipsError(str(labels.path), rule, remedy="Fetch the annotations, or say where they are by --labels")
+        raise DataError(str(labels.path), rule, remedy="Fetch the annotations, or say where they are by --labels")
     file = labels.find(table)
     rows = read_table(file, ("image_id", *sorted(parts)))
     return {
@@ -109,5 +109,5 @@ def _read_annotation(file: Path) -> set[str]:
     found = read_json(file).get("labels")
     if not isinstance(found, list) or not all(isinstance(label, str) for label in found):
         rule = "must hold a list 'labels' of attribute names"
-        raise ClipsError(str(file), rule, str(found), "Fetch the file again")
+        raise DataError(str(file), rule, str(found), "Fetch the file again")
     return set(found)

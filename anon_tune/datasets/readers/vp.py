@@ -15,7 +15,7 @@ from anon_tune.clips.store import Labels
 from anon_tune.datasets.readers import hmdb51, ucf101
 from anon_tune.datasets.readers.label_files import LabelFolder, as_bool, read_table
 from anon_tune.datasets.readers.listing import Count, Listing, count_splits, locate
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 ATTRIBUTES = ("skin_color", "face", "gender", "nudity", "relationship")
 _TEST_GROUPS = {1: range(1, 8), 2: range(8, 15), 3: range(15, 22)}
@@ -27,7 +27,7 @@ def read_vp_ucf101(root: Path, labels: LabelFolder, split: int, num_frames: int)
     The lists of UCF101 are not needed: its splits test groups 1 to 7, 8 to 14 and 15 to 21.
 
     Raises:
-        ClipsError: If the labels are missing or cannot be read.
+        DataError: If the labels are missing or cannot be read.
 
     Source:
         Li et al., ICCV 2023 (arXiv:2301.03046). The order of the columns is not documented; it was found
@@ -51,7 +51,7 @@ def read_vp_hmdb51(root: Path, labels: LabelFolder, split: int, num_frames: int)
     """List HMDB51 by its published split with the attributes of VP-HMDB51.
 
     Raises:
-        ClipsError: If lists or labels are missing, cannot be read, or do not belong together.
+        DataError: If lists or labels are missing, cannot be read, or do not belong together.
 
     Source:
         As `read_vp_ucf101`.
@@ -71,7 +71,7 @@ def with_attributes(one: Labels, private: Mapping[str, tuple[bool, ...]], labels
     """Return a video with its attributes, which the labels must have."""
     key = str(PurePosixPath(one.id).with_suffix(".mp4"))
     if key not in private:
-        raise ClipsError(str(labels.path), f"no VP-HMDB51 labels for '{key}'", remedy="Fetch the whole label file")
+        raise DataError(str(labels.path), f"no VP-HMDB51 labels for '{key}'", remedy="Fetch the whole label file")
     return replace(one, private=private[key])
 
 
@@ -83,7 +83,7 @@ def read_attributes(labels: LabelFolder, name: str) -> dict[str, tuple[bool, ...
         name: ucf101 or hmdb51.
 
     Raises:
-        ClipsError: If neither is there, or it holds anything but zeros and ones.
+        DataError: If neither is there, or it holds anything but zeros and ones.
     """
     stem = f"{name}_privacy_attribute_label"
     file = labels.find(f"{stem}.csv", f"{stem}.pickle")
@@ -108,7 +108,7 @@ def _from_pickle(file: Path) -> dict[str, tuple[bool, ...]]:
             private[video] = tuple(value == 1 for value in values)
     except Exception as error:  # a damaged pickle may raise anything
         got = re.sub(r"\s+", " ", str(error)) or type(error).__name__
-        raise ClipsError(str(file), rule, got, "Fetch the file again") from None
+        raise DataError(str(file), rule, got, "Fetch the file again") from None
     return private
 
 

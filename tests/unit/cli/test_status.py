@@ -9,7 +9,7 @@ from rich.console import Console
 
 from anon_tune.cli.study_progress import StudyView
 from anon_tune.cli.study_status import show_status, status_document, study_status
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import front_document
 from anon_tune.study import load_study
@@ -56,5 +56,5 @@ def test_the_last_failures_are_told_with_their_reasons(small_study: Path) -> Non
 
 
 def test_where_no_study_is_that_is_said(tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match="Give the directory of a study"):
+    with pytest.raises(StudyError, match="Give the directory of a study"):
         study_status(str(tmp_path))

@@ -16,7 +16,7 @@ from anon_tune.datasets.readers import DATA_SETS, Count, Listing, import_listing
 from anon_tune.datasets.readers.hmdb51 import NUM_ACTIONS
 from anon_tune.datasets.readers.pa_hmdb51 import count_frames, parse_tracks, present
 from anon_tune.datasets.readers.vp import ATTRIBUTES
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 FIVE = [1, 0, 1, 0, 0]
 SHOT = "_f_cm_np1_fr_med_"
@@ -91,7 +91,7 @@ def test_ucf101_follows_its_lists(ucf101: Path) -> None:
 
 def test_a_group_in_both_lists_is_refused(ucf101: Path) -> None:
     write(ucf101 / "ucfTrainTestlist/testlist01.txt", "Archery/v_Archery_g08_c02.avi\n")
-    with pytest.raises(ClipsError, match="no group may be in the test split and in another, got 'g08' of 'Archery/"):
+    with pytest.raises(DataError, match="no group may be in the test split and in another, got 'g08' of 'Archery/"):
         read_data_set("ucf101", ucf101)
 
 
@@ -143,7 +143,7 @@ def test_a_pickle_of_anything_else_is_refused(
     hmdb51: Path, capsys: pytest.CaptureFixture[str], content: bytes, got: str
 ) -> None:
     write(hmdb51 / "hmdb51_privacy_attribute_label.pickle", content)
-    with pytest.raises(ClipsError, match=rf"label.pickle: must hold a pickled dict .*, {got}"):
+    with pytest.raises(DataError, match=rf"label.pickle: must hold a pickled dict .*, {got}"):
         read_data_set("vp-hmdb51", hmdb51)
     assert not capsys.readouterr().out
 
@@ -195,7 +195,7 @@ def test_an_attribute_is_present_if_a_shown_frame_has_it() -> None:
     ],
 )
 def test_a_track_that_is_none(wrong: object, message: str) -> None:
-    with pytest.raises(ClipsError, match=message):
+    with pytest.raises(DataError, match=message):
         parse_tracks(wrong, "walk.json: 'a.avi'")
 
 
@@ -246,7 +246,7 @@ def test_vispr_subsets(vispr: Path) -> None:
         (False, True, False, True, False),
         (False, False, False, False, False),
     ]
-    with pytest.raises(ClipsError, match=r"unknown set 'vispr3'. Did you mean 'vispr"):
+    with pytest.raises(DataError, match=r"unknown set 'vispr3'. Did you mean 'vispr"):
         read_data_set("vispr", vispr, attributes="vispr3")
 
 
@@ -254,7 +254,7 @@ def test_a_still_without_annotation_counts_as_missing(vispr: Path, tmp_path: Pat
     (vispr / "annotations/train2017/2017_2.json").unlink()
     listing = read_data_set("vispr", vispr)
     assert (listing.counts[0].found, listing.counts[3].found) == (1, 1)
-    with pytest.raises(ClipsError, match=r"must have all 10,000 training labels of the data set, got 1. Add what is"):
+    with pytest.raises(DataError, match=r"must have all 10,000 training labels of the data set, got 1. Add what is"):
         import_listing(listing, 8, 8, tmp_path / "store")
 
 
@@ -267,7 +267,7 @@ def test_kth_tests_a_scenario(tmp_path: Path) -> None:
     assert {one.group for one in listing.samples if one.split == "test"} == {"d4"}
     listing = read_data_set("kth", tmp_path, test_groups=["d3", "d2"])
     assert {one.group for one in listing.samples if one.split == "train"} == {"d1", "d4"}
-    with pytest.raises(ClipsError, match=r"--test-groups: unknown group 'd9'. Found: d1, d2, d3, d4."):
+    with pytest.raises(DataError, match=r"--test-groups: unknown group 'd9'. Found: d1, d2, d3, d4."):
         read_data_set("kth", tmp_path, test_groups=["d9"])
 
 
@@ -284,9 +284,9 @@ def test_a_csv_finds_files_by_path(tmp_path: Path) -> None:
         ("", (False, True, False)),
     ]
     assert listing.counts == (Count("videos", 1, 2),)
-    with pytest.raises(ClipsError, match=r"must hold all 2 files that the labels name, got 1 of them, without 'b/x"):
+    with pytest.raises(DataError, match=r"must hold all 2 files that the labels name, got 1 of them, without 'b/x"):
         import_listing(listing, 8, 8, tmp_path / "store")
-    with pytest.raises(ClipsError, match=r"no file of the test split is there. Add more"):
+    with pytest.raises(DataError, match=r"no file of the test split is there. Add more"):
         import_listing(listing, 8, 8, tmp_path / "store", partial=True)
 
 
@@ -313,7 +313,7 @@ def test_a_csv_finds_files_by_path(tmp_path: Path) -> None:
 )
 def test_a_csv_that_is_wrong(tmp_path: Path, table: str | bytes, message: str) -> None:
     write(tmp_path / "labels.csv", table)
-    with pytest.raises(ClipsError, match=message) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         read_data_set("csv", tmp_path)
     assert len(str(caught.value).splitlines()) == 1
 
@@ -350,16 +350,16 @@ def test_labels_that_cannot_be_read_are_one_line(
 ) -> None:
     root = ucf101 if "ucf" in name else vispr if name == "vispr" else vp_hmdb51
     broken(root)
-    with pytest.raises(ClipsError, match=message) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         read_data_set(name, root)
     assert len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", sorted(DATA_SETS))
 def test_an_empty_folder_is_no_data_set(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ClipsError, match=rf"^{tmp_path}: .*(no label file|must hold|no video is named like)"):
+    with pytest.raises(DataError, match=rf"^{tmp_path}: .*(no label file|must hold|no video is named like)"):
         read_data_set(name, tmp_path)
-    with pytest.raises(ClipsError, match=r"/gone: must be a folder of videos or stills\. Name another by --root"):
+    with pytest.raises(DataError, match=r"/gone: must be a folder of videos or stills\. Name another by --root"):
         read_data_set(name, tmp_path / "gone")
 
 
@@ -373,5 +373,5 @@ def test_an_empty_folder_is_no_data_set(tmp_path: Path, name: str) -> None:
 )
 def test_choices_that_are_none(tmp_path: Path, arguments: Sequence[object], message: str) -> None:
     name, *rest = arguments
-    with pytest.raises(ClipsError, match=message):
+    with pytest.raises(DataError, match=message):
         read_data_set(name, tmp_path, *rest)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 from anon_tune.folder import Folder
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings
@@ -67,7 +67,7 @@ def test_a_package_that_is_not_there_is_one_line(
     settings = StudySettings(**{option: "somewhere", "tensorboard": False})
     wanted = rf"--{option}: needs the package {package}. pip install 'anon_tune[{package}]'."
     with (
-        pytest.raises(LedgerError, match=f"^{re.escape(wanted)}$"),
+        pytest.raises(StudyError, match=f"^{re.escape(wanted)}$"),
         trackers.watchers(Folder.at(tmp_path), tmp_path, SPACE, settings),
     ):
         pass
@@ -78,7 +78,7 @@ def test_a_tracker_that_cannot_be_reached_is_one_line(tmp_path: Path, monkeypatc
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     settings = StudySettings(mlflow="http://127.0.0.1:9", tensorboard=False)
     with (
-        pytest.raises(LedgerError, match=r"^--mlflow: cannot be used: .*") as error,
+        pytest.raises(StudyError, match=r"^--mlflow: cannot be used: .*") as error,
         trackers.watchers(Folder.at(tmp_path), tmp_path, SPACE, settings),
     ):
         pass

@@ -13,7 +13,7 @@ from safetensors import safe_open
 from torchvision.io import read_image
 
 from anon_tune.clips import Clips
-from anon_tune.errors import AnonTuneError, ClipsError
+from anon_tune.errors import AnonTuneError, DataError
 from anon_tune.method import parse_method
 from anon_tune.networks import build_anonymizer
 from anon_tune.networks.weights import read_tensors
@@ -165,5 +165,5 @@ def test_a_body_does_the_same_job_after_pickling(avatars: Clips, tiny_recipe: Bu
 
 
 def test_clips_that_are_not_there_end_a_trial(tiny_recipe: Build, tmp_path: Path) -> None:
-    with pytest.raises(ClipsError, match="a clip store must hold"):
+    with pytest.raises(DataError, match="a clip store must hold"):
         ClipTrialBody(str(tmp_path / "none")).advance(job(tiny_recipe(), tmp_path))
