@@ -20,10 +20,10 @@ import pytest
 import ray
 import ray.cloudpickle
 
+from anon_tune.driver.run import run_study
 from anon_tune.ledger import Ledger
-from anon_tune.study.run import run_study
+from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings
-from anon_tune.study.space import SearchSpace
 from anon_tune.trial import Reading, RungJob, RungReport, Score, TrialState
 
 pytestmark = pytest.mark.cluster

@@ -21,13 +21,13 @@ import pytest
 import ray
 import ray.cloudpickle
 
-from anon_tune.errors import ClipsError, LedgerError, PlacementError
+from anon_tune.driver.run import StudyInterrupted, run_study
+from anon_tune.errors import DataError, PlacementError, StudyError
 from anon_tune.ledger import Ledger
+from anon_tune.search.space import SearchSpace
 from anon_tune.study.lock import driver_lock
-from anon_tune.study.record import open_storage
-from anon_tune.study.run import StudyInterrupted, run_study
 from anon_tune.study.settings import StudySettings, load_study
-from anon_tune.study.space import SearchSpace
+from anon_tune.trackers.optuna_storage import open_storage
 from anon_tune.trial import Cost, Reading, RungJob, RungReport, Score, Trial, TrialState
 
 pytestmark = pytest.mark.cluster
@@ -95,7 +95,7 @@ class ToyBody:
     @staticmethod
     def _go_wrong(how: str, directory: Path) -> None:
         if how == "bad clips":
-            raise ClipsError("clips", "must not be empty")
+            raise DataError("clips", "must not be empty")
         if how == "bug":
             raise ValueError("no such thing")
         if how == "killed once" and not (directory / "killed").exists():
@@ -194,12 +194,12 @@ def test_a_full_disk_ends_a_study_with_its_own_words(tmp_path: Path, monkeypatch
 
     def until_full(self: Ledger, trial: Trial, *rest: Any) -> None:
         if trial.number == 1 and trial.reports:
-            raise LedgerError("ledger", "the disk is full", remedy="Make room there")
+            raise StudyError("ledger", "the disk is full", remedy="Make room there")
         written(self, trial, *rest)
 
     monkeypatch.setattr(Ledger, "append", until_full)
     settings = StudySettings(num_trials=3, sampler="random")
-    with pytest.raises(LedgerError, match=r"^ledger: the disk is full\. Make room there\.$"):
+    with pytest.raises(StudyError, match=r"^ledger: the disk is full\. Make room there\.$"):
         run_study(tmp_path, SPACE, ToyBody(), settings)
     monkeypatch.undo()
     finished = [t for t in Ledger(tmp_path / "ledger").trials() if t.state is TrialState.COMPLETE]
@@ -220,11 +220,14 @@ def test_a_study_may_grow_but_not_change(tmp_path: Path) -> None:
     space, settings = load_study(tmp_path)
     assert (space, settings.num_trials) == (SPACE, 5)
     other = SearchSpace.from_tables({**SPACE.tables(), "fixed": {"training.num_steps": 91}}, "toy.toml")
-    with pytest.raises(LedgerError, match="study directory of another recipe: its search space"):
+    with pytest.raises(StudyError, match="study directory of another recipe: its search space"):
         run_study(tmp_path, other, ToyBody(), settings)
-    with pytest.raises(LedgerError, match="its clips was a, got b"):
+    with pytest.raises(StudyError, match="its clips was a, got b"):
         run_study(tmp_path, SPACE, ToyBody(), settings.model_copy(update={"clips_fingerprint": "b"}))
-    with driver_lock(tmp_path), pytest.raises(LedgerError, match="another process is running this study, got pid"):
+    with (
+        driver_lock(tmp_path),
+        pytest.raises(StudyError, match="another process is running this study, got pid"),
+    ):
         run_study(tmp_path, SPACE, ToyBody(), settings)
     assert Ledger(tmp_path / "ledger").trials() == after
 
@@ -240,7 +243,7 @@ def test_nothing_starts_that_can_never_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("anchor", ["identity", "black-out"])
 def test_a_failed_anchor_ends_the_study_until_it_is_mended(tmp_path: Path, anchor: str) -> None:
     settings = StudySettings(num_trials=2, sampler="random")
-    with pytest.raises(LedgerError, match=f"the anchor '{anchor}' failed, .*clips: must not be empty"):
+    with pytest.raises(StudyError, match=f"the anchor '{anchor}' failed, .*clips: must not be empty"):
         run_study(tmp_path, SPACE, ToyBody({anchor: "bad clips"}), settings)
     trials = run_study(tmp_path, SPACE, ToyBody(), settings).trials()
     assert [(t.id, t.state) for t in trials] == [

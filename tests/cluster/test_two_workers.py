@@ -17,12 +17,14 @@ import torch
 from safetensors.torch import load_file
 
 from anon_tune.clips import Clips
+from anon_tune.driver import run_study
 from anon_tune.errors import DivergedError
 from anon_tune.ledger import Ledger
 from anon_tune.recipe import Recipe
-from anon_tune.runtime import ClipTrialBody
-from anon_tune.study import SearchSpace, StudySettings, run_study
+from anon_tune.search import SearchSpace
+from anon_tune.study import StudySettings
 from anon_tune.trial import Ceilings, RungJob, RungReport, TrialState
+from anon_tune.worker import ClipTrialBody
 
 pytestmark = pytest.mark.cluster
 TINY = {

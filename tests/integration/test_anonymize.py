@@ -20,13 +20,13 @@ from typer.testing import CliRunner
 
 from anon_tune.certificate import Certificate, Data, Linkage, Reconstruction, Subject
 from anon_tune.cli import app
-from anon_tune.clips.video import TimedFrame, VideoReader
 from anon_tune.errors import AnonTuneError
 from anon_tune.export import VideoOptions, anonymize_video, export_anonymizer
 from anon_tune.ledger import Ledger
-from anon_tune.models import build_anonymizer
+from anon_tune.networks import build_anonymizer
 from anon_tune.recipe import AnonymizerRecipe
 from anon_tune.study import load_study
+from anon_tune.video.files import TimedFrame, VideoReader
 
 VIDEOS = Path(__file__).parents[3] / "shared" / "data" / "videos"
 REAL = sorted(VIDEOS.glob("*")) if VIDEOS.is_dir() else []

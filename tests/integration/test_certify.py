@@ -13,12 +13,12 @@ import torch
 
 from anon_tune.certificate import COMMITTEE, Canary, Certificate, Subject, read_certificate
 from anon_tune.clips import Clips, ClipSet
-from anon_tune.errors import AnonTuneError, ClipsError
+from anon_tune.errors import AnonTuneError, DataError
 from anon_tune.evaluation import Baseline, anonymize_split, canaries, certify, class_mean_ap, count_data, make_baseline
 from anon_tune.evaluation.attack import Attack, Lab, Pieces
 from anon_tune.evaluation.certify import _linkage, _status
 from anon_tune.evaluation.metrics import prevalence
-from anon_tune.models import build_anonymizer
+from anon_tune.networks import build_anonymizer
 from anon_tune.recipe import AnonymizerRecipe, AuditRecipe
 
 pytestmark = pytest.mark.trains
@@ -178,7 +178,7 @@ def test_clips_of_others_are_refused(avatars: Clips, raw: Splits, baseline: Base
     subject = Subject(kind="folder", name="x", method="unknown", fingerprint="")
 
     def refused(changed: Splits, match: str, raw: Splits = raw, effort: AuditRecipe = EFFORT) -> None:
-        with pytest.raises(ClipsError, match=match):
+        with pytest.raises(DataError, match=match):
             certify(raw, changed, baseline, subject, data, effort, CPU, quiet)
 
     val = raw["val"]

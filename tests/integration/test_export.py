@@ -21,13 +21,14 @@ from anon_tune.clips import Clips
 from anon_tune.errors import AnonTuneError, ExportError
 from anon_tune.export import export_anonymizer, load_anonymizer, load_export
 from anon_tune.ledger import Ledger
-from anon_tune.models import build_anonymizer, save_weights
-from anon_tune.models.weights import read_tensors
+from anon_tune.networks import build_anonymizer, save_weights
+from anon_tune.networks.weights import read_tensors
 from anon_tune.recipe import Recipe
-from anon_tune.runtime.work import perform
-from anon_tune.study import SearchSpace, StudySettings
+from anon_tune.search import SearchSpace
+from anon_tune.study import StudySettings
 from anon_tune.study.settings import freeze_study
 from anon_tune.trial import Ceilings, RungJob, Trial, TrialState
+from anon_tune.worker.job import perform
 
 
 def trial_of(study: Path, name: str) -> Trial:

@@ -20,9 +20,9 @@ from torch import Tensor, distributed, nn
 from anon_tune.clips import ClipBatch, Clips, ClipSampler, open_clips
 from anon_tune.errors import AnonTuneError, DivergedError
 from anon_tune.recipe import Recipe
-from anon_tune.runtime.work import perform
 from anon_tune.training import Trainer, distortion
 from anon_tune.trial import Ceilings, RungJob
+from anon_tune.worker.job import perform
 
 pytestmark = pytest.mark.trains
 
