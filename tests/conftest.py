@@ -1,4 +1,4 @@
-"""What tests of several rooms share: tiny clips, a tiny recipe, one thread a test process, and who runs beside whom."""
+"""What tests of several rooms share: tiny clips, a tiny recipe, and one thread a test process."""
 
 from __future__ import annotations
 
@@ -39,14 +39,6 @@ TINY = {
     "evaluation.num_bootstraps": 5,
     "evaluation.width": 4,
 }
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests run in one process, one after another: those of a file, and the files that share a Ray."""
-    sharing = {item.path for item in items if "shared_ray" in getattr(item, "fixturenames", ())}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("shared_ray" if item.path in sharing else str(item.path)))
 
 
 @pytest.fixture(scope="session", autouse=True)

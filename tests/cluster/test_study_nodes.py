@@ -143,5 +143,6 @@ if __name__ == "__main__":
     elif sys.argv[2] == "short":
         run_study(sys.argv[1], toy, short, StudySettings(num_trials=500, sampler="random"))
     else:
+        os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
         ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False)
         run_study(sys.argv[1], toy, short, StudySettings(num_trials=40, sampler="random"))

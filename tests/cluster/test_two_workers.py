@@ -136,5 +136,6 @@ if __name__ == "__main__":
     )
     two = StudySettings(num_trials=1, sampler="random", workers_per_trial=2)
     os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.2"
+    os.environ["RAY_AUTH_TOKEN"] = "a" * 32
     ray.init("local", num_cpus=2, include_dashboard=True, log_to_driver=False, logging_level="error")
     run_study(sys.argv[1], toy, ClipTrialBody(sys.argv[2], num_workers=2), two)
