@@ -24,7 +24,9 @@ import ray.cloudpickle
 
 from anon_tune.errors import ClipsError, LedgerError, PlacementError
 from anon_tune.ledger import Ledger
+from anon_tune.study import study_status
 from anon_tune.study.lock import driver_lock
+from anon_tune.study.parameters import StopRules
 from anon_tune.study.record import open_storage
 from anon_tune.study.run import StudyInterrupted, run_study
 from anon_tune.study.settings import StudySettings, load_study
@@ -127,6 +129,15 @@ def cluster() -> Iterator[None]:
 
 def calls(directory: Path, trial: str) -> list[str]:
     return (directory / "trials" / trial / "calls.txt").read_text().splitlines()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_study_that_a_stop_rule_ended_is_over_for_who_watches_it(tmp_path: Path) -> None:
+    settings = StudySettings(num_trials=500, sampler="random", stop=StopRules(seconds=0.1))
+    run_study(tmp_path, SPACE, ToyBody(), settings)
+    status = study_status(tmp_path)
+    assert status["is_complete"] and status["states"]["TO_COME"] == status["left_s"] == 0
+    assert sum(status["states"].values()) < 500
 
 
 @pytest.mark.usefixtures("cluster")
