@@ -94,6 +94,9 @@ def _by_study(study: Folder, trial: str | None, leakage_at_most: float | None) -
     from anon_tune.study import load_study
 
     picked = pick_trial(study, leakage_at_most, trial)
+    if picked.score is None:  # what its training has left so far is of no anonymizer yet
+        rule = "only a trial with a full score anonymizes videos"
+        raise StudyError(f"trial {picked.id}", rule, picked.state.value, "See 'front --all'")
     anonymizer = trial_anonymizer(study, picked).eval().requires_grad_(False)
     _, settings = load_study(study)
     try:

@@ -13,7 +13,7 @@ from anon_tune.folder import Folder, Location, why
 from anon_tune.ledger import Ledger
 
 _STUDY = "study.toml"
-_RESULTS = re.compile(r"study\.toml|report\.html|ledger/[0-9]+(-[0-9]+)?\.parquet|audits/[^/]+\.json")
+_RESULTS = re.compile(r"study\.toml|ended\.txt|report\.html|ledger/[0-9]+(-[0-9]+)?\.parquet|audits/[^/]+\.json")
 _WEIGHTS = re.compile(r"trials/[^/]+/([^/]+/)?(anonymizer\.safetensors|preview\.png)")
 _MARK = ".fetched"  # in a copy: where from; only such a folder is ever written over
 _MOST_READINGS = 10

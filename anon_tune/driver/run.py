@@ -29,7 +29,7 @@ from anon_tune.search.proposer import Proposer
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.lock import Hold, driver_lock
-from anon_tune.study.settings import StudySettings, freeze_study, with_record_name
+from anon_tune.study.settings import ENDED, StudySettings, freeze_study, with_record_name
 from anon_tune.study.spending import Prices
 from anon_tune.study.warm_start import known_before
 from anon_tune.trackers.external import watchers
@@ -80,6 +80,7 @@ def run_study(
         known = known_before(folder, space, settings)
         settings = with_record_name(folder, space, settings)
         freeze_study(folder, space, settings)
+        folder.remove(ENDED)
         ledger = Ledger(folder / "ledger", hold.check)
         (desk / JOURNAL).unlink(missing_ok=True)  # a cache, rebuilt from the ledger
         # Ray first: its workers must not inherit the one thread that a busy machine leaves the sampler.
@@ -104,6 +105,8 @@ def run_study(
             anchor = book.failed_anchor
             rule = f"the anchor '{anchor.id}' failed, and no score can be read without it"
             raise StudyError(str(folder), rule, anchor.reason, "Mend the cause, then 'anon-tune resume'")
+        if book.is_finished:
+            folder.write(ENDED, book.stop_reason.encode())
         if stopped.is_set():
             raise StudyInterrupted(f"{folder}: stopped. Go on with: anon-tune resume {folder}")
         if on_stop and book.stop_reason:

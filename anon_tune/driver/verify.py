@@ -85,7 +85,9 @@ def verify_study(
         plan = _Plan(folder, hold, space, settings, num_seeds, retrain)
         if not plan.todo():
             return plan.ledger
-        with ray_session(dashboard=settings.runs_through_train), stop_signals() as stopped:
+        with ray_session(dashboard=settings.runs_through_train) as is_private, stop_signals() as stopped:
+            if is_private:  # nobody starts nodes there
+                settings = settings.model_copy(update={"scale_to": None})
             slots = Slots(settings, living_resources)
             crew = _Crew(body, place(settings, slots.nodes()).resources, slots, settings.max_failures)
             try:

@@ -19,6 +19,7 @@ from anon_tune.search.parameters import Sampler, StopRules
 from anon_tune.search.space import SearchSpace
 
 _FILE = "study.toml"
+ENDED = "ended.txt"  # in a study that hands out no more trials: which stop rule ended it, else empty
 
 
 class StudySettings(BaseModel):
