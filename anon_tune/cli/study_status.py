@@ -12,16 +12,16 @@ from rich.table import Table
 from rich.text import Text
 
 from anon_tune.cli.study_progress import StudyView, clock
-from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import front_document
 from anon_tune.study.settings import load_study
+from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import ANCHORS, Trial, TrialState
 
 _LAST_FAILURES = 5
 
 
-def study_status(directory: Location) -> dict[str, Any]:
+def study_status(directory: StudyLocation) -> dict[str, Any]:
     """Return how a study stands as plain values for ``json.dumps(..., allow_nan=False)``; null where not known.
 
     Keys: ``study``, ``num_trials`` (anchors not counted), ``states`` (number of trials by state, those that are not
@@ -32,9 +32,9 @@ def study_status(directory: Location) -> dict[str, Any]:
     Raises:
         StudyError: No study there.
     """
-    folder = Folder.at(directory)
-    _, settings = load_study(folder)
-    return status_document(Ledger(folder / "ledger").trials(), settings.num_trials) | {"study": str(folder)}
+    study = StudyDirectory.at(directory)
+    _, settings = load_study(study)
+    return status_document(Ledger(study.ledger).trials(), settings.num_trials) | {"study": str(study)}
 
 
 def status_document(trials: Sequence[Trial], num_trials: int) -> dict[str, Any]:
