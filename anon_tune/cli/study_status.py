@@ -12,17 +12,17 @@ from rich.table import Table
 from rich.text import Text
 
 from anon_tune.cli.study_progress import StudyView, clock
-from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import front_document
 from anon_tune.search.points import num_points
-from anon_tune.study.settings import ENDED, load_study
+from anon_tune.study.settings import load_study
+from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import ANCHORS, Trial, TrialState
 
 _LAST_FAILURES = 5
 
 
-def study_status(directory: Location) -> dict[str, Any]:
+def study_status(directory: StudyLocation) -> dict[str, Any]:
     """Return how a study stands as plain values for ``json.dumps(..., allow_nan=False)``; null where not known.
 
     Keys: ``study``, ``num_trials`` (to propose, anchors not counted), ``states`` (number of trials by state, those
@@ -34,11 +34,11 @@ def study_status(directory: Location) -> dict[str, Any]:
     Raises:
         StudyError: No study there.
     """
-    folder = Folder.at(directory)
-    space, settings = load_study(folder)
+    study = StudyDirectory.at(directory)
+    space, settings = load_study(study)
     num_trials = num_points(space, settings.sampler, settings.num_trials, settings.seed)
-    has_ended = folder.has(ENDED)  # before the ledger is read: a driver writes it last
-    return status_document(Ledger(folder / "ledger").trials(), num_trials, has_ended) | {"study": str(folder)}
+    has_ended = study.ended.exists()  # before the ledger is read: a driver writes it last
+    return status_document(Ledger(study.ledger).trials(), num_trials, has_ended) | {"study": str(study)}
 
 
 def status_document(trials: Sequence[Trial], num_trials: int, has_ended: bool = False) -> dict[str, Any]:

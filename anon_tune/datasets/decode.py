@@ -15,7 +15,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from anon_tune.errors import DataError
+from anon_tune.errors import UsageError
 
 # A header's duration is rounded, and a last frame may lack one; a cut file misses more.
 _WHOLE = 0.9
@@ -36,7 +36,7 @@ class ClipForm:
         gray: Set all three channels to the luma (ITU-R BT.601); networks take three.
 
     Raises:
-        DataError: If a number is below 1.
+        UsageError: If a number is below 1.
     """
 
     num_frames: int
@@ -49,7 +49,7 @@ class ClipForm:
         given = {"--num-frames": self.num_frames, "--frame-step": self.frame_step}
         for name, value in (*given.items(), ("--size", self.height), ("--size", self.width)):
             if value is not None and value < 1:
-                raise DataError(name, "must be at least 1", value, "Choose a larger number")
+                raise UsageError(name, "must be at least 1", value, "Choose a larger number")
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

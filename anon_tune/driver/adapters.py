@@ -19,6 +19,7 @@ from anon_tune.driver.trainable import to_config, why_hung
 from anon_tune.folder import Folder
 from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.settings import StudySettings
+from anon_tune.study_directory import TrialDirectory
 
 _FAILURE = re.compile(r"^Failure # \d+ \(occurred at .*\)\n", re.MULTILINE)
 
@@ -153,7 +154,7 @@ class LedgerCallback(Callback):
     def _lose(self, trial: TuneTrial) -> None:
         job = self._jobs.end(trial.config["trial"])
         if job and self._through_train:
-            job = begun_by_train(Folder.at(trial.config["directory"]))
+            job = begun_by_train(TrialDirectory.at(trial.config["directory"]))
         if job:
             self._book.waste(trial.config["trial"], *job)
 

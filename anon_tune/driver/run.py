@@ -22,21 +22,21 @@ from anon_tune.driver.adapters import LedgerCallback, OptunaSearcher, RungSchedu
 from anon_tune.driver.placement import Slots, place
 from anon_tune.driver.session import environment, living_nodes, living_resources, ray_session
 from anon_tune.driver.trainable import RungTrainable
-from anon_tune.errors import StudyError
-from anon_tune.folder import Folder, Location
+from anon_tune.errors import AnonTuneError, StudyError
+from anon_tune.folder import Folder
 from anon_tune.ledger import Ledger
 from anon_tune.search.proposer import Proposer
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.lock import Hold, driver_lock
-from anon_tune.study.settings import ENDED, StudySettings, freeze_study, with_record_name
+from anon_tune.study.settings import StudySettings, freeze_study, with_record_name
 from anon_tune.study.spending import Prices
 from anon_tune.study.warm_start import known_before
+from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trackers.external import watchers
-from anon_tune.trackers.optuna_storage import JOURNAL, OptunaRecord, open_storage, record_name
-from anon_tune.trial import CHECKPOINT, SCRATCH, TRIALS, Trial, TrialBody
+from anon_tune.trackers.optuna_storage import OptunaRecord, open_storage, record_name
+from anon_tune.trial import Trial, TrialBody
 
-_LOG = "tune.log"
 _log = logging.getLogger(__name__)
 _ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
@@ -46,7 +46,7 @@ class StudyInterrupted(KeyboardInterrupt):
 
 
 def run_study(
-    directory: Location,
+    directory: StudyLocation,
     space: SearchSpace,
     body: TrialBody,
     settings: StudySettings,
@@ -75,14 +75,14 @@ def run_study(
         PlacementError: A trial needs more than the cluster has.
         StudyInterrupted: Stopped by a signal.
     """
-    folder = Folder.at(directory)
-    with driver_lock(folder) as hold, _desk(folder, hold) as desk:
-        known = known_before(folder, space, settings)
-        settings = with_record_name(folder, space, settings)
-        freeze_study(folder, space, settings)
-        folder.remove(ENDED)
-        ledger = Ledger(folder / "ledger", hold.check)
-        (desk / JOURNAL).unlink(missing_ok=True)  # a cache, rebuilt from the ledger
+    study = StudyDirectory.at(directory)
+    with driver_lock(study) as hold, _desk(study.folder, hold) as desk:
+        known = known_before(study, space, settings)
+        settings = with_record_name(study, space, settings)
+        freeze_study(study, space, settings)
+        study.ended.remove()
+        ledger = Ledger(study.ledger, hold.check)
+        StudyDirectory.at(desk).journal.remove()  # a cache, rebuilt from the ledger
         # Ray first: its workers must not inherit the one thread that a busy machine leaves the sampler.
         session = ray_session(dashboard=settings.runs_through_train)
         with session as is_private, environment(_ONE_THREAD), stop_signals() as stopped:
@@ -92,23 +92,23 @@ def run_study(
             resources = place(settings, slots.nodes()).resources
             if not slots.fits():
                 _log.warning("No node is there yet that holds a trial; trials wait for the autoscaler's.")
-            record = OptunaRecord(space, open_storage(settings.storage, desk), record_name(folder, settings))
+            record = OptunaRecord(space, open_storage(settings.storage, desk), record_name(study, settings))
             proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known)
             prices = Prices.of(settings, living_nodes)
-            tidy = partial(_tidy, folder / TRIALS)
-            with watchers(folder, desk, space, settings) as told:
+            tidy = partial(_tidy, study)
+            with watchers(study, desk, space, settings) as told:
                 book = Bookkeeper(ledger, space, proposer, settings, prices, on_change, on_end=tidy, watchers=told)
                 if not book.is_finished:
-                    _tune(folder, desk, book, body, settings, resources, slots, stopped, hold.lost)
+                    _tune(study, desk, book, body, settings, resources, slots, stopped, hold.lost)
         hold.check()
         if book.failed_anchor is not None:
             anchor = book.failed_anchor
             rule = f"the anchor '{anchor.id}' failed, and no score can be read without it"
-            raise StudyError(str(folder), rule, anchor.reason, "Mend the cause, then 'anon-tune resume'")
+            raise StudyError(str(study), rule, anchor.reason, "Mend the cause, then 'anon-tune resume'")
         if book.is_finished:
-            folder.write(ENDED, book.stop_reason.encode())
+            study.ended.write(book.stop_reason.encode())
         if stopped.is_set():
-            raise StudyInterrupted(f"{folder}: stopped. Go on with: anon-tune resume {folder}")
+            raise StudyInterrupted(f"{study}: stopped. Go on with: anon-tune resume {study}")
         if on_stop and book.stop_reason:
             on_stop(book.stop_reason)
     return ledger
@@ -124,22 +124,20 @@ def _desk(folder: Folder, hold: Hold) -> Iterator[Path]:
         try:
             yield Path(scratch)
         finally:
-            with suppress(OSError, StudyError):  # all of it is for looking at, and an error before says more
+            with suppress(OSError, AnonTuneError):  # all of it is for looking at, and an error before says more
                 hold.check()
                 for file in Path(scratch).rglob("*"):
                     if file.is_file():
                         folder.write(file.relative_to(scratch).as_posix(), file.read_bytes())
 
 
-def _tidy(trials: Folder, trial: Trial) -> None:
-    """Remove what a trial that is over needs no more: checkpoints are most of what a study would leave."""
-    for name in (CHECKPOINT, SCRATCH):
-        with suppress(OSError):  # that costs room, and no trial
-            (trials / trial.id).remove(name)
+def _tidy(study: StudyDirectory, trial: Trial) -> None:
+    with suppress(OSError):  # that costs room, and no trial
+        study.trial(trial.id).tidy()
 
 
 def _tune(
-    folder: Folder,
+    study: StudyDirectory,
     desk: Path,
     book: Bookkeeper,
     body: TrialBody,
@@ -149,10 +147,10 @@ def _tune(
     stopped: threading.Event,
     lost: threading.Event,
 ) -> None:
-    scratch = desk / "tune"
+    scratch = StudyDirectory.at(desk).tune.path
     # Tune would put keys into a runtime environment, which Ray writes into its logs; nodes have their own credentials.
     class_cache.ENV_VARS_TO_PROPAGATE -= {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
-    with _logs_to(desk / _LOG):
+    with _logs_to(StudyDirectory.at(desk).tune_log.path):
         try:
             tune.run(
                 tune.with_parameters(
@@ -165,7 +163,7 @@ def _tune(
                 storage_path=str(scratch),
                 num_samples=-1,
                 resources_per_trial=dict(resources),
-                search_alg=OptunaSearcher(book, folder / TRIALS, slots),
+                search_alg=OptunaSearcher(book, study.trials, slots),
                 scheduler=RungScheduler(book),
                 callbacks=[LedgerCallback(book, settings, lost.is_set)],
                 stop=StudyStopper(lambda: stopped.is_set() or lost.is_set() or book.failed_anchor is not None),

@@ -15,12 +15,11 @@ from typing import Any
 from ray import tune
 
 from anon_tune.errors import AnonTuneError
-from anon_tune.folder import Folder
 from anon_tune.recipe import Recipe
 from anon_tune.study.assignment import Assignment, fault
-from anon_tune.trial import BEGUN, Ceilings, TrialBody
+from anon_tune.study_directory import TrialDirectory
+from anon_tune.trial import Ceilings, TrialBody
 
-_HUNG = "hung.txt"
 _LOOK_EVERY_S = 5.0
 
 
@@ -43,7 +42,7 @@ class RungTrainable(tune.Trainable):
         if body is not None:
             self.body, self.job_limit_s, self.through_train = body, job_limit_s, through_train
         self.assignment, self.directory = from_config(config)
-        Folder.at(self.directory).remove(_HUNG)  # of an earlier attempt
+        TrialDirectory.at(self.directory).hung.remove()  # of an earlier attempt
         self.todo = list(self.assignment.todo)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -59,7 +58,7 @@ class RungTrainable(tune.Trainable):
         """Advance the trial by one rung."""
         job = self.assignment.job(self.todo[0], self.directory)
         try:
-            with _limited(self.job_limit_s, Folder.at(self.directory), self.through_train):
+            with _limited(self.job_limit_s, TrialDirectory.at(self.directory), self.through_train):
                 report = self.body.advance(job)
         except AnonTuneError as error:
             return {"failure": str(error), "done": True}
@@ -73,7 +72,7 @@ class RungTrainable(tune.Trainable):
 
 
 @contextmanager
-def _limited(seconds: float | None, folder: Folder, through_train: bool) -> Iterator[None]:
+def _limited(seconds: float | None, place: TrialDirectory, through_train: bool) -> Iterator[None]:
     """End this process when a job takes too long, and leave where it hung.
 
     The timer needs no interpreter lock, so it also ends what hangs in a library's own code. A job of Ray Train's
@@ -83,25 +82,25 @@ def _limited(seconds: float | None, folder: Folder, through_train: bool) -> Iter
         yield
         return
     over = threading.Event()
-    with tempfile.TemporaryFile() if folder.is_remote else open(folder.path / _HUNG, "wb") as file:
+    with tempfile.TemporaryFile() if place.folder.is_remote else open(place.hung.path, "wb") as file:
 
         def arm() -> None:
             began = f"{time.time()}\n".encode()
-            if folder.is_remote:  # out of reach for who is about to end: what the driver finds is when it began
-                folder.write(_HUNG, began)
+            if place.folder.is_remote:  # out of reach for who is about to end: what the driver finds is when it began
+                place.hung.write(began)
             file.write(began)
             file.flush()
             faulthandler.dump_traceback_later(seconds, exit=True, file=file)
 
         def arm_when_begun() -> None:
             while not over.wait(min(seconds, _LOOK_EVERY_S)):
-                if folder.has(BEGUN):
+                if place.begun.exists():
                     arm()
                     return
 
         waits = threading.Thread(target=arm_when_begun, daemon=True)
         if through_train:
-            folder.remove(BEGUN)  # of an earlier attempt
+            place.begun.remove()  # of an earlier attempt
             waits.start()
         else:
             arm()
@@ -112,7 +111,7 @@ def _limited(seconds: float | None, folder: Folder, through_train: bool) -> Iter
             if through_train:
                 waits.join()
             faulthandler.cancel_dump_traceback_later()
-            folder.remove(_HUNG)
+            place.hung.remove()
 
 
 def why_hung(directory: str, job_limit_s: float | None) -> str:
@@ -122,18 +121,18 @@ def why_hung(directory: str, job_limit_s: float | None) -> str:
         directory: Location of the trial's.
         job_limit_s: The limit that the worker had.
     """
-    folder = Folder.at(directory)
+    hung = TrialDirectory.at(directory).hung
     try:
-        if job_limit_s is None or not folder.has(_HUNG):
+        if job_limit_s is None or not hung.exists():
             return ""
-        began, _, text = folder.read(_HUNG).decode(errors="replace").partition("\n")
+        began, _, text = hung.read().decode(errors="replace").partition("\n")
     except OSError:  # a store that is away for a moment: the reason is not worth a study
         return ""
     threads = [t for t in text.split("hread 0x") if Path(__file__).name in t]  # one of them is at the job
     places = [line.strip().removeprefix("File ") for t in threads for line in t.splitlines() if "File " in line]
     if places:
         return f"a job took longer than {job_limit_s:g} s, in {places[0]}"
-    is_over = folder.is_remote and bool(began) and time.time() - float(began) >= job_limit_s
+    is_over = hung.folder.is_remote and bool(began) and time.time() - float(began) >= job_limit_s
     return f"a job took longer than {job_limit_s:g} s" if is_over else ""
 
 

@@ -17,14 +17,14 @@ from anon_tune.driver.placement import Slots, place
 from anon_tune.driver.run import StudyInterrupted, stop_signals
 from anon_tune.driver.session import living_resources, ray_session
 from anon_tune.errors import AnonTuneError, StudyError
-from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import front_candidates
 from anon_tune.recipe import Recipe
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.lock import Hold, driver_lock
 from anon_tune.study.settings import StudySettings, load_study
-from anon_tune.trial import ANCHORS, TRIALS, Ceilings, Repeat, RungJob, RungReport, Trial, TrialBody
+from anon_tune.study_directory import StudyDirectory, StudyLocation, TrialDirectory
+from anon_tune.trial import ANCHORS, Ceilings, Repeat, RungJob, RungReport, Trial, TrialBody
 
 _POLL_S = 0.2
 _GRACE_S = 10.0
@@ -50,7 +50,7 @@ class VerifyStep:
 
 
 def verify_study(
-    directory: Location,
+    directory: StudyLocation,
     body: TrialBody,
     num_seeds: int = 5,
     retrain: bool = False,
@@ -79,10 +79,10 @@ def verify_study(
         PlacementError: A trial needs more than the cluster has.
         StudyInterrupted: Stopped by a signal; what arrived is in the ledger.
     """
-    folder = Folder.at(directory)
-    space, settings = load_study(folder)
-    with driver_lock(folder) as hold:
-        plan = _Plan(folder, hold, space, settings, num_seeds, retrain)
+    study = StudyDirectory.at(directory)
+    space, settings = load_study(study)
+    with driver_lock(study) as hold:
+        plan = _Plan(study, hold, space, settings, num_seeds, retrain)
         if not plan.todo():
             return plan.ledger
         with ray_session(dashboard=settings.runs_through_train) as is_private, stop_signals() as stopped:
@@ -96,11 +96,11 @@ def verify_study(
                 crew.dismiss()
         hold.check()
     if stopped.is_set():
-        raise StudyInterrupted(f"{folder}: stopped. Go on with the same command")
+        raise StudyInterrupted(f"{study}: stopped. Go on with the same command")
     if plan.failures:
         name, number = next(iter(plan.failures))
         rule = f"{len(plan.failures)} repeats could not be taken, the first is repeat {number} of trial '{name}'"
-        raise StudyError(str(folder), rule, plan.failures[name, number], "Mend the cause, then verify again")
+        raise StudyError(str(study), rule, plan.failures[name, number], "Mend the cause, then verify again")
     return plan.ledger
 
 
@@ -192,13 +192,19 @@ class _Plan:
     """What is left to measure, and where an answer goes. Knows nothing of Ray."""
 
     def __init__(
-        self, folder: Folder, hold: Hold, space: SearchSpace, settings: StudySettings, num_seeds: int, retrain: bool
+        self,
+        study: StudyDirectory,
+        hold: Hold,
+        space: SearchSpace,
+        settings: StudySettings,
+        num_seeds: int,
+        retrain: bool,
     ) -> None:
-        self.folder, self.ledger = folder, Ledger(folder / "ledger", hold.check)
+        self.study, self.ledger = study, Ledger(study.ledger, hold.check)
         self.failures: dict[tuple[str, int], str] = {}
         self._space, self._seed, self._num_seeds, self._retrain = space, settings.seed, num_seeds, retrain
         self._trials = {trial.id: trial for trial in self.ledger.trials()}
-        where, candidates = str(folder), front_candidates(self.trials)
+        where, candidates = str(study), front_candidates(self.trials)
         if ANCHORS[0] not in {t.id for t in candidates} or all(t.is_anchor for t in candidates):
             remedy = "Let the study go on: anon-tune resume"
             raise StudyError(where, "nothing to verify: no trial has a full score yet", remedy=remedy)
@@ -238,7 +244,7 @@ class _Plan:
         return RungJob(
             trial=name,
             recipe=recipe,
-            directory=(self._trial_folder(name) / _repeat(number)).location,
+            directory=self._trial(name).repeat(number).folder.location,
             rung=last.rung,
             step=last.step,
             full=True,
@@ -251,7 +257,7 @@ class _Plan:
         trial = self._trials[name]
         if not (self._retrain and trial.is_trained):
             with suppress(OSError):
-                self._trial_folder(name).remove(_repeat(number))
+                self._trial(name).folder.remove(self._trial(name).repeat(number).folder.name)
         if isinstance(answer, str):
             self.failures[name, number] = answer
             return None
@@ -270,10 +276,11 @@ class _Plan:
         if self._retrain or not trial.is_trained:
             return ""
         name = trial.reports[-1].checkpoint
-        if not self.folder.has(name):
+        weights = self.study.weights(name)
+        if not weights.exists():
             remedy = "Put it back, or train again with --retrain"
-            raise StudyError(f"trial {trial.id}", "its weights are gone", f"{self.folder}/{name}", remedy)
-        return (self.folder / name).location
+            raise StudyError(f"trial {trial.id}", "its weights are gone", str(weights), remedy)
+        return weights.location
 
     def _missing(self, trial: Trial) -> list[int]:
         anew = self._retrain and trial.is_trained
@@ -294,9 +301,5 @@ class _Plan:
     def _is_retrained(self, trial: Trial, repeat: Repeat) -> bool:
         return repeat.training_seed != self._space.recipe(trial.params, method=trial.method).training.seed
 
-    def _trial_folder(self, name: str) -> Folder:
-        return self.folder / TRIALS / name
-
-
-def _repeat(number: int) -> str:
-    return f"repeat-{number}"
+    def _trial(self, name: str) -> TrialDirectory:
+        return self.study.trial(name)

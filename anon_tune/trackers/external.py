@@ -14,10 +14,10 @@ from typing import Any
 from ray.tune.logger import LoggerCallback
 
 from anon_tune.errors import StudyError
-from anon_tune.folder import Folder
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings
 from anon_tune.study.watchers import Watcher, Watchers
+from anon_tune.study_directory import StudyDirectory
 from anon_tune.trackers.tensorboard import TensorBoardFiles, measured
 from anon_tune.trial import RungReport, Trial
 
@@ -77,11 +77,11 @@ class Tracker:
 
 
 @contextmanager
-def watchers(folder: Folder, desk: Path, space: SearchSpace, settings: StudySettings) -> Iterator[Watchers]:
+def watchers(study: StudyDirectory, desk: Path, space: SearchSpace, settings: StudySettings) -> Iterator[Watchers]:
     """Give everybody that the settings name, and end what they do with the block.
 
     Args:
-        folder: The study directory.
+        study: The study directory.
         desk: Where on this machine the driver writes what goes there.
         space: What is searched.
         settings: Who is to be told.
@@ -90,14 +90,14 @@ def watchers(folder: Folder, desk: Path, space: SearchSpace, settings: StudySett
         StudyError: A package is not installed, or a tracker cannot be reached.
     """
     # A study is known by where it is and what it searches: another one of that name gets runs of its own.
-    key = hashlib.sha256(f"{folder} {space.fingerprint()}".encode()).hexdigest()[:12]
+    key = hashlib.sha256(f"{study} {space.fingerprint()}".encode()).hexdigest()[:12]
     found: list[tuple[str, Watcher]] = []
     if settings.tensorboard:
-        found.append(("TensorBoard", TensorBoardFiles(desk / "tensorboard")))
+        found.append(("TensorBoard", TensorBoardFiles(StudyDirectory.at(desk).tensorboard.path)))
     if settings.mlflow:
-        found.append(("MLflow", Tracker(_mlflow(settings.mlflow, folder.name), folder.name, key, desk)))
+        found.append(("MLflow", Tracker(_mlflow(settings.mlflow, study.name), study.name, key, desk)))
     if settings.wandb:
-        found.append(("Weights & Biases", Tracker(_wandb(settings.wandb, folder.name, desk), folder.name, key, desk)))
+        found.append(("Weights & Biases", Tracker(_wandb(settings.wandb, study.name, desk), study.name, key, desk)))
     told = Watchers(found)
     # Ray's callback would put the key of W&B into a runtime environment, which Ray writes into its logs.
     api_key = os.environ.pop(_KEY, None) if settings.wandb else None
