@@ -15,7 +15,7 @@ from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
 from anon_tune.study.lock import driver_lock
 from anon_tune.study.settings import load_study
-from anon_tune.study.verification_plan import VerificationDesk, VerificationPlan, VerifyStep
+from anon_tune.study.verification_plan import VerificationDesk, VerificationPlan, VerifyStep, in_order
 from anon_tune.trial import TRIALS, TrialBody
 
 
@@ -66,7 +66,7 @@ def verify_study(
     if stopped.is_set():
         raise StudyInterrupted(f"{folder}: stopped. Go on with the same command")
     if plan.failures:
-        name, number = next(iter(plan.failures))
+        name, number = min(plan.failures, key=in_order)
         rule = f"{len(plan.failures)} repeats could not be taken, the first is repeat {number} of trial '{name}'"
         raise StudyError(str(folder), rule, plan.failures[name, number], "Mend the cause, then verify again")
     return plan.ledger

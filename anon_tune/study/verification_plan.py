@@ -94,7 +94,7 @@ class VerificationPlan:
         ]
         for name in {name for name, _ in missing}:
             self._weights(self._trials[name])
-        return sorted(missing, key=lambda pair: (pair[0] != ANCHORS[0], pair[1]))
+        return sorted(missing, key=in_order)
 
     def is_ready(self, name: str, number: int) -> bool:
         """True if a repeat can start: the ceilings of its seed are known."""
@@ -162,6 +162,12 @@ class VerificationPlan:
 
     def _is_retrained(self, trial: Trial, repeat: Repeat) -> bool:
         return repeat.training_seed != self._space.recipe(trial.params, method=trial.method).training.seed
+
+
+def in_order(repeat: tuple[str, int]) -> tuple[bool, int]:
+    """Order repeats, each a trial and a number: those of the identity anchor first, then seed by seed."""
+    name, number = repeat
+    return name != ANCHORS[0], number
 
 
 def repeat_folder(number: int) -> str:

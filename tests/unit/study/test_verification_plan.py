@@ -46,7 +46,9 @@ def verify(virtual_study: Build) -> Callable[..., tuple[VerificationPlan, list[V
     def run(body: Body, num_seeds: int, lose: int = 0) -> tuple[VerificationPlan, list[VerifyStep]]:
         steps: list[VerifyStep] = []
         with driver_lock(study.folder) as hold:
-            plan = VerificationPlan(Folder.at(study.folder), hold, study.space, study.settings.seed, num_seeds, False)
+            plan = VerificationPlan(
+                Folder.at(study.folder), hold, study.space, study.settings.seed, num_seeds, retrain=True
+            )
             clock = VirtualClock()
             desk = VerificationDesk(plan, steps.append, clock)
             for _ in range(lose):
