@@ -107,7 +107,7 @@ class TuneExecutor:
                     num_samples=-1,
                     resources_per_trial=dict(self.resources),
                     search_alg=_DeskSearcher(desk, self.trials, self.slots),
-                    scheduler=_NewestFirst(),
+                    scheduler=_NewestFirst(),  # type: ignore[no-untyped-call]
                     callbacks=[_Listener(relay, lost)],
                     stop=_Decider(relay, lambda: stopped.is_set() or lost.is_set() or desk.is_hopeless),
                     max_failures=self.max_failures,
