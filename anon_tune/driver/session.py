@@ -15,16 +15,11 @@ import ray
 from ray.job_config import JobConfig
 
 import anon_tune
+from anon_tune.driver.environment import environment
 from anon_tune.errors import PlacementError
 from anon_tune.study.spending import PRICE_LABEL, Node
 
 _QUIET = {
-    "RAY_AIR_NEW_OUTPUT": "0",  # the new output prints boxes even when told to be silent
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # CSV, JSON and TensorBoard: the ledger has it all
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours stops on SIGTERM too
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # how many may wait is ours to say, see `Slots`
-    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # Tune's own state is never read
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # else one report every 2 s
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
@@ -148,15 +143,3 @@ def _price(labels: Mapping[str, str]) -> float:
         rule = f"the label '{PRICE_LABEL}' of a node must be a number of at least 0"
         raise PlacementError("cluster", rule, given, "Mend it in the cluster file")
     return price
-
-
-@contextmanager
-def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables, except where the user has, and take them back at the end."""
-    added = {name: value for name, value in values.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
