@@ -94,7 +94,12 @@ def _train(
     folder = Folder.at(job.directory)
     num_attributes = len((stills or clips).attributes)
     other = stills.split("train") if stills else None
-    trainer = Trainer(job.recipe, clips.split("train"), len(clips.actions), num_attributes, device, other)
+    recipe = job.recipe
+
+    def build() -> Anonymizer:
+        return build_anonymizer(recipe.method, recipe.anonymizer)
+
+    trainer = Trainer(recipe, build, clips.split("train"), len(clips.actions), num_attributes, device, other)
     if folder.has(CHECKPOINT):
         with folder.reading(CHECKPOINT) as path:
             trainer.load(path)
