@@ -110,8 +110,8 @@ def test_wandb_leaves_files_and_its_key_nowhere(
     directory.mkdir()
     study = StudyDirectory.at(directory)
     with trackers.watchers(
-        StudyDirectory.at(directory),
-        StudyDirectory.at(directory),
+        study,
+        study,
         SPACE,
         StudySettings(wandb="anonymizers", tensorboard=False),
     ) as told:
