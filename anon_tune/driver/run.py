@@ -16,8 +16,8 @@ from anon_tune.driver.environment import environment
 from anon_tune.driver.placement import Slots
 from anon_tune.driver.session import living_nodes, living_resources, ray_session
 from anon_tune.driver.tune_executor import TuneExecutor
-from anon_tune.errors import StudyError
-from anon_tune.folder import Folder, Location
+from anon_tune.errors import AnonTuneError, StudyError
+from anon_tune.folder import Folder
 from anon_tune.ledger import Ledger
 from anon_tune.search.proposer import Proposer
 from anon_tune.search.space import SearchSpace
@@ -26,9 +26,10 @@ from anon_tune.study.lock import Hold, driver_lock
 from anon_tune.study.settings import StudySettings, freeze_study, with_record_name
 from anon_tune.study.spending import Prices
 from anon_tune.study.warm_start import known_before
+from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trackers.external import watchers
-from anon_tune.trackers.optuna_storage import JOURNAL, OptunaRecord, open_storage, record_name
-from anon_tune.trial import CHECKPOINT, SCRATCH, TRIALS, Trial, TrialBody
+from anon_tune.trackers.optuna_storage import OptunaRecord, open_storage, record_name
+from anon_tune.trial import Trial, TrialBody
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
@@ -38,7 +39,7 @@ class StudyInterrupted(KeyboardInterrupt):
 
 
 def run_study(
-    directory: Location,
+    directory: StudyLocation,
     space: SearchSpace,
     body: TrialBody,
     settings: StudySettings,
@@ -67,36 +68,43 @@ def run_study(
         PlacementError: A trial needs more than the cluster has.
         StudyInterrupted: Stopped by a signal.
     """
-    folder = Folder.at(directory)
-    with driver_lock(folder) as hold, _local_copy(folder, hold) as here:
-        known = known_before(folder, space, settings)
-        settings = with_record_name(folder, space, settings)
-        freeze_study(folder, space, settings)
-        ledger = Ledger(folder / "ledger", hold.check)
-        (here / JOURNAL).unlink(missing_ok=True)  # a cache, rebuilt from the ledger
+    study = StudyDirectory.at(directory)
+    with driver_lock(study) as hold, _local_copy(study.folder, hold) as here:
+        known = known_before(study, space, settings)
+        settings = with_record_name(study, space, settings)
+        freeze_study(study, space, settings)
+        study.ended.remove()
+        ledger = Ledger(study.ledger, hold.check)
+        StudyDirectory.at(here).journal.remove()  # a cache, rebuilt from the ledger
         # Ray first: its workers must not inherit the one thread that a busy machine leaves the sampler.
         session = ray_session(dashboard=settings.runs_through_train)
         with session as is_private, environment(_ONE_THREAD), stop_signals() as stopped:
             settings = settings.on_private_cluster() if is_private else settings
-            executor = TuneExecutor.of(settings, body, folder / TRIALS, Slots(settings, living_resources))
-            record = OptunaRecord(space, open_storage(settings.storage, here), record_name(folder, settings))
+            executor = TuneExecutor.of(settings, body, study, Slots(settings, living_resources))
+            record = OptunaRecord(space, open_storage(settings.storage, here), record_name(study, settings))
             proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known)
             prices = Prices.of(settings, living_nodes)
-            tidy = partial(_tidy, folder / TRIALS)
-            with watchers(folder, here, space, settings) as told:
+            tidy = partial(_tidy, study)
+            with watchers(study, here, space, settings) as told:
                 book = Bookkeeper(ledger, space, proposer, settings, prices, on_change, on_end=tidy, watchers=told)
                 if not book.is_finished:
-                    executor.run(book, here / "tune", stopped, hold.lost)
+                    executor.run(book, StudyDirectory.at(here), stopped, hold.lost)
         hold.check()
-        if book.failed_anchor is not None:
-            anchor = book.failed_anchor
-            rule = f"the anchor '{anchor.id}' failed, and no score can be read without it"
-            raise StudyError(str(folder), rule, anchor.reason, "Mend the cause, then 'anon-tune resume'")
+        _check_anchors(study, book)
+        if book.is_finished:
+            study.ended.write(book.stop_reason.encode())
         if stopped.is_set():
-            raise StudyInterrupted(f"{folder}: stopped. Go on with: anon-tune resume {folder}")
+            raise StudyInterrupted(f"{study}: stopped. Go on with: anon-tune resume {study}")
         if on_stop and book.stop_reason:
             on_stop(book.stop_reason)
     return ledger
+
+
+def _check_anchors(study: StudyDirectory, book: Bookkeeper) -> None:
+    anchor = book.failed_anchor
+    if anchor is not None:
+        rule = f"the anchor '{anchor.id}' failed, and no score can be read without it"
+        raise StudyError(str(study), rule, anchor.reason, "Mend the cause, then 'anon-tune resume'")
 
 
 @contextmanager
@@ -109,18 +117,16 @@ def _local_copy(folder: Folder, hold: Hold) -> Iterator[Path]:
         try:
             yield Path(scratch)
         finally:
-            with suppress(OSError, StudyError):  # all of it is for looking at, and an error before says more
+            with suppress(OSError, AnonTuneError):  # all of it is for looking at, and an error before says more
                 hold.check()
                 for file in Path(scratch).rglob("*"):
                     if file.is_file():
                         folder.write(file.relative_to(scratch).as_posix(), file.read_bytes())
 
 
-def _tidy(trials: Folder, trial: Trial) -> None:
-    """Remove what a trial that is over needs no more: checkpoints are most of what a study would leave."""
-    for name in (CHECKPOINT, SCRATCH):
-        with suppress(OSError):  # that costs room, and no trial
-            (trials / trial.id).remove(name)
+def _tidy(study: StudyDirectory, trial: Trial) -> None:
+    with suppress(OSError):  # that costs room, and no trial
+        study.trial(trial.id).tidy()
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from anon_tune.driver.placement import Slots
@@ -11,16 +10,16 @@ from anon_tune.driver.run import StudyInterrupted, stop_signals
 from anon_tune.driver.session import living_resources, ray_session
 from anon_tune.driver.tune_executor import TuneExecutor
 from anon_tune.errors import StudyError
-from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
 from anon_tune.study.lock import driver_lock
 from anon_tune.study.settings import load_study
 from anon_tune.study.verification_plan import VerificationDesk, VerificationPlan, VerifyStep, in_order
-from anon_tune.trial import TRIALS, TrialBody
+from anon_tune.study_directory import StudyDirectory, StudyLocation
+from anon_tune.trial import TrialBody
 
 
 def verify_study(
-    directory: Location,
+    directory: StudyLocation,
     body: TrialBody,
     num_seeds: int = 5,
     retrain: bool = False,
@@ -49,10 +48,10 @@ def verify_study(
         PlacementError: A trial needs more than the cluster has.
         StudyInterrupted: Stopped by a signal; what arrived is in the ledger.
     """
-    folder = Folder.at(directory)
-    space, settings = load_study(folder)
-    with driver_lock(folder) as hold:
-        plan = VerificationPlan(folder, hold, space, settings.seed, num_seeds, retrain)
+    study = StudyDirectory.at(directory)
+    space, settings = load_study(study)
+    with driver_lock(study) as hold:
+        plan = VerificationPlan(study, hold, space, settings.seed, num_seeds, retrain)
         if not plan.todo():
             return plan.ledger
         session = ray_session(dashboard=settings.runs_through_train)
@@ -60,13 +59,13 @@ def verify_study(
             settings = settings.on_private_cluster() if is_private else settings
             # A repeat that trains anew does in one job what the study did in several: the limit is not for it.
             settings = settings.model_copy(update={"job_limit_s": None})
-            executor = TuneExecutor.of(settings, body, folder / TRIALS, Slots(settings, living_resources))
-            executor.run(VerificationDesk(plan, on_step), Path(scratch) / "tune", stopped, hold.lost)
+            executor = TuneExecutor.of(settings, body, study, Slots(settings, living_resources))
+            executor.run(VerificationDesk(plan, on_step), StudyDirectory.at(scratch), stopped, hold.lost)
         hold.check()
     if stopped.is_set():
-        raise StudyInterrupted(f"{folder}: stopped. Go on with the same command")
+        raise StudyInterrupted(f"{study}: stopped. Go on with the same command")
     if plan.failures:
         name, number = min(plan.failures, key=in_order)
         rule = f"{len(plan.failures)} repeats could not be taken, the first is repeat {number} of trial '{name}'"
-        raise StudyError(str(folder), rule, plan.failures[name, number], "Mend the cause, then verify again")
+        raise StudyError(str(study), rule, plan.failures[name, number], "Mend the cause, then verify again")
     return plan.ledger

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from anon_tune.errors import StudyError
-from anon_tune.folder import Folder
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import front_candidates
 from anon_tune.recipe import Recipe
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.assignment import Assignment, Decision
 from anon_tune.study.lock import Hold
-from anon_tune.trial import ANCHORS, TRIALS, Ceilings, Repeat, RungJob, RungReport, Trial
+from anon_tune.study_directory import StudyDirectory
+from anon_tune.trial import ANCHORS, Ceilings, Repeat, RungJob, RungReport, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class VerificationPlan:
     """What is left to measure, and where an answer goes.
 
     Args:
-        folder: The study directory.
+        study: The study directory.
         hold: Of the driver's lock.
         space: What was searched.
         seed: Of the study.
@@ -61,13 +61,13 @@ class VerificationPlan:
     """
 
     def __init__(
-        self, folder: Folder, hold: Hold, space: SearchSpace, seed: int, num_seeds: int, retrain: bool
+        self, study: StudyDirectory, hold: Hold, space: SearchSpace, seed: int, num_seeds: int, retrain: bool
     ) -> None:
-        self.folder, self.ledger = folder, Ledger(folder / "ledger", hold.check)
+        self.study, self.ledger = study, Ledger(study.ledger, hold.check)
         self.failures: dict[tuple[str, int], str] = {}
         self._space, self._seed, self._num_seeds, self._retrain = space, seed, num_seeds, retrain
         self._trials = {trial.id: trial for trial in self.ledger.trials()}
-        where, candidates = str(folder), front_candidates(self.trials)
+        where, candidates = str(study), front_candidates(self.trials)
         if ANCHORS[0] not in {t.id for t in candidates} or all(t.is_anchor for t in candidates):
             remedy = "Let the study go on: anon-tune resume"
             raise StudyError(where, "nothing to verify: no trial has a full score yet", remedy=remedy)
@@ -115,12 +115,16 @@ class VerificationPlan:
             weights=self._weights(trial),
         )
 
+    def repeat_id(self, name: str, number: int) -> str:
+        """Return the id of a repeat: the name of its directory below that of all trials."""
+        return f"{name}/{self.study.trial(name).repeat(number).folder.name}"
+
     def receive(self, name: str, number: int, answer: RungReport | str) -> Repeat | None:
         """Record a repeat, or keep the reason why there is none."""
         trial = self._trials[name]
         if not (self._retrain and trial.is_trained):
             with suppress(OSError):
-                (self.folder / TRIALS / name).remove(repeat_folder(number))
+                self.study.trials.remove(self.repeat_id(name, number))
         if isinstance(answer, str):
             self.failures[name, number] = answer
             return None
@@ -139,10 +143,11 @@ class VerificationPlan:
         if self._retrain or not trial.is_trained:
             return ""
         name = trial.reports[-1].checkpoint
-        if not self.folder.has(name):
+        weights = self.study.weights(name)
+        if not weights.exists():
             remedy = "Put it back, or train again with --retrain"
-            raise StudyError(f"trial {trial.id}", "its weights are gone", f"{self.folder}/{name}", remedy)
-        return (self.folder / name).location
+            raise StudyError(f"trial {trial.id}", "its weights are gone", str(weights), remedy)
+        return weights.location
 
     def _missing(self, trial: Trial) -> list[int]:
         anew = self._retrain and trial.is_trained
@@ -168,11 +173,6 @@ def in_order(repeat: tuple[str, int]) -> tuple[bool, int]:
     """Order repeats, each a trial and a number: those of the identity anchor first, then seed by seed."""
     name, number = repeat
     return name != ANCHORS[0], number
-
-
-def repeat_folder(number: int) -> str:
-    """Return the name of a repeat's directory in that of its trial."""
-    return f"repeat-{number}"
 
 
 class VerificationDesk:
@@ -218,7 +218,7 @@ class VerificationDesk:
             return None
         self._waiting.remove(ready)
         name, number = ready
-        repeat_id = f"{name}/{repeat_folder(number)}"
+        repeat_id = self._plan.repeat_id(name, number)
         self._open[repeat_id] = ready
         return self.rest(repeat_id)
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from anon_tune.errors import StudyError
-from anon_tune.folder import Folder
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings
 from anon_tune.study.watchers import Watcher, Watchers
+from anon_tune.study_directory import StudyDirectory
 from anon_tune.trackers.tensorboard import TensorBoardFiles, measured
 from anon_tune.trial import RungReport, Trial, TrialState
 
@@ -182,11 +182,11 @@ class WandbRuns:
 
 
 @contextmanager
-def watchers(folder: Folder, here: Path, space: SearchSpace, settings: StudySettings) -> Iterator[Watchers]:
+def watchers(study: StudyDirectory, here: Path, space: SearchSpace, settings: StudySettings) -> Iterator[Watchers]:
     """Give everybody that the settings name, and end what they do with the block.
 
     Args:
-        folder: The study directory.
+        study: The study directory.
         here: Where on this machine the driver writes what goes there.
         space: What is searched.
         settings: Who is to be told.
@@ -196,25 +196,27 @@ def watchers(folder: Folder, here: Path, space: SearchSpace, settings: StudySett
     """
     told = Watchers()
     try:
-        for name, watcher in _opened(folder, here, space, settings):
+        for name, watcher in _opened(study, here, space, settings):
             told.add(name, watcher)
         yield told
     finally:
         told.close()
 
 
-def _opened(folder: Folder, here: Path, space: SearchSpace, settings: StudySettings) -> Iterator[tuple[str, Watcher]]:
+def _opened(
+    study: StudyDirectory, here: Path, space: SearchSpace, settings: StudySettings
+) -> Iterator[tuple[str, Watcher]]:
     # A study is known by where it is and what it searches: another one of that name gets runs of its own.
-    key = hashlib.sha256(f"{folder} {space.fingerprint()}".encode()).hexdigest()[:12]
+    key = hashlib.sha256(f"{study} {space.fingerprint()}".encode()).hexdigest()[:12]
     if settings.tensorboard:
-        yield "TensorBoard", TensorBoardFiles(here / "tensorboard")
+        yield "TensorBoard", TensorBoardFiles(StudyDirectory.at(here).tensorboard.path)
     if settings.mlflow:
         with _opening("mlflow", settings.mlflow):
-            runs = MlflowRuns(settings.mlflow, folder.name)
+            runs = MlflowRuns(settings.mlflow, study.name)
         yield "MLflow", Tracker(runs)
     if settings.wandb:
         with _opening("wandb", settings.wandb):
-            wandb_runs = WandbRuns(settings.wandb, folder.name, key, here)
+            wandb_runs = WandbRuns(settings.wandb, study.name, key, here)
         yield "Weights & Biases", InBackground(Tracker(wandb_runs))
 
 
