@@ -34,7 +34,7 @@ from anon_tune.errors import AnonTuneError
 from anon_tune.study.desk import ClusterDesk
 from anon_tune.study.settings import StudySettings
 from anon_tune.study_directory import StudyDirectory, TrialDirectory
-from anon_tune.trial import TrialBody
+from anon_tune.trial import ANCHORS, TrialBody
 
 _log = logging.getLogger(__name__)
 _ENVIRONMENT = {
@@ -203,16 +203,16 @@ class _DeskSearcher(Searcher):
 
 
 class _NewestFirst(FIFOScheduler):
-    """Gives a worker that was set free to the newest trial, and stops none: that is `_Decider`'s.
+    """Gives a worker that was set free to an anchor or the newest trial, and stops none: that is `_Decider`'s.
 
     Older ones have workers of their own on the way, and Tune ends the worker on the way of a trial that is given
     another. Oldest first, as Tune has it, trials shorter than a worker's start would run one at a time for ever.
     """
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
-        """Return the newest trial that waits."""
+        """Return an anchor that waits, else the newest trial that does."""
         pending = [trial for trial in tune_controller.get_live_trials() if trial.status == TuneTrial.PENDING]
-        return max(pending, key=lambda trial: trial.config["place"], default=None)
+        return max(pending, key=_precedence, default=None)
 
 
 class _Decider(Stopper):
@@ -269,6 +269,10 @@ class _Listener(Callback):
         for trial in trials:
             if self._relay.error is None and not self._lost.is_set():
                 self._relay.waste(_id(trial))
+
+
+def _precedence(trial: TuneTrial) -> tuple[bool, int]:
+    return trial.config["assignment"].recipe.method in ANCHORS, trial.config["place"]
 
 
 def _id(trial: TuneTrial) -> str:
