@@ -18,7 +18,7 @@ from anon_tune.recipe import Recipe
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.assignment import Assignment, Decision
 from anon_tune.study.lock import Hold
-from anon_tune.study_directory import StudyDirectory, repeat_name
+from anon_tune.study_directory import StudyDirectory
 from anon_tune.trial import ANCHORS, Ceilings, Repeat, RungJob, RungReport, Trial
 
 
@@ -115,12 +115,16 @@ class VerificationPlan:
             weights=self._weights(trial),
         )
 
+    def repeat_id(self, name: str, number: int) -> str:
+        """Return the id of a repeat: the name of its directory below that of all trials."""
+        return f"{name}/{self.study.trial(name).repeat(number).folder.name}"
+
     def receive(self, name: str, number: int, answer: RungReport | str) -> Repeat | None:
         """Record a repeat, or keep the reason why there is none."""
         trial = self._trials[name]
         if not (self._retrain and trial.is_trained):
             with suppress(OSError):
-                self.study.trials.remove(repeat_name(name, number))
+                self.study.trials.remove(self.repeat_id(name, number))
         if isinstance(answer, str):
             self.failures[name, number] = answer
             return None
@@ -214,7 +218,7 @@ class VerificationDesk:
             return None
         self._waiting.remove(ready)
         name, number = ready
-        repeat_id = repeat_name(name, number)
+        repeat_id = self._plan.repeat_id(name, number)
         self._open[repeat_id] = ready
         return self.rest(repeat_id)
 
