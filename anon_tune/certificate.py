@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 
 Interval = tuple[float, float]
 Status = Literal["CERTIFIED", "LOWER_BOUND", "REFUSED"]
@@ -159,16 +159,16 @@ def read_certificate(path: Path) -> Certificate:
     """Read a certificate.
 
     Raises:
-        LedgerError: Not there, or not a certificate of this schema.
+        StudyError: Not there, or not a certificate of this schema.
     """
     remedy = "Write one with 'anon-tune audit -o FILE'"
     try:
         return Certificate.model_validate_json(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise LedgerError(str(path), "cannot be read", error.strerror, remedy) from None
+        raise StudyError(str(path), "cannot be read", error.strerror, remedy) from None
     except UnicodeDecodeError:
-        raise LedgerError(str(path), "is no certificate: not UTF-8 text", remedy=remedy) from None
+        raise StudyError(str(path), "is no certificate: not UTF-8 text", remedy=remedy) from None
     except ValidationError as error:
         first = error.errors()[0]
         at = "".join(f"'{part}' " for part in first["loc"][:1])
-        raise LedgerError(str(path), f"is no certificate: {at}{first['msg'].lower()}", remedy=remedy) from None
+        raise StudyError(str(path), f"is no certificate: {at}{first['msg'].lower()}", remedy=remedy) from None

@@ -28,40 +28,48 @@ class AnonTuneError(Exception):
         return _sentence(text) + (_sentence(end) if end else "")
 
 
-class RecipeError(AnonTuneError):
+class UsageError(AnonTuneError):
+    """An option, a recipe, a search space or a file that the user wrote for us breaks a rule."""
+
+
+class RecipeError(UsageError):
     """A recipe holds an unknown key or a value out of range."""
 
 
-class SpaceError(AnonTuneError):
+class SpaceError(UsageError):
     """A search-space file breaks a rule."""
 
 
-class ClipsError(AnonTuneError):
-    """A manifest, a clip store or an import is not usable."""
-
-
-class LedgerError(AnonTuneError):
-    """A study directory or its ledger is not usable."""
-
-
-class PlacementError(AnonTuneError):
-    """A trial needs more than any node of the cluster has."""
-
-
-class ClusterFileError(AnonTuneError):
+class ClusterFileError(UsageError):
     """A cluster file breaks a rule of what reads it, or of ours."""
 
 
-class ClusterError(AnonTuneError):
+class PlacementError(UsageError):
+    """A trial needs more than any node of the cluster has."""
+
+
+class DataError(AnonTuneError):
+    """Videos, labels, a clip store, weights or an anonymizer file are not usable."""
+
+
+class ExportError(DataError):
+    """An anonymizer file or a video cannot be written or read."""
+
+
+class StudyError(AnonTuneError):
+    """A study directory, or what stands in it, is not usable."""
+
+
+class UnreachableError(AnonTuneError):
+    """A cluster, a store, a database or a node does not answer."""
+
+
+class ClusterError(UnreachableError):
     """A head, or a job on it, is not usable."""
 
 
 class DivergedError(AnonTuneError):
     """A loss stopped being finite; the trial ends as FAILED."""
-
-
-class ExportError(AnonTuneError):
-    """An anonymizer file cannot be written or read."""
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

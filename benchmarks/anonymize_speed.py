@@ -20,7 +20,7 @@ from typing import Any
 
 import av
 
-from anon_tune.models import build_anonymizer, save_weights
+from anon_tune.networks import build_anonymizer, save_weights
 from anon_tune.recipe import Recipe
 
 

@@ -22,9 +22,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from anon_tune.clips.decode import ClipForm, shown_frames
-from anon_tune.clips.readers import import_listing, read_data_set
-from anon_tune.clips.side_by_side import in_processes
+from anon_tune.datasets.decode import ClipForm, shown_frames
+from anon_tune.datasets.readers import import_listing, read_data_set
+from anon_tune.datasets.side_by_side import in_processes
 
 
 def plain_decode(path: Path, form: ClipForm) -> NDArray[np.uint8]:

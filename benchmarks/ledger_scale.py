@@ -27,8 +27,8 @@ import pyarrow as pa
 from anon_tune.folder import Folder
 from anon_tune.ledger import Ledger, parts
 from anon_tune.ledger.record import report_row, trial_row
+from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings, freeze_study
-from anon_tune.study.space import SearchSpace
 from anon_tune.trial import Cost, LossPoint, Reading, RungReport, Score, Trial, TrialState
 
 FAMILIES = ("frame", "clip", "motion", "pairs", "pose")

@@ -28,10 +28,10 @@ from torch import Tensor
 from anon_tune.clips import Clips, ClipSet, make_avatars, open_clips
 from anon_tune.evaluation import FAMILIES, anonymize_split, fit, predict
 from anon_tune.evaluation.attackers import ClipAttacker, build_attacker
-from anon_tune.models import Anonymizer, build_anonymizer
+from anon_tune.networks import Anonymizer, build_anonymizer
 from anon_tune.recipe import Recipe
-from anon_tune.runtime.work import WEIGHTS, perform
 from anon_tune.trial import Ceilings, RungJob
+from anon_tune.worker.job import WEIGHTS, perform
 
 CPU = torch.device("cpu")
 STEPS = (100, 200)  # the rung and the end of search_spaces/quickstart.toml

@@ -33,14 +33,14 @@ import ray
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from anon_tune.driver.run import run_study
 from anon_tune.ledger import Ledger
+from anon_tune.search.proposer import Proposer
+from anon_tune.search.space import SearchSpace
 from anon_tune.study.bookkeeper import Bookkeeper
-from anon_tune.study.proposer import Proposer
-from anon_tune.study.record import OptunaRecord
-from anon_tune.study.run import run_study
 from anon_tune.study.settings import StudySettings, freeze_study
-from anon_tune.study.space import SearchSpace
-from anon_tune.study.virtual import VirtualClock, drive
+from anon_tune.study.virtual_time import VirtualClock, drive
+from anon_tune.trackers.optuna_storage import OptunaRecord
 from anon_tune.trial import Reading, RungJob, RungReport, Score, TrialState
 
 QUIET = {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "RAY_AUTH_TOKEN": "a" * 32}
@@ -120,7 +120,7 @@ def empty(folder: Path, num_trials: int) -> dict[str, Any]:
 def real(folder: Path, num_trials: int) -> dict[str, Any]:
     """Return the share of the workers' time in which a real study trains and measures."""
     from anon_tune.clips import make_avatars
-    from anon_tune.runtime import ClipTrialBody
+    from anon_tune.worker import ClipTrialBody
 
     clips = make_avatars(folder / "clips")
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
@@ -173,7 +173,7 @@ def real_nodes(folder: Path, num_trials: int) -> list[dict[str, Any]]:
     from ray.cluster_utils import Cluster
 
     from anon_tune.clips import make_avatars
-    from anon_tune.runtime import ClipTrialBody
+    from anon_tune.worker import ClipTrialBody
 
     os.environ["RAY_AUTH_MODE"] = "disabled"
     body = ClipTrialBody(str(make_avatars(folder / "clips").directory))

@@ -14,9 +14,9 @@ import numpy as np
 import optuna
 from problems import Losses, Problem
 
+from anon_tune.search.parameters import Range
+from anon_tune.search.sampler import distribution, score_losses
 from anon_tune.study.assignment import Assignment
-from anon_tune.study.parameters import Range
-from anon_tune.study.sampler import distribution, score_losses
 from anon_tune.trial import Ceilings, RungReport
 
 _SEEDS_OF_NUMPY = 2**32

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from anon_tune.recipe import Recipe
 from anon_tune.schedule import Schedule
-from anon_tune.study.space import SearchSpace
+from anon_tune.search.space import SearchSpace
 from anon_tune.trial import ANCHORS, Reading, RungJob, RungReport, Score, TrialBody
 
 Losses = tuple[float, float]

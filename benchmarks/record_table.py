@@ -30,10 +30,10 @@ import pyarrow.parquet as pq
 from scipy.stats import qmc
 
 from anon_tune.clips import make_avatars
-from anon_tune.runtime.body import ClipTrialBody
-from anon_tune.study.parameters import Choices
-from anon_tune.study.space import SearchSpace
+from anon_tune.search.parameters import Choices
+from anon_tune.search.space import SearchSpace
 from anon_tune.trial import ANCHORS, Ceilings, RungJob
+from anon_tune.worker.body import ClipTrialBody
 
 HERE = Path(__file__).parent
 SPACE = HERE / "privacy_table.toml"

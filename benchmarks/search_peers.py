@@ -32,9 +32,9 @@ from scipy.stats import rankdata, wilcoxon
 from strategies import NOT_PEERS, OURS, STRATEGIES
 
 from anon_tune.pareto import front_ranks, hypervolume
+from anon_tune.search.sampler import score_losses
 from anon_tune.study.assignment import Assignment
-from anon_tune.study.sampler import score_losses
-from anon_tune.study.virtual import Desk, VirtualClock, drive
+from anon_tune.study.virtual_time import Desk, VirtualClock, drive
 from anon_tune.trial import ANCHORS, RungReport
 
 NUM_WORKERS, NUM_TRIALS, NUM_POINTS = 4, 40, 60

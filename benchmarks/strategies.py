@@ -11,13 +11,13 @@ from peers import Ax, OptunaAlone, RayTune, Scalarized, SyneTune
 from problems import Problem
 
 from anon_tune.ledger import Ledger
+from anon_tune.search.parameters import Sampler
+from anon_tune.search.proposer import Proposer
+from anon_tune.search.space import SearchSpace
 from anon_tune.study.bookkeeper import Bookkeeper
-from anon_tune.study.parameters import Sampler
-from anon_tune.study.proposer import Proposer
-from anon_tune.study.record import OptunaRecord
 from anon_tune.study.settings import StudySettings
-from anon_tune.study.space import SearchSpace
-from anon_tune.study.virtual import Desk, VirtualClock
+from anon_tune.study.virtual_time import Desk, VirtualClock
+from anon_tune.trackers.optuna_storage import OptunaRecord
 
 MOST_TRIALS = 250  # more than any strategy comes to before the end
 

@@ -19,8 +19,8 @@ import pandas as pd
 from problems import Floats, Losses, report, stable_seed, value_of
 
 from anon_tune.pareto import hypervolume
-from anon_tune.study.parameters import Choices
-from anon_tune.study.space import SearchSpace
+from anon_tune.search.parameters import Choices
+from anon_tune.search.space import SearchSpace
 from anon_tune.trial import ANCHORS, Reading, RungJob, RungReport, Score, TrialBody, losses
 
 HERE = Path(__file__).parent

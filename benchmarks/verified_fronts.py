@@ -55,7 +55,7 @@ class Study:
         return float(leakage), float(accuracy)
 
     def verify(self, num_repeats: int) -> list[Trial]:
-        """Measure candidates again until all of them are repeated, as `anon_tune.study.verify` does."""
+        """Measure candidates again until all of them are repeated, as `anon_tune.driver.verify` does."""
         by_id = {trial.id: trial for trial in self.trials}
         while missing := [t for t in front_candidates(list(by_id.values())) if not t.is_anchor and not t.repeats]:
             for trial in missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +17,11 @@ from pyarrow import fs
 from anon_tune.clips import Clips, make_avatars
 from anon_tune.ledger import Ledger
 from anon_tune.recipe import Recipe
-from anon_tune.runtime.work import perform
-from anon_tune.study import SearchSpace, StudySettings
+from anon_tune.search import SearchSpace
+from anon_tune.study import StudySettings
 from anon_tune.study.settings import freeze_study
 from anon_tune.trial import Ceilings, RungJob, Trial, TrialState
+from anon_tune.worker.job import perform
 
 settings.register_profile("any machine", deadline=None)  # a test asserts no wall time
 settings.load_profile("any machine")
@@ -41,6 +43,7 @@ TINY = {
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
     torch.set_num_threads(1)
 
 

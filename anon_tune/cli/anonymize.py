@@ -67,7 +67,7 @@ def anonymize(
     read is named, the others are done, and the exit code is 2.
     """
     from anon_tune.export import VideoOptions
-    from anon_tune.models import pick_device
+    from anon_tune.networks import pick_device
 
     chosen = certified(choose(file, study, trial, leakage_at_most, method), certificate)
     if scale and chosen.clip_size is None:

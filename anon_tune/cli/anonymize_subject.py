@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from anon_tune.cli.result import pick_trial
 from anon_tune.cli.study import BUILT_IN
-from anon_tune.errors import AnonTuneError, LedgerError, RecipeError
+from anon_tune.errors import AnonTuneError, RecipeError, StudyError
 from anon_tune.folder import Folder
 
 if TYPE_CHECKING:
     from anon_tune.certificate import Certificate
-    from anon_tune.models import Anonymizer
+    from anon_tune.networks import Anonymizer
 
 _REMEDY = "See 'anon-tune anonymize --help'"
 
@@ -77,7 +77,7 @@ def _by_file(file: Path) -> Chosen:
 
 def _by_method(method: str) -> Chosen:
     from anon_tune.method import parse_method
-    from anon_tune.models import build_anonymizer
+    from anon_tune.networks import build_anonymizer
     from anon_tune.recipe import AnonymizerRecipe
 
     if parse_method(method, "--method").is_trained:
@@ -90,13 +90,13 @@ def _by_method(method: str) -> Chosen:
 def _by_study(study: Folder, trial: str | None, leakage_at_most: float | None) -> Chosen:
     from anon_tune.certificate import read_certificate
     from anon_tune.clips import open_clips
-    from anon_tune.runtime.audit import trial_anonymizer
+    from anon_tune.commands.audit import trial_anonymizer
     from anon_tune.study import load_study
 
     picked = pick_trial(study, leakage_at_most, trial)
     if picked.score is None:  # what its training has left so far is of no anonymizer yet
         rule = "only a trial with a full score anonymizes videos"
-        raise LedgerError(f"trial {picked.id}", rule, picked.state.value, "See 'front --all'")
+        raise StudyError(f"trial {picked.id}", rule, picked.state.value, "See 'front --all'")
     anonymizer = trial_anonymizer(study, picked).eval().requires_grad_(False)
     _, settings = load_study(study)
     try:
@@ -120,7 +120,7 @@ def certified(chosen: Chosen, file: Path | None) -> Chosen:
     """Add the certificate of a file; refuse one of another anonymizer.
 
     Raises:
-        LedgerError: It cannot be read, or is of another anonymizer.
+        StudyError: It cannot be read, or is of another anonymizer.
     """
     from anon_tune.certificate import read_certificate
 
@@ -131,5 +131,5 @@ def certified(chosen: Chosen, file: Path | None) -> Chosen:
     if own != (certificate.subject.method, certificate.subject.fingerprint):
         got = f"one of {certificate.subject.kind} {certificate.subject.name}"
         where = str(file) if file is not None else f"audits/{chosen.name}.json"
-        raise LedgerError(where, f"must be a certificate of {chosen.kind} {chosen.name}", got, "Audit this one")
+        raise StudyError(where, f"must be a certificate of {chosen.kind} {chosen.name}", got, "Audit this one")
     return replace(chosen, certificate=certificate)

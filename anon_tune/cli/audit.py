@@ -143,8 +143,8 @@ def audit(
 
 def _run(case: audit_subject.Case, effort: AuditRecipe, cache: Path | None, device: str) -> Certificate:
     from anon_tune.cli.audit_view import AuditProgress
-    from anon_tune.models import pick_device
-    from anon_tune.runtime.audit import audit as run_audit
+    from anon_tune.commands.audit import audit as run_audit
+    from anon_tune.networks import pick_device
 
     where = pick_device(device)
     kept = _usable_cache(cache, case.cache)

@@ -12,13 +12,13 @@ import anon_tune
 from anon_tune.cli.clips import parse_size
 from anon_tune.cli.result import read_trials
 from anon_tune.cli.study import BUILT_IN, find_clips
-from anon_tune.errors import AnonTuneError, LedgerError, RecipeError, suggest
+from anon_tune.errors import AnonTuneError, RecipeError, StudyError, suggest
 from anon_tune.folder import Folder
 
 if TYPE_CHECKING:
     from anon_tune.certificate import Subject
     from anon_tune.clips import Clips
-    from anon_tune.models import Anonymizer
+    from anon_tune.networks import Anonymizer
 
 _FOLDER_NEEDS = ("--anonymized", "--pattern", "--action", "--private", "--group", "--test-groups")
 _NEEDS = {
@@ -105,18 +105,18 @@ def find_case(
 def _trial_case(study: Folder, name: str) -> Case:
     """Take a trial of a study, on the study's clips."""
     from anon_tune.certificate import Subject
-    from anon_tune.runtime.audit import trial_anonymizer
+    from anon_tune.commands.audit import trial_anonymizer
     from anon_tune.study import load_study
 
     trials = {trial.id: trial for trial in read_trials(study)}
     if name not in trials:
-        raise LedgerError(str(study), f"no trial '{name}'", remedy=suggest(name, trials))
+        raise StudyError(str(study), f"no trial '{name}'", remedy=suggest(name, trials))
     trial = trials[name]
     _, settings = load_study(study)
     clips = find_clips(settings.clips, study)
     if clips.fingerprint != settings.clips_fingerprint:
         rule = f"must hold the clips of the study, {settings.clips_fingerprint}"
-        raise LedgerError(clips.location, rule, clips.fingerprint, "Put them back, or audit an export with --file")
+        raise StudyError(clips.location, rule, clips.fingerprint, "Put them back, or audit an export with --file")
     kept = study / "audits"
     return Case(
         Subject(kind="trial", name=name, method=trial.method, fingerprint=trial.fingerprint),
@@ -131,7 +131,7 @@ def _trial_case(study: Folder, name: str) -> Case:
 def _by_method(method: str) -> tuple[Anonymizer, Subject]:
     from anon_tune.certificate import Subject
     from anon_tune.method import parse_method
-    from anon_tune.models import build_anonymizer
+    from anon_tune.networks import build_anonymizer
     from anon_tune.recipe import AnonymizerRecipe
 
     if parse_method(method, "--method").is_trained:
@@ -144,7 +144,7 @@ def _by_method(method: str) -> tuple[Anonymizer, Subject]:
 def _by_file(file: Path) -> tuple[Anonymizer, Subject]:
     from anon_tune.certificate import Subject
     from anon_tune.export import load_anonymizer
-    from anon_tune.models.weights import read_tensors
+    from anon_tune.networks.weights import read_tensors
     from anon_tune.recipe import Recipe
 
     anonymizer = load_anonymizer(file)
@@ -158,9 +158,9 @@ def _folder_case(original: Path, options: Mapping[str, Any], scratch: Path) -> C
     from rich.progress import Progress
 
     from anon_tune.certificate import Subject
-    from anon_tune.clips import import_pair
     from anon_tune.clips.node_cache import user_cache
-    from anon_tune.clips.side_by_side import in_processes
+    from anon_tune.datasets import import_pair
+    from anon_tune.datasets.side_by_side import in_processes
 
     anonymized: Path = options["--anonymized"]
     height, width = parse_size(options["--size"] or "112x112")

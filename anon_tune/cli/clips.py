@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from anon_tune.cli import readers
-from anon_tune.errors import AnonTuneError, ClipsError
+from anon_tune.errors import AnonTuneError, DataError
 
 app = typer.Typer(
     name="clips", help="Import videos into a clip store, or make the built-in clips.", no_args_is_help=True
@@ -151,7 +151,7 @@ def import_clips(
     if imported.bad and not skip_bad:
         rule = f"{len(imported.bad)} of {len(imported.bad) + imported.num_imported} files could not be decoded"
         where = source if root is None else str(root)
-        raise ClipsError(where, rule, remedy="The others are imported; mend the files or add --skip-bad")
+        raise DataError(where, rule, remedy="The others are imported; mend the files or add --skip-bad")
 
 
 @app.command("avatars")

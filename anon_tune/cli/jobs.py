@@ -127,7 +127,7 @@ def status(
 
     Reads study.toml and the ledger alone, wherever they can be seen from.
     """
-    from anon_tune.study import show_status
+    from anon_tune.cli.study_status import show_status
 
     head = None if _looks_like_path(target) else _head_of(target, address)
     while True:
@@ -263,7 +263,7 @@ def _study_of(head: Head, job: str) -> str:
 
 def _look(target: str, head: Head | None) -> tuple[dict[str, Any], bool]:
     """Return how a study stands, with its job if that was asked for, and whether it is over."""
-    from anon_tune.study import study_status
+    from anon_tune.cli.study_status import study_status
 
     if head is None:
         document = study_status(target)

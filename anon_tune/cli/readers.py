@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from anon_tune.errors import ClipsError, suggest
+from anon_tune.errors import DataError, suggest
 
 if TYPE_CHECKING:
-    from anon_tune.clips import ImportResult
-    from anon_tune.clips.readers import Listing
-    from anon_tune.clips.side_by_side import Map
+    from anon_tune.datasets import ImportResult
+    from anon_tune.datasets.readers import Listing
+    from anon_tune.datasets.side_by_side import Map
 
 _FOLDER_NEEDS = ("--pattern", "--action", "--private", "--group", "--test-groups")
 _FOLDER_ONLY = ("--pattern", "--action", "--private", "--group", "--val-groups")
@@ -33,26 +33,26 @@ def check_options(source: str, options: Mapping[str, Any]) -> None:
         options: Every option of ``clips import`` by its flag; None for one that is not given.
 
     Raises:
-        ClipsError: On a missing or foreign option, or an unknown data set.
+        DataError: On a missing or foreign option, or an unknown data set.
     """
-    from anon_tune.clips.readers import DATA_SETS
+    from anon_tune.datasets.readers import DATA_SETS
 
     given = [name for name, value in options.items() if value is not None]
     if "--root" in given:
         if source not in DATA_SETS:
-            raise ClipsError("clips import", f"unknown data set '{source}'", remedy=suggest(source, DATA_SETS))
+            raise DataError("clips import", f"unknown data set '{source}'", remedy=suggest(source, DATA_SETS))
         foreign = [*_FOLDER_ONLY, *(name for name in _CHOICES if name not in DATA_SETS[source])]
         missing = []
     else:
         if source in DATA_SETS and not Path(source).is_dir():
-            raise ClipsError("clips import", f"data set '{source}' needs --root", remedy=_REMEDY)
+            raise DataError("clips import", f"data set '{source}' needs --root", remedy=_REMEDY)
         foreign = [*_DATA_SET_ONLY]
         missing = [name for name in _FOLDER_NEEDS if name not in given]
     what = f"data set '{source}'" if "--root" in given else f"folder '{source}'"
     if wrong := [name for name in foreign if name in given]:
-        raise ClipsError("clips import", f"{', '.join(wrong)} cannot go with {what}", remedy=_REMEDY)
+        raise DataError("clips import", f"{', '.join(wrong)} cannot go with {what}", remedy=_REMEDY)
     if missing:
-        raise ClipsError("clips import", f"{what} needs {', '.join(missing)}", remedy=_REMEDY)
+        raise DataError("clips import", f"{what} needs {', '.join(missing)}", remedy=_REMEDY)
 
 
 def run_import(source: str, size: tuple[int, int], output: Path, options: Mapping[str, Any]) -> ImportResult:
@@ -96,16 +96,16 @@ def run_import(source: str, size: tuple[int, int], output: Path, options: Mappin
 
 def _side_by_side(num_workers: int | None) -> Map:
     if os.environ.get("RAY_ADDRESS"):
-        from anon_tune.runtime.tasks import in_tasks
+        from anon_tune.driver.tasks import in_tasks
 
         return in_tasks(num_workers)
-    from anon_tune.clips.side_by_side import in_processes
+    from anon_tune.datasets.side_by_side import in_processes
 
     return in_processes(num_workers)
 
 
 def _folder(source: str, options: Mapping[str, Any]) -> Callable[..., ImportResult]:
-    from anon_tune.clips import import_folder
+    from anon_tune.datasets import import_folder
 
     return partial(
         import_folder,
@@ -122,7 +122,7 @@ def _folder(source: str, options: Mapping[str, Any]) -> Callable[..., ImportResu
 
 
 def _data_set(source: str, options: Mapping[str, Any]) -> Callable[..., ImportResult]:
-    from anon_tune.clips.readers import import_listing, read_data_set
+    from anon_tune.datasets.readers import import_listing, read_data_set
 
     listing = read_data_set(
         source,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from anon_tune.errors import LedgerError, suggest
+from anon_tune.errors import StudyError, suggest
 from anon_tune.folder import Folder, Location
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def read_trials(directory: Location) -> list[Trial]:
 
     folder = Folder.at(directory)
     if not folder.has("study.toml"):
-        raise LedgerError(str(folder), "no study there", remedy="Give the directory that 'study --out' wrote")
+        raise StudyError(str(folder), "no study there", remedy="Give the directory that 'study --out' wrote")
     return Ledger(folder / "ledger").trials()
 
 
@@ -102,7 +102,7 @@ def export(
         suffix = f".{format.value}"
         if output.suffix not in ("", suffix):
             rule = f"must agree with --format {format.value}"
-            raise LedgerError(str(output), rule, output.suffix, f"End it in {suffix}, or leave the option out")
+            raise StudyError(str(output), rule, output.suffix, f"End it in {suffix}, or leave the option out")
         output = output.with_suffix(suffix)
     _, settings = load_study(directory)
     stills = settings.stills, settings.stills_fingerprint
@@ -113,25 +113,26 @@ def pick_trial(directory: Location, leakage_at_most: float | None, trial: str | 
     """Return the trial of a study that a user chose by one of two options.
 
     Raises:
-        LedgerError: There is none, or not one of the two options is given.
+        StudyError: There is none, or not one of the two options is given.
     """
     from anon_tune.pareto import ParetoFront
 
     if (leakage_at_most is None) == (trial is None):
-        raise LedgerError("export", "give one of --leakage-at-most and --trial", remedy="See 'anon-tune export --help'")
+        raise StudyError("export", "give one of --leakage-at-most and --trial", remedy="See 'anon-tune export --help'")
     trials = read_trials(directory)
     if leakage_at_most is not None:
         return ParetoFront.of(trials).pick(leakage_at_most)
     by_id = {t.id: t for t in trials}
     if trial not in by_id:
-        raise LedgerError(str(directory), f"no trial '{trial}'", remedy=suggest(str(trial), by_id))
+        raise StudyError(str(directory), f"no trial '{trial}'", remedy=suggest(str(trial), by_id))
     return by_id[trial]
 
 
 def write(directory: Location, output: Path | None = None) -> Path | str:
     """Write the report of a study directory and return its path or URI."""
     from anon_tune.report import importance_trials, write_report
-    from anon_tune.study import importance, load_study
+    from anon_tune.search import importance
+    from anon_tune.study import load_study
 
     trials = read_trials(directory)
     space, _ = load_study(directory)

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from anon_tune.cli import result
-from anon_tune.errors import AnonTuneError, ClipsError, LedgerError
+from anon_tune.errors import AnonTuneError, DataError, StudyError
 from anon_tune.folder import Folder, is_uri
 
 if TYPE_CHECKING:
     from anon_tune.clips import Clips
-    from anon_tune.study import SearchSpace, StudySettings
+    from anon_tune.search import SearchSpace
+    from anon_tune.study import StudySettings
     from anon_tune.trial import TrialBody
 
 BUILT_IN = "avatars"
@@ -105,7 +106,7 @@ def study(
     """
     loaded, settings = planned(locals())
     if not out.is_remote and out.path.is_file():
-        raise LedgerError("--out", "must be a directory, and this is a file", str(out), "Give another")
+        raise StudyError("--out", "must be a directory, and this is a file", str(out), "Give another")
     found = find_clips(clips, out)
     measured_on: dict[str, Any] = {"clips_fingerprint": found.fingerprint}
     if clips != BUILT_IN:
@@ -145,7 +146,8 @@ def planned(options: Mapping[str, Any]) -> tuple[SearchSpace, StudySettings]:
     Returns:
         The search space, and the settings without the fingerprints of clips and stills.
     """
-    from anon_tune.study import SearchSpace, StudySettings
+    from anon_tune.search import SearchSpace
+    from anon_tune.study import StudySettings
 
     loaded = SearchSpace.load(options["space"], dict(parse_setting(text) for text in options["set_"] or ()))
     loaded = loaded.with_constraints(_named("--constraint", options["constraint"]))
@@ -204,7 +206,7 @@ def find_clips(name: str, out: Folder) -> Clips:
         got = f"{len(clips.actions)} and {len(clips.attributes)}"
         remedy = "Import clips that have both, such as vp-ucf101"
         rule = "at least two actions and one private attribute are needed, as both are measured on these clips"
-        raise ClipsError(location, rule, got, remedy)
+        raise DataError(location, rule, got, remedy)
     return clips
 
 
@@ -238,7 +240,7 @@ def find_stills(name: str, clips: Clips) -> Clips:
 
 def make_body(clips: Clips, settings: StudySettings) -> TrialBody:
     """Return what does the work of a study's trials."""
-    from anon_tune.runtime import ClipTrialBody
+    from anon_tune.worker import ClipTrialBody
 
     cpus = max(1, int(settings.cpus_per_worker))
     return ClipTrialBody(
@@ -247,8 +249,9 @@ def make_body(clips: Clips, settings: StudySettings) -> TrialBody:
 
 
 def _run(out: Folder, clips: Clips, space: SearchSpace, settings: StudySettings) -> None:
-    from anon_tune.study import StudyInterrupted, StudyProgress, run_study
-    from anon_tune.study.points import num_points
+    from anon_tune.cli.study_progress import StudyProgress
+    from anon_tune.driver import StudyInterrupted, run_study
+    from anon_tune.search.points import num_points
 
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not out.is_remote and out.path.is_relative_to(Path.cwd()):
         print(f"warning: {out} lies in the job's copy of the folder, which Ray throws away.", file=sys.stderr)
@@ -267,7 +270,7 @@ def _run(out: Folder, clips: Clips, space: SearchSpace, settings: StudySettings)
         print(stop, file=sys.stderr)
         raise typer.Exit(130) from None
     if settings.storage or not out.is_remote:
-        from anon_tune.study.record import dashboard_command
+        from anon_tune.trackers.optuna_storage import dashboard_command
 
         print(f"Trials in Optuna's dashboard, a package of its own: {dashboard_command(out, settings)}")
     print(f"Report: {result.write(out)}")

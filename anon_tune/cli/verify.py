@@ -10,10 +10,10 @@ import typer
 
 from anon_tune.cli import result
 from anon_tune.cli.study import find_clips, find_stills, make_body
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 
 if TYPE_CHECKING:
-    from anon_tune.study import VerifyStep
+    from anon_tune.driver import VerifyStep
 
 
 def verify(
@@ -33,18 +33,19 @@ def verify(
     Only these stay on the front. Repeats go to DIR/ledger as they arrive; given
     again, the command takes what is missing, after Ctrl-C or with more --seeds.
     """
-    from anon_tune.study import StudyInterrupted, load_study, verify_study
+    from anon_tune.driver import StudyInterrupted, verify_study
+    from anon_tune.study import load_study
 
     _, settings = load_study(directory)
     clips = find_clips(settings.clips, directory)
     if clips.fingerprint != settings.clips_fingerprint:
         rule = f"the study was measured on clips {settings.clips_fingerprint}"
-        raise LedgerError(clips.location, rule, clips.fingerprint, "Bring those clips back")
+        raise StudyError(clips.location, rule, clips.fingerprint, "Bring those clips back")
     if retrain and settings.stills:
         stills = find_stills(settings.stills, clips)
         if stills.fingerprint != settings.stills_fingerprint:
             rule = f"the study's privacy branches learned on stills {settings.stills_fingerprint}"
-            raise LedgerError(stills.location, rule, stills.fingerprint, "Bring those stills back")
+            raise StudyError(stills.location, rule, stills.fingerprint, "Bring those stills back")
     body = make_body(clips, settings)
     try:
         verify_study(directory, body, seeds, retrain, _show)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from anon_tune.clips.figure import Array, Person, Pose, draw_person
 from anon_tune.clips.manifest import SPLITS
 from anon_tune.clips.store import Clips, Labels, StoreWriter
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 ATTRIBUTES = ("skin=dark", "shirt=warm", "pattern=striped", "hair=blond", "build=broad", "headgear=hat")
 # Forwards and backwards through the sweep of arms, crouch and place.
@@ -63,13 +63,13 @@ def make_avatars(
         force: Replace a directory that is already there.
 
     Raises:
-        ClipsError: If a number is too small or the directory exists.
+        DataError: If a number is too small or the directory exists.
     """
     sizes = {"num_train": (num_train, 1), "num_val": (num_val, 1), "num_test": (num_test, 1)}
     sizes |= {"num_frames": (num_frames, 2), "height": (height, 16), "width": (width, 16)}
     for name, (value, least) in sizes.items():
         if value < least:
-            raise ClipsError("avatars", f"'{name}' must be at least {least}", value, "Choose a larger number")
+            raise DataError("avatars", f"'{name}' must be at least {least}", value, "Choose a larger number")
     shape = (num_frames, height, width, 3)
     counts = {"train": num_train, "val": num_val, "test": num_test}
     with StoreWriter(directory, shape, force) as writer:

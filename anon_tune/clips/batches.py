@@ -15,7 +15,7 @@ from torch import Tensor
 
 from anon_tune.clips.augment import Views
 from anon_tune.clips.store import ClipSet
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 # Separate random streams under one seed; those after the last are of further views.
 _ORDER, _VIEWS = 0, 1
@@ -70,13 +70,13 @@ class ClipSampler:
             view: From 0; other crops and mirrors of the same clips.
 
         Raises:
-            ClipsError: If the batch cannot be cut into equal parts; unequal ones would bias the
+            DataError: If the batch cannot be cut into equal parts; unequal ones would bias the
                 workers' mean gradient.
         """
         size, rest = divmod(self._batch_clips, num_parts)
         if rest:
             rule = f"'training.batch_clips' must be a multiple of the {num_parts} workers"
-            raise ClipsError("batches", rule, self._batch_clips, "Change one of the two")
+            raise DataError("batches", rule, self._batch_clips, "Change one of the two")
         start = part * size
         first = step * self._batch_clips + start
         indices = self._indices(first, first + size)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anon_tune.clips.store import ClipSet
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 
 def round_trip(frames: NDArray[np.uint8], fps: float, crf: int) -> NDArray[np.uint8]:
@@ -32,7 +32,7 @@ def round_trip(frames: NDArray[np.uint8], fps: float, crf: int) -> NDArray[np.ui
         (T, H, W, 3) uint8 RGB.
 
     Raises:
-        ClipsError: If the codec does not give back every frame.
+        DataError: If the codec does not give back every frame.
 
     Source:
         x264 at its preset ``medium``, as tools write files by default; without a container, which changes
@@ -58,7 +58,7 @@ def round_trip(frames: NDArray[np.uint8], fps: float, crf: int) -> NDArray[np.ui
     decoded = [frame for packet in packets for frame in decoder.decode(packet)] + decoder.decode(None)
     if len(decoded) != len(frames):
         rule = f"must give back all {len(frames)} frames of a clip"
-        raise ClipsError("codec h264", rule, len(decoded), "Audit without --codec")
+        raise DataError("codec h264", rule, len(decoded), "Audit without --codec")
     return np.stack([frame.to_ndarray(format="rgb24")[:height, :width] for frame in decoded])
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anon_tune.clips.manifest import Manifest
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 _REMEDY = "Import or make the clips again"
 
@@ -32,17 +32,17 @@ def map_frames(path: Path, manifest: Manifest, every: bool = False) -> NDArray[n
         (N, T, H, W, 3) uint8, read-only.
 
     Raises:
-        ClipsError: If it is damaged or belongs to another manifest.
+        DataError: If it is damaged or belongs to another manifest.
     """
     try:
         frames: NDArray[np.uint8] = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError) as error:
-        raise ClipsError(str(path), "not a whole .npy file", str(error).splitlines()[0], _REMEDY) from None
+        raise DataError(str(path), "not a whole .npy file", str(error).splitlines()[0], _REMEDY) from None
     expected = (len(manifest.entries), *manifest.shape)
     if frames.dtype != np.uint8 or frames.shape != expected:
         got = f"{frames.dtype} {frames.shape}"
-        raise ClipsError(str(path), f"the manifest calls for uint8 frames of shape {expected}", got, _REMEDY)
+        raise DataError(str(path), f"the manifest calls for uint8 frames of shape {expected}", got, _REMEDY)
     for row, entry in enumerate(manifest.entries if every else manifest.entries[:1]):
         if content_hash(frames[row]) != entry.content_hash:
-            raise ClipsError(str(path), "the frames are not those of the manifest", remedy=_REMEDY)
+            raise DataError(str(path), "the frames are not those of the manifest", remedy=_REMEDY)
     return frames

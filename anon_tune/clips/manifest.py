@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 SPLITS = ("train", "val", "test")
 VERSION = 1
@@ -93,23 +93,23 @@ class Manifest:
         """Refuse entries that break a rule of the store.
 
         Raises:
-            ClipsError: On no clips, repeated ids, an unknown or scattered split, a group in both train and test.
+            DataError: On no clips, repeated ids, an unknown or scattered split, a group in both train and test.
         """
         entries = self.entries
         if not entries:
-            raise ClipsError(where, "holds no clips", remedy=_REMEDY)
+            raise DataError(where, "holds no clips", remedy=_REMEDY)
         if len({e.id for e in entries}) < len(entries):
-            raise ClipsError(where, "clip ids must be unique", remedy=_REMEDY)
+            raise DataError(where, "clip ids must be unique", remedy=_REMEDY)
         unknown = sorted({e.split for e in entries} - set(SPLITS))
         if unknown:
-            raise ClipsError(where, f"a split is one of {', '.join(SPLITS)}", unknown[0], _REMEDY)
+            raise DataError(where, f"a split is one of {', '.join(SPLITS)}", unknown[0], _REMEDY)
         for split in SPLITS:
             if any(entries[row].split != split for row in self.rows(split)):
-                raise ClipsError(where, f"the rows of split '{split}' must be contiguous", remedy=_REMEDY)
+                raise DataError(where, f"the rows of split '{split}' must be contiguous", remedy=_REMEDY)
         groups = {split: {e.group for e in entries if e.split == split} for split in SPLITS}
         shared = sorted(groups["test"] & (groups["train"] | groups["val"]))
         if shared:
-            raise ClipsError(where, "no group may be in test and in another split", shared[0], _REMEDY)
+            raise DataError(where, "no group may be in test and in another split", shared[0], _REMEDY)
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
@@ -128,28 +128,28 @@ def read_manifest(path: Path) -> Manifest:
     """Read and check a manifest.
 
     Raises:
-        ClipsError: If the file is no manifest of this version, lacks a column, or breaks a rule.
+        DataError: If the file is no manifest of this version, lacks a column, or breaks a rule.
     """
     where = str(path)
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
-        raise ClipsError(where, "not a Parquet file", str(error).splitlines()[0], _REMEDY) from None
+        raise DataError(where, "not a Parquet file", str(error).splitlines()[0], _REMEDY) from None
     facts = _facts(table, where)
     if facts.get("version") != VERSION:
-        raise ClipsError(where, f"the manifest must be of version {VERSION}", str(facts.get("version")), _REMEDY)
+        raise DataError(where, f"the manifest must be of version {VERSION}", str(facts.get("version")), _REMEDY)
     attributes = tuple(n.removeprefix(_PREFIX) for n in table.column_names if n.startswith(_PREFIX))
     expected = _PLAIN | {_PREFIX + name: pa.bool_() for name in attributes}
     for name, kind in expected.items():
         if name not in table.column_names or table.schema.field(name).type != kind:
-            raise ClipsError(where, f"needs a column '{name}' of type {kind}", remedy=_REMEDY)
+            raise DataError(where, f"needs a column '{name}' of type {kind}", remedy=_REMEDY)
         if table.column(name).null_count:
-            raise ClipsError(where, f"column '{name}' must have no empty values", remedy=_REMEDY)
+            raise DataError(where, f"column '{name}' must have no empty values", remedy=_REMEDY)
     try:
         num_frames, height, width, channels = map(int, facts["shape"])
         fps, source = float(facts["fps"]), str(facts["source"])
     except (KeyError, TypeError, ValueError) as error:
-        raise ClipsError(where, "damaged", f"{type(error).__name__} {error}", _REMEDY) from None
+        raise DataError(where, "damaged", f"{type(error).__name__} {error}", _REMEDY) from None
     entries = _entries(table.sort_by("row").to_pylist(), attributes, where)
     manifest = Manifest(entries, attributes, (num_frames, height, width, channels), fps, source)
     manifest.check(where)
@@ -160,13 +160,13 @@ def _facts(table: pa.Table, where: str) -> dict[str, Any]:
     try:
         facts = json.loads((table.schema.metadata or {}).get(b"anon_tune", b"{}"))
     except ValueError as error:
-        raise ClipsError(where, "damaged", str(error), _REMEDY) from None
+        raise DataError(where, "damaged", str(error), _REMEDY) from None
     return facts if isinstance(facts, dict) else {}
 
 
 def _entries(rows: Sequence[dict[str, Any]], attributes: Sequence[str], where: str) -> tuple[ClipEntry, ...]:
     if [row["row"] for row in rows] != list(range(len(rows))):
-        raise ClipsError(where, f"column 'row' must number the clips from 0 to {len(rows) - 1}", remedy=_REMEDY)
+        raise DataError(where, f"column 'row' must number the clips from 0 to {len(rows) - 1}", remedy=_REMEDY)
     names = [name for name in _PLAIN if name != "row"]
     return tuple(
         ClipEntry(**{name: row[name] for name in names}, private=tuple(row[_PREFIX + name] for name in attributes))

@@ -14,7 +14,7 @@ from pyarrow import fs
 from anon_tune.clips.frames import map_frames
 from anon_tune.clips.locks import locked
 from anon_tune.clips.manifest import FRAMES, MANIFEST, Manifest, read_manifest
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 _CHUNK_BYTES = 1 << 23
 
@@ -38,7 +38,7 @@ def fetch_store(uri: str) -> Path:
             filesystems do, S3's in the environment or in ``~/.aws``.
 
     Raises:
-        ClipsError: If the filesystem cannot be read, it holds no store, or the cache cannot be written.
+        DataError: If the filesystem cannot be read, it holds no store, or the cache cannot be written.
     """
     filesystem, path = _open_filesystem(uri)
     home = user_cache() / "clips"
@@ -57,7 +57,7 @@ def fetch_store(uri: str) -> Path:
                     new.rename(target)
     except (OSError, pa.ArrowException) as error:
         remedy = f"Mend the cause; copies go to {home}"
-        raise ClipsError(uri, "cannot be copied to this node", _line(error), remedy) from None
+        raise DataError(uri, "cannot be copied to this node", _line(error), remedy) from None
     return target
 
 
@@ -69,25 +69,25 @@ def save_store(directory: Path, uri: str) -> None:
         uri: Of a directory that holds no store.
 
     Raises:
-        ClipsError: If a store is there, or the filesystem cannot be written.
+        DataError: If a store is there, or the filesystem cannot be written.
     """
     filesystem, path = _open_filesystem(uri)
     local = fs.LocalFileSystem()
     try:
         if filesystem.get_file_info(f"{path}/{MANIFEST}").type != fs.FileType.NotFound:
-            raise ClipsError(uri, "already holds a clip store", remedy="Name another place")
+            raise DataError(uri, "already holds a clip store", remedy="Name another place")
         filesystem.create_dir(path, recursive=True)
         for name in (FRAMES, MANIFEST):
             fs.copy_files(str(directory / name), f"{path}/{name}", local, filesystem, chunk_size=_CHUNK_BYTES)
     except (OSError, pa.ArrowException) as error:
-        raise ClipsError(uri, "cannot be written", _line(error), "Mend the cause") from None
+        raise DataError(uri, "cannot be written", _line(error), "Mend the cause") from None
 
 
 def _open_filesystem(uri: str) -> tuple[fs.FileSystem, str]:
     try:
         filesystem, path = fs.FileSystem.from_uri(uri)
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise ClipsError(uri, "must be a URI that pyarrow can open", _line(error), "Write s3://bucket/store") from None
+        raise DataError(uri, "must be a URI that pyarrow can open", _line(error), "Write s3://bucket/store") from None
     return filesystem, path.rstrip("/")
 
 
@@ -95,7 +95,7 @@ def _read_remote_manifest(filesystem: fs.FileSystem, path: str, uri: str, to: Pa
     with suppress(FileNotFoundError):
         _copy(filesystem, f"{path}/{MANIFEST}", to)
         return read_manifest(to)
-    raise ClipsError(uri, f"a clip store must hold '{MANIFEST}'", remedy="Name another or copy one there")
+    raise DataError(uri, f"a clip store must hold '{MANIFEST}'", remedy="Name another or copy one there")
 
 
 def _copy(filesystem: fs.FileSystem, path: str, to: Path) -> None:

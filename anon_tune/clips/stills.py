@@ -12,7 +12,7 @@ import torch
 
 from anon_tune.clips.batches import ClipBatch, ClipSampler
 from anon_tune.clips.store import Clips, ClipSet
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 
 class StillSampler:
@@ -63,18 +63,18 @@ def check_stills(stills: Clips, clips: Clips) -> None:
         clips: Its validation and test splits are measured on.
 
     Raises:
-        ClipsError: There is no training split or no private attribute, or a video is in both.
+        DataError: There is no training split or no private attribute, or a video is in both.
     """
     learned = stills.split("train")
     if not stills.attributes:
         remedy = "Import stills with private labels, such as vispr"
-        raise ClipsError(stills.location, "the stills need a private attribute", remedy=remedy)
+        raise DataError(stills.location, "the stills need a private attribute", remedy=remedy)
     if not np.any(learned.private.min(axis=0) < learned.private.max(axis=0)):
         rule = "no private attribute of the training stills has two values"
-        raise ClipsError(stills.location, rule, remedy="Import more of them")
+        raise DataError(stills.location, rule, remedy="Import more of them")
     measured = [entry for entry in clips.manifest.entries if entry.split != "train"]
     names, contents = {entry.id for entry in measured}, {entry.content_hash for entry in measured}
     for entry in stills.manifest.entries:
         if entry.split == "train" and (entry.id in names or entry.content_hash in contents):
             rule = f"a training still may not be among the clips that {clips.location} measures on"
-            raise ClipsError(stills.location, rule, f"'{entry.id}'", "Import the stills without it")
+            raise DataError(stills.location, rule, f"'{entry.id}'", "Import the stills without it")

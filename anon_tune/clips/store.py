@@ -27,7 +27,7 @@ from anon_tune.address import refuse_secret
 from anon_tune.clips.frames import content_hash, map_frames
 from anon_tune.clips.manifest import FRAMES, MANIFEST, SPLITS, ClipEntry, Manifest, read_manifest, write_manifest
 from anon_tune.clips.node_cache import fetch_store
-from anon_tune.errors import ClipsError, suggest
+from anon_tune.errors import DataError, suggest
 from anon_tune.folder import is_uri
 
 if TYPE_CHECKING:
@@ -111,13 +111,13 @@ class Clips:
         """Return the clips of ``train``, ``val`` or ``test``.
 
         Raises:
-            ClipsError: If the name is unknown or the split has no clips.
+            DataError: If the name is unknown or the split has no clips.
         """
         if name not in SPLITS:
-            raise ClipsError(str(self.directory), f"unknown split '{name}'", remedy=suggest(name, SPLITS))
+            raise DataError(str(self.directory), f"unknown split '{name}'", remedy=suggest(name, SPLITS))
         rows = self.manifest.rows(name)
         if not rows:
-            raise ClipsError(str(self.directory), f"split '{name}' has no clips", remedy="Import with such a split")
+            raise DataError(str(self.directory), f"split '{name}' has no clips", remedy="Import with such a split")
         entries = [self.manifest.entries[row] for row in rows]
         index = {action: at for at, action in enumerate(self.actions)}
         return ClipSet(
@@ -141,7 +141,7 @@ def open_clips(location: Path | str) -> Clips:
             that pyarrow knows (``s3://``, ``gs://``, ``file://``), which is copied once a node; see `fetch_store`.
 
     Raises:
-        ClipsError: If a file is missing or damaged, or frames and manifest do not belong together.
+        DataError: If a file is missing or damaged, or frames and manifest do not belong together.
         AnonTuneError: If the URI carries a key.
     """
     refuse_secret("--clips", str(location))
@@ -150,7 +150,7 @@ def open_clips(location: Path | str) -> Clips:
     directory = Path(location)
     for name in (MANIFEST, FRAMES):
         if not (directory / name).is_file():
-            raise ClipsError(str(directory), f"a clip store must hold '{name}'", remedy="Name another or import one")
+            raise DataError(str(directory), f"a clip store must hold '{name}'", remedy="Name another or import one")
     manifest = read_manifest(directory / MANIFEST)
     frames = map_frames(directory / FRAMES, manifest)
     return Clips(str(directory), directory, manifest, frames)
@@ -184,7 +184,7 @@ class StoreWriter:
         hidden: A directory to write in, which may hold frames of an interrupted writer; see `restore`.
 
     Raises:
-        ClipsError: If the directory exists and `force` is not given, or it is no clip store.
+        DataError: If the directory exists and `force` is not given, or it is no clip store.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class StoreWriter:
             self._hidden.mkdir(parents=True, exist_ok=self._keeps)
         except OSError as error:
             remedy = "Name another directory"
-            raise ClipsError(str(self.directory), "cannot be written", error.strerror, remedy) from None
+            raise DataError(str(self.directory), "cannot be written", error.strerror, remedy) from None
         path = self._hidden / FRAMES
         self._file = open(path, "r+b" if path.exists() else "w+b")  # noqa: SIM115  closed by __exit__
         self._write_header()
@@ -272,7 +272,7 @@ class StoreWriter:
             drop_constant: Leave out attributes that are the same for every clip.
 
         Raises:
-            ClipsError: If the clips break a rule of the manifest, or something has come to be at the store's place.
+            DataError: If the clips break a rule of the manifest, or something has come to be at the store's place.
         """
         entries = tuple(self._entries)
         if drop_constant:
@@ -297,9 +297,9 @@ def check_place(directory: Path, force: bool) -> None:
     """Refuse to make a store where something is that may not be replaced.
 
     Raises:
-        ClipsError: As `StoreWriter`.
+        DataError: As `StoreWriter`.
     """
     if directory.exists() and not force:
-        raise ClipsError(str(directory), "already exists", remedy="Name another directory or add --force")
+        raise DataError(str(directory), "already exists", remedy="Name another directory or add --force")
     if directory.exists() and not _is_store(directory):
-        raise ClipsError(str(directory), "only a clip store is replaced, and this is none", remedy="Name another")
+        raise DataError(str(directory), "only a clip store is replaced, and this is none", remedy="Name another")

@@ -26,7 +26,7 @@ def bundle(location: str, everything: bool) -> Iterator[str]:
     """Yield the files of a study as lines.
 
     Raises:
-        LedgerError: No study there.
+        StudyError: No study there.
         ClusterError: It is more than can be sent this way.
     """
     packed = io.BytesIO()

@@ -10,8 +10,8 @@ from anon_tune.cluster.kuberay import KINDS, read_kuberay
 from anon_tune.cluster.launcher import read_launcher
 from anon_tune.cluster.nodes import Cluster, NodeType
 from anon_tune.cluster.slurm import read_slurm
+from anon_tune.driver.placement import place
 from anon_tune.errors import ClusterFileError, PlacementError
-from anon_tune.study.placement import place
 from anon_tune.study.settings import StudySettings
 
 _LAUNCHER = {"cluster_name", "provider", "available_node_types"}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 from anon_tune.folder import Folder, Location, why
 from anon_tune.ledger import Ledger
 
@@ -33,24 +33,24 @@ def read_study(location: Location, everything: bool) -> Iterator[tuple[str, byte
     listed again. Records twice in a copy are no harm, records missing would be.
 
     Raises:
-        LedgerError: No study there, a file that cannot be read, or a ledger that does not hold still.
+        StudyError: No study there, a file that cannot be read, or a ledger that does not hold still.
     """
     folder = Folder.at(location)
     try:
         if not folder.has(_STUDY):
-            raise LedgerError(str(folder), "no study there", remedy="Give the directory that 'study --out' wrote")
+            raise StudyError(str(folder), "no study there", remedy="Give the directory that 'study --out' wrote")
         yield from _held_still(folder)
         for name in [*_names(folder, ""), *_names(folder, "audits"), *(_trials(folder) if everything else ())]:
             yield name, folder.read(name)
     except OSError as error:
-        raise LedgerError(str(folder), "cannot be read", why(error), "Mend that first") from None
+        raise StudyError(str(folder), "cannot be read", why(error), "Mend that first") from None
 
 
 def _held_still(folder: Folder) -> list[tuple[str, bytes]]:
     for _ in range(_MOST_READINGS):
         with suppress(FileNotFoundError):
             return [(name, folder.read(name)) for name in _names(folder, "ledger")]
-    raise LedgerError(f"{folder}/ledger", "changes faster than it can be read", remedy="Try again")
+    raise StudyError(f"{folder}/ledger", "changes faster than it can be read", remedy="Try again")
 
 
 def _trials(folder: Folder) -> Iterator[str]:
@@ -78,20 +78,20 @@ def write_copy(files: Iterable[tuple[str, bytes]], folder: Path, origin: str) ->
         The number of trials in the copy's ledger, anchors not counted.
 
     Raises:
-        LedgerError: The folder holds something else, or a file's name is not one of a study's.
+        StudyError: The folder holds something else, or a file's name is not one of a study's.
     """
     mark = folder / _MARK
     if mark.exists():
         before = json.loads(mark.read_text(encoding="utf-8"))["from"]
         if before != origin:
             rule = f"holds a copy of {before}, which another one would be mixed with"
-            raise LedgerError(str(folder), rule, origin, "Give another folder with -o")
+            raise StudyError(str(folder), rule, origin, "Give another folder with -o")
     elif folder.is_dir() and any(folder.iterdir()):
-        raise LedgerError(str(folder), "is not empty and no fetched study", remedy="Give another folder with -o")
+        raise StudyError(str(folder), "is not empty and no fetched study", remedy="Give another folder with -o")
     copy, written = Folder.at(folder), set[str]()
     for name, content in files:
         if not is_worth_having(name, everything=True):
-            raise LedgerError(origin, "sent a file that no study has", name, "Fetch from a head that you trust")
+            raise StudyError(origin, "sent a file that no study has", name, "Fetch from a head that you trust")
         if not written:
             folder.mkdir(parents=True, exist_ok=True)
             mark.write_text(json.dumps({"from": origin}), encoding="utf-8")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import anon_tune
 from anon_tune.errors import ClusterError
-from anon_tune.study.space_file import space_files
+from anon_tune.search.space_file import space_files
 
 _MOST_BYTES = 100 * 2**20  # what Ray's dashboard takes; by other ways a package may have 512 MiB
 _LEFT_OUT = (".venv", "venv", "runs")  # also where git does not ignore them

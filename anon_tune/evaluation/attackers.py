@@ -14,7 +14,7 @@ from torch import Tensor, nn, optim
 from torch.nn import functional as F
 
 from anon_tune.clips import ClipBatch, ClipSet, epoch_batches
-from anon_tune.models.convolutions import GRID, Readout, small2d, small3d
+from anon_tune.networks.convolutions import GRID, Readout, small2d, small3d
 
 Target = Literal["private", "action"]
 

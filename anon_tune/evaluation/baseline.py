@@ -24,8 +24,8 @@ from anon_tune.evaluation.canaries import CANARIES, keep_canaries
 from anon_tune.evaluation.committee import with_committees
 from anon_tune.evaluation.counting import check_clips
 from anon_tune.evaluation.metrics import top1
-from anon_tune.models import save_weights
-from anon_tune.models.weights import read_tensors
+from anon_tune.networks import save_weights
+from anon_tune.networks.weights import read_tensors
 from anon_tune.recipe import AuditRecipe
 
 FORM = "anon_tune.baseline/2"
@@ -135,7 +135,7 @@ def make_baseline(
         progress: Told what is being done, pieces done, pieces in all.
 
     Raises:
-        ClipsError: Too few clips, or positives or negatives of an attribute.
+        DataError: Too few clips, or positives or negatives of an attribute.
     """
     check_clips(raw, [f"attribute {at}" for at in range(raw["train"].private.shape[1])])
     seeds = seeds_of(effort)

@@ -22,7 +22,7 @@ from anon_tune.evaluation.committee import with_committees
 from anon_tune.evaluation.metrics import prevalence
 from anon_tune.evaluation.resampling import NUM_PERMUTATIONS, chance_of_strongest, draw_resamples, percentiles
 from anon_tune.evaluation.score import anonymize_split
-from anon_tune.models import build_anonymizer
+from anon_tune.networks import build_anonymizer
 from anon_tune.recipe import AnonymizerRecipe, AuditRecipe
 
 Name = Literal["identity", "constant", "negative", "shuffled"]

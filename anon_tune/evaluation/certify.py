@@ -18,7 +18,7 @@ from torch import nn
 import anon_tune
 from anon_tune.certificate import COMMITTEE, Attacker, Certificate, Data, Linkage, Status, Subject
 from anon_tune.clips import ClipSet, epoch_batches
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 from anon_tune.evaluation.attack import Lab, Pieces, Progress, Weights, strongest
 from anon_tune.evaluation.attackers import ClipAttacker, build_attacker
 from anon_tune.evaluation.baseline import Baseline, digest, num_actions, seeds_of
@@ -65,7 +65,7 @@ def certify(
         progress: Told what is being done, pieces done, pieces in all.
 
     Raises:
-        ClipsError: The anonymized clips are not those of the raw ones, or the baseline is another's.
+        DataError: The anonymized clips are not those of the raw ones, or the baseline is another's.
 
     Source:
         Attackers that were never in the training, several kinds, their maximum: VITA (arXiv:1906.05675).
@@ -154,12 +154,12 @@ def _check(raw: Splits, changed: Splits, baseline: Baseline, effort: AuditRecipe
         other = changed[name]
         if split.frames.shape != other.frames.shape:
             rule = f"anonymized clips of '{name}' must have the raw clips' shape {split.frames.shape}"
-            raise ClipsError("audit", rule, str(other.frames.shape), "Import both with the same pattern and size")
+            raise DataError("audit", rule, str(other.frames.shape), "Import both with the same pattern and size")
         if not ((split.private == other.private).all() and (split.actions == other.actions).all()):
             rule = f"anonymized clips of '{name}' must have the raw clips' labels, row by row"
-            raise ClipsError("audit", rule, remedy="Import both with the same pattern")
+            raise DataError("audit", rule, remedy="Import both with the same pattern")
     if baseline.effort != effort or baseline.clips != digest(raw):
-        raise ClipsError("audit", "the baseline was made of other clips or another effort", remedy="Make it again")
+        raise DataError("audit", "the baseline was made of other clips or another effort", remedy="Make it again")
 
 
 def _status(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from anon_tune.certificate import Data
 from anon_tune.clips import ClipSet
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 from anon_tune.evaluation.resampling import draw_resamples
 
 # Of each kind, of every attribute: fewer can be told, or missed, by luck.
@@ -32,7 +32,7 @@ def count_data(
         codec: A codec the clips went through, else empty.
 
     Raises:
-        ClipsError: Too few clips, or positives or negatives of an attribute.
+        DataError: Too few clips, or positives or negatives of an attribute.
     """
     check_clips(raw, attributes)
     return Data(
@@ -52,7 +52,7 @@ def check_clips(raw: Mapping[str, ClipSet], attributes: Sequence[str]) -> None:
     """Check that every attribute has clips of both kinds in every split.
 
     Raises:
-        ClipsError: One has not; names attribute, split and count.
+        DataError: One has not; names attribute, split and count.
     """
     for split, least in _LEAST.items():
         private = raw[split].private
@@ -60,4 +60,4 @@ def check_clips(raw: Mapping[str, ClipSet], attributes: Sequence[str]) -> None:
             for kind, count in (("positive", int(positive)), ("negative", len(private) - int(positive))):
                 if count < least:
                     rule = f"'{name}' must have at least {least} {kind} clips in the split '{split}'"
-                    raise ClipsError("audit", rule, count, "Leave the attribute out, or import more clips")
+                    raise DataError("audit", rule, count, "Leave the attribute out, or import more clips")

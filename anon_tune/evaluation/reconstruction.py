@@ -18,8 +18,8 @@ from anon_tune.certificate import Reconstruction
 from anon_tune.clips import ClipSet, epoch_batches
 from anon_tune.evaluation.likeness import psnr, ssim
 from anon_tune.evaluation.score import anonymize_split
-from anon_tune.models import FrameAnonymizer
-from anon_tune.models.anonymizers import UNet
+from anon_tune.networks import FrameAnonymizer
+from anon_tune.networks.anonymizers import UNet
 from anon_tune.recipe import AuditRecipe
 
 _CHANNELS = (16, 32, 64)

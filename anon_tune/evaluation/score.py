@@ -26,7 +26,7 @@ from anon_tune.evaluation.metrics import (
     prevalence,
     top1,
 )
-from anon_tune.models import Anonymizer
+from anon_tune.networks import Anonymizer
 from anon_tune.recipe import EffortRecipe, EvaluationRecipe
 from anon_tune.trial import Ceilings, Reading, Score
 

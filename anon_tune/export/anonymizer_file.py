@@ -21,8 +21,8 @@ from anon_tune.export.programs import ProgramFacts, write_program
 from anon_tune.folder import Folder, Location, reading_file
 from anon_tune.ledger import Ledger
 from anon_tune.method import parse_method
-from anon_tune.models import Anonymizer, build_anonymizer, save_weights
-from anon_tune.models.weights import read_recipe, read_tensors
+from anon_tune.networks import Anonymizer, build_anonymizer, save_weights
+from anon_tune.networks.weights import read_recipe, read_tensors
 from anon_tune.pareto import judged_scores
 from anon_tune.recipe import Recipe
 from anon_tune.study.settings import load_study

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
 from anon_tune.errors import ExportError
-from anon_tune.models import Anonymizer
+from anon_tune.networks import Anonymizer
 
 LARGEST_DIFFERENCE = 1e-4
 """How far a program may be from the anonymizer, on any pixel of values in [0, 1]."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from anon_tune.errors import ExportError
-from anon_tune.models import Anonymizer, FrameAnonymizer
+from anon_tune.networks import Anonymizer, FrameAnonymizer
 
 _CLIP_FRAMES = 32
 _CHUNK_PIXELS = 2**24  # of the frames that wait between two stages

@@ -14,10 +14,10 @@ from queue import Empty, Full, Queue
 
 import torch
 
-from anon_tune.clips.video import FORMATS, AudioPacket, TimedFrame, VideoFacts, VideoReader, VideoWriter
 from anon_tune.errors import ExportError
 from anon_tune.export.stream import FrameStream
-from anon_tune.models import Anonymizer
+from anon_tune.networks import Anonymizer
+from anon_tune.video.files import FORMATS, AudioPacket, TimedFrame, VideoFacts, VideoReader, VideoWriter
 
 _WAIT_S = 0.1  # between two looks at whether another stage has failed
 Progress = Callable[[int, int], None]

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 from anon_tune.folder import Folder, Location, why
 from anon_tune.ledger.folding import fold
 from anon_tune.ledger.parts import add_record, prepare_writing, read_parts
@@ -40,7 +40,7 @@ class Ledger:
             rung_correlation: Rank correlation of rung and full leakage over all trials up to this one.
 
         Raises:
-            LedgerError: The disk is full or takes no file; all earlier records are safe.
+            StudyError: The disk is full or takes no file; all earlier records are safe.
         """
         row = {} if report is None else report_row(report)
         self._write(trial, row | {"rung_correlation": rung_correlation})
@@ -51,7 +51,7 @@ class Ledger:
         The record is on disk when the call returns.
 
         Raises:
-            LedgerError: The disk is full or takes no file; all earlier records are safe.
+            StudyError: The disk is full or takes no file; all earlier records are safe.
         """
         self._write(trial, lost_row(job))
 
@@ -61,7 +61,7 @@ class Ledger:
         The record is on disk when the call returns.
 
         Raises:
-            LedgerError: The disk is full or takes no file; all earlier records are safe.
+            StudyError: The disk is full or takes no file; all earlier records are safe.
         """
         self._write(trial, repeat_row(repeat))
 
@@ -71,14 +71,14 @@ class Ledger:
         A trial whose full score is recorded is COMPLETE even if the driver died before saying so.
 
         Raises:
-            LedgerError: A file in the folder is named like a ledger's and is none, or a record is damaged.
+            StudyError: A file in the folder is named like a ledger's and is none, or a record is damaged.
         """
         records = read_parts(self.folder)
         try:
             return fold(records)
         except (TypeError, ValueError) as error:  # JSON's errors are ValueErrors
             got = str(error).splitlines()[0]
-            raise LedgerError(str(self.folder), "holds a damaged record", got, "Put a copy in its place") from None
+            raise StudyError(str(self.folder), "holds a damaged record", got, "Put a copy in its place") from None
 
     def _write(self, trial: Trial, values: Mapping[str, Any]) -> None:
         if self._guard:
@@ -90,5 +90,5 @@ class Ledger:
         except OSError as error:
             mend = "Make room there" if error.errno in _FULL else "Mend that"
             remedy = f"{mend}, then go on: what was recorded before is safe"
-            raise LedgerError(str(self.folder), "a record could not be written", why(error), remedy) from None
+            raise StudyError(str(self.folder), "a record could not be written", why(error), remedy) from None
         self._next += 1

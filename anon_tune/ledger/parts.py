@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 from anon_tune.folder import Folder, why
 from anon_tune.ledger.record import SCHEMA
 
@@ -55,7 +55,7 @@ def read_parts(folder: Folder) -> pa.Table:
     folder is listed again. A hole that stays is a file that somebody took away, and no error.
 
     Raises:
-        LedgerError: A file that is not a ledger's, or one that is listed and cannot be opened.
+        StudyError: A file that is not a ledger's, or one that is listed and cannot be opened.
     """
     read: dict[str, pa.Table] = {}
     known_holes = -1
@@ -67,9 +67,7 @@ def read_parts(folder: Folder) -> pa.Table:
                     read[part.name] = read_part(folder, part.name)
             except OSError as error:
                 if error.errno not in _GONE:
-                    raise LedgerError(
-                        f"{folder}/{part.name}", "cannot be read", why(error), "Mend that first"
-                    ) from None
+                    raise StudyError(f"{folder}/{part.name}", "cannot be read", why(error), "Mend that first") from None
                 gone = f"{folder}/{part.name}"
                 break
         if not gone:
@@ -81,14 +79,14 @@ def read_parts(folder: Folder) -> pa.Table:
             known_holes = holes
         elif attempt:  # the first time a merge is the likely cause, and its result is there already
             time.sleep(0.05 * 2**attempt)
-    raise LedgerError(gone or str(folder), "is listed but cannot be opened", remedy="Is the file system well?")
+    raise StudyError(gone or str(folder), "is listed but cannot be opened", remedy="Is the file system well?")
 
 
 def read_part(folder: Folder, name: str) -> pa.Table:
     """Return the records of one file, in the present schema.
 
     Raises:
-        LedgerError: It is not a ledger's file.
+        StudyError: It is not a ledger's file.
         OSError: It cannot be opened.
     """
     remedy = "Move it away and try again"
@@ -97,9 +95,9 @@ def read_part(folder: Folder, name: str) -> pa.Table:
         with pq.ParquetFile(pa.BufferReader(content)) as file:  # for small files half the cost of read_table
             table = _in_schema(file.read(use_threads=False))
     except (OSError, pa.ArrowException) as error:
-        raise LedgerError(path, "not a ledger file", str(error).splitlines()[0], remedy) from None
+        raise StudyError(path, "not a ledger file", str(error).splitlines()[0], remedy) from None
     if table["record"].null_count or not len(table):
-        raise LedgerError(path, "not a ledger file", remedy=remedy)
+        raise StudyError(path, "not a ledger file", remedy=remedy)
     return table
 
 
@@ -145,7 +143,7 @@ def _compact(folder: Folder, next_record: int) -> None:
                 blocks.setdefault(block, []).append(part.name)
         for names in blocks.values():
             if len(names) > 1:
-                with contextlib.suppress(OSError, LedgerError):
+                with contextlib.suppress(OSError, StudyError):
                     _merge(folder, names)
 
 

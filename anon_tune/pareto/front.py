@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 from anon_tune.pareto.dominance import front_ranks, hypervolume
 from anon_tune.pareto.repeats import front_probabilities, judged_scores
 from anon_tune.trial import Score, Trial, TrialState, losses
@@ -125,7 +125,7 @@ class ParetoFront:
             leakage_at_most: Limit in [0, 1] for the leakage on the validation and on the test split.
 
         Raises:
-            LedgerError: No trial keeps the limit on both splits.
+            StudyError: No trial keeps the limit on both splits.
         """
         choice = [trial for trial in self.eligible if not trial.is_anchor]
         allowed = [trial for trial in choice if self._exposed(trial) <= leakage_at_most]
@@ -139,10 +139,10 @@ class ParetoFront:
                 if broken
                 else "No trial but the anchors has a full score yet: let the study go on"
             )
-            raise LedgerError("front", rule, leakage_at_most, remedy)
+            raise StudyError("front", rule, leakage_at_most, remedy)
         lowest = min(choice, key=self._exposed)
         remedy = f"The lowest available is {self._exposed(lowest):.4f} (trial {lowest.id})"
-        raise LedgerError("front", rule, leakage_at_most, remedy)
+        raise StudyError("front", rule, leakage_at_most, remedy)
 
     def _exposed(self, trial: Trial) -> float:
         """Return the larger of the two leakages that a limit must hold for."""

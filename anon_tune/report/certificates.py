@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from anon_tune.certificate import Attacker, Certificate, Interval, read_certificate
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 from anon_tune.folder import Folder
 from anon_tune.report.tables import CAVEAT
 from anon_tune.report.wording import NOTHING, duration, percent, text
@@ -42,7 +42,7 @@ def certificate_cards(folder: Folder) -> str:
         try:
             with folder.reading(name) as file:
                 cards.append(_card(stem, read_certificate(file)))
-        except LedgerError as error:
+        except StudyError as error:
             cards.append(f'<article class="card"><h3>{text(stem)}</h3><p class="failed">{text(error)}</p></article>')
     return f'<div class="cards">{"".join(cards)}</div>' if cards else ""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import ParetoFront
@@ -59,11 +59,11 @@ def write_report(
         The page's path, or its URI.
 
     Raises:
-        LedgerError: There is no such directory, or its ledger cannot be read.
+        StudyError: There is no such directory, or its ledger cannot be read.
     """
     study = Folder.at(directory)
     if not study.is_remote and not study.path.is_dir():
-        raise LedgerError(str(study), "no study directory there", remedy="Check the path")
+        raise StudyError(str(study), "no study directory there", remedy="Check the path")
     if trials is None:
         trials = Ledger(study / "ledger").trials()
     page = _page(study, trials, importance or {}).encode()

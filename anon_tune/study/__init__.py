@@ -1,38 +1,21 @@
-"""The search: space, sampler, rungs, placement, run and resume. Importing it loads neither Ray nor Optuna."""
+"""The account of a study: settings, lock, bookkeeper, spending, warm start. Knows neither Ray nor torch."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anon_tune.study.settings import StudySettings, load_study
 
 _LAZY = {
-    "SearchSpace": "anon_tune.study.space",
-    "StudyInterrupted": "anon_tune.study.run",
-    "StudyProgress": "anon_tune.study.progress",
     "StudySettings": "anon_tune.study.settings",
-    "VerifyStep": "anon_tune.study.verify",
-    "importance": "anon_tune.study.importances",
     "load_study": "anon_tune.study.settings",
-    "show_status": "anon_tune.study.status",
-    "study_status": "anon_tune.study.status",
-    "rung_levels": "anon_tune.study.rungs",
-    "run_study": "anon_tune.study.run",
-    "verify_study": "anon_tune.study.verify",
 }
 
 __all__ = [
-    "SearchSpace",
-    "StudyInterrupted",
-    "StudyProgress",
     "StudySettings",
-    "VerifyStep",
-    "importance",
     "load_study",
-    "run_study",
-    "rung_levels",
-    "show_status",
-    "study_status",
-    "verify_study",
 ]
 
 

@@ -14,14 +14,14 @@ from dataclasses import replace
 from anon_tune.errors import AnonTuneError, RecipeError
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import rung_agreement
+from anon_tune.search.proposer import Proposer
+from anon_tune.search.rung_brackets import Ladder
+from anon_tune.search.rungs import Verdict
+from anon_tune.search.space import SearchSpace
 from anon_tune.study.assignment import Assignment
-from anon_tune.study.ladder import Ladder
-from anon_tune.study.proposer import Proposer
-from anon_tune.study.rungs import Verdict
 from anon_tune.study.settings import StudySettings
-from anon_tune.study.space import SearchSpace
 from anon_tune.study.spending import Prices, Spending
-from anon_tune.study.watching import Watchers
+from anon_tune.study.watchers import Watchers
 from anon_tune.trial import ANCHORS, Ceilings, LostJob, RungReport, Trial, TrialState
 
 _MOST_COMPARED = 500  # complete trials behind the agreement of rungs and full scores

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 from anon_tune.folder import Folder, Location, why
 
 _FILE = ".lock"
@@ -35,7 +35,7 @@ class Hold:
         """Make sure that it is still held, before anything is written.
 
         Raises:
-            LedgerError: It is not, or nobody can tell.
+            StudyError: It is not, or nobody can tell.
         """
 
 
@@ -47,7 +47,7 @@ def driver_lock(directory: Location) -> Iterator[Hold]:
     the holder rewrites a file every five seconds, and a file that stays the same for twenty was left by a dead one.
 
     Raises:
-        LedgerError: Another process holds it, or a store cannot be written.
+        StudyError: Another process holds it, or a store cannot be written.
         OSError: The directory cannot be written.
     """
     folder = Folder.at(directory)
@@ -95,9 +95,9 @@ class _BeatingHold(Hold):
             try:
                 self.beat_on()
             except OSError as error:
-                raise LedgerError(str(self._folder), "cannot be reached", why(error), "Mend that, then go on") from None
+                raise StudyError(str(self._folder), "cannot be reached", why(error), "Mend that, then go on") from None
         if self.lost.is_set():
-            raise LedgerError(str(self._folder), "another process has taken this study over", remedy=_LET_IT)
+            raise StudyError(str(self._folder), "another process has taken this study over", remedy=_LET_IT)
 
 
 @contextmanager
@@ -116,7 +116,7 @@ def _beating(folder: Folder) -> Iterator[Hold]:
         if not hold.is_ours():
             raise _held(folder, str(_content(folder).get("holder", "")))
     except OSError as error:
-        raise LedgerError(str(folder), "cannot be written", why(error), "Mend that first") from None
+        raise StudyError(str(folder), "cannot be written", why(error), "Mend that first") from None
     thread = threading.Thread(target=keep, daemon=True)
     thread.start()
     try:
@@ -156,9 +156,9 @@ def _content(folder: Folder) -> dict[str, object]:
         return {"holder": "unknown"}
 
 
-def _held(folder: Folder, holder: str) -> LedgerError:
+def _held(folder: Folder, holder: str) -> StudyError:
     rule, remedy = "another process is running this study", "Stop it, or wait until it ends"
-    return LedgerError(str(folder), rule, holder or "unknown", remedy)
+    return StudyError(str(folder), rule, holder or "unknown", remedy)
 
 
 def _me() -> str:

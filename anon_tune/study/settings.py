@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 import anon_tune
 from anon_tune.address import refuse_secret
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 from anon_tune.folder import Folder, Location, why
-from anon_tune.study.parameters import Sampler, StopRules
-from anon_tune.study.space import SearchSpace
+from anon_tune.search.parameters import Sampler, StopRules
+from anon_tune.search.space import SearchSpace
 
 _FILE = "study.toml"
 ENDED = "ended.txt"  # in a study that hands out no more trials: which stop rule ended it, else empty
@@ -87,7 +87,7 @@ class StudySettings(BaseModel):
     @classmethod
     def _whole_cards_or_a_share_of_one(cls, value: float) -> float:
         if value > 1 and value != int(value):
-            raise LedgerError("--gpus", "must be a share of one GPU or a whole number of them", value, "Round it")
+            raise StudyError("--gpus", "must be a share of one GPU or a whole number of them", value, "Round it")
         return value
 
     @property
@@ -100,7 +100,7 @@ def load_study(directory: Location) -> tuple[SearchSpace, StudySettings]:
     """Read the frozen copy of a study.
 
     Raises:
-        LedgerError: The directory holds no study.
+        StudyError: The directory holds no study.
     """
     folder = Folder.at(directory)
     tables = _read(folder)
@@ -110,7 +110,7 @@ def load_study(directory: Location) -> tuple[SearchSpace, StudySettings]:
     except (AttributeError, KeyError, TypeError, ValidationError) as error:
         first = f"no table {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
         first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else first
-        raise LedgerError(f"{folder}/{_FILE}", "not the frozen copy of a study", first) from None
+        raise StudyError(f"{folder}/{_FILE}", "not the frozen copy of a study", first) from None
 
 
 def freeze_study(directory: Location, space: SearchSpace, settings: StudySettings) -> bool:
@@ -122,7 +122,7 @@ def freeze_study(directory: Location, space: SearchSpace, settings: StudySetting
         True if the study is continued.
 
     Raises:
-        LedgerError: The directory belongs to another study.
+        StudyError: The directory belongs to another study.
     """
     folder = Folder.at(directory)
     tables: dict[str, Any] = {
@@ -136,7 +136,7 @@ def freeze_study(directory: Location, space: SearchSpace, settings: StudySetting
     if continued:
         _check_same(str(folder), _read(folder), tables)
     elif any(name.endswith(".parquet") for name in (folder / "ledger").names()):
-        raise LedgerError(str(folder), f"a ledger without its {_FILE}", remedy="Give an empty directory")
+        raise StudyError(str(folder), f"a ledger without its {_FILE}", remedy="Give an empty directory")
     folder.write(_FILE, tomli_w.dumps(tables).encode())
     return continued
 
@@ -166,7 +166,7 @@ def _check_same(where: str, before: dict[str, Any], now: dict[str, Any]) -> None
         pairs.append(("number of trials on a grid", was.get("num_trials"), wanted["num_trials"]))
     for name, old, new in pairs:
         if old != new:
-            raise LedgerError(
+            raise StudyError(
                 where,
                 f"study directory of another recipe: its {name} was {old}",
                 new,
@@ -178,11 +178,11 @@ def _read(folder: Folder) -> dict[str, Any]:
     try:
         return tomllib.loads(folder.read(_FILE).decode())
     except FileNotFoundError:
-        raise LedgerError(str(folder), f"no {_FILE} there", remedy="Give the directory of a study") from None
+        raise StudyError(str(folder), f"no {_FILE} there", remedy="Give the directory of a study") from None
     except OSError as error:
-        raise LedgerError(str(folder), "cannot be read", why(error), "Mend that first") from None
+        raise StudyError(str(folder), "cannot be read", why(error), "Mend that first") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LedgerError(f"{folder}/{_FILE}", f"not valid TOML: {error}") from None
+        raise StudyError(f"{folder}/{_FILE}", f"not valid TOML: {error}") from None
 
 
 def _versions() -> dict[str, str]:

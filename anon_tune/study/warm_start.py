@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
-from anon_tune.study.proposer import Observation
-from anon_tune.study.sampler import score_losses
+from anon_tune.search.proposer import Observation
+from anon_tune.search.sampler import score_losses
+from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings, load_study
-from anon_tune.study.space import SearchSpace
 from anon_tune.trial import Trial, TrialState
 
 _FILE = "warm_start.json"
@@ -30,7 +30,7 @@ def known_before(directory: Location, space: SearchSpace, settings: StudySetting
         settings: Names the directory of the earlier study.
 
     Raises:
-        LedgerError: The earlier study measured on other clips or with another effort, or none of its trials fits.
+        StudyError: The earlier study measured on other clips or with another effort, or none of its trials fits.
     """
     if settings.warm_start is None:
         return {}
@@ -51,17 +51,17 @@ def _fitting(space: SearchSpace, settings: StudySettings) -> list[Trial]:
     other, was = load_study(earlier)
     where = f"--warm-start {earlier}"
     if was.clips_fingerprint != settings.clips_fingerprint:
-        raise LedgerError(where, "must be a study on the same clips", was.clips, "Leave it out, or take these clips")
+        raise StudyError(where, "must be a study on the same clips", was.clips, "Leave it out, or take these clips")
     efforts = [{n: v for n, v in s.fixed.items() if n.startswith("evaluation.")} for s in (other, space)]
     if efforts[0] != efforts[1]:
-        raise LedgerError(
+        raise StudyError(
             where, "must have measured with the same effort", efforts[0], "Fix the same 'evaluation.' values"
         )
     complete = [t for t in Ledger(earlier / "ledger").trials() if t.state is TrialState.COMPLETE and not t.is_anchor]
     fitting = [t for t in complete if t.score is not None and t.score.is_finite and _fits(t, space)]
     if not fitting:
         rule = f"none of its {len(complete)} complete trials lies in {space.where}"
-        raise LedgerError(where, rule, remedy="Search the same names in ranges that hold them, or leave it out")
+        raise StudyError(where, rule, remedy="Search the same names in ranges that hold them, or leave it out")
     return fitting
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from anon_tune.models import build_privacy
+from anon_tune.networks import build_privacy
 from anon_tune.recipe import PrivacyRecipe
 from anon_tune.training.collective import Collective
 from anon_tune.training.losses import adversary, privacy_loss, uniform

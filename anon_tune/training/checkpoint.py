@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor, nn, optim
 
 from anon_tune.errors import AnonTuneError
-from anon_tune.models.weights import read_tensors, save_weights
+from anon_tune.networks.weights import read_tensors, save_weights
 
 
 def write_checkpoint(

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from anon_tune.clips import ClipBatch, ClipSampler, ClipSet, StillSampler
 from anon_tune.errors import DivergedError, RecipeError
-from anon_tune.models import Anonymizer, build_anonymizer, build_utility
+from anon_tune.networks import Anonymizer, build_anonymizer, build_utility
 from anon_tune.recipe import Recipe
 from anon_tune.schedule import Schedule
 from anon_tune.training.branches import PrivacyBranches

@@ -20,11 +20,11 @@ import pytest
 import ray
 import ray.cloudpickle
 
-from anon_tune.errors import AnonTuneError, LedgerError
-from anon_tune.study.record import open_storage
-from anon_tune.study.run import StudyInterrupted, run_study
+from anon_tune.driver.run import StudyInterrupted, run_study
+from anon_tune.errors import AnonTuneError, StudyError
+from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings, load_study
-from anon_tune.study.space import SearchSpace
+from anon_tune.trackers.optuna_storage import open_storage
 from anon_tune.trial import Reading, RungJob, RungReport, Score, Trial
 
 pytestmark = pytest.mark.cluster
@@ -91,14 +91,6 @@ def server() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    yield
-    ray.shutdown()
-
-
 def recorded(url: str) -> dict[str, dict[str, str]]:
     """Return the state of every trial by study and trial."""
     storage = open_storage(url, Path())
@@ -108,7 +100,7 @@ def recorded(url: str) -> dict[str, dict[str, str]]:
     return {name: {t.user_attrs["trial"]: t.state.name for t in study.trials} for name, study in studies.items()}
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_a_study_on_postgresql_is_stopped_and_resumed(
     tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,11 +143,11 @@ def test_a_server_that_cannot_be_used_is_one_line(tmp_path: Path, server: str, m
         nobody.bind(("127.0.0.1", 0))  # and listens to nobody
         url = f"postgresql://ann@127.0.0.1:{nobody.getsockname()[1]}/postgres"
         with pytest.raises(
-            LedgerError, match=r"^--storage: cannot be opened: .*Connection refused.*, got postgresql://"
+            StudyError, match=r"^--storage: cannot be opened: .*Connection refused.*, got postgresql://"
         ):
             open_storage(url, tmp_path)
     monkeypatch.setenv("PGPASSWORD", "wrong")
-    with pytest.raises(LedgerError, match=r"^--storage: cannot be opened: .*password authentication failed") as told:
+    with pytest.raises(StudyError, match=r"^--storage: cannot be opened: .*password authentication failed") as told:
         open_storage(server, tmp_path)
     assert "\n" not in str(told.value) and "wrong" not in str(told.value)
     with pytest.raises(AnonTuneError, match=r"got postgresql://ann:\*\*\*@127.* Put the password into PGPASSWORD"):

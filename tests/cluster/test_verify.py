@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import ray
 import ray.cloudpickle
 
-from anon_tune.errors import ClipsError, LedgerError
+from anon_tune.driver import StudyInterrupted, VerifyStep, verify_study
+from anon_tune.errors import DataError, StudyError
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import ParetoFront, front_candidates
-from anon_tune.study import StudyInterrupted, VerifyStep, verify_study
+from anon_tune.search.space import SearchSpace
 from anon_tune.study.lock import driver_lock
 from anon_tune.study.settings import StudySettings, freeze_study
-from anon_tune.study.space import SearchSpace
 from anon_tune.trial import ANCHORS, Reading, RungJob, RungReport, Score, Trial, TrialState
 
 pytestmark = pytest.mark.cluster
@@ -57,11 +56,12 @@ def measured(job: RungJob) -> Score:
 
 @dataclass(frozen=True)
 class ToyBody:
-    """Writes down what it was asked to do; `trouble` names what goes wrong with a trial."""
+    """Writes down what it was asked to do; `trouble` names what goes wrong with a trial, `stuck` a folder's end."""
 
     calls: str
     trouble: tuple[tuple[str, str], ...] = ()
     seconds: float = 0.0
+    stuck: str = ""
 
     def advance(self, job: RungJob) -> RungReport:
         directory = Path(job.directory)
@@ -69,9 +69,11 @@ class ToyBody:
         with open(self.calls, "a") as file:
             print(job.trial, directory.name, job.recipe.evaluation.seed, job.recipe.training.seed, file=file)
         time.sleep(self.seconds)
+        while directory.name == self.stuck:
+            time.sleep(0.1)
         how = dict(self.trouble).get(job.trial)
         if how == "bad clips":
-            raise ClipsError("clips", "must not be empty")
+            raise DataError("clips", "must not be empty")
         if how == "killed once" and not (mark := Path(f"{self.calls}.killed")).exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
@@ -125,15 +127,7 @@ def assert_verified(directory: Path, num_seeds: int) -> list[Trial]:
     return repeated
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    yield
-    ray.shutdown()
-
-
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_a_front_is_verified_grown_and_trained_again(tmp_path: Path) -> None:
     study = write_study(tmp_path / "study")
     before = {t.id: t for t in trials_of(study)}
@@ -169,24 +163,24 @@ def test_a_front_is_verified_grown_and_trained_again(tmp_path: Path) -> None:
         assert seeds == {0} if trial.is_anchor else len(seeds) == 3 and 0 not in seeds
         assert (study / "trials" / trial.id / "repeat-3").exists() != trial.is_anchor
     assert not {name for name, *_ in calls(tmp_path / "four")} & set(ANCHORS)
-    with pytest.raises(LedgerError, match=r"its repeats were trained anew, and the two kinds do not mix\. Add --retr"):
+    with pytest.raises(StudyError, match=r"its repeats were trained anew, and the two kinds do not mix\. Add --retr"):
         verify_study(study, ToyBody(str(tmp_path / "five")), 4)
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_what_cannot_be_measured_is_said_and_the_rest_is_kept(tmp_path: Path) -> None:
     study = write_study(tmp_path / "study")
     wrong = next(t.id for t in front_candidates(trials_of(study)) if not t.is_anchor)
-    with pytest.raises(LedgerError, match=rf"2 repeats .*repeat 1 of trial '{wrong}', got clips: must not be empty"):
+    with pytest.raises(StudyError, match=rf"2 repeats .*repeat 1 of trial '{wrong}', got clips: must not be empty"):
         verify_study(study, ToyBody(str(tmp_path / "one"), ((wrong, "bad clips"),)), 2)
     assert [t.id for t in front_candidates(trials_of(study)) if not t.repeats] == [wrong]
-    with pytest.raises(LedgerError, match=r"2 repeats .*repeat 3 of trial 'identity'"):
+    with pytest.raises(StudyError, match=r"2 repeats .*repeat 3 of trial 'identity'"):
         verify_study(study, ToyBody(str(tmp_path / "two"), (("identity", "bad clips"),)), 4)
     verify_study(study, ToyBody(str(tmp_path / "three")), 4)
     assert_verified(study, 4)
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_a_signal_stops_and_the_next_run_takes_what_is_missing(tmp_path: Path) -> None:
     study = write_study(tmp_path / "study")
     handlers = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
@@ -201,19 +195,15 @@ def test_a_signal_stops_and_the_next_run_takes_what_is_missing(tmp_path: Path) -
     assert_goes_on(study, tmp_path / "two")
 
 
-@pytest.mark.usefixtures("cluster")
-def test_a_killed_driver_loses_no_repeat(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("shared_ray")
+def test_a_killed_driver_loses_no_repeat(processes: Any, tmp_path: Path) -> None:
     study = write_study(tmp_path / "study")
-    driver = subprocess.Popen([sys.executable, __file__, str(study)], start_new_session=True)
-    deadline = time.monotonic() + 100
-    while sum(len(t.repeats) for t in trials_of(study)) < 4:
-        assert driver.poll() is None, "the driver ended by itself"
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    with pytest.raises(LedgerError, match="another process is running this study, got pid"):
+    driver = processes.start("driver", [sys.executable, __file__, str(study)])
+    processes.wait_until(lambda: sum(len(t.repeats) for t in trials_of(study)) >= 4, "driver", driver)
+    with pytest.raises(StudyError, match="another process is running this study, got pid"):
         verify_study(study, ToyBody(str(tmp_path / "none")))
     driver.kill()
-    driver.wait(60)
+    processes.ended(driver)
     assert_goes_on(study, tmp_path / "two")
 
 
@@ -229,9 +219,9 @@ def assert_goes_on(study: Path, log: Path) -> None:
 
 def test_there_must_be_something_to_verify(tmp_path: Path) -> None:
     freeze_study(tmp_path, SPACE, StudySettings())
-    with pytest.raises(LedgerError, match="nothing to verify: no trial has a full score yet"):
+    with pytest.raises(StudyError, match="nothing to verify: no trial has a full score yet"):
         verify_study(tmp_path, ToyBody(str(tmp_path / "none")))
-    with pytest.raises(LedgerError, match=r"no study\.toml there"):
+    with pytest.raises(StudyError, match=r"no study\.toml there"):
         verify_study(tmp_path / "nowhere", ToyBody(str(tmp_path / "none")))
     assert not (tmp_path / "nowhere").exists()
 
@@ -241,12 +231,12 @@ def test_weights_that_are_gone_are_named_before_anything_is_measured(tmp_path: P
     lost = next(t.id for t in front_candidates(trials_of(study)) if not t.is_anchor)
     file = study / "trials" / lost / "anonymizer.safetensors"
     file.unlink()
-    with pytest.raises(LedgerError, match=rf"trial {lost}: its weights are gone, got {file}\. .*--retrain"):
+    with pytest.raises(StudyError, match=rf"trial {lost}: its weights are gone, got {file}\. .*--retrain"):
         verify_study(study, ToyBody(str(tmp_path / "none")))
     assert not (tmp_path / "none").exists()
-    with driver_lock(study), pytest.raises(LedgerError, match="another process is running this study"):
+    with driver_lock(study), pytest.raises(StudyError, match="another process is running this study"):
         verify_study(study, ToyBody(str(tmp_path / "none")))
 
 
 if __name__ == "__main__":
-    verify_study(sys.argv[1], ToyBody(f"{sys.argv[1]}.calls", seconds=0.3), 3)
+    verify_study(sys.argv[1], ToyBody(f"{sys.argv[1]}.calls", seconds=0.3, stuck="repeat-3"), 3)

@@ -20,11 +20,14 @@ import pytest
 
 from anon_tune.certificate import Certificate, read_certificate
 from anon_tune.cli import main
-from anon_tune.clips import Clips, import_pair
-from anon_tune.errors import ClipsError
+from anon_tune.clips import Clips
+from anon_tune.datasets import import_pair
+from anon_tune.errors import DataError
 from anon_tune.export import export_anonymizer
 from anon_tune.ledger import Ledger
 from anon_tune.report import write_report
+
+pytestmark = pytest.mark.trains
 
 TINY = {
     "max_steps": 8,
@@ -295,7 +298,7 @@ def test_bad_pairs_are_left_out_if_the_user_says_so(videos: Path, tmp_path: Path
     assert pair.original.num_clips == pair.anonymized.num_clips == 35
     for path in copy.glob("*2_*"):
         path.write_bytes(b"")
-    with pytest.raises(ClipsError, match="no file of the test split can be decoded"):
+    with pytest.raises(DataError, match="no file of the test split can be decoded"):
         import_pair(videos, copy, **options, output=tmp_path / "none", skip_bad=True)
     assert not (tmp_path / "none" / "original").exists()
 

@@ -14,10 +14,10 @@ import pytest
 
 from anon_tune.cli import main
 from anon_tune.clips import open_clips
-from anon_tune.clips.decode import BadFile, ClipForm, DecodedClip, decode_clip
-from anon_tune.errors import ClipsError
+from anon_tune.datasets.decode import BadFile, ClipForm, DecodedClip, decode_clip
+from anon_tune.errors import DataError
 from anon_tune.export import VideoOptions, anonymize_video
-from anon_tune.models import build_anonymizer
+from anon_tune.networks import build_anonymizer
 from anon_tune.recipe import AnonymizerRecipe
 
 Say = Callable[..., tuple[int, str, list[str]]]
@@ -154,7 +154,7 @@ def test_whatever_a_file_holds_it_is_a_video_or_one_line(tmp_path: Path, suffix:
         assert isinstance(found, DecodedClip) or re.fullmatch(r"[^\n]+", found.reason)
         try:
             anonymize_video(file, output, identity, VideoOptions(force=True))
-        except ClipsError as error:
+        except DataError as error:
             assert "\n" not in str(error)
             assert str(error).startswith(f"{file}: ")
             assert not output.exists()

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from anon_tune.clips import ClipBatch, Clips, ClipSampler, ClipSet
 from anon_tune.method import TRAINED
 from anon_tune.recipe import Recipe
-from anon_tune.runtime.work import perform
 from anon_tune.training import Trainer, quantize, uniform
 from anon_tune.trial import Ceilings, RungJob
+from anon_tune.worker.job import perform
+
+pytestmark = pytest.mark.trains
 
 CPU = torch.device("cpu")
 Named = Callable[..., Recipe]

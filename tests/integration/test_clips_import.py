@@ -5,8 +5,9 @@ import av
 import numpy as np
 import pytest
 
-from anon_tune.clips import ImportResult, import_folder, open_clips
-from anon_tune.errors import ClipsError
+from anon_tune.clips import open_clips
+from anon_tune.datasets import ImportResult, import_folder
+from anon_tune.errors import DataError
 
 PATTERN = r"^(?P<person>[a-z]+)(?P<take>\d)_(?P<action>[a-z]+)\.(mp4|mkv)$"
 IXMAS = Path(os.environ.get("ANON_TUNE_IXMAS", Path(__file__).parents[2] / "../shared/data/ixmas"))
@@ -148,7 +149,7 @@ def test_bad_files_are_named_and_the_rest_is_imported(folder: Path) -> None:
 def test_nothing_is_stored_when_a_split_has_no_good_file(folder: Path) -> None:
     for path in folder.glob("*2_*.mp4"):
         path.write_bytes(b"")
-    with pytest.raises(ClipsError, match=r"no file of the test split can be decoded, got ann2_kick\.mp4: an empty"):
+    with pytest.raises(DataError, match=r"no file of the test split can be decoded, got ann2_kick\.mp4: an empty"):
         run(folder)
     assert sorted(path.name for path in folder.parent.iterdir()) == ["videos"]
 
@@ -160,20 +161,20 @@ def test_nothing_is_stored_when_a_split_has_no_good_file(folder: Path) -> None:
 def test_too_little_left_to_study(folder: Path, lost: str, message: str) -> None:
     for path in folder.glob(lost):
         path.write_bytes(b"")
-    with pytest.raises(ClipsError, match=message):
+    with pytest.raises(DataError, match=message):
         run(folder)
     assert sorted(path.name for path in folder.parent.iterdir()) == ["videos"]
 
 
 def test_an_existing_store_is_kept_unless_forced(folder: Path) -> None:
     run(folder)
-    with pytest.raises(ClipsError, match="already exists"):
+    with pytest.raises(DataError, match="already exists"):
         run(folder)
     assert run(folder, force=True, num_frames=2).clips.shape == (2, 12, 16, 3)
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ClipsError, match="must be a folder of videos"):
+    with pytest.raises(DataError, match="must be a folder of videos"):
         run(tmp_path / "nowhere")
 
 

@@ -16,9 +16,9 @@ import pytest
 
 from anon_tune.cli import main
 from anon_tune.clips import open_clips
-from anon_tune.clips.readers import DATA_SETS, Listing, import_listing, read_data_set
-from anon_tune.clips.readers.hmdb51 import read_lists
-from anon_tune.clips.readers.label_files import LabelFolder
+from anon_tune.datasets.readers import DATA_SETS, Listing, import_listing, read_data_set
+from anon_tune.datasets.readers.hmdb51 import read_lists
+from anon_tune.datasets.readers.label_files import LabelFolder
 
 LABELS = Path(__file__).parents[2] / "../shared/data/annotations"
 IXMAS = Path(os.environ.get("ANON_TUNE_IXMAS", Path(__file__).parents[2] / "../shared/data/ixmas"))

@@ -21,13 +21,14 @@ from anon_tune.clips import Clips
 from anon_tune.errors import AnonTuneError, ExportError
 from anon_tune.export import export_anonymizer, load_anonymizer, load_export
 from anon_tune.ledger import Ledger
-from anon_tune.models import build_anonymizer, save_weights
-from anon_tune.models.weights import read_tensors
+from anon_tune.networks import build_anonymizer, save_weights
+from anon_tune.networks.weights import read_tensors
 from anon_tune.recipe import Recipe
-from anon_tune.runtime.work import perform
-from anon_tune.study import SearchSpace, StudySettings
+from anon_tune.search import SearchSpace
+from anon_tune.study import StudySettings
 from anon_tune.study.settings import freeze_study
 from anon_tune.trial import Ceilings, RungJob, Trial, TrialState
+from anon_tune.worker.job import perform
 
 
 def trial_of(study: Path, name: str) -> Trial:
@@ -66,7 +67,10 @@ def test_weights_that_training_began_from_need_not_be_there(small_study: Path, t
     recipe = Recipe.model_validate_json(metadata["recipe"])
     began = recipe.anonymizer.model_copy(update={"weights": "/gone/start.safetensors"})
     save_weights(tensors, file, {"recipe": recipe.model_copy(update={"anonymizer": began}).model_dump_json()})
-    load_anonymizer(export_anonymizer(study, trial, "avatars", tmp_path / "x"))
+    loaded = load_anonymizer(export_anonymizer(study, trial, "avatars", tmp_path / "x"))
+    clip = torch.rand(4, 3, 16, 20)
+    whole = load_anonymizer(export_anonymizer(small_study, trial, "avatars", tmp_path / "whole"))
+    assert torch.equal(loaded(clip), whole(clip)) and not torch.equal(loaded(clip), clip)
 
 
 def test_the_card_says_what_was_measured(small_study: Path, exported: Path) -> None:

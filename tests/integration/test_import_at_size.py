@@ -17,9 +17,10 @@ import av
 import numpy as np
 import pytest
 
-from anon_tune.clips import ImportResult, import_folder, import_pair, in_processes, open_clips
-from anon_tune.clips.side_by_side import Item, Result
-from anon_tune.errors import AnonTuneError, ClipsError
+from anon_tune.clips import open_clips
+from anon_tune.datasets import ImportResult, import_folder, import_pair, in_processes
+from anon_tune.datasets.side_by_side import Item, Result
+from anon_tune.errors import AnonTuneError, DataError
 
 OPTIONS: dict[str, Any] = {
     "pattern": r"(?P<person>[a-z]+)(?P<take>\d)_(?P<action>[a-z]+)\.mp4",
@@ -161,7 +162,7 @@ def test_a_tool_that_writes_another_rate_is_compared_frame_by_frame(folder: Path
 
 def test_two_imports_of_one_store_do_not_meet(folder: Path, tmp_path: Path) -> None:
     def meanwhile(function: Callable[[Item], Result], items: Sequence[Item], /) -> Iterator[Result]:
-        with pytest.raises(ClipsError, match="store: is being imported by another process"):
+        with pytest.raises(DataError, match="store: is being imported by another process"):
             run(folder, tmp_path / "store")
         return map(function, items)
 
@@ -182,7 +183,7 @@ def processes_below(process: int) -> list[int]:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)

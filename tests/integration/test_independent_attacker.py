@@ -13,9 +13,11 @@ from torch.nn import functional as F
 from anon_tune.certificate import Subject
 from anon_tune.clips import Clips, ClipSet, make_avatars
 from anon_tune.evaluation import Baseline, anonymize_split, certify, class_mean_ap, count_data, make_baseline
-from anon_tune.models import Anonymizer, build_anonymizer
+from anon_tune.networks import Anonymizer, build_anonymizer
 from anon_tune.recipe import AnonymizerRecipe, AuditRecipe, Recipe
 from anon_tune.training import Trainer
+
+pytestmark = pytest.mark.trains
 
 CPU = torch.device("cpu")
 EFFORT = AuditRecipe(

@@ -15,9 +15,11 @@ from anon_tune.clips import Clips, make_avatars
 from anon_tune.clips.store import Labels, StoreWriter
 from anon_tune.evaluation import FAMILIES, anonymize_split, measure
 from anon_tune.evaluation.metrics import prevalence
-from anon_tune.models import Anonymizer, BlackOut, Identity
+from anon_tune.networks import Anonymizer, BlackOut, Identity
 from anon_tune.recipe import EffortRecipe, EvaluationRecipe
 from anon_tune.trial import Ceilings, Score
+
+pytestmark = pytest.mark.trains
 
 CPU = torch.device("cpu")
 FULL = EffortRecipe()

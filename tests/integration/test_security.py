@@ -19,12 +19,12 @@ import torch
 
 from anon_tune.certificate import Certificate
 from anon_tune.clips import Clips
+from anon_tune.driver.adapters import last_words
 from anon_tune.errors import AnonTuneError
 from anon_tune.ledger import Ledger
-from anon_tune.models.weights import read_tensors, save_weights
-from anon_tune.runtime import work
-from anon_tune.study.adapters import last_words
+from anon_tune.networks.weights import read_tensors, save_weights
 from anon_tune.trial import Ceilings, RungJob
+from anon_tune.worker import job as work
 
 PACKAGE = Path(__file__).parents[2] / "anon_tune"
 

@@ -22,12 +22,15 @@ from anon_tune.clips import Clips
 from anon_tune.clips.store import Labels, StoreWriter
 from anon_tune.errors import RecipeError
 from anon_tune.recipe import Recipe
-from anon_tune.runtime import ClipTrialBody
-from anon_tune.runtime.work import perform
-from anon_tune.study import SearchSpace, StudySettings, load_study
+from anon_tune.search import SearchSpace
+from anon_tune.study import StudySettings, load_study
 from anon_tune.study.settings import freeze_study
 from anon_tune.training import Trainer
 from anon_tune.trial import Ceilings, RungJob
+from anon_tune.worker import ClipTrialBody
+from anon_tune.worker.job import perform
+
+pytestmark = pytest.mark.trains
 
 CPU = torch.device("cpu")
 Build = Callable[..., Recipe]

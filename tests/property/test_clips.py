@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anon_tune.clips import ClipBatch, ClipSampler, ClipSet
-from anon_tune.clips.labels import Found, split_files
+from anon_tune.datasets.labels import Found, split_files
 
 seeds = st.integers(0, 2**32)
 steps = st.integers(0, 10**6)

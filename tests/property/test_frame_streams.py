@@ -10,7 +10,7 @@ from torch import Tensor
 
 from anon_tune.export.stream import FrameStream, tiled
 from anon_tune.method import CLOSED_FORM, example
-from anon_tune.models import Anonymizer, build_anonymizer
+from anon_tune.networks import Anonymizer, build_anonymizer
 from anon_tune.recipe import AnonymizerRecipe
 
 CPU = torch.device("cpu")

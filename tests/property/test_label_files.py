@@ -10,11 +10,11 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from anon_tune.clips.readers import read_data_set
-from anon_tune.clips.readers.label_files import read_json, read_lines, read_table
-from anon_tune.clips.readers.pa_hmdb51 import count_frames, parse_tracks, present
-from anon_tune.clips.readers.vp import ATTRIBUTES
-from anon_tune.errors import ClipsError
+from anon_tune.datasets.readers import read_data_set
+from anon_tune.datasets.readers.label_files import read_json, read_lines, read_table
+from anon_tune.datasets.readers.pa_hmdb51 import count_frames, parse_tracks, present
+from anon_tune.datasets.readers.vp import ATTRIBUTES
+from anon_tune.errors import DataError
 
 VALUES = st.integers(0, 3) | st.lists(st.integers(0, 3), min_size=1, max_size=2)
 TRACKS = st.fixed_dictionaries(
@@ -51,7 +51,7 @@ def test_an_attribute_is_present_as_frame_by_frame(entry: dict[str, list[list[ob
 def test_any_json_is_tracks_or_one_line(entry: object) -> None:
     try:
         present(parse_tracks(entry, "x"), 4)
-    except ClipsError as error:
+    except DataError as error:
         assert len(str(error).splitlines()) == 1
 
 
@@ -78,5 +78,5 @@ def test_any_bytes_are_read_or_one_line(content: bytes) -> None:
         ):
             try:
                 read()
-            except ClipsError as error:
+            except DataError as error:
                 assert len(str(error).splitlines()) == 1

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from anon_tune.method import CLOSED_FORM, TRAINED
-from anon_tune.models import Anonymizer, build_anonymizer
+from anon_tune.networks import Anonymizer, build_anonymizer
 from anon_tune.recipe import Recipe
 
 HOG = [f"{name}:detector=hog" for name in CLOSED_FORM if name.startswith(("person", "area"))]

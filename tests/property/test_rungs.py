@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anon_tune.pareto import coverage, front_ranks
-from anon_tune.study.layers import Layers
-from anon_tune.study.rungs import Rung, deal_bracket, rung_levels
+from anon_tune.search.pareto_layers import Layers
+from anon_tune.search.rungs import Rung, deal_bracket, rung_levels
 
 # A coarse grid, so that ties and equal rows are common.
 loss = st.integers(0, 6).map(lambda n: n / 4)

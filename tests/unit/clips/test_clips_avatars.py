@@ -6,7 +6,7 @@ import pytest
 from anon_tune.clips import Clips, make_avatars
 from anon_tune.clips.avatars import ACTIONS, ATTRIBUTES, _draw
 from anon_tune.clips.store import Labels
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 SMALL = {"num_train": 48, "num_val": 24, "num_test": 24}
 
@@ -100,6 +100,6 @@ def test_other_sizes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("num_train", 0), ("num_frames", 1), ("height", 8)])
 def test_too_small_numbers_are_refused(tmp_path: Path, name: str, value: int) -> None:
-    with pytest.raises(ClipsError, match=f"'{name}' must be at least .*, got {value}"):
+    with pytest.raises(DataError, match=f"'{name}' must be at least .*, got {value}"):
         make_avatars(tmp_path / "none", **{name: value})
     assert list(tmp_path.iterdir()) == []

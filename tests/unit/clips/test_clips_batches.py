@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from anon_tune.clips import Clips, ClipSampler, epoch_batches
 from anon_tune.clips.augment import Views, to_unit
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 
 def test_a_batch_carries_the_labels_of_its_clips(coded_clips: Clips) -> None:
@@ -86,7 +86,7 @@ def test_flipping_mirrors_about_half_of_the_clips(coded_clips: Clips) -> None:
 
 
 def test_unequal_parts_are_refused(coded_clips: Clips) -> None:
-    with pytest.raises(ClipsError, match="must be a multiple of the 2 workers, got 5"):
+    with pytest.raises(DataError, match="must be a multiple of the 2 workers, got 5"):
         ClipSampler(coded_clips.split("train"), 5, seed=0).batch(0, 0, 2)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from anon_tune.clips import Clips, open_clips
 from anon_tune.clips.store import Labels, StoreWriter
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 
 def test_what_was_stored_is_read_back(coded_clips: Clips) -> None:
@@ -77,7 +77,7 @@ def test_fingerprint_sees_frames_and_labels(tmp_path: Path) -> None:
 
 
 def test_an_existing_directory_is_kept_unless_forced(coded_clips: Clips) -> None:
-    with pytest.raises(ClipsError, match="already exists"):
+    with pytest.raises(DataError, match="already exists"):
         StoreWriter(coded_clips.directory, (1, 2, 2, 3))
     with StoreWriter(coded_clips.directory, (1, 2, 2, 3), force=True) as writer:
         assert open_clips(coded_clips.directory).num_clips == 10
@@ -88,7 +88,7 @@ def test_an_existing_directory_is_kept_unless_forced(coded_clips: Clips) -> None
 
 def test_force_replaces_nothing_but_a_clip_store(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    with pytest.raises(ClipsError, match="only a clip store is replaced"):
+    with pytest.raises(DataError, match="only a clip store is replaced"):
         StoreWriter(tmp_path, (1, 2, 2, 3), force=True)
     assert (tmp_path / "mine").is_dir()
 
@@ -100,7 +100,7 @@ def test_what_came_to_be_at_the_place_of_a_store_meanwhile_is_kept(tmp_path: Pat
         writer.add(Labels("a", "", "train", "g", "walk", (True,)), np.zeros((1, 2, 2, 3), np.uint8))
         place.mkdir()
         (place / "notes.txt").write_text("of somebody")
-        with pytest.raises(ClipsError, match="only a clip store is replaced" if force else "already exists"):
+        with pytest.raises(DataError, match="only a clip store is replaced" if force else "already exists"):
             writer.finish(["p"], 1.0, "test")
     assert [path.name for path in tmp_path.rglob("*")] == ["mine", "notes.txt"]
 
@@ -122,7 +122,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
 )
 def test_a_broken_manifest_is_not_written(tmp_path: Path, second: Labels, message: str) -> None:
     frames = np.zeros((1, 2, 2, 3), np.uint8)
-    with pytest.raises(ClipsError, match=message), StoreWriter(tmp_path / "bad", frames.shape) as writer:
+    with pytest.raises(DataError, match=message), StoreWriter(tmp_path / "bad", frames.shape) as writer:
         writer.add(Labels("a", "", "train", "g", "walk", (True,)), frames)
         writer.add(second, frames)
         writer.finish(["p"], 1.0, "test")
@@ -133,9 +133,9 @@ def test_an_empty_split_is_named(tmp_path: Path) -> None:
     with StoreWriter(tmp_path / "one", (1, 2, 2, 3)) as writer:
         writer.add(Labels("a", "", "train", "g", "walk", (True,)), np.zeros((1, 2, 2, 3), np.uint8))
         clips = writer.finish(["p"], 1.0, "test")
-    with pytest.raises(ClipsError, match="split 'val' has no clips"):
+    with pytest.raises(DataError, match="split 'val' has no clips"):
         clips.split("val")
-    with pytest.raises(ClipsError, match=r"unknown split 'tset'\. Did you mean 'test'\?"):
+    with pytest.raises(DataError, match=r"unknown split 'tset'\. Did you mean 'test'\?"):
         clips.split("tset")
 
 
@@ -170,7 +170,7 @@ DAMAGES = {
 def test_a_damaged_store_is_refused_in_one_line(coded_clips: Clips, damage: str) -> None:
     harm, message = DAMAGES[damage]
     harm(coded_clips.directory)
-    with pytest.raises(ClipsError, match=message) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         open_clips(coded_clips.directory)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(str(coded_clips.directory))

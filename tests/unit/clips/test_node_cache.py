@@ -12,7 +12,7 @@ import pytest
 from anon_tune.clips import Clips, open_clips
 from anon_tune.clips.node_cache import fetch_store, save_store, user_cache
 from anon_tune.clips.store import Labels, StoreWriter
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +68,7 @@ def test_a_damaged_store_never_enters_the_cache(coded_clips: Clips, cache: Path,
     frames = coded_clips.directory / "frames.npy"
     whole = frames.read_bytes()
     frames.write_bytes(DAMAGES[damage](whole))
-    with pytest.raises(ClipsError) as caught:
+    with pytest.raises(DataError) as caught:
         fetch_store(coded_clips.directory.as_uri())
     assert "\n" not in str(caught.value)
     assert names(cache) == {f"{coded_clips.fingerprint}.lock"}
@@ -85,7 +85,7 @@ def test_a_damaged_store_never_enters_the_cache(coded_clips: Clips, cache: Path,
     ],
 )
 def test_what_is_no_store_is_one_line(uri: str, message: str) -> None:
-    with pytest.raises(ClipsError, match=message) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         open_clips(uri)
     assert str(caught.value).startswith(f"{uri}: ")
     assert "\n" not in str(caught.value)
@@ -93,7 +93,7 @@ def test_what_is_no_store_is_one_line(uri: str, message: str) -> None:
 
 def test_a_cache_that_cannot_be_written_is_one_line(coded_clips: Clips, cache: Path) -> None:
     cache.parent.write_text("a file")
-    with pytest.raises(ClipsError, match=r"cannot be copied to this node, got .*; copies go to .*cache/clips"):
+    with pytest.raises(DataError, match=r"cannot be copied to this node, got .*; copies go to .*cache/clips"):
         open_clips(coded_clips.directory.as_uri())
 
 
@@ -126,7 +126,7 @@ def test_a_saved_store_is_the_same_and_never_overwritten(coded_clips: Clips, tmp
     uri = (tmp_path / "far" / "away").as_uri()
     save_store(coded_clips.directory, uri)
     assert open_clips(uri).fingerprint == coded_clips.fingerprint
-    with pytest.raises(ClipsError, match="already holds a clip store"):
+    with pytest.raises(DataError, match="already holds a clip store"):
         save_store(coded_clips.directory, uri)
 
 
@@ -147,7 +147,7 @@ def test_a_store_on_s3(coded_clips: Clips, cache: Path, s3: str) -> None:
     clips = open_clips(uri)
     assert (clips.location, clips.directory) == (uri, cache / coded_clips.fingerprint)
     assert clips.split("train").frames.tobytes() == coded_clips.split("train").frames.tobytes()
-    with pytest.raises(ClipsError, match="already holds a clip store"):
+    with pytest.raises(DataError, match="already holds a clip store"):
         save_store(coded_clips.directory, uri)
-    with pytest.raises(ClipsError, match=r"a clip store must hold 'manifest\.parquet'"):
+    with pytest.raises(DataError, match=r"a clip store must hold 'manifest\.parquet'"):
         open_clips(s3.format("deep/other"))

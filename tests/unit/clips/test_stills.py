@@ -8,7 +8,7 @@ import torch
 
 from anon_tune.clips import Clips, StillSampler, check_stills
 from anon_tune.clips.store import Labels, StoreWriter
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 
 
 def write_store(path: Path, num_frames: int = 1, private: tuple[bool, ...] = (True, False), first: int = 0) -> Clips:
@@ -67,7 +67,7 @@ def test_a_batch_hangs_on_seed_and_step_alone_and_its_parts_are_the_whole(tmp_pa
     parts = [sampler(1).batch(7, part, 2) for part in range(2)]
     assert torch.equal(torch.cat([part.clips for part in parts]), whole.clips)
     assert (*parts[0].ids, *parts[1].ids) == whole.ids
-    with pytest.raises(ClipsError, match="must be a multiple of the 3 workers, got 4"):
+    with pytest.raises(DataError, match="must be a multiple of the 3 workers, got 4"):
         sampler(1).batch(0, 2, 3)
 
 
@@ -75,10 +75,10 @@ def test_what_nobody_may_learn_on_is_refused(tmp_path: Path) -> None:
     clips = write_store(tmp_path / "clips", first=100)
     check_stills(write_store(tmp_path / "good"), clips)
     check_stills(clips, clips)  # its own training split
-    with pytest.raises(ClipsError, match=r"bare: the stills need a private attribute\. Import stills with private"):
+    with pytest.raises(DataError, match=r"bare: the stills need a private attribute\. Import stills with private"):
         check_stills(write_store(tmp_path / "bare", private=()), clips)
-    with pytest.raises(ClipsError, match=r"same: no private attribute of the training stills has two values\."):
+    with pytest.raises(DataError, match=r"same: no private attribute of the training stills has two values\."):
         check_stills(write_store(tmp_path / "same", private=(True, True)), clips)
     rule = r"a training still may not be among the clips that .*clips measures on, got 'still-104'\. Import"
-    with pytest.raises(ClipsError, match=rule):  # the clips' test still by name and content
+    with pytest.raises(DataError, match=rule):  # the clips' test still by name and content
         check_stills(write_store(tmp_path / "both", first=101), clips)

@@ -6,7 +6,7 @@ import pytest
 
 from anon_tune.cluster.bundle import bundle, unbundle
 from anon_tune.cluster.copying import read_study, write_copy
-from anon_tune.errors import ClusterError, LedgerError
+from anon_tune.errors import ClusterError, StudyError
 from anon_tune.ledger import Ledger
 from anon_tune.trial import Trial, TrialState
 
@@ -42,12 +42,12 @@ def test_a_copy_is_brought_up_to_date_and_nothing_else_is_written_over(tmp_path:
     assert write_copy(read_study(str(study), False), copy, str(study)) == 70
     assert {file.name for file in (copy / "ledger").iterdir()} == {file.name for file in (study / "ledger").iterdir()}
 
-    with pytest.raises(LedgerError, match=f"holds a copy of {study}"):
+    with pytest.raises(StudyError, match=f"holds a copy of {study}"):
         write_copy(read_study(str(study), False), copy, "/another/study")
     for taken in (study, tmp_path):
-        with pytest.raises(LedgerError, match="is not empty and no fetched study"):
+        with pytest.raises(StudyError, match="is not empty and no fetched study"):
             write_copy(read_study(str(study), False), taken, str(study))
-    with pytest.raises(LedgerError, match="no study there"):
+    with pytest.raises(StudyError, match="no study there"):
         write_copy(read_study(str(tmp_path / "none"), False), tmp_path / "new", "none")
     assert not (tmp_path / "new").exists()
 
@@ -64,7 +64,7 @@ def test_a_copy_is_brought_up_to_date_and_nothing_else_is_written_over(tmp_path:
     ],
 )
 def test_a_file_that_no_study_has_is_never_written(tmp_path: Path, name: str) -> None:
-    with pytest.raises(LedgerError, match="sent a file that no study has"):
+    with pytest.raises(StudyError, match="sent a file that no study has"):
         write_copy([(name, b"1")], tmp_path / "copy", "far")
     assert not (tmp_path / "copy").exists()
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anon_tune.clips import Clips, ClipSet
-from anon_tune.errors import ClipsError
+from anon_tune.errors import DataError
 from anon_tune.evaluation import count_data
 from anon_tune.evaluation.resampling import MIN_GROUPS, draw_resamples
 
@@ -39,7 +39,7 @@ def test_too_few_of_a_kind_names_attribute_split_and_count(
 
     counted(least)
     with pytest.raises(
-        ClipsError, match=rf"'shirt=warm'.* {least} {kind} clips in the split '{split}', got {least - 1}"
+        DataError, match=rf"'shirt=warm'.* {least} {kind} clips in the split '{split}', got {least - 1}"
     ):
         counted(least - 1)
 

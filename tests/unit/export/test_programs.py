@@ -16,7 +16,7 @@ import torch
 from anon_tune.errors import ExportError
 from anon_tune.export import programs
 from anon_tune.export.programs import ProgramFacts, write_program
-from anon_tune.models import Anonymizer, build_anonymizer
+from anon_tune.networks import Anonymizer, build_anonymizer
 from anon_tune.recipe import AnonymizerRecipe
 
 

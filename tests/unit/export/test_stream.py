@@ -10,7 +10,7 @@ from anon_tune.errors import ExportError
 from anon_tune.export import stream as streams
 from anon_tune.export.stream import FrameStream, tiled
 from anon_tune.method import CLOSED_FORM, example
-from anon_tune.models import build_anonymizer
+from anon_tune.networks import build_anonymizer
 from anon_tune.recipe import AnonymizerRecipe
 
 CPU = torch.device("cpu")

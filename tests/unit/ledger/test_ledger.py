@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 from anon_tune.ledger import SCHEMA, Ledger, parts
 from anon_tune.trial import Cost, LossPoint, Reading, Repeat, RungReport, Score, Trial, TrialState
 
@@ -204,14 +204,14 @@ def test_readings_that_are_not_numbers_survive(tmp_path: Path) -> None:
 def test_a_damaged_record_is_named(tmp_path: Path, content: bytes) -> None:
     Ledger(tmp_path).append(trial())
     (tmp_path / "00000001.parquet").write_bytes(content)
-    with pytest.raises(LedgerError, match=r"00000001\.parquet: not a ledger file, got .*Move it away") as caught:
+    with pytest.raises(StudyError, match=r"00000001\.parquet: not a ledger file, got .*Move it away") as caught:
         Ledger(tmp_path).trials()
     assert "\n" not in str(caught.value)
 
 
 def test_a_parquet_file_of_another_kind_is_named(tmp_path: Path) -> None:
     pq.write_table(pa.table({"trial": [1, 2]}), tmp_path / "00000000.parquet")
-    with pytest.raises(LedgerError, match=r"00000000\.parquet: not a ledger file"):
+    with pytest.raises(StudyError, match=r"00000000\.parquet: not a ledger file"):
         Ledger(tmp_path).trials()
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from anon_tune import folder as folders
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 from anon_tune.folder import Folder
 from anon_tune.ledger import Ledger, parts
 from anon_tune.trial import Trial, TrialState
@@ -214,7 +214,7 @@ def test_a_full_disk_is_told_and_what_was_there_stays(
     full_disk("")
     said = r"ledger: a record could not be written, got No space left on device\. Make room there, then go on: "
     for _ in range(2):
-        with pytest.raises(LedgerError, match=said):
+        with pytest.raises(StudyError, match=said):
             ledger.append(trial(6))
     assert read(folder) == list(range(6))
     assert len(names(folder)) == 3  # no half file is left
@@ -246,7 +246,7 @@ def test_a_damaged_record_stays_by_itself_and_is_named(tmp_path: Path) -> None:
     for number in range(5, 8):
         ledger.append(trial(number))
     assert len(names(tmp_path)) == 5
-    with pytest.raises(LedgerError, match=r"00000004\.parquet: not a ledger file"):
+    with pytest.raises(StudyError, match=r"00000004\.parquet: not a ledger file"):
         read(tmp_path)
     (tmp_path / "00000004.parquet").unlink()
     assert read(tmp_path) == [0, 1, 2, 3, 5, 6, 7]
@@ -304,12 +304,12 @@ def test_a_file_that_is_listed_and_never_there_is_named(tmp_path: Path, monkeypa
     (tmp_path / "00000002.parquet").symlink_to(tmp_path / "nowhere")
     waits: list[float] = []
     monkeypatch.setattr(parts.time, "sleep", waits.append)
-    with pytest.raises(LedgerError, match=r"00000002\.parquet: is listed but cannot be opened"):
+    with pytest.raises(StudyError, match=r"00000002\.parquet: is listed but cannot be opened"):
         read(tmp_path)
     assert 10 < sum(waits) < 60
 
 
 def test_a_ledger_under_a_file_or_without_permission_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(LedgerError, match="a record could not be written, got Not a directory"):
+    with pytest.raises(StudyError, match="a record could not be written, got Not a directory"):
         Ledger(tmp_path / "file" / "ledger").append(trial(0))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 from anon_tune.pareto import ParetoFront, ReferencePoint, front_candidates, progress
 from anon_tune.trial import Cost, TrialState
 
@@ -107,9 +107,9 @@ def test_a_pick_keeps_the_limit_on_both_splits(make_trial, make_reading):
 
 def test_anchors_are_never_picked_and_the_error_names_the_lowest_leakage(make_trial, make_reading):
     trials = [make_trial("black-out", 0.2, 0.2), make_trial("0007", make_reading(0.5, validation=0.55), 0.9)]
-    with pytest.raises(LedgerError, match=r"got 0\.3\. The lowest available is 0\.5500 \(trial 0007\)\."):
+    with pytest.raises(StudyError, match=r"got 0\.3\. The lowest available is 0\.5500 \(trial 0007\)\."):
         ParetoFront.of(trials).pick(0.3)
-    with pytest.raises(LedgerError, match=r"No trial but the anchors has a full score yet"):
+    with pytest.raises(StudyError, match=r"No trial but the anchors has a full score yet"):
         ParetoFront.of(trials[:1]).pick(0.3)
 
 
@@ -153,9 +153,9 @@ def test_an_anchor_stays_whatever_it_breaks(make_trial):
 def test_a_trial_that_breaks_a_constraint_is_never_picked(make_trial):
     broken, kept = breaking(make_trial("0000", 0.3, 0.9)), make_trial("0001", 0.4, 0.7)
     assert ParetoFront.of([broken, kept]).pick(0.5).id == "0001"
-    with pytest.raises(LedgerError, match=r"lowest available is 0\.4000 \(trial 0001\)"):
+    with pytest.raises(StudyError, match=r"lowest available is 0\.4000 \(trial 0001\)"):
         ParetoFront.of([broken, kept]).pick(0.35)
-    with pytest.raises(LedgerError, match="Every trial with a full score breaks a constraint"):
+    with pytest.raises(StudyError, match="Every trial with a full score breaks a constraint"):
         ParetoFront.of([broken, make_trial("identity", 0.9, 0.95)]).pick(0.35)
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 from anon_tune.pareto import ParetoFront, attainment, front_candidates, front_document, judged_scores, progress
 from anon_tune.trial import TrialState
 
@@ -57,7 +57,7 @@ def test_only_repeated_trials_and_anchors_stand_on_a_verified_front(make_trial):
     assert front.hypervolume == pytest.approx((0.9 - 0.4) * (0.8 - 0.2))
     assert front.probabilities.keys() == {"identity", "0000"}
     assert front.pick(0.5).id == "0000"
-    with pytest.raises(LedgerError, match=r"lowest available is 0\.4000 \(trial 0000\)"):
+    with pytest.raises(StudyError, match=r"lowest available is 0\.4000 \(trial 0000\)"):
         front.pick(0.35)
     assert progress(trials)[-1].hypervolume == front.hypervolume
 

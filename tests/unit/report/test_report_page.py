@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import ParetoFront
 from anon_tune.report import write_report
@@ -272,5 +272,5 @@ def test_the_page_replaces_the_old_one_and_leaves_nothing_else(tmp_path):
 
 
 def test_a_directory_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(LedgerError, match=r"nowhere: no study directory there\. Check the path\."):
+    with pytest.raises(StudyError, match=r"nowhere: no study directory there\. Check the path\."):
         write_report(tmp_path / "nowhere")

@@ -13,13 +13,13 @@ import pytest
 from optuna.storages import InMemoryStorage
 
 from anon_tune.ledger import Ledger
+from anon_tune.search.proposer import Observation, Proposer
+from anon_tune.search.space import SearchSpace
 from anon_tune.study.bookkeeper import Bookkeeper
-from anon_tune.study.proposer import Observation, Proposer
-from anon_tune.study.record import OptunaRecord
 from anon_tune.study.settings import StudySettings
-from anon_tune.study.space import SearchSpace
 from anon_tune.study.spending import Prices
-from anon_tune.study.virtual import VirtualClock, drive
+from anon_tune.study.virtual_time import VirtualClock, drive
+from anon_tune.trackers.optuna_storage import OptunaRecord
 from anon_tune.trial import Reading, RungJob, RungReport, Score, Trial
 
 SEARCH = {

@@ -12,15 +12,15 @@ import pytest
 from optuna.storages import InMemoryStorage
 
 from anon_tune.ledger import Ledger
+from anon_tune.search.parameters import StopRules
+from anon_tune.search.proposer import Proposer
+from anon_tune.search.sampler import choose_sampler
+from anon_tune.search.space import SearchSpace
 from anon_tune.study.assignment import Assignment
 from anon_tune.study.bookkeeper import Bookkeeper
-from anon_tune.study.parameters import StopRules
-from anon_tune.study.proposer import Proposer
-from anon_tune.study.record import OptunaRecord
-from anon_tune.study.sampler import choose_sampler
 from anon_tune.study.settings import StudySettings
-from anon_tune.study.space import SearchSpace
 from anon_tune.study.spending import Node, Prices
+from anon_tune.trackers.optuna_storage import OptunaRecord
 from anon_tune.trial import Ceilings, Cost, Reading, RungReport, Score, TrialState
 
 TABLES: dict[str, Any] = {

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from anon_tune.errors import LedgerError
-from anon_tune.study.record import open_storage
+from anon_tune.errors import StudyError
+from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings, freeze_study, load_study
-from anon_tune.study.space import SearchSpace
+from anon_tune.trackers.optuna_storage import open_storage
 
 SPACE = SearchSpace.from_tables({"search": {"penalty.weight": {"low": 0.1, "high": 10.0}}}, "toy.toml")
 
@@ -35,30 +35,30 @@ def test_the_frozen_copy_gives_back_space_and_settings(tmp_path: Path) -> None:
 def test_another_study_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
     freeze_study(tmp_path, SPACE, StudySettings())
     before = (tmp_path / "study.toml").read_bytes()
-    with pytest.raises(LedgerError) as caught:
+    with pytest.raises(StudyError) as caught:
         freeze_study(tmp_path, SPACE, StudySettings().model_copy(update=change))
     assert f"study directory of another recipe: {message}" in str(caught.value)
     assert (tmp_path / "study.toml").read_bytes() == before
 
 
 def test_what_is_no_study_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match=r"no study\.toml there"):
+    with pytest.raises(StudyError, match=r"no study\.toml there"):
         load_study(tmp_path)
     (tmp_path / "study.toml").write_text("x = ")
-    with pytest.raises(LedgerError, match="not valid TOML"):
+    with pytest.raises(StudyError, match="not valid TOML"):
         load_study(tmp_path)
     (tmp_path / "study.toml").write_text("x = 1")
-    with pytest.raises(LedgerError, match="not the frozen copy of a study"):
+    with pytest.raises(StudyError, match="not the frozen copy of a study"):
         load_study(tmp_path)
 
 
 def test_a_storage_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match="--storage: cannot be opened: "):
+    with pytest.raises(StudyError, match="--storage: cannot be opened: "):
         open_storage("nonsense://x", tmp_path)
 
 
 def test_a_worker_has_a_share_of_one_gpu_or_whole_ones() -> None:
     for good in (0, 0.25, 1, 2):
         assert StudySettings(gpus_per_worker=good).gpus_per_worker == good
-    with pytest.raises(LedgerError, match=r"--gpus: must be a share of one GPU or a whole number of them, got 1\.5"):
+    with pytest.raises(StudyError, match=r"--gpus: must be a share of one GPU or a whole number of them, got 1\.5"):
         StudySettings(gpus_per_worker=1.5)

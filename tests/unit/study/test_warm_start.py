@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from anon_tune.errors import LedgerError
+from anon_tune.errors import StudyError
 from anon_tune.study.settings import freeze_study
 from anon_tune.study.warm_start import known_before
 from anon_tune.trial import TrialState
@@ -55,16 +55,16 @@ def test_only_points_that_the_space_holds_are_taken(virtual_study: Build, earlie
         warm_start=str(earlier.folder),
     )
     other.folder.mkdir()
-    with pytest.raises(LedgerError, match=r"--warm-start .*earlier: none of its \d+ complete trials lies in toy\.toml"):
+    with pytest.raises(StudyError, match=r"--warm-start .*earlier: none of its \d+ complete trials lies in toy\.toml"):
         known_before(other.folder, other.space, other.settings)
 
 
 def test_a_study_on_other_clips_is_refused(virtual_study: Build, earlier: Any) -> None:
     study = virtual_study("later", clips_fingerprint="b", warm_start=str(earlier.folder))
-    with pytest.raises(LedgerError, match="must be a study on the same clips"):
+    with pytest.raises(StudyError, match="must be a study on the same clips"):
         known_before(study.folder, study.space, study.settings)
     missing = virtual_study("later", clips_fingerprint="b", warm_start=str(earlier.folder / "no"))
-    with pytest.raises(LedgerError, match=r"no study\.toml there"):
+    with pytest.raises(StudyError, match=r"no study\.toml there"):
         known_before(missing.folder, missing.space, missing.settings)
 
 

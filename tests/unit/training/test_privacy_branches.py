@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from anon_tune.models import PrivacyNetwork, build_privacy
+from anon_tune.networks import PrivacyNetwork, build_privacy
 from anon_tune.recipe import PrivacyRecipe
 from anon_tune.training import Collective, PrivacyBranches
 

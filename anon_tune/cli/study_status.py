@@ -1,0 +1,116 @@
+"""How a study stands, read from its directory alone: by anybody who sees it, also while it runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from anon_tune.cli.study_progress import StudyView, clock
+from anon_tune.folder import Folder, Location
+from anon_tune.ledger import Ledger
+from anon_tune.pareto import front_document
+from anon_tune.search.points import num_points
+from anon_tune.study.settings import ENDED, load_study
+from anon_tune.trial import ANCHORS, Trial, TrialState
+
+_LAST_FAILURES = 5
+
+
+def study_status(directory: Location) -> dict[str, Any]:
+    """Return how a study stands as plain values for ``json.dumps(..., allow_nan=False)``; null where not known.
+
+    Keys: ``study``, ``num_trials`` (to propose, anchors not counted), ``states`` (number of trials by state, those
+    that are not begun as ``TO_COME``), ``is_complete``, ``running`` (anchors too: since when, and the last rung and
+    step measured), ``hypervolume`` (as `front_document`, on test clips), ``hypervolume_validation`` (what the search
+    sees), ``num_on_front``, ``cost``, ``left_s``, ``last_record`` (Unix time), ``failures`` (the last few, latest
+    first).
+
+    Raises:
+        StudyError: No study there.
+    """
+    folder = Folder.at(directory)
+    space, settings = load_study(folder)
+    num_trials = num_points(space, settings.sampler, settings.num_trials, settings.seed)
+    has_ended = folder.has(ENDED)  # before the ledger is read: a driver writes it last
+    return status_document(Ledger(folder / "ledger").trials(), num_trials, has_ended) | {"study": str(folder)}
+
+
+def status_document(trials: Sequence[Trial], num_trials: int, has_ended: bool = False) -> dict[str, Any]:
+    """Return what `study_status` does of all trials of a study, but for its name.
+
+    Args:
+        trials: Anchors among them.
+        num_trials: That it was to have.
+        has_ended: The driver hands out no more, whatever the number of trials; a stop rule may say so.
+    """
+    view = StudyView.of(trials, num_trials)
+    over = {t.id for t in trials if t.state.is_final}
+    failed = sorted((t for t in trials if t.state is TrialState.FAILED), key=lambda t: -t.ended)
+    states = {state.value: view.states[state] for state in TrialState}
+    return {
+        "num_trials": num_trials,
+        "states": states | {"TO_COME": 0 if has_ended else max(0, num_trials - view.states.total())},
+        "is_complete": over.issuperset(ANCHORS)
+        and (has_ended or sum(n for s, n in view.states.items() if s.is_final) >= num_trials),
+        "running": [_running(t) for t in trials if t.state is TrialState.RUNNING],
+        "hypervolume": _known(front_document(trials)["hypervolume"]),
+        "hypervolume_validation": _known(view.hypervolume),
+        "num_on_front": len(view.front),
+        "cost": asdict(view.cost),
+        "left_s": 0.0 if has_ended else _known(view.left_s),
+        "last_record": max((t.ended for t in trials), default=None),
+        "failures": [{"trial": t.id, "reason": t.reason, "ended": t.ended} for t in failed[:_LAST_FAILURES]],
+    }
+
+
+def show_status(status: dict[str, Any], now: float) -> Group:
+    """Lay out what `study_status` returns.
+
+    Args:
+        status: All its keys.
+        now: Unix time.
+    """
+    counts = ", ".join(f"{n} {state.lower().replace('_', ' ')}" for state, n in status["states"].items() if n)
+    cost = status["cost"]
+    spent = f"spent {cost['cpu_s'] / 3600:.2f} CPU-h, {cost['gpu_s'] / 3600:.2f} GPU-h"
+    if cost["money"]:
+        spent += f", money {cost['money']:.2f}"
+    last = "none yet" if status["last_record"] is None else f"{clock(now - status['last_record'])} ago"
+    lines = [
+        f"{status['study']}: {status['num_trials']} trials: {counts}",
+        f"hypervolume {_number(status['hypervolume'])} (validation {_number(status['hypervolume_validation'])}), "
+        f"{status['num_on_front']} on the front",
+        spent,
+        "complete" if status["is_complete"] else f"about {clock(status['left_s'])} left, last record {last}",
+    ]
+    table = Table("running", "method", "last rung", "step", "since", box=None)
+    for row in status["running"]:
+        rung, step = ("" if row[name] is None else str(row[name]) for name in ("rung", "step"))
+        table.add_row(row["trial"], row["method"], rung, step, clock(now - row["since"]))
+    failures = [f"{row['trial']} FAILED {clock(now - row['ended'])} ago: {row['reason']}" for row in status["failures"]]
+    return Group(Text("\n".join(lines)), *([table] if status["running"] else []), *map(Text, failures))
+
+
+def _running(trial: Trial) -> dict[str, Any]:
+    last = trial.reports[-1] if trial.reports else None
+    return {
+        "trial": trial.id,
+        "method": trial.method,
+        "rung": None if last is None else last.rung,
+        "step": None if last is None else last.step,
+        "since": trial.ended,  # its last record: that it began, or what it has measured
+    }
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _number(value: float | None) -> str:
+    return "?" if value is None else f"{value:.4f}"

@@ -1,0 +1,157 @@
+"""An audit from start to end: clips through the anonymizer and the codec, the cached baseline, the certificate."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+import anon_tune
+from anon_tune.certificate import Certificate, Subject
+from anon_tune.clips import Clips, ClipSet, round_trip_split
+from anon_tune.clips.manifest import SPLITS
+from anon_tune.errors import StudyError
+from anon_tune.evaluation import Baseline, anonymize_split, certify, count_data, make_baseline
+from anon_tune.evaluation.baseline import FORM, digest
+from anon_tune.folder import Folder, Location, reading_file
+from anon_tune.method import parse_method
+from anon_tune.networks import Anonymizer, build_anonymizer
+from anon_tune.networks.weights import read_recipe, read_tensors
+from anon_tune.recipe import AnonymizerRecipe, AuditRecipe
+from anon_tune.trial import Trial
+
+Progress = Callable[[str, int, int], None]
+
+
+def audit(
+    anonymized: Anonymizer | Clips,
+    clips: Clips,
+    clips_name: str,
+    subject: Subject,
+    effort: AuditRecipe,
+    cache: Path | None,
+    device: torch.device,
+    progress: Progress,
+) -> Certificate:
+    """Audit an anonymizer, or clips that some other tool anonymized.
+
+    What raw clips teach is computed once for clips, effort and version, and kept in `cache` as soon as it
+    is there: an audit that is stopped later, or another one on the same clips, goes on from it.
+
+    Args:
+        anonymized: f_A, or a clip store with the same rows, labels and splits as `clips`.
+        clips: The raw clips, with the splits train, val and test.
+        clips_name: As a user names them.
+        subject: What is audited.
+        effort: What attackers may spend, and the codec.
+        cache: Directory of baselines; None keeps none.
+        device: Where to compute.
+        progress: Called with what is done, steps done and steps in all.
+
+    Raises:
+        DataError: Clips or positives are too few to be told anything.
+    """
+    with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
+        folder = Path(scratch)
+        raw = {name: clips.split(name) for name in SPLITS}
+        codec = f"{effort.codec}, crf {effort.crf}" if effort.codec else ""
+        data = count_data(raw, clips_name, clips.fingerprint, clips.attributes, clips.actions, codec)
+        changed = _changed(anonymized, raw, folder, effort, device, progress)
+        if effort.codec:
+            raw = _through_codec(raw, folder, "raw", clips.fps, effort.crf, progress)
+            changed = _through_codec(changed, folder, "anonymized", clips.fps, effort.crf, progress)
+        # The digest is of what a codec left, which may change with the codec's own version.
+        key = f"{clips.fingerprint}-{digest(raw)}-{effort.fingerprint()}-{Path(FORM).name}-{anon_tune.__version__}"
+        baseline = _cached(cache, key) if cache else None
+        if baseline is None:
+            baseline = make_baseline(raw, effort, device, _named("raw clips", progress))
+            if cache:
+                _keep(baseline, cache, key)
+        return certify(raw, changed, baseline, subject, data, effort, device, _named("anonymized clips", progress))
+
+
+def trial_anonymizer(directory: Location, trial: Trial) -> Anonymizer:
+    """Build the anonymizer of a trial: with the weights it left, or from its name if nobody trains it.
+
+    Args:
+        directory: The study directory, a path or a URI.
+        trial: A trial of it.
+
+    Raises:
+        StudyError: A trained one has left no weights yet.
+        AnonTuneError: Its weights cannot be read.
+    """
+    if not parse_method(trial.method).is_trained:
+        return build_anonymizer(trial.method, AnonymizerRecipe())
+    if trial.rung is None:
+        remedy = "Choose one that was measured, see 'front --all'"
+        raise StudyError(f"trial {trial.id}", "has no weights to audit", trial.state.value, remedy)
+    with reading_file((Folder.at(directory) / trial.reports[-1].checkpoint).location) as weights:
+        _, metadata = read_tensors(weights)
+        recipe = read_recipe(weights, metadata)
+        return build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update={"weights": str(weights)}))
+
+
+def _named(stage: str, progress: Progress) -> Progress:
+    return lambda what, done, total: progress(f"{stage}, {what}", done, total)
+
+
+def _changed(
+    anonymized: Anonymizer | Clips,
+    raw: Mapping[str, ClipSet],
+    folder: Path,
+    effort: AuditRecipe,
+    device: torch.device,
+    progress: Progress,
+) -> dict[str, ClipSet]:
+    if isinstance(anonymized, Clips):
+        return {name: anonymized.split(name) for name in SPLITS}
+    changed: dict[str, ClipSet] = {}
+    for at, (name, split) in enumerate(raw.items()):
+        progress("anonymizing", at, len(raw))
+        changed[name] = anonymize_split(anonymized, split, folder / name, effort.batch_clips, device).clips
+    return changed
+
+
+def _through_codec(
+    splits: Mapping[str, ClipSet], folder: Path, what: str, fps: float, crf: int, progress: Progress
+) -> dict[str, ClipSet]:
+    return {
+        name: round_trip_split(
+            split,
+            folder / f"{what}-{name}-coded",
+            fps,
+            crf,
+            lambda done, total: progress(f"{what} clips, codec", done, total),
+        )
+        for name, split in splits.items()
+    }
+
+
+def _cached(cache: Path, key: str) -> Baseline | None:
+    """Load a kept baseline; a file that is not what was written goes, so that it is made again."""
+    for file in sorted(cache.glob(f"baseline-{key}-*.safetensors")):
+        if file.stem.endswith(f"-{_digest(file)}"):
+            return Baseline.load(file)
+        file.unlink(missing_ok=True)
+    return None
+
+
+def _keep(baseline: Baseline, cache: Path, key: str) -> None:
+    """Write a baseline under a name that holds its digest: half a file, or a damaged one, is never taken."""
+    cache.mkdir(parents=True, exist_ok=True)
+    hidden = cache / f".{key}.{os.getpid()}.safetensors"
+    try:
+        baseline.save(hidden)
+        os.replace(hidden, cache / f"baseline-{key}-{_digest(hidden)}.safetensors")
+    finally:
+        hidden.unlink(missing_ok=True)
+
+
+def _digest(file: Path) -> str:
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]

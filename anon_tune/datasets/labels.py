@@ -1,0 +1,187 @@
+"""From the paths of videos to their labels and splits."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from anon_tune.clips.manifest import SPLITS
+from anon_tune.clips.store import Labels
+from anon_tune.errors import DataError, suggest
+
+_TRUE, _FALSE = {"1", "true", "yes"}, {"0", "false", "no"}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One file that the pattern matches.
+
+    Attributes:
+        file: Path relative to the folder, with slashes.
+        action: Its action class.
+        group: Its group.
+        private: Its private labels, as text, in the order they were asked for.
+    """
+
+    file: str
+    action: str
+    group: str
+    private: tuple[str, ...]
+
+
+def match_files(
+    files: Sequence[str], pattern: str, action: str, private: Sequence[str], group: str, where: str
+) -> list[Found]:
+    """Read labels off paths by the named groups of a pattern, which may match anywhere in a path.
+
+    Args:
+        files: Paths relative to the folder, with slashes.
+        pattern: A regular expression.
+        action: Name of the pattern's group that holds the action.
+        private: Names of the groups that hold private labels, at least one.
+        group: Name of the group to split by.
+        where: The folder, for messages.
+
+    Raises:
+        DataError: If the pattern is invalid, lacks a group, or matches no file or only part of one.
+    """
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise DataError("--pattern", f"is no regular expression: {error}", pattern, "Mend it") from None
+    if not private:
+        raise DataError("--private", "at least one private label is needed", remedy="Name a group of the pattern")
+    for name in (action, group, *private):
+        if name not in compiled.groupindex:
+            known = suggest(name, compiled.groupindex) if compiled.groupindex else "Write it as (?P<name>...)"
+            raise DataError("--pattern", f"has no named group '{name}'", pattern, known)
+    found = []
+    for file in files:
+        if match := compiled.search(file):
+            values = {name: match[name] for name in (action, group, *private)}
+            for name, value in values.items():
+                if not value:
+                    rule = f"the pattern's group '{name}' must not be empty, as it is for '{file}'"
+                    raise DataError("--pattern", rule, pattern, "Mend it")
+            found.append(Found(file, values[action], values[group], tuple(values[name] for name in private)))
+    if not found:
+        example = f"for example not '{files[0]}'" if files else "the folder holds no files"
+        raise DataError(where, f"the pattern matches no file, {example}", pattern, "Mend --pattern")
+    if len({one.action for one in found}) < 2:
+        raise DataError("--action", "at least two action classes are needed", found[0].action, "Mend --pattern")
+    return found
+
+
+def binary_columns(name: str, values: Sequence[str]) -> dict[str, tuple[bool, ...]]:
+    """Turn a label into binary attributes, a column of truth values each.
+
+    A label of 0 and 1, true and false, or yes and no is one attribute of its own name; any other gives
+    one attribute a value, named ``label=value``.
+    """
+    if {value.lower() for value in values} <= _TRUE | _FALSE:
+        return {name: tuple(value.lower() in _TRUE for value in values)}
+    return {f"{name}={value}": tuple(v == value for v in values) for value in sorted(set(values))}
+
+
+def attribute_columns(found: Sequence[Found], private: Sequence[str]) -> dict[str, tuple[bool, ...]]:
+    """Turn the private labels of files into binary attributes, as `binary_columns` does each.
+
+    Raises:
+        DataError: If a label has one value only, so that nothing could leak.
+    """
+    columns: dict[str, tuple[bool, ...]] = {}
+    for at, name in enumerate(private):
+        values = [one.private[at] for one in found]
+        new = binary_columns(name, values)
+        if len(set(zip(*new.values(), strict=True))) < 2:
+            rule = f"label '{name}' must have at least two values, or there is nothing to leak"
+            raise DataError("--private", rule, values[0], "Leave it out or mend --pattern")
+        columns |= new
+    return columns
+
+
+def split_files(
+    found: Sequence[Found], test_groups: Sequence[str], val_groups: Sequence[str], val_fraction: float
+) -> list[str]:
+    """Assign every file to train, val or test, by group.
+
+    Without `val_groups`, a fraction of the training clips is held out for validation, spread evenly
+    over actions and private labels. It shares groups with the training clips: good enough to choose
+    an epoch or a pick by, not to report.
+
+    Args:
+        found: The files.
+        test_groups: Groups of the test split.
+        val_groups: Groups of the validation split, if it is to have its own.
+        val_fraction: In [0, 1), used without `val_groups`.
+
+    Returns:
+        A split for each file.
+
+    Raises:
+        DataError: On an unknown or doubly used group, a fraction out of range, or an empty split.
+    """
+    groups = sorted({one.group for one in found})
+    for option, chosen in (("--test-groups", test_groups), ("--val-groups", val_groups)):
+        for group in chosen:
+            if group not in groups:
+                raise DataError(option, f"unknown group '{group}'", remedy=f"Found: {_some(groups)}")
+    if not test_groups:
+        raise DataError("--test-groups", "at least one is needed", remedy=f"Found: {_some(groups)}")
+    if both := sorted(set(test_groups) & set(val_groups)):
+        raise DataError("--val-groups", "a group is in one split only", both[0], "Take it from --test-groups")
+    check_fraction(val_fraction)
+    named = dict.fromkeys(val_groups, "val") | dict.fromkeys(test_groups, "test")
+    splits = [named.get(one.group, "train") for one in found]
+    if "train" not in splits:
+        raise DataError("--test-groups", "must leave groups to train on", remedy=f"Found: {_some(groups)}")
+    if not val_groups:
+        train = [at for at, split in enumerate(splits) if split == "train"]
+        for at in hold_out([found[at] for at in train], val_fraction):
+            splits[train[at]] = "val"
+    return splits
+
+
+def label_files(found: Sequence[Found], splits: Sequence[str], columns: dict[str, tuple[bool, ...]]) -> list[Labels]:
+    """Put labels together, ordered by split and then by path."""
+    labels = [
+        Labels(one.file, one.file, split, one.group, one.action, private)
+        for one, split, private in zip(found, splits, zip(*columns.values(), strict=True), strict=True)
+    ]
+    return sorted(labels, key=lambda one: (SPLITS.index(one.split), one.file))
+
+
+def check_fraction(val_fraction: float) -> None:
+    """Refuse a share of the training clips that cannot be held out."""
+    if not 0 <= val_fraction < 1:
+        raise DataError("--val-fraction", "must be at least 0 and below 1", val_fraction, "The default is 0.15")
+
+
+def hold_out(found: Sequence[Found | Labels], fraction: float) -> list[int]:
+    """Choose a fraction of files, one by one, so that no label is held out more than the others are."""
+    strata: dict[tuple[str | bool, ...], list[int]] = {}
+    for at in sorted(range(len(found)), key=lambda at: _digest(found[at].file)):
+        strata.setdefault((found[at].action, *found[at].private), []).append(at)
+    total = Counter(label for key, files in strata.items() for label in enumerate(key) for _ in files)
+    taken: Counter[tuple[int, str | bool]] = Counter()
+    chosen = []
+    for _ in range(min(round(fraction * len(found)), len(found) - 1)):
+        # Ties go to the stratum that comes first by digest, so the choice does not follow names.
+        key = min(strata, key=lambda key: sum((taken[label] + 1) / total[label] for label in enumerate(key)))
+        taken.update(enumerate(key))
+        chosen.append(strata[key].pop())
+        if not strata[key]:
+            del strata[key]
+    return chosen
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _some(names: Sequence[str], most: int = 20) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,193 @@
+"""Two folders of the same videos, one anonymized by another tool, as two clip stores with equal rows."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from anon_tune.clips.store import Clips, Labels, StoreWriter
+from anon_tune.datasets.decode import BadFile, ClipForm, DecodedClip, decode_clip
+from anon_tune.datasets.labels import attribute_columns, label_files, match_files, split_files
+from anon_tune.datasets.side_by_side import Map, one_by_one
+from anon_tune.datasets.video_folder import files_below, what_is_missing
+from anon_tune.errors import DataError
+
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedPair:
+    """Two clip stores whose rows, labels and splits are the same.
+
+    Attributes:
+        original: Clips as they were.
+        anonymized: The same clips as the tool left them.
+        bad: Files of either folder that could not be decoded; both of a pair are left out.
+    """
+
+    original: Clips
+    anonymized: Clips
+    bad: tuple[BadFile, ...]
+
+
+def import_pair(
+    original: Path,
+    anonymized: Path,
+    pattern: str,
+    action: str,
+    private: Sequence[str],
+    group: str,
+    test_groups: Sequence[str],
+    num_frames: int,
+    height: int,
+    width: int,
+    output: Path,
+    suffix: str = "",
+    val_groups: Sequence[str] = (),
+    val_fraction: float = 0.15,
+    skip_bad: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    decode_with: Map = one_by_one,
+) -> ImportedPair:
+    """Import two folders side by side; labels and splits are read off the names of the originals.
+
+    The counterpart of ``a/b.mp4`` is ``a/b<suffix>.mp4``, or else the one file ``a/b<suffix>`` with
+    another extension. The same frames are taken from both, so both files must have as many, of the
+    same size; resizing comes after that check and is the same for both.
+
+    Args:
+        original: Folder of the originals; it and the values up to `width` are as in `import_folder`.
+        anonymized: Folder of what a tool made of them.
+        pattern: Searched for in the names of the originals.
+        action: Named group of the pattern.
+        private: Named groups of the pattern.
+        group: Named group of the pattern.
+        test_groups: Values of `group`.
+        num_frames: Frames a clip, at least 1.
+        height: Pixels, at least 1.
+        width: Pixels, at least 1.
+        output: Directory in which the stores ``original`` and ``anonymized`` are made.
+        suffix: What the tool adds to a name before its extension.
+        val_groups: Values of `group`.
+        val_fraction: Used without `val_groups`.
+        skip_bad: Leave pairs out of which a file cannot be decoded.
+        progress: Called with pairs done and pairs in all.
+        decode_with: As in `import_folder`.
+
+    Raises:
+        DataError: Names without a counterpart on either side, a pair of different lengths or sizes, a file
+            that cannot be decoded without `skip_bad`, or what `import_folder` refuses.
+    """
+    found = match_files(files_below(original), pattern, action, private, group, str(original))
+    columns = attribute_columns(found, private)
+    labels = label_files(found, split_files(found, test_groups, val_groups, val_fraction), columns)
+    partners = _counterparts([one.file for one in labels], original, anonymized, pattern, suffix)
+    others = [replace(one, file=partners[one.file]) for one in labels]
+
+    form = ClipForm(num_frames, height, width)
+    bad: list[BadFile] = []
+    good: list[Labels] = []
+    rates: list[float] = []
+    files = [(one.file, other.file) for one, other in zip(labels, others, strict=True)]
+    pairs = decode_with(partial(_decode_pair, original.resolve(), anonymized.resolve(), form), files)
+    with (
+        StoreWriter(output / "original", form.shape) as before,
+        StoreWriter(output / "anonymized", form.shape) as after,
+    ):
+        for done, (one, other, (raw, changed)) in enumerate(zip(labels, others, pairs, strict=True), start=1):
+            broken = [
+                replace(clip, file=str(root / clip.file))
+                for root, clip in ((original, raw), (anonymized, changed))
+                if isinstance(clip, BadFile)
+            ]
+            bad += broken
+            if isinstance(raw, DecodedClip) and isinstance(changed, DecodedClip):
+                _check_same(anonymized / other.file, raw, changed)
+                before.add(one, raw.frames)
+                after.add(other, changed.frames)
+                good.append(one)
+                rates.append(raw.fps)
+            if progress:
+                progress(done, len(labels))
+        _check_enough(bad, good, labels, skip_bad)
+        fps = statistics.median(rates)
+        return ImportedPair(
+            before.finish(tuple(columns), fps, str(original.resolve()), drop_constant=True),
+            after.finish(tuple(columns), fps, str(anonymized.resolve()), drop_constant=True),
+            tuple(bad),
+        )
+
+
+def _decode_pair(
+    original: Path, anonymized: Path, form: ClipForm, files: tuple[str, str]
+) -> tuple[DecodedClip | BadFile, DecodedClip | BadFile]:
+    """Decode both; a tool may have written other frame times, so the first says which frames are taken."""
+    raw = decode_clip(original, form, files[0])
+    shown = raw.shown if isinstance(raw, DecodedClip) else None
+    return raw, decode_clip(anonymized, form, files[1], shown)
+
+
+def _counterparts(files: Sequence[str], original: Path, anonymized: Path, pattern: str, suffix: str) -> dict[str, str]:
+    """Return the file of the second folder for each of the first, or name those without one."""
+    there = files_below(anonymized)
+    names, by_stem = set(there), dict[str, list[str]]()
+    for name in there:
+        by_stem.setdefault(_stem(name), []).append(name)
+    partners: dict[str, str] = {}
+    missing: list[str] = []
+    for file in files:
+        exact = _stem(file) + suffix + PurePosixPath(file).suffix
+        candidates = [exact] if exact in names else by_stem.get(_stem(file) + suffix, [])
+        if len(candidates) > 1:
+            rule = f"'{file}' must have one anonymized file"
+            raise DataError(str(anonymized), rule, _some(candidates), "Keep one of them")
+        if candidates:
+            partners[file] = candidates[0]
+        else:
+            missing.append(file)
+    if missing:
+        rule = f"{len(missing)} of {len(files)} original files have no anonymized file of the same name"
+        remedy = "Add them, or give what the tool adds to a name as --anonymized-suffix"
+        raise DataError(str(anonymized), rule, _some(sorted(missing)), remedy)
+    known = {_stem(file) + suffix for file in files_below(original)}
+    extra = [name for name in there if _stem(name) not in known and re.search(pattern, _original_name(name, suffix))]
+    if extra:
+        rule = f"{len(extra)} anonymized files have no original of the same name"
+        raise DataError(str(original), rule, _some(extra), "Add the originals, or take these away")
+    return partners
+
+
+def _check_same(file: Path, raw: DecodedClip, changed: DecodedClip) -> None:
+    if raw.num_frames != changed.num_frames:
+        rule = f"must have the {raw.num_frames} frames of its original"
+        raise DataError(str(file), rule, changed.num_frames, "Anonymize it again without dropping or adding frames")
+    if raw.size != changed.size:
+        rule = f"frames must be as large as the original's, {raw.size[0]}x{raw.size[1]}"
+        remedy = "Let the tool keep the size, or resize its videos"
+        raise DataError(str(file), rule, f"{changed.size[0]}x{changed.size[1]}", remedy)
+
+
+def _check_enough(bad: Sequence[BadFile], good: Sequence[Labels], labels: Sequence[Labels], skip_bad: bool) -> None:
+    if bad and not skip_bad:
+        rule = f"cannot be decoded at frame {bad[0].frame}"
+        rest = f", and {len(bad) - 1} more like it" if len(bad) > 1 else ""
+        raise DataError(bad[0].file, rule, f"{bad[0].reason}{rest}", "Mend the files, or leave them out by --skip-bad")
+    if rule := what_is_missing(good, labels):
+        raise DataError(bad[0].file, rule, f"{len(good)} of {len(labels)} pairs", "Mend the files")
+
+
+def _stem(file: str) -> str:
+    return PurePosixPath(file).with_suffix("").as_posix()
+
+
+def _original_name(name: str, suffix: str) -> str:
+    return _stem(name).removesuffix(suffix) + PurePosixPath(name).suffix
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more

@@ -1,0 +1,88 @@
+"""Readers of the field's data sets: one file a format, from published labels to a `Listing`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from anon_tune.datasets.readers.hmdb51 import read_hmdb51
+from anon_tune.datasets.readers.label_files import LabelFolder
+from anon_tune.datasets.readers.listing import Count, Listing, import_listing
+from anon_tune.datasets.readers.pa_hmdb51 import read_pa_hmdb51
+from anon_tune.datasets.readers.patterned import read_ixmas, read_kth
+from anon_tune.datasets.readers.table import read_csv
+from anon_tune.datasets.readers.ucf101 import read_ucf101
+from anon_tune.datasets.readers.vispr import read_vispr
+from anon_tune.datasets.readers.vp import read_vp_hmdb51, read_vp_ucf101
+from anon_tune.errors import DataError, suggest
+
+__all__ = ["DATA_SETS", "Count", "Listing", "import_listing", "read_data_set"]
+
+# The options that each takes besides those that all take.
+DATA_SETS: dict[str, tuple[str, ...]] = {
+    "ucf101": ("--labels", "--split", "--num-frames", "--frame-step"),
+    "hmdb51": ("--labels", "--split", "--num-frames", "--frame-step"),
+    "pa-hmdb51": ("--labels", "--num-frames", "--frame-step"),
+    "vispr": ("--labels", "--attributes"),
+    "vp-ucf101": ("--labels", "--split", "--num-frames", "--frame-step"),
+    "vp-hmdb51": ("--labels", "--split", "--num-frames", "--frame-step"),
+    "kth": ("--test-groups", "--num-frames", "--frame-step"),
+    "ixmas": ("--test-groups", "--num-frames", "--frame-step"),
+    "csv": ("--labels", "--num-frames", "--frame-step"),
+}
+
+
+def read_data_set(
+    name: str,
+    root: Path | str,
+    labels: Path | str | None = None,
+    num_frames: int = 16,
+    split: int = 1,
+    attributes: str = "vispr1",
+    test_groups: Sequence[str] = (),
+    frame_step: int | None = None,
+) -> Listing:
+    """List a data set: its labels, which of its files are on disk, and how many there should be.
+
+    Args:
+        name: One of `DATA_SETS`, which says who heeds the last five arguments.
+        root: Folder of the videos or stills, searched with all folders below it.
+        labels: Where the label files are, if not in `root`: a folder, searched in the same way, or one file.
+        num_frames: Frames a clip, at least 1.
+        split: Of the published splits, 1 to 3.
+        attributes: Of VISPR: vispr1, vispr2 or pa-hmdb51.
+        test_groups: Scenarios of KTH or takes of IXMAS that make the test split.
+        frame_step: From one frame of a clip to the next; None spreads them over the video.
+
+    Raises:
+        DataError: On an unknown name or option, or if labels are missing or cannot be read.
+    """
+    if name not in DATA_SETS:
+        raise DataError("--root", f"unknown data set '{name}'", remedy=suggest(name, DATA_SETS))
+    if split not in (1, 2, 3):
+        raise DataError("--split", "must be 1, 2 or 3", split, "The default is 1")
+    root = Path(root)
+    if not root.is_dir():
+        raise DataError(str(root), "must be a folder of videos or stills", remedy="Name another by --root")
+    folder = LabelFolder(Path(labels or root))
+    match name:
+        case "ucf101":
+            listing = read_ucf101(root, folder, split, num_frames)
+        case "hmdb51":
+            listing = read_hmdb51(root, folder, split, num_frames)
+        case "pa-hmdb51":
+            listing = read_pa_hmdb51(root, folder, num_frames, frame_step)
+        case "vispr":
+            listing = read_vispr(root, folder, attributes)
+        case "vp-ucf101":
+            listing = read_vp_ucf101(root, folder, split, num_frames)
+        case "vp-hmdb51":
+            listing = read_vp_hmdb51(root, folder, split, num_frames)
+        case "kth":
+            listing = read_kth(root, test_groups, num_frames)
+        case "ixmas":
+            listing = read_ixmas(root, test_groups, num_frames)
+        case _:
+            listing = read_csv(root, folder, num_frames)
+    return replace(listing, frame_step=frame_step)

@@ -1,0 +1,135 @@
+"""Finding and parsing label files; whatever is wrong with one is a single line that names it."""
+
+from __future__ import annotations
+
+import csv
+import fnmatch
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from anon_tune.datasets.video_folder import files_below
+from anon_tune.errors import DataError
+
+_FETCH = "Fetch the labels of the data set, or say where they are by --labels"
+_MEND = "Mend the file or fetch it again"
+
+
+class LabelFolder:
+    """The label files of a folder and of those below it, found by name.
+
+    Args:
+        path: The folder, or one label file.
+
+    Raises:
+        DataError: If it is neither.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise DataError(str(path), "must be a folder of label files, or one", remedy="Name another")
+        self.path = path
+        self._by_name: dict[str, list[Path]] = {}
+        for file in [path] if path.is_file() else [path / name for name in files_below(path)]:
+            self._by_name.setdefault(file.name, []).append(file)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
+
+    def matching(self, pattern: str) -> list[str]:
+        """Return the file names that a shell pattern matches, sorted."""
+        return sorted(fnmatch.filter(self._by_name, pattern))
+
+    def find(self, *names: str) -> Path:
+        """Return the first of the named files that is there.
+
+        Raises:
+            DataError: If none is, or two of one name are.
+        """
+        name = next((name for name in names if name in self), None)
+        if name is None:
+            raise DataError(str(self.path), f"no label file '{' or '.join(names)}'", remedy=_FETCH)
+        found = self._by_name[name]
+        if len(found) > 1:
+            two = " and ".join(str(file) for file in found[:2])
+            raise DataError(str(self.path), f"only one file may be called '{name}'", two, "Narrow --labels")
+        return found[0]
+
+
+def read_lines(file: Path) -> list[str]:
+    """Return the lines of a UTF-8 text file, stripped, without empty ones.
+
+    Raises:
+        DataError: If it cannot be read, is no UTF-8, or holds nothing.
+    """
+    lines = [line.strip() for line in _read_text(file).splitlines()]
+    if not any(lines):
+        raise DataError(str(file), "holds no labels", remedy=_MEND)
+    return [line for line in lines if line]
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Return the object that a JSON file holds.
+
+    Raises:
+        DataError: If it cannot be read, is cut off, or holds something else.
+    """
+    try:
+        found = json.loads(_read_text(file))
+    except (ValueError, RecursionError) as error:
+        raise DataError(str(file), "is not whole JSON", str(error), _MEND) from None
+    if not isinstance(found, dict):
+        raise DataError(str(file), "must hold a JSON object", type(found).__name__, _MEND)
+    return found
+
+
+def read_table(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Return the rows of a CSV file with a header line.
+
+    Args:
+        file: UTF-8, separated by commas.
+        columns: Names that the header must have; it may have more.
+
+    Raises:
+        DataError: If it cannot be read, lacks a column, or a row has more or fewer cells than the header.
+    """
+    try:
+        rows = [row for row in csv.reader(io.StringIO(_read_text(file)), strict=True) if row]
+    except csv.Error as error:
+        raise DataError(str(file), "is not whole CSV", str(error), _MEND) from None
+    if split := [cell for row in rows for cell in row if len(cell.splitlines()) > 1]:
+        raise DataError(str(file), "a cell must be one line", repr(split[0]), _MEND)
+    header = [name.strip() for name in rows[0]] if rows else []
+    if missing := [name for name in columns if name not in header]:
+        rule = f"the first line must name the columns {', '.join(columns)}"
+        raise DataError(str(file), rule, ", ".join(header) or "nothing", f"Add '{missing[0]}'")
+    if len(set(header)) < len(header):
+        raise DataError(str(file), "every column must have a name of its own", ", ".join(header), _MEND)
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(header):
+            rule = f"row {number} must have {len(header)} cells as the first has"
+            raise DataError(str(file), rule, len(row), _MEND)
+    return [dict(zip(header, (cell.strip() for cell in row), strict=True)) for row in rows[1:]]
+
+
+def as_bool(text: str, where: str) -> bool:
+    """Return whether a cell of 0 or 1 is 1.
+
+    Raises:
+        DataError: If it is neither.
+    """
+    if text not in ("0", "1"):
+        raise DataError(where, "a label must be 0 or 1", text or "nothing", _MEND)
+    return text == "1"
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")  # a spreadsheet writes a mark of the encoding first
+    except UnicodeDecodeError as error:
+        rule = "must be text in UTF-8"
+        raise DataError(str(file), rule, f"byte {error.object[error.start]:#04x}", _MEND) from None
+    except OSError as error:
+        raise DataError(str(file), "cannot be read", error.strerror, "Name another") from None

@@ -1,0 +1,166 @@
+"""What a reader returns: everything that a data set's labels name, where it is on disk, and how much there is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from anon_tune.clips.manifest import SPLITS
+from anon_tune.clips.store import Labels
+from anon_tune.datasets.decode import ClipForm
+from anon_tune.datasets.labels import check_fraction, hold_out
+from anon_tune.datasets.side_by_side import Map, one_by_one
+from anon_tune.datasets.video_folder import ImportResult, files_below, store_files, what_is_missing
+from anon_tune.errors import DataError
+
+VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm", ".wmv"})
+STILLS = frozenset({".jpeg", ".jpg", ".png"})
+_MEND = "Mend the label files or fetch them again"
+SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How much of one kind was found.
+
+    Attributes:
+        what: The kind, such as "test videos".
+        found: How many.
+        published: How many there are in all; None where nobody has published it.
+    """
+
+    what: str
+    found: int
+    published: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A data set as its labels describe it.
+
+    Attributes:
+        root: Folder of the videos or stills.
+        labels: Where the labels are.
+        samples: One a labelled video or still; `file` is empty where it is not on disk.
+        attributes: Names of the private attributes, in the order of the samples' labels; possibly none.
+        counts: What was found against what is published.
+        num_frames: Frames of a clip, for which the labels hold.
+        frame_step: From one to the next, as in `ClipForm`; the labels hold for it too.
+
+    Raises:
+        DataError: If a video stands in the labels twice, or a group is in test and in another split.
+    """
+
+    root: Path
+    labels: Path
+    samples: tuple[Labels, ...]
+    attributes: tuple[str, ...]
+    counts: tuple[Count, ...]
+    num_frames: int
+    frame_step: int | None = None
+
+    def __post_init__(self) -> None:
+        test = {one.group for one in self.samples if one.split == "test"}
+        seen: set[str] = set()
+        for one in self.samples:
+            if one.id in seen:
+                raise DataError(str(self.labels), "a video may stand in the labels once", one.id, _MEND)
+            seen.add(one.id)
+            if one.split != "test" and one.group in test:
+                rule = "no group may be in the test split and in another"
+                raise DataError(str(self.labels), rule, f"'{one.group}' of '{one.id}'", _MEND)
+
+
+def locate(root: Path, samples: Sequence[Labels], kinds: frozenset[str] = VIDEOS) -> tuple[Labels, ...]:
+    """Say of every sample which file it is.
+
+    A file is found by its name without folder, extension and case: releases differ in all three.
+
+    Args:
+        root: Searched with all folders below it.
+        samples: Their ids are the published paths.
+        kinds: Extensions of files to look at.
+
+    Raises:
+        DataError: If `root` is no folder, or two files in it have the name of one sample.
+    """
+    files: dict[str, list[str]] = {}
+    for file in files_below(root):
+        if PurePosixPath(file).suffix.lower() in kinds:
+            files.setdefault(PurePosixPath(file).stem.casefold(), []).append(file)
+    located = []
+    for one in samples:
+        paths = files.get(PurePosixPath(one.id).stem.casefold(), [""])
+        if len(paths) > 1:
+            rule = f"only one file may be called like '{one.id}'"
+            raise DataError(str(root), rule, " and ".join(paths[:2]), "Keep one of them")
+        located.append(replace(one, file=paths[0]))
+    return tuple(located)
+
+
+def count_splits(samples: Sequence[Labels], published: Mapping[str, int | None], noun: str = "videos") -> list[Count]:
+    """Count the samples of each split that are on disk."""
+    there = Counter(one.split for one in samples if one.file)
+    return [Count(f"{SPLIT_NAMES[split]} {noun}", there[split], number) for split, number in published.items()]
+
+
+def import_listing(
+    listing: Listing,
+    height: int,
+    width: int,
+    output: Path | str,
+    val_fraction: float = 0.15,
+    partial: bool = False,
+    gray: bool = False,
+    skip_bad: bool = False,
+    force: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    decode_with: Map = one_by_one,
+) -> ImportResult:
+    """Decode what a listing names and store it.
+
+    Args:
+        listing: From `read_data_set`.
+        height: Pixels, at least 1.
+        width: Pixels, at least 1.
+        output: The store to make.
+        val_fraction: Share of the training clips that is held out to select where the data set has no
+            validation split of its own; they share groups with the training clips.
+        partial: Import what is there although something is missing.
+        gray: As in `import_folder`, and so are all that follow.
+        skip_bad: The caller does not mind bad files.
+        force: Replace `output` if it exists.
+        progress: Called with files done and files in all.
+        decode_with: Where files are decoded.
+
+    Raises:
+        DataError: If something is missing without `partial`, what is there is too little to study, or as
+            `import_folder`.
+    """
+    check_fraction(val_fraction)
+    there = [one for one in listing.samples if one.file]
+    if not partial:
+        _check_complete(listing)
+    if rule := what_is_missing(there, listing.samples, "is there", "missing"):
+        raise DataError(str(listing.root), rule, remedy="Add more of the data set")
+    if not any(one.split == "val" for one in there):
+        train = [at for at, one in enumerate(there) if one.split == "train"]
+        for at in hold_out([there[at] for at in train], val_fraction):
+            there[train[at]] = replace(there[train[at]], split="val")
+    there.sort(key=lambda one: (SPLITS.index(one.split), one.id))
+    form = ClipForm(listing.num_frames, height, width, listing.frame_step, gray)
+    return store_files(listing.root, there, listing.attributes, form, output, skip_bad, force, progress, decode_with)
+
+
+def _check_complete(listing: Listing) -> None:
+    remedy = "Add what is missing, or import what is there by --partial"
+    if missing := [one.id for one in listing.samples if not one.file]:
+        rule = f"must hold all {len(listing.samples):,} files that the labels name"
+        got = f"{len(listing.samples) - len(missing):,} of them, without '{missing[0]}'"
+        raise DataError(str(listing.root), rule, got, remedy)
+    for count in listing.counts:
+        if count.published is not None and count.found < count.published:
+            rule = f"must have all {count.published:,} {count.what} of the data set"
+            raise DataError(str(listing.labels), rule, f"{count.found:,}", remedy)

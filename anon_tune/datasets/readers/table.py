@@ -1,0 +1,57 @@
+"""A folder of videos with a CSV file of labels."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from anon_tune.clips.manifest import SPLITS
+from anon_tune.clips.store import Labels
+from anon_tune.datasets.labels import binary_columns
+from anon_tune.datasets.readers.label_files import LabelFolder, read_table
+from anon_tune.datasets.readers.listing import Count, Listing
+from anon_tune.datasets.video_folder import files_below
+from anon_tune.errors import DataError
+
+COLUMNS = ("file", "split", "group", "action")
+
+
+def read_csv(root: Path, labels: LabelFolder, num_frames: int) -> Listing:
+    """List the files of a CSV with the columns file, split, group and action; every other is a private label.
+
+    How private labels become attributes is said at `binary_columns`. The split is train, val or test.
+
+    Args:
+        root: Folder of the videos.
+        labels: Holds one ``.csv`` file, or is it.
+        num_frames: Frames of a clip.
+
+    Raises:
+        DataError: If there is not exactly one such file, or it cannot be read.
+    """
+    names = labels.matching("*.csv")
+    if len(names) != 1:
+        got = ", ".join(names[:3]) or "none"
+        raise DataError(str(labels.path), "must hold one .csv file", got, "Name the file by --labels")
+    file = labels.find(names[0])
+    rows = read_table(file, COLUMNS)
+    if not rows:
+        raise DataError(str(file), "holds no labels", remedy="Add a line for each video")
+    for number, row in enumerate(rows, start=2):
+        if row["split"] not in SPLITS:
+            rule = f"a split is one of {', '.join(SPLITS)}"
+            raise DataError(f"{file}: row {number}", rule, row["split"] or "nothing", "Mend it")
+        if empty := [name for name, value in row.items() if not value]:
+            raise DataError(f"{file}: row {number}", f"'{empty[0]}' must not be empty", remedy="Fill it in")
+    columns: dict[str, tuple[bool, ...]] = {}
+    for name in rows[0]:
+        if name not in COLUMNS:
+            columns |= binary_columns(name, [row[name] for row in rows])
+    private = list(zip(*columns.values(), strict=True)) or [()] * len(rows)
+    there = set(files_below(root))
+    paths = [PurePosixPath(row["file"]).as_posix() for row in rows]
+    samples = tuple(
+        Labels(path, path if path in there else "", row["split"], row["group"], row["action"], values)
+        for path, row, values in zip(paths, rows, private, strict=True)
+    )
+    counts = (Count("videos", sum(path in there for path in paths), len(rows)),)
+    return Listing(root, file, samples, tuple(columns), counts, num_frames)

@@ -1,0 +1,46 @@
+"""Work on many items as tasks of a Ray cluster."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from anon_tune.datasets.side_by_side import Item, Map, Result
+from anon_tune.driver.session import ray_session
+from anon_tune.errors import AnonTuneError
+
+_REMEDY = "What is done is kept; run the same again"
+
+
+def in_tasks(num_workers: int | None = None) -> Map:
+    """Return a map over the tasks of a Ray cluster, one CPU each; a task whose node is lost runs again.
+
+    Args:
+        num_workers: Tasks at a time, at least 1; None for one a CPU of the cluster.
+    """
+
+    def run(function: Callable[[Item], Result], items: Sequence[Item], /) -> Iterator[Result]:
+        with ray_session(dashboard=False):
+            cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+            most = num_workers or 2 * int(cluster.get("CPU", 1))
+            waiting: deque[Any] = deque()
+            try:
+                for item in items:
+                    if len(waiting) == most:
+                        yield ray.get(waiting.popleft())
+                    waiting.append(_call.remote(function, item))
+                while waiting:
+                    yield ray.get(waiting.popleft())
+            except RayError as error:
+                raise AnonTuneError("cluster", "a task was lost", str(error).splitlines()[0], _REMEDY) from error
+
+    return run
+
+
+@ray.remote(num_cpus=1)
+def _call(function: Callable[[Any], Any], item: Any) -> Any:
+    return function(item)

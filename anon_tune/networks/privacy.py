@@ -1,0 +1,66 @@
+"""Privacy networks f_B: what can be told of a person from one frame.
+
+Shapes: N frames, C channels, H height, W width, A attributes, E = 128 embedding dimensions.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision import models
+
+from anon_tune.networks.convolutions import GRID, Readout, small2d
+from anon_tune.networks.utility import Normalize
+from anon_tune.networks.weights import load_weights
+from anon_tune.recipe import PrivacyRecipe
+
+# ImageNet statistics, which torchvision's ResNet weights expect.
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_EMBEDDING = 128
+
+
+class PrivacyNetwork(nn.Module):
+    """A trunk (N,C,H,W) -> (N,D,h,w) and a head: A logits, or a unit vector for NT-Xent.
+
+    Source:
+        SPAct (arXiv:2203.15205): ResNet-50 with an MLP to a normalized 128-d embedding, or an
+        attribute head with BCE.
+    """
+
+    def __init__(
+        self,
+        trunk: nn.Module,
+        num_features: int,
+        num_attributes: int,
+        head: str,
+        grid: int = 1,
+        mean: tuple[float, ...] = (0.5, 0.5, 0.5),
+        std: tuple[float, ...] = (0.25, 0.25, 0.25),
+    ) -> None:
+        super().__init__()
+        self.normalize = Normalize(mean, std)
+        self.trunk = trunk
+        self.embeds = head == "nt_xent"
+        self.head = (
+            nn.Sequential(Readout(num_features, num_features, grid), nn.ReLU(), nn.Linear(num_features, _EMBEDDING))
+            if self.embeds
+            else Readout(num_features, num_attributes, grid)
+        )
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Map frames (N,C,H,W) in [0, 1] to logits (N,A), or to unit vectors (N,E)."""
+        x: Tensor = self.head(self.trunk(self.normalize(frames)))
+        return F.normalize(x, dim=1) if self.embeds else x
+
+
+def build_privacy(recipe: PrivacyRecipe, num_attributes: int) -> PrivacyNetwork:
+    """Build f_B with fresh weights, or with those of a local file and a fresh head."""
+    if recipe.network == "small2d":
+        trunk, num_features = small2d(width=16)
+        small = PrivacyNetwork(trunk, num_features, num_attributes, recipe.head, GRID)
+        load_weights(small, recipe.weights, head="head.")
+        return small
+    net = (models.resnet18 if recipe.network == "resnet18" else models.resnet50)(weights=None)
+    load_weights(net, recipe.weights, head="fc.")
+    trunk = nn.Sequential(*list(net.children())[:-2])
+    return PrivacyNetwork(trunk, net.fc.in_features, num_attributes, recipe.head, mean=_MEAN, std=_STD)

@@ -1,0 +1,82 @@
+"""Utility networks f_T: action classifiers on clips.
+
+Shapes: B clips, T frames a clip, C channels, H height, W width, K actions, D feature channels.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torchvision.models import video
+
+from anon_tune.networks.convolutions import GRID, Readout, small3d
+from anon_tune.networks.weights import load_weights
+from anon_tune.recipe import UtilityRecipe
+
+# Kinetics-400 statistics, which torchvision's r3d_18 weights expect.
+_MEAN, _STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)
+
+
+class UtilityNetwork(nn.Module):
+    """An action classifier: a trunk (B,C,T,H,W) -> (B,D,t,h,w) and a linear readout.
+
+    Args:
+        trunk: The convolutions.
+        num_features: D, the trunk's output channels.
+        num_actions: K.
+        grid: Cells a side that the head reads.
+        mean: Channel means that are subtracted first.
+        std: Channel deviations that are divided by.
+    """
+
+    def __init__(
+        self,
+        trunk: nn.Module,
+        num_features: int,
+        num_actions: int,
+        grid: int = 1,
+        mean: tuple[float, ...] = (0.5, 0.5, 0.5),
+        std: tuple[float, ...] = (0.25, 0.25, 0.25),
+    ) -> None:
+        super().__init__()
+        self.normalize = Normalize(mean, std)
+        self.trunk = trunk
+        self.head = Readout(num_features, num_actions, grid)
+
+    def features(self, clips: Tensor) -> Tensor:
+        """Map clips (B,T,C,H,W) in [0, 1] to feature maps (B,D,t,h,w)."""
+        out: Tensor = self.trunk(self.normalize(clips).transpose(1, 2))
+        return out
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Map clips (B,T,C,H,W) in [0, 1] to logits (B,K)."""
+        out: Tensor = self.head(self.features(clips))
+        return out
+
+
+class Normalize(nn.Module):
+    """Subtract a mean and divide by a deviation, a channel, on (...,C,H,W)."""
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.mean, self.std = mean, std
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = x.new_tensor(self.mean).view(-1, 1, 1)
+        return (x - mean) / x.new_tensor(self.std).view(-1, 1, 1)
+
+
+def build_utility(recipe: UtilityRecipe, num_actions: int) -> UtilityNetwork:
+    """Build f_T with fresh weights, or with those of a local file and a fresh head.
+
+    Source:
+        r3d_18 as in SPAct (arXiv:2203.15205); arXiv:2504.14301 has I3D with a ResNet-50.
+    """
+    if recipe.network == "r3d_18":
+        net = video.r3d_18(weights=None)
+        load_weights(net, recipe.weights, head="fc.")
+        trunk = nn.Sequential(net.stem, net.layer1, net.layer2, net.layer3, net.layer4)
+        return UtilityNetwork(trunk, 512, num_actions, mean=_MEAN, std=_STD)
+    trunk, num_features = small3d(width=16)
+    small = UtilityNetwork(trunk, num_features, num_actions, GRID)
+    load_weights(small, recipe.weights, head="head.")
+    return small

@@ -1,0 +1,19 @@
+"""Everything that one training run and its measurement depend on: frozen, checked, with a fingerprint."""
+
+from anon_tune.recipe.measuring import AuditRecipe, EffortRecipe, EvaluationRecipe
+from anon_tune.recipe.recipe import Recipe, nest, recipe_names
+from anon_tune.recipe.training import AnonymizerRecipe, PenaltyRecipe, PrivacyRecipe, TrainingRecipe, UtilityRecipe
+
+__all__ = [
+    "AnonymizerRecipe",
+    "AuditRecipe",
+    "EffortRecipe",
+    "EvaluationRecipe",
+    "PenaltyRecipe",
+    "PrivacyRecipe",
+    "Recipe",
+    "TrainingRecipe",
+    "UtilityRecipe",
+    "nest",
+    "recipe_names",
+]

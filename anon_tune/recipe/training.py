@@ -1,0 +1,72 @@
+"""What the minimax game of a trial depends on."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from anon_tune.recipe.part import Part, Positive
+from anon_tune.schedule import Schedule, ScheduleField
+
+
+class AnonymizerRecipe(Part):
+    """The network f_A that rewrites frames."""
+
+    network: Literal["unet_small", "unet", "bdq"] = Field(
+        "unet_small", description="unet is SPAct's, 64 to 512 channels; bdq is blur, difference, quantization"
+    )
+    base_channels: Positive = Field(16, le=128, description="channels of unet_small's first level")
+    pretrain_steps: int = Field(40, ge=0, description="L1 steps towards the identity before the game")
+    pretrain_lr: float = Field(3e-3, gt=0, le=1)
+    lr: ScheduleField = Schedule(start=2e-3)
+    weights: str | None = Field(None, description="local safetensors file to start from")
+
+
+class UtilityRecipe(Part):
+    """The utility branch f_T: an action network on clips."""
+
+    network: Literal["small3d", "r3d_18"] = "small3d"
+    weight: ScheduleField = Field(Schedule(start=1.0), description="weight of L_T, at least 0")
+    lr: ScheduleField = Schedule(start=2e-3)
+    weights: str | None = Field(None, description="local safetensors file to start from")
+
+
+class PrivacyRecipe(Part):
+    """The co-trained privacy branch f_B on single frames."""
+
+    network: Literal["small2d", "resnet18", "resnet50"] = "small2d"
+    head: Literal["attributes", "nt_xent"] = Field("attributes", description="supervised BCE, or self-supervised")
+    weight: ScheduleField = Field(Schedule(start=5.0), description="weight of the adversary term, at least 0")
+    bound: Literal["cap", "tanh"] = Field("cap", description="how -L_B is bounded below")
+    target: Literal["loss", "uniform"] = Field(
+        "loss", description="what f_A drives at: the branch's largest loss, or its output to 0.5 (attributes only)"
+    )
+    num_branches: int = Field(1, ge=1, le=16, description="branches; the one that tells most drives f_A")
+    restart_steps: int = Field(0, ge=0, description="steps between fresh starts of the branches; 0 never")
+    cap: float = Field(1.0, gt=0, le=10, description="the bound, as a multiple of the loss of a blind branch")
+    temperature: float = Field(0.1, gt=0, le=10, description="of NT-Xent")
+    lr: ScheduleField = Schedule(start=2e-3)
+    weights: str | None = Field(None, description="local safetensors file to start from")
+
+
+class PenaltyRecipe(Part):
+    """The distortion penalty ``max(0, rms(x - f_A(x)) - threshold)`` per clip."""
+
+    on: Literal["pixels", "features"] = "pixels"
+    weight: ScheduleField = Field(Schedule(start=1.0), description="at least 0")
+    threshold: ScheduleField = Field(Schedule(start=0.1), description="on pixels 0.02 to 0.3 can bind; at least 0")
+    detached: bool = Field(False, description="without gradient, as in the released code of arXiv:2504.14301")
+
+
+class TrainingRecipe(Part):
+    """The minimax loop."""
+
+    num_steps: Positive = Field(240, description="one step is one move 1 and num_branch_updates moves 2")
+    batch_clips: Positive = Field(8, description="clips in a batch, over all workers together")
+    stills_per_clip: Positive = Field(2, description="frames of each clip that the privacy branch sees")
+    num_branch_updates: Positive = Field(3, description="moves 2 after each move 1")
+    warmup_steps: int = Field(20, ge=0, description="moves 2 on the pretrained anonymizer before the game")
+    crop: float = Field(1.0, gt=0, le=1, description="smallest random crop as a fraction of height and width")
+    flip: bool = Field(False, description="mirror half of the clips; off where an action has a direction")
+    seed: int = Field(0, ge=0)

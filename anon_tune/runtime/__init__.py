@@ -1,5 +1,0 @@
-"""What runs in workers: the body of a trial, in process or through Ray Train."""
-
-from anon_tune.runtime.body import ClipTrialBody
-
-__all__ = ["ClipTrialBody"]

@@ -1,0 +1,64 @@
+"""What a rung's scores say about the end."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from anon_tune.search.sampler import score_losses
+from anon_tune.trial import Trial
+
+Losses = tuple[float, float]
+_FEWEST_PAIRS, _MOST_PAIRS = 3, 200  # trials that foretell others
+
+
+class Forecasts:
+    """Foretells full losses from a rung's, by what trials measured both there and in full show.
+
+    For each loss a line through the mean of these trials, whose slope is drawn towards 1 as if three more trials said
+    so: with few of them the rung counts as it is, plus what losses change by on average; a rung that turns out to
+    say little is drawn towards the mean.
+    """
+
+    def __init__(self) -> None:
+        self._trained: dict[int, deque[tuple[Losses, Losses]]] = {}  # by rung: losses there and in full
+        self._lines: dict[int, tuple[Losses, Losses]] = {}  # as known so far
+        self._untrained: list[tuple[Losses, Losses]] = []  # measured at one rung, but do not change with training
+
+    def learn(self, trial: Trial) -> None:
+        """Take in a trial with a full score."""
+        if trial.score is None or not trial.score.is_finite:
+            return
+        full = score_losses(trial.score)
+        self._lines.clear()
+        for report in trial.reports:
+            if not report.score.full and report.score.is_finite:
+                pair = score_losses(report.score), full
+                if trial.is_trained:
+                    self._trained.setdefault(report.rung, deque(maxlen=_MOST_PAIRS)).append(pair)
+                elif len(self._untrained) < _MOST_PAIRS:
+                    self._untrained.append(pair)
+
+    def at(self, rung: int, losses: Losses) -> Losses:
+        """Return the losses at the end as those at a rung foretell them: themselves as long as nothing is known."""
+        if rung not in self._lines:
+            self._lines[rung] = self._line(rung)
+        (shift_a, slope_a), (shift_b, slope_b) = self._lines[rung]
+        return shift_a + slope_a * losses[0], shift_b + slope_b * losses[1]
+
+    def _line(self, rung: int) -> tuple[Losses, Losses]:
+        """Return shift and slope for each loss."""
+        trained = self._trained.get(rung, ())
+        enough = len(trained) >= _FEWEST_PAIRS
+        pairs = np.array([*trained] if enough else [*self._untrained, *trained])
+        if not len(pairs):
+            return (0.0, 1.0), (0.0, 1.0)
+        here, full = pairs.mean(axis=0)
+        spread = pairs - pairs.mean(axis=0)
+        products = (spread[:, 0] * spread[:, 1]).sum(axis=0)
+        squares = (spread[:, 0] ** 2).sum(axis=0)
+        weight = len(pairs) / (len(pairs) + _FEWEST_PAIRS) if enough else 0.0
+        slopes = 1 + weight * (np.divide(products, squares, out=np.ones(2), where=squares > 0) - 1)
+        shifts = full - slopes * here
+        return (float(shifts[0]), float(slopes[0])), (float(shifts[1]), float(slopes[1]))

@@ -1,0 +1,76 @@
+"""Points that need no model: quasi-random ones, and a grid. Both are known before the study begins."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from scipy.stats import qmc
+
+from anon_tune.search.parameters import Range, Sampler
+from anon_tune.search.space import SearchSpace
+
+_MOST_LOOKS = 1_000_000  # at a grid's points, of which many may be one
+
+
+def quasi_random_point(space: SearchSpace, seed: int, number: int) -> dict[str, Any]:
+    """Return one point of a scrambled Sobol sequence.
+
+    Args:
+        space: What is searched; a name whose condition does not hold is left out.
+        seed: Of the scrambling; one sequence a study.
+        number: Place in the sequence, from 0.
+
+    Source:
+        Sobol 1967 with Owen's scrambling, computed by scipy.
+    """
+    engine = qmc.Sobol(len(space.search), scramble=True, rng=seed)
+    places = engine.fast_forward(number).random(1)[0] if number else engine.random(1)[0]
+    point: dict[str, Any] = {}
+    for (name, parameter), place in zip(space.search.items(), places.tolist(), strict=True):
+        if space.is_active(name, point):
+            point[name] = parameter.at(min(place, math.nextafter(1.0, 0.0)))
+    return point
+
+
+def grid_points(space: SearchSpace, num_trials: int, seed: int) -> list[Mapping[str, Any]]:
+    """Return a grid of about as many points as there are trials, shuffled, each point once.
+
+    Choices, whole numbers and stepped ranges take all their values; every other range takes as many as let the
+    grid fit the trials, at least 2.
+
+    Args:
+        space: What is searched.
+        num_trials: A larger grid is cut off there; a smaller one makes the study shorter.
+        seed: Of the order, so that a grid that is cut off is not a corner of it.
+    """
+    num_values = 2
+    while _size(space, num_values + 1) <= num_trials and _size(space, num_values + 1) > _size(space, num_values):
+        num_values += 1
+    values = {name: parameter.grid(num_values) for name, parameter in space.search.items()}
+    size = math.prod(map(len, values.values()))
+    points: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    for index in random.Random(seed).sample(range(size), min(size, _MOST_LOOKS)):
+        point: dict[str, Any] = {}
+        left = index
+        for name, choices in values.items():
+            left, at = divmod(left, len(choices))
+            if space.is_active(name, point):
+                point[name] = choices[at]
+        points.setdefault(tuple(point.items()), point)  # those that differ in an inactive name are one
+        if len(points) == num_trials:
+            break
+    return [*points.values()]
+
+
+def num_points(space: SearchSpace, sampler: Sampler, num_trials: int, seed: int) -> int:
+    """Return how many points a study proposes: its number of trials, or fewer if a grid has no more."""
+    if sampler != "grid":
+        return num_trials
+    return min(num_trials, len(space.first) + len(grid_points(space, num_trials, seed)))
+
+
+def _size(space: SearchSpace, num_values: int) -> int:
+    return math.prod(len(p.grid(num_values if isinstance(p, Range) else 0)) for p in space.search.values())

@@ -1,0 +1,245 @@
+"""Proposes the next point from what is known of all trials so far.
+
+What a sampler sees is an Optuna study made anew for each proposal: a trial with a full score as it
+ended, one that runs, waits or was stopped as an estimate of how it would end, one without any score
+as pending. Optuna's own samplers make nothing of stopped trials of several objectives: its Gaussian
+process and NSGA-II ignore them, TPE knows only that they are worse than complete ones.
+
+So a proposal is a function of the study's seed, the trial's number, and the trials that are known.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import optuna
+from optuna.samplers import NSGAIISampler
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, create_trial
+from optuna.trial import TrialState as OptunaState
+
+from anon_tune.method import parse_method
+from anon_tune.search.forecast import Forecasts, Losses
+from anon_tune.search.parameters import Sampler, violation
+from anon_tune.search.points import grid_points, quasi_random_point
+from anon_tune.search.rungs import Rung
+from anon_tune.search.sampler import (
+    choose_sampler,
+    distributions,
+    make_sampler,
+    num_startup_trials,
+    score_losses,
+    suggest_point,
+)
+from anon_tune.search.space import SearchSpace
+from anon_tune.trial import OBJECTIVES, Trial, TrialState
+
+_GENERATION = f"{NSGAIISampler.__name__}:generation"  # where the sampler looks for who may be a parent
+_MOST_ELITES = 8  # populations that are kept of all trials; a survivor is always among the last one and the new
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a sampler learns of one trial.
+
+    Attributes:
+        number: Its place among all, whenever it was heard of; below 0 for one of an earlier study.
+        params: Its point.
+        rung: Where its losses were measured; None if they are those of its end.
+        losses: There.
+        constraints: As Optuna's: at most 0 where kept.
+    """
+
+    number: int
+    params: Mapping[str, Any]
+    rung: int | None
+    losses: Losses
+    constraints: Mapping[str, float]
+
+
+class TrialRecord(Protocol):
+    """Keeps trials for tools outside, for example in an Optuna storage."""
+
+    def begin(self, trial_id: str, params: Mapping[str, Any]) -> None:
+        """Write a trial as running."""
+        ...
+
+    def end(self, trial: Trial) -> None:
+        """Write how a trial ended."""
+        ...
+
+
+class Proposer:
+    """Proposes points and learns from trials.
+
+    Args:
+        space: What is searched.
+        kind: Which sampler.
+        seed: At least 0.
+        num_trials: How many trials the study will have.
+        record: Is told of every trial too.
+        known: Observations from an earlier study, by names of their own.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        kind: Sampler,
+        seed: int,
+        num_trials: int,
+        record: TrialRecord,
+        known: Mapping[str, Observation] | None = None,
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._space, self._seed, self._num_trials, self._record = space, seed, num_trials, record
+        self.kind = choose_sampler(kind, space, num_trials)
+        self._num_startup = num_startup_trials(self.kind, num_trials)
+        self._grid = grid_points(space, num_trials, seed) if self.kind == "grid" else None
+        self._known: dict[str, Observation] = dict(known or {})
+        self._pending: dict[str, Mapping[str, Any]] = {}
+        self._met: set[str] = set()
+        self._proposed: Counter[str] = Counter()  # methods
+        self._forecasts = Forecasts()
+
+    @property
+    def num_points(self) -> int:
+        """How many points there are to propose."""
+        if self._grid is None:
+            return self._num_trials
+        return min(self._num_trials, len(self._space.first) + len(self._grid))
+
+    def ask(self, trial_id: str, number: int) -> dict[str, Any]:
+        """Propose a point.
+
+        A closed-form method has no other params and nothing random: where the sampler proposes one again, the
+        method that was proposed least is taken instead, as long as there is one that can give another score.
+
+        Args:
+            trial_id: Under which it will be told.
+            number: Of the trial, from 0; below the number of the space's first points it is one of these, and the
+                sampler fills in what that leaves out.
+        """
+        given = dict(self._given(number))
+        model = self._model(number)
+        point = self._suggest(model, given)
+        while instead := self._instead(point):
+            point = self._suggest(model, {"method": instead})
+        self.begin(trial_id, point)
+        return point
+
+    def begin(self, trial_id: str, params: Mapping[str, Any]) -> None:
+        """Take a point as proposed, of a trial that is yet to report."""
+        self._meet(trial_id, self._space.method(params))
+        self._pending[trial_id] = params
+        self._record.begin(trial_id, params)
+
+    def tell(self, trial: Trial) -> None:
+        """Say what is known of a trial now; of one that ended the record is told too.
+
+        An anchor has no params and is no trial of Optuna's; it only shows how full losses differ
+        from a rung's.
+        """
+        self._forecasts.learn(trial)
+        if trial.is_anchor:
+            return
+        self._meet(trial.id, trial.method)
+        seen = self._observe(trial)
+        if seen is not None:
+            self._known[trial.id] = seen
+        elif trial.state.is_final:  # it failed, and what rungs said of it goes too
+            self._known.pop(trial.id, None)
+        if seen is not None or trial.state.is_final:
+            self._pending.pop(trial.id, None)
+        if self.kind == "nsga2" and len(self._known) > _MOST_ELITES * self._num_startup:
+            self._known = dict(self._elite(2 * self._num_startup))
+        if trial.state.is_final:
+            self._record.end(trial)
+
+    def observations(self) -> dict[str, Losses]:
+        """Return the losses, estimated where need be, of all trials that the sampler looks at."""
+        return {trial: self._estimate(seen) for trial, seen in self._known.items()}
+
+    def _meet(self, trial_id: str, method: str) -> None:
+        """Count a trial's method, once."""
+        self._proposed[method] += trial_id not in self._met
+        self._met.add(trial_id)
+
+    def _observe(self, trial: Trial) -> Observation | None:
+        """Return what a trial shows; None if it failed or has not been measured with finite losses."""
+        if not trial.reports or trial.state is TrialState.FAILED:
+            return None
+        last = trial.reports[-1]
+        if not last.score.is_finite:
+            return None
+        rung = None if last.score.full else last.rung
+        constraints = self._space.study.constraints.values(last.score)
+        return Observation(trial.number, trial.params, rung, score_losses(last.score), constraints)
+
+    def _estimate(self, seen: Observation) -> Losses:
+        return seen.losses if seen.rung is None else self._forecasts.at(seen.rung, seen.losses)
+
+    def _given(self, number: int) -> Mapping[str, Any]:
+        """Return what is settled about a point before any sampler is asked."""
+        if number < len(self._space.first):
+            return self._space.first[number]
+        if self._grid is not None:
+            return self._grid[number - len(self._space.first)]
+        is_startup = self.kind in ("gp", "tpe", "nsga2") and len(self._known) < self._num_startup
+        if self.kind == "qmc" or is_startup:
+            return quasi_random_point(self._space, self._seed, number)
+        return {}
+
+    def _model(self, number: int) -> optuna.Study:
+        """Make the study that a sampler looks at."""
+        sampler = make_sampler(self.kind, self._num_trials, self._seed, number)
+        model = optuna.create_study(sampler=sampler, directions=[StudyDirection.MINIMIZE for _ in OBJECTIVES])
+        if self.kind in ("gp", "tpe"):
+            model.add_trials(self._frozen(seen) for seen in sorted(self._known.values(), key=_number))
+            model.add_trials(self._frozen_pending(params) for params in self._pending.values())
+        elif self.kind == "nsga2":
+            model.add_trials(self._frozen(seen, {_GENERATION: 0}) for _, seen in self._elite(self._num_startup))
+        return model
+
+    def _elite(self, count: int) -> list[tuple[str, Observation]]:
+        """Return the best trials, in the order of a rung, by number."""
+        ranking = Rung(factor=2)
+        for trial_id, seen in self._known.items():
+            ranking.add(trial_id, self._estimate(seen), violation(seen.constraints))
+        chosen = ((trial_id, self._known[trial_id]) for trial_id in ranking.best(count))
+        return sorted(chosen, key=lambda item: item[1].number)
+
+    def _suggest(self, model: optuna.Study, given: Mapping[str, Any]) -> dict[str, Any]:
+        if given:
+            model.enqueue_trial(dict(given))
+        trial = model.ask()
+        point = suggest_point(trial, self._space)
+        model.tell(trial, state=OptunaState.FAIL)  # which samplers ignore, if it must be asked again
+        return point
+
+    def _instead(self, point: Mapping[str, Any]) -> str | None:
+        """Return another method for a point that can only repeat a score, None if there is no need or no other."""
+        if "method" not in point or parse_method(point["method"]).is_trained or not self._proposed[point["method"]]:
+            return None
+        methods = (str(method) for method in self._space.search["method"].probes)
+        others = [m for m in methods if parse_method(m).is_trained or not self._proposed[m]]
+        return min(others, key=lambda m: self._proposed[m], default=None)
+
+    def _frozen(self, seen: Observation, attributes: Mapping[str, Any] | None = None) -> FrozenTrial:
+        return create_trial(
+            values=self._estimate(seen),
+            params=dict(seen.params),
+            distributions=distributions(self._space, seen.params),
+            constraints=dict(seen.constraints),
+            system_attrs=dict(attributes or {}),
+        )
+
+    def _frozen_pending(self, params: Mapping[str, Any]) -> FrozenTrial:
+        kinds = distributions(self._space, params)
+        return create_trial(state=OptunaState.RUNNING, params=dict(params), distributions=kinds)
+
+
+def _number(seen: Observation) -> int:
+    return seen.number

@@ -1,0 +1,80 @@
+"""All rungs of a study, bracket by bracket: who goes on, who waits, who goes next."""
+
+from __future__ import annotations
+
+from anon_tune.search.parameters import Constraints, Rungs
+from anon_tune.search.rungs import Rung, Verdict, deal_bracket
+from anon_tune.search.sampler import score_losses
+from anon_tune.trial import RungReport, Trial
+
+
+class Ladder:
+    """The rungs of a study.
+
+    Only trained trials are compared: what nobody trains is finished at its first rung, and no measure for
+    half-trained ones.
+
+    Args:
+        rungs: Factor, brackets and variant; None for a study that judges nobody.
+        constraints: Of the study.
+        seed: Of the study; deals trials to brackets.
+    """
+
+    def __init__(self, rungs: Rungs | None, constraints: Constraints, seed: int) -> None:
+        self._rungs, self._constraints, self._seed = rungs, constraints, seed
+        self._by_place: dict[tuple[int, int], Rung] = {}  # (bracket, index of the rung)
+        self._paused: dict[str, None] = {}  # in the order in which they came to wait
+
+    @property
+    def promotes(self) -> bool:
+        """True if trials wait at rungs to be promoted."""
+        return self._rungs is not None and self._rungs.promote
+
+    def bracket(self, trial: Trial) -> int:
+        """Return the bracket of a trial."""
+        if self._rungs is None or not trial.is_trained:
+            return 0
+        return deal_bracket(self._seed, trial.number, self._rungs.brackets, self._rungs.factor)
+
+    def add(self, trial: Trial, report: RungReport) -> None:
+        """Take in a rung score; a full score is no rung's."""
+        if self._rungs is None or report.score.full or not trial.is_trained:
+            return
+        place = self.bracket(trial), report.rung
+        rung = self._by_place.setdefault(place, Rung(self._rungs.factor))
+        rung.add(trial.id, score_losses(report.score), self._constraints.violation(report.score))
+
+    def verdict(self, trial: Trial, report: RungReport) -> Verdict | None:
+        """Judge a trial at a rung that it has been added to; None where nobody is judged."""
+        if self._rungs is None or report.score.full or not trial.is_trained:
+            return None
+        return self._by_place[self.bracket(trial), report.rung].verdict(trial.id)
+
+    def pause(self, trial: Trial) -> None:
+        """Let a trial wait at the rung that it was last added to."""
+        self._paused[trial.id] = None
+
+    def climb(self, trial: Trial, rung: int) -> None:
+        """Note that a trial has left a rung upwards."""
+        self._paused.pop(trial.id, None)
+        if (place := (self.bracket(trial), rung)) in self._by_place:
+            self._by_place[place].promote(trial.id)
+
+    def promotable(self, closing: bool = False) -> str | None:
+        """Return the trial that waits and should go on first: at the highest rung, the first of its order, or None.
+
+        Args:
+            closing: No more trials will arrive.
+        """
+        if not self.promotes:
+            return None
+        for _, rung in sorted(self._by_place.items(), key=lambda item: (-item[0][1], item[0][0])):
+            trial = rung.promotable(everyone=closing and not rung.decides)
+            if trial is not None:
+                return trial
+        return None
+
+    @property
+    def paused(self) -> list[str]:
+        """The trials that wait."""
+        return list(self._paused)

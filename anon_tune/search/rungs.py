@@ -1,0 +1,217 @@
+"""Who goes on at a rung when there are several objectives. Pure."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from anon_tune.search.pareto_layers import Layers
+
+_TINY = 1e-300
+
+
+def rung_levels(min_steps: int, factor: int, num_steps: int) -> tuple[int, ...]:
+    """Return the steps at which trials are measured: ``min_steps * factor**k`` below the last, and the last.
+
+    Integers only: the logarithm that is usual here loses a rung to rounding, for instance with
+    factor 3 up to step 243.
+
+    Args:
+        min_steps: Step of the first rung, at least 1.
+        factor: At least 2.
+        num_steps: Step of the full score, at least 1.
+
+    Example:
+        >>> rung_levels(1, 3, 243)
+        (1, 3, 9, 27, 81, 243)
+        >>> rung_levels(60, 3, 40)
+        (40,)
+    """
+    levels = []
+    step = min_steps
+    while step < num_steps:
+        levels.append(step)
+        step *= factor
+    return (*levels, num_steps)
+
+
+def deal_bracket(seed: int, number: int, num_brackets: int, factor: int) -> int:
+    """Return the bracket of a trial: a share of ``factor**-b`` of all trials starts b rungs late.
+
+    Args:
+        seed: Of the study; the same trial is dealt to the same bracket whenever it is asked for.
+        number: Of the trial.
+        num_brackets: At least 1.
+        factor: At least 2.
+    """
+    if num_brackets == 1:
+        return 0
+    shares = np.array([factor**-b for b in range(num_brackets)], dtype=float)
+    drawn = np.random.default_rng([seed, number, num_brackets]).random()
+    return int(np.searchsorted(np.cumsum(shares / shares.sum()), drawn, side="right"))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a rung says about a trial.
+
+    Attributes:
+        keep: The trial goes on.
+        position: Its place in the order of the rung, counted from 0; -1 if its losses are not finite.
+        num_trials: How many trials were compared.
+        front_rank: Its nondominated layer at the rung; -1 if its losses are not finite, or it breaks a constraint.
+        violation: By how much it breaks the constraints.
+    """
+
+    keep: bool
+    position: int
+    num_trials: int
+    front_rank: int
+    violation: float = 0.0
+
+    def reason(self, rung: int, step: int) -> str:
+        """Say why the trial was stopped."""
+        at = f"rung {rung} (step {step})"
+        if self.position < 0:
+            return f"{at}: a loss is not finite"
+        why = f"layer {self.front_rank}" if self.violation == 0 else f"constraints missed by {self.violation:.3g}"
+        return f"{at}: position {self.position + 1} of {self.num_trials}, {why}"
+
+
+class Rung:
+    """The trials measured at one rung, in order.
+
+    Feasible trials come first, by nondominated layer and inside a layer by how much of it they alone cover (most
+    first), then by id; the others follow, by how much they break the constraints, then by id (Deb's rule).
+
+    Stopping: the first ``ceil(n / factor)`` of n go on. Promoting: the first ``floor(n / factor)`` do, one after the
+    other. Either way a feasible trial that no other dominates goes on. While a rung is small its scores' noise
+    decides who dominates whom, so nothing is decided before ``2 * factor`` trials are there, and before
+    ``4 * factor`` the second layer goes on too.
+
+    The order depends on who was added, not on when; layers are the same after any rising map of a loss, and the
+    whole order after a linear one.
+
+    Args:
+        factor: At least 2.
+
+    Source:
+        Schmucker et al. 2021 (arXiv:2106.12639), with the exclusive hypervolume in place of their epsilon-net and
+        with the front protected; Deb et al. 2002 for constraints.
+
+    Example:
+        >>> rung = Rung(2)
+        >>> for k, name in enumerate("abcd"):
+        ...     rung.add(name, (k / 10, k / 10))
+        >>> rung.verdict("c").keep
+        False
+    """
+
+    def __init__(self, factor: int) -> None:
+        self._factor = factor
+        self._layers = Layers()
+        self._infeasible: list[tuple[float, str]] = []
+        self._violations: dict[str, float] = {}
+        self._broken: set[str] = set()  # not finite
+        self._promoted: set[str] = set()
+
+    def __contains__(self, trial: str) -> bool:
+        """True if the trial was measured here."""
+        return trial in self._layers.losses or trial in self._violations or trial in self._broken
+
+    @property
+    def num_trials(self) -> int:
+        """Trials whose losses are finite."""
+        return len(self._layers) + len(self._infeasible)
+
+    @property
+    def decides(self) -> bool:
+        """True if there are enough trials to tell one from the other."""
+        return self.num_trials >= 2 * self._factor
+
+    def add(self, trial: str, losses: tuple[float, float], violation: float = 0.0) -> None:
+        """Take a trial in; one that is there already stays as it is.
+
+        Args:
+            trial: Its id.
+            losses: Both minimized.
+            violation: By how much it breaks the constraints; 0 if it keeps them.
+        """
+        if trial in self:
+            return
+        if not all(map(math.isfinite, losses)):
+            self._broken.add(trial)
+        elif violation > 0:
+            insort(self._infeasible, (violation, trial))
+            self._violations[trial] = violation
+        else:
+            self._layers.add(trial, losses)
+
+    def verdict(self, trial: str) -> Verdict:
+        """Say whether a trial that was added goes on, if it is judged now and once."""
+        if trial in self._broken:
+            return Verdict(keep=False, position=-1, num_trials=self.num_trials, front_rank=-1)
+        count = self.num_trials
+        kept = math.ceil(count / self._factor)
+        if trial in self._violations:
+            violation = self._violations[trial]
+            position = len(self._layers) + bisect_left(self._infeasible, (violation, trial))
+            return Verdict(not self.decides or position < kept, position, count, -1, violation)
+        layer = self._layers.layer_of(self._layers.losses[trial])
+        start = next(start for index, start in enumerate(self._layers.starts()) if index == layer)
+        position = start + self._ordered(layer).index(trial)
+        keep = not self.decides or layer < self._num_spared or position < kept
+        return Verdict(keep, position, count, layer)
+
+    def promotable(self, everyone: bool = False) -> str | None:
+        """Return the best trial that may go on and has not yet, or None.
+
+        Args:
+            everyone: All may, as where no more trials will arrive and there are too few to decide.
+        """
+        if everyone:
+            count = self.num_trials
+        elif self.decides:
+            count = self.num_trials // self._factor
+        else:
+            return None
+        return next((trial for trial in self._first(count) if trial not in self._promoted), None)
+
+    def best(self, count: int) -> list[str]:
+        """Return the first trials of the order that have not been promoted."""
+        return list(islice(self._first(count), count))
+
+    def promote(self, trial: str) -> None:
+        """Note that a trial has gone on."""
+        self._promoted.add(trial)
+
+    @property
+    def _num_spared(self) -> int:
+        return 2 if self.num_trials < 4 * self._factor else 1
+
+    def _first(self, count: int) -> Iterator[str]:
+        """Yield the first trials of the order, and those of the spared layers whatever their place.
+
+        Layers of which all have been promoted are passed over.
+        """
+        for layer, start in enumerate(self._layers.starts()):
+            if self._promoted.issuperset(self._layers.names(layer)):
+                continue
+            if layer < self._num_spared:
+                yield from self._ordered(layer)
+            elif start < count:
+                yield from self._ordered(layer)[: count - start]
+            else:
+                return
+        yield from (trial for _, trial in self._infeasible[: max(0, count - len(self._layers))])
+
+    def _ordered(self, layer: int) -> list[str]:
+        covered = self._layers.coverage(layer)
+        # Equal up to rounding is equal: then ids decide.
+        order = -np.round(covered / max(covered.max(), _TINY), 12)
+        return [name for _, name in sorted(zip(order.tolist(), self._layers.names(layer), strict=True))]

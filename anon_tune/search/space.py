@@ -1,0 +1,230 @@
+"""What a study searches, checked against the recipe."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from anon_tune.errors import RecipeError, SpaceError, suggest
+from anon_tune.method import parse_method
+from anon_tune.recipe import Recipe
+from anon_tune.search.parameters import Choices, Constraints, Parameter, Part, StopRules, StudyDefaults, Value
+from anon_tune.search.rungs import rung_levels
+from anon_tune.search.space_file import parse_tables, read_tables, validate
+from anon_tune.trial import ANCHORS
+
+
+class SearchSpace(Part):
+    """A checked search space.
+
+    Attributes:
+        where: The file it came from, named in errors.
+        fixed: Recipe names with one value in every trial.
+        search: Recipe names that are sampled, every name after those it depends on.
+        first: Points to try first; what they leave out is sampled.
+        study: Defaults of the study.
+
+    Example:
+        >>> space = SearchSpace.from_tables({"search": {"penalty.weight": {"low": 0.1, "high": 10.0}}}, "x.toml")
+        >>> space.recipe({"penalty.weight": 2.0}).penalty.weight.start
+        2.0
+    """
+
+    where: str
+    fixed: Mapping[str, Value] = {}
+    search: Mapping[str, Parameter]
+    first: tuple[Mapping[str, Value], ...] = ()
+    study: StudyDefaults = StudyDefaults()
+
+    @classmethod
+    def load(cls, path: Path | str, overrides: Mapping[str, Any] | None = None) -> SearchSpace:
+        """Read a TOML file and what it extends.
+
+        Args:
+            path: The file.
+            overrides: Recipe names to values that win over the file and end the search of them.
+
+        Raises:
+            SpaceError: The file breaks a rule, or an override names what no recipe knows.
+        """
+        return cls.from_tables(read_tables(Path(path), overrides or {}), str(path))
+
+    @classmethod
+    def from_tables(cls, tables: Mapping[str, Any], where: str) -> SearchSpace:
+        """Check resolved tables, with flat names in ``fixed``, ``search`` and ``first``.
+
+        Raises:
+            SpaceError: A rule is broken.
+        """
+        space = validate(cls, parse_tables(tables, where), where)
+        space._check()
+        return space
+
+    def tables(self) -> dict[str, Any]:
+        """Return what `from_tables` takes, ready for TOML."""
+        search = {n: p.model_dump(mode="json", exclude_defaults=True) for n, p in self.search.items()}
+        return {
+            "fixed": dict(self.fixed),
+            "search": search,
+            "first": [dict(point) for point in self.first],
+            "study": self.study.model_dump(mode="json", exclude_none=True),
+        }
+
+    def method(self, params: Mapping[str, Any]) -> str:
+        """Return the method of a trial: sampled, or fixed, or else ``adversarial``."""
+        return str({"method": "adversarial", **self.fixed, **params}["method"])
+
+    def recipe(self, params: Mapping[str, Any], method: str | None = None) -> Recipe:
+        """Return the recipe of a trial.
+
+        Where the method is searched, a fixed value that the method of this trial sets itself gives way
+        to the method's; where it is fixed, the two contradict each other. A closed-form method takes only the
+        fixed measurement and training lengths.
+
+        Args:
+            params: Sampled values; must be empty for an anchor.
+            method: As in `Recipe`; if None, that of `method`.
+
+        Raises:
+            RecipeError: A value is out of range, or is set by the method.
+        """
+        name = self.method(params) if method is None else method
+        chosen = parse_method(name, f"{self.where}: method")
+        fixed = dict(self.fixed)
+        if not chosen.is_trained:
+            fixed = {n: v for n, v in fixed.items() if n.startswith(("evaluation.", "training."))}
+        elif "method" in self.search:
+            fixed = {n: v for n, v in fixed.items() if not chosen.sets(n)}
+        return Recipe.from_params({**fixed, **params, "method": name}, self.where)
+
+    def with_constraints(self, given: Mapping[str, Any]) -> SearchSpace:
+        """Return this space with other constraints; what is not given stays.
+
+        Raises:
+            SpaceError: An unknown name, or a limit out of range.
+        """
+        constraints = validate(Constraints, self.study.constraints.model_dump() | dict(given), "constraints")
+        return self.model_copy(update={"study": self.study.model_copy(update={"constraints": constraints})})
+
+    def stop_rules(self, given: Mapping[str, Any], standing: StopRules | None = None) -> StopRules:
+        """Return the standing stop rules, or else the space's, with those given in their place.
+
+        Raises:
+            SpaceError: An unknown name, or a value out of range.
+        """
+        return validate(StopRules, (standing or self.study.stop).model_dump() | dict(given), "stop rules")
+
+    def is_active(self, name: str, params: Mapping[str, Any]) -> bool:
+        """True if every choice that a searched name depends on has a value that calls for it."""
+        return all(
+            other in params and any(params[other] == value for value in values)
+            for other, values in self.search[name].when.items()
+        )
+
+    def levels(self, recipe: Recipe, *, rungs: bool = True) -> tuple[int, ...]:
+        """Return the steps at which a trial of this recipe is measured, the last in full."""
+        steps = recipe.training.num_steps
+        if self.study.rungs is False or not rungs:
+            return (steps,)
+        return rung_levels(self.study.rungs.min_steps, self.study.rungs.factor, steps)
+
+    def fingerprint(self) -> str:
+        """Return 16 hex digits that change with what is fixed, searched or measured at a rung."""
+        tables = self.tables()
+        names = ("rungs", "constraints")
+        kept = {"fixed": tables["fixed"], "search": tables["search"], **{n: tables["study"][n] for n in names}}
+        text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _check(self) -> None:
+        """Try the recipe at every end and choice.
+
+        One value at a time is moved away from a base point, with the choices it depends on set so
+        that it is searched at all: enough to find a value out of range, and linear in their number.
+        """
+        for name in self.search:
+            if name.startswith("evaluation."):
+                rule = f"'{name}' must not be searched, or scores do not compare"
+                raise SpaceError(self.where, rule, remedy="Set it under [fixed]")
+        self._check_methods()
+        base = dict(self._point({}))
+        self._try(base, "the first value of every range and choice")
+        self._try({}, "method = 'identity'", method="identity")
+        for name, parameter in self.search.items():
+            for value in parameter.probes:
+                self._try(dict(self._point(self._ancestors(name) | {name: value})), f"{name} = {value}")
+        for point in self.first:
+            self._check_first(point)
+
+    def _check_methods(self) -> None:
+        """Refuse anchors, unknown methods, and what is searched under a method that has no use for it."""
+        searched = self.search.get("method")
+        if searched is not None and (not isinstance(searched, Choices) or searched.when):
+            raise SpaceError(self.where, "'method' needs choices, without 'when'", remedy="List names of methods")
+        known: dict[tuple[str, tuple[Any, ...]], str] = {}
+        for name in self._methods():
+            try:
+                method = parse_method(name, self.where)
+            except RecipeError as error:
+                raise SpaceError(f"{self.where}: 'method'", error.rule, error.got, error.remedy) from None
+            if method.name in ANCHORS:
+                rule = f"'{name}' is an anchor, which is in every study"
+                raise SpaceError(self.where, rule, remedy="Leave it out")
+            other = known.setdefault((method.name, tuple(method.values.items())), name)
+            if other != name:
+                raise SpaceError(self.where, f"'{other}' and '{name}' are one method", remedy="Keep one of the two")
+        for name in self.search:
+            self._check_use(name)
+
+    def _check_use(self, name: str) -> None:
+        """Refuse a searched name that is sampled for a method which is not trained or sets it itself."""
+        methods = self._methods(name)
+        idle = [m for m in methods if not parse_method(m).is_trained or parse_method(m).sets(name)]
+        if name == "method" or not idle:
+            return
+        others = ", ".join(f'"{m}"' for m in methods if m not in idle)
+        remedy = f"Give it when = {{ method = [{others}] }}" if others else "Remove it"
+        raise SpaceError(self.where, f"'{name}' is searched, but has no use for the method '{idle[0]}'", remedy=remedy)
+
+    def _methods(self, name: str = "method") -> tuple[str, ...]:
+        """Return the methods of the study, or those for which a name is searched."""
+        searched = self.search.get("method")
+        if searched is None:
+            return (str(self.fixed.get("method", "adversarial")),)
+        when = self.search[name].when
+        kept = {str(m) for m in when.get("method", searched.probes)}
+        kept = kept.intersection(*(self._methods(other) for other in when if other != "method"))
+        return tuple(m for m in map(str, searched.probes) if m in kept)
+
+    def _check_first(self, point: Mapping[str, Value]) -> None:
+        for name, value in point.items():
+            if name not in self.search:
+                raise SpaceError(
+                    self.where, f"[[first]] names '{name}', which is not searched", remedy=suggest(name, self.search)
+                )
+            if not self.search[name].accepts(value):
+                raise SpaceError(self.where, f"[[first]] '{name}' must be within its range or choices", value)
+
+    def _try(self, params: Mapping[str, Any], at: str, method: str | None = None) -> None:
+        try:
+            self.recipe(params, method)
+        except RecipeError as error:
+            remedy = "Change the search space so that every trial has a valid recipe"
+            raise SpaceError(self.where, f"no recipe at {at}, {error.rule}", error.got, remedy) from None
+
+    def _ancestors(self, name: str) -> dict[str, Value]:
+        """Choose values of the choices above a name so that it is searched."""
+        chosen: dict[str, Value] = {}
+        for other, values in self.search[name].when.items():
+            chosen |= self._ancestors(other) | {other: values[0]}
+        return chosen
+
+    def _point(self, chosen: Mapping[str, Value]) -> Iterator[tuple[str, Value]]:
+        params: dict[str, Value] = {}
+        for name, parameter in self.search.items():
+            if self.is_active(name, params):
+                params[name] = chosen.get(name, parameter.probes[0])
+                yield name, params[name]

@@ -1,0 +1,207 @@
+"""From TOML files to one checked search space: extends, overrides, flat names, messages."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from anon_tune.errors import SpaceError, suggest
+from anon_tune.recipe import recipe_names
+from anon_tune.search.parameters import Choices, Parameter, Range, StudyDefaults
+
+_TABLES = ("extends", "fixed", "search", "first", "study")
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def read_tables(path: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a file and what it extends, then let the overrides win.
+
+    Returns:
+        The tables ``fixed``, ``search``, ``first`` and ``study``, the first three with flat names.
+
+    Raises:
+        SpaceError: Not readable, not TOML, extends itself, or an unknown name.
+    """
+    tables = _read(path, ())
+    if overrides:
+        _check_names("--set", overrides)
+        tables = _merge(tables, {"fixed": dict(overrides), "search": {}, "first": [], "study": {}})
+    return tables
+
+
+def space_files(path: Path) -> list[Path]:
+    """Return a search-space file and those that it extends, nearest first.
+
+    Raises:
+        SpaceError: As `read_tables`.
+    """
+    read_tables(path, {})  # finds a circle, and whatever else is wrong
+    files = [path]
+    while parent := tomllib.loads(files[-1].read_text(encoding="utf-8")).get("extends"):
+        files.append(files[-1].parent / parent)
+    return files
+
+
+def parse_tables(tables: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Turn resolved tables into the fields of a `SearchSpace`, names in the order of their conditions."""
+    fixed, specs = tables.get("fixed", {}), tables.get("search", {})
+    _check_names(where, [*fixed, *specs])
+    both = sorted(set(fixed) & set(specs))
+    if both:
+        raise SpaceError(where, f"'{both[0]}' is both fixed and searched", remedy="Keep one of the two")
+    search = _resolve_fixed({name: _parameter(name, spec, where) for name, spec in specs.items()}, fixed, where)
+    if not search:
+        raise SpaceError(where, "nothing is searched", remedy="Add a range or choices under [search]")
+    study = validate(StudyDefaults, tables.get("study", {}), f"{where}: [study]")
+    gone = set(specs) - set(search)
+    first = [{n: v for n, v in point.items() if n not in gone} for point in tables.get("first", ())]
+    return {"where": where, "fixed": fixed, "search": _ordered(search, where), "first": first, "study": study}
+
+
+def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    where = str(path)
+    if path.resolve() in seen:
+        raise SpaceError(where, "'extends' leads back to the file itself", remedy="Remove one of the 'extends'")
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpaceError(where, "cannot be read", error.strerror, "Give the path of a search space") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpaceError(where, f"not valid TOML: {error}") from None
+    for key in raw:
+        if key not in _TABLES:
+            raise SpaceError(where, f"unknown table '{key}'", remedy=suggest(key, _TABLES))
+    for key, kind in (("extends", str), ("fixed", dict), ("search", dict), ("study", dict), ("first", list)):
+        if not isinstance(raw.get(key, kind()), kind):
+            raise SpaceError(where, f"'{key}' must be {_KINDS[kind]}", raw[key])
+    tables = {
+        "fixed": _flatten(raw.get("fixed", {})),
+        "search": _flatten(raw.get("search", {})),
+        "first": [_flatten(point) for point in raw.get("first", [])],
+        "study": raw.get("study", {}),
+    }
+    _check_names(where, [*tables["fixed"], *tables["search"]])
+    both = sorted(set(tables["fixed"]) & set(tables["search"]))
+    if both:
+        raise SpaceError(where, f"'{both[0]}' is both fixed and searched", remedy="Keep one of the two")
+    if "extends" not in raw:
+        return tables
+    parent = _read(path.parent / raw["extends"], (*seen, path.resolve()))
+    return _merge(parent, tables)
+
+
+_KINDS = {str: "the name of a file", dict: "a table", list: "an array of tables, [[first]]"}
+
+
+def _merge(parent: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any]:
+    """Let the child win: a name it gives hides that name, its fields and what it is a field of."""
+    given = {*child["fixed"], *child["search"]}
+
+    def hidden(name: str) -> bool:
+        return any(n == name or n.startswith(name + ".") or name.startswith(n + ".") for n in given)
+
+    merged = {k: {n: v for n, v in parent[k].items() if not hidden(n)} | child[k] for k in ("fixed", "search")}
+    still = [{n: v for n, v in point.items() if n in merged["search"]} for point in parent["first"]]
+    first = child["first"] or [point for point in still if point]
+    return {**merged, "first": first, "study": parent["study"] | child["study"]}
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Join nested TOML tables into dotted names, down to values and to specs (with a low or choices)."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict) and not {"low", "high", "choices"} & set(value):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _check_names(where: str, names: Iterable[str]) -> None:
+    known = recipe_names()
+    for name in names:
+        if name not in known:
+            raise SpaceError(where, f"unknown name '{name}'", remedy=suggest(name, known))
+
+
+def _parameter(name: str, spec: object, where: str) -> Parameter:
+    if not isinstance(spec, Mapping):
+        raise SpaceError(where, f"'{name}' needs low and high, or choices", spec, "A single value goes under [fixed]")
+    kind: type[Parameter] = Choices if "choices" in spec else Range
+    values = dict(spec)
+    if isinstance(values.get("when"), Mapping):
+        values["when"] = _flatten(values["when"])
+    return validate(kind, values, f"{where}: '{name}'")
+
+
+def _resolve_fixed(search: Mapping[str, Parameter], fixed: Mapping[str, Any], where: str) -> dict[str, Parameter]:
+    """Settle conditions on names that are fixed: they always hold, or the parameter is gone."""
+    kept = dict(search)
+    changed = True
+    while changed:  # a parameter that is gone takes those that depend on it along
+        changed = False
+        for name, parameter in list(kept.items()):
+            when = dict(parameter.when)
+            for other, values in parameter.when.items():
+                if other in fixed and fixed[other] in values:
+                    del when[other]
+                elif other in fixed or (other in search and other not in kept):
+                    del kept[name]
+                    changed = True
+                    break
+                else:
+                    _check_condition(name, other, values, search, where)
+            if name in kept and len(when) < len(parameter.when):
+                kept[name] = parameter.model_copy(update={"when": when})
+    return kept
+
+
+def _check_condition(
+    name: str, other: str, values: tuple[Any, ...], search: Mapping[str, Parameter], where: str
+) -> None:
+    if other not in search:
+        raise SpaceError(where, f"'{name}' depends on '{other}', which is not searched", remedy=suggest(other, search))
+    choices = search[other]
+    if not isinstance(choices, Choices):
+        raise SpaceError(where, f"'{name}' depends on '{other}', which has a range", remedy="Depend on choices only")
+    for value in values:
+        if not choices.accepts(value):
+            raise SpaceError(where, f"'{name}' depends on a value that '{other}' never has", value)
+    if not values:
+        raise SpaceError(where, f"'{name}' depends on no value of '{other}'", remedy="Name at least one")
+
+
+def _ordered(search: Mapping[str, Parameter], where: str) -> dict[str, Parameter]:
+    graph = {name: list(parameter.when) for name, parameter in search.items()}
+    try:
+        return {name: search[name] for name in TopologicalSorter(graph).static_order()}
+    except CycleError as error:
+        raise SpaceError(where, "conditions go in a circle", " -> ".join(error.args[1])) from None
+
+
+def validate(model: type[_Model], values: Mapping[str, Any], where: str) -> _Model:
+    """Build a model; its first broken rule becomes a `SpaceError`."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        loc = [str(part) for part in first["loc"] if str(part) in model.model_fields or not _is_branch(str(part))]
+        at = ".".join(loc)
+        if first["type"] == "extra_forbidden":
+            remedy = suggest(loc[-1], model.model_fields)
+            raise SpaceError(where, f"unknown key '{at}'", remedy=remedy) from None
+        if first["type"] == "missing":
+            raise SpaceError(where, f"'{at}' is missing", remedy="Add it") from None
+        rule = first["msg"].removeprefix("Value error, ")
+        got = first["input"] if at else None
+        raise SpaceError(where, f"'{at}': {rule[:1].lower()}{rule[1:]}" if at else rule, got) from None
+
+
+def _is_branch(part: str) -> bool:
+    """True for the names pydantic gives to the branches of a union in an error's location."""
+    return part in ("int", "float", "str", "bool") or "[" in part or part in ("Rungs", "Range", "Choices")

@@ -1,0 +1,51 @@
+"""Who else is told of trials, after the ledger has them: TensorBoard files, MLflow, Weights & Biases."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from anon_tune.trial import RungReport, Trial
+
+_log = logging.getLogger(__name__)
+
+
+class Watcher(Protocol):
+    """Is told of every record of a study."""
+
+    def see(self, trial: Trial, report: RungReport | None) -> None:
+        """Take in a trial as it now stands, with the report that led to it if there is one."""
+        ...
+
+    def close(self) -> None:
+        """Take note that the driver ends."""
+        ...
+
+
+class Watchers:
+    """Several watchers, none of which can end a study: one that fails is named once and told nothing more.
+
+    Args:
+        watchers: By what a user calls them.
+    """
+
+    def __init__(self, watchers: Sequence[tuple[str, Watcher]] = ()) -> None:
+        self._watchers = list(watchers)
+
+    def see(self, trial: Trial, report: RungReport | None = None) -> None:
+        """Tell all of them."""
+        for name, watcher in [*self._watchers]:
+            try:
+                watcher.see(trial, report)
+            except Exception as error:  # a full disk, a server that is gone: the ledger has it all the same
+                self._watchers.remove((name, watcher))
+                _log.warning("%s ends here, the study goes on: %s: %s", name, type(error).__name__, error)
+
+    def close(self) -> None:
+        """Tell all of them that the driver ends."""
+        for name, watcher in self._watchers:
+            try:
+                watcher.close()
+            except Exception as error:
+                _log.warning("%s did not end well: %s: %s", name, type(error).__name__, error)

@@ -1,0 +1,135 @@
+"""The user's Optuna storage: every trial in its true state."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.samplers import RandomSampler
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import TrialState as OptunaState
+from optuna.trial import create_trial
+
+from anon_tune.errors import StudyError
+from anon_tune.folder import Folder
+from anon_tune.search.sampler import distributions, score_losses
+from anon_tune.search.space import SearchSpace
+from anon_tune.study.settings import StudySettings
+from anon_tune.trial import OBJECTIVES, Trial, TrialState
+
+JOURNAL = "optuna.journal"
+"""Name of the storage's file in a study directory."""
+
+_STATES = {
+    TrialState.COMPLETE: OptunaState.COMPLETE,
+    TrialState.PRUNED: OptunaState.PRUNED,
+    TrialState.FAILED: OptunaState.FAIL,
+}
+
+
+class OptunaRecord:
+    """Writes trials to an Optuna study, for dashboards and tools; nothing is read from it.
+
+    A trial is RUNNING from its proposal on. It ends COMPLETE with the validation readings of its full score,
+    PRUNED with its last rung, or FAIL with a reason, the latter two as user attributes, and carries the study's
+    constraints as Optuna's.
+
+    A study of that name, which an earlier driver left behind, is replaced: all its trials are told anew.
+
+    Args:
+        space: What is searched.
+        storage: Any Optuna storage.
+        name: Of the study, unique in the storage.
+    """
+
+    def __init__(self, space: SearchSpace, storage: BaseStorage, name: str) -> None:
+        self._space, self._storage = space, storage
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        directions = [StudyDirection.MINIMIZE for _ in OBJECTIVES]
+        with contextlib.suppress(KeyError):
+            storage.delete_study(storage.get_study_id_from_name(name))
+        # Nothing is sampled here: a random sampler does nothing when a trial begins.
+        self.study = optuna.create_study(
+            study_name=name, storage=storage, directions=directions, sampler=RandomSampler()
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self.study.set_metric_names([o.name if o.minimize else f"-{o.name}" for o in OBJECTIVES])
+        self._id = storage.get_study_id_from_name(name)
+        self._open: dict[str, int] = {}
+
+    def begin(self, trial_id: str, params: Mapping[str, Any]) -> None:
+        """Write a trial as RUNNING."""
+        template = create_trial(
+            state=OptunaState.RUNNING,
+            params=dict(params),
+            distributions=distributions(self._space, params),
+            user_attrs={"trial": trial_id},
+        )
+        with _writing():
+            self._open[trial_id] = self._storage.create_new_trial(self._id, template)
+
+    def end(self, trial: Trial) -> None:
+        """Write how a trial ended; one that was not begun here is begun first."""
+        if trial.id not in self._open:
+            self.begin(trial.id, trial.params)
+        attributes: dict[str, Any] = {"reason": trial.reason}
+        held: dict[str, float] = {}
+        if trial.reports:
+            last = trial.reports[-1]
+            attributes |= {"rung": last.rung, "step": last.step, "last_losses": list(score_losses(last.score))}
+            held = self._space.study.constraints.values(last.score)
+        complete = trial.state is TrialState.COMPLETE and trial.score is not None
+        values = score_losses(trial.score) if complete and trial.score is not None else None
+        with _writing():
+            recorded = optuna.Trial(self.study, self._open.pop(trial.id))
+            for name, value in held.items():
+                recorded.set_constraint(name, value)
+            for key, value in attributes.items():
+                recorded.set_user_attr(key, value)
+            self.study.tell(recorded, values, _STATES[trial.state])
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Turn what storages and drivers raise, each their own kinds, into one line."""
+    try:
+        yield
+    except Exception as error:
+        last = (str(error).strip() or type(error).__name__).splitlines()[0]
+        remedy = "Mend it, then 'anon-tune resume': the ledger has everything"
+        raise StudyError("--storage", "takes nothing any more", last, remedy) from None
+
+
+def record_name(folder: Folder, settings: StudySettings) -> str:
+    """Return the name of a study in its storage."""
+    return settings.record_name or folder.name
+
+
+def dashboard_command(folder: Folder, settings: StudySettings) -> str:
+    """Return the command line that shows a study's Optuna storage."""
+    return shlex.join(["optuna-dashboard", settings.storage or f"{folder}/{JOURNAL}"])
+
+
+def open_storage(url: str | None, directory: Path) -> BaseStorage:
+    """Open any Optuna storage URL, or the journal file in a directory.
+
+    Raises:
+        StudyError: The URL cannot be opened.
+    """
+    if url is None:
+        return JournalStorage(JournalFileBackend(str(directory / JOURNAL)))
+    try:
+        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})  # a server may restart
+    except Exception as error:  # SQLAlchemy and drivers raise their own kinds
+        last = str(error).strip().splitlines()[0]
+        remedy = "Give a URL such as sqlite:////tmp/study.db, with its driver installed"
+        raise StudyError("--storage", f"cannot be opened: {last}", url, remedy) from None

@@ -1,0 +1,5 @@
+"""What runs in workers: the body of a trial, in process or through Ray Train."""
+
+from anon_tune.worker.body import ClipTrialBody
+
+__all__ = ["ClipTrialBody"]

@@ -1,0 +1,127 @@
+"""The body of a trial on clips: in this process on CPU, or through Ray Train's TorchTrainer."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from anon_tune.clips import Clips, open_clips
+from anon_tune.errors import AnonTuneError
+from anon_tune.folder import Folder
+from anon_tune.trial import BEGUN, SCRATCH, RungJob, RungReport
+from anon_tune.worker.job import perform
+
+
+@dataclass(frozen=True)
+class ClipTrialBody:
+    """Does rung jobs on one clip store.
+
+    One worker without a GPU trains in the calling process. Several workers, or a GPU, train in a
+    TorchTrainer that lives no longer than the job: between two rungs nothing runs, so a trial that
+    is stopped early leaves no worker and no placement group behind.
+
+    Attributes:
+        clips: The clip store: a directory on storage that every node sees, or a URI, which each node copies once.
+        num_workers: Workers of one trial.
+        cpus_per_worker: CPUs, and threads, of a worker.
+        gpus_per_worker: GPUs of a worker; below 1 the same share of its memory is all it gets.
+        stills: Another clip store, for the privacy branch; empty where it learns on the clips.
+    """
+
+    clips: str
+    num_workers: int = 1
+    cpus_per_worker: int = 1
+    gpus_per_worker: float = 0.0
+    stills: str = ""
+
+    @property
+    def in_process(self) -> bool:
+        """True if a job needs no extra processes."""
+        return self.num_workers == 1 and self.gpus_per_worker == 0
+
+    def advance(self, job: RungJob) -> RungReport:
+        """Do a rung job.
+
+        Raises:
+            AnonTuneError: The trial is FAILED with this reason.
+        """
+        if self.in_process:
+            torch.set_num_threads(self.cpus_per_worker)
+            report = perform(job, _open(self.clips), torch.device("cpu"), _stills(job, self.stills))
+            assert report is not None  # a single worker is world rank 0
+            return report
+        return self._train_in_workers(job)
+
+    def _train_in_workers(self, job: RungJob) -> RungReport:
+        from ray.train import FailureConfig, RunConfig, ScalingConfig
+        from ray.train.torch import TorchTrainer
+
+        # ray.train is typed as its first version, in which a worker returns nothing.
+        filesystem, path = (Folder.at(job.directory) / SCRATCH).storage
+        trainer = TorchTrainer(
+            _worker,  # type: ignore[arg-type]
+            train_loop_config={
+                "job": job,
+                "clips": self.clips,
+                "stills": self.stills,
+                "threads": self.cpus_per_worker,
+                "gpus": self.gpus_per_worker,
+            },
+            scaling_config=ScalingConfig(
+                num_workers=self.num_workers,
+                use_gpu=self.gpus_per_worker > 0,
+                resources_per_worker={"CPU": self.cpus_per_worker}
+                | ({"GPU": self.gpus_per_worker} if self.gpus_per_worker else {}),
+            ),
+            run_config=RunConfig(
+                name=f"rung-{job.rung}",
+                storage_path=path,
+                storage_filesystem=filesystem,
+                failure_config=FailureConfig(max_failures=0),  # to begin anew is the study's, which counts what is lost
+            ),
+        )
+        outcome = trainer.fit().return_value  # type: ignore[attr-defined]
+        if isinstance(outcome, AnonTuneError):
+            raise outcome
+        assert isinstance(outcome, RungReport)
+        return outcome
+
+
+def _worker(config: dict[str, Any]) -> RungReport | AnonTuneError | None:
+    """Run in every worker. A failure of the trial is a value here: raising would start the group anew."""
+    from ray.train import get_context
+    from ray.train.torch import get_device
+
+    torch.set_num_threads(config["threads"])
+    if 0 < config["gpus"] < 1:  # Ray counts shares of a card and does not enforce them
+        torch.cuda.set_per_process_memory_fraction(config["gpus"])
+    try:
+        job = config["job"]
+        folder, leads = Folder.at(job.directory), get_context().get_world_rank() == 0
+        if leads:
+            folder.write(BEGUN, json.dumps({"node": socket.gethostname(), "time": time.time()}).encode())
+        report = perform(job, _open(config["clips"]), get_device(), _stills(job, config["stills"]))
+        if leads:
+            folder.remove(BEGUN)
+        return report
+    except AnonTuneError as error:
+        return error
+
+
+_opened: dict[str, Clips] = {}
+
+
+def _open(location: str) -> Clips:
+    """Open a clip store once a process: trials of a reused worker share the mapping."""
+    if location not in _opened:
+        _opened[location] = open_clips(location)
+    return _opened[location]
+
+
+def _stills(job: RungJob, location: str) -> Clips | None:
+    return _open(location) if location and not job.weights else None

@@ -1,0 +1,142 @@
+"""The one training function: bring a trial up to a rung, measure it, leave its files behind.
+
+Shapes: T frames a clip, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torchvision.io import write_png
+
+from anon_tune.clips import Clips
+from anon_tune.evaluation import measure
+from anon_tune.folder import Folder, reading_file
+from anon_tune.method import parse_method
+from anon_tune.networks import Anonymizer, build_anonymizer, save_weights
+from anon_tune.recipe import Recipe
+from anon_tune.training import Collective, Trainer
+from anon_tune.trial import CHECKPOINT, TRIALS, LossPoint, RungJob, RungReport
+
+WEIGHTS = "anonymizer.safetensors"
+PREVIEW = "preview.png"
+_CHECKPOINT_EVERY_S = 60.0
+_STEPS_AT_A_TIME = 20
+_CURVE_POINTS = 100
+_PREVIEW_CLIPS, _PREVIEW_FRAMES = 2, 4
+
+
+def perform(job: RungJob, clips: Clips, device: torch.device, stills: Clips | None = None) -> RungReport | None:
+    """Do a rung job; the same function for one worker in process and for several under Ray Train.
+
+    Training goes on from the trial's checkpoint if there is one. The files it leaves in the job's
+    directory are the trainer's checkpoint (until the full score), the anonymizer's weights and a
+    preview of original and anonymized frames. A job with weights is measured and leaves nothing.
+
+    Args:
+        job: What to do.
+        clips: The clip store; the score is always of its clips.
+        device: Where to compute.
+        stills: Another store, on whose training stills the privacy branch learns instead.
+
+    Returns:
+        The report on the worker of world rank 0, None on the others.
+
+    Raises:
+        AnonTuneError: The trial cannot go on, for example because a loss is not finite.
+    """
+    start = time.monotonic()
+    folder = Folder.at(job.directory)
+    recipe = job.recipe
+    points: list[LossPoint] = []
+    is_trained = parse_method(recipe.method).is_trained and not job.weights
+    if is_trained:
+        points, anonymizer = _train(job, clips, device, stills)
+    else:
+        anonymizer = _given(recipe, job.weights)
+    if Collective().world_rank != 0:
+        return None
+    score = measure(anonymizer, clips, recipe.evaluation, job.full, job.ceilings, device)
+    if is_trained:
+        with folder.writing(WEIGHTS) as path:
+            save_weights(anonymizer.state_dict(), path, {"recipe": recipe.model_dump_json()})
+    if job.full and not job.weights:
+        with folder.writing(PREVIEW) as path:
+            write_preview(anonymizer, clips, path, device)
+        folder.remove(CHECKPOINT)
+    return RungReport(
+        trial=job.trial,
+        rung=job.rung,
+        step=job.step,
+        score=score,
+        curve=_thin(points),
+        seconds=time.monotonic() - start,
+        node=socket.gethostname(),
+        checkpoint=f"{TRIALS}/{job.trial}/{WEIGHTS}" if is_trained else "",
+    )
+
+
+def _given(recipe: Recipe, weights: str) -> Anonymizer:
+    """Build an anonymizer that is not trained here: from its name, or with the weights of a file."""
+    if not weights:
+        return build_anonymizer(recipe.method, recipe.anonymizer)
+    with reading_file(weights) as path:
+        return build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update={"weights": str(path)}))
+
+
+def _train(
+    job: RungJob, clips: Clips, device: torch.device, stills: Clips | None
+) -> tuple[list[LossPoint], Anonymizer]:
+    folder = Folder.at(job.directory)
+    num_attributes = len((stills or clips).attributes)
+    other = stills.split("train") if stills else None
+    trainer = Trainer(job.recipe, clips.split("train"), len(clips.actions), num_attributes, device, other)
+    if folder.has(CHECKPOINT):
+        with folder.reading(CHECKPOINT) as path:
+            trainer.load(path)
+    saves = trainer.collective.world_rank == 0
+    points: list[LossPoint] = []
+    saved = time.monotonic()
+    while trainer.step < job.step:
+        points += trainer.train_until(min(job.step, trainer.step + _STEPS_AT_A_TIME))
+        if saves and time.monotonic() - saved > _CHECKPOINT_EVERY_S:
+            _save(trainer, folder)
+            saved = time.monotonic()
+    if saves:
+        _save(trainer, folder)
+    return points, trainer.anonymizer
+
+
+def _save(trainer: Trainer, folder: Folder) -> None:
+    with folder.writing(CHECKPOINT) as path:
+        trainer.save(path)
+
+
+@torch.no_grad()
+def write_preview(anonymizer: Anonymizer, clips: Clips, path: Path, device: torch.device) -> None:
+    """Write a PNG of some frames of two test clips, original above, anonymized below.
+
+    Args:
+        anonymizer: f_A; put in eval mode.
+        clips: The clip store; the first and the middle clip of its test split are shown.
+        path: Where to.
+        device: Where to compute.
+    """
+    test = clips.split("test")
+    rows = [k * len(test) // _PREVIEW_CLIPS for k in range(_PREVIEW_CLIPS)]
+    raw = test.clips(rows)
+    changed = anonymizer.to(device).eval()(raw.to(device)).cpu()
+    shown = np.linspace(0, raw.shape[1] - 1, _PREVIEW_FRAMES).round().astype(int)
+    strips = [clip[:, shown].flatten(0, 1).permute(1, 2, 0, 3).flatten(2) for clip in (raw, changed)]  # (C,H,n*W)
+    write_png((torch.cat(strips, dim=1) * 255).round().to(torch.uint8), str(path))
+
+
+def _thin(points: list[LossPoint]) -> tuple[LossPoint, ...]:
+    if len(points) <= _CURVE_POINTS:
+        return tuple(points)
+    kept = np.linspace(0, len(points) - 1, _CURVE_POINTS).round().astype(int)
+    return tuple(points[i] for i in kept)

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from anon_tune.cli.study_progress import StudyView
+from anon_tune.cli.study_status import show_status, status_document, study_status
+from anon_tune.errors import StudyError
+from anon_tune.ledger import Ledger
+from anon_tune.pareto import front_document
+from anon_tune.search.points import num_points
+from anon_tune.search.space import SearchSpace
+from anon_tune.study import load_study
+from anon_tune.trial import TrialState
+
+
+def test_a_running_study_says_where_it_stands(small_study: Path) -> None:
+    status = study_status(str(small_study))
+    trials = {t.id: t for t in Ledger(small_study / "ledger").trials()}
+    assert json.loads(json.dumps(status, allow_nan=False)) == status
+    states = {"WAITING": 0, "RUNNING": 1, "COMPLETE": 2, "PRUNED": 1, "FAILED": 0, "TO_COME": 0}
+    assert (status["states"], status["num_trials"], status["is_complete"]) == (states, 4, False)
+    running = {"trial": "0003", "method": "adversarial", "rung": 0, "step": 3, "since": trials["0003"].ended}
+    assert status["running"] == [running]
+    assert status["last_record"] == max(t.ended for t in trials.values())
+    view = StudyView.of([*trials.values()], load_study(small_study)[1].num_trials)
+    assert (status["hypervolume_validation"], status["left_s"]) == (view.hypervolume, view.left_s)
+    assert study_status(f"file://{small_study}") == status
+    assert status["hypervolume"] == front_document([*trials.values()])["hypervolume"]
+
+
+def test_a_study_is_complete_when_its_trials_and_anchors_are_over(small_study: Path) -> None:
+    trials = [replace(t, state=TrialState.COMPLETE) for t in Ledger(small_study / "ledger").trials()]
+    assert status_document(trials, 4)["is_complete"]
+    assert not status_document(trials, 5)["is_complete"] and status_document(trials, 5)["states"]["TO_COME"] == 1
+    assert not status_document(trials[1:], 4)["is_complete"]
+    assert not status_document([], 4)["is_complete"] and status_document([], 4)["last_record"] is None
+
+
+def test_a_study_is_complete_when_its_driver_hands_out_no_more(small_study: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "study"
+    shutil.copytree(small_study, directory)
+    ledger = Ledger(directory / "ledger")
+    for trial in ledger.trials():
+        if not trial.state.is_final:
+            ledger.append(replace(trial, state=TrialState.FAILED))
+    text = (directory / "study.toml").read_text()
+    (directory / "study.toml").write_text(text.replace("num_trials = 4", "num_trials = 40"))
+    before = study_status(directory)
+    assert (before["is_complete"], before["states"]["TO_COME"]) == (False, 36) and before["left_s"] > 0
+    (directory / "ended.txt").write_text("40 seconds are over")  # as `run_study` leaves it
+    after = study_status(directory)
+    assert (after["is_complete"], after["states"]["TO_COME"], after["left_s"]) == (True, 0, 0)
+
+
+def test_a_grid_of_fewer_points_makes_a_study_shorter() -> None:
+    tables = {"search": {"method": {"choices": ["blur:1", "blur:2", "blur:3"]}}, "study": {"name": "grid"}}
+    space = SearchSpace.from_tables(tables, "grid.toml")
+    assert [num_points(space, "grid", trials, 0) for trials in (2, 3, 32)] == [2, 3, 3]
+    assert num_points(space, "random", 32, 0) == 32
+
+
+def test_the_last_failures_are_told_with_their_reasons(small_study: Path) -> None:
+    trials = Ledger(small_study / "ledger").trials()
+    late = [
+        replace(
+            trials[-1], id=f"{n:04}", number=n, state=TrialState.FAILED, reason=f"reason {n} [/b]", ended=1000.0 + n
+        )
+        for n in range(4, 11)
+    ]
+    status = status_document([*trials, *late], 20) | {"study": "runs/x"}
+    assert [row["trial"] for row in status["failures"]] == ["0010", "0009", "0008", "0007", "0006"]
+    console = Console(width=120, record=True)
+    console.print(show_status(status, 1070.0))
+    said = console.export_text()
+    assert "0010 FAILED 1:00 ago: reason 10 [/b]" in said and "runs/x: 20 trials: 1 running" in said
+
+
+def test_where_no_study_is_that_is_said(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="Give the directory of a study"):
+        study_status(str(tmp_path))
