@@ -6,6 +6,7 @@ trials/ID/            weights, preview and checkpoint of a trial; trials/ID/repe
 audits/ID.json        the certificate of a trial
 clips/                the built-in clips, if the study is on them
 report.html           the page
+ended.txt             there once the study hands out no more trials: the stop rule that ended it, or empty
 optuna.journal        Optuna's storage, a cache
 tensorboard/          event files
 warm_start.json       what the sampler knew before the first trial
@@ -24,6 +25,7 @@ _LEDGER = "ledger"
 _TRIALS = "trials"
 _AUDITS = "audits"
 _REPORT = "report.html"
+_ENDED = "ended.txt"
 _WEIGHTS = "anonymizer.safetensors"
 _PREVIEW = "preview.png"
 _REPEAT = "repeat-"
@@ -33,7 +35,7 @@ LEDGER_PART = re.compile(r"([0-9]+)(?:-([0-9]+))?\.parquet")
 """Name of a file of the ledger: the first record in it, and the last one if there are several."""
 
 _RESULTS = re.compile(
-    rf"{re.escape(_FROZEN)}|{re.escape(_REPORT)}|{_LEDGER}/{LEDGER_PART.pattern}|{_AUDITS}/[^/]+{re.escape(_CERTIFICATE)}"
+    rf"{re.escape(_FROZEN)}|{re.escape(_ENDED)}|{re.escape(_REPORT)}|{_LEDGER}/{LEDGER_PART.pattern}|{_AUDITS}/[^/]+{re.escape(_CERTIFICATE)}"
 )
 _OUTPUTS = re.compile(rf"{_TRIALS}/[^/]+/([^/]+/)?({re.escape(_WEIGHTS)}|{re.escape(_PREVIEW)})")
 
@@ -176,6 +178,11 @@ class StudyDirectory:
         return File(self.folder, _REPORT)
 
     @property
+    def ended(self) -> File:
+        """Is there once the study hands out no more trials; holds the stop rule that ended it, or nothing."""
+        return File(self.folder, _ENDED)
+
+    @property
     def journal(self) -> File:
         """Optuna's storage, where the study names no other: a cache, rebuilt from the ledger."""
         return File(self.folder, "optuna.journal")
@@ -223,6 +230,11 @@ StudyLocation: TypeAlias = "StudyDirectory | Location"
 def recorded_weights(trial_id: str) -> str:
     """Return the name of a trial's weights as a report has it, relative to the study directory."""
     return f"{_TRIALS}/{trial_id}/{_WEIGHTS}"
+
+
+def repeat_name(trial_id: str, number: int) -> str:
+    """Return the name of a repeat's directory, relative to that of all trials."""
+    return f"{trial_id}/{_REPEAT}{number}"
 
 
 def is_result(name: str) -> bool:

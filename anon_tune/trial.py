@@ -118,13 +118,16 @@ def losses(leakage: float, accuracy: float) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class LossPoint:
-    """The losses of one training step; `privacy` is L_B, `penalty` and `distortion` are unweighted."""
+    """The losses of one training step.
+
+    Attributes:
+        step: Counted from 0.
+        terms: The unweighted terms of the game by name, in its order; of the game itself ``utility`` (L_T),
+            ``privacy`` (L_B), ``penalty`` and ``distortion``.
+    """
 
     step: int
-    utility: float
-    privacy: float
-    penalty: float
-    distortion: float
+    terms: Mapping[str, float] = field(hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,6 +252,7 @@ def make_body(clips: Clips, settings: StudySettings) -> TrialBody:
 def _run(out: Folder, clips: Clips, space: SearchSpace, settings: StudySettings) -> None:
     from anon_tune.cli.study_progress import StudyProgress
     from anon_tune.driver import StudyInterrupted, run_study
+    from anon_tune.search.points import num_points
 
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not out.is_remote and out.path.is_relative_to(Path.cwd()):
         print(f"warning: {out} lies in the job's copy of the folder, which Ray throws away.", file=sys.stderr)
@@ -263,7 +264,8 @@ def _run(out: Folder, clips: Clips, space: SearchSpace, settings: StudySettings)
         )
     body = make_body(clips, settings)
     try:
-        with StudyProgress(settings.num_trials) as progress:
+        total = num_points(space, settings.sampler, settings.num_trials, settings.seed)
+        with StudyProgress(total) as progress:
             run_study(out, space, body, settings, progress.show, lambda reason: print(f"Stopped: {reason}."))
     except StudyInterrupted as stop:
         print(stop, file=sys.stderr)

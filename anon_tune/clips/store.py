@@ -196,6 +196,7 @@ class StoreWriter:
         hidden: Path | None = None,
     ) -> None:
         self.directory = Path(directory)
+        self._force = force
         check_place(self.directory, force)
         self._shape = shape
         self._entries: list[ClipEntry] = []
@@ -272,7 +273,7 @@ class StoreWriter:
             drop_constant: Leave out attributes that are the same for every clip.
 
         Raises:
-            DataError: If the clips break a rule of the manifest.
+            DataError: If the clips break a rule of the manifest, or something has come to be at the store's place.
         """
         entries = tuple(self._entries)
         if drop_constant:
@@ -286,7 +287,8 @@ class StoreWriter:
         self._write_header()
         self._file.close()
         write_manifest(self._hidden / MANIFEST, manifest)
-        if self.directory.is_dir():
+        check_place(self.directory, self._force)  # again: making the clips may have taken hours
+        if self._force and self.directory.is_dir():
             shutil.rmtree(self.directory)
         self._hidden.rename(self.directory)
         return open_clips(self.directory)

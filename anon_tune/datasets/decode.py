@@ -157,6 +157,7 @@ def decode_clip(folder: Path, form: ClipForm, file: str, shown: Sequence[int] | 
                 for frame in _frames(container, packets):
                     if len(seen) in chosen:
                         clip[wanted == len(seen)] = _upright(frame, form, reformatter)
+                    if not seen:  # not only of a shown frame: the file may end before the first of these
                         size = (frame.width, frame.height) if _quarters(frame) % 2 else (frame.height, frame.width)
                     seen.append(frame.pts)
                 rate = float(container.streams.video[0].average_rate or 25)

@@ -97,6 +97,10 @@ class StudySettings(BaseModel):
         """True if the trial body starts its own workers: with several of them, or with a GPU."""
         return self.workers_per_trial > 1 or self.gpus_per_worker > 0
 
+    def on_private_cluster(self) -> StudySettings:
+        """Return settings that wait for no more nodes: nobody starts any there."""
+        return self.model_copy(update={"scale_to": None})
+
 
 @dataclass(frozen=True, slots=True)
 class FrozenFacts:

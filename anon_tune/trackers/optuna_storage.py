@@ -7,7 +7,6 @@ import shlex
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -22,7 +21,7 @@ from anon_tune.errors import StudyError
 from anon_tune.search.sampler import distributions, score_losses
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings
-from anon_tune.study_directory import StudyDirectory
+from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import OBJECTIVES, Trial, TrialState
 
 """Name of the storage's file in a study directory."""
@@ -118,7 +117,7 @@ def dashboard_command(study: StudyDirectory, settings: StudySettings) -> str:
     return shlex.join(["optuna-dashboard", settings.storage or str(study.journal)])
 
 
-def open_storage(url: str | None, directory: Path) -> BaseStorage:
+def open_storage(url: str | None, directory: StudyLocation) -> BaseStorage:
     """Open any Optuna storage URL, or the journal file in a directory.
 
     Raises:

@@ -85,7 +85,12 @@ def _train(
     checkpoint = TrialDirectory.at(job.directory).checkpoint
     num_attributes = len((stills or clips).attributes)
     other = stills.split("train") if stills else None
-    trainer = Trainer(job.recipe, clips.split("train"), len(clips.actions), num_attributes, device, other)
+    recipe = job.recipe
+
+    def build() -> Anonymizer:
+        return build_anonymizer(recipe.method, recipe.anonymizer)
+
+    trainer = Trainer(recipe, build, clips.split("train"), len(clips.actions), num_attributes, device, other)
     if checkpoint.exists():
         with checkpoint.reading() as path:
             trainer.load(path)
