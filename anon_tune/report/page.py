@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from plotly.offline import get_plotlyjs
 
@@ -22,7 +21,7 @@ from anon_tune.report.progress_figures import progress_charts
 from anon_tune.report.selection import carded_note, drawn_note, importance_note, listed_note
 from anon_tune.report.training_figures import loss_chart, rungs_chart
 from anon_tune.report.wording import text
-from anon_tune.study.settings import FrozenStudy, read_frozen
+from anon_tune.study.settings import FrozenFacts, frozen_facts
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial
 
@@ -73,9 +72,9 @@ def write_report(
 
 
 def _page(study: StudyDirectory, trials: Sequence[Trial], importance: Mapping[str, Mapping[str, float]]) -> str:
-    frozen = read_frozen(study) if study.frozen.exists() else None
-    name = frozen.space.study.name if frozen else ""
-    title = f"{text(name or study.name)} · anon-tune"
+    facts = frozen_facts(study) if study.frozen.exists() else FrozenFacts()
+    shown = {"name": facts.name, "settings": facts.settings, "versions": facts.versions}
+    title = f"{text(facts.name or study.name)} · anon-tune"
     front = ParetoFront.of(trials)
     sections = _sections(trials, front, importance, study)
     links = "".join(f'<a href="#{key}">{name}</a>' for key, name, _ in sections)
@@ -94,8 +93,8 @@ def _page(study: StudyDirectory, trials: Sequence[Trial], importance: Mapping[st
 <style>{style}</style>
 </head>
 <body>
-<header><h1>{title}</h1>{tables.summary(trials, front)}{tables.settings(_settings(frozen))}
-{tables.elsewhere(study, frozen and frozen.settings.storage)}</header>
+<header><h1>{title}</h1>{tables.summary(trials, front)}{tables.settings(shown)}
+{tables.elsewhere(study, facts.storage)}</header>
 <nav aria-label="Sections">{links}</nav>
 <main>{body}</main>
 <script>{get_plotlyjs()}</script>
@@ -208,11 +207,3 @@ def _note(words: str) -> str:
 
 def _not_yet(reason: str) -> str:
     return f'<p class="none">Not yet: {reason}.</p>'
-
-
-def _settings(frozen: FrozenStudy | None) -> Mapping[str, Any]:
-    """Return name, settings and versions of a study for people; empty if there is no frozen copy."""
-    if frozen is None:
-        return {}
-    settings = frozen.settings.model_dump(mode="json", exclude_none=True, exclude={"storage"})
-    return {"name": frozen.space.study.name, "settings": settings, "versions": frozen.versions}

@@ -7,7 +7,7 @@ import platform
 import time
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import tomli_w
@@ -103,49 +103,62 @@ class StudySettings(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class FrozenStudy:
-    """The frozen copy of a study.
+class FrozenFacts:
+    """What stands in the frozen copy of a study, to be shown: of any version, and not checked.
 
     Attributes:
-        space: What is searched.
-        settings: How it is run.
+        name: Of the study; empty if it has none.
+        settings: By name, without the storage.
+        storage: Optuna's; None for the journal in the directory.
         versions: Of the packages that the last driver had, by name.
     """
 
-    space: SearchSpace
-    settings: StudySettings
-    versions: Mapping[str, str]
+    name: str = ""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    storage: object = None
+    versions: Mapping[str, object] = field(default_factory=dict)
 
 
-def read_frozen(directory: StudyLocation) -> FrozenStudy:
-    """Read the frozen copy of a study.
+def frozen_facts(directory: StudyLocation) -> FrozenFacts:
+    """Read the frozen copy of a study for people to look at.
+
+    Raises:
+        StudyError: The directory holds no study, or its frozen copy cannot be read.
+        UnreachableError: It is on a store that does not answer.
+    """
+    tables = _read(StudyDirectory.at(directory))
+    settings, space, versions = (_table(tables, name) for name in ("settings", "space", "versions"))
+    # The storage of an earlier version may hold a password.
+    shown = {name: value for name, value in settings.items() if name != "storage"}
+    return FrozenFacts(str(_table(space, "study").get("name", "")), shown, settings.get("storage"), versions)
+
+
+def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = tables.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def load_study(directory: StudyLocation) -> tuple[SearchSpace, StudySettings]:
+    """Read the frozen copy of a study, to go on with it or to work on its trials.
 
     Raises:
         StudyError: The directory holds no study, or none that this version reads.
         UnreachableError: It is on a store that does not answer.
     """
     study = StudyDirectory.at(directory)
-    tables = _read(study)
+    tables, where = _read(study), str(study.frozen)
     try:
         settings = StudySettings.model_validate(tables["settings"])
-        space = SearchSpace.from_tables(dict(tables["space"]), str(tables["where"]))
-        return FrozenStudy(space, settings, dict(tables.get("versions", {})))
+        return SearchSpace.from_tables(dict(tables["space"]), str(tables["where"])), settings
     except (AttributeError, KeyError, TypeError, ValueError) as error:  # pydantic's errors are ValueErrors
         first = f"no table {error}" if isinstance(error, KeyError) else why(error)
         if isinstance(error, ValidationError):
             at = ".".join(map(str, error.errors()[0]["loc"]))
             first = f"{at}: {error.errors()[0]['msg']}" if at else error.errors()[0]["msg"]
-        raise StudyError(str(study.frozen), "not the frozen copy of a study", first, _REMEDY) from None
+        raise StudyError(where, "not the frozen copy of a study", first, _REMEDY) from None
     except UsageError as error:  # of a name or a value that an earlier version took
-        raise StudyError(
-            str(study.frozen), f"not the frozen copy of a study: {error.rule}", error.got, _REMEDY
-        ) from None
-
-
-def load_study(directory: StudyLocation) -> tuple[SearchSpace, StudySettings]:
-    """Return search space and settings of a study; raises as `read_frozen`."""
-    frozen = read_frozen(directory)
-    return frozen.space, frozen.settings
+        rule = f"not the frozen copy of a study: {error.where}: {error.rule}"
+        raise StudyError(where, rule, error.got, _REMEDY) from None
 
 
 def freeze_study(directory: StudyLocation, space: SearchSpace, settings: StudySettings) -> bool:
