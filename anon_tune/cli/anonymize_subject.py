@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from anon_tune.cli.result import pick_trial
 from anon_tune.cli.study import BUILT_IN
-from anon_tune.errors import AnonTuneError, RecipeError, StudyError
+from anon_tune.errors import AnonTuneError, StudyError
 from anon_tune.folder import Folder
 
 if TYPE_CHECKING:
@@ -76,15 +76,10 @@ def _by_file(file: Path) -> Chosen:
 
 
 def _by_method(method: str) -> Chosen:
-    from anon_tune.method import parse_method
-    from anon_tune.networks import build_anonymizer
-    from anon_tune.recipe import AnonymizerRecipe
+    from anon_tune.methods import closed_form
 
-    if parse_method(method, "--method").is_trained:
-        remedy = "Take a trial with --study, or an export with --file"
-        raise RecipeError("--method", "must be an anonymizer that nobody trains", method, remedy)
-    anonymizer = build_anonymizer(method, AnonymizerRecipe()).eval().requires_grad_(False)
-    return Chosen(anonymizer, "method", method, method)
+    anonymizer = closed_form(method, "--method", "Take a trial with --study, or an export with --file")
+    return Chosen(anonymizer.eval().requires_grad_(False), "method", method, method)
 
 
 def _by_study(study: Folder, trial: str | None, leakage_at_most: float | None) -> Chosen:

@@ -12,7 +12,7 @@ import anon_tune
 from anon_tune.cli.clips import parse_size
 from anon_tune.cli.result import read_trials
 from anon_tune.cli.study import BUILT_IN, find_clips
-from anon_tune.errors import AnonTuneError, RecipeError, StudyError, suggest
+from anon_tune.errors import AnonTuneError, StudyError, suggest
 from anon_tune.folder import Folder
 
 if TYPE_CHECKING:
@@ -130,25 +130,20 @@ def _trial_case(study: Folder, name: str) -> Case:
 
 def _by_method(method: str) -> tuple[Anonymizer, Subject]:
     from anon_tune.certificate import Subject
-    from anon_tune.method import parse_method
-    from anon_tune.networks import build_anonymizer
-    from anon_tune.recipe import AnonymizerRecipe
+    from anon_tune.methods import closed_form
 
-    if parse_method(method, "--method").is_trained:
-        remedy = "Audit a trial of a study, or an export with --file"
-        raise RecipeError("--method", "must be an anonymizer that nobody trains", method, remedy)
-    anonymizer = build_anonymizer(method, AnonymizerRecipe())
+    anonymizer = closed_form(method, "--method", "Audit a trial of a study, or an export with --file")
     return anonymizer, Subject(kind="method", name=method, method=method, fingerprint="")
 
 
 def _by_file(file: Path) -> tuple[Anonymizer, Subject]:
     from anon_tune.certificate import Subject
     from anon_tune.export import load_anonymizer
+    from anon_tune.methods import read_recipe
     from anon_tune.networks.weights import read_tensors
-    from anon_tune.recipe import Recipe
 
     anonymizer = load_anonymizer(file)
-    recipe = Recipe.model_validate_json(read_tensors(file)[1]["recipe"])
+    recipe = read_recipe(read_tensors(file)[1]["recipe"], str(file))
     return anonymizer, Subject(kind="file", name=str(file), method=recipe.method, fingerprint=recipe.fingerprint())
 
 

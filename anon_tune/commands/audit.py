@@ -18,10 +18,10 @@ from anon_tune.errors import StudyError
 from anon_tune.evaluation import Baseline, anonymize_split, certify, count_data, make_baseline
 from anon_tune.evaluation.baseline import FORM, digest
 from anon_tune.folder import Folder, Location, reading_file
-from anon_tune.method import parse_method
-from anon_tune.networks import Anonymizer, build_anonymizer
-from anon_tune.networks.weights import read_recipe, read_tensors
-from anon_tune.recipe import AnonymizerRecipe, AuditRecipe
+from anon_tune.methods import build_anonymizer, is_trained, read_recipe
+from anon_tune.networks import Anonymizer
+from anon_tune.networks.weights import read_tensors
+from anon_tune.recipe import AuditRecipe, Recipe
 from anon_tune.trial import Trial
 
 Progress = Callable[[str, int, int], None]
@@ -85,15 +85,15 @@ def trial_anonymizer(directory: Location, trial: Trial) -> Anonymizer:
         StudyError: A trained one has left no weights yet.
         AnonTuneError: Its weights cannot be read.
     """
-    if not parse_method(trial.method).is_trained:
-        return build_anonymizer(trial.method, AnonymizerRecipe())
+    if not is_trained(trial.method):
+        return build_anonymizer(Recipe(method=trial.method))
     if trial.rung is None:
         remedy = "Choose one that was measured, see 'front --all'"
         raise StudyError(f"trial {trial.id}", "has no weights to audit", trial.state.value, remedy)
     with reading_file((Folder.at(directory) / trial.reports[-1].checkpoint).location) as weights:
         _, metadata = read_tensors(weights)
-        recipe = read_recipe(weights, metadata)
-        return build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update={"weights": str(weights)}))
+        recipe = read_recipe(metadata.get("recipe"), str(weights))
+        return build_anonymizer(recipe.with_weights(str(weights)))
 
 
 def _named(stage: str, progress: Progress) -> Progress:

@@ -16,7 +16,7 @@ from ray import tune
 
 from anon_tune.errors import AnonTuneError
 from anon_tune.folder import Folder
-from anon_tune.recipe import Recipe
+from anon_tune.methods import read_recipe
 from anon_tune.study.assignment import Assignment, fault
 from anon_tune.trial import BEGUN, Ceilings, TrialBody
 
@@ -154,7 +154,7 @@ def from_config(config: dict[str, Any]) -> tuple[Assignment, str]:
     ceilings = [Ceilings(leakage, accuracy) for leakage, accuracy in config["ceilings"]]
     assignment = Assignment(
         trial=config["trial"],
-        recipe=Recipe.model_validate(config["recipe"]),
+        recipe=read_recipe(config["recipe"], config["trial"]),
         levels=tuple(config["levels"]),
         todo=tuple(config["todo"]),
         ceilings=(ceilings[0], ceilings[1]) if ceilings else None,

@@ -19,6 +19,7 @@ from anon_tune.driver.session import living_resources, ray_session
 from anon_tune.errors import AnonTuneError, StudyError
 from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
+from anon_tune.methods import is_trained
 from anon_tune.pareto import front_candidates
 from anon_tune.recipe import Recipe
 from anon_tune.search.space import SearchSpace
@@ -247,7 +248,7 @@ class _Plan:
     def receive(self, name: str, number: int, answer: RungReport | str) -> Repeat | None:
         """Record a repeat, or keep the reason why there is none."""
         trial = self._trials[name]
-        if not (self._retrain and trial.is_trained):
+        if not (self._retrain and is_trained(trial.method)):
             with suppress(OSError):
                 self._trial_folder(name).remove(_repeat(number))
         if isinstance(answer, str):
@@ -265,7 +266,7 @@ class _Plan:
         return {number: Ceilings(s.leakage.value, s.accuracy.value) for number, s in scores.items()}
 
     def _weights(self, trial: Trial) -> str:
-        if self._retrain or not trial.is_trained:
+        if self._retrain or not is_trained(trial.method):
             return ""
         name = trial.reports[-1].checkpoint
         if not self.folder.has(name):
@@ -274,7 +275,7 @@ class _Plan:
         return (self.folder / name).location
 
     def _missing(self, trial: Trial) -> list[int]:
-        anew = self._retrain and trial.is_trained
+        anew = self._retrain and is_trained(trial.method)
         have = {r.number for r in trial.repeats if not anew or self._is_retrained(trial, r)}
         # Those measured on the old weights are all replaced: the two kinds do not mix.
         last = max([self._num_seeds, *(r.number for r in trial.repeats if anew)])
@@ -285,7 +286,7 @@ class _Plan:
         recipe = self._space.recipe(trial.params, method=trial.method)
         measuring, training = np.random.SeedSequence([self._seed, number]).generate_state(2).tolist()
         parts: dict[str, Any] = {"evaluation": recipe.evaluation.model_copy(update={"seed": measuring})}
-        if self._retrain and trial.is_trained:
+        if self._retrain and is_trained(trial.method):
             parts["training"] = recipe.training.model_copy(update={"seed": training})
         return recipe.model_copy(update=parts)
 

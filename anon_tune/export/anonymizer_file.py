@@ -15,14 +15,14 @@ from torch import Tensor
 
 import anon_tune
 from anon_tune.clips import Clips, make_avatars, open_clips
-from anon_tune.errors import AnonTuneError, ExportError, RecipeError
+from anon_tune.errors import AnonTuneError, ExportError
 from anon_tune.export.model_card import card_document, card_markdown
 from anon_tune.export.programs import ProgramFacts, write_program
 from anon_tune.folder import Folder, Location, reading_file
 from anon_tune.ledger import Ledger
-from anon_tune.method import parse_method
-from anon_tune.networks import Anonymizer, build_anonymizer, save_weights
-from anon_tune.networks.weights import read_recipe, read_tensors
+from anon_tune.methods import build_anonymizer, is_trained, read_recipe
+from anon_tune.networks import Anonymizer, save_weights
+from anon_tune.networks.weights import read_tensors
 from anon_tune.pareto import judged_scores
 from anon_tune.recipe import Recipe
 from anon_tune.study.settings import load_study
@@ -114,17 +114,17 @@ def _real_frames(store: Clips | None) -> Tensor:
 
 
 def _weights_and_recipe(study: Folder, trial: Trial) -> tuple[dict[str, Tensor], Recipe]:
-    if parse_method(trial.method).is_trained:
+    if is_trained(trial.method):
         with reading_file((study / trial.reports[-1].checkpoint).location) as path:
             tensors, metadata = read_tensors(path)
-            return tensors, read_recipe(path, metadata)
+            return tensors, read_recipe(metadata.get("recipe"), str(path))
     space, _ = load_study(study)  # a closed-form anonymizer is its recipe
     return {}, space.recipe(trial.params, trial.method)
 
 
 def _built(recipe: Recipe, tensors: dict[str, Tensor], where: str) -> Anonymizer:
     # The weights are all in the file; the ones the training began with need not exist here.
-    anonymizer = build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update={"weights": None}))
+    anonymizer = build_anonymizer(recipe.with_weights(None))
     try:
         anonymizer.load_state_dict(tensors)
     except RuntimeError as error:
@@ -160,11 +160,10 @@ def load_export(file: str | Path) -> Export:
     tensors, metadata = read_tensors(path)
     if metadata.get("format") != _FORMAT:
         raise ExportError(str(path), f"must be an '{_FORMAT}' file", metadata.get("format"), "Write one with 'export'")
+    recipe = read_recipe(metadata.get("recipe"), str(path))
     try:
-        recipe = Recipe.model_validate_json(metadata["recipe"])
         return Export(_built(recipe, tensors, str(path)), recipe, json.loads(metadata["model_card"]))
-    # Pydantic's and JSON's errors are ValueErrors.
-    except (KeyError, ValueError, RecipeError) as error:
+    except (KeyError, ValueError) as error:
         raise ExportError(str(path), "damaged", str(error).splitlines()[0], "Export it again") from None
 
 

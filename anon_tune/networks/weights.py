@@ -10,8 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from anon_tune.errors import AnonTuneError, RecipeError
-from anon_tune.recipe import Recipe
+from anon_tune.errors import AnonTuneError
 
 
 def save_weights(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
@@ -37,19 +36,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         return load_file(path), metadata
     except (OSError, SafetensorError) as error:
         raise AnonTuneError(str(path), "not a readable safetensors file", str(error), "Check the path") from None
-
-
-def read_recipe(path: Path, metadata: Mapping[str, str]) -> Recipe:
-    """Return the recipe that stands in the metadata of a file of weights.
-
-    Raises:
-        AnonTuneError: There is none, or none of this version.
-    """
-    try:
-        return Recipe.model_validate_json(metadata["recipe"])
-    except (KeyError, ValueError, RecipeError) as error:  # pydantic's errors are ValueErrors
-        got = "none" if isinstance(error, KeyError) else str(error).splitlines()[0]
-        raise AnonTuneError(str(path), "must hold the recipe of its anonymizer", got, "Take another file") from None
 
 
 def load_weights(module: nn.Module, path: str | None, head: str | None = None) -> None:

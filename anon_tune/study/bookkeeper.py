@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from anon_tune.errors import AnonTuneError, RecipeError
 from anon_tune.ledger import Ledger
+from anon_tune.methods import is_trained
 from anon_tune.pareto import rung_agreement
 from anon_tune.search.proposer import Proposer
 from anon_tune.search.rung_brackets import Ladder
@@ -188,7 +189,7 @@ class Bookkeeper:
             state, reason = TrialState.FAILED, failure
         elif report.score.full:
             state = TrialState.COMPLETE
-        elif self._ladder.promotes and trial.is_trained:
+        elif self._ladder.promotes and is_trained(trial.method):
             state = TrialState.WAITING
             self._ladder.pause(trial)
         elif verdict is not None and not verdict.keep:
@@ -310,10 +311,10 @@ class Bookkeeper:
         last = len(levels) - 1
         # What is not trained does not change: one rung score and the full score say it all.
         first = min(self._ladder.bracket(trial), last)
-        plan = range(first, last + 1) if trial.is_trained else sorted({0, last})
+        plan = range(first, last + 1) if is_trained(trial.method) else sorted({0, last})
         done = {r.rung for r in trial.reports}
         todo = tuple(rung for rung in plan if rung not in done)
-        if self._ladder.promotes and trial.is_trained:
+        if self._ladder.promotes and is_trained(trial.method):
             todo = todo[:1]
         return Assignment(trial_id, recipe, levels, todo, self._ceilings(trial_id))
 

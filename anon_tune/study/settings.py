@@ -105,7 +105,7 @@ def load_study(directory: Location) -> tuple[SearchSpace, StudySettings]:
     tables = _read(folder)
     try:
         settings = StudySettings.model_validate(tables["settings"])
-        return SearchSpace.from_tables(dict(tables["space"]), str(tables["where"])), settings
+        return SearchSpace.from_tables({"defaults": {}, **tables["space"]}, str(tables["where"])), settings
     except (AttributeError, KeyError, TypeError, ValidationError) as error:
         first = f"no table {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
         first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else first

@@ -6,6 +6,7 @@ Shapes: B clips, T frames a clip, S stills a clip, C channels, H height, W width
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from torch.nn import functional as F
 
 from anon_tune.clips import ClipBatch, ClipSampler, ClipSet, StillSampler
 from anon_tune.errors import DivergedError, RecipeError
-from anon_tune.networks import Anonymizer, build_anonymizer, build_utility
+from anon_tune.networks import Anonymizer, build_utility
 from anon_tune.recipe import Recipe
 from anon_tune.schedule import Schedule
 from anon_tune.training.branches import PrivacyBranches
@@ -32,6 +33,7 @@ class Trainer:
 
     Args:
         recipe: What to train.
+        build: Makes the anonymizer; called once, under the recipe's seed.
         clips: The training split.
         num_actions: K.
         num_attributes: A, of what the privacy branches see.
@@ -51,6 +53,7 @@ class Trainer:
     def __init__(
         self,
         recipe: Recipe,
+        build: Callable[[], Anonymizer],
         clips: ClipSet,
         num_actions: int,
         num_attributes: int,
@@ -64,7 +67,7 @@ class Trainer:
         self.sampler = ClipSampler(clips, training.batch_clips, training.seed, crop=training.crop, flip=training.flip)
         with torch.random.fork_rng():
             torch.manual_seed(training.seed)
-            self.anonymizer = build_anonymizer(recipe.method, recipe.anonymizer).to(device)
+            self.anonymizer = build().to(device)
             self.utility = build_utility(recipe.utility, num_actions).to(device)
             self.privacy = PrivacyBranches(recipe.privacy, num_attributes, self.collective).to(device)
         self.other_stills = None if stills is None else _sampler_of(stills, recipe, self.anonymizer)
@@ -103,11 +106,11 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write weights, optimizer states and step; complete or not at all."""
-        write_checkpoint(path, self._modules(), self.optimizers, self.step, self.recipe.fingerprint())
+        write_checkpoint(path, self._modules(), self.optimizers, self.step, self.recipe.training_fingerprint())
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint of the same recipe."""
-        self.step = read_checkpoint(path, self._modules(), self.optimizers, self.recipe.fingerprint())
+        self.step = read_checkpoint(path, self._modules(), self.optimizers, self.recipe.training_fingerprint())
         self._prepared = True
 
     def _prepare(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ from torchvision.io import write_png
 from anon_tune.clips import Clips
 from anon_tune.evaluation import measure
 from anon_tune.folder import Folder, reading_file
-from anon_tune.method import parse_method
-from anon_tune.networks import Anonymizer, build_anonymizer, save_weights
+from anon_tune.methods import build_anonymizer, is_trained
+from anon_tune.networks import Anonymizer, save_weights
 from anon_tune.recipe import Recipe
 from anon_tune.training import Collective, Trainer
 from anon_tune.trial import CHECKPOINT, TRIALS, LossPoint, RungJob, RungReport
@@ -53,15 +54,15 @@ def perform(job: RungJob, clips: Clips, device: torch.device, stills: Clips | No
     folder = Folder.at(job.directory)
     recipe = job.recipe
     points: list[LossPoint] = []
-    is_trained = parse_method(recipe.method).is_trained and not job.weights
-    if is_trained:
+    trains = is_trained(recipe.method) and not job.weights
+    if trains:
         points, anonymizer = _train(job, clips, device, stills)
     else:
         anonymizer = _given(recipe, job.weights)
     if Collective().world_rank != 0:
         return None
     score = measure(anonymizer, clips, recipe.evaluation, job.full, job.ceilings, device)
-    if is_trained:
+    if trains:
         with folder.writing(WEIGHTS) as path:
             save_weights(anonymizer.state_dict(), path, {"recipe": recipe.model_dump_json()})
     if job.full and not job.weights:
@@ -76,16 +77,16 @@ def perform(job: RungJob, clips: Clips, device: torch.device, stills: Clips | No
         curve=_thin(points),
         seconds=time.monotonic() - start,
         node=socket.gethostname(),
-        checkpoint=f"{TRIALS}/{job.trial}/{WEIGHTS}" if is_trained else "",
+        checkpoint=f"{TRIALS}/{job.trial}/{WEIGHTS}" if trains else "",
     )
 
 
 def _given(recipe: Recipe, weights: str) -> Anonymizer:
     """Build an anonymizer that is not trained here: from its name, or with the weights of a file."""
     if not weights:
-        return build_anonymizer(recipe.method, recipe.anonymizer)
+        return build_anonymizer(recipe)
     with reading_file(weights) as path:
-        return build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update={"weights": str(path)}))
+        return build_anonymizer(recipe.with_weights(str(path)))
 
 
 def _train(
@@ -94,7 +95,10 @@ def _train(
     folder = Folder.at(job.directory)
     num_attributes = len((stills or clips).attributes)
     other = stills.split("train") if stills else None
-    trainer = Trainer(job.recipe, clips.split("train"), len(clips.actions), num_attributes, device, other)
+    recipe, train = job.recipe, clips.split("train")
+    trainer = Trainer(
+        recipe, partial(build_anonymizer, recipe), train, len(clips.actions), num_attributes, device, other
+    )
     if folder.has(CHECKPOINT):
         with folder.reading(CHECKPOINT) as path:
             trainer.load(path)
