@@ -163,6 +163,9 @@ def _check_same(where: str, before: dict[str, Any], now: dict[str, Any]) -> None
     ]
     if wanted["sampler"] == "grid":  # of another number of trials it is another grid
         pairs.append(("number of trials on a grid", was.get("num_trials"), wanted["num_trials"]))
+    defaults = before.get("space", {}).get("defaults", {}), now["space"]["defaults"]
+    other = sorted(n for n in defaults[0].keys() & defaults[1].keys() if defaults[0][n] != defaults[1][n])
+    pairs += [(f"recipe defaults, of another version of anon_tune: {n}", defaults[0][n], defaults[1][n]) for n in other]
     for name, old, new in pairs:
         if old != new:
             raise StudyError(
