@@ -42,6 +42,7 @@ LEVELS = {
     "driver": 110,
     "cluster": 111,
     "commands": 120,
+    "testing": 130,
     "cli": 130,
     "__main__": 140,
 }
@@ -72,6 +73,7 @@ THIRD_PARTY = {
     "driver": {"numpy", "ray"},
     "cluster": {"botocore", "jsonschema", "ray", "yaml"},
     "commands": {"torch"},
+    "testing": {"torch"},
     "cli": {"rich", "typer"},
     "__main__": set(),
 }
