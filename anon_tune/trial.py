@@ -134,19 +134,6 @@ class Ceilings:
     accuracy: float
 
 
-TRIALS = "trials"
-"""Folder of a study directory that holds the directories of its trials."""
-
-SCRATCH = "ray_train"
-"""Folder of a trial's directory in which Ray Train keeps its own account of a job."""
-
-BEGUN = "begun.json"
-"""What workers of Ray Train leave while they are at a job: the node and the Unix time at which they began."""
-
-CHECKPOINT = "trainer.safetensors"
-"""What a job leaves in its directory for the next one to go on from; of no use once the trial is over."""
-
-
 @dataclass(frozen=True, slots=True)
 class RungJob:
     """What a worker is asked to do: bring one trial up to a rung and measure it there.

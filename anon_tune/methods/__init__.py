@@ -4,7 +4,7 @@ To add one: write its folder (``__init__.py`` with a `MethodSpec`, a builder mod
 `anon_tune.methods.table`, or name its spec as an entry point ``anon_tune.methods`` of a package of your own.
 """
 
-from anon_tune.methods.building import Builder, build_anonymizer, closed_form, load_builder
+from anon_tune.methods.building import Builder, build_anonymizer, load_builder
 from anon_tune.methods.method import Method, find, is_trained
 from anon_tune.methods.recipes import check_name, defaults_of, make_recipe, method_of, read_recipe, recipe_names
 from anon_tune.methods.spec import GAME, Argument, MethodSpec
@@ -18,7 +18,6 @@ __all__ = [
     "MethodSpec",
     "build_anonymizer",
     "check_name",
-    "closed_form",
     "defaults_of",
     "find",
     "is_trained",

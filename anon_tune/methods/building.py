@@ -21,7 +21,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from anon_tune.errors import RecipeError, UsageError
+from anon_tune.errors import UsageError
 from anon_tune.methods.method import find
 from anon_tune.methods.spec import MethodSpec
 from anon_tune.recipe import Recipe
@@ -86,19 +86,3 @@ def build_anonymizer(recipe: Recipe) -> Anonymizer:
     if method.is_trained:
         load_weights(anonymizer, recipe.anonymizer.weights)
     return anonymizer
-
-
-def closed_form(text: str, where: str, remedy: str) -> Anonymizer:
-    """Build a closed-form anonymizer from its name.
-
-    Args:
-        text: As ``blur:4``.
-        where: The option named in an error.
-        remedy: What to do instead with a trained method.
-
-    Raises:
-        RecipeError: Unknown or trained method, or a value out of range.
-    """
-    if find(text, where).is_trained:
-        raise RecipeError(where, "must be a closed-form method", text, remedy)
-    return build_anonymizer(Recipe(method=text))

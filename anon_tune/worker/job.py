@@ -16,15 +16,14 @@ from torchvision.io import write_png
 
 from anon_tune.clips import Clips
 from anon_tune.evaluation import measure
-from anon_tune.folder import Folder, reading_file
+from anon_tune.folder import File
 from anon_tune.methods import build_anonymizer, is_trained
+from anon_tune.methods.loading import given_anonymizer
 from anon_tune.networks import Anonymizer, save_weights
-from anon_tune.recipe import Recipe
+from anon_tune.study_directory import TrialDirectory, recorded_weights
 from anon_tune.training import Collective, Trainer
-from anon_tune.trial import CHECKPOINT, TRIALS, LossPoint, RungJob, RungReport
+from anon_tune.trial import LossPoint, RungJob, RungReport
 
-WEIGHTS = "anonymizer.safetensors"
-PREVIEW = "preview.png"
 _CHECKPOINT_EVERY_S = 60.0
 _STEPS_AT_A_TIME = 20
 _CURVE_POINTS = 100
@@ -51,24 +50,24 @@ def perform(job: RungJob, clips: Clips, device: torch.device, stills: Clips | No
         AnonTuneError: The trial cannot go on, for example because a loss is not finite.
     """
     start = time.monotonic()
-    folder = Folder.at(job.directory)
+    place = TrialDirectory.at(job.directory)
     recipe = job.recipe
     points: list[LossPoint] = []
     trains = is_trained(recipe.method) and not job.weights
     if trains:
         points, anonymizer = _train(job, clips, device, stills)
     else:
-        anonymizer = _given(recipe, job.weights)
+        anonymizer = given_anonymizer(recipe, job.weights)
     if Collective().world_rank != 0:
         return None
     score = measure(anonymizer, clips, recipe.evaluation, job.full, job.ceilings, device)
     if trains:
-        with folder.writing(WEIGHTS) as path:
+        with place.weights.writing() as path:
             save_weights(anonymizer.state_dict(), path, {"recipe": recipe.model_dump_json()})
     if job.full and not job.weights:
-        with folder.writing(PREVIEW) as path:
+        with place.preview.writing() as path:
             write_preview(anonymizer, clips, path, device)
-        folder.remove(CHECKPOINT)
+        place.checkpoint.remove()
     return RungReport(
         trial=job.trial,
         rung=job.rung,
@@ -77,30 +76,21 @@ def perform(job: RungJob, clips: Clips, device: torch.device, stills: Clips | No
         curve=_thin(points),
         seconds=time.monotonic() - start,
         node=socket.gethostname(),
-        checkpoint=f"{TRIALS}/{job.trial}/{WEIGHTS}" if trains else "",
+        checkpoint=recorded_weights(job.trial) if trains else "",
     )
-
-
-def _given(recipe: Recipe, weights: str) -> Anonymizer:
-    """Build an anonymizer that is not trained here: from its name, or with the weights of a file."""
-    if not weights:
-        return build_anonymizer(recipe)
-    with reading_file(weights) as path:
-        return build_anonymizer(recipe.with_weights(str(path)))
 
 
 def _train(
     job: RungJob, clips: Clips, device: torch.device, stills: Clips | None
 ) -> tuple[list[LossPoint], Anonymizer]:
-    folder = Folder.at(job.directory)
+    checkpoint = TrialDirectory.at(job.directory).checkpoint
     num_attributes = len((stills or clips).attributes)
     other = stills.split("train") if stills else None
     recipe, train = job.recipe, clips.split("train")
-    trainer = Trainer(
-        recipe, partial(build_anonymizer, recipe), train, len(clips.actions), num_attributes, device, other
-    )
-    if folder.has(CHECKPOINT):
-        with folder.reading(CHECKPOINT) as path:
+    build = partial(build_anonymizer, recipe)
+    trainer = Trainer(recipe, build, train, len(clips.actions), num_attributes, device, other)
+    if checkpoint.exists():
+        with checkpoint.reading() as path:
             trainer.load(path)
     saves = trainer.collective.world_rank == 0
     points: list[LossPoint] = []
@@ -108,15 +98,15 @@ def _train(
     while trainer.step < job.step:
         points += trainer.train_until(min(job.step, trainer.step + _STEPS_AT_A_TIME))
         if saves and time.monotonic() - saved > _CHECKPOINT_EVERY_S:
-            _save(trainer, folder)
+            _save(trainer, checkpoint)
             saved = time.monotonic()
     if saves:
-        _save(trainer, folder)
+        _save(trainer, checkpoint)
     return points, trainer.anonymizer
 
 
-def _save(trainer: Trainer, folder: Folder) -> None:
-    with folder.writing(CHECKPOINT) as path:
+def _save(trainer: Trainer, checkpoint: File) -> None:
+    with checkpoint.writing() as path:
         trainer.save(path)
 
 

@@ -19,6 +19,8 @@ from anon_tune.networks import Anonymizer
 from anon_tune.recipe import AuditRecipe, Recipe
 from anon_tune.training import Trainer
 
+pytestmark = pytest.mark.trains
+
 CPU = torch.device("cpu")
 EFFORT = AuditRecipe(
     num_seeds=1,
