@@ -72,8 +72,10 @@ def document(
 
 
 def _limits(done: AnonymizedVideo, chosen: Chosen) -> list[str]:
+    from anon_tune.methods import find
+
     limits = []
-    if chosen.loaded.subject.method.startswith(("person-", "area-")):
+    if "persons" in find(chosen.loaded.subject.method).spec.needs:
         limits.append("Where the detector finds nobody, frames are left as they are; look at the result.")
     if chosen.clip_size not in (None, done.worked_at):
         limits.append("It worked at another size than it was trained and measured at; --scale takes that one.")

@@ -21,7 +21,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
-from anon_tune.method import parse_method
+from anon_tune.methods import is_trained
 from anon_tune.search.forecast import Forecasts, Losses
 from anon_tune.search.parameters import Sampler, violation
 from anon_tune.search.points import grid_points, quasi_random_point
@@ -221,10 +221,10 @@ class Proposer:
 
     def _instead(self, point: Mapping[str, Any]) -> str | None:
         """Return another method for a point that can only repeat a score, None if there is no need or no other."""
-        if "method" not in point or parse_method(point["method"]).is_trained or not self._proposed[point["method"]]:
+        if "method" not in point or is_trained(point["method"]) or not self._proposed[point["method"]]:
             return None
         methods = (str(method) for method in self._space.search["method"].probes)
-        others = [m for m in methods if parse_method(m).is_trained or not self._proposed[m]]
+        others = [m for m in methods if is_trained(m) or not self._proposed[m]]
         return min(others, key=lambda m: self._proposed[m], default=None)
 
     def _frozen(self, seen: Observation, attributes: Mapping[str, Any] | None = None) -> FrozenTrial:

@@ -149,7 +149,7 @@ def load_study(directory: StudyLocation) -> tuple[SearchSpace, StudySettings]:
     tables, where = _read(study), str(study.frozen)
     try:
         settings = StudySettings.model_validate(tables["settings"])
-        return SearchSpace.from_tables(dict(tables["space"]), str(tables["where"])), settings
+        return SearchSpace.from_tables({"defaults": {}, **tables["space"]}, str(tables["where"])), settings
     except (AttributeError, KeyError, TypeError, ValueError) as error:  # pydantic's errors are ValueErrors
         first = f"no table {error}" if isinstance(error, KeyError) else why(error)
         if isinstance(error, ValidationError):
@@ -157,6 +157,8 @@ def load_study(directory: StudyLocation) -> tuple[SearchSpace, StudySettings]:
             first = f"{at}: {error.errors()[0]['msg']}" if at else error.errors()[0]["msg"]
         raise StudyError(where, "not the frozen copy of a study", first, _REMEDY) from None
     except UsageError as error:  # of a name or a value that an earlier version took
+        if error.where.startswith("package "):  # that brings a method
+            raise
         rule = f"not the frozen copy of a study: {error.where}: {error.rule}"
         raise StudyError(where, rule, error.got, _REMEDY) from None
 
@@ -212,6 +214,9 @@ def _check_same(where: str, before: dict[str, Any], now: dict[str, Any]) -> None
     ]
     if wanted["sampler"] == "grid":  # of another number of trials it is another grid
         pairs.append(("number of trials on a grid", was.get("num_trials"), wanted["num_trials"]))
+    defaults = before.get("space", {}).get("defaults", {}), now["space"]["defaults"]
+    other = sorted(n for n in defaults[0].keys() & defaults[1].keys() if defaults[0][n] != defaults[1][n])
+    pairs += [(f"recipe defaults, of another version of anon_tune: {n}", defaults[0][n], defaults[1][n]) for n in other]
     for name, old, new in pairs:
         if old != new:
             raise StudyError(

@@ -123,11 +123,11 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write weights, optimizer states and step; complete or not at all."""
-        write_checkpoint(path, self._modules(), self.optimizers, self.step, self.recipe.fingerprint())
+        write_checkpoint(path, self._modules(), self.optimizers, self.step, self.recipe.training_fingerprint())
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint of the same recipe."""
-        self.step = read_checkpoint(path, self._modules(), self.optimizers, self.recipe.fingerprint())
+        self.step = read_checkpoint(path, self._modules(), self.optimizers, self.recipe.training_fingerprint())
         self._prepared = True
 
     def move_anonymizer(self, index: int) -> Mapping[str, float]:

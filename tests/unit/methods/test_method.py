@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from anon_tune.errors import RecipeError
-from anon_tune.method import CLOSED_FORM, TRAINED, Method, example, parse_method
-from anon_tune.recipe import Recipe, recipe_names
+from anon_tune.methods import MethodSpec, find, make_recipe, specs
+from anon_tune.recipe import flat_values
 
 
 @pytest.mark.parametrize(
@@ -28,15 +28,15 @@ from anon_tune.recipe import Recipe, recipe_names
     ],
 )
 def test_a_name_is_parsed(text: str, name: str, values: dict[str, object]) -> None:
-    method = parse_method(text)
+    method = find(text)
     assert (method.name, dict(method.values)) == (name, values)
-    assert method.is_trained == (name in TRAINED)
+    assert method.is_trained == (name == "spact")
     assert {key: type(value) for key, value in method.values.items()} == {k: type(v) for k, v in values.items()}
 
 
-@pytest.mark.parametrize("name", CLOSED_FORM)
-def test_an_example_means_the_defaults(name: str) -> None:
-    assert parse_method(example(name)) == parse_method(name)
+@pytest.mark.parametrize("spec", specs(), ids=str)
+def test_an_example_means_the_defaults(spec: MethodSpec) -> None:
+    assert find(spec.example) == find(spec.name)
 
 
 @pytest.mark.parametrize(
@@ -58,25 +58,26 @@ def test_an_example_means_the_defaults(name: str) -> None:
 )
 def test_what_is_wrong_is_one_line_with_a_remedy(text: str, message: str) -> None:
     with pytest.raises(RecipeError) as caught:
-        parse_method(text, "x")
+        find(text, "x")
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", TRAINED)
-def test_a_trained_method_is_a_recipe_with_its_own_values(name: str) -> None:
-    recipe = Recipe.from_params({"method": name})
-    assert recipe.method == name
-    assert TRAINED[name].keys() <= recipe_names()
-    for key in TRAINED[name]:
-        assert parse_method(name).sets(key)
-        with pytest.raises(RecipeError, match=f"'{key}' is set by the method '{name}'"):
-            Recipe.from_params({"method": name, key: TRAINED[name][key]})
+@pytest.mark.parametrize("spec", [s for s in specs() if s.is_trained], ids=lambda s: s.name)
+def test_a_trained_method_is_a_recipe_with_its_own_values(spec: MethodSpec) -> None:
+    recipe = make_recipe({"method": spec.name})
+    assert recipe.method == spec.name
+    values = dict(flat_values(recipe))
+    assert {name: values[name] for name in spec.fixes} == spec.fixes
+    for key in (*spec.fixes, *spec.sets):
+        assert spec.owns(key)
+        with pytest.raises(RecipeError, match=f"'{key}' is set by the method '{spec.name}'"):
+            make_recipe({"method": spec.name, key: values[key]})
 
 
-def test_a_method_sets_the_fields_of_its_values_and_nothing_else() -> None:
-    spact = parse_method("spact")
-    assert spact.sets("penalty.weight.kind")
-    assert not spact.sets("penalty.weight_of_something")
-    assert not spact.sets("penalty")
-    assert not Method("adversarial").sets("penalty.weight")
+def test_a_method_owns_the_fields_of_its_values_and_nothing_else() -> None:
+    spact = find("spact").spec
+    assert spact.owns("penalty.weight.kind")
+    assert not spact.owns("penalty.weight_of_something")
+    assert not spact.owns("penalty")
+    assert not find("adversarial").spec.owns("penalty.weight")

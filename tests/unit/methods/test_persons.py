@@ -12,15 +12,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from anon_tune.datasets.decode import ClipForm, DecodedClip, decode_clip
-from anon_tune.networks import Anonymizer, build_anonymizer
-from anon_tune.networks.persons import AreaBlur, AreaPixelate, moving_regions, upright_regions
-from anon_tune.recipe import AnonymizerRecipe
+from anon_tune.methods import build_anonymizer
+from anon_tune.methods.persons.network import AreaBlur, AreaPixelate, moving_regions, upright_regions
+from anon_tune.networks import Anonymizer
+from anon_tune.recipe import Recipe
 
 IXMAS = Path(os.environ.get("ANON_TUNE_IXMAS", Path(__file__).parents[3] / "../shared/data/ixmas"))
 
 
 def build(method: str) -> Anonymizer:
-    return build_anonymizer(method, AnonymizerRecipe())
+    return build_anonymizer(Recipe(method=method))
 
 
 def room(num_frames: int, height: int, width: int, noise: float = 0.0) -> Tensor:

@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from anon_tune.networks import build_anonymizer, save_weights
-from anon_tune.networks.bdq import Bdq
+from anon_tune.methods import build_anonymizer, make_recipe
+from anon_tune.methods.bdq.network import Bdq
+from anon_tune.networks import save_weights
 from anon_tune.recipe import AnonymizerRecipe, Recipe
 
-RECIPE = Recipe.from_params({"method": "bdq"}).anonymizer
+RECIPE = make_recipe({"method": "bdq"}).anonymizer
 
 
 def test_it_is_what_the_method_builds_and_has_sixteen_weights() -> None:
-    bdq = build_anonymizer("bdq", RECIPE)
+    bdq = build_anonymizer(Recipe(method="bdq", anonymizer=RECIPE))
     assert isinstance(bdq, Bdq)
     assert sum(weights.numel() for weights in bdq.parameters()) == 16
 
@@ -71,7 +72,7 @@ def test_weights_go_out_and_come_back(tmp_path: Path) -> None:
             weights.add_(0.1 * torch.rand_like(weights))
     save_weights(one.state_dict(), tmp_path / "bdq.safetensors")
     started = AnonymizerRecipe(network="bdq", weights=str(tmp_path / "bdq.safetensors"))
-    two = build_anonymizer("adversarial", started)
+    two = build_anonymizer(Recipe(method="adversarial", anonymizer=started))
     clips = torch.rand(3, 3, 8, 9)
     assert torch.equal(one(clips), two(clips))
     assert not torch.equal(Bdq()(clips), two(clips))

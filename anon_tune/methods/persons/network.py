@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from anon_tune.networks.anonymizers import Anonymizer
-from anon_tune.networks.closed_form import Blur
+from anon_tune.methods.blur.network import Blur
+from anon_tune.networks import Anonymizer
 from anon_tune.networks.filters import convolve, gaussian_kernel, pixelate
+from anon_tune.recipe import Recipe
 
 Detector = Callable[[Tensor], Tensor]
 
@@ -165,6 +166,17 @@ class AreaPixelate(_AreaAdaptive):
 
     def filter(self, patch: Tensor, size: int) -> Tensor:
         return pixelate(patch, size)
+
+
+def build(recipe: Recipe, detector: str, **size: float) -> Anonymizer:
+    """Return the anonymizer of any method of this folder."""
+    makers: dict[str, Callable[..., Anonymizer]] = {
+        "person-black-out": PersonBlackOut,
+        "person-blur": PersonBlur,
+        "area-blur": AreaBlur,
+        "area-pixelate": AreaPixelate,
+    }
+    return makers[recipe.method.partition(":")[0]](**size, detector=detector)
 
 
 def _regions(mask: Tensor) -> list[tuple[int, int, tuple[slice, slice], int]]:

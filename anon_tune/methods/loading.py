@@ -8,8 +8,8 @@ from pathlib import Path
 from torch import Tensor
 
 from anon_tune.folder import reading_file
-from anon_tune.networks.anonymizers import Anonymizer
-from anon_tune.networks.build import build_anonymizer
+from anon_tune.methods.building import build_anonymizer
+from anon_tune.networks import Anonymizer
 from anon_tune.networks.weights import read_tensors, take_tensors
 from anon_tune.recipe import Recipe
 
@@ -25,8 +25,7 @@ def ready_anonymizer(recipe: Recipe, tensors: Mapping[str, Tensor], where: str) 
     Raises:
         DataError: A tensor is missing, is left over or has another shape.
     """
-    bare = recipe.model_copy(update={"anonymizer": recipe.anonymizer.model_copy(update={"weights": None})})
-    anonymizer = build_anonymizer(bare.method, bare.anonymizer)
+    anonymizer = build_anonymizer(recipe.with_weights(None))
     take_tensors(anonymizer, tensors, where)
     return anonymizer.eval().requires_grad_(False)
 
