@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 
 import anon_tune
-from anon_tune.cli import anonymize, audit, clips, cluster, jobs, result, study, verify
+from anon_tune.cli import anonymize, audit, clips, cluster, jobs, result, status, study, verify
 from anon_tune.errors import AnonTuneError
 
 app = typer.Typer(
     name="anon-tune",
     help="Search how to train a video anonymizer: the front of privacy leakage against action accuracy.",
-    epilog="A first study: anon-tune study search_spaces/quickstart.toml --clips avatars --out runs/first",
+    epilog="A first study: anon-tune study quickstart --clips avatars --out runs/first",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -53,7 +53,7 @@ app.command(
     no_args_is_help=True,
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
 )(jobs.submit)
-app.command("status")(jobs.status)
+app.command("status")(status.status)
 app.command("fetch")(jobs.fetch)
 app.command("anonymize")(anonymize.anonymize)
 

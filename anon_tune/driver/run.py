@@ -25,6 +25,7 @@ from anon_tune.driver.trainable import RungTrainable
 from anon_tune.errors import StudyError
 from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
+from anon_tune.search.callers_sampler import CallersSampler
 from anon_tune.search.proposer import Proposer
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.bookkeeper import Bookkeeper
@@ -52,6 +53,7 @@ def run_study(
     settings: StudySettings,
     on_change: Callable[[Sequence[Trial]], None] | None = None,
     on_stop: Callable[[str], None] | None = None,
+    sampler: CallersSampler | None = None,
 ) -> Ledger:
     """Run a study to its end.
 
@@ -66,6 +68,7 @@ def run_study(
         settings: How it is run.
         on_change: Called with all trials, anchors first, after every change.
         on_stop: Called with the reason when a stop rule ended the study.
+        sampler: A sampler of the caller's, of the class that the settings name; None for one of ours.
 
     Returns:
         The ledger.
@@ -92,7 +95,7 @@ def run_study(
             if not slots.fits():
                 _log.warning("No node is there yet that holds a trial; trials wait for the autoscaler's.")
             record = OptunaRecord(space, open_storage(settings.storage, desk), record_name(folder, settings))
-            proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known)
+            proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known, sampler)
             prices = Prices.of(settings, living_nodes)
             tidy = partial(_tidy, folder / TRIALS)
             with watchers(folder, desk, space, settings) as told:

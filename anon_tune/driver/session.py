@@ -13,6 +13,7 @@ from pathlib import Path
 import ray
 
 import anon_tune
+from anon_tune.driver.packages import brought_modules
 from anon_tune.errors import PlacementError
 from anon_tune.study.spending import PRICE_LABEL, Node
 
@@ -51,7 +52,7 @@ def ray_session(*, dashboard: bool) -> Iterator[bool]:
     with environment(_QUIET | private):
         if join:
             package = str(Path(anon_tune.__file__).parent)
-            workers = {"py_modules": [package], "env_vars": _WORKERS}
+            workers = {"py_modules": [package, *brought_modules()], "env_vars": _WORKERS}
             ray.init("auto", log_to_driver=False, logging_level=logging.ERROR, runtime_env=workers)
         else:
             ray.init(
@@ -59,7 +60,7 @@ def ray_session(*, dashboard: bool) -> Iterator[bool]:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 include_dashboard=dashboard,
-                runtime_env={"env_vars": _WORKERS},
+                runtime_env={"env_vars": _WORKERS, "py_modules": brought_modules()},
             )
         try:
             yield not join

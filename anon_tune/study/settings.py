@@ -33,6 +33,7 @@ class StudySettings(BaseModel):
         seed: Of the sampler.
         sampler: ``auto`` takes a Gaussian process, in turns with TPE, where it fits, else TPE, and NSGA-II for many
             trials.
+        sampler_class: Class of a sampler of the caller's, which then takes the place of `sampler`; empty for none.
         storage: Any Optuna storage URL, without a password; None for a journal file in the study directory.
         record_name: Of the study in that storage; made by the first driver.
         rungs: Stop hopeless trials early, if the space says where.
@@ -60,6 +61,7 @@ class StudySettings(BaseModel):
     stills_fingerprint: str = ""
     seed: Annotated[int, Field(ge=0)] = 0
     sampler: Sampler = "auto"
+    sampler_class: str = ""
     storage: str | None = None
     record_name: str | None = None
     rungs: bool = True
@@ -163,6 +165,7 @@ def _check_same(where: str, before: dict[str, Any], now: dict[str, Any]) -> None
     ]
     if wanted["sampler"] == "grid":  # of another number of trials it is another grid
         pairs.append(("number of trials on a grid", was.get("num_trials"), wanted["num_trials"]))
+    _check_sampler_class(where, was.get("sampler_class", ""), wanted["sampler_class"])
     for name, old, new in pairs:
         if old != new:
             raise StudyError(
@@ -171,6 +174,16 @@ def _check_same(where: str, before: dict[str, Any], now: dict[str, Any]) -> None
                 new,
                 "Give another directory, or go on with 'anon-tune resume'",
             )
+
+
+def _check_sampler_class(where: str, old: str, new: str) -> None:
+    """Refuse another sampler of the caller's: no command can make one, and other proposals would follow."""
+    if old == new:
+        return
+    if old:
+        remedy = f"Go on in Python: anon_tune.open_study({where!r}).resume(sampler=...)"
+        raise StudyError(where, f"its sampler is one of the caller's, {old}", new or "none", remedy)
+    raise StudyError(where, "its sampler is one of ours", new, "Leave sampler out, or give another directory")
 
 
 def _read(folder: Folder) -> dict[str, Any]:

@@ -1,25 +1,44 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from anon_tune.cli.audit_subject import check_options
 from anon_tune.cli.audit_view import AuditProgress
 from anon_tune.cli.clips import spread_lists
+from anon_tune.commands.audit_options import AuditOptions, check_options
 from anon_tune.errors import AnonTuneError
+from anon_tune.folder import Folder
 
 SUBJECTS = ("--trial", "--method", "--file", "--original")
 FOLDERS = ("--anonymized", "--pattern", "--action", "--private", "--group", "--test-groups")
 OTHERS = ("STUDY", "--clips", *FOLDERS, "--size", "--skip-bad")
+VALUES = {
+    "STUDY": {"study": Folder.at("runs/first")},
+    "--trial": {"trial": "0007"},
+    "--method": {"method": "blur:4"},
+    "--file": {"file": Path("a.safetensors")},
+    "--original": {"original": Path("videos")},
+    "--clips": {"clips": "avatars"},
+    "--anonymized": {"anonymized": Path("blurred")},
+    "--pattern": {"pattern": "x"},
+    "--action": {"action": "action"},
+    "--private": {"private": ("person",)},
+    "--group": {"group": "take"},
+    "--test-groups": {"test_groups": ("2",)},
+    "--size": {"size": (4, 4)},
+    "--skip-bad": {"skip_bad": True},
+}
 
 
 def check(*given: str) -> None:
-    check_options(
-        {name: name if name in given else None for name in SUBJECTS},
-        {name: name if name in given else None for name in OTHERS},
-    )
+    options: dict[str, Any] = {}
+    for name in given:
+        options |= VALUES[name]
+    check_options(AuditOptions(**options))
 
 
 @pytest.mark.parametrize(

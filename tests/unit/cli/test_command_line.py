@@ -15,9 +15,10 @@ import pytest
 import anon_tune
 from anon_tune.cli import main
 from anon_tune.cli.clips import parse_size, spread_lists
-from anon_tune.cli.result import _csv, _print_table, read_trials
+from anon_tune.cli.result import _csv, _print_table
 from anon_tune.cli.study import parse_setting
 from anon_tune.clips import open_clips
+from anon_tune.commands.results import read_trials
 from anon_tune.errors import AnonTuneError
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import front_document

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anon_tune
-from anon_tune.cli.clips import parse_size
-from anon_tune.cli.result import read_trials
-from anon_tune.cli.study import BUILT_IN, find_clips
-from anon_tune.errors import AnonTuneError, RecipeError, StudyError, suggest
+from anon_tune.commands.audit_options import AuditOptions
+from anon_tune.commands.results import read_trials
+from anon_tune.commands.study_clips import BUILT_IN, find_clips
+from anon_tune.commands.watch import ImportWatch
+from anon_tune.errors import RecipeError, StudyError, suggest
 from anon_tune.folder import Folder
 
 if TYPE_CHECKING:
     from anon_tune.certificate import Subject
     from anon_tune.clips import Clips
     from anon_tune.networks import Anonymizer
-
-_FOLDER_NEEDS = ("--anonymized", "--pattern", "--action", "--private", "--group", "--test-groups")
-_NEEDS = {
-    "--trial": ("STUDY",),
-    "--method": ("--clips",),
-    "--file": ("--clips",),
-    "--original": _FOLDER_NEEDS,
-}
-_REMEDY = "See 'anon-tune audit --help'"
 
 
 @dataclass(frozen=True)
@@ -51,55 +41,24 @@ class Case:
     kept: Folder | None = None
 
 
-def check_options(subjects: Mapping[str, object], others: Mapping[str, object]) -> None:
-    """Refuse anything but one subject with just the options that go with it.
-
-    Args:
-        subjects: ``--trial``, ``--method``, ``--file`` and ``--original`` with their values, None if not given.
-        others: Every option that goes with some subject only, in the same way.
-    """
-    chosen = [name for name, value in subjects.items() if value is not None]
-    if len(chosen) != 1:
-        rule = "give exactly one of STUDY --trial, --method, --file, and --original with --anonymized"
-        raise AnonTuneError("audit", rule, " and ".join(chosen) or "none", _REMEDY)
-    (subject,) = chosen
-    given = [name for name, value in others.items() if value is not None]
-    if missing := [name for name in _NEEDS[subject] if name not in given]:
-        raise AnonTuneError("audit", f"{subject} needs {', '.join(missing)}", remedy=_REMEDY)
-    belongs = {*others} - {"STUDY", "--clips"} if subject == "--original" else {*_NEEDS[subject]}
-    if foreign := [name for name in given if name not in belongs]:
-        raise AnonTuneError("audit", f"{', '.join(foreign)} cannot go with {subject}", remedy=_REMEDY)
-
-
-def find_case(
-    study: Folder | None,
-    subjects: Mapping[str, Any],
-    clips: str | None,
-    folders: Mapping[str, Any],
-    cache: Path | None,
-    scratch: Path,
-) -> Case:
+def find_case(options: AuditOptions, scratch: Path, watch: ImportWatch) -> Case:
     """Find what is audited; `check_options` has found the options in order.
 
     Args:
-        study: Of ``--trial``.
-        subjects: As for `check_options`.
-        clips: Of ``--method`` and ``--file``.
-        folders: The options that go with ``--original``.
-        cache: Of ``--cache``.
+        options: Of the audit.
         scratch: Where folders are imported; must outlive the case.
+        watch: Is told how far an import of folders is, and of files that cannot be decoded.
 
     Raises:
         AnonTuneError: There is no such subject, or its clips cannot be used.
     """
-    trial, method, file, original = (subjects[name] for name in ("--trial", "--method", "--file", "--original"))
-    if trial is not None and study is not None:
-        return _trial_case(study, trial)
-    if original is not None:
-        return _folder_case(original, folders, scratch)
-    made, subject = _by_method(method) if method is not None else _by_file(file)
-    opened, beside = _open(str(clips), cache)
-    return Case(subject, made, opened, str(clips), beside)
+    if options.trial is not None and options.study is not None:
+        return _trial_case(options.study, options.trial)
+    if options.original is not None and options.anonymized is not None:
+        return _folder_case(options.original, options.anonymized, options, scratch, watch)
+    made, subject = _by_method(options.method) if options.method is not None else _by_file(Path(str(options.file)))
+    opened, beside = _open(str(options.clips), options.cache)
+    return Case(subject, made, opened, str(options.clips), beside)
 
 
 def _trial_case(study: Folder, name: str) -> Case:
@@ -152,42 +111,34 @@ def _by_file(file: Path) -> tuple[Anonymizer, Subject]:
     return anonymizer, Subject(kind="file", name=str(file), method=recipe.method, fingerprint=recipe.fingerprint())
 
 
-def _folder_case(original: Path, options: Mapping[str, Any], scratch: Path) -> Case:
+def _folder_case(original: Path, anonymized: Path, options: AuditOptions, scratch: Path, watch: ImportWatch) -> Case:
     """Import two folders side by side into `scratch`."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from anon_tune.certificate import Subject
     from anon_tune.clips.node_cache import user_cache
     from anon_tune.datasets import import_pair
     from anon_tune.datasets.side_by_side import in_processes
 
-    anonymized: Path = options["--anonymized"]
-    height, width = parse_size(options["--size"] or "112x112")
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("Importing", total=None)
-        pair = import_pair(
-            original,
-            anonymized,
-            options["--pattern"],
-            options["--action"],
-            options["--private"],
-            options["--group"],
-            options["--test-groups"],
-            options["--num-frames"] or 16,
-            height,
-            width,
-            scratch,
-            suffix=options["--anonymized-suffix"] or "",
-            val_groups=options["--val-groups"] or (),
-            val_fraction=0.15 if options["--val-fraction"] is None else options["--val-fraction"],
-            skip_bad=bool(options["--skip-bad"]),
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-            decode_with=in_processes(),
-        )
-    for bad in pair.bad:
-        print(f"{bad.file}: cannot be decoded at frame {bad.frame}, got {bad.reason}.", file=sys.stderr)
+    height, width = options.size or (112, 112)
+    pair = import_pair(
+        original,
+        anonymized,
+        str(options.pattern),
+        str(options.action),
+        options.private,
+        str(options.group),
+        options.test_groups,
+        options.num_frames or 16,
+        height,
+        width,
+        scratch,
+        suffix=options.anonymized_suffix or "",
+        val_groups=options.val_groups,
+        val_fraction=0.15 if options.val_fraction is None else options.val_fraction,
+        skip_bad=options.skip_bad,
+        progress=watch.show,
+        decode_with=in_processes(),
+    )
+    watch.end(pair.bad)
     subject = Subject(kind="folder", name=str(anonymized), method="unknown", fingerprint="")
     return Case(subject, pair.anonymized, pair.original, str(original), user_cache())
 
