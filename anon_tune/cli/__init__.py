@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 
 import anon_tune
 from anon_tune.cli import anonymize, audit, clips, cluster, jobs, result, status, study, verify
+from anon_tune.cli.list_options import spread_lists
 from anon_tune.errors import AnonTuneError
 
 app = typer.Typer(
@@ -62,17 +64,25 @@ def main() -> None:
     """Run the command line. A user's mistake is one line on stderr and exit code 2."""
     try:
         try:
-            app(args=clips.spread_lists(sys.argv[1:]))
+            app(args=spread_lists(sys.argv[1:]))
         finally:
             sys.stdout.flush()  # what is still buffered would break the pipe after we can answer for it
     except AnonTuneError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:  # the reader of our output has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
     except OSError as error:  # a store that nobody reaches, a folder that may not be read
+        if isinstance(error, BrokenPipeError) and _reader_is_gone():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
         from anon_tune.folder import why
 
-        print(f"error: {error.filename or 'the file system'}: {why(error)}.", file=sys.stderr)
+        where = error.filename or ("a connection" if isinstance(error, ConnectionError) else "the file system")
+        print(f"error: {where}: {why(error)}.", file=sys.stderr)
         sys.exit(2)
+
+
+def _reader_is_gone() -> bool:
+    """True if whoever read our output has gone, as `head` does; a store or a head may break a pipe too."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # POLLERR and POLLHUP are always told
+    return bool(poll.poll(0))

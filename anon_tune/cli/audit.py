@@ -79,12 +79,7 @@ def audit(
     lists = {name: tuple(given[name] or ()) for name in ("private", "test_groups", "val_groups")}
     parsed = {"set": named("--set", set_), "size": None if size is None else parse_size(size)}
     certificate = _run(AuditOptions(**given | lists | parsed))
-    if format is options.Format.JSON:
-        print(certificate.to_json(), end="")
-    else:
-        from anon_tune.cli.audit_view import print_certificate
-
-        print_certificate(certificate)
+    _print(certificate, format)
     if certificate.status == "REFUSED":
         raise typer.Exit(1)
 
@@ -128,3 +123,12 @@ def _run(given: AuditOptions) -> Certificate:
                 file=sys.stderr,
             )
             raise typer.Exit(130) from None
+
+
+def _print(certificate: Certificate, format: options.Format) -> None:
+    if format is options.Format.JSON:
+        print(certificate.to_json(), end="")
+        return
+    from anon_tune.cli.audit_view import print_certificate
+
+    print_certificate(certificate)

@@ -21,26 +21,6 @@ app = typer.Typer(
     name="clips", help="Import videos into a clip store, or make the built-in clips.", no_args_is_help=True
 )
 
-_LISTS = ("--private", "--test-groups", "--val-groups")
-
-
-def spread_lists(args: list[str]) -> list[str]:
-    """Let a list option of ``clips import`` and ``audit`` take several values: ``--private a b`` is given twice."""
-    if args[:2] != ["clips", "import"] and args[:1] != ["audit"]:
-        return args
-    spread: list[str] = []
-    option, num_values = "", 0
-    for arg in args:
-        if arg.startswith("-"):
-            option, num_values = (arg if arg in _LISTS else ""), 0
-        elif option:
-            num_values += 1
-            if num_values > 1:
-                spread.append(option)
-        spread.append(arg)
-    return spread
-
-
 def parse_size(text: str) -> tuple[int, int]:
     """Parse ``HxW`` into height and width."""
     match = re.fullmatch(r"(\d+)x(\d+)", text)
@@ -107,6 +87,10 @@ def import_clips(
         attributes=attributes,
         partial=partial,
     )
+    _import(given)
+
+
+def _import(given: ImportOptions) -> None:
     try:
         with ExitStack() as stack:
             run_import(given, ImportBar(stack), lambda store: info(str(store)))
