@@ -70,19 +70,28 @@ def main() -> None:
     except AnonTuneError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # typer ends on any broken pipe, without a word
+            _end(end.__context__)
+        raise
     except OSError as error:  # a store that nobody reaches, a folder that may not be read
-        if isinstance(error, BrokenPipeError) and _reader_is_gone():
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)
-        from anon_tune.folder import why
+        _end(error)
 
-        where = error.filename or ("a connection" if isinstance(error, ConnectionError) else "the file system")
-        print(f"error: {where}: {why(error)}.", file=sys.stderr)
-        sys.exit(2)
+
+def _end(error: OSError) -> None:
+    """Say what the system has refused, unless it is that the reader of our output has gone, as `head` does."""
+    if isinstance(error, BrokenPipeError) and _reader_is_gone():
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    from anon_tune.folder import why
+
+    where = error.filename or ("a connection" if isinstance(error, ConnectionError) else "the file system")
+    print(f"error: {where}: {why(error)}.", file=sys.stderr)
+    sys.exit(2)
 
 
 def _reader_is_gone() -> bool:
-    """True if whoever read our output has gone, as `head` does; a store or a head may break a pipe too."""
+    """True if nobody reads our output any more; a store or the head of a cluster may break a pipe too."""
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)  # POLLERR and POLLHUP are always told
     return bool(poll.poll(0))

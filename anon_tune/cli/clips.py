@@ -21,6 +21,7 @@ app = typer.Typer(
     name="clips", help="Import videos into a clip store, or make the built-in clips.", no_args_is_help=True
 )
 
+
 def parse_size(text: str) -> tuple[int, int]:
     """Parse ``HxW`` into height and width."""
     match = re.fullmatch(r"(\d+)x(\d+)", text)

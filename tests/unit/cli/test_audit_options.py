@@ -93,7 +93,9 @@ def test_what_belongs_to_no_option_may_come_after_a_list(tmp_path: Path, monkeyp
 def test_the_flags_of_commands_with_lists_are_known() -> None:
     commands: Any = get_command(app)
     imported, audited = commands.commands["clips"].commands["import"], commands.commands["audit"]
-    flags = {name for param in (*imported.params, *audited.params) if param.is_flag for name in param.opts} - {"--help"}
+    flags = {
+        name for param in (*imported.params, *audited.params) if getattr(param, "is_flag", False) for name in param.opts
+    } - {"--help"}
     assert flags <= {*list_options._FLAGS}
 
 
