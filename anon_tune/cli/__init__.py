@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import sys
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -62,6 +62,7 @@ app.command("anonymize")(anonymize.anonymize)
 
 def main() -> None:
     """Run the command line. A user's mistake is one line on stderr and exit code 2."""
+    before = _place(sys.stdout)
     try:
         try:
             app(args=spread_lists(sys.argv[1:]))
@@ -71,7 +72,8 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except SystemExit as end:
-        if isinstance(end.__context__, BrokenPipeError):  # typer ends on any broken pipe, without a word
+        # Typer ends on any broken pipe, without a word; rich on one of our output, for which it puts /dev/null.
+        if isinstance(end.__context__, BrokenPipeError) and _place(sys.stdout) == before:
             _end(end.__context__)
         raise
     except OSError as error:  # a store that nobody reaches, a folder that may not be read
@@ -88,6 +90,12 @@ def _end(error: OSError) -> None:
     where = error.filename or ("a connection" if isinstance(error, ConnectionError) else "the file system")
     print(f"error: {where}: {why(error)}.", file=sys.stderr)
     sys.exit(2)
+
+
+def _place(stream: TextIO) -> tuple[int, int]:
+    """Return what tells the file behind a stream from any other."""
+    status = os.fstat(stream.fileno())
+    return status.st_dev, status.st_ino
 
 
 def _reader_is_gone() -> bool:
