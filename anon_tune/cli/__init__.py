@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import select
 import sys
-from typing import Annotated, TextIO
+from contextlib import suppress
+from typing import Annotated
 
 import typer
 
@@ -62,7 +63,7 @@ app.command("anonymize")(anonymize.anonymize)
 
 def main() -> None:
     """Run the command line. A user's mistake is one line on stderr and exit code 2."""
-    before = _place(sys.stdout)
+    before = _output()
     try:
         try:
             app(args=spread_lists(sys.argv[1:]))
@@ -73,7 +74,7 @@ def main() -> None:
         sys.exit(2)
     except SystemExit as end:
         # Typer ends on any broken pipe, without a word; rich on one of our output, for which it puts /dev/null.
-        if isinstance(end.__context__, BrokenPipeError) and _place(sys.stdout) == before:
+        if isinstance(end.__context__, BrokenPipeError) and _output() == before:
             _end(end.__context__)
         raise
     except OSError as error:  # a store that nobody reaches, a folder that may not be read
@@ -92,10 +93,12 @@ def _end(error: OSError) -> None:
     sys.exit(2)
 
 
-def _place(stream: TextIO) -> tuple[int, int]:
-    """Return what tells the file behind a stream from any other."""
-    status = os.fstat(stream.fileno())
-    return status.st_dev, status.st_ino
+def _output() -> tuple[int, int] | None:
+    """Return what tells the file that our output goes to from any other; None if it is closed."""
+    with suppress(OSError):
+        status = os.fstat(1)
+        return status.st_dev, status.st_ino
+    return None
 
 
 def _reader_is_gone() -> bool:
