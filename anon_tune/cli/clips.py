@@ -123,7 +123,10 @@ def copy(
     """Copy a clip store to S3, GCS or another filesystem, from where each node of a cluster fetches it once."""
     from anon_tune.clips import open_clips
     from anon_tune.clips.node_cache import save_store
+    from anon_tune.folder import Folder
 
+    if not Folder.at(uri).is_remote:
+        raise UsageError("clips copy", "needs a URI of another place", uri, "Copy a folder of this machine with cp -r")
     save_store(open_clips(store).directory, uri)
     info(uri)
 

@@ -13,6 +13,7 @@ from anon_tune.cli import result
 from anon_tune.cli import study_options as options
 from anon_tune.commands.study import ReadyStudy, StudyOptions, prepare_resume, prepare_study
 from anon_tune.errors import UsageError
+from anon_tune.study_directory import StudyDirectory
 
 
 def study(
@@ -90,7 +91,7 @@ def _run(ready: ReadyStudy) -> None:
     for caution in ready.cautions:
         print(f"warning: {caution}", file=sys.stderr)
     try:
-        with StudyProgress(ready.settings.num_trials) as progress:
+        with StudyProgress(ready.num_trials) as progress:
             done = ready.run(progress.show, lambda reason: print(f"Stopped: {reason}."))
     except StudyInterrupted as stop:
         print(stop, file=sys.stderr)
@@ -98,6 +99,6 @@ def _run(ready: ReadyStudy) -> None:
     if ready.settings.storage or not ready.folder.is_remote:
         from anon_tune.trackers.optuna_storage import dashboard_command
 
-        command = dashboard_command(ready.folder, ready.settings)
+        command = dashboard_command(StudyDirectory.at(ready.folder), ready.settings)
         print(f"Trials in Optuna's dashboard, a package of its own: {command}")
     print(f"Report: {done.report()}")

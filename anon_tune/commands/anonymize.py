@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 from anon_tune.commands.anonymize_report import document
 from anon_tune.commands.anonymize_subject import Chosen, certified, choose
 from anon_tune.errors import AnonTuneError, ExportError, UsageError
-from anon_tune.folder import Folder
+from anon_tune.folder import File, Folder
 
 if TYPE_CHECKING:
     from anon_tune.export import VideoOptions
@@ -93,7 +92,9 @@ def run_anonymize(options: AnonymizeOptions, watch: AnonymizeWatch) -> list[Path
     chosen = certified(chosen, options.certificate)
     if options.scale and chosen.clip_size is None:
         rule = "nobody knows what size it was trained at"
-        raise UsageError("--scale", rule, chosen.name, "Leave it out, or export the trial again with its clips")
+        raise UsageError(
+            "--scale", rule, chosen.loaded.subject.name, "Leave it out, or export the trial again with its clips"
+        )
     how = VideoOptions(
         crf=options.crf,
         drop_audio=options.drop_audio,
@@ -126,9 +127,9 @@ def _anonymize_one(source: Path, target: Path, chosen: Chosen, options: VideoOpt
 
     report = target.with_name(f"{target.name}.json")
     if report.exists() and not options.force:
-        raise ExportError(str(report), "already exists", remedy="Name another file or add --force")
+        raise UsageError(str(report), "already exists", remedy="Name another file or add --force")
     with watch.begin(source, target) as show:
-        done = anonymize_video(source, target, chosen.anonymizer, options, show)
+        done = anonymize_video(source, target, chosen.loaded.anonymizer, options, show)
     _write(report, json.dumps(document(source, target, done, chosen, options), indent=2) + "\n")
 
 
@@ -172,11 +173,7 @@ def _videos(folder: Path, output: Path) -> list[Path]:
 
 
 def _write(path: Path, text: str) -> None:
-    hidden = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        hidden.write_text(text, encoding="utf-8")
-        os.replace(hidden, path)
+        File.at(path).write(text.encode())
     except OSError as error:
-        raise ExportError(str(path), "cannot be written", error.strerror, "Free the disk") from None
-    finally:
-        hidden.unlink(missing_ok=True)
+        raise ExportError(str(path), "cannot be written", remedy="Free the disk", cause=error.strerror) from None

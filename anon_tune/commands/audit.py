@@ -19,15 +19,12 @@ from anon_tune.clips.node_cache import user_cache
 from anon_tune.commands.audit_options import AuditOptions, check_options
 from anon_tune.commands.audit_subject import find_case
 from anon_tune.commands.watch import AuditWatch
-from anon_tune.errors import StudyError, UsageError
+from anon_tune.errors import UsageError
 from anon_tune.evaluation import Baseline, anonymize_split, certify, count_data, make_baseline
 from anon_tune.evaluation.baseline import FORM, digest
-from anon_tune.folder import Folder, Location, reading_file
-from anon_tune.method import parse_method
-from anon_tune.networks import Anonymizer, build_anonymizer, pick_device
-from anon_tune.networks.weights import read_recipe, read_tensors
-from anon_tune.recipe import AnonymizerRecipe, AuditRecipe
-from anon_tune.trial import Trial
+from anon_tune.folder import File
+from anon_tune.networks import Anonymizer, pick_device
+from anon_tune.recipe import AuditRecipe
 
 Progress = Callable[[str, int, int], None]
 
@@ -46,9 +43,8 @@ def run_audit(options: AuditOptions, watch: AuditWatch) -> Certificate:
         check_writable(options.output)
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
         case = find_case(options, Path(scratch), watch)
-        name = f"{case.subject.name}.json"
-        if case.kept is not None and not case.kept.is_remote:
-            check_writable(case.kept.path / name)
+        if case.kept is not None and not case.kept.folder.is_remote:
+            check_writable(case.kept.path)
         device = pick_device(options.device)
         cache = _usable_cache(options.cache, case.cache)
         watch.cached(cache)
@@ -57,9 +53,9 @@ def run_audit(options: AuditOptions, watch: AuditWatch) -> Certificate:
         )
         document = certificate.to_json().encode()
         if options.output is not None:
-            Folder.at(options.output.parent).write(options.output.name, document)
+            File.at(options.output).write(document)
         if case.kept is not None:
-            case.kept.write(name, document)
+            case.kept.write(document)
     return certificate
 
 
@@ -71,7 +67,7 @@ def check_writable(file: Path) -> None:
             raise UsageError(str(file), "must be a file", "a folder", "Name another")
         tempfile.TemporaryFile(dir=file.parent).close()
     except OSError as error:
-        raise UsageError(str(file), "cannot be written", error.strerror, "Name another place") from None
+        raise UsageError(str(file), "cannot be written", remedy="Name another place", cause=error.strerror) from None
 
 
 def _effort(options: AuditOptions) -> AuditRecipe:
@@ -146,28 +142,6 @@ def audit(
         return certify(raw, changed, baseline, subject, data, effort, device, _named("anonymized clips", progress))
 
 
-def trial_anonymizer(directory: Location, trial: Trial) -> Anonymizer:
-    """Build the anonymizer of a trial: with the weights it left, or from its name if nobody trains it.
-
-    Args:
-        directory: The study directory, a path or a URI.
-        trial: A trial of it.
-
-    Raises:
-        StudyError: A trained one has left no weights yet.
-        AnonTuneError: Its weights cannot be read.
-    """
-    if not parse_method(trial.method).is_trained:
-        return build_anonymizer(trial.method, AnonymizerRecipe())
-    if trial.rung is None:
-        remedy = "Choose one that was measured, see 'front --all'"
-        raise StudyError(f"trial {trial.id}", "has no weights to audit", trial.state.value, remedy)
-    with reading_file((Folder.at(directory) / trial.reports[-1].checkpoint).location) as weights:
-        _, metadata = read_tensors(weights)
-        recipe = read_recipe(weights, metadata)
-        return build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update={"weights": str(weights)}))
-
-
 def _named(stage: str, progress: Progress) -> Progress:
     return lambda what, done, total: progress(f"{stage}, {what}", done, total)
 
@@ -215,13 +189,10 @@ def _cached(cache: Path, key: str) -> Baseline | None:
 
 def _keep(baseline: Baseline, cache: Path, key: str) -> None:
     """Write a baseline under a name that holds its digest: half a file, or a damaged one, is never taken."""
-    cache.mkdir(parents=True, exist_ok=True)
-    hidden = cache / f".{key}.{os.getpid()}.safetensors"
-    try:
-        baseline.save(hidden)
-        os.replace(hidden, cache / f"baseline-{key}-{_digest(hidden)}.safetensors")
-    finally:
-        hidden.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
+        made = Path(scratch) / "baseline.safetensors"
+        baseline.save(made)
+        File.at(cache / f"baseline-{key}-{_digest(made)}.safetensors").write(made.read_bytes())
 
 
 def _digest(file: Path) -> str:

@@ -11,8 +11,8 @@ from anon_tune.commands.audit_options import AuditOptions
 from anon_tune.commands.results import read_trials
 from anon_tune.commands.study_clips import BUILT_IN, find_clips
 from anon_tune.commands.watch import ImportWatch
-from anon_tune.errors import RecipeError, StudyError, suggest
-from anon_tune.folder import Folder
+from anon_tune.errors import StudyError, suggest
+from anon_tune.folder import File, Folder
 
 if TYPE_CHECKING:
     from anon_tune.certificate import Subject
@@ -30,7 +30,7 @@ class Case:
         clips: The raw clips.
         clips_name: As a user names them.
         cache: Where baselines are kept unless the user says otherwise.
-        kept: The folder in which the certificate is kept besides --output; None for nowhere.
+        kept: Where the certificate is kept besides --output; None for nowhere.
     """
 
     subject: Subject
@@ -38,7 +38,7 @@ class Case:
     clips: Clips
     clips_name: str
     cache: Path
-    kept: Folder | None = None
+    kept: File | None = None
 
 
 def find_case(options: AuditOptions, scratch: Path, watch: ImportWatch) -> Case:
@@ -56,59 +56,33 @@ def find_case(options: AuditOptions, scratch: Path, watch: ImportWatch) -> Case:
         return _trial_case(options.study, options.trial)
     if options.original is not None and options.anonymized is not None:
         return _folder_case(options.original, options.anonymized, options, scratch, watch)
-    made, subject = _by_method(options.method) if options.method is not None else _by_file(Path(str(options.file)))
+    from anon_tune.export import load_file, load_method
+
+    loaded = load_method(options.method) if options.method is not None else load_file(Path(str(options.file)))
     opened, beside = _open(str(options.clips), options.cache)
-    return Case(subject, made, opened, str(options.clips), beside)
+    return Case(loaded.subject, loaded.anonymizer, opened, str(options.clips), beside)
 
 
-def _trial_case(study: Folder, name: str) -> Case:
+def _trial_case(folder: Folder, name: str) -> Case:
     """Take a trial of a study, on the study's clips."""
-    from anon_tune.certificate import Subject
-    from anon_tune.commands.audit import trial_anonymizer
+    from anon_tune.export import load_trial
     from anon_tune.study import load_study
+    from anon_tune.study_directory import StudyDirectory
+
+    study = StudyDirectory.at(folder)
 
     trials = {trial.id: trial for trial in read_trials(study)}
     if name not in trials:
         raise StudyError(str(study), f"no trial '{name}'", remedy=suggest(name, trials))
     trial = trials[name]
     _, settings = load_study(study)
-    clips = find_clips(settings.clips, study)
+    clips = find_clips(settings.clips, folder)
     if clips.fingerprint != settings.clips_fingerprint:
         rule = f"must hold the clips of the study, {settings.clips_fingerprint}"
         raise StudyError(clips.location, rule, clips.fingerprint, "Put them back, or audit an export with --file")
-    kept = study / "audits"
-    return Case(
-        Subject(kind="trial", name=name, method=trial.method, fingerprint=trial.fingerprint),
-        trial_anonymizer(study, trial),
-        clips,
-        settings.clips,
-        kept.path if settings.clips == BUILT_IN and not kept.is_remote else _beside(clips),
-        kept,
-    )
-
-
-def _by_method(method: str) -> tuple[Anonymizer, Subject]:
-    from anon_tune.certificate import Subject
-    from anon_tune.method import parse_method
-    from anon_tune.networks import build_anonymizer
-    from anon_tune.recipe import AnonymizerRecipe
-
-    if parse_method(method, "--method").is_trained:
-        remedy = "Audit a trial of a study, or an export with --file"
-        raise RecipeError("--method", "must be an anonymizer that nobody trains", method, remedy)
-    anonymizer = build_anonymizer(method, AnonymizerRecipe())
-    return anonymizer, Subject(kind="method", name=method, method=method, fingerprint="")
-
-
-def _by_file(file: Path) -> tuple[Anonymizer, Subject]:
-    from anon_tune.certificate import Subject
-    from anon_tune.export import load_anonymizer
-    from anon_tune.networks.weights import read_tensors
-    from anon_tune.recipe import Recipe
-
-    anonymizer = load_anonymizer(file)
-    recipe = Recipe.model_validate_json(read_tensors(file)[1]["recipe"])
-    return anonymizer, Subject(kind="file", name=str(file), method=recipe.method, fingerprint=recipe.fingerprint())
+    loaded, kept = load_trial(study, trial), study.certificate(name)
+    beside = kept.folder.path if settings.clips == BUILT_IN and not kept.folder.is_remote else _beside(clips)
+    return Case(loaded.subject, loaded.anonymizer, clips, settings.clips, beside, kept)
 
 
 def _folder_case(original: Path, anonymized: Path, options: AuditOptions, scratch: Path, watch: ImportWatch) -> Case:

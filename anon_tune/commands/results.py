@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anon_tune.errors import StudyError, suggest
-from anon_tune.folder import Folder, Location
+from anon_tune.errors import StudyError, UsageError, suggest
+from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial
 
 
@@ -33,26 +33,26 @@ class ExportOptions:
     force: bool = False
 
 
-def read_trials(directory: Location) -> list[Trial]:
+def read_trials(directory: StudyLocation) -> list[Trial]:
     """Read the trials of a study directory, also while it runs."""
     from anon_tune.ledger import Ledger
 
-    folder = Folder.at(directory)
-    if not folder.has("study.toml"):
-        raise StudyError(str(folder), "no study there", remedy="Give the directory that 'study --out' wrote")
-    return Ledger(folder / "ledger").trials()
+    study = StudyDirectory.at(directory)
+    study.check()
+    return Ledger(study.ledger).trials()
 
 
-def pick_trial(directory: Location, leakage_at_most: float | None, trial: str | None) -> Trial:
+def pick_trial(directory: StudyLocation, leakage_at_most: float | None, trial: str | None) -> Trial:
     """Return the trial of a study that a user chose by one of two options.
 
     Raises:
-        StudyError: There is none, or not one of the two options is given.
+        StudyError: There is none.
+        UsageError: Not one of the two options is given.
     """
     from anon_tune.pareto import ParetoFront
 
     if (leakage_at_most is None) == (trial is None):
-        raise StudyError("export", "give one of --leakage-at-most and --trial", remedy="See 'anon-tune export --help'")
+        raise UsageError("export", "give one of --leakage-at-most and --trial", remedy="See 'anon-tune export --help'")
     trials = read_trials(directory)
     if leakage_at_most is not None:
         return ParetoFront.of(trials).pick(leakage_at_most)
@@ -67,7 +67,7 @@ def flat_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [_flat(row) for row in document["trials"]]
 
 
-def write_report(directory: Location, output: Path | None = None) -> Path | str:
+def write_report(directory: StudyLocation, output: Path | None = None) -> Path | str:
     """Write the report of a study directory and return its path or URI."""
     from anon_tune import report
     from anon_tune.search import importance
@@ -78,11 +78,12 @@ def write_report(directory: Location, output: Path | None = None) -> Path | str:
     return report.write_report(directory, importance(report.importance_trials(trials), space), output, trials)
 
 
-def export(directory: Location, options: ExportOptions) -> Path:
+def export(directory: StudyLocation, options: ExportOptions) -> Path:
     """Write a trial's anonymizer with a model card beside it, and return the file's path.
 
     Raises:
-        StudyError: There is no such trial, or ending and format contradict each other.
+        StudyError: There is no such trial.
+        UsageError: Ending and format contradict each other.
         ExportError: The trial cannot be exported, or the file cannot be written.
     """
     from anon_tune.export import export_anonymizer
@@ -94,7 +95,7 @@ def export(directory: Location, options: ExportOptions) -> Path:
         suffix = f".{options.format}"
         if output.suffix not in ("", suffix):
             rule = f"must agree with --format {options.format}"
-            raise StudyError(str(output), rule, output.suffix, f"End it in {suffix}, or leave the option out")
+            raise UsageError(str(output), rule, output.suffix, f"End it in {suffix}, or leave the option out")
         output = output.with_suffix(suffix)
     _, settings = load_study(directory)
     stills = settings.stills, settings.stills_fingerprint

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from anon_tune.commands.opened_study import Study
 from anon_tune.commands.study_clips import BUILT_IN, find_clips, find_stills
 from anon_tune.driver.packages import bring_packages
-from anon_tune.errors import StudyError
+from anon_tune.errors import UsageError
 from anon_tune.folder import Folder, Location
 
 if TYPE_CHECKING:
@@ -111,6 +111,14 @@ class ReadyStudy:
             )
         return tuple(said)
 
+    @property
+    def num_trials(self) -> int:
+        """Trials it will have, anchors not counted; a grid may have fewer points than trials were asked for."""
+        from anon_tune.search.points import num_points
+
+        settings = self.settings
+        return num_points(self.space, settings.sampler, settings.num_trials, settings.seed)
+
     def run(
         self,
         on_change: Callable[[Sequence[Trial]], None] | None = None,
@@ -184,7 +192,7 @@ def prepare_study(options: StudyOptions) -> ReadyStudy:
     space, settings = planned(options)
     out = Folder.at(options.out)
     if not out.is_remote and out.path.is_file():
-        raise StudyError("--out", "must be a directory, and this is a file", str(out), "Give another")
+        raise UsageError("--out", "must be a directory, and this is a file", str(out), "Give another")
     clips = find_clips(settings.clips, out)
     measured_on: dict[str, Any] = {"clips_fingerprint": clips.fingerprint}
     if settings.clips != BUILT_IN:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from anon_tune.errors import DataError
 from anon_tune.folder import Folder, is_uri
+from anon_tune.study_directory import StudyDirectory
 
 if TYPE_CHECKING:
     from anon_tune.clips import Clips
@@ -49,7 +50,7 @@ def _built_in(out: Folder) -> str:
     from anon_tune.clips import make_avatars
     from anon_tune.clips.node_cache import save_store
 
-    home = out / "clips"
+    home = StudyDirectory.at(out).clips
     if not home.names():
         if home.is_remote:
             with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:

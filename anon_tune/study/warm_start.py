@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 
 from anon_tune.errors import StudyError
-from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
 from anon_tune.search.proposer import Observation
 from anon_tune.search.sampler import score_losses
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings, load_study
+from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial, TrialState
 
-_FILE = "warm_start.json"
 
-
-def known_before(directory: Location, space: SearchSpace, settings: StudySettings) -> dict[str, Observation]:
+def known_before(directory: StudyLocation, space: SearchSpace, settings: StudySettings) -> dict[str, Observation]:
     """Return what the sampler knows before the first trial; empty without a warm start.
 
     The complete trials of the earlier study whose points this study's space could have proposed. They are
@@ -34,11 +32,11 @@ def known_before(directory: Location, space: SearchSpace, settings: StudySetting
     """
     if settings.warm_start is None:
         return {}
-    folder = Folder.at(directory)
-    if not folder.has(_FILE):
+    known = StudyDirectory.at(directory).warm_start
+    if not known.exists():
         rows = [[t.id, dict(t.params), *_losses(t), _constraints(t, space)] for t in _fitting(space, settings)]
-        folder.write(_FILE, json.dumps(rows).encode())
-    rows = json.loads(folder.read(_FILE))
+        known.write(json.dumps(rows).encode())
+    rows = json.loads(known.read())
     # No trial of this study has such a name, nor a number below 0.
     return {
         f"before-{name}": Observation(at - len(rows), params, None, (a, b), held)
@@ -47,7 +45,7 @@ def known_before(directory: Location, space: SearchSpace, settings: StudySetting
 
 
 def _fitting(space: SearchSpace, settings: StudySettings) -> list[Trial]:
-    earlier = Folder.at(str(settings.warm_start))
+    earlier = StudyDirectory.at(str(settings.warm_start))
     other, was = load_study(earlier)
     where = f"--warm-start {earlier}"
     if was.clips_fingerprint != settings.clips_fingerprint:
@@ -57,7 +55,7 @@ def _fitting(space: SearchSpace, settings: StudySettings) -> list[Trial]:
         raise StudyError(
             where, "must have measured with the same effort", efforts[0], "Fix the same 'evaluation.' values"
         )
-    complete = [t for t in Ledger(earlier / "ledger").trials() if t.state is TrialState.COMPLETE and not t.is_anchor]
+    complete = [t for t in Ledger(earlier.ledger).trials() if t.state is TrialState.COMPLETE and not t.is_anchor]
     fitting = [t for t in complete if t.score is not None and t.score.is_finite and _fits(t, space)]
     if not fitting:
         rule = f"none of its {len(complete)} complete trials lies in {space.where}"
