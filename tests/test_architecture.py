@@ -74,7 +74,7 @@ THIRD_PARTY = {
     "export": {"onnx", "onnxruntime", "torch"},
     "driver": {"ray"},
     "cluster": {"botocore", "jsonschema", "ray", "yaml"},
-    "commands": {"torch"},
+    "commands": {"pandas", "torch"},
     "testing": {"torch"},
     "cli": {"rich", "typer"},
     "__main__": set(),
@@ -227,6 +227,7 @@ except SystemExit as end:
     ("statement", "allowed"),
     [
         ("import anon_tune; dir(anon_tune)", set()),
+        ("import anon_tune; anon_tune.run_study, anon_tune.open_study, anon_tune.audit, anon_tune.anonymize", set()),
         ("import anon_tune; anon_tune.Recipe, anon_tune.Ledger, anon_tune.ParetoFront, anon_tune.Schedule", set()),
         (running("--help"), set()),
         (running("--version"), set()),

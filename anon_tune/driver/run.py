@@ -19,6 +19,7 @@ from anon_tune.driver.tune_executor import TuneExecutor
 from anon_tune.errors import AnonTuneError, StudyError
 from anon_tune.folder import Folder
 from anon_tune.ledger import Ledger
+from anon_tune.search.callers_sampler import CallersSampler
 from anon_tune.search.proposer import Proposer
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.bookkeeper import Bookkeeper
@@ -45,6 +46,7 @@ def run_study(
     settings: StudySettings,
     on_change: Callable[[Sequence[Trial]], None] | None = None,
     on_stop: Callable[[str], None] | None = None,
+    sampler: CallersSampler | None = None,
 ) -> Ledger:
     """Run a study to its end.
 
@@ -59,6 +61,7 @@ def run_study(
         settings: How it is run.
         on_change: Called with all trials, anchors first, after every change.
         on_stop: Called with the reason when a stop rule ended the study.
+        sampler: A sampler of the caller's, of the class that the settings name; None for one of ours.
 
     Returns:
         The ledger.
@@ -82,7 +85,7 @@ def run_study(
             settings = settings.on_private_cluster() if is_private else settings
             executor = TuneExecutor.of(settings, body, study, Slots(settings, living_resources))
             record = OptunaRecord(space, open_storage(settings.storage, here), record_name(study, settings))
-            proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known)
+            proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known, sampler)
             prices = Prices.of(settings, living_nodes)
             tidy = partial(_tidy, study)
             with watchers(study, here, space, settings) as told:

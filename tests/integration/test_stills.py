@@ -18,9 +18,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from anon_tune.cli import main
-from anon_tune.cli.study import find_stills, make_body
 from anon_tune.clips import Clips
 from anon_tune.clips.store import Labels, StoreWriter
+from anon_tune.commands.study import make_body
+from anon_tune.commands.study_clips import find_stills
 from anon_tune.errors import RecipeError
 from anon_tune.methods import build_anonymizer, make_recipe
 from anon_tune.recipe import Recipe

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anon_tune.cli.result import pick_trial
-from anon_tune.cli.study import BUILT_IN
+from anon_tune.commands.results import pick_trial
+from anon_tune.commands.study_clips import BUILT_IN
 from anon_tune.errors import AnonTuneError, UsageError
 from anon_tune.folder import Folder
 from anon_tune.study_directory import StudyDirectory

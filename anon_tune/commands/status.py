@@ -7,11 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
-
-from anon_tune.cli.study_progress import StudyView, clock
+from anon_tune.commands.study_view import StudyView
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import front_document
 from anon_tune.search.points import num_points
@@ -69,34 +65,6 @@ def status_document(trials: Sequence[Trial], num_trials: int, has_ended: bool = 
     }
 
 
-def show_status(status: dict[str, Any], now: float) -> Group:
-    """Lay out what `study_status` returns.
-
-    Args:
-        status: All its keys.
-        now: Unix time.
-    """
-    counts = ", ".join(f"{n} {state.lower().replace('_', ' ')}" for state, n in status["states"].items() if n)
-    cost = status["cost"]
-    spent = f"spent {cost['cpu_s'] / 3600:.2f} CPU-h, {cost['gpu_s'] / 3600:.2f} GPU-h"
-    if cost["money"]:
-        spent += f", money {cost['money']:.2f}"
-    last = "none yet" if status["last_record"] is None else f"{clock(now - status['last_record'])} ago"
-    lines = [
-        f"{status['study']}: {status['num_trials']} trials: {counts}",
-        f"hypervolume {_number(status['hypervolume'])} (validation {_number(status['hypervolume_validation'])}), "
-        f"{status['num_on_front']} on the front",
-        spent,
-        "complete" if status["is_complete"] else f"about {clock(status['left_s'])} left, last record {last}",
-    ]
-    table = Table("running", "method", "last rung", "step", "since", box=None)
-    for row in status["running"]:
-        rung, step = ("" if row[name] is None else str(row[name]) for name in ("rung", "step"))
-        table.add_row(row["trial"], row["method"], rung, step, clock(now - row["since"]))
-    failures = [f"{row['trial']} FAILED {clock(now - row['ended'])} ago: {row['reason']}" for row in status["failures"]]
-    return Group(Text("\n".join(lines)), *([table] if status["running"] else []), *map(Text, failures))
-
-
 def _running(trial: Trial) -> dict[str, Any]:
     last = trial.reports[-1] if trial.reports else None
     return {
@@ -110,7 +78,3 @@ def _running(trial: Trial) -> dict[str, Any]:
 
 def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _number(value: float | None) -> str:
-    return "?" if value is None else f"{value:.4f}"
