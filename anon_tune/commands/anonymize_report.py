@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anon_tune
 from anon_tune.commands.anonymize_subject import Chosen
+from anon_tune.methods import find
 
 if TYPE_CHECKING:
     from anon_tune.export import AnonymizedVideo, VideoOptions
@@ -69,7 +70,7 @@ def document(
 
 def _limits(done: AnonymizedVideo, chosen: Chosen) -> list[str]:
     limits = []
-    if chosen.loaded.subject.method.startswith(("person-", "area-")):
+    if "persons" in find(chosen.loaded.subject.method).spec.needs:
         limits.append("Where the detector finds nobody, frames are left as they are; look at the result.")
     if chosen.clip_size not in (None, done.worked_at):
         limits.append("It worked at another size than it was trained and measured at; --scale takes that one.")
