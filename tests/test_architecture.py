@@ -19,6 +19,7 @@ ROOT = "anon_tune"
 LEVELS = {
     "errors": 10,
     "address": 20,
+    "entry_points": 20,
     "schedule": 20,
     "method": 20,
     "folder": 30,
@@ -32,6 +33,7 @@ LEVELS = {
     "clips": 60,
     "training": 70,
     "datasets": 70,
+    "attackers": 71,
     "evaluation": 90,
     "search": 90,
     "study": 100,
@@ -43,12 +45,14 @@ LEVELS = {
     "cluster": 111,
     "commands": 120,
     "cli": 130,
+    "testing": 130,
     "__main__": 140,
 }
 
 THIRD_PARTY = {
     "errors": set(),
     "address": set(),
+    "entry_points": set(),
     "schedule": {"pydantic"},
     "method": set(),
     "folder": {"pyarrow"},
@@ -62,6 +66,7 @@ THIRD_PARTY = {
     "networks": {"cv2", "numpy", "safetensors", "torch", "torchvision"},
     "training": {"torch"},
     "datasets": {"av", "numpy"},
+    "attackers": {"numpy", "torch"},
     "evaluation": {"numpy", "sklearn", "torch"},
     "search": {"numpy", "optuna", "pydantic", "scipy"},
     "study": {"pydantic", "tomli_w"},
@@ -73,6 +78,7 @@ THIRD_PARTY = {
     "cluster": {"botocore", "jsonschema", "ray", "yaml"},
     "commands": {"torch"},
     "cli": {"rich", "typer"},
+    "testing": {"numpy", "torch"},
     "__main__": set(),
 }
 

@@ -96,6 +96,7 @@ def audit(
     measurement itself failed; exit code 1. A trial's certificate is also kept in
     STUDY/audits; 'anon-tune report STUDY' shows all certificates of that folder.
     """
+    from anon_tune.attackers import check_attackers
     from anon_tune.recipe import AuditRecipe
 
     folders = {
@@ -117,6 +118,7 @@ def audit(
     options = {"num_seeds": seeds, "codec": codec, "crf": crf}  # they count more than the same name under --set
     params = dict(map(parse_setting, set_ or ())) | {name: v for name, v in options.items() if v is not None}
     effort = AuditRecipe.from_params(params, "--set")
+    check_attackers(effort.attackers, "--set")
     if crf is not None and not effort.codec:
         raise AnonTuneError("--crf", "needs a codec", crf, "Add --codec h264")
     if output is not None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from anon_tune.networks.closed_form import BlackOut, Identity
     from anon_tune.networks.device import pick_device
     from anon_tune.networks.privacy import PrivacyNetwork, build_privacy
+    from anon_tune.networks.table import NETWORKS, NetworkSpec, check_network
     from anon_tune.networks.utility import UtilityNetwork, build_utility
     from anon_tune.networks.weights import load_weights, save_weights
 
@@ -24,26 +25,32 @@ _LAZY = {
     "BlackOut": "closed_form",
     "FrameAnonymizer": "anonymizers",
     "Identity": "closed_form",
+    "NETWORKS": "table",
+    "NetworkSpec": "table",
     "PrivacyNetwork": "privacy",
     "UtilityNetwork": "utility",
     "build_anonymizer": "build",
     "build_privacy": "privacy",
     "build_utility": "utility",
+    "check_network": "table",
     "load_weights": "weights",
     "pick_device": "device",
     "save_weights": "weights",
 }
 
 __all__ = [
+    "NETWORKS",
     "Anonymizer",
     "BlackOut",
     "FrameAnonymizer",
     "Identity",
+    "NetworkSpec",
     "PrivacyNetwork",
     "UtilityNetwork",
     "build_anonymizer",
     "build_privacy",
     "build_utility",
+    "check_network",
     "load_weights",
     "pick_device",
     "save_weights",

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from anon_tune.networks.anonymizers import Anonymizer
 from anon_tune.networks.closed_form import difference
 from anon_tune.networks.filters import convolve, gaussian_kernel
+from anon_tune.recipe import AnonymizerRecipe
 
 _RADIUS = 2
 _SIGMA = 3.0
@@ -51,3 +52,8 @@ class Bdq(Anonymizer):
         for edge in self.edges:  # all at once would hold 15 copies of the clips
             steps = steps + torch.sigmoid(_HARDNESS * _NUM_STEPS * (share - edge))
         return steps / _NUM_STEPS
+
+
+def build_bdq(recipe: AnonymizerRecipe) -> Bdq:
+    """Build one with its first values."""
+    return Bdq()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from anon_tune.method import parse_method
-from anon_tune.networks.anonymizers import Anonymizer, FrameAnonymizer, UNet
-from anon_tune.networks.bdq import Bdq
+from anon_tune.networks.anonymizers import Anonymizer
 from anon_tune.networks.closed_form import BlackOut, Blur, Downsample, FrameDifference, Identity, Negative, Pixelate
 from anon_tune.networks.persons import AreaBlur, AreaPixelate, PersonBlackOut, PersonBlur
+from anon_tune.networks.table import check_network
 from anon_tune.networks.weights import load_weights
 from anon_tune.recipe import AnonymizerRecipe
 
@@ -41,16 +41,8 @@ def build_anonymizer(method: str, recipe: AnonymizerRecipe) -> Anonymizer:
     parsed = parse_method(method)
     if not parsed.is_trained:
         return _CLOSED_FORM[parsed.name](**parsed.values)
-    anonymizer = _network(recipe)
+    build = check_network("anonymizer", recipe.network, "recipe").anonymizer
+    assert build is not None
+    anonymizer = build(recipe)
     load_weights(anonymizer, recipe.weights)
     return anonymizer
-
-
-def _network(recipe: AnonymizerRecipe) -> Anonymizer:
-    match recipe.network:
-        case "bdq":
-            return Bdq()
-        case "unet":
-            return FrameAnonymizer(UNet((64, 128, 256, 512, 512)))
-        case "unet_small":
-            return FrameAnonymizer(UNet((recipe.base_channels, 2 * recipe.base_channels), fold=2))

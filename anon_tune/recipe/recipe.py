@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError, model_validator
 from anon_tune.errors import RecipeError, suggest
 from anon_tune.method import TRAINED, parse_method
 from anon_tune.recipe.measuring import EvaluationRecipe
+from anon_tune.recipe.old_names import with_new_names
 from anon_tune.recipe.part import Part, refusal
 from anon_tune.recipe.training import AnonymizerRecipe, PenaltyRecipe, PrivacyRecipe, TrainingRecipe, UtilityRecipe
 from anon_tune.schedule import Schedule
@@ -74,7 +75,7 @@ class Recipe(Part):
         Raises:
             RecipeError: On an unknown name or a value out of range.
         """
-        known = recipe_names()
+        known, params = recipe_names(), with_new_names(params, where)
         for name in params:
             if name not in known:
                 raise RecipeError(where, f"unknown name '{name}'", remedy=suggest(name, known))

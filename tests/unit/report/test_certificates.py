@@ -10,7 +10,8 @@ import pytest
 from anon_tune.certificate import Certificate
 from anon_tune.folder import Folder
 from anon_tune.report import write_report
-from anon_tune.report.certificates import MEANING, by_family, certificate_cards
+from anon_tune.report.certificate_sections import MEANING, by_family
+from anon_tune.report.certificates import certificate_cards
 
 NASTY = "<script>alert(1)</script>"
 
