@@ -26,9 +26,9 @@ from anon_tune.evaluation.lab import Effort, Lab, Pieces, Progress, RawWeights, 
 from anon_tune.evaluation.metrics import top1
 from anon_tune.networks import save_weights
 from anon_tune.networks.weights import read_tensors
-from anon_tune.recipe import AuditRecipe
+from anon_tune.recipe import MEASURE_VERSION, AuditRecipe
 
-FORM = "anon_tune.baseline/2"
+FORM = f"anon_tune.baseline/3.{MEASURE_VERSION}"
 """Changes whenever the same clips and effort would give another baseline."""
 
 _CLASSIFIER = "classifier"

@@ -28,7 +28,7 @@ from anon_tune.evaluation.metrics import Floats, class_mean_ap, majority, preval
 from anon_tune.evaluation.reconstruction import fit_reconstruction, read_reconstruction
 from anon_tune.evaluation.resampling import NUM_PERMUTATIONS, chance_of_strongest, draw_resamples
 from anon_tune.evaluation.thresholds import read_attribute
-from anon_tune.recipe import AuditRecipe
+from anon_tune.recipe import MEASURE_VERSION, AuditRecipe
 
 Splits = Mapping[str, ClipSet]
 
@@ -139,6 +139,7 @@ def certify(
         canaries=baseline.canaries,
         confidence=effort.confidence,
         effort={k: v if isinstance(v, (int, float, str)) else ", ".join(v) for k, v in effort},
+        measure_version=MEASURE_VERSION,
         seconds=time.monotonic() - start,
         versions={
             "anon_tune": anon_tune.__version__,

@@ -15,6 +15,7 @@ import anon_tune
 from anon_tune.address import refuse_secret
 from anon_tune.errors import StudyError
 from anon_tune.folder import Folder, Location, why
+from anon_tune.recipe import MEASURE_VERSION
 from anon_tune.search.parameters import Sampler, StopRules
 from anon_tune.search.space import SearchSpace
 
@@ -133,7 +134,7 @@ def freeze_study(directory: Location, space: SearchSpace, settings: StudySetting
     }
     continued = folder.has(_FILE)
     if continued:
-        _check_same(str(folder), _read(folder), tables)
+        _check_same(str(folder), _read(folder), tables, load_study(folder)[0])
     elif any(name.endswith(".parquet") for name in (folder / "ledger").names()):
         raise StudyError(str(folder), f"a ledger without its {_FILE}", remedy="Give an empty directory")
     folder.write(_FILE, tomli_w.dumps(tables).encode())
@@ -150,10 +151,16 @@ def with_record_name(folder: Folder, space: SearchSpace, settings: StudySettings
     return settings.model_copy(update={"record_name": same or name})
 
 
-def _check_same(where: str, before: dict[str, Any], now: dict[str, Any]) -> None:
+def measure_version(directory: Location) -> str:
+    """Return the version of the measure of a study's scores; 1 if it was frozen before there were versions."""
+    return str(_read(Folder.at(directory)).get("versions", {}).get("measure", "1"))
+
+
+def _check_same(where: str, before: dict[str, Any], now: dict[str, Any], space: SearchSpace) -> None:
     was, wanted = before.get("settings", {}), now["settings"]
     pairs = [
-        ("search space", before.get("fingerprint"), now["fingerprint"]),
+        ("search space", space.fingerprint(), now["fingerprint"]),  # as read now: names may have changed since
+        ("version of the measure", before.get("versions", {}).get("measure", "1"), now["versions"]["measure"]),
         ("clips", was.get("clips_fingerprint"), wanted["clips_fingerprint"]),
         ("stills", was.get("stills_fingerprint", ""), wanted["stills_fingerprint"]),
         ("rungs", was.get("rungs"), wanted["rungs"]),
@@ -186,4 +193,5 @@ def _read(folder: Folder) -> dict[str, Any]:
 
 def _versions() -> dict[str, str]:
     packages = {name: importlib.metadata.version(name) for name in ("ray", "optuna")}
-    return {"anon_tune": anon_tune.__version__, "python": platform.python_version(), **packages}
+    ours = {"anon_tune": anon_tune.__version__, "measure": str(MEASURE_VERSION)}
+    return {**ours, "python": platform.python_version(), **packages}

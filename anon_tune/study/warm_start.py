@@ -7,10 +7,11 @@ import json
 from anon_tune.errors import StudyError
 from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
+from anon_tune.recipe import MEASURE_VERSION
 from anon_tune.search.proposer import Observation
 from anon_tune.search.sampler import score_losses
 from anon_tune.search.space import SearchSpace
-from anon_tune.study.settings import StudySettings, load_study
+from anon_tune.study.settings import StudySettings, load_study, measure_version
 from anon_tune.trial import Trial, TrialState
 
 _FILE = "warm_start.json"
@@ -52,6 +53,9 @@ def _fitting(space: SearchSpace, settings: StudySettings) -> list[Trial]:
     where = f"--warm-start {earlier}"
     if was.clips_fingerprint != settings.clips_fingerprint:
         raise StudyError(where, "must be a study on the same clips", was.clips, "Leave it out, or take these clips")
+    if (version := measure_version(earlier)) != str(MEASURE_VERSION):
+        rule = f"must have been measured with version {MEASURE_VERSION} of the measure, or scores do not compare"
+        raise StudyError(where, rule, version, "Leave it out")
     efforts = [{n: v for n, v in s.fixed.items() if n.startswith("evaluation.")} for s in (other, space)]
     if efforts[0] != efforts[1]:
         raise StudyError(
