@@ -290,8 +290,8 @@ def test_a_number_of_attackers_is_taken_with_one_line(tmp_path: Path, capsys: py
     assert (evaluation.rung.attackers, evaluation.full.attackers) == (("frame", "clip", "motion"), ("frame", "clip"))
     said = [line.partition(" is now")[0] for line in capsys.readouterr().err.splitlines()]
     assert said == [
-        "--set: 'evaluation.rung.num_attackers'",
         f"{tmp_path / 'space.toml'}: 'evaluation.full.num_attackers'",
+        "--set: 'evaluation.rung.num_attackers'",
     ]
 
 
