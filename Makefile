@@ -1,20 +1,29 @@
-# Two commands on a fresh machine: `make quickstart` and `make test`.
+# On a fresh machine: `make quickstart`, `make test`, and `make quick` for what can be tested in minutes.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test install clean
+# Two processes run tests side by side, a file at a time, those that start Ray early, as they take longest.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+.PHONY: quickstart test quick check install clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/anon-tune study search_spaces/quickstart.toml --clips avatars --out runs/quickstart
 
 install: $(VENV)/.installed
 
-test: $(VENV)/.tested
+test: check
+	$(PYTEST)
+
+# What needs no Ray, no browser and no training.
+quick: check
+	$(PYTEST) -m "not cluster and not browser and not trains"
+
+check: $(VENV)/.tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

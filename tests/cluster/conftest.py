@@ -11,14 +11,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
+import ray
 
 from anon_tune.clips import Clips
 
 ROOT = Path(__file__).parents[2]
+PATIENCE_S = 500  # for what must come, however busy the machine is; only what never comes takes that long
 LOCAL_CLUSTER = str(ROOT / "cluster" / "local.sh")
 TINY = (
     "anonymizer.base_channels=4",
@@ -53,20 +55,58 @@ class Processes:
         self._started.append(process)
         return process
 
-    def run(self, name: str, command: list[str], seconds: float = 60) -> int:
+    def run(self, name: str, command: list[str]) -> int:
         """Run a process to its end and return its exit code."""
-        return self.start(name, command).wait(seconds)
+        return self.ended(self.start(name, command))
+
+    @staticmethod
+    def ended(process: subprocess.Popen[bytes]) -> int:
+        """Wait for the end of a process and return its exit code."""
+        return process.wait(PATIENCE_S)
 
     def said(self, name: str) -> str:
         """Return what a process has said so far."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def wait_until(self, condition: Callable[[], bool], name: str, process: subprocess.Popen[bytes]) -> None:
-        """Wait for something that a process brings about."""
-        deadline = time.monotonic() + 200
+        """Wait for something that a process brings about before it ends."""
+
+        def brought_about() -> bool:
+            is_over = process.poll() is not None  # asked first: the last thing it did counts
+            return condition() or (is_over and pytest.fail(f"'{name}' has ended: {self.said(name)[-4000:]}"))
+
+        self.wait_for(brought_about, lambda: self.said(name))
+
+    @staticmethod
+    def wait_for(condition: Callable[[], bool], why_not: Callable[[], str] = str) -> None:
+        """Wait for what must become true."""
+        deadline = time.monotonic() + PATIENCE_S
         while not condition():
-            assert process.poll() is None and time.monotonic() < deadline, self.said(name)[-4000:]
+            assert time.monotonic() < deadline, why_not()[-4000:]
             time.sleep(0.05)
+
+    def wait_until_gone(self, pids: Iterable[int]) -> None:
+        """Wait until none of these processes is alive."""
+        left = set(pids)
+        self.wait_for(lambda: not left & self.living(), lambda: f"alive: {left & self.living()}")
+
+    @contextlib.contextmanager
+    def held(self, pid: int, name: str) -> Iterator[None]:
+        """Stop the processes below one whose name begins so, at least one, and let them go on after the block."""
+
+        def found() -> list[int]:
+            return [child for child, its_name in self.below(pid).items() if its_name.startswith(name)]
+
+        self.wait_for(lambda: bool(found()), lambda: str(self.below(pid)))
+        stopped = found()
+        for one in stopped:
+            os.kill(one, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for one in stopped:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGCONT)
 
     @staticmethod
     def below(pid: int) -> dict[int, str]:
@@ -95,8 +135,13 @@ class Processes:
 
     @staticmethod
     def free_ports() -> list[int]:
-        """Find three neighbouring ports that nobody listens on, below those that the system hands out by itself."""
-        for first in range(20000 + os.getpid() % 10000, 32000, 3):
+        """Find three neighbouring ports that nobody listens on, below those that the system hands out by itself.
+
+        A test process beside this one looks among other ports: between looking and listening there are seconds.
+        """
+        number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 3
+        lowest = 20000 + 4000 * number
+        for first in range(lowest + os.getpid() % 1000 * 3, lowest + 4000 - 3, 3):
             with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
                 for port in range(first, first + 3):
                     stack.enter_context(socket.socket()).bind(("", port))
@@ -107,7 +152,23 @@ class Processes:
         """Kill what was started, with all below it."""
         for process in reversed(self._started):
             self.kill(process.pid)
-            process.wait(20)
+            self.ended(process)
+
+
+@pytest.fixture(scope="session")
+def _ray_ends() -> Iterator[None]:
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def shared_ray(_ray_ends: None) -> None:
+    """A Ray with two CPUs in this process, for all tests that leave it as it was."""
+    if ray.is_initialized():
+        return
+    os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
+    os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.2"
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
 
 
 @pytest.fixture(scope="session")

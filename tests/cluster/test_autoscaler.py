@@ -88,11 +88,10 @@ def test_nodes_come_when_trials_wait_and_go_when_none_do(
     said = processes.said("refused")
     assert "placement: a trial needs 1 CPU; 1 nodes, the largest with 0 CPU. " in said and "--scale-to" in said
 
-    assert processes.run("study", [*study, "--scale-to", "2"], 300) == 0, processes.said("study")[-4000:]
+    assert processes.run("study", [*study, "--scale-to", "2"]) == 0, processes.said("study")[-4000:]
     trials = Ledger(out / "ledger").trials()
     assert len(trials) == 6 and {t.state for t in trials} == {TrialState.COMPLETE}
 
     monitor = head / "monitor.log"
     assert "Adding 2 node(s) of type small" in monitor.read_text() or monitor.read_text().count("Adding 1 node(s)") >= 2
-    node = processes.start("idle", ["sleep", "100"])
-    processes.wait_until(lambda: "of type small (idle)" in monitor.read_text(), "idle", node)
+    processes.wait_for(lambda: "of type small (idle)" in monitor.read_text(), monitor.read_text)

@@ -22,9 +22,9 @@ pytestmark = pytest.mark.cluster
 @pytest.mark.skipif(not IXMAS.is_dir(), reason="no IXMAS clips; ANON_TUNE_IXMAS may name their folder")
 def test_tasks_of_a_cluster_make_the_same_store(processes: Any, nodes: Path, tmp_path: Path) -> None:
     command = ["anon-tune", "clips", "import", "ixmas", "--root", str(IXMAS), "--num-frames", "4", "--size", "12x16"]
-    assert processes.run("import", [*command, "-o", str(tmp_path / "cluster")], 200) == 0, processes.said("import")
+    assert processes.run("import", [*command, "-o", str(tmp_path / "cluster")]) == 0, processes.said("import")
     del processes.environment["RAY_ADDRESS"]
-    assert processes.run("here", [*command, "--workers", "1", "-o", str(tmp_path / "here")], 200) == 0
+    assert processes.run("here", [*command, "--workers", "1", "-o", str(tmp_path / "here")]) == 0
     for name in ("frames.npy", "manifest.parquet"):
         assert (tmp_path / "cluster" / name).read_bytes() == (tmp_path / "here" / name).read_bytes()
     assert {path.name for path in tmp_path.glob("*.partial")} == set()
@@ -38,7 +38,7 @@ def test_workers_fetch_clips_and_stills_from_a_uri(
     uri, uri_of_stills = avatars.directory.as_uri(), stills.directory.as_uri()
     arguments = [*tiny_study(tmp_path / "study", trials=1, num_steps=2), "--clips", uri, "--stills", uri_of_stills]
     command = ["anon-tune", "study", "search_spaces/quickstart.toml", "--no-rungs", *arguments]
-    assert processes.run("study", command, 200) == 0, processes.said("study")[-4000:]
+    assert processes.run("study", command) == 0, processes.said("study")[-4000:]
     said = f"warning: privacy branches learn on {uri_of_stills}. Leakage and accuracy are both measured on {uri}, since"
     assert said in processes.said("study")
     trials = Ledger(tmp_path / "study" / "ledger").trials()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import resource
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.cluster
 if __name__ != "__main__":  # workers cannot import a test module
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
-LIMIT_S = 4.0
+LIMIT_S = 8.0  # far more than a job takes that does nothing, also on a busy machine
 NUM_TRIALS = 14
 
 
@@ -46,10 +47,14 @@ def space(promote: bool = False) -> SearchSpace:
 
 @dataclass(frozen=True)
 class Body:
-    """A trade-off with noise; some trials meet with trouble at their second rung."""
+    """A trade-off with noise; some trials meet with trouble at their second rung.
+
+    Without noise no trial dominates another, and all get there, in whatever order they run.
+    """
 
     trouble: tuple[tuple[str, str], ...] = ()
     seconds: float = 0.0
+    noise: float = 0.1
 
     def advance(self, job: RungJob) -> RungReport:
         time.sleep(self.seconds)
@@ -57,7 +62,10 @@ class Body:
             _meet(dict(self.trouble).get(job.trial, ""), Path(job.directory))
         noise = random.Random(f"{job.trial} {job.rung}")
         place = job.recipe.penalty.weight.start / 10
-        leakage, accuracy = 0.4 + 0.4 * place + noise.gauss(0, 0.1), 0.5 + 0.4 * place + noise.gauss(0, 0.1)
+        leakage, accuracy = (
+            0.4 + 0.4 * place + noise.gauss(0, self.noise),
+            0.5 + 0.4 * place + noise.gauss(0, self.noise),
+        )
         readings = [Reading(v, 0.2, 0.95, v, v, v) for v in (leakage, accuracy)]
         score = Score(job.full, *readings, {}, {}, 0.1, 1, 1, 0, 0.1, seconds_per_frame=0.01)
         return RungReport(job.trial, job.rung, job.step, score, (), self.seconds, "here", "")
@@ -80,32 +88,24 @@ def _meet(trouble: str, directory: Path) -> None:
         finally:
             resource.setrlimit(resource.RLIMIT_DATA, limits)
     elif trouble == "fills the object store":
-        kept = [ray.put(np.ones(1 << 23)) for _ in range(4)]  # 64 MiB each, more than the store holds
-        assert len(kept) == 4
+        kept = [ray.put(np.ones(1 << 23)) for _ in range(2)]  # 64 MiB each, more than the store holds
+        assert len(kept) == 2
 
 
-def test_every_fault_costs_its_trial_alone(tmp_path: Path) -> None:
+def test_every_fault_costs_its_trial_alone(processes: Any, tmp_path: Path) -> None:
     trouble = {
         "0001": "hangs always",
         "0002": "hangs once",
         "0003": "runs out of memory",
         "0004": "fills the object store",
     }
-    os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
-    try:
-        settings = StudySettings(num_trials=6, sampler="random", max_failures=1, job_limit_s=LIMIT_S)
-        no_stop = SearchSpace.from_tables({**space().tables(), "study": {"rungs": {"min_steps": 30}}}, "toy.toml")
-        trials = {t.id: t for t in run_study(tmp_path, no_stop, Body(tuple(trouble.items())), settings).trials()}
-        deadline = time.monotonic() + 60
-        while ray.available_resources().get("CPU") != 2.0:  # type: ignore[no-untyped-call]
-            assert time.monotonic() < deadline, "CPUs have not come back"
-            time.sleep(0.2)
-    finally:
-        ray.shutdown()
+    driver = [sys.executable, __file__, str(tmp_path), "troubled", json.dumps(trouble)]
+    assert processes.run("driver", driver) == 0, processes.said("driver")[-4000:]
+    trials = {t.id: t for t in Ledger(tmp_path / "ledger").trials()}
     failed = {i: t.reason for i, t in trials.items() if t.state is TrialState.FAILED}
     # Whether a store that is too small spills in time is Ray's affair; if not, the trial says what was full.
-    assert "ObjectStoreFullError" in failed.pop("0004", "ObjectStoreFullError")
+    assert (tmp_path / "trials" / "0004" / "met").exists()
+    assert trials["0004"].state is TrialState.COMPLETE or "ObjectStoreFullError" in failed.pop("0004")
     assert sorted(failed) == ["0001", "0003"]
     assert failed["0001"].startswith(f"a job took longer than {LIMIT_S:g} s, in ")
     assert "_meet" in failed["0001"]
@@ -129,7 +129,7 @@ def test_nothing_finished_is_lost_however_often_it_is_hit(
     for attempt in range(12):
         driver = processes.start(f"driver-{attempt}", [sys.executable, __file__, str(out), variant])
         if attempt >= 4:
-            assert driver.wait(200) == 0, processes.said(f"driver-{attempt}")[-4000:]
+            assert processes.ended(driver) == 0, processes.said(f"driver-{attempt}")[-4000:]
             break
 
         def reports() -> dict[tuple[str, int], Any]:
@@ -148,7 +148,7 @@ def test_nothing_finished_is_lost_however_often_it_is_hit(
             kills["node"] += 1
         time.sleep(hits.uniform(0, 1))
         driver.kill()
-        driver.wait(20)
+        processes.ended(driver)
         kills["driver"] += 1
         # What a crash in the middle of a write leaves.
         part = max((out / "ledger").glob("*.parquet"))
@@ -171,6 +171,20 @@ def test_nothing_finished_is_lost_however_often_it_is_hit(
     assert not final.duplicated("trial").any() and len(final) == NUM_TRIALS + 2
 
 
+def run_troubled(out: str, trouble: dict[str, str]) -> None:
+    """Run a study in which trials meet with trouble, until all CPUs are free again."""
+    os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
+    settings = StudySettings(num_trials=6, sampler="random", max_failures=1, job_limit_s=LIMIT_S)
+    no_stop = SearchSpace.from_tables({**space().tables(), "study": {"rungs": {"min_steps": 30}}}, "toy.toml")
+    run_study(out, no_stop, Body(tuple(trouble.items()), noise=0.0), settings)
+    while ray.available_resources().get("CPU") != 2.0:  # type: ignore[no-untyped-call]
+        time.sleep(0.2)
+
+
 if __name__ == "__main__":
-    settings = StudySettings(num_trials=NUM_TRIALS, sampler="qmc", max_failures=20)
-    run_study(sys.argv[1], space(sys.argv[2] == "promote"), Body(seconds=0.3), settings)
+    if sys.argv[2] == "troubled":
+        run_troubled(sys.argv[1], json.loads(sys.argv[3]))
+    else:
+        settings = StudySettings(num_trials=NUM_TRIALS, sampler="qmc", max_failures=20)
+        run_study(sys.argv[1], space(sys.argv[2] == "promote"), Body(seconds=0.3), settings)

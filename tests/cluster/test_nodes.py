@@ -37,7 +37,7 @@ def test_a_lost_node_costs_no_trial(
     assert len(interrupted) == 2
     processes.kill(worker)
 
-    assert driver.wait(200) == 0, processes.said("study")[-4000:]
+    assert processes.ended(driver) == 0, processes.said("study")[-4000:]
     assert states() == dict.fromkeys(["black-out", "identity", "0000", "0001"], TrialState.COMPLETE)
     assert processes.run("status", [SCRIPT, "status"]) == 0
     assert "head: up" in processes.said("status") and "worker-1: gone" in processes.said("status")
@@ -59,23 +59,23 @@ def test_two_nodes_find_what_one_finds(
     processes.wait_until(
         lambda: any(name.startswith("ray::_Inner.train") for name in processes.below(worker).values()), "two", two
     )
-    assert two.wait(300) == 0, processes.said("two")[-4000:]
+    assert processes.ended(two) == 0, processes.said("two")[-4000:]
 
     del processes.environment["RAY_ADDRESS"]
     one = [*study, *tiny_study(tmp_path / "one", trials=4, num_steps=150), "--max-concurrent", "1"]
-    assert processes.run("one", one, 300) == 0, processes.said("one")[-4000:]
+    assert processes.run("one", one) == 0, processes.said("one")[-4000:]
     assert found(tmp_path / "two") == found(tmp_path / "one")
 
 
 def test_down_ends_its_own_nodes_and_no_other(processes: Any, nodes: Path) -> None:
     head, worker = (int((nodes / f"{name}.pid").read_text()) for name in ("head", "worker-1"))
     # A pid that the system has given to somebody else in the meantime.
-    stranger = processes.start("stranger", ["sleep", "100"])
+    stranger = processes.start("stranger", ["sleep", "1000"])
     (nodes / "worker-2.pid").write_text(str(stranger.pid))
     ours = {head, worker, *processes.below(head), *processes.below(worker)}
     assert len(ours) > 8
     assert processes.run("second", [SCRIPT, "up"]) == 2 and "are up already" in processes.said("second")
     assert processes.run("down", [SCRIPT, "down"]) == 0
-    assert not ours & processes.living()
+    processes.wait_until_gone(ours)
     assert stranger.poll() is None and not nodes.exists()
     assert processes.run("env", [SCRIPT, "env"]) == 2 and "no nodes are up" in processes.said("env")

@@ -26,7 +26,7 @@ def test_a_study_lives_on_s3(processes: Any, tmp_path: Path, s3: str, tiny_study
         return {trial.id: trial.state for trial in Ledger(folder / "ledger").trials()}
 
     def run(name: str, *command: str) -> str:
-        assert processes.run(name, ["anon-tune", *command], 200) == 0, processes.said(name)[-4000:]
+        assert processes.run(name, ["anon-tune", *command]) == 0, processes.said(name)[-4000:]
         return str(processes.said(name))
 
     # The built-in clips go there too: whatever node a worker is on must find them. Killed with

@@ -91,14 +91,6 @@ def server() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    yield
-    ray.shutdown()
-
-
 def recorded(url: str) -> dict[str, dict[str, str]]:
     """Return the state of every trial by study and trial."""
     storage = open_storage(url, Path())
@@ -108,7 +100,7 @@ def recorded(url: str) -> dict[str, dict[str, str]]:
     return {name: {t.user_attrs["trial"]: t.state.name for t in study.trials} for name, study in studies.items()}
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_a_study_on_postgresql_is_stopped_and_resumed(
     tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,7 @@ def test_no_secret_is_in_what_a_study_leaves(
     processes.environment |= held | {"RAY_AUTH_MODE": "token", "RAY_TMPDIR": str(short_path)}
     out = tmp_path / "study"
     command = [sys.executable, "-m", "anon_tune", "study", "search_spaces/quickstart.toml"]
-    ended = processes.run("driver", [*command, *tiny_study(out, 1, 4)], 300)
+    ended = processes.run("driver", [*command, *tiny_study(out, 1, 4)])
     assert ended == 0, processes.said("driver")[-4000:]
     assert [t.state for t in Ledger(out / "ledger").trials()] == [TrialState.COMPLETE] * 3
 

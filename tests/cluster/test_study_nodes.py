@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
@@ -49,14 +49,15 @@ class ShortBody:
     def advance(self, job: RungJob) -> RungReport:
         beside = Path(self.folder)
         beside.mkdir(exist_ok=True)
-        (beside / job.trial).touch()
+        node = ray.get_runtime_context().get_node_id()
+        mine = beside / f"{job.trial} {node} {os.getpid()}"
+        mine.touch()
         time.sleep(1)
         number = len(list(beside.iterdir()))
-        (beside / job.trial).unlink(missing_ok=True)
+        mine.unlink()
         value = 0.5 if job.recipe.method == "black-out" else 0.9
         reading = Reading(value, 0.2, 1.0, value, value, value)
         score = Score(job.full, reading, reading, {}, {}, 0.0, number, 1, 0, 0.1)
-        node = ray.get_runtime_context().get_node_id()
         return RungReport(job.trial, job.rung, job.step, score, (), 1.0, node, "")
 
 
@@ -67,68 +68,64 @@ def running_beside(folder: Path) -> dict[str, tuple[str, int]]:
     return {t.id: (r.node, r.score.num_train_clips) for t in in_order for r in t.reports}
 
 
-def test_a_lost_node_costs_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def cluster(processes: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """A head with one CPU, which processes find by its address."""
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    processes.environment |= {"RAY_AUTH_MODE": "disabled", "RAY_ADDRESS": made.address}
     try:
-        second = cluster.add_node(num_cpus=1)
-        environment = os.environ | {"RAY_ADDRESS": cluster.address}
-        driver = subprocess.Popen([sys.executable, __file__, str(tmp_path), "slow"], env=environment)
-        deadline = time.monotonic() + 100
-        # An anchor's report is too early: with one node left the first trial would wait for the second for ever.
-        while not any(
-            r.node == second.node_id for t in Ledger(tmp_path / "ledger").trials() if t.number >= 0 for r in t.reports
-        ):
-            assert driver.poll() is None, "the driver ended by itself"
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        cluster.remove_node(second, allow_graceful=False)
-        assert driver.wait(100) == 0
-        trials = Ledger(tmp_path / "ledger").trials()
-        assert [t.id for t in trials] == ["black-out", "identity", "0000", "0001", "0002", "0003"]
-        assert all(t.state is TrialState.COMPLETE for t in trials)
+        yield made
     finally:
-        cluster.shutdown()
+        made.shutdown()
 
 
-def test_a_study_follows_a_cluster_that_grows_and_shrinks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+def test_a_lost_node_costs_no_trial(processes: Any, cluster: Cluster, tmp_path: Path) -> None:
+    second = cluster.add_node(num_cpus=1)
+    driver = processes.start("driver", [sys.executable, __file__, str(tmp_path), "slow"])
+
+    def has_run_a_trial() -> bool:
+        # An anchor's report is too early: with one node left the first trial would wait for the second for ever.
+        trials = [t for t in Ledger(tmp_path / "ledger").trials() if t.number >= 0]
+        return any(r.node == second.node_id for t in trials for r in t.reports)
+
+    processes.wait_until(has_run_a_trial, "driver", driver)
+    cluster.remove_node(second, allow_graceful=False)
+    assert processes.ended(driver) == 0
+    trials = Ledger(tmp_path / "ledger").trials()
+    assert [t.id for t in trials] == ["black-out", "identity", "0000", "0001", "0002", "0003"]
+    assert all(t.state is TrialState.COMPLETE for t in trials)
+
+
+def test_a_study_follows_a_cluster_that_grows_and_shrinks(processes: Any, cluster: Cluster, tmp_path: Path) -> None:
     folder = tmp_path / "study"
+    driver = processes.start("driver", [sys.executable, __file__, str(folder), "short"])
 
     def wait(condition: Callable[[dict[str, tuple[str, int]]], bool]) -> None:
-        deadline = time.monotonic() + 150
-        while not condition(running_beside(folder)):
-            assert driver.poll() is None and time.monotonic() < deadline
-            time.sleep(0.2)
+        processes.wait_until(lambda: condition(running_beside(folder)), "driver", driver)
 
-    try:
-        environment = os.environ | {"RAY_ADDRESS": cluster.address}
-        driver = subprocess.Popen([sys.executable, __file__, str(folder), "short"], env=environment)
-        wait(lambda done: len(done) >= 3)
-        assert {beside for _, beside in running_beside(folder).values()} == {1}
-        second = cluster.add_node(num_cpus=2)
-        wait(lambda done: any(node == second.node_id and beside == 3 for node, beside in done.values()))
-        cluster.remove_node(second, allow_graceful=False)
-        time.sleep(3)  # the workers of a node that is gone may live a moment longer
-        for left_behind in Path(f"{folder}-running").iterdir():
-            left_behind.unlink(missing_ok=True)
-        known = len(running_beside(folder))
-        wait(lambda done: len(done) >= known + 4)
-        assert [beside for _, beside in running_beside(folder).values()][-1] == 1
-        driver.send_signal(signal.SIGTERM)
-        driver.wait(60)
-        trials = Ledger(folder / "ledger").trials()
-        assert not [t for t in trials if t.state is TrialState.FAILED]
-    finally:
-        cluster.shutdown()
+    wait(lambda done: len(done) >= 3)
+    assert {beside for _, beside in running_beside(folder).values()} == {1}
+    second = cluster.add_node(num_cpus=2)
+    wait(lambda done: any(node == second.node_id and beside == 3 for node, beside in done.values()))
+    cluster.remove_node(second, allow_graceful=False)
+    left_behind = list(Path(f"{folder}-running").glob(f"* {second.node_id} *"))
+    processes.wait_until_gone(int(file.name.split()[-1]) for file in left_behind)
+    for file in left_behind:
+        file.unlink(missing_ok=True)
+    known = len(running_beside(folder))
+    wait(lambda done: len(done) >= known + 4)
+    assert [beside for _, beside in running_beside(folder).values()][-1] == 1
+    driver.send_signal(signal.SIGTERM)
+    processes.ended(driver)
+    trials = Ledger(folder / "ledger").trials()
+    assert not [t for t in trials if t.state is TrialState.FAILED]
 
 
-def test_trials_shorter_than_a_workers_start_still_run_side_by_side(tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    command = [sys.executable, __file__, str(tmp_path / "study"), "wide"]
-    subprocess.run(command, env=environment, timeout=200, check=True)
-    assert max(beside for _, beside in running_beside(tmp_path / "study").values()) >= 3
+def test_trials_shorter_than_a_workers_start_still_run_side_by_side(processes: Any, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    driver = processes.start("driver", [sys.executable, __file__, str(study), "wide"])
+    processes.wait_until(lambda: any(beside >= 3 for _, beside in running_beside(study).values()), "driver", driver)
 
 
 if __name__ == "__main__":
@@ -146,5 +143,6 @@ if __name__ == "__main__":
     elif sys.argv[2] == "short":
         run_study(sys.argv[1], toy, short, StudySettings(num_trials=500, sampler="random"))
     else:
+        os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
         ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False)
         run_study(sys.argv[1], toy, short, StudySettings(num_trials=40, sampler="random"))

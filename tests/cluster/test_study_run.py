@@ -7,11 +7,10 @@ import math
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,11 +48,12 @@ SPACE = SearchSpace.from_tables(
 class ToyBody:
     """A trade-off in one number; from number `worse_from` on every trial is dominated by those before it.
 
-    `trouble` names what goes wrong with a trial at its second rung.
+    `trouble` names what goes wrong with a trial at its second rung; from number `stuck_from` on no trial ends.
     """
 
     trouble: dict[str, str] = field(default_factory=dict)
     worse_from: int = 10**6
+    stuck_from: int = 10**6
     seconds: float = 0.0
 
     def advance(self, job: RungJob) -> RungReport:
@@ -61,6 +61,8 @@ class ToyBody:
         with open(directory / "calls.txt", "a") as file:
             file.write(f"{job.rung} {job.step} {job.full} {os.getpid()}\n")
         time.sleep(self.seconds)
+        while job.full and job.trial.isdigit() and int(job.trial) >= self.stuck_from:
+            time.sleep(0.1)
         if job.rung > 0:
             self._go_wrong(self.trouble.get(job.trial, ""), directory)
         if job.recipe.method == "identity":
@@ -117,19 +119,11 @@ def _reading(value: float, ceiling: float) -> Reading:
     return Reading(value, 0.2, ceiling, value - 0.01, value + 0.01, validation=value)
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    yield
-    ray.shutdown()
-
-
 def calls(directory: Path, trial: str) -> list[str]:
     return (directory / "trials" / trial / "calls.txt").read_text().splitlines()
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_every_trial_ends_in_its_true_state(tmp_path: Path) -> None:
     trouble = {"0001": "bad clips", "0002": "nan", "0003": "killed once", "0004": "bug"}
     settings = StudySettings(num_trials=11, sampler="random", max_failures=1)
@@ -194,7 +188,7 @@ def test_every_trial_ends_in_its_true_state(tmp_path: Path) -> None:
     assert not (tmp_path / "tune").exists()
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_a_full_disk_ends_a_study_with_its_own_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = Ledger.append
 
@@ -215,7 +209,7 @@ def test_a_full_disk_ends_a_study_with_its_own_words(tmp_path: Path, monkeypatch
     assert all(trials[t.id].reports == t.reports for t in finished)
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_a_study_may_grow_but_not_change(tmp_path: Path) -> None:
     before = run_study(tmp_path, SPACE, ToyBody(), StudySettings(num_trials=3, clips_fingerprint="a")).trials()
     after = run_study(tmp_path, SPACE, ToyBody(), StudySettings(num_trials=5, clips_fingerprint="a")).trials()
@@ -238,14 +232,14 @@ def test_a_study_may_grow_but_not_change(tmp_path: Path) -> None:
     assert Ledger(tmp_path / "ledger").trials() == after
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_nothing_starts_that_can_never_run(tmp_path: Path) -> None:
     with pytest.raises(PlacementError, match="a trial needs 64 CPU; 1 nodes, the largest with 2 CPU"):
         run_study(tmp_path, SPACE, ToyBody(), StudySettings(cpus_per_worker=64))
     assert Ledger(tmp_path / "ledger").trials() == []
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 @pytest.mark.parametrize("anchor", ["identity", "black-out"])
 def test_a_failed_anchor_ends_the_study_until_it_is_mended(tmp_path: Path, anchor: str) -> None:
     settings = StudySettings(num_trials=2, sampler="random")
@@ -257,14 +251,14 @@ def test_a_failed_anchor_ends_the_study_until_it_is_mended(tmp_path: Path, ancho
     ]
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_a_worker_lost_between_two_trials_costs_none(tmp_path: Path) -> None:
     # A reused worker that is about to die may take several trials, one after another, with it.
     ledger = run_study(tmp_path, SPACE, MortalBody(), StudySettings(num_trials=3, max_failures=20))
     assert [t.state for t in ledger.trials()] == [TrialState.COMPLETE] * 5
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     handlers = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
@@ -285,17 +279,17 @@ def test_a_signal_stops_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     assert_goes_on(tmp_path)
 
 
-@pytest.mark.usefixtures("cluster")
-def test_a_killed_driver_loses_nothing_that_was_finished(tmp_path: Path) -> None:
-    driver = subprocess.Popen([sys.executable, __file__, str(tmp_path)], start_new_session=True)
-    deadline = time.monotonic() + 100
-    while not any(t.number >= 1 and t.reports for t in Ledger(tmp_path / "ledger").trials()):
-        assert driver.poll() is None, "the driver ended by itself"
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+@pytest.mark.usefixtures("shared_ray")
+def test_a_killed_driver_loses_nothing_that_was_finished(processes: Any, tmp_path: Path) -> None:
+    driver = processes.start("driver", [sys.executable, __file__, str(tmp_path / "study")])
+
+    def trials() -> list[Trial]:
+        return Ledger(tmp_path / "study" / "ledger").trials()
+
+    processes.wait_until(lambda: any(t.number >= 1 and t.reports for t in trials()), "driver", driver)
     driver.kill()
-    driver.wait(60)
-    assert_goes_on(tmp_path)
+    processes.ended(driver)
+    assert_goes_on(tmp_path / "study")
 
 
 def assert_goes_on(directory: Path) -> None:
@@ -318,4 +312,4 @@ def assert_goes_on(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_study(sys.argv[1], SPACE, ToyBody(seconds=0.3), StudySettings(num_trials=4, sampler="random"))
+    run_study(sys.argv[1], SPACE, ToyBody(stuck_from=2, seconds=0.3), StudySettings(num_trials=4, sampler="random"))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,20 +38,11 @@ TINY = {
 }
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
-    os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.2"
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    yield
-    ray.shutdown()
-
-
 def job(recipe: Recipe, directory: Path, rung: int = 0, step: int = 6, full: bool = True) -> RungJob:
     return RungJob("0000", recipe, str(directory), rung, step, full, Ceilings(0.9, 0.9))
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_two_workers_train_through_ray_train(
     avatars: Clips, tiny_recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:
@@ -78,7 +68,7 @@ def test_two_workers_train_through_ray_train(
     assert all(torch.isfinite(tensor).all() for tensor in load_file(two.parents[1] / full.checkpoint).values())
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_what_ends_a_trial_in_a_worker_arrives_as_itself(
     avatars: Clips, tiny_recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:
@@ -87,7 +77,7 @@ def test_what_ends_a_trial_in_a_worker_arrives_as_itself(
         body.advance(job(tiny_recipe({"anonymizer.lr": 1e30}), tmp_path))
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_a_trial_that_diverges_is_failed_and_the_study_goes_on(
     avatars: Clips, tiny_params: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -115,20 +105,22 @@ def test_a_trial_that_diverges_is_failed_and_the_study_goes_on(
     assert all(t.score is not None and t.score.is_finite for t in trials if t is not failed)
 
 
-def test_a_job_whose_worker_dies_is_counted_as_lost_and_done_again(avatars: Clips, tmp_path: Path) -> None:
+def test_a_job_whose_worker_dies_is_counted_as_lost_and_done_again(
+    processes: Any, avatars: Clips, tmp_path: Path
+) -> None:
     """In a process of its own: Ray Train needs a dashboard to clean up after a worker that is gone."""
-    driver = subprocess.Popen([sys.executable, __file__, str(tmp_path / "study"), str(avatars.directory)])
+    command = [sys.executable, __file__, str(tmp_path / "study"), str(avatars.directory)]
+    driver = processes.start("driver", command)
     begun = tmp_path / "study" / "trials" / "0000" / "begun.json"
-    deadline = time.monotonic() + 200
-    while not begun.exists():
-        assert driver.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
-    time.sleep(1)
-    table = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
-    workers = [int(line.split()[0]) for line in table.splitlines() if "ray::RayTrainWorker" in line]
-    assert workers
-    os.kill(workers[0], signal.SIGKILL)
-    assert driver.wait(300) == 0
+
+    def workers() -> list[int]:
+        return [pid for pid, name in processes.below(driver.pid).items() if "ray::RayTrainWorker" in name]
+
+    processes.wait_until(lambda: begun.exists() and bool(workers()), "driver", driver)
+    with processes.held(driver.pid, "ray::RayTrainWorker"):
+        time.sleep(1)  # what is to be lost
+        os.kill(workers()[0], signal.SIGKILL)
+    assert processes.ended(driver) == 0, processes.said("driver")[-4000:]
     trials = {t.id: t for t in Ledger(tmp_path / "study" / "ledger").trials()}
     assert {t.state for t in trials.values()} == {TrialState.COMPLETE}
     (lost,) = trials["0000"].lost
@@ -144,5 +136,6 @@ if __name__ == "__main__":
     )
     two = StudySettings(num_trials=1, sampler="random", workers_per_trial=2)
     os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.2"
+    os.environ["RAY_AUTH_TOKEN"] = "a" * 32
     ray.init("local", num_cpus=2, include_dashboard=True, log_to_driver=False, logging_level="error")
     run_study(sys.argv[1], toy, ClipTrialBody(sys.argv[2], num_workers=2), two)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,11 +56,12 @@ def measured(job: RungJob) -> Score:
 
 @dataclass(frozen=True)
 class ToyBody:
-    """Writes down what it was asked to do; `trouble` names what goes wrong with a trial."""
+    """Writes down what it was asked to do; `trouble` names what goes wrong with a trial, `stuck` a folder's end."""
 
     calls: str
     trouble: tuple[tuple[str, str], ...] = ()
     seconds: float = 0.0
+    stuck: str = ""
 
     def advance(self, job: RungJob) -> RungReport:
         directory = Path(job.directory)
@@ -69,6 +69,8 @@ class ToyBody:
         with open(self.calls, "a") as file:
             print(job.trial, directory.name, job.recipe.evaluation.seed, job.recipe.training.seed, file=file)
         time.sleep(self.seconds)
+        while directory.name == self.stuck:
+            time.sleep(0.1)
         how = dict(self.trouble).get(job.trial)
         if how == "bad clips":
             raise DataError("clips", "must not be empty")
@@ -125,15 +127,7 @@ def assert_verified(directory: Path, num_seeds: int) -> list[Trial]:
     return repeated
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    yield
-    ray.shutdown()
-
-
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_a_front_is_verified_grown_and_trained_again(tmp_path: Path) -> None:
     study = write_study(tmp_path / "study")
     before = {t.id: t for t in trials_of(study)}
@@ -173,7 +167,7 @@ def test_a_front_is_verified_grown_and_trained_again(tmp_path: Path) -> None:
         verify_study(study, ToyBody(str(tmp_path / "five")), 4)
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_what_cannot_be_measured_is_said_and_the_rest_is_kept(tmp_path: Path) -> None:
     study = write_study(tmp_path / "study")
     wrong = next(t.id for t in front_candidates(trials_of(study)) if not t.is_anchor)
@@ -186,7 +180,7 @@ def test_what_cannot_be_measured_is_said_and_the_rest_is_kept(tmp_path: Path) ->
     assert_verified(study, 4)
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("shared_ray")
 def test_a_signal_stops_and_the_next_run_takes_what_is_missing(tmp_path: Path) -> None:
     study = write_study(tmp_path / "study")
     handlers = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
@@ -201,19 +195,15 @@ def test_a_signal_stops_and_the_next_run_takes_what_is_missing(tmp_path: Path) -
     assert_goes_on(study, tmp_path / "two")
 
 
-@pytest.mark.usefixtures("cluster")
-def test_a_killed_driver_loses_no_repeat(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("shared_ray")
+def test_a_killed_driver_loses_no_repeat(processes: Any, tmp_path: Path) -> None:
     study = write_study(tmp_path / "study")
-    driver = subprocess.Popen([sys.executable, __file__, str(study)], start_new_session=True)
-    deadline = time.monotonic() + 100
-    while sum(len(t.repeats) for t in trials_of(study)) < 4:
-        assert driver.poll() is None, "the driver ended by itself"
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    driver = processes.start("driver", [sys.executable, __file__, str(study)])
+    processes.wait_until(lambda: sum(len(t.repeats) for t in trials_of(study)) >= 4, "driver", driver)
     with pytest.raises(StudyError, match="another process is running this study, got pid"):
         verify_study(study, ToyBody(str(tmp_path / "none")))
     driver.kill()
-    driver.wait(60)
+    processes.ended(driver)
     assert_goes_on(study, tmp_path / "two")
 
 
@@ -249,4 +239,4 @@ def test_weights_that_are_gone_are_named_before_anything_is_measured(tmp_path: P
 
 
 if __name__ == "__main__":
-    verify_study(sys.argv[1], ToyBody(f"{sys.argv[1]}.calls", seconds=0.3), 3)
+    verify_study(sys.argv[1], ToyBody(f"{sys.argv[1]}.calls", seconds=0.3, stuck="repeat-3"), 3)

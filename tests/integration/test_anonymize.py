@@ -354,12 +354,12 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "anon_tune", "anonymize", source, "-o", out / "x.mp4", "--method", "blur:8"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
-    deadline = time.monotonic() + 120
-    while not list(out.iterdir()) and time.monotonic() < deadline:
+    while not list(out.iterdir()):
+        assert process.poll() is None
         time.sleep(0.05)
     assert [path.name[0] for path in out.iterdir()] == ["."]  # hidden while it is not complete
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate()
     assert process.returncode == 130
     assert said.decode().splitlines()[-1].startswith("Stopped. ")
     assert not list(out.iterdir())

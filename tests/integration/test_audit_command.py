@@ -27,6 +27,8 @@ from anon_tune.export import export_anonymizer
 from anon_tune.ledger import Ledger
 from anon_tune.report import write_report
 
+pytestmark = pytest.mark.trains
+
 TINY = {
     "max_steps": 8,
     "check_steps": 4,

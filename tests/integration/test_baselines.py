@@ -19,6 +19,8 @@ from anon_tune.training import Trainer, quantize, uniform
 from anon_tune.trial import Ceilings, RungJob
 from anon_tune.worker.job import perform
 
+pytestmark = pytest.mark.trains
+
 CPU = torch.device("cpu")
 Named = Callable[..., Recipe]
 Weights = dict[str, Tensor]

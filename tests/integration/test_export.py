@@ -67,7 +67,10 @@ def test_weights_that_training_began_from_need_not_be_there(small_study: Path, t
     recipe = Recipe.model_validate_json(metadata["recipe"])
     began = recipe.anonymizer.model_copy(update={"weights": "/gone/start.safetensors"})
     save_weights(tensors, file, {"recipe": recipe.model_copy(update={"anonymizer": began}).model_dump_json()})
-    load_anonymizer(export_anonymizer(study, trial, "avatars", tmp_path / "x"))
+    loaded = load_anonymizer(export_anonymizer(study, trial, "avatars", tmp_path / "x"))
+    clip = torch.rand(4, 3, 16, 20)
+    whole = load_anonymizer(export_anonymizer(small_study, trial, "avatars", tmp_path / "whole"))
+    assert torch.equal(loaded(clip), whole(clip)) and not torch.equal(loaded(clip), clip)
 
 
 def test_the_card_says_what_was_measured(small_study: Path, exported: Path) -> None:

@@ -24,6 +24,8 @@ from anon_tune.training import Trainer, distortion
 from anon_tune.trial import Ceilings, RungJob
 from anon_tune.worker.job import perform
 
+pytestmark = pytest.mark.trains
+
 CPU = torch.device("cpu")
 Build = Callable[..., Recipe]
 SCHEDULED = {
@@ -88,7 +90,7 @@ def test_pretraining_brings_the_anonymizer_nearer_the_identity(avatars: Clips) -
         with torch.no_grad():
             return float((trainer.anonymizer(clips) - clips).abs().mean())
 
-    distances = [distance(num_steps) for num_steps in (0, 10, 60)]
+    distances = [distance(num_steps) for num_steps in (0, 10, 100)]
     assert distances[0] > distances[1] > distances[2]
     assert distances[2] < 0.6 * distances[0]
 
@@ -275,7 +277,7 @@ def test_two_workers_do_what_one_does(avatars: Clips, tiny_recipe: Build, tmp_pa
         for rank in range(size)
     ]
     try:
-        assert [worker.wait(200) for worker in workers] == [0, 0, 0]
+        assert [worker.wait(600) for worker in workers] == [0, 0, 0]
     finally:  # one that failed leaves the other waiting for it
         for worker in workers:
             worker.kill()

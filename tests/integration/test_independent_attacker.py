@@ -17,6 +17,8 @@ from anon_tune.networks import Anonymizer, build_anonymizer
 from anon_tune.recipe import AnonymizerRecipe, AuditRecipe, Recipe
 from anon_tune.training import Trainer
 
+pytestmark = pytest.mark.trains
+
 CPU = torch.device("cpu")
 EFFORT = AuditRecipe(
     num_seeds=1,

@@ -19,6 +19,8 @@ from anon_tune.networks import Anonymizer, BlackOut, Identity
 from anon_tune.recipe import EffortRecipe, EvaluationRecipe
 from anon_tune.trial import Ceilings, Score
 
+pytestmark = pytest.mark.trains
+
 CPU = torch.device("cpu")
 FULL = EffortRecipe()
 # The attackers spend what a study's do; nothing here looks at the accuracy of the classifier.

@@ -30,6 +30,8 @@ from anon_tune.trial import Ceilings, RungJob
 from anon_tune.worker import ClipTrialBody
 from anon_tune.worker.job import perform
 
+pytestmark = pytest.mark.trains
+
 CPU = torch.device("cpu")
 Build = Callable[..., Recipe]
 VIEWS = {"privacy.head": "nt_xent", "training.crop": 0.5}

@@ -46,6 +46,9 @@ def test_an_address_with_a_secret_is_refused_and_not_repeated(address: str, show
 )
 def test_other_addresses_are_none_of_its_business(address: str | None) -> None:
     refuse_secret("--storage", address)
+    if address and "://" in address:  # it was looked at: a secret beside all that is told from it
+        with pytest.raises(AnonTuneError, match="must not carry a password or key"):
+            refuse_secret("--storage", f"{address}{'&' if '?' in address else '?'}password={SECRET}")
 
 
 @pytest.mark.parametrize("name", ["storage", "clips", "stills", "mlflow", "warm_start"])

@@ -57,7 +57,7 @@ def test_a_lock_that_was_taken_over_is_known_to_be_lost(s3: str, monkeypatch: py
     folder = Folder.at(s3.format("study"))
     with driver_lock(folder) as hold:
         folder.write(".lock", b'{"key": "another", "holder": "pid 1 on elsewhere"}')
-        assert hold.lost.wait(30)
+        assert hold.lost.wait(300)
         with pytest.raises(StudyError, match="another process has taken this study over"):
             hold.check()
     assert folder.read(".lock").startswith(b'{"key": "another"')  # it is not ours to remove

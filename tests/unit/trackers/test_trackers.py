@@ -89,6 +89,7 @@ def test_a_tracker_that_cannot_be_reached_is_one_line(tmp_path: Path, monkeypatc
 def local_ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ray = pytest.importorskip("ray")
     monkeypatch.setenv("RAY_AUTH_TOKEN", "a" * 32)  # so that none is written into the home folder
+    ray.shutdown()  # one that other tests share knows nothing of this test's environment
     ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="error")
     yield
     ray.shutdown()

@@ -22,6 +22,8 @@ from anon_tune.trial import Ceilings, LossPoint, RungJob, RungReport, Score
 from anon_tune.worker import ClipTrialBody
 from anon_tune.worker.job import perform
 
+pytestmark = pytest.mark.trains
+
 CPU = torch.device("cpu")
 Build = Callable[..., Recipe]
 
