@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from anon_tune.errors import AnonTuneError
+from anon_tune.errors import UsageError
 
 _PASSWORD = re.compile(r"^([^/?#@:]*):(?!\d+/).*@")
 _KEY = re.compile(r"^([^?#@:]*):.*@")  # of S3, which may hold slashes and begin with digits; a bucket has no port
@@ -33,7 +33,7 @@ def refuse_secret(where: str, address: str | None) -> None:
         address: A URL, a path or a name.
 
     Raises:
-        AnonTuneError: It does; the message has stars in its place.
+        UsageError: It does; the message has stars in its place.
     """
     scheme, sign, rest = (address or "").partition("://")
     shown = (_KEY if scheme in OBJECT_STORES else _PASSWORD).sub(r"\1:***@", rest)
@@ -43,4 +43,4 @@ def refuse_secret(where: str, address: str | None) -> None:
     if sign and shown != rest:
         remedy = next((words for kind, words in _REMEDIES.items() if scheme.startswith(kind)), "Keep it elsewhere")
         rule = "must not carry a password or key, as it is written down"
-        raise AnonTuneError(where, rule, f"{scheme}://{shown}", remedy)
+        raise UsageError(where, rule, f"{scheme}://{shown}", remedy)

@@ -1,4 +1,4 @@
-"""The exception tree, and the one form of a message: ``<where>: <rule>, got <value>. <remedy>.``"""
+"""The exception tree, and the one form of a message: ``<where>: <rule>: <cause>, got <value>. <remedy>.``"""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ class AnonTuneError(Exception):
         rule: What must hold there, or what went wrong.
         got: The offending value; left out of the message where there is none.
         remedy: What to do about it, without the final full stop.
+        cause: What the system, a store or a library said, in one line; left out where there is none.
     """
 
-    def __init__(self, where: str, rule: str, got: object = None, remedy: str = "") -> None:
-        super().__init__(where, rule, got, remedy)
-        self.where, self.rule, self.got, self.remedy = where, rule, got, remedy
+    def __init__(self, where: str, rule: str, got: object = None, remedy: str = "", cause: str | None = "") -> None:
+        super().__init__(where, rule, got, remedy, cause)  # an exception is pickled as its arguments
+        self.where, self.rule, self.got, self.remedy, self.cause = where, rule, got, remedy, cause
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.rule}"
+        if self.cause:
+            text += f": {self.cause.rstrip('.')}"
         if self.got is not None:
             text += f", got {self.got if isinstance(self.got, str) else repr(self.got)}"
         end = f" {self.remedy}" if self.remedy else ""

@@ -118,13 +118,16 @@ def losses(leakage: float, accuracy: float) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class LossPoint:
-    """The losses of one training step; `privacy` is L_B, `penalty` and `distortion` are unweighted."""
+    """The losses of one training step.
+
+    Attributes:
+        step: Counted from 0.
+        terms: The unweighted terms of the game by name, in its order; of the game itself ``utility`` (L_T),
+            ``privacy`` (L_B), ``penalty`` and ``distortion``.
+    """
 
     step: int
-    utility: float
-    privacy: float
-    penalty: float
-    distortion: float
+    terms: Mapping[str, float] = field(hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,19 +136,6 @@ class Ceilings:
 
     leakage: float
     accuracy: float
-
-
-TRIALS = "trials"
-"""Folder of a study directory that holds the directories of its trials."""
-
-SCRATCH = "ray_train"
-"""Folder of a trial's directory in which Ray Train keeps its own account of a job."""
-
-BEGUN = "begun.json"
-"""What workers of Ray Train leave while they are at a job: the node and the Unix time at which they began."""
-
-CHECKPOINT = "trainer.safetensors"
-"""What a job leaves in its directory for the next one to go on from; of no use once the trial is over."""
 
 
 @dataclass(frozen=True, slots=True)

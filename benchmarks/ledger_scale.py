@@ -34,6 +34,7 @@ from anon_tune.trial import Cost, LossPoint, Reading, RungReport, Score, Trial, 
 FAMILIES = ("frame", "clip", "motion", "pairs", "pose")
 ATTRIBUTES = tuple(f"attribute-{index}" for index in range(8))
 STEPS = (20, 60, 160)
+TERMS = ("utility", "privacy", "penalty", "distortion")
 SPACE = Path(__file__).parents[1] / "search_spaces" / "penalty.toml"
 
 
@@ -85,7 +86,9 @@ def report(name: str, rung: int, leakage: float, accuracy: float, rng: np.random
         seconds_per_frame=0.002,
     )
     num_points = 30 if rng.random() < 0.5 else 0
-    curve = tuple(LossPoint(step, *rng.uniform(0, 1, 4).tolist()) for step in range(num_points))
+    curve = tuple(
+        LossPoint(step, dict(zip(TERMS, rng.uniform(0, 1, 4).tolist(), strict=True))) for step in range(num_points)
+    )
     file = f"trials/{name}/anonymizer.safetensors"
     return RungReport(name, rung, STEPS[rung], score, curve, 9.5, "node-1", file, Cost(19.0, 9.5, 0.01), 0.0)
 

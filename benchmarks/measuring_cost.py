@@ -29,8 +29,9 @@ from anon_tune.clips import Clips, ClipSet, make_avatars, open_clips
 from anon_tune.evaluation import Effort, Lab, anonymize_split
 from anon_tune.networks import Anonymizer, build_anonymizer
 from anon_tune.recipe import Recipe
+from anon_tune.study_directory import TrialDirectory
 from anon_tune.trial import Ceilings, RungJob
-from anon_tune.worker.job import WEIGHTS, perform
+from anon_tune.worker.job import perform
 
 CPU = torch.device("cpu")
 STEPS = (100, 200)  # the rung and the end of search_spaces/quickstart.toml
@@ -97,7 +98,7 @@ def run(number: int, clips: Clips, directory: Path) -> dict[str, object]:
         assert report is not None
         jobs.append({"seconds": report.seconds, "measuring_seconds": report.score.seconds})
     whole = sum(job["seconds"] for job in jobs)
-    trained = recipe.anonymizer.model_copy(update={"weights": str(directory / WEIGHTS)})
+    trained = recipe.anonymizer.model_copy(update={"weights": TrialDirectory.at(directory).weights.location})
     anonymizer = build_anonymizer(recipe.method, trained)
     return {
         "num_branch_updates": updates,

@@ -16,7 +16,7 @@ from problems import Losses, Problem
 
 from anon_tune.search.parameters import Range
 from anon_tune.search.sampler import distribution, score_losses
-from anon_tune.study.assignment import Assignment
+from anon_tune.study.assignment import Assignment, Decision
 from anon_tune.trial import Ceilings, RungReport
 
 _SEEDS_OF_NUMPY = 2**32
@@ -40,22 +40,20 @@ class Peer:
         recipe = self.space.recipe(self.ask(trial_id))
         levels = self.space.levels(recipe, rungs=self._rungs)
         ceilings = Ceilings(1.0, 1.0)
-        return Assignment(trial_id, recipe, levels, tuple(range(len(levels))), (ceilings, ceilings))
+        return Assignment.of_rungs(trial_id, recipe, levels, range(len(levels)), (ceilings, ceilings))
 
     def start(self, trial_id: str) -> None:
         """Nothing to note."""
 
-    def judge(self, report: RungReport) -> bool:
-        """Return whether a trial goes on from a rung; one that does not is told as it stands."""
-        keep = self.keeps(report)
-        if not keep:
-            self.tell_stopped(report)
-        return keep
-
-    def receive(self, report: RungReport, failure: str = "") -> None:
-        """Take in a full score."""
+    def decide(self, report: RungReport) -> Decision:
+        """Take in a full score, or decide at a rung; a trial that is stopped there is told as it stands."""
         if report.score.full:
             self.tell(report)
+            return Decision.STOP
+        if self.keeps(report):
+            return Decision.GO_ON
+        self.tell_stopped(report)
+        return Decision.STOP
 
     def fail(self, trial_id: str, reason: str) -> None:
         """No body of these problems fails."""

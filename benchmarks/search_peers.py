@@ -33,8 +33,9 @@ from strategies import NOT_PEERS, OURS, STRATEGIES
 
 from anon_tune.pareto import front_ranks, hypervolume
 from anon_tune.search.sampler import score_losses
-from anon_tune.study.assignment import Assignment
-from anon_tune.study.virtual_time import Desk, VirtualClock, drive
+from anon_tune.study.assignment import Assignment, Decision
+from anon_tune.study.desk import Desk
+from anon_tune.study.virtual_time import VirtualClock, drive
 from anon_tune.trial import ANCHORS, RungReport
 
 NUM_WORKERS, NUM_TRIALS, NUM_POINTS = 4, 40, 60
@@ -71,20 +72,17 @@ class Watched:
         """Pass on."""
         self._desk.start(trial_id)
 
-    def judge(self, report: RungReport) -> bool:
-        """Pass on."""
-        return self._desk.judge(report)
-
     def fail(self, trial_id: str, reason: str) -> None:
         """Pass on."""
         self._desk.fail(trial_id, reason)
 
-    def receive(self, report: RungReport, failure: str = "") -> None:
+    def decide(self, report: RungReport) -> Decision:
         """Pass on, and note a full score."""
-        self._desk.receive(report, failure)
+        decision = self._desk.decide(report)
         self.num_reports += report.trial in self._params
         if report.score.full and report.trial in self._params:
             self.full.append((self._clock.now, score_losses(report.score), self._params[report.trial]))
+        return decision
 
 
 def run(name: str, strategy: str, seed: int, found: Problem) -> dict[str, Any]:

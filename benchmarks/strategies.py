@@ -15,8 +15,9 @@ from anon_tune.search.parameters import Sampler
 from anon_tune.search.proposer import Proposer
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.bookkeeper import Bookkeeper
+from anon_tune.study.desk import Desk
 from anon_tune.study.settings import StudySettings
-from anon_tune.study.virtual_time import Desk, VirtualClock
+from anon_tune.study.virtual_time import VirtualClock
 from anon_tune.trackers.optuna_storage import OptunaRecord
 
 MOST_TRIALS = 250  # more than any strategy comes to before the end

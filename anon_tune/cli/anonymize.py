@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from anon_tune.cli.anonymize_subject import Chosen, certified, choose
-from anon_tune.errors import AnonTuneError, ExportError
-from anon_tune.folder import Folder
+from anon_tune.errors import AnonTuneError, ExportError, UsageError
+from anon_tune.folder import File, Folder
 
 if TYPE_CHECKING:
     from anon_tune.export import VideoOptions
@@ -72,7 +71,9 @@ def anonymize(
     chosen = certified(choose(file, study, trial, leakage_at_most, method), certificate)
     if scale and chosen.clip_size is None:
         rule = "nobody knows what size it was trained at"
-        raise AnonTuneError("--scale", rule, chosen.name, "Leave it out, or export the trial again with its clips")
+        raise UsageError(
+            "--scale", rule, chosen.loaded.subject.name, "Leave it out, or export the trial again with its clips"
+        )
     options = VideoOptions(
         crf=crf,
         drop_audio=drop_audio,
@@ -104,7 +105,7 @@ def find_jobs(inputs: list[Path], output: Path) -> list[tuple[Path, Path]]:
     if single and not output.is_dir():
         return [(inputs[0], output)]
     if output.exists() and not output.is_dir():
-        raise AnonTuneError(str(output), "must be a folder for several videos", "a file", "Name another")
+        raise UsageError(str(output), "must be a folder for several videos", "a file", "Name another")
     jobs: list[tuple[Path, Path]] = []
     for given in inputs:
         for source in _videos(given, output) if given.is_dir() else [given]:
@@ -112,12 +113,12 @@ def find_jobs(inputs: list[Path], output: Path) -> list[tuple[Path, Path]]:
             jobs.append((source, output / (name if name.suffix.lower() in _KEPT else name.with_suffix(".mp4"))))
     if not jobs:
         where = ", ".join(map(str, inputs))
-        raise AnonTuneError(where, "holds no file that ends as videos do", remedy="Name the files themselves")
+        raise UsageError(where, "holds no file that ends as videos do", remedy="Name the files themselves")
     targets = Counter(target for _, target in jobs)
     for source, target in jobs:
         if targets[target] > 1:
             rule = f"is not the only video that would become {target}"
-            raise AnonTuneError(str(source), rule, remedy="Rename one, or take two output folders")
+            raise UsageError(str(source), rule, remedy="Rename one, or take two output folders")
     return jobs
 
 
@@ -140,9 +141,9 @@ def _run_all(jobs: list[tuple[Path, Path]], chosen: Chosen, options: VideoOption
         report = target.with_name(f"{target.name}.json")
         try:
             if report.exists() and not options.force:
-                raise ExportError(str(report), "already exists", remedy="Name another file or add --force")
+                raise UsageError(str(report), "already exists", remedy="Name another file or add --force")
             with VideoProgress(source.name) as progress:
-                done = anonymize_video(source, target, chosen.anonymizer, options, progress.show)
+                done = anonymize_video(source, target, chosen.loaded.anonymizer, options, progress.show)
             _write(report, json.dumps(document(source, target, done, chosen, options), indent=2) + "\n")
         except AnonTuneError as error:
             failed.append(error)
@@ -157,11 +158,7 @@ def _run_all(jobs: list[tuple[Path, Path]], chosen: Chosen, options: VideoOption
 
 
 def _write(path: Path, text: str) -> None:
-    hidden = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        hidden.write_text(text, encoding="utf-8")
-        os.replace(hidden, path)
+        File.at(path).write(text.encode())
     except OSError as error:
-        raise ExportError(str(path), "cannot be written", error.strerror, "Free the disk") from None
-    finally:
-        hidden.unlink(missing_ok=True)
+        raise ExportError(str(path), "cannot be written", remedy="Free the disk", cause=error.strerror) from None

@@ -49,16 +49,16 @@ def document(
             "shows_original": options.preview,
         },
         "anonymizer": {
-            "kind": chosen.kind,
-            "name": chosen.name,
-            "method": chosen.method,
-            "fingerprint": chosen.fingerprint,
+            "kind": chosen.loaded.subject.kind,
+            "name": chosen.loaded.subject.name,
+            "method": chosen.loaded.subject.method,
+            "fingerprint": chosen.loaded.subject.fingerprint,
             "height": done.worked_at[0],
             "width": done.worked_at[1],
             "trained_at": chosen.clip_size,
             "frames_at_once": done.chunk,
             "device": str(options.device),
-            "model_card": chosen.card,
+            "model_card": chosen.loaded.card,
         },
         "seconds": done.seconds,
         "fps": done.num_frames / done.seconds,
@@ -73,7 +73,7 @@ def document(
 
 def _limits(done: AnonymizedVideo, chosen: Chosen) -> list[str]:
     limits = []
-    if chosen.method.startswith(("person-", "area-")):
+    if chosen.loaded.subject.method.startswith(("person-", "area-")):
         limits.append("Where the detector finds nobody, frames are left as they are; look at the result.")
     if chosen.clip_size not in (None, done.worked_at):
         limits.append("It worked at another size than it was trained and measured at; --scale takes that one.")

@@ -13,8 +13,8 @@ import typer
 
 from anon_tune.cli import audit_subject
 from anon_tune.cli.study import parse_setting
-from anon_tune.errors import AnonTuneError
-from anon_tune.folder import Folder
+from anon_tune.errors import UsageError
+from anon_tune.folder import File, Folder
 
 if TYPE_CHECKING:
     from anon_tune.certificate import Certificate
@@ -120,19 +120,19 @@ def audit(
     effort = AuditRecipe.from_params(params, "--set")
     check_attackers(effort.attackers, "--set")
     if crf is not None and not effort.codec:
-        raise AnonTuneError("--crf", "needs a codec", crf, "Add --codec h264")
+        raise UsageError("--crf", "needs a codec", crf, "Add --codec h264")
     if output is not None:
         _check_writable(output)
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
         case = audit_subject.find_case(study, subjects, clips, folders, cache, Path(scratch))
-        if case.kept is not None and not case.kept.is_remote:
-            _check_writable(case.kept.path / f"{case.subject.name}.json")
+        if case.kept is not None and not case.kept.folder.is_remote:
+            _check_writable(case.kept.path)
         certificate = _run(case, effort, cache, device)
         document = certificate.to_json()
         if output is not None:
-            Folder.at(output.parent).write(output.name, document.encode())
+            File.at(output).write(document.encode())
         if case.kept is not None:
-            case.kept.write(f"{case.subject.name}.json", document.encode())
+            case.kept.write(document.encode())
     if format is Format.JSON:
         print(document, end="")
     else:
@@ -183,7 +183,7 @@ def _check_writable(file: Path) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.is_dir():
-            raise AnonTuneError(str(file), "must be a file", "a folder", "Name another")
+            raise UsageError(str(file), "must be a file", "a folder", "Name another")
         tempfile.TemporaryFile(dir=file.parent).close()
     except OSError as error:
-        raise AnonTuneError(str(file), "cannot be written", error.strerror, "Name another place") from None
+        raise UsageError(str(file), "cannot be written", remedy="Name another place", cause=error.strerror) from None

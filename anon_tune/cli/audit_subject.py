@@ -12,8 +12,8 @@ import anon_tune
 from anon_tune.cli.clips import parse_size
 from anon_tune.cli.result import read_trials
 from anon_tune.cli.study import BUILT_IN, find_clips
-from anon_tune.errors import AnonTuneError, RecipeError, StudyError, suggest
-from anon_tune.folder import Folder
+from anon_tune.errors import StudyError, UsageError, suggest
+from anon_tune.folder import File, Folder
 
 if TYPE_CHECKING:
     from anon_tune.certificate import Subject
@@ -40,7 +40,7 @@ class Case:
         clips: The raw clips.
         clips_name: As a user names them.
         cache: Where baselines are kept unless the user says otherwise.
-        kept: The folder in which the certificate is kept besides --output; None for nowhere.
+        kept: Where the certificate is kept besides --output; None for nowhere.
     """
 
     subject: Subject
@@ -48,7 +48,7 @@ class Case:
     clips: Clips
     clips_name: str
     cache: Path
-    kept: Folder | None = None
+    kept: File | None = None
 
 
 def check_options(subjects: Mapping[str, object], others: Mapping[str, object]) -> None:
@@ -61,14 +61,14 @@ def check_options(subjects: Mapping[str, object], others: Mapping[str, object]) 
     chosen = [name for name, value in subjects.items() if value is not None]
     if len(chosen) != 1:
         rule = "give exactly one of STUDY --trial, --method, --file, and --original with --anonymized"
-        raise AnonTuneError("audit", rule, " and ".join(chosen) or "none", _REMEDY)
+        raise UsageError("audit", rule, " and ".join(chosen) or "none", _REMEDY)
     (subject,) = chosen
     given = [name for name, value in others.items() if value is not None]
     if missing := [name for name in _NEEDS[subject] if name not in given]:
-        raise AnonTuneError("audit", f"{subject} needs {', '.join(missing)}", remedy=_REMEDY)
+        raise UsageError("audit", f"{subject} needs {', '.join(missing)}", remedy=_REMEDY)
     belongs = {*others} - {"STUDY", "--clips"} if subject == "--original" else {*_NEEDS[subject]}
     if foreign := [name for name in given if name not in belongs]:
-        raise AnonTuneError("audit", f"{', '.join(foreign)} cannot go with {subject}", remedy=_REMEDY)
+        raise UsageError("audit", f"{', '.join(foreign)} cannot go with {subject}", remedy=_REMEDY)
 
 
 def find_case(
@@ -97,59 +97,33 @@ def find_case(
         return _trial_case(study, trial)
     if original is not None:
         return _folder_case(original, folders, scratch)
-    made, subject = _by_method(method) if method is not None else _by_file(file)
+    from anon_tune.export import load_file, load_method
+
+    loaded = load_method(method) if method is not None else load_file(file)
     opened, beside = _open(str(clips), cache)
-    return Case(subject, made, opened, str(clips), beside)
+    return Case(loaded.subject, loaded.anonymizer, opened, str(clips), beside)
 
 
-def _trial_case(study: Folder, name: str) -> Case:
+def _trial_case(folder: Folder, name: str) -> Case:
     """Take a trial of a study, on the study's clips."""
-    from anon_tune.certificate import Subject
-    from anon_tune.commands.audit import trial_anonymizer
+    from anon_tune.export import load_trial
     from anon_tune.study import load_study
+    from anon_tune.study_directory import StudyDirectory
+
+    study = StudyDirectory.at(folder)
 
     trials = {trial.id: trial for trial in read_trials(study)}
     if name not in trials:
         raise StudyError(str(study), f"no trial '{name}'", remedy=suggest(name, trials))
     trial = trials[name]
     _, settings = load_study(study)
-    clips = find_clips(settings.clips, study)
+    clips = find_clips(settings.clips, folder)
     if clips.fingerprint != settings.clips_fingerprint:
         rule = f"must hold the clips of the study, {settings.clips_fingerprint}"
         raise StudyError(clips.location, rule, clips.fingerprint, "Put them back, or audit an export with --file")
-    kept = study / "audits"
-    return Case(
-        Subject(kind="trial", name=name, method=trial.method, fingerprint=trial.fingerprint),
-        trial_anonymizer(study, trial),
-        clips,
-        settings.clips,
-        kept.path if settings.clips == BUILT_IN and not kept.is_remote else _beside(clips),
-        kept,
-    )
-
-
-def _by_method(method: str) -> tuple[Anonymizer, Subject]:
-    from anon_tune.certificate import Subject
-    from anon_tune.method import parse_method
-    from anon_tune.networks import build_anonymizer
-    from anon_tune.recipe import AnonymizerRecipe
-
-    if parse_method(method, "--method").is_trained:
-        remedy = "Audit a trial of a study, or an export with --file"
-        raise RecipeError("--method", "must be an anonymizer that nobody trains", method, remedy)
-    anonymizer = build_anonymizer(method, AnonymizerRecipe())
-    return anonymizer, Subject(kind="method", name=method, method=method, fingerprint="")
-
-
-def _by_file(file: Path) -> tuple[Anonymizer, Subject]:
-    from anon_tune.certificate import Subject
-    from anon_tune.export import load_anonymizer
-    from anon_tune.networks.weights import read_tensors
-    from anon_tune.recipe import Recipe
-
-    anonymizer = load_anonymizer(file)
-    recipe = Recipe.model_validate_json(read_tensors(file)[1]["recipe"])
-    return anonymizer, Subject(kind="file", name=str(file), method=recipe.method, fingerprint=recipe.fingerprint())
+    loaded, kept = load_trial(study, trial), study.certificate(name)
+    beside = kept.folder.path if settings.clips == BUILT_IN and not kept.folder.is_remote else _beside(clips)
+    return Case(loaded.subject, loaded.anonymizer, clips, settings.clips, beside, kept)
 
 
 def _folder_case(original: Path, options: Mapping[str, Any], scratch: Path) -> Case:

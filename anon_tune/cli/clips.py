@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from anon_tune.cli import readers
-from anon_tune.errors import AnonTuneError, DataError
+from anon_tune.errors import DataError, UsageError
 
 app = typer.Typer(
     name="clips", help="Import videos into a clip store, or make the built-in clips.", no_args_is_help=True
@@ -40,7 +40,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """Parse ``HxW`` into height and width."""
     match = re.fullmatch(r"(\d+)x(\d+)", text)
     if match is None or not all(int(n) for n in match.groups()):
-        raise AnonTuneError("--size", "must be height x width in pixels", text, "Write for example 48x64")
+        raise UsageError("--size", "must be height x width in pixels", text, "Write for example 48x64")
     return int(match[1]), int(match[2])
 
 
@@ -177,7 +177,10 @@ def copy(
     """Copy a clip store to S3, GCS or another filesystem, from where each node of a cluster fetches it once."""
     from anon_tune.clips import open_clips
     from anon_tune.clips.node_cache import save_store
+    from anon_tune.folder import Folder
 
+    if not Folder.at(uri).is_remote:
+        raise UsageError("clips copy", "needs a URI of another place", uri, "Copy a folder of this machine with cp -r")
     save_store(open_clips(store).directory, uri)
     info(uri)
 

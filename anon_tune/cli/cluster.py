@@ -66,12 +66,12 @@ def check(
 
 
 def _settings(study: str | None, workers: int | None, cpus: float | None, gpus: float | None) -> StudySettings:
-    from anon_tune.errors import AnonTuneError
+    from anon_tune.errors import UsageError
     from anon_tune.study.settings import StudySettings, load_study
 
     settings = load_study(study)[1] if study else StudySettings()
     if cpus == 0:
-        raise AnonTuneError("--cpus", "must be more than 0", remedy="A worker needs a process, and that a CPU")
+        raise UsageError("--cpus", "must be more than 0", remedy="A worker needs a process, and that a CPU")
     given = {"workers_per_trial": workers, "cpus_per_worker": cpus, "gpus_per_worker": gpus}
     return settings.model_copy(update={name: value for name, value in given.items() if value is not None})
 

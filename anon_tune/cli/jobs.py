@@ -17,6 +17,7 @@ from anon_tune.address import refuse_secret
 from anon_tune.cli.study import BUILT_IN, planned
 from anon_tune.errors import ClusterError
 from anon_tune.folder import Folder, is_uri
+from anon_tune.study_directory import StudyDirectory
 
 if TYPE_CHECKING:
     from anon_tune.cluster.jobs import Head, JobState
@@ -232,7 +233,7 @@ def _say(state: JobState) -> None:
 def _is_seen(location: str) -> bool:
     """True if there is a study that can be read from here."""
     with suppress(OSError):  # a store that this machine has no credentials for, or cannot reach
-        return Folder.at(location).has("study.toml")
+        return StudyDirectory.at(location).frozen.exists()
     return False
 
 

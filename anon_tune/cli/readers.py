@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from anon_tune.errors import DataError, suggest
+from anon_tune.errors import UsageError, suggest
 
 if TYPE_CHECKING:
     from anon_tune.datasets import ImportResult
@@ -33,26 +33,26 @@ def check_options(source: str, options: Mapping[str, Any]) -> None:
         options: Every option of ``clips import`` by its flag; None for one that is not given.
 
     Raises:
-        DataError: On a missing or foreign option, or an unknown data set.
+        UsageError: On a missing or foreign option, or an unknown data set.
     """
     from anon_tune.datasets.readers import DATA_SETS
 
     given = [name for name, value in options.items() if value is not None]
     if "--root" in given:
         if source not in DATA_SETS:
-            raise DataError("clips import", f"unknown data set '{source}'", remedy=suggest(source, DATA_SETS))
+            raise UsageError("clips import", f"unknown data set '{source}'", remedy=suggest(source, DATA_SETS))
         foreign = [*_FOLDER_ONLY, *(name for name in _CHOICES if name not in DATA_SETS[source])]
         missing = []
     else:
         if source in DATA_SETS and not Path(source).is_dir():
-            raise DataError("clips import", f"data set '{source}' needs --root", remedy=_REMEDY)
+            raise UsageError("clips import", f"data set '{source}' needs --root", remedy=_REMEDY)
         foreign = [*_DATA_SET_ONLY]
         missing = [name for name in _FOLDER_NEEDS if name not in given]
     what = f"data set '{source}'" if "--root" in given else f"folder '{source}'"
     if wrong := [name for name in foreign if name in given]:
-        raise DataError("clips import", f"{', '.join(wrong)} cannot go with {what}", remedy=_REMEDY)
+        raise UsageError("clips import", f"{', '.join(wrong)} cannot go with {what}", remedy=_REMEDY)
     if missing:
-        raise DataError("clips import", f"{what} needs {', '.join(missing)}", remedy=_REMEDY)
+        raise UsageError("clips import", f"{what} needs {', '.join(missing)}", remedy=_REMEDY)
 
 
 def run_import(source: str, size: tuple[int, int], output: Path, options: Mapping[str, Any]) -> ImportResult:

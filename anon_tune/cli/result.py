@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from anon_tune.errors import StudyError, suggest
-from anon_tune.folder import Folder, Location
+from anon_tune.errors import StudyError, UsageError, suggest
+from anon_tune.folder import Folder
+from anon_tune.study_directory import StudyDirectory, StudyLocation
 
 if TYPE_CHECKING:
     from anon_tune.trial import Trial
@@ -37,14 +38,13 @@ class FileFormat(StrEnum):
     ONNX = "onnx"
 
 
-def read_trials(directory: Location) -> list[Trial]:
+def read_trials(directory: StudyLocation) -> list[Trial]:
     """Read the trials of a study directory, also while it runs."""
     from anon_tune.ledger import Ledger
 
-    folder = Folder.at(directory)
-    if not folder.has("study.toml"):
-        raise StudyError(str(folder), "no study there", remedy="Give the directory that 'study --out' wrote")
-    return Ledger(folder / "ledger").trials()
+    study = StudyDirectory.at(directory)
+    study.check()
+    return Ledger(study.ledger).trials()
 
 
 def front(
@@ -102,14 +102,14 @@ def export(
         suffix = f".{format.value}"
         if output.suffix not in ("", suffix):
             rule = f"must agree with --format {format.value}"
-            raise StudyError(str(output), rule, output.suffix, f"End it in {suffix}, or leave the option out")
+            raise UsageError(str(output), rule, output.suffix, f"End it in {suffix}, or leave the option out")
         output = output.with_suffix(suffix)
     _, settings = load_study(directory)
     stills = settings.stills, settings.stills_fingerprint
     print(export_anonymizer(directory, chosen, settings.clips, output, force, data_licence, stills))
 
 
-def pick_trial(directory: Location, leakage_at_most: float | None, trial: str | None) -> Trial:
+def pick_trial(directory: StudyLocation, leakage_at_most: float | None, trial: str | None) -> Trial:
     """Return the trial of a study that a user chose by one of two options.
 
     Raises:
@@ -118,7 +118,7 @@ def pick_trial(directory: Location, leakage_at_most: float | None, trial: str | 
     from anon_tune.pareto import ParetoFront
 
     if (leakage_at_most is None) == (trial is None):
-        raise StudyError("export", "give one of --leakage-at-most and --trial", remedy="See 'anon-tune export --help'")
+        raise UsageError("export", "give one of --leakage-at-most and --trial", remedy="See 'anon-tune export --help'")
     trials = read_trials(directory)
     if leakage_at_most is not None:
         return ParetoFront.of(trials).pick(leakage_at_most)
@@ -128,7 +128,7 @@ def pick_trial(directory: Location, leakage_at_most: float | None, trial: str | 
     return by_id[trial]
 
 
-def write(directory: Location, output: Path | None = None) -> Path | str:
+def write(directory: StudyLocation, output: Path | None = None) -> Path | str:
     """Write the report of a study directory and return its path or URI."""
     from anon_tune.report import importance_trials, write_report
     from anon_tune.search import importance

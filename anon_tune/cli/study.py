@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from anon_tune.cli import result
-from anon_tune.errors import AnonTuneError, DataError, StudyError
+from anon_tune.errors import DataError, UsageError
 from anon_tune.folder import Folder, is_uri
+from anon_tune.study_directory import StudyDirectory
 
 if TYPE_CHECKING:
     from anon_tune.clips import Clips
@@ -106,7 +107,7 @@ def study(
     """
     loaded, settings = planned(locals())
     if not out.is_remote and out.path.is_file():
-        raise StudyError("--out", "must be a directory, and this is a file", str(out), "Give another")
+        raise UsageError("--out", "must be a directory, and this is a file", str(out), "Give another")
     found = find_clips(clips, out)
     measured_on: dict[str, Any] = {"clips_fingerprint": found.fingerprint}
     if clips != BUILT_IN:
@@ -187,7 +188,7 @@ def parse_setting(text: str, option: str = "--set") -> tuple[str, Any]:
     name, sign, value = text.partition("=")
     if not sign or not name.strip():
         example = {"--set": "penalty.weight=2", "--stop": "seconds=3600"}.get(option, "leakage_at_most=0.8")
-        raise AnonTuneError(option, "must be name=value", text, f"Write for example {option} {example}")
+        raise UsageError(option, "must be name=value", text, f"Write for example {option} {example}")
     try:
         return name.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
@@ -219,7 +220,7 @@ def _built_in(out: Folder) -> str:
     from anon_tune.clips import make_avatars
     from anon_tune.clips.node_cache import save_store
 
-    home = out / "clips"
+    home = StudyDirectory.at(out).clips
     if not home.names():
         if home.is_remote:
             with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
@@ -251,6 +252,7 @@ def make_body(clips: Clips, settings: StudySettings) -> TrialBody:
 def _run(out: Folder, clips: Clips, space: SearchSpace, settings: StudySettings) -> None:
     from anon_tune.cli.study_progress import StudyProgress
     from anon_tune.driver import StudyInterrupted, run_study
+    from anon_tune.search.points import num_points
 
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not out.is_remote and out.path.is_relative_to(Path.cwd()):
         print(f"warning: {out} lies in the job's copy of the folder, which Ray throws away.", file=sys.stderr)
@@ -262,7 +264,8 @@ def _run(out: Folder, clips: Clips, space: SearchSpace, settings: StudySettings)
         )
     body = make_body(clips, settings)
     try:
-        with StudyProgress(settings.num_trials) as progress:
+        total = num_points(space, settings.sampler, settings.num_trials, settings.seed)
+        with StudyProgress(total) as progress:
             run_study(out, space, body, settings, progress.show, lambda reason: print(f"Stopped: {reason}."))
     except StudyInterrupted as stop:
         print(stop, file=sys.stderr)
@@ -270,5 +273,7 @@ def _run(out: Folder, clips: Clips, space: SearchSpace, settings: StudySettings)
     if settings.storage or not out.is_remote:
         from anon_tune.trackers.optuna_storage import dashboard_command
 
-        print(f"Trials in Optuna's dashboard, a package of its own: {dashboard_command(out, settings)}")
+        print(
+            f"Trials in Optuna's dashboard, a package of its own: {dashboard_command(StudyDirectory.at(out), settings)}"
+        )
     print(f"Report: {result.write(out)}")

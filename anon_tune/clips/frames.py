@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from anon_tune.clips.manifest import Manifest
 from anon_tune.errors import DataError
+from anon_tune.folder import why
 
 _REMEDY = "Import or make the clips again"
 
@@ -37,7 +38,7 @@ def map_frames(path: Path, manifest: Manifest, every: bool = False) -> NDArray[n
     try:
         frames: NDArray[np.uint8] = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(str(path), "not a whole .npy file", str(error).splitlines()[0], _REMEDY) from None
+        raise DataError(str(path), "not a whole .npy file", remedy=_REMEDY, cause=why(error)) from None
     expected = (len(manifest.entries), *manifest.shape)
     if frames.dtype != np.uint8 or frames.shape != expected:
         got = f"{frames.dtype} {frames.shape}"

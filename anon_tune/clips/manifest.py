@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anon_tune.errors import DataError
+from anon_tune.folder import why
 
 SPLITS = ("train", "val", "test")
 VERSION = 1
@@ -134,7 +135,7 @@ def read_manifest(path: Path) -> Manifest:
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
-        raise DataError(where, "not a Parquet file", str(error).splitlines()[0], _REMEDY) from None
+        raise DataError(where, "not a Parquet file", remedy=_REMEDY, cause=why(error)) from None
     facts = _facts(table, where)
     if facts.get("version") != VERSION:
         raise DataError(where, f"the manifest must be of version {VERSION}", str(facts.get("version")), _REMEDY)
@@ -160,7 +161,7 @@ def _facts(table: pa.Table, where: str) -> dict[str, Any]:
     try:
         facts = json.loads((table.schema.metadata or {}).get(b"anon_tune", b"{}"))
     except ValueError as error:
-        raise DataError(where, "damaged", str(error), _REMEDY) from None
+        raise DataError(where, "damaged", remedy=_REMEDY, cause=why(error)) from None
     return facts if isinstance(facts, dict) else {}
 
 

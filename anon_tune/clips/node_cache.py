@@ -14,7 +14,8 @@ from pyarrow import fs
 from anon_tune.clips.frames import map_frames
 from anon_tune.clips.locks import locked
 from anon_tune.clips.manifest import FRAMES, MANIFEST, Manifest, read_manifest
-from anon_tune.errors import DataError
+from anon_tune.errors import AnonTuneError, DataError, UnreachableError
+from anon_tune.folder import open_filesystem, why
 
 _CHUNK_BYTES = 1 << 23
 
@@ -40,7 +41,7 @@ def fetch_store(uri: str) -> Path:
     Raises:
         DataError: If the filesystem cannot be read, it holds no store, or the cache cannot be written.
     """
-    filesystem, path = _open_filesystem(uri)
+    filesystem, path = open_filesystem(uri)
     home = user_cache() / "clips"
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -57,7 +58,7 @@ def fetch_store(uri: str) -> Path:
                     new.rename(target)
     except (OSError, pa.ArrowException) as error:
         remedy = f"Mend the cause; copies go to {home}"
-        raise DataError(uri, "cannot be copied to this node", _line(error), remedy) from None
+        raise _kind(error)(uri, "cannot be copied to this node", remedy=remedy, cause=why(error)) from None
     return target
 
 
@@ -71,7 +72,7 @@ def save_store(directory: Path, uri: str) -> None:
     Raises:
         DataError: If a store is there, or the filesystem cannot be written.
     """
-    filesystem, path = _open_filesystem(uri)
+    filesystem, path = open_filesystem(uri)
     local = fs.LocalFileSystem()
     try:
         if filesystem.get_file_info(f"{path}/{MANIFEST}").type != fs.FileType.NotFound:
@@ -80,15 +81,12 @@ def save_store(directory: Path, uri: str) -> None:
         for name in (FRAMES, MANIFEST):
             fs.copy_files(str(directory / name), f"{path}/{name}", local, filesystem, chunk_size=_CHUNK_BYTES)
     except (OSError, pa.ArrowException) as error:
-        raise DataError(uri, "cannot be written", _line(error), "Mend the cause") from None
+        raise _kind(error)(uri, "cannot be written", remedy="Mend the cause", cause=why(error)) from None
 
 
-def _open_filesystem(uri: str) -> tuple[fs.FileSystem, str]:
-    try:
-        filesystem, path = fs.FileSystem.from_uri(uri)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise DataError(uri, "must be a URI that pyarrow can open", _line(error), "Write s3://bucket/store") from None
-    return filesystem, path.rstrip("/")
+def _kind(error: Exception) -> type[AnonTuneError]:
+    """Return the class for what a copy raised: the system's own errors have a number, a silent store's have none."""
+    return DataError if getattr(error, "errno", None) else UnreachableError
 
 
 def _read_remote_manifest(filesystem: fs.FileSystem, path: str, uri: str, to: Path) -> Manifest:
@@ -100,7 +98,3 @@ def _read_remote_manifest(filesystem: fs.FileSystem, path: str, uri: str, to: Pa
 
 def _copy(filesystem: fs.FileSystem, path: str, to: Path) -> None:
     fs.copy_files(path, str(to), filesystem, fs.LocalFileSystem(), chunk_size=_CHUNK_BYTES)
-
-
-def _line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

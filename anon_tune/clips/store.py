@@ -28,7 +28,7 @@ from anon_tune.clips.frames import content_hash, map_frames
 from anon_tune.clips.manifest import FRAMES, MANIFEST, SPLITS, ClipEntry, Manifest, read_manifest, write_manifest
 from anon_tune.clips.node_cache import fetch_store
 from anon_tune.errors import DataError, suggest
-from anon_tune.folder import is_uri
+from anon_tune.folder import Folder, is_uri
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -140,16 +140,17 @@ def open_clips(location: Path | str) -> Clips:
 
     Args:
         location: What `import_folder` or `make_avatars` wrote: a directory, or the URI of one on a filesystem
-            that pyarrow knows (``s3://``, ``gs://``, ``file://``), which is copied once a node; see `fetch_store`.
+            that pyarrow knows (``s3://``, ``gs://``), which is copied once a node; see `fetch_store`.
 
     Raises:
         DataError: If a file is missing or damaged, or frames and manifest do not belong together.
-        AnonTuneError: If the URI carries a key.
+        UsageError: If the URI carries a key, or is none that pyarrow can open.
+        UnreachableError: If the store does not answer.
     """
     refuse_secret("--clips", str(location))
-    if is_uri(location):
-        return replace(open_clips(fetch_store(str(location))), location=str(location))
-    directory = Path(location)
+    if is_uri(location) and (far := Folder.at(location)).is_remote:
+        return replace(open_clips(fetch_store(far.location)), location=far.location)
+    directory = Folder.at(location).path if is_uri(location) else Path(location)
     for name in (MANIFEST, FRAMES):
         if not (directory / name).is_file():
             raise DataError(str(directory), f"a clip store must hold '{name}'", remedy="Name another or import one")
@@ -197,6 +198,7 @@ class StoreWriter:
         hidden: Path | None = None,
     ) -> None:
         self.directory = Path(directory)
+        self._force = force
         check_place(self.directory, force)
         self._shape = shape
         self._entries: list[ClipEntry] = []
@@ -205,8 +207,8 @@ class StoreWriter:
         try:
             self._hidden.mkdir(parents=True, exist_ok=self._keeps)
         except OSError as error:
-            remedy = "Name another directory"
-            raise DataError(str(self.directory), "cannot be written", error.strerror, remedy) from None
+            where, remedy = str(self.directory), "Name another directory"
+            raise DataError(where, "cannot be written", remedy=remedy, cause=error.strerror) from None
         path = self._hidden / FRAMES
         self._file = open(path, "r+b" if path.exists() else "w+b")  # noqa: SIM115  closed by __exit__
         self._write_header()
@@ -273,7 +275,7 @@ class StoreWriter:
             drop_constant: Leave out attributes that are the same for every clip.
 
         Raises:
-            DataError: If the clips break a rule of the manifest.
+            DataError: If the clips break a rule of the manifest, or something has come to be at the store's place.
         """
         entries = tuple(self._entries)
         if drop_constant:
@@ -287,7 +289,8 @@ class StoreWriter:
         self._write_header()
         self._file.close()
         write_manifest(self._hidden / MANIFEST, manifest)
-        if self.directory.is_dir():
+        check_place(self.directory, self._force)  # again: making the clips may have taken hours
+        if self._force and self.directory.is_dir():
             shutil.rmtree(self.directory)
         self._hidden.rename(self.directory)
         return open_clips(self.directory)

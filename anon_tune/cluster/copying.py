@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from anon_tune.errors import StudyError
-from anon_tune.folder import Folder, Location, why
+from anon_tune.folder import Folder, kind_of, why
 from anon_tune.ledger import Ledger
+from anon_tune.study_directory import StudyDirectory, StudyLocation, is_output, is_result, output_folders
 
-_STUDY = "study.toml"
-_RESULTS = re.compile(r"study\.toml|report\.html|ledger/[0-9]+(-[0-9]+)?\.parquet|audits/[^/]+\.json")
-_WEIGHTS = re.compile(r"trials/[^/]+/([^/]+/)?(anonymizer\.safetensors|preview\.png)")
 _MARK = ".fetched"  # in a copy: where from; only such a folder is ever written over
 _MOST_READINGS = 10
 
 
 def is_worth_having(name: str, everything: bool) -> bool:
-    """True for study.toml, ledger, report and certificates, and for everything also weights and previews."""
-    if ".." in name.split("/"):
-        return False
-    return bool(_RESULTS.fullmatch(name) or (everything and _WEIGHTS.fullmatch(name)))
+    """True for the frozen copy, ledger, report and certificates, and for everything also weights and previews."""
+    return is_result(name) or (everything and is_output(name))
 
 
-def read_study(location: Location, everything: bool) -> Iterator[tuple[str, bytes]]:
+def read_study(location: StudyLocation, everything: bool) -> Iterator[tuple[str, bytes]]:
     """Yield the files of a study by their relative names, also while it runs.
 
     A driver merges files of its ledger: one that is gone when its turn comes is in another by then, so the ledger is
@@ -35,31 +30,23 @@ def read_study(location: Location, everything: bool) -> Iterator[tuple[str, byte
     Raises:
         StudyError: No study there, a file that cannot be read, or a ledger that does not hold still.
     """
-    folder = Folder.at(location)
+    study = StudyDirectory.at(location)
+    study.check()
     try:
-        if not folder.has(_STUDY):
-            raise StudyError(str(folder), "no study there", remedy="Give the directory that 'study --out' wrote")
-        yield from _held_still(folder)
-        for name in [*_names(folder, ""), *_names(folder, "audits"), *(_trials(folder) if everything else ())]:
-            yield name, folder.read(name)
+        yield from _held_still(study)
+        for inside in ["", study.audits.name, *(output_folders(study) if everything else ())]:
+            for name in _names(study.folder, inside):
+                yield name, study.folder.read(name)
     except OSError as error:
-        raise StudyError(str(folder), "cannot be read", why(error), "Mend that first") from None
+        kind = kind_of(error, study.folder, StudyError)
+        raise kind(str(study), "cannot be read", remedy="Mend that first", cause=why(error)) from None
 
 
-def _held_still(folder: Folder) -> list[tuple[str, bytes]]:
+def _held_still(study: StudyDirectory) -> list[tuple[str, bytes]]:
     for _ in range(_MOST_READINGS):
         with suppress(FileNotFoundError):
-            return [(name, folder.read(name)) for name in _names(folder, "ledger")]
-    raise StudyError(f"{folder}/ledger", "changes faster than it can be read", remedy="Try again")
-
-
-def _trials(folder: Folder) -> Iterator[str]:
-    for trial in (folder / "trials").names():
-        inside = f"trials/{trial}"
-        yield from _names(folder, inside)
-        for repeat in (folder / inside).names():
-            if repeat.startswith("repeat-"):
-                yield from _names(folder, f"{inside}/{repeat}")
+            return [(name, study.folder.read(name)) for name in _names(study.folder, study.ledger.name)]
+    raise StudyError(str(study.ledger), "changes faster than it can be read", remedy="Try again")
 
 
 def _names(folder: Folder, part: str) -> list[str]:
@@ -88,16 +75,16 @@ def write_copy(files: Iterable[tuple[str, bytes]], folder: Path, origin: str) ->
             raise StudyError(str(folder), rule, origin, "Give another folder with -o")
     elif folder.is_dir() and any(folder.iterdir()):
         raise StudyError(str(folder), "is not empty and no fetched study", remedy="Give another folder with -o")
-    copy, written = Folder.at(folder), set[str]()
+    copy, written = StudyDirectory.at(folder), set[str]()
     for name, content in files:
         if not is_worth_having(name, everything=True):
             raise StudyError(origin, "sent a file that no study has", name, "Fetch from a head that you trust")
         if not written:
             folder.mkdir(parents=True, exist_ok=True)
             mark.write_text(json.dumps({"from": origin}), encoding="utf-8")
-        copy.write(name, content)
+        copy.folder.write(name, content)
         written.add(name)
-    for name in _names(copy, "ledger"):
+    for name in _names(copy.folder, copy.ledger.name):
         if name not in written:
-            copy.remove(name)
-    return sum(not trial.is_anchor for trial in Ledger(copy / "ledger").trials())
+            copy.folder.remove(name)
+    return sum(not trial.is_anchor for trial in Ledger(copy.ledger).trials())

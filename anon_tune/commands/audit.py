@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,15 +14,11 @@ from anon_tune.attackers import AttackerInputs, AttackerSpec
 from anon_tune.certificate import Certificate, Subject
 from anon_tune.clips import Clips, ClipSet, round_trip_split
 from anon_tune.clips.manifest import SPLITS
-from anon_tune.errors import StudyError
 from anon_tune.evaluation import Baseline, anonymize_split, certify, count_data, make_baseline
 from anon_tune.evaluation.baseline import FORM, digest
-from anon_tune.folder import Folder, Location, reading_file
-from anon_tune.method import parse_method
-from anon_tune.networks import Anonymizer, build_anonymizer
-from anon_tune.networks.weights import read_recipe, read_tensors
-from anon_tune.recipe import AnonymizerRecipe, AuditRecipe
-from anon_tune.trial import Trial
+from anon_tune.folder import File
+from anon_tune.networks import Anonymizer
+from anon_tune.recipe import AuditRecipe
 
 Progress = Callable[[str, int, int], None]
 
@@ -80,28 +75,6 @@ def audit(
         return certify(raw, changed, baseline, subject, data, effort, device, told, extra_attackers)
 
 
-def trial_anonymizer(directory: Location, trial: Trial) -> Anonymizer:
-    """Build the anonymizer of a trial: with the weights it left, or from its name if nobody trains it.
-
-    Args:
-        directory: The study directory, a path or a URI.
-        trial: A trial of it.
-
-    Raises:
-        StudyError: A trained one has left no weights yet.
-        AnonTuneError: Its weights cannot be read.
-    """
-    if not parse_method(trial.method).is_trained:
-        return build_anonymizer(trial.method, AnonymizerRecipe())
-    if trial.rung is None:
-        remedy = "Choose one that was measured, see 'front --all'"
-        raise StudyError(f"trial {trial.id}", "has no weights to audit", trial.state.value, remedy)
-    with reading_file((Folder.at(directory) / trial.reports[-1].checkpoint).location) as weights:
-        _, metadata = read_tensors(weights)
-        recipe = read_recipe(weights, metadata)
-        return build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update={"weights": str(weights)}))
-
-
 def _named(stage: str, progress: Progress) -> Progress:
     return lambda what, done, total: progress(f"{stage}, {what}", done, total)
 
@@ -151,13 +124,10 @@ def _cached(cache: Path, key: str) -> Baseline | None:
 
 def _keep(baseline: Baseline, cache: Path, key: str) -> None:
     """Write a baseline under a name that holds its digest: half a file, or a damaged one, is never taken."""
-    cache.mkdir(parents=True, exist_ok=True)
-    hidden = cache / f".{key}.{os.getpid()}.safetensors"
-    try:
-        baseline.save(hidden)
-        os.replace(hidden, cache / f"baseline-{key}-{_digest(hidden)}.safetensors")
-    finally:
-        hidden.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
+        made = Path(scratch) / "baseline.safetensors"
+        baseline.save(made)
+        File.at(cache / f"baseline-{key}-{_digest(made)}.safetensors").write(made.read_bytes())
 
 
 def _digest(file: Path) -> str:

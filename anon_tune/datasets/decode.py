@@ -15,7 +15,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from anon_tune.errors import DataError
+from anon_tune.errors import UsageError
 
 # A header's duration is rounded, and a last frame may lack one; a cut file misses more.
 _WHOLE = 0.9
@@ -36,7 +36,7 @@ class ClipForm:
         gray: Set all three channels to the luma (ITU-R BT.601); networks take three.
 
     Raises:
-        DataError: If a number is below 1.
+        UsageError: If a number is below 1.
     """
 
     num_frames: int
@@ -49,7 +49,7 @@ class ClipForm:
         given = {"--num-frames": self.num_frames, "--frame-step": self.frame_step}
         for name, value in (*given.items(), ("--size", self.height), ("--size", self.width)):
             if value is not None and value < 1:
-                raise DataError(name, "must be at least 1", value, "Choose a larger number")
+                raise UsageError(name, "must be at least 1", value, "Choose a larger number")
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -157,6 +157,7 @@ def decode_clip(folder: Path, form: ClipForm, file: str, shown: Sequence[int] | 
                 for frame in _frames(container, packets):
                     if len(seen) in chosen:
                         clip[wanted == len(seen)] = _upright(frame, form, reformatter)
+                    if not seen:  # not only of a shown frame: the file may end before the first of these
                         size = (frame.width, frame.height) if _quarters(frame) % 2 else (frame.height, frame.width)
                     seen.append(frame.pts)
                 rate = float(container.streams.video[0].average_rate or 25)

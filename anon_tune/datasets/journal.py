@@ -12,7 +12,8 @@ from typing import Self
 
 from anon_tune.clips.locks import locked
 from anon_tune.datasets.decode import BadFile, DecodedClip
-from anon_tune.errors import DataError
+from anon_tune.errors import DataError, UsageError
+from anon_tune.folder import File
 
 _STORE = "store"
 _JOURNAL = "journal.jsonl"
@@ -82,13 +83,13 @@ class Journal:
         except BlockingIOError:
             raise DataError(where, "is being imported by another process", remedy="Wait for its end") from None
         except OSError as error:
-            raise DataError(where, "cannot be written", error.strerror, "Name another directory") from None
+            raise DataError(where, "cannot be written", remedy="Name another directory", cause=error.strerror) from None
         self.records = self._read()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         with self._held:
-            if kind is None or issubclass(kind, DataError):
+            if kind is None or issubclass(kind, DataError | UsageError):
                 shutil.rmtree(self._place, ignore_errors=True)
 
     def go_on(self, root: Path, files: Sequence[str], restore: Callable[[int, FileRecord], bool]) -> int:
@@ -111,9 +112,8 @@ class Journal:
             done += 1
         kept = self.records[:done]
         path = self._place / _JOURNAL
-        new = path.with_suffix(".new")
-        new.write_text("".join(f"{json.dumps(line)}\n" for line in (self._key, *map(asdict, kept))), encoding="utf-8")
-        new.replace(path)
+        lines = "".join(f"{json.dumps(line)}\n" for line in (self._key, *map(asdict, kept)))
+        File.at(path).write(lines.encode())
         self._file = self._held.enter_context(open(path, "a", encoding="utf-8"))  # noqa: SIM115  closed by __exit__
         self.records = kept
         return done

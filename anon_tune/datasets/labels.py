@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from anon_tune.clips.manifest import SPLITS
 from anon_tune.clips.store import Labels
-from anon_tune.errors import DataError, suggest
+from anon_tune.errors import DataError, UsageError, suggest
 
 _TRUE, _FALSE = {"1", "true", "yes"}, {"0", "false", "no"}
 
@@ -51,13 +51,13 @@ def match_files(
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise DataError("--pattern", f"is no regular expression: {error}", pattern, "Mend it") from None
+        raise UsageError("--pattern", f"is no regular expression: {error}", pattern, "Mend it") from None
     if not private:
-        raise DataError("--private", "at least one private label is needed", remedy="Name a group of the pattern")
+        raise UsageError("--private", "at least one private label is needed", remedy="Name a group of the pattern")
     for name in (action, group, *private):
         if name not in compiled.groupindex:
             known = suggest(name, compiled.groupindex) if compiled.groupindex else "Write it as (?P<name>...)"
-            raise DataError("--pattern", f"has no named group '{name}'", pattern, known)
+            raise UsageError("--pattern", f"has no named group '{name}'", pattern, known)
     found = []
     for file in files:
         if match := compiled.search(file):
@@ -65,13 +65,13 @@ def match_files(
             for name, value in values.items():
                 if not value:
                     rule = f"the pattern's group '{name}' must not be empty, as it is for '{file}'"
-                    raise DataError("--pattern", rule, pattern, "Mend it")
+                    raise UsageError("--pattern", rule, pattern, "Mend it")
             found.append(Found(file, values[action], values[group], tuple(values[name] for name in private)))
     if not found:
         example = f"for example not '{files[0]}'" if files else "the folder holds no files"
         raise DataError(where, f"the pattern matches no file, {example}", pattern, "Mend --pattern")
     if len({one.action for one in found}) < 2:
-        raise DataError("--action", "at least two action classes are needed", found[0].action, "Mend --pattern")
+        raise UsageError("--action", "at least two action classes are needed", found[0].action, "Mend --pattern")
     return found
 
 
@@ -98,7 +98,7 @@ def attribute_columns(found: Sequence[Found], private: Sequence[str]) -> dict[st
         new = binary_columns(name, values)
         if len(set(zip(*new.values(), strict=True))) < 2:
             rule = f"label '{name}' must have at least two values, or there is nothing to leak"
-            raise DataError("--private", rule, values[0], "Leave it out or mend --pattern")
+            raise UsageError("--private", rule, values[0], "Leave it out or mend --pattern")
         columns |= new
     return columns
 
@@ -128,16 +128,16 @@ def split_files(
     for option, chosen in (("--test-groups", test_groups), ("--val-groups", val_groups)):
         for group in chosen:
             if group not in groups:
-                raise DataError(option, f"unknown group '{group}'", remedy=f"Found: {_some(groups)}")
+                raise UsageError(option, f"unknown group '{group}'", remedy=f"Found: {_some(groups)}")
     if not test_groups:
-        raise DataError("--test-groups", "at least one is needed", remedy=f"Found: {_some(groups)}")
+        raise UsageError("--test-groups", "at least one is needed", remedy=f"Found: {_some(groups)}")
     if both := sorted(set(test_groups) & set(val_groups)):
-        raise DataError("--val-groups", "a group is in one split only", both[0], "Take it from --test-groups")
+        raise UsageError("--val-groups", "a group is in one split only", both[0], "Take it from --test-groups")
     check_fraction(val_fraction)
     named = dict.fromkeys(val_groups, "val") | dict.fromkeys(test_groups, "test")
     splits = [named.get(one.group, "train") for one in found]
     if "train" not in splits:
-        raise DataError("--test-groups", "must leave groups to train on", remedy=f"Found: {_some(groups)}")
+        raise UsageError("--test-groups", "must leave groups to train on", remedy=f"Found: {_some(groups)}")
     if not val_groups:
         train = [at for at, split in enumerate(splits) if split == "train"]
         for at in hold_out([found[at] for at in train], val_fraction):
@@ -157,7 +157,7 @@ def label_files(found: Sequence[Found], splits: Sequence[str], columns: dict[str
 def check_fraction(val_fraction: float) -> None:
     """Refuse a share of the training clips that cannot be held out."""
     if not 0 <= val_fraction < 1:
-        raise DataError("--val-fraction", "must be at least 0 and below 1", val_fraction, "The default is 0.15")
+        raise UsageError("--val-fraction", "must be at least 0 and below 1", val_fraction, "The default is 0.15")
 
 
 def hold_out(found: Sequence[Found | Labels], fraction: float) -> list[int]:

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Protocol, TypeVar
 
-from anon_tune.errors import AnonTuneError
+from anon_tune.errors import UsageError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -58,7 +58,7 @@ def in_processes(num_workers: int | None = None) -> Map:
                 yield waiting.popleft().result()
         except BrokenProcessPool:
             rule, remedy = "a process was killed, or a file broke the decoder", "Run the same again with --workers 1"
-            raise AnonTuneError("--workers", rule, num, remedy) from None
+            raise UsageError("--workers", rule, num, remedy) from None
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from anon_tune.driver.run import StudyInterrupted, run_study
-    from anon_tune.driver.verify import VerifyStep, verify_study
+    from anon_tune.driver.verify import verify_study
+    from anon_tune.study.verification_plan import VerifyStep
 
 _LAZY = {
     "StudyInterrupted": "anon_tune.driver.run",
-    "VerifyStep": "anon_tune.driver.verify",
+    "VerifyStep": "anon_tune.study.verification_plan",
     "run_study": "anon_tune.driver.run",
     "verify_study": "anon_tune.driver.verify",
 }

@@ -11,8 +11,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from anon_tune.folder import Folder
-from anon_tune.trial import BEGUN
+from anon_tune.study_directory import TrialDirectory
 
 
 class JobsUnderWay:
@@ -64,16 +63,16 @@ class JobsUnderWay:
         self._on_node(name)
 
 
-def begun_by_train(folder: Folder) -> tuple[float, str] | None:
+def begun_by_train(directory: TrialDirectory) -> tuple[float, str] | None:
     """Return how many seconds the workers of a trial were at a job, and on which node; None if none had begun.
 
     Such workers wait for nodes, and are elsewhere than who started them; so they leave word, which is taken away here.
 
     Args:
-        folder: The trial's directory.
+        directory: The trial's.
     """
     with suppress(OSError, ValueError, KeyError):  # without a word there is nothing to count
-        begun = json.loads(folder.read(BEGUN))
-        folder.remove(BEGUN)
+        begun = json.loads(directory.begun.read())
+        directory.begun.remove()
         return max(0.0, time.time() - float(begun["time"])), str(begun["node"])
     return None

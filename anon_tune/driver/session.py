@@ -6,28 +6,26 @@ import logging
 import math
 import os
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 import ray
+from ray.job_config import JobConfig
 
 import anon_tune
+from anon_tune.driver.environment import environment
 from anon_tune.errors import PlacementError
 from anon_tune.study.spending import PRICE_LABEL, Node
 
 _QUIET = {
-    "RAY_AIR_NEW_OUTPUT": "0",  # the new output prints boxes even when told to be silent
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # CSV, JSON and TensorBoard: the ledger has it all
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours stops on SIGTERM too
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # how many may wait is ours to say, see `Slots`
-    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # Tune's own state is never read
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # else one report every 2 s
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 _TOKEN = secrets.token_hex(32)  # one a process, as Ray keeps the first it saw
 _WORKERS = {"RAY_CHDIR_TO_TRIAL_DIR": "0"}  # relative paths mean the same in a worker as in the driver
+_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray for the driver of a job
 
 
 @contextmanager
@@ -48,23 +46,75 @@ def ray_session(*, dashboard: bool) -> Iterator[bool]:
     join = bool(os.environ.get("RAY_ADDRESS"))
     # Given a token, a private cluster writes none into the home folder.
     private = {} if join or "RAY_AUTH_MODE" in os.environ else {"RAY_AUTH_TOKEN": _TOKEN}
-    with environment(_QUIET | private):
-        if join:
-            package = str(Path(anon_tune.__file__).parent)
-            workers = {"py_modules": [package], "env_vars": _WORKERS}
-            ray.init("auto", log_to_driver=False, logging_level=logging.ERROR, runtime_env=workers)
-        else:
-            ray.init(
-                "local",
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                include_dashboard=dashboard,
-                runtime_env={"env_vars": _WORKERS},
-            )
+    workers: dict[str, object] = {"env_vars": _WORKERS, "worker_process_setup_hook": _import_path(not join)}
+    if join:
+        workers["py_modules"] = [anon_tune.__path__[0]]
+    with environment(_QUIET | private), _outside_job_folder():
+        ray.init(
+            "auto" if join else "local",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            include_dashboard=None if join else dashboard,
+            runtime_env=workers,
+            job_config=_JobConfig(),
+        )
         try:
             yield not join
         finally:
             ray.shutdown()
+
+
+class _JobConfig(JobConfig):
+    """A job for which Ray adds no folder to its workers' import path; see `_import_path`."""
+
+    def _runtime_env_has_working_dir(self) -> bool:
+        return True  # without one, Ray puts the driver's current folder first
+
+
+def _import_path(is_private: bool) -> Callable[[], None]:
+    """Return what a worker runs at its start, so that it imports from where this driver does and from nowhere else.
+
+    On the driver's machine it takes over the driver's path. On other nodes installed packages have places of their
+    own; there only the folder of a script and the current folder come along, and only if the driver has them.
+    """
+    path, here = [os.path.abspath(place) for place in sys.path], os.getcwd()
+    home, in_job = os.path.dirname(anon_tune.__path__[0]), _JOB in os.environ
+    script = os.path.dirname(os.path.realpath(sys.argv[0]))
+    is_last = path[-1:] == [here]
+
+    def settle() -> None:
+        # Ray sends this function by value: it needs nothing of this package, which is imported from this path.
+        if is_private:
+            sys.path.insert(0, home)
+            __import__("anon_tune")  # this very package, whatever else is installed
+            sys.path[:] = path
+            return
+        own = os.path.realpath(os.getcwd()) if in_job else here
+        if not in_job:
+            sys.path[:0] = [place for place in dict.fromkeys((script, here)) if place in path[:-1]]
+        elif is_last or here not in path:  # Ray puts a job's folder first
+            sys.path[:] = [place for place in sys.path if os.path.realpath(place) != own]
+        if is_last:
+            sys.path.append(own)
+
+    return settle
+
+
+@contextmanager
+def _outside_job_folder() -> Iterator[None]:
+    """Let a job's driver work in an empty folder: nodes that share a machine replace the job's under its feet."""
+    if _JOB not in os.environ:
+        yield
+        return
+    here = os.getcwd()
+    with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
+        os.chdir(scratch)
+        try:
+            yield
+        finally:
+            os.chdir("/")
+            with suppress(OSError):  # the folder may be gone
+                os.chdir(here)
 
 
 def living_resources() -> list[Mapping[str, float]]:
@@ -93,15 +143,3 @@ def _price(labels: Mapping[str, str]) -> float:
         rule = f"the label '{PRICE_LABEL}' of a node must be a number of at least 0"
         raise PlacementError("cluster", rule, given, "Mend it in the cluster file")
     return price
-
-
-@contextmanager
-def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables, except where the user has, and take them back at the end."""
-    added = {name: value for name, value in values.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)

@@ -184,11 +184,11 @@ def _status(
 
 
 def _less_than_usual(effort: AuditRecipe) -> list[str]:
-    """Name what an attacker could spend less of than by default; a plateau is no more than its looks tell."""
+    """Name what attacks or intervals could spend less of than by default; a plateau is no more than its looks tell."""
     usual = AuditRecipe()
     found = [
         f"{name} is {getattr(effort, name)}, below the default of {getattr(usual, name)}"
-        for name in ("num_seeds", "check_steps", "patience", "width")
+        for name in ("num_seeds", "check_steps", "patience", "width", "reconstruction_steps", "num_bootstraps")
         if getattr(effort, name) < getattr(usual, name)
     ]
     missing = [name for name in usual.attackers if name not in effort.attackers]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +14,25 @@ from torch import Tensor
 
 import anon_tune
 from anon_tune.clips import Clips, make_avatars, open_clips
-from anon_tune.errors import AnonTuneError, ExportError, RecipeError
+from anon_tune.errors import AnonTuneError, UsageError
+from anon_tune.export.loading import FORM, check_usable, load_trial
 from anon_tune.export.model_card import card_document, card_markdown
 from anon_tune.export.programs import ProgramFacts, write_program
-from anon_tune.folder import Folder, Location, reading_file
+from anon_tune.folder import File
 from anon_tune.ledger import Ledger
-from anon_tune.method import parse_method
-from anon_tune.networks import Anonymizer, build_anonymizer, save_weights
-from anon_tune.networks.weights import read_recipe, read_tensors
+from anon_tune.networks import save_weights
 from anon_tune.pareto import judged_scores
-from anon_tune.recipe import Recipe
-from anon_tune.study.settings import load_study
+from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial
 
 SUFFIXES = (".safetensors", ".pt2", ".onnx")
 """Kinds of files: weights for `load_anonymizer`, a torch.export program, ONNX."""
 
-_FORMAT = "anon_tune anonymizer 1"
 _BUILT_IN = "avatars"
 
 
 def export_anonymizer(
-    directory: Location,
+    directory: StudyLocation,
     trial: Trial,
     clips: str,
     output: Path,
@@ -62,45 +58,42 @@ def export_anonymizer(
         The file's path; the card has the same name and ends in ``.md``.
 
     Raises:
-        ExportError: The trial is an anchor or has no full score, the file exists, or a program cannot be made.
+        UsageError: The trial is an anchor or has no full score, or the file exists.
+        ExportError: A program cannot be made, or a file cannot be written.
     """
-    study = Folder.at(directory)
+    study = StudyDirectory.at(directory)
     output = output if output.suffix else output.with_suffix(".safetensors")
     card = output.with_suffix(".md")
-    where = f"trial {trial.id}"
-    if trial.is_anchor:
-        raise ExportError(where, "an anchor has no weights to export", remedy="Choose another trial")
-    if trial.score is None:
-        raise ExportError(
-            where, "only a trial with a full score can be exported", trial.state.value, "See 'front --all'"
-        )
+    check_usable(trial)
+    assert trial.score is not None
     if output.suffix not in SUFFIXES:
-        raise ExportError(str(output), f"must end in {', '.join(SUFFIXES)}", output.suffix, "End it in .safetensors")
+        raise UsageError(str(output), f"must end in {', '.join(SUFFIXES)}", output.suffix, "End it in .safetensors")
     for path in (output, card):
         if path.exists() and not force:
-            raise ExportError(str(path), "already exists", remedy="Name another file or add --force")
-    tensors, recipe = _weights_and_recipe(study, trial)
-    score = judged_scores(Ledger(study / "ledger").trials()).get(trial.id, trial.score)
+            raise UsageError(str(path), "already exists", remedy="Name another file or add --force")
+    loaded = load_trial(study, trial)
+    recipe = loaded.recipe
+    score = judged_scores(Ledger(study.ledger).trials()).get(trial.id, trial.score)
     store = _store(study, clips)
     document = card_document(trial, score, recipe, clips, store, data_licence, stills)
     if output.suffix == ".safetensors":
-        made = {"format": _FORMAT, "anon_tune": anon_tune.__version__, "recipe": recipe.model_dump_json()}
-        save_weights(tensors, output, made | {"model_card": json.dumps(document)})
+        made = {"format": FORM, "anon_tune": anon_tune.__version__, "recipe": recipe.model_dump_json()}
+        save_weights(loaded.anonymizer.state_dict(), output, made | {"model_card": json.dumps(document)})
     else:
 
         def describe(facts: ProgramFacts) -> dict[str, Any]:
             document["program"] = {"shape": facts.shape, "difference": facts.difference}
             return document
 
-        write_program(_built(recipe, tensors, f"trial {trial.id}"), _real_frames(store), output, describe)
-    card.write_text(card_markdown(document, output.name), encoding="utf-8")
+        write_program(loaded.anonymizer, _real_frames(store), output, describe)
+    File.at(card).write(card_markdown(document, output.name).encode())
     return output
 
 
-def _store(study: Folder, clips: str) -> Clips | None:
+def _store(study: StudyDirectory, clips: str) -> Clips | None:
     """Open the clips of a study; None if they are not at hand any more."""
     try:
-        return open_clips((study / "clips").location if clips == _BUILT_IN else clips)
+        return open_clips(study.clips.location if clips == _BUILT_IN else clips)
     except AnonTuneError:
         return None
 
@@ -111,75 +104,3 @@ def _real_frames(store: Clips | None) -> Tensor:
         return store.split("test").clips([0])[0]
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
         return make_avatars(Path(scratch) / "clips", num_train=24, num_val=24, num_test=24).split("test").clips([0])[0]
-
-
-def _weights_and_recipe(study: Folder, trial: Trial) -> tuple[dict[str, Tensor], Recipe]:
-    if parse_method(trial.method).is_trained:
-        with reading_file((study / trial.reports[-1].checkpoint).location) as path:
-            tensors, metadata = read_tensors(path)
-            return tensors, read_recipe(path, metadata)
-    space, _ = load_study(study)  # a closed-form anonymizer is its recipe
-    return {}, space.recipe(trial.params, trial.method)
-
-
-def _built(recipe: Recipe, tensors: dict[str, Tensor], where: str) -> Anonymizer:
-    # The weights are all in the file; the ones the training began with need not exist here.
-    anonymizer = build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update={"weights": None}))
-    try:
-        anonymizer.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise ExportError(where, "damaged", str(error).splitlines()[0], "Put a whole file in its place") from None
-    return anonymizer.eval().requires_grad_(False)
-
-
-@dataclass(frozen=True, slots=True)
-class Export:
-    """What is in an anonymizer file.
-
-    Attributes:
-        anonymizer: On the CPU, in eval mode, without gradients for its weights.
-        recipe: How it was trained.
-        card: The model card, as `card_document` has it.
-    """
-
-    anonymizer: Anonymizer
-    recipe: Recipe
-    card: dict[str, Any]
-
-
-def load_export(file: str | Path) -> Export:
-    """Load an exported anonymizer with what is known of it. Nothing in the file is executed.
-
-    Args:
-        file: A safetensors file that `export_anonymizer` wrote.
-
-    Raises:
-        ExportError: The file is not an exported anonymizer.
-    """
-    path = Path(file)
-    tensors, metadata = read_tensors(path)
-    if metadata.get("format") != _FORMAT:
-        raise ExportError(str(path), f"must be an '{_FORMAT}' file", metadata.get("format"), "Write one with 'export'")
-    try:
-        recipe = Recipe.model_validate_json(metadata["recipe"])
-        return Export(_built(recipe, tensors, str(path)), recipe, json.loads(metadata["model_card"]))
-    # Pydantic's and JSON's errors are ValueErrors.
-    except (KeyError, ValueError, RecipeError) as error:
-        raise ExportError(str(path), "damaged", str(error).splitlines()[0], "Export it again") from None
-
-
-def load_anonymizer(file: str | Path) -> Anonymizer:
-    """Load an exported anonymizer, on the CPU, in eval mode, without gradients for its weights.
-
-    Nothing in the file is executed.
-
-    Args:
-        file: A safetensors file that `export_anonymizer` wrote.
-
-    Returns:
-        A module from the consecutive frames of one clip, (T,3,H,W) RGB in [0, 1], to the same.
-
-    Raises:
-        ExportError: The file is not an exported anonymizer.
-    """
-    return load_export(file).anonymizer

@@ -9,7 +9,6 @@ import importlib
 import io
 import json
 import logging
-import os
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
@@ -21,7 +20,8 @@ import torch
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
-from anon_tune.errors import ExportError
+from anon_tune.errors import ExportError, UsageError
+from anon_tune.folder import File
 from anon_tune.networks import Anonymizer
 
 LARGEST_DIFFERENCE = 1e-4
@@ -83,7 +83,7 @@ def write_program(
             continue
         if difference <= LARGEST_DIFFERENCE:
             card = json.dumps(describe(ProgramFacts(shape, difference)))
-            _write(_with_card_onnx(content, card) if is_onnx else _as_pt2(program, card), path)
+            File.at(path).write(_with_card_onnx(content, card) if is_onnx else _as_pt2(program, card))
             return
         failed = f"a difference of {difference:.2g}"
     rule = f"the anonymizer cannot be written as {path.suffix} within {LARGEST_DIFFERENCE:g} of itself"
@@ -95,7 +95,7 @@ def _needed(package: str, path: Path) -> Any:
         return importlib.import_module(package)
     except ImportError:
         remedy = "Install the extra: pip install 'anon_tune[onnx]'"
-        raise ExportError(str(path), f"ONNX needs the package {package}", remedy=remedy) from None
+        raise UsageError(str(path), f"ONNX needs the package {package}", remedy=remedy) from None
 
 
 @contextmanager
@@ -172,13 +172,3 @@ def _with_card_onnx(content: bytes, card: str) -> bytes:
     onnx.checker.check_model(model)
     done: bytes = model.SerializeToString()
     return done
-
-
-def _write(content: bytes, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    hidden = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        hidden.write_bytes(content)
-        os.replace(hidden, path)
-    finally:
-        hidden.unlink(missing_ok=True)

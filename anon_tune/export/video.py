@@ -14,8 +14,9 @@ from queue import Empty, Full, Queue
 
 import torch
 
-from anon_tune.errors import ExportError
+from anon_tune.errors import ExportError, UsageError
 from anon_tune.export.stream import FrameStream
+from anon_tune.folder import writing_file
 from anon_tune.networks import Anonymizer
 from anon_tune.video.files import FORMATS, AudioPacket, TimedFrame, VideoFacts, VideoReader, VideoWriter
 
@@ -99,11 +100,9 @@ def anonymize_video(
         AnonTuneError: The video cannot be read to its end, or the output is there or cannot be written.
     """
     check_output(source, output, options.force)
-    hidden = output.with_name(f".{output.name}.{os.getpid()}")
     started = time.monotonic()
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with VideoReader(source, audio=not options.drop_audio) as reader:
+        with VideoReader(source, audio=not options.drop_audio) as reader, writing_file(output) as hidden:
             facts = reader.facts
             stream = FrameStream(
                 anonymizer, facts.height, facts.width, options.device, options.scale, options.clip_frames
@@ -115,12 +114,10 @@ def anonymize_video(
                 with _one_core_left():
                     pipeline.run()
             except ExportError as error:  # of the stream, which knows no file
-                raise ExportError(str(source), error.rule, error.got, error.remedy) from None
-        os.replace(hidden, output)
+                raise ExportError(str(source), error.rule, error.got, error.remedy, error.cause) from None
     except OSError as error:
-        raise ExportError(str(output), "cannot be written", error.strerror, "Free the disk or name another") from None
-    finally:
-        hidden.unlink(missing_ok=True)
+        remedy = "Free the disk or name another"
+        raise ExportError(str(output), "cannot be written", remedy=remedy, cause=error.strerror) from None
     return AnonymizedVideo(
         facts,
         facts.height,
@@ -151,14 +148,14 @@ def check_output(source: Path, output: Path, force: bool) -> None:
     """Refuse an output that cannot be meant.
 
     Raises:
-        ExportError: It is the source, has another ending than a video, or is there without force.
+        UsageError: It is the source, has another ending than a video, or is there without force.
     """
     if output.suffix.lower() not in FORMATS:
-        raise ExportError(str(output), f"must end in {', '.join(FORMATS)}", output.suffix or "no ending", "Rename it")
+        raise UsageError(str(output), f"must end in {', '.join(FORMATS)}", output.suffix or "no ending", "Rename it")
     if output.exists() and source.exists() and output.samefile(source):
-        raise ExportError(str(output), "is the video to be anonymized", remedy="Name another output")
+        raise UsageError(str(output), "is the video to be anonymized", remedy="Name another output")
     if output.exists() and not force:
-        raise ExportError(str(output), "already exists", remedy="Name another file or add --force")
+        raise UsageError(str(output), "already exists", remedy="Name another file or add --force")
 
 
 class _StoppedError(Exception):

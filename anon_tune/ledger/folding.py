@@ -7,13 +7,13 @@ import gc
 import json
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from typing import Any
 
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from anon_tune.ledger.record import LOSSES, READING
-from anon_tune.trial import Cost, LossPoint, LostJob, Reading, Repeat, RungReport, Score, Trial, TrialState
+from anon_tune.ledger.curves import Curve, CurveColumns
+from anon_tune.ledger.record import READING
+from anon_tune.trial import Cost, LostJob, Reading, Repeat, RungReport, Score, Trial, TrialState
 
 _ZERO_IF_NULL = ("cpu_s", "gpu_s", "money", "violation")  # in parts from before there were such columns
 
@@ -52,47 +52,6 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-class Curve(Sequence[LossPoint]):
-    """Losses of a report, equal to a tuple of points, which are made when looked at: a large study has a million.
-
-    Args:
-        columns: Step and losses of all reports of a ledger, in the order of a point's fields.
-        start: First place of this curve's.
-        stop: Place behind its last.
-    """
-
-    __slots__ = ("_columns", "_start", "_stop")
-
-    def __init__(self, columns: tuple[NDArray[Any], ...], start: int, stop: int) -> None:
-        self._columns, self._start, self._stop = columns, start, stop
-
-    def __len__(self) -> int:
-        return self._stop - self._start
-
-    @overload
-    def __getitem__(self, at: int) -> LossPoint: ...
-    @overload
-    def __getitem__(self, at: slice) -> tuple[LossPoint, ...]: ...
-    def __getitem__(self, at: int | slice) -> LossPoint | tuple[LossPoint, ...]:
-        if isinstance(at, slice):
-            return tuple(self[i] for i in range(*at.indices(len(self))))
-        place = range(self._start, self._stop)[at]
-        step, *losses = (column[place].item() for column in self._columns)
-        return LossPoint(step, *losses)
-
-    def __eq__(self, other: object) -> bool:
-        return tuple(self) == tuple(other) if isinstance(other, tuple | Curve) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(tuple(self))
-
-    def __repr__(self) -> str:
-        return repr(tuple(self))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return tuple, (list(self),)  # without the curves of the whole ledger
-
-
 class _Columns:
     """The columns of a ledger as lists, by name; in a row that does not use a column its value means nothing."""
 
@@ -104,9 +63,7 @@ class _Columns:
         self.is_lost = records["lost_s"].is_valid().to_numpy().tolist()
         self.readings = {name: [self.plain[name + suffix] for suffix in READING] for name in ("leakage", "accuracy")}
         self._maps = {name: _Maps(records[name]) for name in ("attackers", "attributes")}
-        curves = records["curve"].combine_chunks()
-        self._curve_ends = curves.offsets.to_pylist()
-        self._curves = tuple(curves.values.field(name).to_numpy(zero_copy_only=False) for name in ("step", *LOSSES))
+        self._curves = CurveColumns(records)
 
     def report(self, row: int) -> RungReport:
         """Return the report that a row holds."""
@@ -116,7 +73,7 @@ class _Columns:
             rung=plain["rung"][row],
             step=plain["step"][row],
             score=self.score(row),
-            curve=Curve(self._curves, *self._curve_ends[row : row + 2]),
+            curve=Curve(self._curves, row),
             seconds=plain["seconds"][row],
             node=plain["node"][row],
             checkpoint=plain["checkpoint"][row],

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from anon_tune.errors import StudyError
-from anon_tune.folder import Folder, Location, why
+from anon_tune.folder import Folder, Location, kind_of, why
 from anon_tune.ledger.folding import fold
 from anon_tune.ledger.parts import add_record, prepare_writing, read_parts
 from anon_tune.ledger.record import lost_row, repeat_row, report_row, trial_row
@@ -77,8 +77,8 @@ class Ledger:
         try:
             return fold(records)
         except (TypeError, ValueError) as error:  # JSON's errors are ValueErrors
-            got = str(error).splitlines()[0]
-            raise StudyError(str(self.folder), "holds a damaged record", got, "Put a copy in its place") from None
+            remedy = "Put a copy in its place"
+            raise StudyError(str(self.folder), "holds a damaged record", remedy=remedy, cause=why(error)) from None
 
     def _write(self, trial: Trial, values: Mapping[str, Any]) -> None:
         if self._guard:
@@ -90,5 +90,6 @@ class Ledger:
         except OSError as error:
             mend = "Make room there" if error.errno in _FULL else "Mend that"
             remedy = f"{mend}, then go on: what was recorded before is safe"
-            raise StudyError(str(self.folder), "a record could not be written", why(error), remedy) from None
+            kind, rule = kind_of(error, self.folder, StudyError), "a record could not be written"
+            raise kind(str(self.folder), rule, remedy=remedy, cause=why(error)) from None
         self._next += 1

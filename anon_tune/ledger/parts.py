@@ -23,11 +23,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anon_tune.errors import StudyError
-from anon_tune.folder import Folder, why
+from anon_tune.folder import Folder, kind_of, why
 from anon_tune.ledger.record import SCHEMA
+from anon_tune.study_directory import LEDGER_PART
 
 _SIZES = (64, 64**2)
-_NAME = re.compile(r"([0-9]+)(?:-([0-9]+))?\.parquet")
 _HIDDEN = re.compile(r"\.[0-9]+(?:-[0-9]+)?\.parquet\.[0-9]+")
 _MOST_LISTINGS = 10  # with the waits between them about 25 s: longer than a shared folder's listing stays stale
 _GONE = (errno.ENOENT, errno.ESTALE)
@@ -43,7 +43,7 @@ class Part(NamedTuple):
 
 def list_parts(folder: Folder) -> list[Part]:
     """Return what lies in the folder, by first record; a larger part comes before one that starts with it."""
-    found = [match for name in folder.names() if (match := _NAME.fullmatch(name))]
+    found = [match for name in folder.names() if (match := LEDGER_PART.fullmatch(name))]
     parts = [Part(int(match[1]), int(match[2] or match[1]), match[0]) for match in found]
     return sorted(parts, key=lambda part: (part.first, -part.last))
 
@@ -67,7 +67,8 @@ def read_parts(folder: Folder) -> pa.Table:
                     read[part.name] = read_part(folder, part.name)
             except OSError as error:
                 if error.errno not in _GONE:
-                    raise StudyError(f"{folder}/{part.name}", "cannot be read", why(error), "Mend that first") from None
+                    kind, where = kind_of(error, folder, StudyError), f"{folder}/{part.name}"
+                    raise kind(where, "cannot be read", remedy="Mend that first", cause=why(error)) from None
                 gone = f"{folder}/{part.name}"
                 break
         if not gone:
@@ -95,7 +96,7 @@ def read_part(folder: Folder, name: str) -> pa.Table:
         with pq.ParquetFile(pa.BufferReader(content)) as file:  # for small files half the cost of read_table
             table = _in_schema(file.read(use_threads=False))
     except (OSError, pa.ArrowException) as error:
-        raise StudyError(path, "not a ledger file", str(error).splitlines()[0], remedy) from None
+        raise StudyError(path, "not a ledger file", remedy=remedy, cause=why(error)) from None
     if table["record"].null_count or not len(table):
         raise StudyError(path, "not a ledger file", remedy=remedy)
     return table

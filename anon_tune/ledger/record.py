@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
 
-from anon_tune.trial import Cost, LostJob, Reading, Repeat, RungReport, Score, Trial
+from anon_tune.trial import Cost, LossPoint, LostJob, Reading, Repeat, RungReport, Score, Trial
 
 READING = ("", "_floor", "_ceiling", "_low", "_high", "_validation")
 """What follows an objective's name, in the order of a `Reading`."""
 
-LOSSES = ("utility", "privacy", "penalty", "distortion")
-"""What a point of a curve holds beside its step, in the order of a `LossPoint`."""
+FIRST_TERMS = ("utility", "privacy", "penalty", "distortion")
+"""The terms that a point of the column ``curve`` holds beside its step."""
 
-_CURVE = pa.struct([("step", pa.int64()), *[(name, pa.float64()) for name in LOSSES]])
+_CURVE = pa.struct([("step", pa.int64()), *[(name, pa.float64()) for name in FIRST_TERMS]])
 
 SCHEMA = pa.schema(
     [
@@ -46,7 +46,7 @@ SCHEMA = pa.schema(
         ("seconds", pa.float64()),
         ("node", pa.string()),
         ("checkpoint", pa.string()),
-        ("curve", pa.list_(_CURVE)),
+        ("curve", pa.list_(_CURVE)),  # of ledgers from before terms had names of their own; null since
         ("repeat", pa.int64()),  # null where the record carries no repeat
         ("training_seed", pa.int64()),
         ("rung_correlation", pa.float64()),  # over all trials so far, where this record made one COMPLETE
@@ -56,6 +56,8 @@ SCHEMA = pa.schema(
         ("money", pa.float64()),
         ("violation", pa.float64()),
         ("lost_s", pa.float64()),  # of a job that never reported; null where the record carries none
+        ("curve_steps", pa.list_(pa.int64())),
+        ("curve_terms", pa.map_(pa.string(), pa.list_(pa.float64()))),  # a value a step, NaN where a term has none
     ]
 )
 """One row a record; columns are only ever added, and only nullable ones."""
@@ -92,10 +94,18 @@ def report_row(report: RungReport) -> dict[str, Any]:
         "seconds": report.seconds,
         "node": report.node,
         "checkpoint": report.checkpoint,
-        "curve": [{name: getattr(point, name) for name in ("step", *LOSSES)} for point in report.curve],
+        "curve_steps": [point.step for point in report.curve],
+        "curve_terms": [
+            (name, [p.terms.get(name, math.nan) for p in report.curve]) for name in term_names(report.curve)
+        ],
         "violation": report.violation,
         **_cost_row(report.cost),
     }
+
+
+def term_names(curve: Iterable[LossPoint]) -> list[str]:
+    """Return the names of all terms of a curve, in the order in which they first stand."""
+    return list(dict.fromkeys(name for point in curve for name in point.terms))
 
 
 def lost_row(job: LostJob) -> dict[str, Any]:

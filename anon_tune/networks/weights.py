@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,46 +9,43 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from anon_tune.errors import AnonTuneError, RecipeError
+from anon_tune.errors import DataError, RecipeError
+from anon_tune.folder import why, writing_file
 from anon_tune.recipe import Recipe
 
 
 def save_weights(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
     """Write tensors to a safetensors file; it appears under its name only when complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    hidden = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, hidden, dict(metadata or {}))
-        os.replace(hidden, path)
-    finally:
-        hidden.unlink(missing_ok=True)
+    with writing_file(path) as here:
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, here, dict(metadata or {}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read the tensors and the metadata of a safetensors file.
 
     Raises:
-        AnonTuneError: If the file is missing or is no safetensors file.
+        DataError: If the file is missing or is no safetensors file.
     """
     try:
         with safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})
         return load_file(path), metadata
     except (OSError, SafetensorError) as error:
-        raise AnonTuneError(str(path), "not a readable safetensors file", str(error), "Check the path") from None
+        rule = "not a readable safetensors file"
+        raise DataError(str(path), rule, remedy="Check the path", cause=why(error)) from None
 
 
 def read_recipe(path: Path, metadata: Mapping[str, str]) -> Recipe:
     """Return the recipe that stands in the metadata of a file of weights.
 
     Raises:
-        AnonTuneError: There is none, or none of this version.
+        DataError: There is none, or none of this version.
     """
     try:
         return Recipe.model_validate_json(metadata["recipe"])
     except (KeyError, ValueError, RecipeError) as error:  # pydantic's errors are ValueErrors
         got = "none" if isinstance(error, KeyError) else str(error).splitlines()[0]
-        raise AnonTuneError(str(path), "must hold the recipe of its anonymizer", got, "Take another file") from None
+        raise DataError(str(path), "must hold the recipe of its anonymizer", got, "Take another file") from None
 
 
 def load_weights(module: nn.Module, path: str | None, head: str | None = None) -> None:
@@ -61,16 +57,19 @@ def load_weights(module: nn.Module, path: str | None, head: str | None = None) -
         head: Prefix of the tensors that stay fresh, as a new task needs a new head.
 
     Raises:
-        AnonTuneError: If a tensor is missing, is left over or has another shape.
+        DataError: If a tensor is missing, is left over or has another shape.
     """
-    if path is None:
-        return
+    if path is not None:
+        take_tensors(module, read_tensors(Path(path))[0], path, head)
+
+
+def take_tensors(module: nn.Module, given: Mapping[str, Tensor], where: str, head: str | None = None) -> None:
+    """Put tensors of a file into a module; as `load_weights`, with ``where`` they are from for an error."""
     own = {k: v for k, v in module.state_dict().items() if not (head and k.startswith(head))}
-    tensors = {k: v for k, v in read_tensors(Path(path))[0].items() if not (head and k.startswith(head))}
+    tensors = {k: v for k, v in given.items() if not (head and k.startswith(head))}
     for name in sorted(own.keys() | tensors.keys()):
         there, here = (tuple(t[name].shape) if name in t else "no tensor" for t in (tensors, own))
         if there != here:
-            raise AnonTuneError(
-                path, f"'{name}' must be {here} for this network", there, "Choose a file of this network"
-            )
+            rule = f"'{name}' must be {here} for this network"
+            raise DataError(where, rule, there, "Choose a file of this network")
     module.load_state_dict(tensors, strict=False)

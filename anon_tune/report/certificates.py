@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from anon_tune.certificate import Certificate, read_certificate
 from anon_tune.errors import StudyError
-from anon_tune.folder import Folder
 from anon_tune.report.certificate_sections import MEANING, Cell, Section, Spread, facts, sections, title
 from anon_tune.report.wording import NOTHING, percent, text
+from anon_tune.study_directory import StudyDirectory
 
 __all__ = ["certificate_cards"]
 
 
-def certificate_cards(folder: Folder) -> str:
-    """Return a card for every certificate of a folder, ``*.json``; empty if there is none.
+def certificate_cards(study: StudyDirectory) -> str:
+    """Return a card for every certificate of a study; empty if there is none.
 
     A file that is no certificate is named with what is wrong with it: the rest of a report stands.
     """
     cards = []
-    for name in sorted(name for name in folder.names() if name.endswith(".json")):
-        stem = name.removesuffix(".json")
+    for stem, file in study.certificates():
         try:
-            with folder.reading(name) as file:
-                cards.append(_card(stem, read_certificate(file)))
+            with file.reading() as path:
+                cards.append(_card(stem, read_certificate(path)))
         except StudyError as error:
             cards.append(f'<article class="card"><h3>{text(stem)}</h3><p class="failed">{text(error)}</p></article>')
     return f'<div class="cards">{"".join(cards)}</div>' if cards else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -10,8 +9,7 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from anon_tune.errors import StudyError
-from anon_tune.folder import Folder, Location
+from anon_tune.folder import File
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import ParetoFront
 from anon_tune.report import tables
@@ -24,13 +22,14 @@ from anon_tune.report.progress_figures import progress_charts
 from anon_tune.report.selection import carded_note, drawn_note, importance_note, listed_note
 from anon_tune.report.training_figures import loss_chart, rungs_chart
 from anon_tune.report.wording import text
-from anon_tune.trial import TRIALS, Trial
+from anon_tune.study.settings import FrozenStudy, read_frozen
+from anon_tune.study_directory import StudyDirectory, StudyLocation
+from anon_tune.trial import Trial
 
 # The page may run what it carries and show what it embeds, and can reach nothing else.
 # Plotly's parallel coordinates compile their shaders' bindings at run time, hence unsafe-eval.
 _POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'"
 
-_PAGE = "report.html"
 _READINGS = {
     False: "Full scores, each measured once, with bootstrap intervals. The best of many single measurements are partly "
     "luck: 'anon-tune verify' measures them again.",
@@ -40,7 +39,7 @@ _READINGS = {
 
 
 def write_report(
-    directory: Location,
+    directory: StudyLocation,
     importance: Mapping[str, Mapping[str, float]] | None = None,
     output: Path | None = None,
     trials: Sequence[Trial] | None = None,
@@ -48,11 +47,10 @@ def write_report(
     """Write one HTML page that shows a study, finished or running, and needs no network.
 
     Args:
-        directory: The study directory, a path or a URI; reads ``ledger/``, ``study.toml`` and
-            ``trials/<id>/preview.png`` (original frames in the upper half, anonymized below) as far
-            as they exist.
+        directory: The study directory, a path or a URI; reads its ledger, its frozen copy and the previews
+            and certificates of its trials as far as they exist.
         importance: Share of each param in each objective, in [0, 1], by objective and param.
-        output: Where to write; ``<directory>/report.html`` if None. Replaced in one move.
+        output: Where to write; the directory's own page if None. Replaced in one move.
         trials: What the ledger holds, for a caller that has just read it.
 
     Returns:
@@ -61,24 +59,25 @@ def write_report(
     Raises:
         StudyError: There is no such directory, or its ledger cannot be read.
     """
-    study = Folder.at(directory)
-    if not study.is_remote and not study.path.is_dir():
-        raise StudyError(str(study), "no study directory there", remedy="Check the path")
+    study = StudyDirectory.at(directory)
+    if not study.folder.is_remote and not study.folder.path.is_dir():
+        study.check()
     if trials is None:
-        trials = Ledger(study / "ledger").trials()
+        trials = Ledger(study.ledger).trials()
     page = _page(study, trials, importance or {}).encode()
     if output is not None:
-        Folder.at(Path(output).parent).write(Path(output).name, page)
+        File.at(output).write(page)
         return Path(output)
-    study.write(_PAGE, page)
-    return f"{study}/{_PAGE}" if study.is_remote else study.path / _PAGE
+    study.report.write(page)
+    return str(study.report) if study.folder.is_remote else study.report.path
 
 
-def _page(folder: Folder, trials: Sequence[Trial], importance: Mapping[str, Mapping[str, float]]) -> str:
-    study, storage = _study(folder)
-    title = f"{text(study.get('name') or folder.name)} · anon-tune"
+def _page(study: StudyDirectory, trials: Sequence[Trial], importance: Mapping[str, Mapping[str, float]]) -> str:
+    frozen = read_frozen(study) if study.frozen.exists() else None
+    name = frozen.space.study.name if frozen else ""
+    title = f"{text(name or study.name)} · anon-tune"
     front = ParetoFront.of(trials)
-    sections = _sections(trials, front, importance, folder)
+    sections = _sections(trials, front, importance, study)
     links = "".join(f'<a href="#{key}">{name}</a>' for key, name, _ in sections)
     body = "".join(f'<section id="{key}"><h2>{name}</h2>{content}</section>' for key, name, content in sections)
     resources = files("anon_tune.report")
@@ -95,8 +94,8 @@ def _page(folder: Folder, trials: Sequence[Trial], importance: Mapping[str, Mapp
 <style>{style}</style>
 </head>
 <body>
-<header><h1>{title}</h1>{tables.summary(trials, front)}{tables.settings(study)}
-{tables.elsewhere(folder, storage)}</header>
+<header><h1>{title}</h1>{tables.summary(trials, front)}{tables.settings(_settings(frozen))}
+{tables.elsewhere(study, frozen and frozen.settings.storage)}</header>
 <nav aria-label="Sections">{links}</nav>
 <main>{body}</main>
 <script>{get_plotlyjs()}</script>
@@ -107,7 +106,7 @@ def _page(folder: Folder, trials: Sequence[Trial], importance: Mapping[str, Mapp
 
 
 def _sections(
-    trials: Sequence[Trial], front: ParetoFront, importance: Mapping[str, Mapping[str, float]], folder: Folder
+    trials: Sequence[Trial], front: ParetoFront, importance: Mapping[str, Mapping[str, float]], study: StudyDirectory
 ) -> list[tuple[str, str, str]]:
     """Return (anchor, heading, HTML) of every section in order."""
     parallel = parallel_chart(front)
@@ -118,12 +117,12 @@ def _sections(
             _note(f"{_READINGS[front.is_verified]} Point at a trial to see its method and params.{drawn_note(front)}")
             + _chart("front-plot", front_chart(front), "no trial has a full score"),
         ),
-        ("gallery", "What the front looks like", _gallery(trials, front, folder / TRIALS)),
+        ("gallery", "What the front looks like", _gallery(trials, front, study)),
         (
             "certificates",
             "Certificates",
             _note("What longer attacks by more attackers found. Every certificate in <code>audits/</code> is here.")
-            + (certificate_cards(folder / "audits") or _not_yet("'anon-tune audit' has measured no trial")),
+            + (certificate_cards(study) or _not_yet("'anon-tune audit' has measured no trial")),
         ),
         (
             "progress",
@@ -183,8 +182,8 @@ def _sections(
     ]
 
 
-def _gallery(trials: Sequence[Trial], front: ParetoFront, previews: Folder) -> str:
-    cards = tables.gallery(trials, front, previews)
+def _gallery(trials: Sequence[Trial], front: ParetoFront, study: StudyDirectory) -> str:
+    cards = tables.gallery(trials, front, study)
     note = _note(carded_note(front)) if carded_note(front) else ""
     return f'{note}<div class="cards">{cards}</div>' if cards else _not_yet("no trial has a full score")
 
@@ -211,13 +210,9 @@ def _not_yet(reason: str) -> str:
     return f'<p class="none">Not yet: {reason}.</p>'
 
 
-def _study(folder: Folder) -> tuple[Mapping[str, Any], object]:
-    """Return name, settings and versions from the frozen copy of a study, and Optuna's storage; empty if unreadable."""
-    try:
-        tables = tomllib.loads(folder.read("study.toml").decode())
-        settings = dict(tables["settings"])
-        storage = settings.pop("storage", None)  # one of an earlier version may hold a password
-        name = tables["space"]["study"]["name"]
-        return {"name": name, "settings": settings, "versions": tables["versions"]}, storage
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, AttributeError):
-        return {}, None
+def _settings(frozen: FrozenStudy | None) -> Mapping[str, Any]:
+    """Return name, settings and versions of a study for people; empty if there is no frozen copy."""
+    if frozen is None:
+        return {}
+    settings = frozen.settings.model_dump(mode="json", exclude_none=True, exclude={"storage"})
+    return {"name": frozen.space.study.name, "settings": settings, "versions": frozen.versions}

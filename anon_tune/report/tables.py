@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 
 from anon_tune.address import refuse_secret
 from anon_tune.errors import AnonTuneError
-from anon_tune.folder import Folder
 from anon_tune.pareto import ParetoFront
 from anon_tune.report.selection import MOST_FAILURES, carded_trials, listed_trials
 from anon_tune.report.wording import (
@@ -26,9 +25,9 @@ from anon_tune.report.wording import (
     reading,
     text,
 )
+from anon_tune.study_directory import StudyDirectory
 from anon_tune.trial import Cost, Reading, Score, Trial, TrialState
 
-_PREVIEW = "preview.png"
 CAVEAT = (
     "Leakage is what the attackers named here recovered from these clips after being trained on the anonymizer's own "
     "output. A stronger attacker or other clips may recover more. No compliance with any law is claimed."
@@ -76,22 +75,22 @@ def settings(study: Mapping[str, object]) -> str:
     return f"<details><summary>Versions and settings</summary><table>{''.join(rows)}</table></details>" if rows else ""
 
 
-def elsewhere(folder: Folder, storage: object) -> str:
+def elsewhere(study: StudyDirectory, storage: object) -> str:
     """Return the commands that show the same study in other tools, as far as there is something to show.
 
     Args:
-        folder: The study directory.
+        study: The study directory.
         storage: Optuna's, if it is not the journal in the directory; one that carries a secret is left out.
     """
     commands = []
-    if (folder / "tensorboard").names():
-        commands.append(shlex.join(["tensorboard", "--logdir", f"{folder}/tensorboard"]))
+    if study.tensorboard.names():
+        commands.append(shlex.join(["tensorboard", "--logdir", str(study.tensorboard)]))
     if isinstance(storage, str):
         with contextlib.suppress(AnonTuneError):
             refuse_secret("storage", storage)
             commands.append(shlex.join(["optuna-dashboard", storage]))
-    elif not folder.is_remote and folder.has("optuna.journal"):
-        commands.append(shlex.join(["optuna-dashboard", f"{folder}/optuna.journal"]))
+    elif not study.folder.is_remote and study.journal.exists():
+        commands.append(shlex.join(["optuna-dashboard", str(study.journal)]))
     said = " and ".join(f"<code>{text(command)}</code>" for command in commands)
     return f'<p class="note">Also to be seen with {said}.</p>' if said else ""
 
@@ -103,25 +102,26 @@ def _flat(table: Mapping[str, object], prefix: str = "") -> list[tuple[str, obje
     return pairs
 
 
-def gallery(trials: Sequence[Trial], front: ParetoFront, folder: Folder) -> str:
+def gallery(trials: Sequence[Trial], front: ParetoFront, study: StudyDirectory) -> str:
     """Return a card for every trial on the front, of very many for some, and for every other anchor with a preview.
 
     Args:
         trials: All trials.
         front: Their front.
-        folder: Holds ``<trial id>/preview.png``.
+        study: Where their previews are.
     """
     members = carded_trials(front)
     listed = {t.id for t in members}
-    others = [t for t in trials if t.is_anchor and t.id not in listed and folder.has(f"{t.id}/{_PREVIEW}")]
-    return "".join(_card(t, front, folder) for t in others + members)
+    others = [t for t in trials if t.is_anchor and t.id not in listed and study.trial(t.id).preview.exists()]
+    return "".join(_card(t, front, study) for t in others + members)
 
 
-def _card(trial: Trial, front: ParetoFront, folder: Folder) -> str:
+def _card(trial: Trial, front: ParetoFront, study: StudyDirectory) -> str:
     name = text(trial.id)
     picture = '<p class="none">No preview was saved.</p>'
-    if folder.has(f"{trial.id}/{_PREVIEW}"):
-        data = base64.b64encode(folder.read(f"{trial.id}/{_PREVIEW}")).decode("ascii")
+    preview = study.trial(trial.id).preview
+    if preview.exists():
+        data = base64.b64encode(preview.read()).decode("ascii")
         picture = (
             f'<figure><img src="data:image/png;base64,{data}" alt="Frames of clips, original above, by {name} below">'
             "<figcaption>above original, below anonymized</figcaption></figure>"

@@ -5,6 +5,7 @@ Every function returns None where there is nothing to draw yet.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -29,9 +30,9 @@ _FINAL_FATE = {
     TrialState.PRUNED: "stopped here",
     TrialState.FAILED: "failed after this",
 }
-_LOSSES = ("utility", "privacy", "penalty", "distortion")
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _MOST_OTHERS = 40
+_MOST_TERMS = 12
 
 
 def rungs_chart(trials: Sequence[Trial]) -> Chart | None:
@@ -79,16 +80,27 @@ def loss_chart(trials: Sequence[Trial], front: ParetoFront) -> Chart | None:
     drawn.sort(key=lambda t: (front.ranks.get(t.id, worst), -t.number))
     num_front = min(sum(front.ranks.get(t.id) == 0 for t in drawn), MOST_CARDS)
     drawn = drawn[: num_front + _MOST_OTHERS]
+    terms = _terms(drawn)
     data = []
     for index, trial in enumerate(sorted(drawn, key=lambda t: t.number)):
         shown = front.ranks.get(trial.id) == 0 or (num_front == 0 and index < len(CYCLE))
-        curve = [point for report in trial.reports for point in report.curve]
-        data += _lines(trial, curve, index, shown)
-    return Chart(data, lambda narrow: _four_plots(narrow))
+        data += _lines(trial, terms, index, shown)
+    return Chart(data, lambda narrow: _plots(terms, narrow))
 
 
-def _lines(trial: Trial, curve: Sequence[LossPoint], index: int, shown: bool) -> list[Any]:
-    """Return one line a loss; they share a legend entry."""
+def _terms(trials: Sequence[Trial]) -> list[str]:
+    """Return the names of the terms of these trials, those that most of them have first; at most 12."""
+    names = [name for t in trials for name in _first_point(t).terms]
+    return [name for name, _ in Counter(names).most_common(_MOST_TERMS)]
+
+
+def _first_point(trial: Trial) -> LossPoint:
+    return next(point for report in trial.reports for point in report.curve)
+
+
+def _lines(trial: Trial, terms: Sequence[str], index: int, shown: bool) -> list[Any]:
+    """Return one line a term; they share a legend entry."""
+    curve = [point for report in trial.reports for point in report.curve]
     steps = [point.step for point in curve]
     dash = _DASHES[index // len(CYCLE) % len(_DASHES)]
     return [
@@ -98,29 +110,34 @@ def _lines(trial: Trial, curve: Sequence[LossPoint], index: int, shown: bool) ->
             showlegend=plot == 1,
             visible=True if shown else "legendonly",
             x=steps,
-            y=[getattr(point, loss) for point in curve],
+            y=[_finite(point.terms.get(term)) for point in curve],
             mode="lines",
             line={"color": CYCLE[index % len(CYCLE)], "width": 1.6, "dash": dash},
             xaxis=f"x{plot}",
             yaxis=f"y{plot}",
             hovertemplate=f"<b>{text(trial.id)}</b> step %{{x}}: %{{y:.4g}}<extra></extra>",
         )
-        for plot, loss in enumerate(_LOSSES, start=1)
+        for plot, term in enumerate(terms, start=1)
     ]
 
 
-def _four_plots(narrow: bool) -> dict[str, Any]:
-    """Return a layout of two by two plots, or of four in a column."""
+def _finite(value: float | None) -> float | None:
+    """Return a value, or None where there is nothing to draw."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _plots(terms: Sequence[str], narrow: bool) -> dict[str, Any]:
+    """Return a layout of one plot a term, in two columns or one."""
     columns = 1 if narrow else 2
-    rows = len(_LOSSES) // columns
-    layout: dict[str, Any] = {"height": 1100 if narrow else 620, "hovermode": "closest"}
+    rows = math.ceil(len(terms) / columns)
+    layout: dict[str, Any] = {"height": (275 if narrow else 310) * rows, "hovermode": "closest"}
     layout["legend"] = {"orientation": "h", "y": -0.1} if narrow else {"orientation": "v", "x": 1.02, "y": 1}
-    for index, loss in enumerate(_LOSSES):
+    height, gap = 1 / rows, 0.07 / rows
+    for index, term in enumerate(terms):
         row, column = divmod(index, columns)
         x_domain = [column * 0.54, column * 0.54 + 0.46] if columns == 2 else [0, 1]
-        height = 1 / rows
-        y_domain = [1 - (row + 1) * height + 0.035, 1 - row * height - 0.035]
-        last = row == rows - 1
+        y_domain = [1 - (row + 1) * height + gap, 1 - row * height - gap]
+        last = index + columns >= len(terms)
         layout[f"xaxis{index + 1}"] = axis("Step" if last else "", anchor=f"y{index + 1}", domain=x_domain)
-        layout[f"yaxis{index + 1}"] = axis(loss.capitalize(), anchor=f"x{index + 1}", domain=y_domain)
+        layout[f"yaxis{index + 1}"] = axis(text(term.capitalize()), anchor=f"x{index + 1}", domain=y_domain)
     return layout

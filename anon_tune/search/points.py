@@ -9,7 +9,7 @@ from typing import Any
 
 from scipy.stats import qmc
 
-from anon_tune.search.parameters import Range
+from anon_tune.search.parameters import Range, Sampler
 from anon_tune.search.space import SearchSpace
 
 _MOST_LOOKS = 1_000_000  # at a grid's points, of which many may be one
@@ -63,6 +63,13 @@ def grid_points(space: SearchSpace, num_trials: int, seed: int) -> list[Mapping[
         if len(points) == num_trials:
             break
     return [*points.values()]
+
+
+def num_points(space: SearchSpace, sampler: Sampler, num_trials: int, seed: int) -> int:
+    """Return how many points a study proposes: its number of trials, or fewer if a grid has no more."""
+    if sampler != "grid":
+        return num_trials
+    return min(num_trials, len(space.first) + len(grid_points(space, num_trials, seed)))
 
 
 def _size(space: SearchSpace, num_values: int) -> int:

@@ -1,36 +1,79 @@
-"""What a trial is asked to do, and whether it can go on from what it reported."""
+"""What a worker is asked to do, and what is decided about each of its reports."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
 
 from anon_tune.recipe import Recipe
 from anon_tune.trial import Ceilings, RungJob, RungReport
 
 
+class Decision(Enum):
+    """What follows from a report."""
+
+    GO_ON = "go on"
+    """The worker does the next job of its assignment."""
+
+    STOP = "stop"
+    """The trial is over, and its worker free."""
+
+    WAIT = "wait"
+    """The worker is free. Another one may be asked to go on with the trial later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What a trial still has to do.
+    """Jobs of one worker, done in this order as long as the decision about each report is to go on.
 
     Attributes:
-        trial: Its id.
-        recipe: Its recipe.
-        levels: Steps of all rungs.
-        todo: Indices of the rungs it has to reach, in order.
-        ceilings: Of a rung score and of the full score; None for the identity anchor.
+        trial: Id under which reports come back, and the name of the directory below that of all trials. It is a
+            trial's, or that of a repeat of one.
+        jobs: At least one. Their directory is left empty, see `job`.
     """
 
     trial: str
-    recipe: Recipe
-    levels: tuple[int, ...]
-    todo: tuple[int, ...]
-    ceilings: tuple[Ceilings, Ceilings] | None
+    jobs: tuple[RungJob, ...]
 
-    def job(self, rung: int, directory: str) -> RungJob:
-        """Return the job of one rung, to be done in a directory that every node sees."""
-        full = rung == len(self.levels) - 1
-        ceilings = self.ceilings[full] if self.ceilings else None
-        return RungJob(self.trial, self.recipe, directory, rung, self.levels[rung], full, ceilings)
+    @classmethod
+    def of_rungs(
+        cls,
+        trial: str,
+        recipe: Recipe,
+        levels: Sequence[int],
+        todo: Iterable[int],
+        ceilings: tuple[Ceilings, Ceilings] | None,
+    ) -> Assignment:
+        """Return the assignment that brings a trial from rung to rung.
+
+        Args:
+            trial: Its id.
+            recipe: Its recipe.
+            levels: Steps of all rungs.
+            todo: Indices of the rungs it has to reach, in order.
+            ceilings: Of a rung score and of the full score; None for the identity anchor.
+        """
+        last = len(levels) - 1
+        jobs = (
+            RungJob(trial, recipe, "", rung, levels[rung], rung == last, ceilings[rung == last] if ceilings else None)
+            for rung in todo
+        )
+        return cls(trial, tuple(jobs))
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe of its jobs."""
+        return self.jobs[0].recipe
+
+    @property
+    def todo(self) -> tuple[int, ...]:
+        """Indices of the rungs that its jobs lead to."""
+        return tuple(job.rung for job in self.jobs)
+
+    def job(self, index: int, directory: str) -> RungJob:
+        """Return a job, to be done in a directory that every node sees."""
+        return replace(self.jobs[index], directory=directory)
 
 
 def fault(report: RungReport) -> str:

@@ -12,10 +12,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from anon_tune.errors import StudyError
-from anon_tune.folder import Folder, Location, why
+from anon_tune.errors import StudyError, UnreachableError
+from anon_tune.folder import File, why
+from anon_tune.study_directory import StudyDirectory, StudyLocation
 
-_FILE = ".lock"
 _BEAT_S = 5.0
 _DEAD_AFTER_S = 4 * _BEAT_S
 _LET_IT = "Let that one go on"
@@ -35,33 +35,35 @@ class Hold:
         """Make sure that it is still held, before anything is written.
 
         Raises:
-            StudyError: It is not, or nobody can tell.
+            StudyError: It is not.
+            UnreachableError: Nobody can tell.
         """
 
 
 @contextmanager
-def driver_lock(directory: Location) -> Iterator[Hold]:
+def driver_lock(directory: StudyLocation) -> Iterator[Hold]:
     """Let one process at a time write a study directory.
 
     On a file system the lock is the system's, which frees that of a dead process. An object store has none: there
     the holder rewrites a file every five seconds, and a file that stays the same for twenty was left by a dead one.
 
     Raises:
-        StudyError: Another process holds it, or a store cannot be written.
+        StudyError: Another process holds it.
+        UnreachableError: A store cannot be written.
         OSError: The directory cannot be written.
     """
-    folder = Folder.at(directory)
-    if folder.is_remote:
-        with _beating(folder) as hold:
+    lock = StudyDirectory.at(directory).lock
+    if lock.folder.is_remote:
+        with _beating(lock) as hold:
             yield hold
         return
-    folder.path.mkdir(parents=True, exist_ok=True)
-    with open(folder.path / _FILE, "a+", encoding="utf-8") as file:
+    lock.folder.path.mkdir(parents=True, exist_ok=True)
+    with open(lock.path, "a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise _held(folder, file.read()) from None
+            raise _held(lock, file.read()) from None
         file.truncate(0)
         file.write(_me())
         file.flush()
@@ -69,18 +71,18 @@ def driver_lock(directory: Location) -> Iterator[Hold]:
 
 
 class _BeatingHold(Hold):
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, lock: File) -> None:
         super().__init__()
-        self._folder, self._key, self._beaten = folder, secrets.token_hex(8), 0.0
+        self._lock, self._key, self._beaten = lock, secrets.token_hex(8), 0.0
         self._one_at_a_time = threading.Lock()
 
     def beat(self) -> None:
         content = {"holder": _me(), "key": self._key, "time": time.time()}
-        self._folder.write(_FILE, json.dumps(content).encode())
+        self._lock.write(json.dumps(content).encode())
         self._beaten = _uptime()
 
     def is_ours(self) -> bool:
-        return _content(self._folder).get("key") == self._key
+        return _content(self._lock).get("key") == self._key
 
     def beat_on(self) -> None:
         """Beat once more, unless another process has the lock by now."""
@@ -95,14 +97,15 @@ class _BeatingHold(Hold):
             try:
                 self.beat_on()
             except OSError as error:
-                raise StudyError(str(self._folder), "cannot be reached", why(error), "Mend that, then go on") from None
+                where, mend = str(self._lock.folder), "Mend that, then go on"
+                raise UnreachableError(where, "cannot be reached", remedy=mend, cause=why(error)) from None
         if self.lost.is_set():
-            raise StudyError(str(self._folder), "another process has taken this study over", remedy=_LET_IT)
+            raise StudyError(str(self._lock.folder), "another process has taken this study over", remedy=_LET_IT)
 
 
 @contextmanager
-def _beating(folder: Folder) -> Iterator[Hold]:
-    hold, over = _BeatingHold(folder), threading.Event()
+def _beating(lock: File) -> Iterator[Hold]:
+    hold, over = _BeatingHold(lock), threading.Event()
 
     def keep() -> None:
         while not over.wait(_BEAT_S) and not hold.lost.is_set():
@@ -110,13 +113,14 @@ def _beating(folder: Folder) -> Iterator[Hold]:
                 hold.beat_on()
 
     try:
-        _wait_until_dead(folder)
+        _wait_until_dead(lock)
         hold.beat()
         time.sleep(0.5)  # of two that saw a dead lock at once, the later one has it
         if not hold.is_ours():
-            raise _held(folder, str(_content(folder).get("holder", "")))
+            raise _held(lock, str(_content(lock).get("holder", "")))
     except OSError as error:
-        raise StudyError(str(folder), "cannot be written", why(error), "Mend that first") from None
+        where, mend = str(lock.folder), "Mend that first"
+        raise UnreachableError(where, "cannot be written", remedy=mend, cause=why(error)) from None
     thread = threading.Thread(target=keep, daemon=True)
     thread.start()
     try:
@@ -126,7 +130,7 @@ def _beating(folder: Folder) -> Iterator[Hold]:
         thread.join()
         with suppress(OSError):  # the next one waits until it is clear that nobody beats
             if hold.is_ours():
-                folder.remove(_FILE)
+                lock.remove()
 
 
 def _uptime() -> float:
@@ -134,31 +138,31 @@ def _uptime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def _wait_until_dead(folder: Folder) -> None:
+def _wait_until_dead(lock: File) -> None:
     """Return when nobody holds the lock; clocks are not compared, as two machines' may differ."""
-    first = _content(folder)
+    first = _content(lock)
     end = time.monotonic() + _DEAD_AFTER_S
     while first and time.monotonic() < end:
         time.sleep(_BEAT_S / 5)
-        now = _content(folder)
+        now = _content(lock)
         if not now:
             return
         if now != first:
-            raise _held(folder, str(now.get("holder", "")))
+            raise _held(lock, str(now.get("holder", "")))
 
 
-def _content(folder: Folder) -> dict[str, object]:
+def _content(lock: File) -> dict[str, object]:
     try:
-        return dict(json.loads(folder.read(_FILE)))
+        return dict(json.loads(lock.read()))
     except FileNotFoundError:
         return {}
     except ValueError:  # not ours; it holds nobody off for longer than a dead one
         return {"holder": "unknown"}
 
 
-def _held(folder: Folder, holder: str) -> StudyError:
+def _held(lock: File, holder: str) -> StudyError:
     rule, remedy = "another process is running this study", "Stop it, or wait until it ends"
-    return StudyError(str(folder), rule, holder or "unknown", remedy)
+    return StudyError(str(lock.folder), rule, holder or "unknown", remedy)
 
 
 def _me() -> str:

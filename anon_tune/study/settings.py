@@ -6,6 +6,8 @@ import importlib.metadata
 import platform
 import time
 import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import tomli_w
@@ -13,13 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 import anon_tune
 from anon_tune.address import refuse_secret
-from anon_tune.errors import StudyError
-from anon_tune.folder import Folder, Location, why
+from anon_tune.errors import StudyError, UsageError
+from anon_tune.folder import kind_of, why
 from anon_tune.recipe import MEASURE_VERSION
 from anon_tune.search.parameters import Sampler, StopRules
 from anon_tune.search.space import SearchSpace
+from anon_tune.study_directory import LEDGER_PART, StudyDirectory, StudyLocation
 
-_FILE = "study.toml"
+_REMEDY = "Read it with the version of anon_tune that wrote it, see [versions] there"
 
 
 class StudySettings(BaseModel):
@@ -87,7 +90,7 @@ class StudySettings(BaseModel):
     @classmethod
     def _whole_cards_or_a_share_of_one(cls, value: float) -> float:
         if value > 1 and value != int(value):
-            raise StudyError("--gpus", "must be a share of one GPU or a whole number of them", value, "Round it")
+            raise UsageError("--gpus", "must be a share of one GPU or a whole number of them", value, "Round it")
         return value
 
     @property
@@ -95,25 +98,63 @@ class StudySettings(BaseModel):
         """True if the trial body starts its own workers: with several of them, or with a GPU."""
         return self.workers_per_trial > 1 or self.gpus_per_worker > 0
 
+    def on_private_cluster(self) -> StudySettings:
+        """Return settings that wait for no more nodes: nobody starts any there."""
+        return self.model_copy(update={"scale_to": None})
 
-def load_study(directory: Location) -> tuple[SearchSpace, StudySettings]:
+
+@dataclass(frozen=True, slots=True)
+class FrozenStudy:
+    """The frozen copy of a study.
+
+    Attributes:
+        space: What is searched.
+        settings: How it is run.
+        versions: Of the packages that the last driver had, by name.
+    """
+
+    space: SearchSpace
+    settings: StudySettings
+    versions: Mapping[str, str]
+
+    @property
+    def measure_version(self) -> str:
+        """Version of the measure that its scores were taken with; 1 if it was frozen before there were versions."""
+        return self.versions.get("measure", "1")
+
+
+def read_frozen(directory: StudyLocation) -> FrozenStudy:
     """Read the frozen copy of a study.
 
     Raises:
-        StudyError: The directory holds no study.
+        StudyError: The directory holds no study, or none that this version reads.
+        UnreachableError: It is on a store that does not answer.
     """
-    folder = Folder.at(directory)
-    tables = _read(folder)
+    study = StudyDirectory.at(directory)
+    tables = _read(study)
     try:
         settings = StudySettings.model_validate(tables["settings"])
-        return SearchSpace.from_tables(dict(tables["space"]), str(tables["where"])), settings
-    except (AttributeError, KeyError, TypeError, ValidationError) as error:
-        first = f"no table {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
-        first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else first
-        raise StudyError(f"{folder}/{_FILE}", "not the frozen copy of a study", first) from None
+        space = SearchSpace.from_tables(dict(tables["space"]), str(tables["where"]))
+        return FrozenStudy(space, settings, dict(tables.get("versions", {})))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # pydantic's errors are ValueErrors
+        first = f"no table {error}" if isinstance(error, KeyError) else why(error)
+        if isinstance(error, ValidationError):
+            at = ".".join(map(str, error.errors()[0]["loc"]))
+            first = f"{at}: {error.errors()[0]['msg']}" if at else error.errors()[0]["msg"]
+        raise StudyError(str(study.frozen), "not the frozen copy of a study", first, _REMEDY) from None
+    except UsageError as error:  # of a name or a value that an earlier version took
+        raise StudyError(
+            str(study.frozen), f"not the frozen copy of a study: {error.rule}", error.got, _REMEDY
+        ) from None
 
 
-def freeze_study(directory: Location, space: SearchSpace, settings: StudySettings) -> bool:
+def load_study(directory: StudyLocation) -> tuple[SearchSpace, StudySettings]:
+    """Return search space and settings of a study; raises as `read_frozen`."""
+    frozen = read_frozen(directory)
+    return frozen.space, frozen.settings
+
+
+def freeze_study(directory: StudyLocation, space: SearchSpace, settings: StudySettings) -> bool:
     """Write the frozen copy, or check it against the one that is there.
 
     Settings that do not change results (the number of trials, resources) may differ and are written anew.
@@ -124,7 +165,7 @@ def freeze_study(directory: Location, space: SearchSpace, settings: StudySetting
     Raises:
         StudyError: The directory belongs to another study.
     """
-    folder = Folder.at(directory)
+    study = StudyDirectory.at(directory)
     tables: dict[str, Any] = {
         "where": space.where,
         "fingerprint": space.fingerprint(),
@@ -132,35 +173,30 @@ def freeze_study(directory: Location, space: SearchSpace, settings: StudySetting
         "versions": _versions(),
         "space": space.tables(),
     }
-    continued = folder.has(_FILE)
+    continued = study.frozen.exists()
     if continued:
-        _check_same(str(folder), _read(folder), tables, load_study(folder)[0])
-    elif any(name.endswith(".parquet") for name in (folder / "ledger").names()):
-        raise StudyError(str(folder), f"a ledger without its {_FILE}", remedy="Give an empty directory")
-    folder.write(_FILE, tomli_w.dumps(tables).encode())
+        _check_same(str(study), _read(study), tables, read_frozen(study))
+    elif any(LEDGER_PART.fullmatch(name) for name in study.ledger.names()):
+        raise StudyError(str(study), f"a ledger without its {study.frozen.name}", remedy="Give an empty directory")
+    study.frozen.write(tomli_w.dumps(tables).encode())
     return continued
 
 
-def with_record_name(folder: Folder, space: SearchSpace, settings: StudySettings) -> StudySettings:
+def with_record_name(study: StudyDirectory, space: SearchSpace, settings: StudySettings) -> StudySettings:
     """Return settings with a name for the study in its Optuna storage: the one that it has there, else a new one."""
     if settings.storage is None or settings.record_name is not None:
         return settings
-    before = load_study(folder)[1] if folder.has(_FILE) else settings
+    before = load_study(study)[1] if study.frozen.exists() else settings
     same = before.record_name if before.storage == settings.storage else None
-    name = f"{folder.name}-{space.fingerprint()}-{time.time_ns():x}"
+    name = f"{study.name}-{space.fingerprint()}-{time.time_ns():x}"
     return settings.model_copy(update={"record_name": same or name})
 
 
-def measure_version(directory: Location) -> str:
-    """Return the version of the measure of a study's scores; 1 if it was frozen before there were versions."""
-    return str(_read(Folder.at(directory)).get("versions", {}).get("measure", "1"))
-
-
-def _check_same(where: str, before: dict[str, Any], now: dict[str, Any], space: SearchSpace) -> None:
+def _check_same(where: str, before: dict[str, Any], now: dict[str, Any], frozen: FrozenStudy) -> None:
     was, wanted = before.get("settings", {}), now["settings"]
     pairs = [
-        ("search space", space.fingerprint(), now["fingerprint"]),  # as read now: names may have changed since
-        ("version of the measure", before.get("versions", {}).get("measure", "1"), now["versions"]["measure"]),
+        ("search space", frozen.space.fingerprint(), now["fingerprint"]),  # as read now: names may have changed since
+        ("version of the measure", frozen.measure_version, now["versions"]["measure"]),
         ("clips", was.get("clips_fingerprint"), wanted["clips_fingerprint"]),
         ("stills", was.get("stills_fingerprint", ""), wanted["stills_fingerprint"]),
         ("rungs", was.get("rungs"), wanted["rungs"]),
@@ -180,15 +216,15 @@ def _check_same(where: str, before: dict[str, Any], now: dict[str, Any], space: 
             )
 
 
-def _read(folder: Folder) -> dict[str, Any]:
+def _read(study: StudyDirectory) -> dict[str, Any]:
+    study.check()
     try:
-        return tomllib.loads(folder.read(_FILE).decode())
-    except FileNotFoundError:
-        raise StudyError(str(folder), f"no {_FILE} there", remedy="Give the directory of a study") from None
+        return tomllib.loads(study.frozen.read().decode())
     except OSError as error:
-        raise StudyError(str(folder), "cannot be read", why(error), "Mend that first") from None
+        kind = kind_of(error, study.folder, StudyError)
+        raise kind(str(study.frozen), "cannot be read", remedy="Mend that first", cause=why(error)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise StudyError(f"{folder}/{_FILE}", f"not valid TOML: {error}") from None
+        raise StudyError(str(study.frozen), "not valid TOML", cause=str(error)) from None
 
 
 def _versions() -> dict[str, str]:

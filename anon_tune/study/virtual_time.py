@@ -8,37 +8,13 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from anon_tune.errors import AnonTuneError
-from anon_tune.study.assignment import Assignment, fault
+from anon_tune.study.assignment import Assignment, Decision
+from anon_tune.study.desk import Desk
 from anon_tune.trial import RungReport, TrialBody
-
-
-class Desk(Protocol):
-    """Hands out work and takes in what comes back; `Bookkeeper` is one."""
-
-    def next(self) -> Assignment | None:
-        """Hand out a trial; None while there is none."""
-        ...
-
-    def start(self, trial_id: str) -> None:
-        """Take note that it runs."""
-        ...
-
-    def judge(self, report: RungReport) -> bool:
-        """Return whether a trial goes on from a rung that is not the last it was handed out for."""
-        ...
-
-    def receive(self, report: RungReport, failure: str = "") -> None:
-        """Take in a report."""
-        ...
-
-    def fail(self, trial_id: str, reason: str) -> None:
-        """Take note that a trial failed without a report."""
-        ...
 
 
 @dataclass
@@ -69,25 +45,23 @@ def drive(
         until_s: Jobs that would end later are left unfinished.
     """
     order = itertools.count()
-    ends: list[tuple[float, int, Assignment, tuple[int, ...], RungReport]] = []
+    ends: list[tuple[float, int, Assignment, int, RungReport]] = []
 
-    def begin(assignment: Assignment, todo: tuple[int, ...]) -> None:
+    def begin(assignment: Assignment, index: int) -> None:
         try:
-            report = body.advance(assignment.job(todo[0], str(directory / assignment.trial)))
+            report = body.advance(assignment.job(index, str(directory / assignment.trial)))
         except AnonTuneError as error:
             desk.fail(assignment.trial, str(error))
             return
-        heapq.heappush(ends, (clock.now + report.seconds, next(order), assignment, todo[1:], report))
+        report = replace(report, trial=assignment.trial)
+        heapq.heappush(ends, (clock.now + report.seconds, next(order), assignment, index, report))
 
     while True:
         while len(ends) < num_workers and (assignment := desk.next()) is not None:
             desk.start(assignment.trial)
-            begin(assignment, assignment.todo)
+            begin(assignment, 0)
         if not ends or ends[0][0] > until_s:
             return
-        clock.now, _, assignment, todo, report = heapq.heappop(ends)
-        failure = fault(report)
-        goes_on = not failure and bool(todo) and desk.judge(report)
-        desk.receive(report, failure)
-        if goes_on:
-            begin(assignment, todo)
+        clock.now, _, assignment, index, report = heapq.heappop(ends)
+        if desk.decide(report) is Decision.GO_ON:
+            begin(assignment, index + 1)

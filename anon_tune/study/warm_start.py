@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 
 from anon_tune.errors import StudyError
-from anon_tune.folder import Folder, Location
 from anon_tune.ledger import Ledger
 from anon_tune.recipe import MEASURE_VERSION
 from anon_tune.search.proposer import Observation
 from anon_tune.search.sampler import score_losses
 from anon_tune.search.space import SearchSpace
-from anon_tune.study.settings import StudySettings, load_study, measure_version
+from anon_tune.study.settings import StudySettings, read_frozen
+from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial, TrialState
 
-_FILE = "warm_start.json"
 
-
-def known_before(directory: Location, space: SearchSpace, settings: StudySettings) -> dict[str, Observation]:
+def known_before(directory: StudyLocation, space: SearchSpace, settings: StudySettings) -> dict[str, Observation]:
     """Return what the sampler knows before the first trial; empty without a warm start.
 
     The complete trials of the earlier study whose points this study's space could have proposed. They are
@@ -35,11 +33,11 @@ def known_before(directory: Location, space: SearchSpace, settings: StudySetting
     """
     if settings.warm_start is None:
         return {}
-    folder = Folder.at(directory)
-    if not folder.has(_FILE):
+    known = StudyDirectory.at(directory).warm_start
+    if not known.exists():
         rows = [[t.id, dict(t.params), *_losses(t), _constraints(t, space)] for t in _fitting(space, settings)]
-        folder.write(_FILE, json.dumps(rows).encode())
-    rows = json.loads(folder.read(_FILE))
+        known.write(json.dumps(rows).encode())
+    rows = json.loads(known.read())
     # No trial of this study has such a name, nor a number below 0.
     return {
         f"before-{name}": Observation(at - len(rows), params, None, (a, b), held)
@@ -48,20 +46,21 @@ def known_before(directory: Location, space: SearchSpace, settings: StudySetting
 
 
 def _fitting(space: SearchSpace, settings: StudySettings) -> list[Trial]:
-    earlier = Folder.at(str(settings.warm_start))
-    other, was = load_study(earlier)
+    earlier = StudyDirectory.at(str(settings.warm_start))
+    frozen = read_frozen(earlier)
+    other, was = frozen.space, frozen.settings
     where = f"--warm-start {earlier}"
     if was.clips_fingerprint != settings.clips_fingerprint:
         raise StudyError(where, "must be a study on the same clips", was.clips, "Leave it out, or take these clips")
-    if (version := measure_version(earlier)) != str(MEASURE_VERSION):
+    if frozen.measure_version != str(MEASURE_VERSION):
         rule = f"must have been measured with version {MEASURE_VERSION} of the measure, or scores do not compare"
-        raise StudyError(where, rule, version, "Leave it out")
+        raise StudyError(where, rule, frozen.measure_version, "Leave it out")
     efforts = [{n: v for n, v in s.fixed.items() if n.startswith("evaluation.")} for s in (other, space)]
     if efforts[0] != efforts[1]:
         raise StudyError(
             where, "must have measured with the same effort", efforts[0], "Fix the same 'evaluation.' values"
         )
-    complete = [t for t in Ledger(earlier / "ledger").trials() if t.state is TrialState.COMPLETE and not t.is_anchor]
+    complete = [t for t in Ledger(earlier.ledger).trials() if t.state is TrialState.COMPLETE and not t.is_anchor]
     fitting = [t for t in complete if t.score is not None and t.score.is_finite and _fits(t, space)]
     if not fitting:
         rule = f"none of its {len(complete)} complete trials lies in {space.where}"

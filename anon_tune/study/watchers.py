@@ -33,6 +33,10 @@ class Watchers:
     def __init__(self, watchers: Sequence[tuple[str, Watcher]] = ()) -> None:
         self._watchers = list(watchers)
 
+    def add(self, name: str, watcher: Watcher) -> None:
+        """Tell one more."""
+        self._watchers.append((name, watcher))
+
     def see(self, trial: Trial, report: RungReport | None = None) -> None:
         """Tell all of them."""
         for name, watcher in [*self._watchers]:

@@ -7,7 +7,6 @@ import shlex
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -19,13 +18,12 @@ from optuna.trial import TrialState as OptunaState
 from optuna.trial import create_trial
 
 from anon_tune.errors import StudyError
-from anon_tune.folder import Folder
 from anon_tune.search.sampler import distributions, score_losses
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings
+from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import OBJECTIVES, Trial, TrialState
 
-JOURNAL = "optuna.journal"
 """Name of the storage's file in a study directory."""
 
 _STATES = {
@@ -109,24 +107,24 @@ def _writing() -> Iterator[None]:
         raise StudyError("--storage", "takes nothing any more", last, remedy) from None
 
 
-def record_name(folder: Folder, settings: StudySettings) -> str:
+def record_name(study: StudyDirectory, settings: StudySettings) -> str:
     """Return the name of a study in its storage."""
-    return settings.record_name or folder.name
+    return settings.record_name or study.name
 
 
-def dashboard_command(folder: Folder, settings: StudySettings) -> str:
+def dashboard_command(study: StudyDirectory, settings: StudySettings) -> str:
     """Return the command line that shows a study's Optuna storage."""
-    return shlex.join(["optuna-dashboard", settings.storage or f"{folder}/{JOURNAL}"])
+    return shlex.join(["optuna-dashboard", settings.storage or str(study.journal)])
 
 
-def open_storage(url: str | None, directory: Path) -> BaseStorage:
+def open_storage(url: str | None, directory: StudyLocation) -> BaseStorage:
     """Open any Optuna storage URL, or the journal file in a directory.
 
     Raises:
         StudyError: The URL cannot be opened.
     """
     if url is None:
-        return JournalStorage(JournalFileBackend(str(directory / JOURNAL)))
+        return JournalStorage(JournalFileBackend(StudyDirectory.at(directory).journal.location))
     try:
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})  # a server may restart
     except Exception as error:  # SQLAlchemy and drivers raise their own kinds

@@ -20,8 +20,6 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from anon_tune.trial import RungReport, Trial
 
-_LOSSES = ("utility", "privacy", "penalty", "distortion")
-
 
 class TensorBoardFiles:
     """Writes losses over steps, what was measured at each rung, and params.
@@ -78,7 +76,7 @@ def measured(report: RungReport) -> dict[str, float]:
 
 def _measured(report: RungReport) -> Iterator[Event]:
     for point in report.curve:
-        yield _scalars(point.step, {f"loss/{name}": getattr(point, name) for name in _LOSSES})
+        yield _scalars(point.step, {f"loss/{name}": value for name, value in point.terms.items()})
     yield _scalars(report.step, measured(report))
 
 

@@ -6,13 +6,19 @@ K actions, E embedding dimensions.
 
 from anon_tune.training.branches import PrivacyBranches
 from anon_tune.training.collective import Collective
+from anon_tune.training.hooks import GameHooks
 from anon_tune.training.losses import adversary, distortion, nt_xent, penalty, privacy_loss, quantize, uniform
+from anon_tune.training.terms import Move, Term, Value
 from anon_tune.training.trainer import Trainer
 
 __all__ = [
     "Collective",
+    "GameHooks",
+    "Move",
     "PrivacyBranches",
+    "Term",
     "Trainer",
+    "Value",
     "adversary",
     "distortion",
     "nt_xent",

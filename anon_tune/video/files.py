@@ -20,6 +20,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from anon_tune.errors import DataError
+from anon_tune.folder import why
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """What a written file may end in, and FFmpeg's name of that container."""
@@ -234,8 +235,7 @@ class VideoReader:
         )
 
     def _error(self, rule: str, error: Exception | None = None, remedy: str = _REMEDY) -> DataError:
-        got = (getattr(error, "strerror", None) or str(error)).splitlines()[0] if error else None
-        return DataError(str(self.path), rule, got, remedy)
+        return DataError(str(self.path), rule, remedy=remedy, cause=why(error) if error else "")
 
 
 class VideoWriter:
@@ -264,7 +264,8 @@ class VideoWriter:
             options = {"fflags": "+bitexact"}
             self._container = av.open(str(path), "w", format=FORMATS[suffix], container_options=options)
         except (av.FFmpegError, OSError) as error:
-            raise DataError(str(path.parent), "cannot be written", error.strerror, "Name another place") from None
+            where, remedy = str(path.parent), "Name another place"
+            raise DataError(where, "cannot be written", remedy=remedy, cause=error.strerror) from None
         self._time_base = reader.facts.time_base
         self._pixel_format = "yuv444p" if height % 2 or width % 2 else "yuv420p"
         self._reformatter = VideoReformatter()
@@ -321,7 +322,8 @@ class VideoWriter:
             yield
         except av.FFmpegError as error:
             remedy = "Free the disk, add --drop-audio, or name another kind of output"
-            raise DataError(self._where, "what became of it cannot be written", error.strerror, remedy) from None
+            rule = "what became of it cannot be written"
+            raise DataError(self._where, rule, remedy=remedy, cause=error.strerror) from None
 
 
 def _codec_name(stream: av.AudioStream) -> str:

@@ -12,8 +12,8 @@ import torch
 
 from anon_tune.clips import Clips, open_clips
 from anon_tune.errors import AnonTuneError
-from anon_tune.folder import Folder
-from anon_tune.trial import BEGUN, SCRATCH, RungJob, RungReport
+from anon_tune.study_directory import TrialDirectory
+from anon_tune.trial import RungJob, RungReport
 from anon_tune.worker.job import perform
 
 
@@ -62,7 +62,7 @@ class ClipTrialBody:
         from ray.train.torch import TorchTrainer
 
         # ray.train is typed as its first version, in which a worker returns nothing.
-        filesystem, path = (Folder.at(job.directory) / SCRATCH).storage
+        filesystem, path = TrialDirectory.at(job.directory).ray_train.storage
         trainer = TorchTrainer(
             _worker,  # type: ignore[arg-type]
             train_loop_config={
@@ -102,12 +102,12 @@ def _worker(config: dict[str, Any]) -> RungReport | AnonTuneError | None:
         torch.cuda.set_per_process_memory_fraction(config["gpus"])
     try:
         job = config["job"]
-        folder, leads = Folder.at(job.directory), get_context().get_world_rank() == 0
+        begun, leads = TrialDirectory.at(job.directory).begun, get_context().get_world_rank() == 0
         if leads:
-            folder.write(BEGUN, json.dumps({"node": socket.gethostname(), "time": time.time()}).encode())
+            begun.write(json.dumps({"node": socket.gethostname(), "time": time.time()}).encode())
         report = perform(job, _open(config["clips"]), get_device(), _stills(job, config["stills"]))
         if leads:
-            folder.remove(BEGUN)
+            begun.remove()
         return report
     except AnonTuneError as error:
         return error

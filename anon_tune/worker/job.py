@@ -15,15 +15,14 @@ from torchvision.io import write_png
 
 from anon_tune.clips import Clips
 from anon_tune.evaluation import measure
-from anon_tune.folder import Folder, reading_file
+from anon_tune.folder import File
 from anon_tune.method import parse_method
 from anon_tune.networks import Anonymizer, build_anonymizer, save_weights
-from anon_tune.recipe import Recipe
+from anon_tune.networks.loading import given_anonymizer
+from anon_tune.study_directory import TrialDirectory, recorded_weights
 from anon_tune.training import Collective, Trainer
-from anon_tune.trial import CHECKPOINT, TRIALS, LossPoint, RungJob, RungReport
+from anon_tune.trial import LossPoint, RungJob, RungReport
 
-WEIGHTS = "anonymizer.safetensors"
-PREVIEW = "preview.png"
 _CHECKPOINT_EVERY_S = 60.0
 _STEPS_AT_A_TIME = 20
 _CURVE_POINTS = 100
@@ -50,24 +49,24 @@ def perform(job: RungJob, clips: Clips, device: torch.device, stills: Clips | No
         AnonTuneError: The trial cannot go on, for example because a loss is not finite.
     """
     start = time.monotonic()
-    folder = Folder.at(job.directory)
+    place = TrialDirectory.at(job.directory)
     recipe = job.recipe
     points: list[LossPoint] = []
     is_trained = parse_method(recipe.method).is_trained and not job.weights
     if is_trained:
         points, anonymizer = _train(job, clips, device, stills)
     else:
-        anonymizer = _given(recipe, job.weights)
+        anonymizer = given_anonymizer(recipe, job.weights)
     if Collective().world_rank != 0:
         return None
     score = measure(anonymizer, clips, recipe.evaluation, job.full, job.ceilings, device)
     if is_trained:
-        with folder.writing(WEIGHTS) as path:
+        with place.weights.writing() as path:
             save_weights(anonymizer.state_dict(), path, {"recipe": recipe.model_dump_json()})
     if job.full and not job.weights:
-        with folder.writing(PREVIEW) as path:
+        with place.preview.writing() as path:
             write_preview(anonymizer, clips, path, device)
-        folder.remove(CHECKPOINT)
+        place.checkpoint.remove()
     return RungReport(
         trial=job.trial,
         rung=job.rung,
@@ -76,27 +75,24 @@ def perform(job: RungJob, clips: Clips, device: torch.device, stills: Clips | No
         curve=_thin(points),
         seconds=time.monotonic() - start,
         node=socket.gethostname(),
-        checkpoint=f"{TRIALS}/{job.trial}/{WEIGHTS}" if is_trained else "",
+        checkpoint=recorded_weights(job.trial) if is_trained else "",
     )
-
-
-def _given(recipe: Recipe, weights: str) -> Anonymizer:
-    """Build an anonymizer that is not trained here: from its name, or with the weights of a file."""
-    if not weights:
-        return build_anonymizer(recipe.method, recipe.anonymizer)
-    with reading_file(weights) as path:
-        return build_anonymizer(recipe.method, recipe.anonymizer.model_copy(update={"weights": str(path)}))
 
 
 def _train(
     job: RungJob, clips: Clips, device: torch.device, stills: Clips | None
 ) -> tuple[list[LossPoint], Anonymizer]:
-    folder = Folder.at(job.directory)
+    checkpoint = TrialDirectory.at(job.directory).checkpoint
     num_attributes = len((stills or clips).attributes)
     other = stills.split("train") if stills else None
-    trainer = Trainer(job.recipe, clips.split("train"), len(clips.actions), num_attributes, device, other)
-    if folder.has(CHECKPOINT):
-        with folder.reading(CHECKPOINT) as path:
+    recipe = job.recipe
+
+    def build() -> Anonymizer:
+        return build_anonymizer(recipe.method, recipe.anonymizer)
+
+    trainer = Trainer(recipe, build, clips.split("train"), len(clips.actions), num_attributes, device, other)
+    if checkpoint.exists():
+        with checkpoint.reading() as path:
             trainer.load(path)
     saves = trainer.collective.world_rank == 0
     points: list[LossPoint] = []
@@ -104,15 +100,15 @@ def _train(
     while trainer.step < job.step:
         points += trainer.train_until(min(job.step, trainer.step + _STEPS_AT_A_TIME))
         if saves and time.monotonic() - saved > _CHECKPOINT_EVERY_S:
-            _save(trainer, folder)
+            _save(trainer, checkpoint)
             saved = time.monotonic()
     if saves:
-        _save(trainer, folder)
+        _save(trainer, checkpoint)
     return points, trainer.anonymizer
 
 
-def _save(trainer: Trainer, folder: Folder) -> None:
-    with folder.writing(CHECKPOINT) as path:
+def _save(trainer: Trainer, checkpoint: File) -> None:
+    with checkpoint.writing() as path:
         trainer.save(path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -74,3 +75,27 @@ def test_a_job_runs_a_study(
     (sent,) = [path for path in short_path.glob("session_2*/runtime_resources/working_dir_files/*") if path.is_dir()]
     assert {"anon_tune", "pyproject.toml", "search_spaces"} <= {path.name for path in sent.iterdir()}
     assert not {".venv", "runs", ".git"} & {path.name for path in sent.iterdir()}
+
+
+def test_a_job_does_not_hang_on_its_folder_and_imports_nothing_else_from_it(
+    processes: Any, head: str, short_path: Path, tmp_path: Path, ports: list[int], tiny_study: Callable[..., list[str]]
+) -> None:
+    # A second node that shares the head's folder unpacks the job's files anew, under the feet of the driver.
+    node = ["--address", f"127.0.0.1:{ports[0]}", "--num-cpus", "1", "--object-store-memory", "100000000"]
+    second = processes.start("second", ["ray", "start", *node, "--dashboard-agent-listen-port", "0", "--block"])
+    processes.wait_until(lambda: "Ray runtime started" in processes.said("second"), "second", second)
+    folder, root = tmp_path / "folder", README.parents[1]
+    for name in ("anon_tune", "search_spaces"):
+        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("safetensors", "optuna", "typer"):
+        (folder / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write('{name} ')\nimport no_such\n")
+    submit = from_readme("ray job submit")
+    submit[submit.index("--address") + 1] = head
+    submit[submit.index("--working-dir") + 1] = str(folder)
+    out = tmp_path / "study"
+    code = processes.run("submit", submit + tiny_study(out, trials=2, num_steps=4), 300)
+    unpacked = [log.read_text() for log in short_path.glob("session_2*/logs/runtime_env_setup-*.log")]
+    assert "Removing " in "".join(unpacked)  # else nothing was replaced, and this shows nothing
+    assert code == 0, processes.said("submit")[-4000:]
+    assert f"Report: {out / 'report.html'}" in processes.said("submit") and (out / "report.html").exists()
+    assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()

@@ -25,18 +25,19 @@ pytestmark = pytest.mark.cluster
 
 
 class SlowBody:
-    """Takes a while at each rung and says on which node; the first trial waits for the second to run beside it."""
+    """Takes a while at each rung and says on which node; trials wait until both nodes have begun one."""
 
     def advance(self, job: RungJob) -> RungReport:
         directory = Path(job.directory)
-        (directory / "here").touch()
-        while job.trial == "0000" and not (directory.parent / "0001" / "here").exists():
-            time.sleep(0.1)
+        node = ray.get_runtime_context().get_node_id()
+        if job.trial.isdigit():
+            (directory / f"on {node}").touch()
+            while len({file.name for file in directory.parent.glob("*/on *")}) < 2:
+                time.sleep(0.1)
         time.sleep(0.5)
         value = 0.5 if job.recipe.method == "black-out" else 0.9
         reading = Reading(value, 0.2, 1.0, value, value, value)
         score = Score(job.full, reading, reading, {}, {}, 0.0, 1, 1, 0, 0.1)
-        node = ray.get_runtime_context().get_node_id()
         return RungReport(job.trial, job.rung, job.step, score, (), 0.5, node, "")
 
 
@@ -85,7 +86,7 @@ def test_a_lost_node_costs_no_trial(processes: Any, cluster: Cluster, tmp_path: 
     driver = processes.start("driver", [sys.executable, __file__, str(tmp_path), "slow"])
 
     def has_run_a_trial() -> bool:
-        # An anchor's report is too early: with one node left the first trial would wait for the second for ever.
+        # An anchor's report is too early: with one node left trials would wait for the other one for ever.
         trials = [t for t in Ledger(tmp_path / "ledger").trials() if t.number >= 0]
         return any(r.node == second.node_id for t in trials for r in t.reports)
 

@@ -21,9 +21,11 @@ import pytest
 import ray
 import ray.cloudpickle
 
+from anon_tune.cli.study_status import study_status
 from anon_tune.driver.run import StudyInterrupted, run_study
 from anon_tune.errors import DataError, PlacementError, StudyError
 from anon_tune.ledger import Ledger
+from anon_tune.search.parameters import StopRules
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.lock import driver_lock
 from anon_tune.study.settings import StudySettings, load_study
@@ -121,6 +123,15 @@ def _reading(value: float, ceiling: float) -> Reading:
 
 def calls(directory: Path, trial: str) -> list[str]:
     return (directory / "trials" / trial / "calls.txt").read_text().splitlines()
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_a_study_that_a_stop_rule_ended_is_over_for_who_watches_it(tmp_path: Path) -> None:
+    settings = StudySettings(num_trials=500, sampler="random", stop=StopRules(seconds=0.1))
+    run_study(tmp_path, SPACE, ToyBody(), settings)
+    status = study_status(tmp_path)
+    assert status["is_complete"] and status["states"]["TO_COME"] == status["left_s"] == 0
+    assert sum(status["states"].values()) < 500
 
 
 @pytest.mark.usefixtures("shared_ray")

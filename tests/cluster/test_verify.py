@@ -221,7 +221,7 @@ def test_there_must_be_something_to_verify(tmp_path: Path) -> None:
     freeze_study(tmp_path, SPACE, StudySettings())
     with pytest.raises(StudyError, match="nothing to verify: no trial has a full score yet"):
         verify_study(tmp_path, ToyBody(str(tmp_path / "none")))
-    with pytest.raises(StudyError, match=r"no study\.toml there"):
+    with pytest.raises(StudyError, match=r"no study there"):
         verify_study(tmp_path / "nowhere", ToyBody(str(tmp_path / "none")))
     assert not (tmp_path / "nowhere").exists()
 

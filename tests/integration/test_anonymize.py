@@ -327,6 +327,17 @@ def test_a_trial_at_its_own_size_with_what_is_known_of_it(run: Run, small_study:
     ]
 
 
+@pytest.mark.parametrize(("trial", "state"), [("0002", "PRUNED"), ("0003", "RUNNING")])
+def test_a_trial_whose_training_has_not_ended_is_refused(
+    run: Run, small_study: Path, tmp_path: Path, trial: str, state: str
+) -> None:
+    source = write_video(tmp_path / "in.mp4", 2)
+    code, said = run(source, "-o", tmp_path / "out.mp4", "--study", small_study, "--trial", trial)
+    assert code == 2
+    assert said.startswith(f"error: trial {trial}: only a trial with a full score anonymizes videos, got {state}. ")
+    assert names(tmp_path) == ["in.mp4"]
+
+
 def test_audio_that_a_container_cannot_hold_is_named(run: Run, tmp_path: Path) -> None:
     source = tmp_path / "in.mkv"
     with av.open(str(source), "w") as container:

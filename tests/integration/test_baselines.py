@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from anon_tune.clips import ClipBatch, Clips, ClipSampler, ClipSet
 from anon_tune.method import TRAINED
+from anon_tune.networks import build_anonymizer
 from anon_tune.recipe import Recipe
 from anon_tune.training import Trainer, quantize, uniform
 from anon_tune.trial import Ceilings, RungJob
@@ -42,7 +43,14 @@ def named(tiny_params: dict[str, Any]) -> Named:
 
 
 def trainer_of(recipe: Recipe, clips: Clips, train: ClipSet | None = None) -> Trainer:
-    return Trainer(recipe, train or clips.split("train"), len(clips.actions), len(clips.attributes), CPU)
+    return Trainer(
+        recipe,
+        lambda: build_anonymizer(recipe.method, recipe.anonymizer),
+        train or clips.split("train"),
+        len(clips.actions),
+        len(clips.attributes),
+        CPU,
+    )
 
 
 def weights(module: nn.Module) -> Weights:
@@ -153,7 +161,7 @@ def test_restarts_differ_from_each_other_and_from_the_start(avatars: Clips, name
         trainer = trainer_of(named("vita"), avatars)
         if step:
             trainer.step = step
-            trainer._restart_branches(0)
+            trainer.restart_branches(0)
         drawn.append(next(trainer.privacy.parameters()).detach().clone())
     assert not any(torch.equal(drawn[a], drawn[b]) for a, b in ((0, 1), (0, 2), (1, 2)))
 
@@ -164,7 +172,7 @@ def test_the_most_confident_branch_of_vita_drives_the_anonymizer(avatars: Clips,
     def after_a_move(spoilt: int | None) -> tuple[Weights, float]:
         trainer = trainer_of(recipe, avatars)
         trainer.train_until(1)
-        batch, stills = trainer._batch(50), trainer._stills(50)
+        batch, stills = trainer.batches.clips(50), trainer.batches.frames(50)
         with torch.no_grad():
             frames = quantize(trainer.anonymizer(batch.clips))[torch.arange(4).unsqueeze(1), stills].flatten(0, 1)
             surest = max(range(4), key=lambda k: float(uniform(trainer.privacy[k](frames))))
@@ -172,9 +180,9 @@ def test_the_most_confident_branch_of_vita_drives_the_anonymizer(avatars: Clips,
                 for parameter in trainer.privacy[(surest + spoilt) % 4].parameters():
                     parameter.mul_(0.9)
         trainer.privacy.zero_grad(set_to_none=True)
-        point = trainer._move_anonymizer(batch, stills)
+        terms = trainer.move_anonymizer(50)
         assert all(p.grad is None for p in trainer.privacy.parameters())
-        return weights(trainer.anonymizer), point.privacy
+        return weights(trainer.anonymizer), terms["privacy"]
 
     whole, loss = after_a_move(None)
     for other in (1, 2, 3):
@@ -188,7 +196,7 @@ def test_the_uniform_target_takes_a_branch_its_certainty(avatars: Clips, named: 
     params = {**QUIET, "privacy.target": "uniform", "privacy.num_branches": num_branches, "training.warmup_steps": 30}
     trainer = trainer_of(named("adversarial", {**params, "training.num_steps": 1}), avatars)
     trainer.train_until(0)
-    batch, stills = trainer._batch(0), trainer._stills(0)
+    batch, stills = trainer.batches.clips(0), trainer.batches.frames(0)
 
     def certainty() -> float:
         with torch.no_grad():
@@ -197,7 +205,7 @@ def test_the_uniform_target_takes_a_branch_its_certainty(avatars: Clips, named: 
 
     before = certainty()
     for _ in range(15):
-        trainer._move_anonymizer(batch, stills)
+        trainer.move_anonymizer(0)
     assert certainty() < before
 
 
@@ -223,10 +231,10 @@ class WatchedSampler(ClipSampler):
 def test_every_move_has_a_batch_of_its_own(avatars: Clips, named: Named, restart_steps: int) -> None:
     params = {**ENSEMBLE, "privacy.restart_steps": restart_steps, "anonymizer.pretrain_steps": 0}
     trainer = trainer_of(named("adversarial", params), avatars)
-    trainer.sampler = WatchedSampler(avatars.split("train"), 4, 0)
+    trainer.batches.sampler = WatchedSampler(avatars.split("train"), 4, 0)
     trainer.train_until(6)
     num_warmups = 1 + (5 // restart_steps if restart_steps else 0)
-    assert trainer.sampler.__dict__["seen"] == list(range(2 * num_warmups + 6 * 4))
+    assert trainer.batches.sampler.__dict__["seen"] == list(range(2 * num_warmups + 6 * 4))
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,10 @@ def test_raw_clips_leak_what_they_leak(avatars: Clips, raw: Splits, baseline: Ba
     assert any("num_seeds is 1, below the default of 3" in reason for reason in found.reasons)
     assert not any("attackers still learned" in reason for reason in found.reasons)
     assert _status(found.attackers, False, replace(baseline, effort=AuditRecipe())) == ("CERTIFIED", ())
+    for name in ("reconstruction_steps", "num_bootstraps"):
+        less = AuditRecipe.from_params({name: 1})
+        status, (reason,) = _status(found.attackers, False, replace(baseline, effort=less))
+        assert status == "LOWER_BOUND" and reason.startswith(f"{name} is 1, below the default of ")
     assert found.leakage_by_chance > found.leakage_floor
     assert found.leakage == max(a.leakage for a in found.attackers)
     assert {(a.family, a.start) for a in found.attackers} == {

@@ -19,7 +19,7 @@ import anon_tune
 from anon_tune.cli import app
 from anon_tune.clips import Clips
 from anon_tune.errors import AnonTuneError, ExportError
-from anon_tune.export import export_anonymizer, load_anonymizer, load_export
+from anon_tune.export import export_anonymizer, load_anonymizer, load_file
 from anon_tune.ledger import Ledger
 from anon_tune.networks import build_anonymizer, save_weights
 from anon_tune.networks.weights import read_tensors
@@ -108,7 +108,7 @@ def test_the_card_says_what_was_measured(small_study: Path, exported: Path) -> N
 def test_the_card_says_what_the_data_were_and_whose(small_study: Path, avatars: Clips, tmp_path: Path) -> None:
     for clips, licence in ((str(avatars.directory), "CC BY 4.0"), ("gone", "not stated")):
         file = export_anonymizer(small_study, trial_of(small_study, "0001"), clips, tmp_path / "x", True, licence)
-        card, text = load_export(file).card, file.with_suffix(".md").read_text(encoding="utf-8")
+        card, text = load_file(file).card, file.with_suffix(".md").read_text(encoding="utf-8")
         assert card["data_licence"] == licence
         assert f"Licence of the data: {licence}." in text
         if clips == "gone":

@@ -19,6 +19,7 @@ from torch import Tensor, distributed, nn
 
 from anon_tune.clips import ClipBatch, Clips, ClipSampler, open_clips
 from anon_tune.errors import AnonTuneError, DivergedError
+from anon_tune.networks import build_anonymizer
 from anon_tune.recipe import Recipe
 from anon_tune.training import Trainer, distortion
 from anon_tune.trial import Ceilings, RungJob
@@ -45,7 +46,14 @@ SCHEDULED = {
 
 
 def trainer_of(recipe: Recipe, clips: Clips) -> Trainer:
-    return Trainer(recipe, clips.split("train"), len(clips.actions), len(clips.attributes), CPU)
+    return Trainer(
+        recipe,
+        lambda: build_anonymizer(recipe.method, recipe.anonymizer),
+        clips.split("train"),
+        len(clips.actions),
+        len(clips.attributes),
+        CPU,
+    )
 
 
 def state(*modules: nn.Module) -> list[Tensor]:
@@ -62,10 +70,9 @@ def test_each_move_changes_its_own_side_only(avatars: Clips, tiny_recipe: Build,
     recipe = tiny_recipe({"privacy.head": head, "penalty.on": on, "penalty.threshold": 0.0})
     trainer = trainer_of(recipe, avatars)
     anonymizer, branches = trainer.anonymizer, (trainer.utility, trainer.privacy)
-    batch, stills = trainer._batch(0), trainer._stills(0)
 
     before = state(anonymizer), state(*branches)
-    trainer._move_anonymizer(batch, stills)
+    trainer.move_anonymizer(0)
     assert not equal(before[0], state(anonymizer))
     assert equal(before[1], state(*branches))
     assert all(p.grad is None for branch in branches for p in branch.parameters())
@@ -73,7 +80,7 @@ def test_each_move_changes_its_own_side_only(avatars: Clips, tiny_recipe: Build,
 
     anonymizer.zero_grad(set_to_none=True)
     before, utility, privacy = state(anonymizer), *map(state, branches)
-    trainer._move_branches(batch, stills)
+    trainer.move_branches(0)
     assert equal(before, state(anonymizer))
     assert not equal(utility, state(trainer.utility))
     assert not equal(privacy, state(trainer.privacy))
@@ -166,7 +173,7 @@ def test_the_penalty_moves_the_anonymizer(avatars: Clips, tiny_recipe: Build, on
 
     trainer = trainer_of(tiny_recipe(), avatars)
     trainer.train_until(0)
-    clips = trainer._batch(1).clips
+    clips = trainer.batches.clips(1).clips
     pair = clips, trainer.anonymizer(clips)
     if on == "features":
         pair = trainer.utility.features(pair[0]), trainer.utility.features(pair[1])
@@ -247,7 +254,7 @@ def play_in_doubles(clips: Clips, recipe: Recipe, file: Path) -> None:
     curve: list[Any] = []
     for step in (2, 4):
         trainer = trainer_of(recipe, clips)
-        trainer.sampler = double
+        trainer.batches.sampler = double
         if step == 4:
             trainer.load(file)
         curve += trainer.train_until(step)
@@ -256,7 +263,7 @@ def play_in_doubles(clips: Clips, recipe: Recipe, file: Path) -> None:
         if trainer.collective.size > 1:
             distributed.barrier()
     if trainer.collective.world_rank == 0:
-        losses = torch.tensor([[p.utility, p.privacy, p.penalty, p.distortion] for p in curve])
+        losses = torch.tensor([list(p.terms.values()) for p in curve])
         save_file({**load_file(file), "curve": losses}, file.with_suffix(".done"))
 
 
@@ -297,7 +304,7 @@ def test_a_batch_that_cannot_be_shared_equally_is_refused(avatars: Clips, tiny_r
 
 def test_the_frames_a_branch_sees_are_drawn_from_the_whole_clip(avatars: Clips, tiny_recipe: Build) -> None:
     trainer = trainer_of(tiny_recipe({"training.stills_per_clip": 3}), avatars)
-    draws = torch.stack([trainer._stills(index) for index in range(60)])
+    draws = torch.stack([trainer.batches.frames(index) for index in range(60)])
     assert draws.shape == (60, 4, 3)
     assert all(len(set(clip.tolist())) == 3 for draw in draws for clip in draw)
     shares = torch.bincount(draws.flatten(), minlength=4) / draws.numel()

@@ -225,7 +225,7 @@ def anon_tune(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_options_reach_the_store_and_a_copy_of_it(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANON_TUNE_CACHE", str(tmp_path / "cache"))
     (folder / "bob1_a.mp4").unlink()
@@ -244,7 +244,7 @@ def test_options_reach_the_store_and_a_copy_of_it(
     clip = expected.split("train").frames
     assert (clip == clip[..., :1]).all()
 
-    uri = (tmp_path / "far").as_uri()
+    uri = s3.format("far")
     done = anon_tune("clips", "copy", store, uri)
     assert done.stdout.splitlines()[0] == f"{uri}: 15 clips of 4 frames, 12 x 20 pixels"
     done = anon_tune("clips", "copy", store, uri)

@@ -117,7 +117,14 @@ def baseline(raw: dict[str, ClipSet]) -> Baseline:
 
 def trained(people: Clips) -> Anonymizer:
     recipe = Recipe.from_params({"training.num_steps": 100, "penalty.threshold": 0.3, "training.seed": 1})
-    trainer = Trainer(recipe, people.split("train"), len(people.actions), len(people.attributes), CPU)
+    trainer = Trainer(
+        recipe,
+        lambda: build_anonymizer(recipe.method, recipe.anonymizer),
+        people.split("train"),
+        len(people.actions),
+        len(people.attributes),
+        CPU,
+    )
     trainer.train_until(100)
     return trainer.anonymizer
 

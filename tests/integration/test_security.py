@@ -19,7 +19,7 @@ import torch
 
 from anon_tune.certificate import Certificate
 from anon_tune.clips import Clips
-from anon_tune.driver.adapters import last_words
+from anon_tune.driver.worker_errors import last_words
 from anon_tune.errors import AnonTuneError
 from anon_tune.ledger import Ledger
 from anon_tune.networks.weights import read_tensors, save_weights

@@ -21,6 +21,7 @@ from anon_tune.cli.study import find_stills, make_body
 from anon_tune.clips import Clips
 from anon_tune.clips.store import Labels, StoreWriter
 from anon_tune.errors import RecipeError
+from anon_tune.networks import build_anonymizer
 from anon_tune.recipe import Recipe
 from anon_tune.search import SearchSpace
 from anon_tune.study import StudySettings, load_study
@@ -57,7 +58,15 @@ def stills(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 def trainer_of(recipe: Recipe, clips: Clips, stills: Clips | None) -> Trainer:
     num_attributes = len((stills or clips).attributes)
     other = stills.split("train") if stills else None
-    return Trainer(recipe, clips.split("train"), len(clips.actions), num_attributes, CPU, other)
+    return Trainer(
+        recipe,
+        lambda: build_anonymizer(recipe.method, recipe.anonymizer),
+        clips.split("train"),
+        len(clips.actions),
+        num_attributes,
+        CPU,
+        other,
+    )
 
 
 def state(*modules: nn.Module) -> list[Tensor]:
@@ -81,11 +90,10 @@ def test_each_branch_sees_its_own_store_through_the_anonymizer(
     avatars: Clips, stills: Clips, tiny_recipe: Build
 ) -> None:
     trainer = trainer_of(tiny_recipe({"training.stills_per_clip": 1}), avatars, stills)
-    batch, photos = trainer._batch(0), trainer._stills(0)
-    (move_1, move_2) = (trainer._move_anonymizer, trainer._move_branches)
+    batch = trainer.batches.clips(0)
     stored = stills.split("train").clips(range(20))
-    for move in (move_1, move_2):
-        for clips in inputs_of(trainer.anonymizer, lambda move=move: move(batch, photos)):
+    for move in (trainer.move_anonymizer, trainer.move_branches):
+        for clips in inputs_of(trainer.anonymizer, lambda move=move: move(0)):
             of_stills = clips.shape == (4, 1, 3, 12, 14)
             assert of_stills or torch.equal(clips, batch.clips)
             if of_stills:
@@ -95,7 +103,7 @@ def test_each_branch_sees_its_own_store_through_the_anonymizer(
         before = trainer.anonymizer.network.out.bias.detach().clone()
         if not anonymizer_at_work:
             nn.init.constant_(trainer.anonymizer.network.out.bias, 100.0)  # everything becomes white
-        (seen,) = inputs_of(trainer.privacy[0], lambda: move_2(batch, photos))
+        (seen,) = inputs_of(trainer.privacy[0], lambda: trainer.move_branches(0))
         trainer.anonymizer.network.out.bias.data.copy_(before)
         return seen
 
@@ -104,7 +112,7 @@ def test_each_branch_sees_its_own_store_through_the_anonymizer(
     assert trainer.privacy[0](torch.zeros(1, 3, 12, 14)).shape == (1, 2)  # the stills' attributes, not the clips'
 
     trainer.anonymizer.zero_grad(set_to_none=True)
-    move_2(batch, photos)
+    trainer.move_branches(0)
     assert all(p.grad is None for p in trainer.anonymizer.parameters())
 
 
@@ -113,7 +121,7 @@ def test_the_gradient_of_the_stills_moves_the_anonymizer(avatars: Clips, stills:
     for weight, moves in ((0.0, False), (5.0, True)):
         trainer = trainer_of(tiny_recipe({**nothing_else, "privacy.weight": weight}), avatars, stills)
         before = state(trainer.anonymizer)
-        trainer._move_anonymizer(trainer._batch(0), trainer._stills(0))
+        trainer.move_anonymizer(0)
         assert equal(before, state(trainer.anonymizer)) != moves
 
 
@@ -131,9 +139,9 @@ def test_the_utility_branch_learns_as_without_stills(avatars: Clips, stills: Cli
     one, two = (trainer_of(tiny_recipe(), avatars, store) for store in (stills, None))
     two.utility.load_state_dict(one.utility.state_dict())
     for trainer in (one, two):
-        trainer._move_branches(trainer._batch(0), trainer._stills(0))
+        trainer.move_branches(0)
     assert equal(state(one.utility), state(two.utility))
-    assert one._batch(3).ids == two._batch(3).ids
+    assert one.batches.clips(3).ids == two.batches.clips(3).ids
 
 
 @pytest.mark.parametrize("params", [{}, VIEWS], ids=["attributes", "nt_xent"])
@@ -170,13 +178,17 @@ def test_a_run_on_stills_that_was_saved_goes_on_bit_by_bit(
 
 def test_workers_share_the_stills_of_a_batch(avatars: Clips, stills: Clips, tiny_recipe: Build) -> None:
     trainer = trainer_of(tiny_recipe(), avatars, stills)
-    whole = trainer._stills(5)
+
+    def labels() -> Tensor:
+        batch = trainer.batches.clips(5)
+        return trainer.batches.seen(5, batch, batch.clips, trainer.anonymizer)[1]
+
+    whole, parts = labels(), []
     trainer.collective.size = 2
-    parts = []
     for rank in range(2):
         trainer.collective.world_rank = rank
-        parts.append(trainer._stills(5).clips)
-    assert torch.equal(torch.cat(parts), whole.clips)
+        parts.append(labels())
+    assert torch.equal(torch.cat(parts), whole)
 
 
 @pytest.mark.parametrize(

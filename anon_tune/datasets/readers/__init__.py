@@ -15,7 +15,7 @@ from anon_tune.datasets.readers.table import read_csv
 from anon_tune.datasets.readers.ucf101 import read_ucf101
 from anon_tune.datasets.readers.vispr import read_vispr
 from anon_tune.datasets.readers.vp import read_vp_hmdb51, read_vp_ucf101
-from anon_tune.errors import DataError, suggest
+from anon_tune.errors import DataError, UsageError, suggest
 
 __all__ = ["DATA_SETS", "Count", "Listing", "import_listing", "read_data_set"]
 
@@ -59,9 +59,9 @@ def read_data_set(
         DataError: On an unknown name or option, or if labels are missing or cannot be read.
     """
     if name not in DATA_SETS:
-        raise DataError("--root", f"unknown data set '{name}'", remedy=suggest(name, DATA_SETS))
+        raise UsageError("--root", f"unknown data set '{name}'", remedy=suggest(name, DATA_SETS))
     if split not in (1, 2, 3):
-        raise DataError("--split", "must be 1, 2 or 3", split, "The default is 1")
+        raise UsageError("--split", "must be 1, 2 or 3", split, "The default is 1")
     root = Path(root)
     if not root.is_dir():
         raise DataError(str(root), "must be a folder of videos or stills", remedy="Name another by --root")

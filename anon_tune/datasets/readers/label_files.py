@@ -12,6 +12,7 @@ from typing import Any
 
 from anon_tune.datasets.video_folder import files_below
 from anon_tune.errors import DataError
+from anon_tune.folder import why
 
 _FETCH = "Fetch the labels of the data set, or say where they are by --labels"
 _MEND = "Mend the file or fetch it again"
@@ -79,7 +80,7 @@ def read_json(file: Path) -> dict[str, Any]:
     try:
         found = json.loads(_read_text(file))
     except (ValueError, RecursionError) as error:
-        raise DataError(str(file), "is not whole JSON", str(error), _MEND) from None
+        raise DataError(str(file), "is not whole JSON", remedy=_MEND, cause=why(error)) from None
     if not isinstance(found, dict):
         raise DataError(str(file), "must hold a JSON object", type(found).__name__, _MEND)
     return found
@@ -98,7 +99,7 @@ def read_table(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     try:
         rows = [row for row in csv.reader(io.StringIO(_read_text(file)), strict=True) if row]
     except csv.Error as error:
-        raise DataError(str(file), "is not whole CSV", str(error), _MEND) from None
+        raise DataError(str(file), "is not whole CSV", remedy=_MEND, cause=why(error)) from None
     if split := [cell for row in rows for cell in row if len(cell.splitlines()) > 1]:
         raise DataError(str(file), "a cell must be one line", repr(split[0]), _MEND)
     header = [name.strip() for name in rows[0]] if rows else []
@@ -132,4 +133,4 @@ def _read_text(file: Path) -> str:
         rule = "must be text in UTF-8"
         raise DataError(str(file), rule, f"byte {error.object[error.start]:#04x}", _MEND) from None
     except OSError as error:
-        raise DataError(str(file), "cannot be read", error.strerror, "Name another") from None
+        raise DataError(str(file), "cannot be read", remedy="Name another", cause=why(error)) from None

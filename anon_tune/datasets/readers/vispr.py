@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from anon_tune.clips.store import Labels
 from anon_tune.datasets.readers.label_files import LabelFolder, as_bool, read_json, read_lines, read_table
 from anon_tune.datasets.readers.listing import SPLIT_NAMES, STILLS, Count, Listing, count_splits, locate
-from anon_tune.errors import DataError, suggest
+from anon_tune.errors import DataError, UsageError, suggest
 
 PUBLISHED = {"train": 10_000, "val": 4_167, "test": 8_000}
 # An attribute here is present if any of these of VISPR is.
@@ -67,7 +67,7 @@ def read_vispr(root: Path, labels: LabelFolder, subset: str) -> Listing:
         no published label file confirms its list.
     """
     if subset not in SUBSETS:
-        raise DataError("--attributes", f"unknown set '{subset}'", remedy=suggest(subset, SUBSETS))
+        raise UsageError("--attributes", f"unknown set '{subset}'", remedy=suggest(subset, SUBSETS))
     merged = SUBSETS[subset]
     samples: list[Labels] = []
     counts: list[Count] = []

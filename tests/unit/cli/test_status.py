@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from anon_tune.cli.study_status import show_status, status_document, study_statu
 from anon_tune.errors import StudyError
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import front_document
+from anon_tune.search.points import num_points
+from anon_tune.search.space import SearchSpace
 from anon_tune.study import load_study
 from anon_tune.trial import TrialState
 
@@ -37,6 +40,29 @@ def test_a_study_is_complete_when_its_trials_and_anchors_are_over(small_study: P
     assert not status_document(trials, 5)["is_complete"] and status_document(trials, 5)["states"]["TO_COME"] == 1
     assert not status_document(trials[1:], 4)["is_complete"]
     assert not status_document([], 4)["is_complete"] and status_document([], 4)["last_record"] is None
+
+
+def test_a_study_is_complete_when_its_driver_hands_out_no_more(small_study: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "study"
+    shutil.copytree(small_study, directory)
+    ledger = Ledger(directory / "ledger")
+    for trial in ledger.trials():
+        if not trial.state.is_final:
+            ledger.append(replace(trial, state=TrialState.FAILED))
+    text = (directory / "study.toml").read_text()
+    (directory / "study.toml").write_text(text.replace("num_trials = 4", "num_trials = 40"))
+    before = study_status(directory)
+    assert (before["is_complete"], before["states"]["TO_COME"]) == (False, 36) and before["left_s"] > 0
+    (directory / "ended.txt").write_text("40 seconds are over")  # as `run_study` leaves it
+    after = study_status(directory)
+    assert (after["is_complete"], after["states"]["TO_COME"], after["left_s"]) == (True, 0, 0)
+
+
+def test_a_grid_of_fewer_points_makes_a_study_shorter() -> None:
+    tables = {"search": {"method": {"choices": ["blur:1", "blur:2", "blur:3"]}}, "study": {"name": "grid"}}
+    space = SearchSpace.from_tables(tables, "grid.toml")
+    assert [num_points(space, "grid", trials, 0) for trials in (2, 3, 32)] == [2, 3, 3]
+    assert num_points(space, "random", 32, 0) == 32
 
 
 def test_the_last_failures_are_told_with_their_reasons(small_study: Path) -> None:

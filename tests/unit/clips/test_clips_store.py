@@ -93,6 +93,18 @@ def test_force_replaces_nothing_but_a_clip_store(tmp_path: Path) -> None:
     assert (tmp_path / "mine").is_dir()
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_what_came_to_be_at_the_place_of_a_store_meanwhile_is_kept(tmp_path: Path, force: bool) -> None:
+    place = tmp_path / "mine"
+    with StoreWriter(place, (1, 2, 2, 3), force) as writer:
+        writer.add(Labels("a", "", "train", "g", "walk", (True,)), np.zeros((1, 2, 2, 3), np.uint8))
+        place.mkdir()
+        (place / "notes.txt").write_text("of somebody")
+        with pytest.raises(DataError, match="only a clip store is replaced" if force else "already exists"):
+            writer.finish(["p"], 1.0, "test")
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine", "notes.txt"]
+
+
 def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), StoreWriter(tmp_path / "half", (1, 2, 2, 3)) as writer:
         writer.add(Labels("a", "", "train", "g", "walk", (True,)), np.zeros((1, 2, 2, 3), np.uint8))

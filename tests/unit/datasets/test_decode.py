@@ -211,3 +211,9 @@ def test_a_file_too_large_to_hold_gives_the_same_clip(tmp_path: Path, monkeypatc
     again = decode(tmp_path / "x.mov", ClipForm(4, 12, 16))
     assert (again.frames == held.frames).all()
     assert (again.shown, again.fps, again.num_frames) == (held.shown, held.fps, held.num_frames)
+
+
+def test_the_size_of_a_file_that_ends_before_the_frames_that_are_asked_for(tmp_path: Path) -> None:
+    write_rgb(tmp_path / "short.mov", numbered(3))
+    clip = decode(tmp_path / "short.mov", ClipForm(2, 6, 10), shown=(12, 37))
+    assert (clip.num_frames, clip.size) == (3, (6, 10))

@@ -110,7 +110,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
         raise OSError(28, "No space left on device")
 
     replaced: Callable[..., None] = full
-    monkeypatch.setattr("anon_tune.folder.os.fsync", replaced)
+    monkeypatch.setattr("os.fsync", replaced)
     with pytest.raises(OSError, match="No space"):
         Folder.at(tmp_path).write("a", b"x")
     assert list(tmp_path.iterdir()) == []

@@ -26,7 +26,7 @@ SCORE = Score(
     True, LEAKAGE, ACCURACY, {"frame": 0.6, "clip": 0.5}, {"skin": 0.9, "hat": 0.3}, 0.07, 80, 40, 3, 1.5, 0.002
 )
 COST = Cost(cpu_s=8.0, gpu_s=2.0, money=0.03)
-CURVE = (LossPoint(0, 1.7, 0.69, 0.0, 0.01), LossPoint(1, 1.5, 0.7, 0.2, 0.3))
+CURVE = (LossPoint(0, {"utility": 1.7, "privacy": 0.69}), LossPoint(1, {"utility": 1.5, "privacy": 0.7}))
 
 
 def report(rung: int = 0, full: bool = False, seconds: float = 2.0, score: Score = SCORE) -> RungReport:
@@ -261,3 +261,28 @@ if __name__ == "__main__":
     for number in itertools.count():
         Ledger(sys.argv[1]).append(trial(f"{number:04d}"), report(0))
         os.write(1, b"done\n")
+
+
+def test_curves_are_read_as_an_earlier_version_wrote_them(tmp_path: Path) -> None:
+    Ledger(tmp_path).append(trial(), report())
+    (file,) = tmp_path.iterdir()
+    table = pq.read_table(file)
+    points = [{"step": step, "utility": 1.5, "privacy": 0.7, "penalty": 0.0, "distortion": 0.1} for step in (0, 1)]
+    old = table.drop_columns(["curve_steps", "curve_terms"])
+    column = pa.array([points], type=SCHEMA.field("curve").type)
+    pq.write_table(old.set_column(old.column_names.index("curve"), "curve", column), file)
+    Ledger(tmp_path).append(trial(state=TrialState.COMPLETE), report(1, full=True))
+    (back,) = Ledger(tmp_path).trials()
+    terms = {"utility": 1.5, "privacy": 0.7, "penalty": 0.0, "distortion": 0.1}
+    assert tuple(back.reports[0].curve) == (LossPoint(0, terms), LossPoint(1, terms))
+    assert tuple(back.reports[1].curve) == CURVE
+
+
+def test_points_of_a_curve_may_have_different_terms(tmp_path: Path) -> None:
+    curve = (LossPoint(0, {"utility": 1.0}), LossPoint(1, {"utility": 0.9, "bands": 2.0}))
+    Ledger(tmp_path).append(trial(), replace(report(), curve=curve))
+    Ledger(tmp_path).append(trial("0001"), replace(report(), trial="0001", curve=()))
+    first, second = Ledger(tmp_path).trials()
+    assert math.isnan(first.reports[0].curve[0].terms["bands"])
+    assert first.reports[0].curve[1] == curve[1]
+    assert tuple(second.reports[0].curve) == ()

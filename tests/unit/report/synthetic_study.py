@@ -179,11 +179,13 @@ def report(
     first = STEPS[rung - 1] if rung else 0
     points = [
         LossPoint(
-            step=step,
-            utility=1.6 * math.exp(-step / 80) + float(rng.normal(0, 0.03)),
-            privacy=0.3 + 0.3 * (1 - math.exp(-step / 50)) + float(rng.normal(0, 0.02)),
-            penalty=max(0.0, float(rng.normal(0.02, 0.02))),
-            distortion=0.15 * (1 - math.exp(-step / 30)),
+            step,
+            {
+                "utility": 1.6 * math.exp(-step / 80) + float(rng.normal(0, 0.03)),
+                "privacy": 0.3 + 0.3 * (1 - math.exp(-step / 50)) + float(rng.normal(0, 0.02)),
+                "penalty": max(0.0, float(rng.normal(0.02, 0.02))),
+                "distortion": 0.15 * (1 - math.exp(-step / 30)),
+            },
         )
         for step in range(first, STEPS[rung], 4)
     ]

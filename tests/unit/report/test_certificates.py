@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from anon_tune.certificate import Certificate
-from anon_tune.folder import Folder
 from anon_tune.report import write_report
 from anon_tune.report.certificate_sections import MEANING, by_family
 from anon_tune.report.certificates import certificate_cards
+from anon_tune.study_directory import StudyDirectory
 
 NASTY = "<script>alert(1)</script>"
 
@@ -97,10 +97,11 @@ def certificate(nasty: str = NASTY, **changes: Any) -> Certificate:
     return Certificate.model_validate(values | changes)
 
 
-def cards(folder: Path, **named: Certificate) -> str:
+def cards(directory: Path, **named: Certificate) -> str:
+    study = StudyDirectory.at(directory)
     for name, one in named.items():
-        (folder / f"{name}.json").write_text(one.to_json(), encoding="utf-8")
-    return certificate_cards(Folder.at(folder))
+        study.certificate(name).write(one.to_json().encode())
+    return certificate_cards(study)
 
 
 class _Words(HTMLParser):
@@ -161,8 +162,9 @@ def test_attackers_are_grouped_by_family_and_start() -> None:
 
 
 def test_a_file_that_is_no_certificate_is_named_and_the_others_shown(tmp_path: Path) -> None:
-    (tmp_path / "broken.json").write_text(f'{{"schema": "{NASTY}"}}', encoding="utf-8")
-    (tmp_path / "bytes.json").write_bytes(b"\xff\xfe")
+    StudyDirectory.at(tmp_path).audits.path.mkdir(exist_ok=True)
+    (tmp_path / "audits" / "broken.json").write_text(f'{{"schema": "{NASTY}"}}', encoding="utf-8")
+    (tmp_path / "audits" / "bytes.json").write_bytes(b"\xff\xfe")
     page = read(cards(tmp_path, whole=certificate()))
     assert "broken.json: is no certificate" in page.words
     assert "bytes.json: is no certificate" in page.words
@@ -173,8 +175,7 @@ def test_a_file_that_is_no_certificate_is_named_and_the_others_shown(tmp_path: P
 def test_the_report_shows_the_certificates_of_a_study(tmp_path: Path) -> None:
     before = write_report(tmp_path).read_text("utf-8")
     assert "has measured no trial" in before
-    (tmp_path / "audits").mkdir()
-    cards(tmp_path / "audits", **{"0007": certificate()})
+    cards(tmp_path, **{"0007": certificate()})
     after = write_report(tmp_path).read_text("utf-8")
     assert 'id="certificate-0007"' in after
     assert "has measured no trial" not in after

@@ -176,12 +176,10 @@ class Desk:
         done: list[Assignment] = []
         while len(done) < most and (assignment := self.book.next()) is not None:
             self.book.start(assignment.trial)
-            for rung in assignment.todo:
+            for job in assignment.jobs:
                 reading = Reading(0.5, 0.2, 0.9, 0.4, 0.6, 0.5)
-                full = rung == len(assignment.levels) - 1
-                score = Score(full, reading, reading, {}, {}, 0.0, 1, 1, 0, 0.1)
-                step = assignment.levels[rung]
-                self.book.receive(RungReport(assignment.trial, rung, step, score, (), 1.0, "here", ""))
+                score = Score(job.full, reading, reading, {}, {}, 0.0, 1, 1, 0, 0.1)
+                self.book.decide(RungReport(assignment.trial, job.rung, job.step, score, (), 1.0, "here", ""))
             done.append(assignment)
         return done
 

@@ -16,7 +16,7 @@ from anon_tune.search.parameters import StopRules
 from anon_tune.search.proposer import Proposer
 from anon_tune.search.sampler import choose_sampler
 from anon_tune.search.space import SearchSpace
-from anon_tune.study.assignment import Assignment
+from anon_tune.study.assignment import Assignment, Decision
 from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.settings import StudySettings
 from anon_tune.study.spending import Node, Prices
@@ -49,13 +49,14 @@ class Desk:
         self.book.start(assignment.trial)
         return assignment
 
-    def deliver(self, assignment: Assignment, rung: int, leakage: float, accuracy: float, failure: str = "") -> bool:
-        full = rung == len(assignment.levels) - 1
-        score = Score(full, reading(leakage), reading(accuracy), {}, {}, 0.0, 1, 1, 0, 0.1)
-        report = RungReport(assignment.trial, rung, assignment.levels[rung], score, (), 1.0, "here", "")
-        keep = full or self.book.judge(report)
-        self.book.receive(report, failure)
-        return keep
+    def deliver(self, assignment: Assignment, rung: int, leakage: float, accuracy: float) -> bool:
+        """Report a rung; return whether the trial goes on from it at once."""
+        job = next(job for job in assignment.jobs if job.rung == rung)
+        score = Score(job.full, reading(leakage), reading(accuracy), {}, {}, 0.0, 1, 1, 0, 0.1)
+        report = RungReport(assignment.trial, rung, job.step, score, (), 1.0, "here", "")
+        decision = self.book.decide(report)
+        assert self.book.decide(report) is decision
+        return decision is Decision.GO_ON
 
     def finish(self, assignment: Assignment, leakage: float, accuracy: float) -> None:
         for rung in assignment.todo:
@@ -92,15 +93,21 @@ def test_values_that_do_not_go_together_fail_one_trial_and_not_the_study(tmp_pat
 def test_the_identity_comes_first_and_alone(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     identity = desk.take()
-    assert (identity.trial, identity.todo, identity.levels) == ("identity", (0, 2), (10, 30, 90))
-    assert identity.ceilings is None
+    assert (identity.trial, identity.todo, [job.step for job in identity.jobs]) == ("identity", (0, 2), [10, 90])
+    assert {job.ceilings for job in identity.jobs} == {None}
     assert desk.book.next() is None
     desk.deliver(identity, 0, 0.8, 0.7)
     assert desk.book.next() is None
     desk.deliver(identity, 2, 0.9, 0.8)
     black_out, first = desk.take(), desk.take()
     assert (black_out.trial, first.trial, first.todo) == ("black-out", "0000", (0, 1, 2))
-    assert black_out.ceilings == first.ceilings == (Ceilings(1.3, 1.2), Ceilings(1.4, 1.3))
+    rung, full = Ceilings(1.3, 1.2), Ceilings(1.4, 1.3)
+    assert [job.ceilings for job in black_out.jobs] == [rung, full]
+    assert [(job.step, job.full, job.ceilings) for job in first.jobs] == [
+        (10, False, rung),
+        (30, False, rung),
+        (90, True, full),
+    ]
 
 
 def test_a_stopped_trial_is_pruned_with_its_reason_and_an_anchor_never(tmp_path: Path) -> None:
@@ -158,8 +165,10 @@ def test_what_is_not_finite_is_never_complete(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.anchors()
     trial = desk.take()
-    desk.deliver(trial, 2, math.nan, 0.6, failure="not finite")
-    assert desk.book.trials[-1].state is TrialState.FAILED
+    assert not desk.deliver(trial, 2, math.nan, 0.6)
+    failed = desk.book.trials[-1]
+    assert failed.state is TrialState.FAILED
+    assert failed.reason.startswith("rung 2 (step 90): leakage and accuracy must be finite, got nan and ")
     assert (desk.recorded()["0000"].state.name, desk.recorded()["0000"].values) == ("FAIL", None)
 
 
@@ -178,7 +187,7 @@ def test_a_new_driver_takes_up_what_the_old_one_left(tmp_path: Path) -> None:
         "0002": "RUNNING",
     }
     again = new.take()
-    assert (again.trial, again.todo, again.recipe, again.ceilings) == ("0002", (1, 2), half.recipe, half.ceilings)
+    assert (again.trial, again.todo, again.jobs) == ("0002", (1, 2), half.jobs[1:])
     new.finish(again, 0.2, 0.6)
     rest = [new.take() for _ in range(5)]
     assert [assignment.trial for assignment in rest] == [f"{i:04d}" for i in range(3, 8)]
@@ -254,7 +263,8 @@ def test_every_complete_trial_is_recorded_with_what_the_rungs_were_worth_so_far(
         trial = desk.take()
         for rung in trial.todo:
             leakage = in_full if rung == trial.todo[-1] else at_rungs
-            assert desk.deliver(trial, rung, leakage, at_rungs)  # no trial dominates another at a rung
+            goes_on = desk.deliver(trial, rung, leakage, at_rungs)  # no trial dominates another at a rung
+            assert goes_on == (rung != trial.todo[-1])
     table = pq.read_table(tmp_path, columns=["record", "state", "full", "rung_correlation"]).sort_by("record")
     rows = [row for row in table.to_pylist() if row["rung_correlation"] is not None]
     assert [row["rung_correlation"] for row in rows] == [pytest.approx(0.5), pytest.approx(0.8)]
@@ -320,3 +330,25 @@ def test_a_job_that_never_reports_is_recorded_and_paid_for(tmp_path: Path) -> No
     again = driver()
     assert again.stop_reason.startswith("1.7") and "GPU-hours are spent" in again.stop_reason
     assert {t.id: t.lost_s for t in again.trials}["0001"] == 900.0
+
+
+def test_trials_come_by_number_also_after_a_driver_that_left_some_out(tmp_path: Path) -> None:
+    old = Desk(tmp_path)
+    old.anchors()
+    left_out, later = old.book.next(), old.take()
+    assert left_out is not None and later.trial > left_out.trial
+    new = Desk(tmp_path)
+    assert new.take().trial == later.trial  # it was begun
+    assert new.take().trial == left_out.trial
+    assert [trial.id for trial in new.book.trials] == ["black-out", "identity", left_out.trial, later.trial]
+
+
+def test_a_trial_waits_where_trials_are_promoted_and_its_rest_is_handed_out_later(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, of=space(study={"rungs": {"min_steps": 10, "factor": 3, "promote": True}}))
+    desk.anchors()
+    trial = desk.take()
+    report = RungReport(
+        trial.trial, 0, 10, Score(False, *[reading(0.1)] * 2, {}, {}, 0, 1, 1, 0, 0.1), (), 1, "here", ""
+    )
+    assert desk.book.decide(report) is desk.book.decide(report) is Decision.WAIT
+    assert (trial.todo, desk.book.rest(trial.trial).todo) == ((0, 1, 2), (1, 2))

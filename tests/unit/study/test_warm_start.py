@@ -64,7 +64,7 @@ def test_a_study_on_other_clips_is_refused(virtual_study: Build, earlier: Any) -
     with pytest.raises(StudyError, match="must be a study on the same clips"):
         known_before(study.folder, study.space, study.settings)
     missing = virtual_study("later", clips_fingerprint="b", warm_start=str(earlier.folder / "no"))
-    with pytest.raises(StudyError, match=r"no study\.toml there"):
+    with pytest.raises(StudyError, match=r"no study there"):
         known_before(missing.folder, missing.space, missing.settings)
 
 

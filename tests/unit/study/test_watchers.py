@@ -21,7 +21,7 @@ TRIAL = Trial("0003", 3, "adversarial", {"penalty.weight": 0.5, "penalty.on": "p
 
 
 def report(rung: int, full: bool = False) -> RungReport:
-    curve = tuple(LossPoint(10 * rung + i, 2.0 - i, 0.5, 0.1, 0.01) for i in (1, 2))
+    curve = tuple(LossPoint(10 * rung + i, {"utility": 2.0 - i, "penalty": 0.1}) for i in (1, 2))
     return RungReport("0003", rung, 10 * (rung + 1), replace(SCORE, full=full), curve, 7.0, "here", "")
 
 

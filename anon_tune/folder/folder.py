@@ -9,13 +9,13 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from anon_tune.address import OBJECT_STORES, refuse_secret
-from anon_tune.errors import AnonTuneError
+from anon_tune.errors import StudyError
+from anon_tune.folder.filesystem import is_uri, open_filesystem, split_query
 
 if TYPE_CHECKING:
     from pyarrow import fs
@@ -45,7 +45,7 @@ class Folder(ABC):
         """Return the folder at a path or a URI such as ``s3://bucket/studies/first``.
 
         Raises:
-            AnonTuneError: The URI is none that pyarrow can open, or carries a key.
+            UsageError: The URI carries a key.
         """
         if isinstance(location, Folder):
             return location
@@ -64,13 +64,13 @@ class Folder(ABC):
 
     def __truediv__(self, name: str) -> Folder:
         """Return the folder of that name, or path of names, inside this one."""
-        path, query = _split(self.location)
+        path, query = split_query(self.location)
         return type(self)(f"{path.rstrip('/')}/{name}{query}")
 
     @property
     def name(self) -> str:
         """Its own name, the last part of its location."""
-        return _split(self.location)[0].rstrip("/").rpartition("/")[2]
+        return split_query(self.location)[0].rstrip("/").rpartition("/")[2]
 
     @property
     def is_remote(self) -> bool:
@@ -83,7 +83,7 @@ class Folder(ABC):
         """Where it is on this machine.
 
         Raises:
-            AnonTuneError: It is elsewhere.
+            StudyError: It is elsewhere.
         """
 
     @property
@@ -118,34 +118,6 @@ class Folder(ABC):
     @abstractmethod
     def writing(self, name: str) -> AbstractContextManager[Path]:
         """Give the block a path on this machine to write at; its end makes that the file, unless it raised."""
-
-
-def is_uri(location: Path | str) -> bool:
-    """Say whether a place is named by a URI and not by a path."""
-    return isinstance(location, str) and "://" in location
-
-
-def _split(location: str) -> tuple[str, str]:
-    """Return a location without a URI's query, and the query with its mark."""
-    path, mark, query = location.partition("?") if is_uri(location) else (location, "", "")
-    return path, mark + query
-
-
-@contextmanager
-def reading_file(location: str) -> Iterator[Path]:
-    """Give the block a path on this machine at which it can read the file at a path or a URI."""
-    path, query = _split(location)
-    parent, _, name = path.rpartition("/")
-    folder = Folder.at(f"{parent or ('/' if path.startswith('/') else '.')}{query}")
-    if folder.is_remote and not folder.has(name):
-        raise AnonTuneError(location, "no such file", remedy="Check the address")
-    with folder.reading(name) as here:
-        yield here
-
-
-def why(error: OSError) -> str:
-    """Return in one line what the system, or a store far away, said."""
-    return error.strerror or (str(error) or type(error).__name__).splitlines()[0]
 
 
 class _LocalFolder(Folder):
@@ -206,31 +178,31 @@ class _RemoteFolder(Folder):
     @property
     def path(self) -> Path:
         rule = "must be a directory of this machine here"
-        raise AnonTuneError(self.location, rule, remedy="Copy it with 'anon-tune fetch' first")
+        raise StudyError(self.location, rule, remedy="Copy it with 'anon-tune fetch' first")
 
     @property
     def storage(self) -> tuple[fs.FileSystem | None, str]:
-        return _open(self.location)
+        return open_filesystem(self.location)
 
     def names(self) -> list[str]:
         from pyarrow import fs
 
-        filesystem, path = _open(self.location)
+        filesystem, path = open_filesystem(self.location)
         return [info.base_name for info in filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))]
 
     def has(self, name: str) -> bool:
         from pyarrow import fs
 
-        filesystem, path = _open(self.location)
+        filesystem, path = open_filesystem(self.location)
         return bool(filesystem.get_file_info(f"{path}/{name}").type == fs.FileType.File)
 
     def read(self, name: str) -> bytes:
-        filesystem, path = _open(self.location)
+        filesystem, path = open_filesystem(self.location)
         with filesystem.open_input_file(f"{path}/{name}") as stream:
             return bytes(stream.readall())
 
     def write(self, name: str, content: bytes) -> None:
-        filesystem, path = _open(self.location)
+        filesystem, path = open_filesystem(self.location)
         file = f"{path}/{name}"
         if self.location.partition("://")[0] in OBJECT_STORES:
             with filesystem.open_output_stream(file) as stream:
@@ -246,7 +218,7 @@ class _RemoteFolder(Folder):
     def remove(self, name: str) -> None:
         from pyarrow import fs
 
-        filesystem, path = _open(self.location)
+        filesystem, path = open_filesystem(self.location)
         match filesystem.get_file_info(f"{path}/{name}").type:
             case fs.FileType.File:
                 filesystem.delete_file(f"{path}/{name}")
@@ -266,28 +238,6 @@ class _RemoteFolder(Folder):
             here = Path(scratch) / Path(name).name
             yield here
             self.write(name, here.read_bytes())
-
-
-def _open(location: str) -> tuple[fs.FileSystem, str]:
-    """Return the file system of a URI and the path in it; folders of one store share its connections."""
-    address = urlsplit(location)
-    query = f"?{address.query}" if address.query else ""
-    try:
-        if not address.netloc:
-            raise ValueError("no bucket or host")
-        filesystem, root = _connect(f"{address.scheme}://{address.netloc}{query}")
-    except (OSError, ValueError) as error:  # Arrow's own errors are ValueErrors
-        found = str(error).splitlines()[0]
-        raise AnonTuneError(location, "must be a URI that pyarrow can open", found, "Write s3://bucket/name") from None
-    return filesystem, (root.rstrip("/") + unquote(address.path)).rstrip("/")
-
-
-@cache
-def _connect(store: str) -> tuple[fs.FileSystem, str]:
-    from pyarrow import fs
-
-    filesystem, root = fs.FileSystem.from_uri(store)
-    return filesystem, str(root)
 
 
 def _sync(path: Path) -> None:

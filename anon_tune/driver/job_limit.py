@@ -1,0 +1,94 @@
+"""Ends a worker whose job takes too long, and tells afterwards where it hung."""
+
+from __future__ import annotations
+
+import faulthandler
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from anon_tune.study_directory import TrialDirectory
+from anon_tune.trial import RungReport
+
+_LOOK_EVERY_S = 5.0
+
+
+def within(
+    seconds: float | None, trial: TrialDirectory, through_train: bool, advance: Callable[[], RungReport]
+) -> RungReport:
+    """Do a job. End this process if it takes too long, and leave where it hung.
+
+    The timer needs no interpreter lock, so it also ends what hangs in a library's own code. A job of Ray Train's
+    workers is timed from when they begin: before, they may wait for a node.
+
+    Args:
+        seconds: Limit; None for no limit.
+        trial: Where the job works.
+        through_train: True if Ray Train's workers do the job.
+        advance: Does the job.
+    """
+    if seconds is None:
+        return advance()
+    over = threading.Event()
+    with tempfile.TemporaryFile() if trial.folder.is_remote else open(trial.hung.path, "wb") as file:
+
+        def arm() -> None:
+            began = f"{time.time()}\n".encode()
+            if trial.folder.is_remote:  # out of reach for who is about to end: what the driver finds is when it began
+                trial.hung.write(began)
+            file.write(began)
+            file.flush()
+            faulthandler.dump_traceback_later(seconds, exit=True, file=file)
+
+        def arm_when_begun() -> None:
+            while not over.wait(min(seconds, _LOOK_EVERY_S)):
+                if trial.begun.exists():
+                    arm()
+                    return
+
+        waits = threading.Thread(target=arm_when_begun, daemon=True)
+        if through_train:
+            trial.begun.remove()  # of an earlier attempt
+            waits.start()
+        else:
+            arm()
+        try:
+            return advance()
+        finally:
+            over.set()
+            if through_train:
+                waits.join()
+            faulthandler.cancel_dump_traceback_later()
+            trial.hung.remove()
+
+
+def forget_hang(directory: str) -> None:
+    """Remove what an earlier attempt that hung has left.
+
+    Args:
+        directory: Location of the trial's.
+    """
+    TrialDirectory.at(directory).hung.remove()
+
+
+def why_hung(trial: TrialDirectory, job_limit_s: float | None) -> str:
+    """Return why a worker ended that this limit ended; empty for one that died of something else.
+
+    Args:
+        trial: Where the job worked.
+        job_limit_s: The limit that the worker had.
+    """
+    try:
+        if job_limit_s is None or not trial.hung.exists():
+            return ""
+        began, _, text = trial.hung.read().decode(errors="replace").partition("\n")
+    except OSError:  # a store that is away for a moment: the reason is not worth a study
+        return ""
+    threads = [t for t in text.split("hread 0x") if Path(__file__).name in t]  # one of them is at the job
+    places = [line.strip().removeprefix("File ") for t in threads for line in t.splitlines() if "File " in line]
+    if places:
+        return f"a job took longer than {job_limit_s:g} s, in {places[0]}"
+    is_over = trial.folder.is_remote and bool(began) and time.time() - float(began) >= job_limit_s
+    return f"a job took longer than {job_limit_s:g} s" if is_over else ""

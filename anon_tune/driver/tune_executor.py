@@ -1,0 +1,307 @@
+"""Runs the jobs of a desk with Ray Tune. All that this package knows of Tune stands here.
+
+Tune gives an assignment a worker, starts another one where a worker dies, and uses a worker again for the next
+assignment. Everything else (what is next, who goes on, what is recorded) is the desk's. A report is brought to it in
+one place, Tune's stopper: it is asked about every result, the last one of a trial too, about which a scheduler is not.
+Where Tune asks twice the desk answers the same, so nothing hangs on the order in which Tune calls its parts.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from ray import tune
+from ray.tune import Callback, Stopper, TuneError
+from ray.tune.execution import class_cache
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
+
+from anon_tune.driver.environment import environment
+from anon_tune.driver.job_limit import forget_hang, within
+from anon_tune.driver.placement import Slots, place
+from anon_tune.driver.relay import Relay
+from anon_tune.driver.worker_errors import last_words
+from anon_tune.errors import AnonTuneError
+from anon_tune.folder import Folder
+from anon_tune.study.desk import ClusterDesk
+from anon_tune.study.settings import StudySettings
+from anon_tune.study_directory import TrialDirectory
+from anon_tune.trial import TrialBody
+
+_log = logging.getLogger(__name__)
+_ENVIRONMENT = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new output prints boxes even when told to be silent
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # CSV, JSON and TensorBoard: the ledger has it all
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours stops on SIGTERM too
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # how many may wait is ours to say, see `Slots`
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # Tune's own state is never read
+}
+
+
+@dataclass(frozen=True)
+class TuneExecutor:
+    """Runs the jobs of one desk on the Ray cluster that is joined.
+
+    Attributes:
+        body: Does the jobs.
+        trials: Directory below which every assignment has one of its own.
+        resources: What one worker asks for.
+        slots: How many assignments may be under way.
+        max_failures: How often an assignment is begun anew whose worker died or raised.
+        job_limit_s: After so many seconds a worker ends itself that is at a job; None for no limit.
+        through_train: True if jobs are done by workers of Ray Train.
+    """
+
+    body: TrialBody
+    trials: Folder
+    resources: Mapping[str, float]
+    slots: Slots
+    max_failures: int
+    job_limit_s: float | None
+    through_train: bool
+
+    @classmethod
+    def of(cls, settings: StudySettings, body: TrialBody, trials: Folder, slots: Slots) -> TuneExecutor:
+        """Return an executor with the settings of a study.
+
+        Raises:
+            PlacementError: A trial needs more than the cluster has.
+        """
+        resources = place(settings, slots.nodes()).resources
+        if not slots.fits():
+            _log.warning("No node is there yet that holds a trial; trials wait for the autoscaler's.")
+        through_train = settings.runs_through_train
+        return cls(body, trials, resources, slots, settings.max_failures, settings.job_limit_s, through_train)
+
+    def run(self, desk: ClusterDesk, scratch: Path, stopped: Event, lost: Event) -> None:
+        """Run jobs until the desk is finished or hopeless, or one of the events is set.
+
+        Args:
+            desk: Hands out the work.
+            scratch: Directory for Tune's own files, removed at the end; beside it a log of that name is kept.
+            stopped: The user ends it; jobs under way are given up.
+            lost: Another driver has the study, so that the desk must not be told anything.
+
+        Raises:
+            AnonTuneError: The desk raised it.
+        """
+        relay = Relay(desk, self.trials, self.job_limit_s, self.through_train)
+        work = tune.with_parameters(
+            RungTrainable, body=self.body, job_limit_s=self.job_limit_s, through_train=self.through_train
+        )
+        with environment(_ENVIRONMENT), _no_keys_for_workers(), _logs_to(scratch.with_suffix(".log")):
+            try:
+                tune.run(
+                    work,
+                    name="run",
+                    storage_path=str(scratch),
+                    num_samples=-1,
+                    resources_per_trial=dict(self.resources),
+                    search_alg=_DeskSearcher(desk, self.trials, self.slots),
+                    scheduler=_NewestFirst(),  # type: ignore[no-untyped-call]
+                    callbacks=[_Listener(relay, lost)],
+                    stop=_Decider(relay, lambda: stopped.is_set() or lost.is_set() or desk.is_hopeless),
+                    max_failures=self.max_failures,
+                    reuse_actors=True,
+                    raise_on_failed_trial=False,
+                    verbose=0,
+                )
+            except TuneError:
+                if relay.error is not None:  # it comes back as Tune's own with a traceback for text
+                    raise relay.error from None
+                raise
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+
+
+class RungTrainable(tune.Trainable):
+    """A worker: does the jobs of an assignment, one a step; between two steps nothing runs.
+
+    So a trial can be stopped after any job without leaking what its body started. The body keeps its own checkpoints.
+    How many steps there were is all that a worker remembers: one that takes the place of another is given the rest.
+    """
+
+    def setup(
+        self,
+        config: dict[str, Any],
+        body: TrialBody | None = None,
+        job_limit_s: float | None = None,
+        through_train: bool = False,
+    ) -> None:
+        """Take the body and the limit, once for all assignments of this worker, and the first assignment."""
+        if body is not None:
+            self.body, self.job_limit_s, self.through_train = body, job_limit_s, through_train
+        self.assignment, self.directory = config["assignment"], config["directory"]
+        forget_hang(self.directory)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next assignment."""
+        self.setup(new_config)
+        return True
+
+    def node_name(self) -> str:
+        """Return the host name of this worker's node, as reports have it."""
+        return socket.gethostname()
+
+    def step(self) -> dict[str, Any]:
+        """Do one job."""
+        job = self.assignment.job(self.iteration, self.directory)
+        trial_id = self.assignment.trial
+        place = TrialDirectory.at(self.directory)
+        try:
+            report = within(self.job_limit_s, place, self.through_train, lambda: self.body.advance(job))
+        except AnonTuneError as error:
+            return {"failed": trial_id, "reason": str(error)}
+        return {"report": replace(report, trial=trial_id)}
+
+
+class _DeskSearcher(Searcher):
+    """Hands out the desk's assignments.
+
+    Ray's own OptunaSearch tells stopped trials COMPLETE and leaves NaN trials RUNNING when there are several
+    objectives; here the desk tells Optuna every trial's end, after the ledger has it.
+    """
+
+    def __init__(self, desk: ClusterDesk, trials: Folder, slots: Slots) -> None:
+        super().__init__()
+        self._desk, self._trials, self._slots = desk, trials, slots
+        self._under_way: set[str] = set()
+        self._num_handed_out = 0
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the config of the next assignment, None to be asked again, or FINISHED."""
+        if len(self._under_way) >= self._slots.number():
+            return None
+        assignment = self._desk.next()
+        if assignment is None:
+            return Searcher.FINISHED if self._desk.is_finished else None
+        directory = self._trials / assignment.trial
+        if not directory.is_remote:  # bodies may count on it
+            directory.path.mkdir(parents=True, exist_ok=True)
+        self._under_way.add(trial_id)
+        self._num_handed_out += 1
+        return {"assignment": assignment, "directory": directory.location, "place": self._num_handed_out}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Make room for another; see the class."""
+        self._under_way.discard(trial_id)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Save nothing: the ledger holds it all."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Restore nothing: the ledger holds it all."""
+
+
+class _NewestFirst(FIFOScheduler):
+    """Gives a worker that was set free to the newest trial, and stops none: that is `_Decider`'s.
+
+    Older ones have workers of their own on the way, and Tune ends the worker on the way of a trial that is given
+    another. Oldest first, as Tune has it, trials shorter than a worker's start would run one at a time for ever.
+    """
+
+    def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
+        """Return the newest trial that waits."""
+        pending = [trial for trial in tune_controller.get_live_trials() if trial.status == TuneTrial.PENDING]
+        return max(pending, key=lambda trial: trial.config["place"], default=None)
+
+
+class _Decider(Stopper):
+    """Brings every result to the desk, and ends the trial, or all of them, where that is decided.
+
+    Trials that run when all are ended stay RUNNING in the ledger.
+    """
+
+    def __init__(self, relay: Relay, must_stop: Callable[[], bool]) -> None:
+        self._relay, self._must_stop = relay, must_stop
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Return whether a trial's worker is free."""
+        if "failed" in result:
+            self._relay.fail(result["failed"], result["reason"])
+            return True
+        return not self._relay.report(result["report"])
+
+    def stop_all(self) -> bool:
+        """Stop all of them if asked to."""
+        return self._must_stop()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: Tune pickles it into a snapshot that is never read."""
+        return {}
+
+
+class _Listener(Callback):
+    """Hears of workers: their starts and their ends."""
+
+    def __init__(self, relay: Relay, lost: Event) -> None:
+        self._relay, self._lost = relay, lost
+
+    def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Record that it runs."""
+        self._relay.start(_id(trial), trial.temporary_state.ray_actor)
+
+    def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
+        """Hear where jobs run."""
+        self._relay.look()
+
+    def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Give the worker that Tune starts in place of a lost one what is left to do."""
+        rest = self._relay.renew(_id(trial))
+        trial.set_config({**trial.config, "assignment": rest})  # type: ignore[no-untyped-call]
+
+    def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Record that the last retry failed; Tune has none for a worker that dies while it starts or is reused."""
+        never_began = trial.run_metadata.num_failures <= trial.max_failures
+        self._relay.give_up(_id(trial), last_words(trial.error_file), trial.max_failures if never_began else None)
+
+    def on_experiment_end(self, trials: list[TuneTrial], **info: Any) -> None:
+        """Record the jobs that a stopped driver leaves unfinished."""
+        for trial in trials:
+            if self._relay.error is None and not self._lost.is_set():
+                self._relay.waste(_id(trial))
+
+
+def _id(trial: TuneTrial) -> str:
+    return str(trial.config["assignment"].trial)
+
+
+@contextmanager
+def _no_keys_for_workers() -> Iterator[None]:
+    """Keep Tune from putting keys into a runtime environment, which Ray writes into its logs.
+
+    Nodes have credentials of their own.
+    """
+    names = class_cache.ENV_VARS_TO_PROPAGATE
+    kept = {name for name in names if name.startswith("AWS_")}
+    names -= kept
+    try:
+        yield
+    finally:
+        names |= kept
+
+
+@contextmanager
+def _logs_to(file: Path) -> Iterator[None]:
+    """Send what Tune logs to a file: the screen belongs to the study's own progress."""
+    logger = logging.getLogger("ray.tune")
+    handler = logging.FileHandler(file, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.propagate = propagate
+        logger.removeHandler(handler)
+        handler.close()

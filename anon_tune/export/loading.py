@@ -1,0 +1,135 @@
+"""One way from a trial, a file or a name to a usable anonymizer: for audit, export and anonymize alike."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anon_tune.certificate import Subject
+from anon_tune.errors import ExportError, RecipeError, StudyError, UsageError
+from anon_tune.folder import reading_file, why
+from anon_tune.method import parse_method
+from anon_tune.networks import Anonymizer
+from anon_tune.networks.loading import given_anonymizer, ready_anonymizer
+from anon_tune.networks.weights import read_recipe, read_tensors
+from anon_tune.recipe import Recipe
+from anon_tune.study.settings import load_study
+from anon_tune.study_directory import StudyDirectory, StudyLocation
+from anon_tune.trial import Trial
+
+FORM = "anon_tune anonymizer 1"
+"""Of an anonymizer file: its format and version."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedAnonymizer:
+    """An anonymizer that is ready to use, and what is known of it.
+
+    Attributes:
+        anonymizer: On the CPU, in eval mode, without gradients for its weights.
+        recipe: What it is and how it was trained.
+        subject: What it is, for a certificate: a trial, a method or a file.
+        card: The model card of a file, as `card_document` has it.
+    """
+
+    anonymizer: Anonymizer
+    recipe: Recipe
+    subject: Subject
+    card: dict[str, Any] | None = None
+
+
+def load_method(name: str, where: str = "--method") -> LoadedAnonymizer:
+    """Build a closed-form anonymizer by its name, such as ``pixelate:8``.
+
+    Raises:
+        RecipeError: There is no such method, or it is a trained one.
+    """
+    if parse_method(name, where).is_trained:
+        remedy = "Take a trial of a study, or an export with --file"
+        raise RecipeError(where, "must be an anonymizer that nobody trains", name, remedy)
+    recipe = Recipe.from_params({"method": name}, where)
+    subject = Subject(kind="method", name=name, method=name, fingerprint="")
+    return LoadedAnonymizer(given_anonymizer(recipe), recipe, subject)
+
+
+def load_file(file: str | Path) -> LoadedAnonymizer:
+    """Load an exported anonymizer with what is known of it. Nothing in the file is executed.
+
+    Args:
+        file: A safetensors file that `export_anonymizer` wrote.
+
+    Raises:
+        ExportError: The file is not an exported anonymizer.
+        DataError: It cannot be read, or is damaged.
+    """
+    path = Path(file)
+    tensors, metadata = read_tensors(path)
+    if metadata.get("format") != FORM:
+        raise ExportError(str(path), f"must be an '{FORM}' file", metadata.get("format"), "Write one with 'export'")
+    try:
+        recipe = Recipe.model_validate_json(metadata["recipe"])
+        card = json.loads(metadata["model_card"])
+    except (KeyError, ValueError, RecipeError) as error:  # pydantic's and JSON's errors are ValueErrors
+        raise ExportError(str(path), "damaged", remedy="Export it again", cause=why(error)) from None
+    subject = Subject(kind="file", name=str(file), method=recipe.method, fingerprint=recipe.fingerprint())
+    return LoadedAnonymizer(ready_anonymizer(recipe, tensors, str(path)), recipe, subject, card)
+
+
+def load_trial(directory: StudyLocation, trial: Trial) -> LoadedAnonymizer:
+    """Build the anonymizer of a trial, finished or not: with the weights it left, or from its name if it has none.
+
+    Args:
+        directory: The study directory.
+        trial: A trial of it.
+
+    Raises:
+        StudyError: A trained one has left no weights yet.
+        DataError: Its weights cannot be read.
+    """
+    study = StudyDirectory.at(directory)
+    subject = Subject(kind="trial", name=trial.id, method=trial.method, fingerprint=trial.fingerprint)
+    if not parse_method(trial.method).is_trained:
+        space, _ = load_study(study)  # a closed-form anonymizer is its recipe
+        recipe = space.recipe(trial.params, trial.method)
+        return LoadedAnonymizer(given_anonymizer(recipe), recipe, subject)
+    if trial.rung is None:
+        remedy = "Choose one that was measured, see 'front --all'"
+        raise StudyError(f"trial {trial.id}", "has no weights yet", trial.state.value, remedy)
+    with reading_file(study.weights(trial.reports[-1].checkpoint).location) as path:
+        tensors, metadata = read_tensors(path)
+        recipe = read_recipe(path, metadata)
+        return LoadedAnonymizer(ready_anonymizer(recipe, tensors, str(path)), recipe, subject)
+
+
+def check_usable(trial: Trial) -> None:
+    """Refuse a trial that nobody should use on videos: an anchor, or one without a full score.
+
+    Raises:
+        UsageError: It is one.
+    """
+    where = f"trial {trial.id}"
+    if trial.is_anchor:
+        raise UsageError(where, "an anchor has no weights to export", remedy="Choose another trial")
+    if trial.score is None:
+        rule = "only a trial with a full score can be exported"
+        raise UsageError(where, rule, trial.state.value, "See 'front --all'")
+
+
+def load_anonymizer(file: str | Path) -> Anonymizer:
+    """Load an exported anonymizer, on the CPU, in eval mode, without gradients for its weights.
+
+    Nothing in the file is executed.
+
+    Args:
+        file: A safetensors file that `export_anonymizer` wrote.
+
+    Returns:
+        A module from the consecutive frames of one clip, (T,3,H,W) RGB in [0, 1], to the same.
+
+    Raises:
+        ExportError: The file is not an exported anonymizer.
+        DataError: It cannot be read, or is damaged.
+    """
+    return load_file(file).anonymizer

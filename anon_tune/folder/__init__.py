@@ -1,0 +1,7 @@
+"""A directory that studies live in, and its files: on a path of this machine, or behind a URI that pyarrow opens."""
+
+from anon_tune.folder.file import File, kind_of, reading_file, writing_file
+from anon_tune.folder.filesystem import is_uri, open_filesystem, why
+from anon_tune.folder.folder import Folder, Location
+
+__all__ = ["File", "Folder", "Location", "is_uri", "kind_of", "open_filesystem", "reading_file", "why", "writing_file"]

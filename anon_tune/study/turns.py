@@ -1,0 +1,141 @@
+"""Whose turn it is when a worker is free."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+from anon_tune.errors import RecipeError
+from anon_tune.search.proposer import Proposer
+from anon_tune.search.rung_brackets import Ladder
+from anon_tune.search.space import SearchSpace
+from anon_tune.study.records import Records
+from anon_tune.trial import ANCHORS, Trial, TrialState
+
+
+class Turns:
+    """Says which trial is handed out next: an anchor, one that was begun and lost, one that waits, or a new one.
+
+    The identity anchor goes first and alone: its scores are the ceilings of all others. Trials that wait at a rung
+    go before new ones if they are good enough.
+
+    Args:
+        records: Read, and written where a trial ends without having a turn again.
+        ladder: Is given what the records know of rungs.
+        space: What is searched.
+        proposer: Proposes new trials.
+        clock: Unix time.
+    """
+
+    def __init__(
+        self, records: Records, ladder: Ladder, space: SearchSpace, proposer: Proposer, clock: Callable[[], float]
+    ) -> None:
+        self._records, self._ladder, self._space, self._proposer = records, ladder, space, proposer
+        self._clock = clock
+        self._is_cut = False
+        self._unfinished: list[str] = []
+        for trial in records.by_end():  # as they came in the first time
+            self._take_up(trial)
+        self._anchors = [name for name in ANCHORS if not records.is_complete(name)]
+        for name in self._anchors:
+            # A failed anchor gets another try from every new driver: without it there is no study.
+            if name in records and records[name].state is TrialState.FAILED:
+                kept = tuple(report for report in records[name].reports if report.score.is_finite)
+                records.put(replace(records[name], state=TrialState.WAITING, reason="", reports=kept))
+        # Trials need not start in the order of their numbers: a driver that ends may leave some out.
+        known = {trial.number for trial in records.trials}
+        self._numbers = deque(number for number in range(proposer.num_points) if number not in known)
+
+    def _take_up(self, trial: Trial) -> None:
+        """Put a trial where an earlier driver had it."""
+        for report in trial.reports:
+            self._ladder.add(trial, report)
+        waits = trial.state is TrialState.WAITING and self._ladder.promotes and bool(trial.reports)
+        for report in trial.reports[: -1 if waits else None]:
+            self._ladder.climb(trial, report.rung)
+        if trial.state.is_final or trial.is_anchor:
+            return
+        if waits:
+            self._ladder.pause(trial)
+        else:
+            self._unfinished.append(trial.id)
+
+    @property
+    def stop_reason(self) -> str:
+        """Why the study ended before its last trial, if a stop rule ended it; else empty."""
+        return self._records.spending.reason if self._is_cut or self._numbers else ""
+
+    @property
+    def is_finished(self) -> bool:
+        """True when nobody's turn will come any more."""
+        return not self._anchors and not self._unfinished and self._is_proposed and not self._records.open
+
+    @property
+    def _is_proposed(self) -> bool:
+        return not self._numbers or bool(self._records.spending.reason)
+
+    def next(self) -> str | None:
+        """Return the trial whose turn it is; None while there is none."""
+        if self._anchors and (self._anchors[0] == ANCHORS[0] or self._records.is_complete(ANCHORS[0])):
+            return self._begin_anchor(self._anchors.pop(0))
+        if not self._records.is_complete(ANCHORS[0]):
+            return None
+        if not self._unfinished and not self._records.spending.reason and (waits := self._ladder.promotable()):
+            self._leave_rung(waits)
+            return waits
+        while not self._unfinished and not self._is_proposed:
+            if (proposed := self._propose()) is not None:
+                return proposed
+        if not self._unfinished and self._is_proposed and self._records.open == set(self._ladder.paused):
+            self._close()
+        return self._unfinished.pop(0) if self._unfinished else None
+
+    def again(self, trial_id: str) -> None:
+        """Give a trial another turn, before any that is new."""
+        if self._records[trial_id].is_anchor:
+            self._anchors = sorted([*self._anchors, trial_id], key=ANCHORS.index)
+        else:
+            self._unfinished.append(trial_id)
+
+    def _begin_anchor(self, name: str) -> str:
+        if name not in self._records:
+            fingerprint = self._space.recipe({}, method=name).fingerprint()
+            self._records.put(Trial(name, -1, name, {}, fingerprint, TrialState.WAITING))
+        return name
+
+    def _propose(self) -> str | None:
+        """Make the next trial; None if its values do not go together, which fails it."""
+        number = self._numbers.popleft()
+        trial_id = f"{number:04d}"
+        params = self._proposer.ask(trial_id, number)
+        method = self._space.method(params)
+        trial = Trial(trial_id, number, method, params, "", TrialState.WAITING, started=self._clock())
+        try:
+            fingerprint = self._space.recipe(params).fingerprint()
+        except RecipeError as error:  # values that are fine one by one and not together
+            self._records.write(replace(trial, state=TrialState.FAILED, reason=str(error)))
+            return None
+        self._records.put(replace(trial, fingerprint=fingerprint))
+        return trial_id
+
+    def _leave_rung(self, trial_id: str) -> Trial:
+        trial = self._records[trial_id]
+        self._ladder.climb(trial, trial.reports[-1].rung)
+        return trial
+
+    def _close(self) -> None:
+        """Settle who still waits when nobody else will come: rungs too small to decide let all go on."""
+        spent = self._records.spending.reason
+        if not spent:
+            while (trial_id := self._ladder.promotable(closing=True)) is not None:
+                self._leave_rung(trial_id)
+                self._unfinished.append(trial_id)
+        for trial_id in [] if self._unfinished else self._ladder.paused:
+            trial = self._leave_rung(trial_id)
+            last = trial.reports[-1]
+            verdict = self._ladder.verdict(trial, last)
+            assert verdict is not None  # it waits at a rung
+            self._is_cut = bool(spent)
+            reason = spent or f"{verdict.reason(last.rung, last.step)}, never promoted"
+            self._records.write(replace(trial, state=TrialState.PRUNED, reason=reason))

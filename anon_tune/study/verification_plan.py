@@ -1,0 +1,265 @@
+"""Measures trials again with new seeds: what is missing, whose turn it is, and where an answer goes."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from anon_tune.errors import StudyError
+from anon_tune.ledger import Ledger
+from anon_tune.pareto import front_candidates
+from anon_tune.recipe import Recipe
+from anon_tune.search.space import SearchSpace
+from anon_tune.study.assignment import Assignment, Decision
+from anon_tune.study.lock import Hold
+from anon_tune.study_directory import StudyDirectory, repeat_name
+from anon_tune.trial import ANCHORS, Ceilings, Repeat, RungJob, RungReport, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyStep:
+    """What there is to say after one repeat arrived.
+
+    Attributes:
+        trial: Id of the trial that was measured.
+        repeat: The measurement.
+        done: Repeats of this run so far.
+        total: Repeats this run will take as far as is known; means may call for more.
+        left_s: Estimate of the seconds left.
+    """
+
+    trial: str
+    repeat: Repeat
+    done: int
+    total: int
+    left_s: float
+
+
+class VerificationPlan:
+    """What is left to measure, and where an answer goes.
+
+    Args:
+        study: The study directory.
+        hold: Of the driver's lock.
+        space: What was searched.
+        seed: Of the study.
+        num_seeds: Repeats that every candidate shall have.
+        retrain: Train every repeat anew.
+
+    Raises:
+        StudyError: There is nothing to verify, or its repeats were trained anew and ``retrain`` is false.
+
+    Attributes:
+        ledger: Of the study.
+        failures: Why there is none, by trial and number of a repeat that could not be taken.
+    """
+
+    def __init__(
+        self, study: StudyDirectory, hold: Hold, space: SearchSpace, seed: int, num_seeds: int, retrain: bool
+    ) -> None:
+        self.study, self.ledger = study, Ledger(study.ledger, hold.check)
+        self.failures: dict[tuple[str, int], str] = {}
+        self._space, self._seed, self._num_seeds, self._retrain = space, seed, num_seeds, retrain
+        self._trials = {trial.id: trial for trial in self.ledger.trials()}
+        where, candidates = str(study), front_candidates(self.trials)
+        if ANCHORS[0] not in {t.id for t in candidates} or all(t.is_anchor for t in candidates):
+            remedy = "Let the study go on: anon-tune resume"
+            raise StudyError(where, "nothing to verify: no trial has a full score yet", remedy=remedy)
+        if not retrain and any(self._is_retrained(t, r) for t in self.trials for r in t.repeats):
+            rule = "its repeats were trained anew, and the two kinds do not mix"
+            raise StudyError(where, rule, remedy="Add --retrain")
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials as they are now."""
+        return [*self._trials.values()]
+
+    def todo(self) -> list[tuple[str, int]]:
+        """Return trial and number of every repeat that is missing: the identity anchor's, then seed by seed.
+
+        Raises:
+            StudyError: The weights of a trial are gone.
+        """
+        missing = [
+            (trial.id, number)
+            for trial in front_candidates(self.trials)
+            for number in self._missing(trial)
+            if (trial.id, number) not in self.failures
+        ]
+        for name in {name for name, _ in missing}:
+            self._weights(self._trials[name])
+        return sorted(missing, key=in_order)
+
+    def is_ready(self, name: str, number: int) -> bool:
+        """True if a repeat can start: the ceilings of its seed are known."""
+        return name == ANCHORS[0] or number in self._ceilings()
+
+    def job(self, name: str, number: int) -> RungJob:
+        """Return the job of a repeat that is ready, without its directory."""
+        trial = self._trials[name]
+        recipe, last = self._recipe(trial, number), trial.reports[-1]
+        return RungJob(
+            trial=name,
+            recipe=recipe,
+            directory="",
+            rung=last.rung,
+            step=last.step,
+            full=True,
+            ceilings=None if name == ANCHORS[0] else self._ceilings()[number],
+            weights=self._weights(trial),
+        )
+
+    def receive(self, name: str, number: int, answer: RungReport | str) -> Repeat | None:
+        """Record a repeat, or keep the reason why there is none."""
+        trial = self._trials[name]
+        if not (self._retrain and trial.is_trained):
+            with suppress(OSError):
+                self.study.trials.remove(repeat_name(name, number))
+        if isinstance(answer, str):
+            self.failures[name, number] = answer
+            return None
+        repeat = Repeat(number, self._recipe(trial, number).training.seed, answer.score)
+        self.ledger.append_repeat(trial, repeat)
+        others = tuple(r for r in trial.repeats if r.number != number)
+        repeats = tuple(sorted((*others, repeat), key=lambda r: r.number))
+        self._trials[name] = replace(trial, repeats=repeats)
+        return repeat
+
+    def _ceilings(self) -> dict[int, Ceilings]:
+        scores = {r.number: r.score for r in self._trials[ANCHORS[0]].repeats}
+        return {number: Ceilings(s.leakage.value, s.accuracy.value) for number, s in scores.items()}
+
+    def _weights(self, trial: Trial) -> str:
+        if self._retrain or not trial.is_trained:
+            return ""
+        name = trial.reports[-1].checkpoint
+        weights = self.study.weights(name)
+        if not weights.exists():
+            remedy = "Put it back, or train again with --retrain"
+            raise StudyError(f"trial {trial.id}", "its weights are gone", str(weights), remedy)
+        return weights.location
+
+    def _missing(self, trial: Trial) -> list[int]:
+        anew = self._retrain and trial.is_trained
+        have = {r.number for r in trial.repeats if not anew or self._is_retrained(trial, r)}
+        # Those measured on the old weights are all replaced: the two kinds do not mix.
+        last = max([self._num_seeds, *(r.number for r in trial.repeats if anew)])
+        return [number for number in range(1, last + 1) if number not in have]
+
+    def _recipe(self, trial: Trial, number: int) -> Recipe:
+        """Return the trial's recipe with the seeds of a repeat."""
+        recipe = self._space.recipe(trial.params, method=trial.method)
+        measuring, training = np.random.SeedSequence([self._seed, number]).generate_state(2).tolist()
+        parts: dict[str, Any] = {"evaluation": recipe.evaluation.model_copy(update={"seed": measuring})}
+        if self._retrain and trial.is_trained:
+            parts["training"] = recipe.training.model_copy(update={"seed": training})
+        return recipe.model_copy(update=parts)
+
+    def _is_retrained(self, trial: Trial, repeat: Repeat) -> bool:
+        return repeat.training_seed != self._space.recipe(trial.params, method=trial.method).training.seed
+
+
+def in_order(repeat: tuple[str, int]) -> tuple[bool, int]:
+    """Order repeats, each a trial and a number: those of the identity anchor first, then seed by seed."""
+    name, number = repeat
+    return name != ANCHORS[0], number
+
+
+class VerificationDesk:
+    """The desk of a verification, see `anon_tune.study.desk`: every assignment is one repeat.
+
+    It goes pass by pass: means are compared only when every candidate has all of its repeats.
+
+    Args:
+        plan: Says what is missing, and keeps what arrives.
+        on_step: Called after every repeat.
+        clock: Seconds.
+    """
+
+    def __init__(
+        self,
+        plan: VerificationPlan,
+        on_step: Callable[[VerifyStep], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._plan, self._on_step, self._clock = plan, on_step, clock
+        self._waiting: list[tuple[str, int]] = []
+        self._again: list[str] = []
+        self._open: dict[str, tuple[str, int]] = {}
+        self._num_losses: Counter[str] = Counter()
+        self._started, self._done = clock(), 0
+
+    @property
+    def is_finished(self) -> bool:
+        """True when nothing is left, or what is left waits for ceilings that could not be measured."""
+        return not self._open and self._ready() is None
+
+    @property
+    def is_hopeless(self) -> bool:
+        """False: what can be measured is measured, whatever fails."""
+        return False
+
+    def next(self) -> Assignment | None:
+        """Hand out a repeat whose ceilings are known; None while there is none."""
+        if self._again:
+            return self.rest(self._again.pop(0))
+        ready = self._ready()
+        if ready is None:
+            return None
+        self._waiting.remove(ready)
+        name, number = ready
+        repeat_id = repeat_name(name, number)
+        self._open[repeat_id] = ready
+        return self.rest(repeat_id)
+
+    def start(self, trial_id: str) -> None:
+        """Do nothing: the ledger knows only of repeats that were taken."""
+
+    def decide(self, report: RungReport) -> Decision:
+        """Record a repeat; its worker is free."""
+        if report.trial in self._open:
+            self._end(report.trial, report)
+        return Decision.STOP
+
+    def fail(self, trial_id: str, reason: str) -> None:
+        """Keep the reason why a repeat could not be taken."""
+        if trial_id in self._open:
+            self._end(trial_id, reason)
+
+    def rest(self, trial_id: str) -> Assignment:
+        """Return the assignment of a repeat that was handed out."""
+        return Assignment(trial_id, (self._plan.job(*self._open[trial_id]),))
+
+    def lose(self, trial_id: str, reason: str, max_losses: int) -> None:
+        """Hand a repeat out again whose worker was lost before it began, or fail it after too many losses."""
+        self._num_losses[trial_id] += 1
+        if self._num_losses[trial_id] > max_losses:
+            self.fail(trial_id, reason)
+        else:
+            self._again.append(trial_id)
+
+    def waste(self, trial_id: str, seconds: float, node: str) -> None:
+        """Do nothing: what a study cost does not hold what was measured after it."""
+
+    def know(self, node: str) -> None:
+        """Do nothing: see `waste`."""
+
+    def _ready(self) -> tuple[str, int] | None:
+        if not self._waiting and not self._open:
+            self._waiting = self._plan.todo()  # means may have called for more
+        return next((pair for pair in self._waiting if self._plan.is_ready(*pair)), None)
+
+    def _end(self, repeat_id: str, answer: RungReport | str) -> None:
+        name, number = self._open.pop(repeat_id)
+        repeat = self._plan.receive(name, number, answer)
+        self._done += 1
+        left = len(self._waiting) + len(self._open)
+        if repeat is not None and self._on_step is not None:
+            left_s = (self._clock() - self._started) / self._done * left
+            self._on_step(VerifyStep(name, repeat, self._done, self._done + left, left_s))

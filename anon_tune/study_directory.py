@@ -1,0 +1,257 @@
+"""The study directory: where everything of a study lies. Every file name of one stands here and nowhere else.
+
+study.toml            the frozen copy of search space and settings
+ledger/               the records of all trials
+trials/ID/            weights, preview and checkpoint of a trial; trials/ID/repeat-N/ those of a repeat
+audits/ID.json        the certificate of a trial
+clips/                the built-in clips, if the study is on them
+report.html           the page
+ended.txt             there once the study hands out no more trials: the stop rule that ended it, or empty
+optuna.journal        Optuna's storage, a cache
+tensorboard/          event files
+warm_start.json       what the sampler knew before the first trial
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TypeAlias
+
+from anon_tune.errors import StudyError
+from anon_tune.folder import File, Folder, Location, kind_of, why
+
+_FROZEN = "study.toml"
+_LEDGER = "ledger"
+_TRIALS = "trials"
+_AUDITS = "audits"
+_REPORT = "report.html"
+_ENDED = "ended.txt"
+_WEIGHTS = "anonymizer.safetensors"
+_PREVIEW = "preview.png"
+_REPEAT = "repeat-"
+_CERTIFICATE = ".json"
+
+LEDGER_PART = re.compile(r"([0-9]+)(?:-([0-9]+))?\.parquet")
+"""Name of a file of the ledger: the first record in it, and the last one if there are several."""
+
+_RESULTS = re.compile(
+    rf"{re.escape(_FROZEN)}|{re.escape(_ENDED)}|{re.escape(_REPORT)}|{_LEDGER}/{LEDGER_PART.pattern}|{_AUDITS}/[^/]+{re.escape(_CERTIFICATE)}"
+)
+_OUTPUTS = re.compile(rf"{_TRIALS}/[^/]+/([^/]+/)?({re.escape(_WEIGHTS)}|{re.escape(_PREVIEW)})")
+
+
+class TrialDirectory:
+    """What a trial, or a repeat of one, leaves in a study directory.
+
+    Attributes:
+        folder: Its place; need not exist.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+
+    @staticmethod
+    def at(location: Location) -> TrialDirectory:
+        """Return the one at a path or a URI."""
+        return TrialDirectory(Folder.at(location))
+
+    @property
+    def weights(self) -> File:
+        """The anonymizer's weights, with its recipe."""
+        return File(self.folder, _WEIGHTS)
+
+    @property
+    def preview(self) -> File:
+        """Some frames, original in the upper half and anonymized below."""
+        return File(self.folder, _PREVIEW)
+
+    @property
+    def checkpoint(self) -> File:
+        """What a job leaves for the next one to go on from; of no use once the trial is over."""
+        return File(self.folder, "trainer.safetensors")
+
+    @property
+    def begun(self) -> File:
+        """What workers of Ray Train leave while they are at a job: the node and the Unix time at which they began."""
+        return File(self.folder, "begun.json")
+
+    @property
+    def hung(self) -> File:
+        """Where a job stood when it took too long."""
+        return File(self.folder, "hung.txt")
+
+    @property
+    def ray_train(self) -> Folder:
+        """Where Ray Train keeps its own account of a job."""
+        return self.folder / "ray_train"
+
+    def repeat(self, number: int) -> TrialDirectory:
+        """Return the directory of a repeat; numbers count from 1."""
+        return TrialDirectory(self.folder / f"{_REPEAT}{number}")
+
+    def tidy(self) -> None:
+        """Remove what a trial that is over needs no more: checkpoints are most of what a study would leave.
+
+        Raises:
+            OSError: The place cannot be written.
+        """
+        self.checkpoint.remove()
+        self.folder.remove(self.ray_train.name)
+
+
+class StudyDirectory:
+    """The hand-over between all verbs: places only, wherever they are; nothing is read or made by asking for one.
+
+    Attributes:
+        folder: Its place; need not exist.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+
+    @staticmethod
+    def at(location: StudyLocation) -> StudyDirectory:
+        """Return the one at a path or a URI."""
+        return location if isinstance(location, StudyDirectory) else StudyDirectory(Folder.at(location))
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+    def __repr__(self) -> str:
+        return f"StudyDirectory.at({self.folder.location!r})"
+
+    @property
+    def name(self) -> str:
+        """Its own name, the last part of its location."""
+        return self.folder.name
+
+    @property
+    def frozen(self) -> File:
+        """The frozen copy of search space and settings; where it is, a study is."""
+        return File(self.folder, _FROZEN)
+
+    @property
+    def lock(self) -> File:
+        """Held by the one driver that writes."""
+        return File(self.folder, ".lock")
+
+    @property
+    def ledger(self) -> Folder:
+        """The records of all trials."""
+        return self.folder / _LEDGER
+
+    @property
+    def trials(self) -> Folder:
+        """Holds a directory for each trial."""
+        return self.folder / _TRIALS
+
+    def trial(self, trial_id: str) -> TrialDirectory:
+        """Return the directory of a trial."""
+        return TrialDirectory(self.trials / trial_id)
+
+    def weights(self, recorded: str) -> File:
+        """Return the weights that a record names, see `recorded_weights`."""
+        return File(self.folder, recorded)
+
+    @property
+    def audits(self) -> Folder:
+        """The certificates of trials."""
+        return self.folder / _AUDITS
+
+    def certificate(self, trial_id: str) -> File:
+        """Return the certificate of a trial."""
+        return File(self.audits, f"{trial_id}{_CERTIFICATE}")
+
+    def certificates(self) -> list[tuple[str, File]]:
+        """Return the names and files of all certificates that are there, in the order of their names."""
+        names = sorted(name for name in self.audits.names() if name.endswith(_CERTIFICATE))
+        return [(name.removesuffix(_CERTIFICATE), File(self.audits, name)) for name in names]
+
+    @property
+    def clips(self) -> Folder:
+        """The built-in clips, where the study is on them."""
+        return self.folder / "clips"
+
+    @property
+    def report(self) -> File:
+        """The page."""
+        return File(self.folder, _REPORT)
+
+    @property
+    def ended(self) -> File:
+        """Is there once the study hands out no more trials; holds the stop rule that ended it, or nothing."""
+        return File(self.folder, _ENDED)
+
+    @property
+    def journal(self) -> File:
+        """Optuna's storage, where the study names no other: a cache, rebuilt from the ledger."""
+        return File(self.folder, "optuna.journal")
+
+    @property
+    def tensorboard(self) -> Folder:
+        """Event files for TensorBoard."""
+        return self.folder / "tensorboard"
+
+    @property
+    def warm_start(self) -> File:
+        """What the sampler knew before the first trial."""
+        return File(self.folder, "warm_start.json")
+
+    @property
+    def tune(self) -> Folder:
+        """Where Ray Tune keeps its own account while a driver runs; it goes with the driver."""
+        return self.folder / "tune"
+
+    @property
+    def tune_log(self) -> File:
+        """What Ray Tune logs."""
+        return File(self.folder, "tune.log")
+
+    def check(self) -> None:
+        """Make sure that a study is here.
+
+        Raises:
+            StudyError: There is none.
+            UnreachableError: It is on a store that does not answer.
+        """
+        try:
+            if self.frozen.exists():
+                return
+        except OSError as error:
+            kind = kind_of(error, self.folder, StudyError)
+            raise kind(str(self), "cannot be read", remedy="Mend that first", cause=why(error)) from None
+        raise StudyError(str(self), "no study there", remedy="Give the directory that 'study --out' wrote")
+
+
+StudyLocation: TypeAlias = "StudyDirectory | Location"
+"""Names a study directory: as itself, by a folder, a path, or a URI."""
+
+
+def recorded_weights(trial_id: str) -> str:
+    """Return the name of a trial's weights as a report has it, relative to the study directory."""
+    return f"{_TRIALS}/{trial_id}/{_WEIGHTS}"
+
+
+def repeat_name(trial_id: str, number: int) -> str:
+    """Return the name of a repeat's directory, relative to that of all trials."""
+    return f"{trial_id}/{_REPEAT}{number}"
+
+
+def is_result(name: str) -> bool:
+    """True for the relative name of the frozen copy, of a file of the ledger, of the report or of a certificate."""
+    return ".." not in name.split("/") and _RESULTS.fullmatch(name) is not None
+
+
+def is_output(name: str) -> bool:
+    """True for the relative name of weights or of a preview, of a trial or of a repeat."""
+    return ".." not in name.split("/") and _OUTPUTS.fullmatch(name) is not None
+
+
+def output_folders(study: StudyDirectory) -> list[str]:
+    """Return the relative names of the folders that hold weights or previews, repeats among them."""
+    found = []
+    for trial in study.trials.names():
+        inside = f"{_TRIALS}/{trial}"
+        repeats = (name for name in (study.folder / inside).names() if name.startswith(_REPEAT))
+        found += [inside, *(f"{inside}/{name}" for name in repeats)]
+    return found

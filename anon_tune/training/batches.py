@@ -1,0 +1,92 @@
+"""What the game sees at every step: clips, and the stills that the privacy branches attack.
+
+Shapes: B clips, T frames a clip, S stills a clip, C channels, H height, W width, A attributes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from anon_tune.clips import ClipBatch, ClipSampler, ClipSet, StillSampler
+from anon_tune.errors import RecipeError
+from anon_tune.networks import Anonymizer
+from anon_tune.recipe import Recipe
+from anon_tune.training.collective import Collective
+from anon_tune.training.losses import quantize
+
+
+class GameBatches:
+    """Draws the batches of a game; each is a pure function of the recipe's seed and its index.
+
+    Args:
+        recipe: Sizes, crops and the seed.
+        clips: The training split.
+        stills: What the privacy branches see instead of frames of the clips; None for these frames.
+        anonymizer: f_A, which must be able to learn on the stills.
+        collective: The workers of the trial; each gets its part of every batch.
+        device: Where batches go.
+
+    Raises:
+        RecipeError: The recipe cannot learn on these stills.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        clips: ClipSet,
+        stills: ClipSet | None,
+        anonymizer: Anonymizer,
+        collective: Collective,
+        device: torch.device,
+    ) -> None:
+        training = recipe.training
+        self._training, self._collective, self._device = training, collective, device
+        self._num_frames = clips.frames.shape[1]
+        self.sampler = ClipSampler(clips, training.batch_clips, training.seed, crop=training.crop, flip=training.flip)
+        self._stills = None if stills is None else _still_sampler(stills, recipe, anonymizer)
+
+    def clips(self, index: int) -> ClipBatch:
+        """Return this worker's part of a batch."""
+        return self._moved(self.sampler.batch(index, self._collective.world_rank, self._collective.size))
+
+    def seen(self, index: int, batch: ClipBatch, changed: Tensor, anonymizer: Anonymizer) -> tuple[Tensor, Tensor]:
+        """Return what f_B sees, anonymized stills (B,S,C,H,W), and their private labels (B,A).
+
+        Args:
+            index: Of the batch.
+            batch: The raw clips of that index.
+            changed: The same clips anonymized, (B,T,C,H,W).
+            anonymizer: f_A, for stills that are no frames of the clips.
+        """
+        if self._stills is not None:
+            stills = self._moved(self._stills.batch(index, self._collective.world_rank, self._collective.size))
+            return quantize(anonymizer(stills.clips)), stills.private
+        rows = torch.arange(len(changed), device=changed.device).unsqueeze(1)
+        return changed[rows, self.frames(index)], batch.private
+
+    def frames(self, index: int) -> Tensor:
+        """Draw which frames of each clip f_B sees, (B,S), without repetition where T allows."""
+        training = self._training
+        generator = torch.Generator().manual_seed(training.seed * 1_000_003 + index)
+        order = torch.rand(training.batch_clips, self._num_frames, generator=generator).argsort(dim=1)
+        part = order.chunk(self._collective.size)[self._collective.world_rank]
+        wanted = torch.arange(training.stills_per_clip) % self._num_frames
+        return part[:, wanted].to(self._device)
+
+    def _moved(self, batch: ClipBatch) -> ClipBatch:
+        device = self._device
+        return ClipBatch(batch.clips.to(device), batch.actions.to(device), batch.private.to(device), batch.ids)
+
+
+def _still_sampler(stills: ClipSet, recipe: Recipe, anonymizer: Anonymizer) -> StillSampler:
+    training = recipe.training
+    if anonymizer.num_before != 0:
+        rule = "an anonymizer that looks at other frames cannot learn on stills"
+        raise RecipeError("stills", rule, recipe.method, "Choose another method, or leave --stills out")
+    if recipe.privacy.head == "nt_xent" and stills.frames.shape[1] == 1 and training.crop == 1:
+        rule = "'nt_xent' on stills of one frame needs 'training.crop' below 1, or both views are the same"
+        raise RecipeError("stills", rule, training.crop, "Try --set training.crop=0.5")
+    return StillSampler(
+        stills, training.batch_clips, training.stills_per_clip, training.seed, training.crop, training.flip
+    )

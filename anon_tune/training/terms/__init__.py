@@ -1,0 +1,11 @@
+"""The terms of the game's loss: each a file that defines it, and a place in `GAME_TERMS`."""
+
+from anon_tune.training.terms.penalty import DISTORTION, PENALTY
+from anon_tune.training.terms.privacy import PRIVACY
+from anon_tune.training.terms.term import Move, Term, Value, weigh
+from anon_tune.training.terms.utility import UTILITY
+
+GAME_TERMS = (UTILITY, PRIVACY, PENALTY, DISTORTION)
+"""Terms of move 1, in the order in which they are summed."""
+
+__all__ = ["GAME_TERMS", "UTILITY", "Move", "Term", "Value", "weigh"]

@@ -1,0 +1,97 @@
+"""What a term of the game is, and what it may look at.
+
+Shapes: B clips, T frames a clip, S stills a clip, C channels, H height, W width, A attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import NamedTuple
+
+from torch import Tensor
+
+from anon_tune.clips import ClipBatch
+from anon_tune.networks import Anonymizer, UtilityNetwork
+from anon_tune.recipe import Recipe
+from anon_tune.schedule import Schedule
+from anon_tune.training.branches import PrivacyBranches
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One move of the game, as its terms see it.
+
+    Attributes:
+        recipe: Of the trial.
+        step: Steps played so far.
+        batch: The raw clips (B,T,C,H,W) in [0, 1] with their labels.
+        changed: The anonymized clips (B,T,C,H,W) in [0, 1]; with a gradient to f_A in move 1 only.
+        seen: The anonymized stills (B,S,C,H,W) that the privacy branches see.
+        private: Labels (B,A) of these stills in {0, 1}.
+        anonymizer: f_A.
+        utility: f_T.
+        privacy: f_B.
+    """
+
+    recipe: Recipe
+    step: int
+    batch: ClipBatch
+    changed: Tensor
+    seen: Tensor
+    private: Tensor
+    anonymizer: Anonymizer
+    utility: UtilityNetwork
+    privacy: PrivacyBranches
+
+    def now(self, schedule: Schedule) -> float:
+        """Return the value of a schedule at this step."""
+        return schedule.at(self.step, self.recipe.training.num_steps)
+
+
+class Value(NamedTuple):
+    """What a term amounts to.
+
+    Attributes:
+        loss: Scalar that is weighted and minimized.
+        shown: Scalar that stands in the loss curves, where it differs from `loss`.
+    """
+
+    loss: Tensor
+    shown: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A named term of the loss of one move.
+
+    Its name stands in the ledger, in TensorBoard and on the page; nothing else has to know it.
+
+    Attributes:
+        name: Unique among the terms of a game.
+        value: Computes it.
+        weight: Which schedule of the recipe weighs it; None for a quantity that is only shown.
+    """
+
+    name: str
+    value: Callable[[Move], Tensor | Value]
+    weight: Callable[[Recipe], Schedule] | None = None
+
+
+def weigh(terms: Sequence[Term], move: Move) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the weighted sum of terms, a scalar to be minimized, and what is shown of each by its name.
+
+    Args:
+        terms: At least one with a weight; summed in their order.
+        move: What they look at.
+    """
+    weighted: list[Tensor] = []
+    shown: dict[str, Tensor] = {}
+    for term in terms:
+        value = term.value(move)
+        loss, shown[term.name] = value if isinstance(value, Value) else (value, value)
+        if term.weight is not None:
+            weighted.append(move.now(term.weight(move.recipe)) * loss)
+    return reduce(add, weighted), shown

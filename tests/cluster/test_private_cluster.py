@@ -1,0 +1,112 @@
+"""What a cluster that a command starts for itself takes from the place where it was started."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+import anon_tune
+from anon_tune.driver import verify_study
+from anon_tune.errors import PlacementError
+from anon_tune.worker import ClipTrialBody
+
+pytestmark = pytest.mark.cluster
+ROOT = Path(__file__).parents[2]
+PLANTED = ("safetensors", "numpy", "torch", "pyarrow", "optuna", "selectors")
+CONSOLE_SCRIPT = "import sys; from anon_tune.__main__ import main; sys.exit(main())"
+
+
+def plant(folder: Path, names: Iterable[str] = PLANTED) -> None:
+    """Write modules that leave a file behind when they are imported."""
+    for name in names:
+        (folder / f"{name}.py").write_text(
+            f"open({str(folder / 'ran')!r}, 'a').write('{name} ')\nraise ImportError('planted')\n"
+        )
+
+
+def run(folder: Path, command: list[str], python_path: str) -> str:
+    """Run a command in a folder; return what it said."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment |= {"PYTHONPATH": python_path, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
+def test_the_current_folder_is_not_where_a_worker_imports_from(
+    tmp_path: Path, tiny_study: Callable[..., list[str]]
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    plant(here)
+    script = tmp_path / "anon-tune"
+    script.write_text(CONSOLE_SCRIPT)
+    words = ["study", str(ROOT / "search_spaces/quickstart.toml"), *tiny_study(tmp_path / "study", 1, 4)]
+    said = run(here, [sys.executable, str(script), *words], python_path=str(ROOT))
+    assert f"Report: {tmp_path / 'study' / 'report.html'}" in said
+    assert not (here / "ran").exists(), (here / "ran").read_text()
+
+
+def test_a_folder_that_holds_the_package_is_the_last_place(
+    tmp_path: Path, tiny_study: Callable[..., list[str]]
+) -> None:
+    shutil.copytree(Path(anon_tune.__file__).parent, tmp_path / "anon_tune", ignore=shutil.ignore_patterns("__py*"))
+    plant(tmp_path)
+    probe = tmp_path / "anon_tune" / "models" / "weights.py"  # in driver and worker
+    note = "open({!r}, 'a').write(__import__('json').dumps(__import__('sys').path) + chr(10))\n"
+    probe.write_text(probe.read_text() + "\n\n" + note.format(str(tmp_path / "paths")))
+    words = ["study", str(ROOT / "search_spaces/quickstart.toml"), *tiny_study(tmp_path / "study", 1, 4)]
+    run(tmp_path, [sys.executable, "-m", "anon_tune", *words], python_path="")
+    assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
+    paths = [json.loads(line) for line in (tmp_path / "paths").read_text().splitlines()]
+    assert paths and all(path.index(str(tmp_path)) == len(path) - 1 for path in paths), paths
+
+
+def test_processes_that_decode_do_not_import_from_the_current_folder(tmp_path: Path) -> None:
+    here, videos, script = tmp_path / "here", tmp_path / "videos", tmp_path / "script.py"
+    here.mkdir()
+    plant(here, ("av", "selectors", "numpy"))
+    code = (
+        "from anon_tune.__main__ import main\nimport sys\nimport os\n"
+        "os.sched_getaffinity = lambda pid: {0, 1}\n"
+        "if __name__ == '__main__':\n"
+        "    sys.argv = ['anon-tune', 'clips', 'import', '../videos', '--pattern', '(?P<p>p.)_(?P<a>.+)[.]mp4',"
+        " '--action', 'a', '--private', 'p', '--group', 'p', '--val-groups', 'p2', '--test-groups', 'p3',"
+        " '--num-frames', '2', '--size', '16x16', '-o', 'store']\n"
+        "    main()\n"
+    )
+    script.write_text(code)
+    videos.mkdir()
+    for person in "123":
+        for action in ("walk", "run"):
+            write_video(videos / f"p{person}_{action}.mp4")
+    assert "splits: train 2" in run(here, [sys.executable, str(script)], python_path=str(ROOT))
+    assert not (here / "ran").exists(), (here / "ran").read_text()
+
+
+def write_video(path: Path) -> None:
+    import av
+    import numpy as np
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        for level in range(4):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((32, 32, 3), 60 * level, np.uint8))))
+        container.mux(stream.encode())
+
+
+def test_no_node_is_waited_for_that_nobody_will_start(small_study: Path, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(small_study, study)
+    text = (study / "study.toml").read_text()
+    (study / "study.toml").write_text(text.replace("cpus_per_worker = 1", "cpus_per_worker = 640\nscale_to = 4"))
+    with pytest.raises(PlacementError, match="a trial needs 640 CPU; 1 nodes"):
+        verify_study(study, ClipTrialBody("unused"), 1)

@@ -1,0 +1,90 @@
+"""The desk of a verification in virtual time: ceilings first, pass by pass, what is lost, what fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anon_tune.errors import DataError
+from anon_tune.folder import Folder
+from anon_tune.pareto import front_candidates
+from anon_tune.study.lock import driver_lock
+from anon_tune.study.verification_plan import VerificationDesk, VerificationPlan, VerifyStep
+from anon_tune.study.virtual_time import VirtualClock, drive
+from anon_tune.trial import ANCHORS, Reading, RungJob, RungReport, Score
+
+Build = Callable[..., Any]
+
+
+@dataclass
+class Body:
+    """Measures whatever it is given, the same for every seed; `broken` trials cannot be measured."""
+
+    broken: tuple[str, ...] = ()
+    jobs: list[RungJob] = field(default_factory=list)
+
+    def advance(self, job: RungJob) -> RungReport:
+        self.jobs.append(job)
+        if job.trial in self.broken:
+            raise DataError("clips", "must not be empty")
+        value = {"identity": 0.95, "black-out": 0.2}.get(job.trial, 0.5)
+        reading = Reading(value, 0.2, job.ceilings.leakage if job.ceilings else value, value, value, value)
+        score = Score(job.full, reading, reading, {}, {}, 0.1, 1, 1, job.recipe.evaluation.seed, 0.1, 0.01)
+        return RungReport(job.trial, job.rung, job.step, score, (), 1.0, "here", "")
+
+
+@pytest.fixture
+def verify(virtual_study: Build) -> Callable[..., tuple[VerificationPlan, list[VerifyStep]]]:
+    """Run a study, then verify it with a body; returns what is left and every step."""
+    study = virtual_study(num_trials=6, study={"rungs": False})
+    study.run(2)
+
+    def run(body: Body, num_seeds: int, lose: int = 0) -> tuple[VerificationPlan, list[VerifyStep]]:
+        steps: list[VerifyStep] = []
+        with driver_lock(study.folder) as hold:
+            plan = VerificationPlan(
+                Folder.at(study.folder), hold, study.space, study.settings.seed, num_seeds, retrain=True
+            )
+            clock = VirtualClock()
+            desk = VerificationDesk(plan, steps.append, clock)
+            for _ in range(lose):
+                assignment = desk.next()
+                assert assignment is not None and assignment.trial == "identity/repeat-1"
+                desk.lose(assignment.trial, "the node went", max_losses=1)
+            drive(desk, body, 3, clock, study.folder / "trials")
+            assert desk.is_finished and not desk.is_hopeless
+        return plan, steps
+
+    return run
+
+
+def test_every_candidate_is_measured_with_the_ceilings_of_its_seed(verify: Any) -> None:
+    body = Body()
+    plan, steps = verify(body, 2)
+    assert not plan.todo() and not plan.failures
+    assert [job.trial for job in body.jobs[:2]] == ["identity", "identity"]
+    repeated = {trial.id: trial for trial in plan.trials if trial.repeats}
+    assert {trial.id for trial in front_candidates(plan.trials)} == set(repeated) >= set(ANCHORS)
+    assert {tuple(r.number for r in trial.repeats) for trial in repeated.values()} == {(1, 2)}
+    assert all((job.ceilings is None) == (job.trial == "identity") for job in body.jobs)
+    assert {Path(job.directory).name for job in body.jobs} == {"repeat-1", "repeat-2"}
+    assert [step.done for step in steps] == list(range(1, len(body.jobs) + 1))
+    assert (steps[-1].total, steps[-1].left_s) == (len(steps), 0)
+
+
+def test_what_waits_for_ceilings_that_cannot_be_measured_is_left(verify: Any) -> None:
+    plan, steps = verify(Body(broken=("identity",)), 2)
+    assert set(plan.failures) == {("identity", 1), ("identity", 2)}
+    assert plan.todo() and not steps
+
+
+@pytest.mark.parametrize(("lose", "failed"), [(1, False), (2, True)])
+def test_a_repeat_whose_worker_is_lost_is_handed_out_again_and_then_given_up(
+    verify: Any, lose: int, failed: bool
+) -> None:
+    plan, _ = verify(Body(), 1, lose)
+    assert plan.failures == ({("identity", 1): "the node went"} if failed else {})
