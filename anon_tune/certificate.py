@@ -146,6 +146,7 @@ class Certificate(_Part):
 
     confidence: float = Field(description="coverage of the intervals")
     effort: dict[str, float | int | str] = Field(description="what attackers could spend")
+    measure_version: int = Field(1, description="of the measure; certificates of two versions do not compare")
     seconds: float
     versions: dict[str, str]
     created: str = Field(description="ISO 8601, UTC")

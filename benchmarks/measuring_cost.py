@@ -17,7 +17,7 @@ import platform
 import statistics
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anon_tune.clips import Clips, ClipSet, make_avatars, open_clips
-from anon_tune.evaluation import FAMILIES, anonymize_split, fit, predict
-from anon_tune.evaluation.attackers import ClipAttacker, build_attacker
+from anon_tune.evaluation import Effort, Lab, anonymize_split
 from anon_tune.methods import build_anonymizer, make_recipe
 from anon_tune.networks import Anonymizer
 from anon_tune.recipe import Recipe
@@ -44,7 +43,7 @@ SPLITS = ("train", "val", "test")
 class LiveClips(ClipSet):
     """Clips that are anonymized whenever they are looked at, to the same levels as a file would carry."""
 
-    anonymizer: Anonymizer
+    anonymizer: Anonymizer = field(kw_only=True)
 
     @torch.no_grad()
     def clips(self, indices: NDArray[np.int64]) -> Tensor:  # type: ignore[override]
@@ -54,20 +53,11 @@ class LiveClips(ClipSet):
 
 def attack(recipe: Recipe, clips: Clips, splits: dict[str, ClipSet]) -> Tensor:
     """Do the network part of a full score; return all that was read."""
-    evaluation = recipe.evaluation
-    effort, size = evaluation.full, evaluation.batch_clips
-    jobs = [
-        ("private", effort.attacker_steps, lambda f=family: build_attacker(f, len(clips.attributes), evaluation.width))
-        for family in FAMILIES[: effort.num_attackers]
-    ]
-    jobs.append(("action", effort.classifier_steps, lambda: ClipAttacker(len(clips.actions), evaluation.width)))
-    read = []
-    for target, num_steps, build in jobs:
-        torch.manual_seed(evaluation.seed)
-        network = build()
-        fit(network, splits["train"], target, num_steps, size, evaluation.lr, evaluation.seed, CPU)
-        read += [predict(network, splits[name], size, CPU).flatten() for name in SPLITS[1:]]
-    return torch.cat(read)
+    lab = Lab(splits, Effort.of_study(recipe.evaluation, full=True), CPU)
+    read = [said for attack in lab.attacks([recipe.evaluation.seed], {}) for said in attack.scores.values()]
+    classifier, _ = lab.classifier(len(clips.actions))
+    read += [lab.predict(classifier, splits[name]) for name in SPLITS[1:]]
+    return torch.cat([torch.from_numpy(said).flatten() for said in read])
 
 
 def compare(recipe: Recipe, clips: Clips, anonymizer: Anonymizer, scratch: Path, live_first: bool) -> dict[str, float]:
@@ -80,7 +70,8 @@ def compare(recipe: Recipe, clips: Clips, anonymizer: Anonymizer, scratch: Path,
         raw = {name: clips.split(name) for name in SPLITS}
         if live:
             splits: dict[str, ClipSet] = {
-                n: LiveClips(s.frames, s.actions, s.private, s.groups, s.ids, anonymizer) for n, s in raw.items()
+                n: LiveClips(s.frames, s.actions, s.private, s.groups, s.ids, anonymizer=anonymizer)
+                for n, s in raw.items()
             }
         else:
             size = recipe.evaluation.batch_clips

@@ -19,6 +19,7 @@ ROOT = "anon_tune"
 LEVELS = {
     "errors": 10,
     "address": 20,
+    "entry_points": 20,
     "schedule": 20,
     "folder": 30,
     "recipe": 30,
@@ -32,6 +33,7 @@ LEVELS = {
     "clips": 60,
     "training": 70,
     "datasets": 70,
+    "attackers": 71,
     "methods": 80,
     "evaluation": 90,
     "search": 90,
@@ -43,14 +45,15 @@ LEVELS = {
     "driver": 110,
     "cluster": 111,
     "commands": 120,
-    "testing": 130,
     "cli": 130,
+    "testing": 130,
     "__main__": 140,
 }
 
 THIRD_PARTY = {
     "errors": set(),
     "address": set(),
+    "entry_points": set(),
     "schedule": {"pydantic"},
     "folder": {"pyarrow"},
     "recipe": {"pydantic"},
@@ -65,6 +68,7 @@ THIRD_PARTY = {
     "training": {"torch"},
     "methods": {"cv2", "numpy", "pydantic", "torch"},
     "datasets": {"av", "numpy"},
+    "attackers": {"numpy", "torch"},
     "evaluation": {"numpy", "sklearn", "torch"},
     "search": {"numpy", "optuna", "pydantic", "scipy"},
     "study": {"numpy", "pydantic", "tomli_w"},
@@ -75,8 +79,8 @@ THIRD_PARTY = {
     "driver": {"ray"},
     "cluster": {"botocore", "jsonschema", "ray", "yaml"},
     "commands": {"pandas", "torch"},
-    "testing": {"torch"},
     "cli": {"rich", "typer"},
+    "testing": {"numpy", "torch"},
     "__main__": set(),
 }
 

@@ -69,7 +69,7 @@ def audit(
     --pattern '(?P<person>\\D+)(?P<take>\\d)_(?P<action>\\w+)' --test-groups 2
     --num-frames 8 --size 64x48
 
-    CERTIFIED: every attacker stopped to improve. LOWER_BOUND: one did not, or was
+    CERTIFIED: every attacker had stopped improving. LOWER_BOUND: one had not, or was
     given less than by default, so more may be found; exit code 0 as well. REFUSED: a check of the
     measurement itself failed; exit code 1. A trial's certificate is also kept in
     STUDY/audits; 'anon-tune report STUDY' shows all certificates of that folder.

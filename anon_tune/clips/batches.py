@@ -5,8 +5,8 @@ Shapes: B clips of a batch, T frames, C = 3 channels, H height, W width, A priva
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -30,12 +30,14 @@ class ClipBatch:
         actions: (B,) int64.
         private: (B, A) float32, 0 or 1.
         ids: B clip ids.
+        inputs: What attackers get besides the frames, by name (B, ...).
     """
 
     clips: Tensor
     actions: Tensor
     private: Tensor
     ids: tuple[str, ...]
+    inputs: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -113,6 +115,7 @@ def _labelled(clip_set: ClipSet, indices: NDArray[np.int64], clips: Tensor) -> C
         actions=torch.from_numpy(clip_set.actions[indices]),
         private=torch.from_numpy(clip_set.private[indices].astype(np.float32)),
         ids=tuple(clip_set.ids[i] for i in indices),
+        inputs={name: torch.from_numpy(values[indices]) for name, values in clip_set.inputs.items()},
     )
 
 

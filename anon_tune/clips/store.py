@@ -14,8 +14,8 @@ import hashlib
 import math
 import shutil
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -44,6 +44,7 @@ class ClipSet:
         private: (N, A) uint8, 0 or 1, columns in the order of `Clips.attributes`.
         groups: N group names.
         ids: N clip ids.
+        inputs: What attackers get besides the frames, by name, a row a clip (N, ...); raw clips come without any.
     """
 
     frames: NDArray[np.uint8]
@@ -51,6 +52,7 @@ class ClipSet:
     private: NDArray[np.uint8]
     groups: tuple[str, ...]
     ids: tuple[str, ...]
+    inputs: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -6,12 +6,13 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 import anon_tune
+from anon_tune.attackers import AttackerInputs, AttackerSpec, check_attackers
 from anon_tune.certificate import Certificate, Subject
 from anon_tune.clips import Clips, ClipSet, round_trip_split
 from anon_tune.clips.manifest import SPLITS
@@ -75,6 +76,7 @@ def _effort(options: AuditOptions) -> AuditRecipe:
     # They count more than the same name under --set.
     params = {**options.set, **{name: value for name, value in given.items() if value is not None}}
     effort = AuditRecipe.from_params(params, "--set")
+    check_attackers(effort.attackers, "--set")
     if options.crf is not None and not effort.codec:
         raise UsageError("--crf", "needs a codec", options.crf, "Add --codec h264")
     return effort
@@ -104,6 +106,8 @@ def audit(
     cache: Path | None,
     device: torch.device,
     progress: Progress,
+    extra_attackers: Sequence[str | AttackerSpec] = (),
+    attacker_inputs: AttackerInputs | None = None,
 ) -> Certificate:
     """Audit an anonymizer, or clips that some other tool anonymized.
 
@@ -119,6 +123,8 @@ def audit(
         cache: Directory of baselines; None keeps none.
         device: Where to compute.
         progress: Called with what is done, steps done and steps in all.
+        extra_attackers: Attackers of the method itself, in addition to those of the effort.
+        attacker_inputs: What they get besides the frames; None for nothing.
 
     Raises:
         DataError: Clips or positives are too few to be told anything.
@@ -128,7 +134,7 @@ def audit(
         raw = {name: clips.split(name) for name in SPLITS}
         codec = f"{effort.codec}, crf {effort.crf}" if effort.codec else ""
         data = count_data(raw, clips_name, clips.fingerprint, clips.attributes, clips.actions, codec)
-        changed = _changed(anonymized, raw, folder, effort, device, progress)
+        changed = _changed(anonymized, raw, folder, effort, device, progress, attacker_inputs)
         if effort.codec:
             raw = _through_codec(raw, folder, "raw", clips.fps, effort.crf, progress)
             changed = _through_codec(changed, folder, "anonymized", clips.fps, effort.crf, progress)
@@ -139,7 +145,8 @@ def audit(
             baseline = make_baseline(raw, effort, device, _named("raw clips", progress))
             if cache:
                 _keep(baseline, cache, key)
-        return certify(raw, changed, baseline, subject, data, effort, device, _named("anonymized clips", progress))
+        told = _named("anonymized clips", progress)
+        return certify(raw, changed, baseline, subject, data, effort, device, told, extra_attackers)
 
 
 def _named(stage: str, progress: Progress) -> Progress:
@@ -153,13 +160,15 @@ def _changed(
     effort: AuditRecipe,
     device: torch.device,
     progress: Progress,
+    attacker_inputs: AttackerInputs | None,
 ) -> dict[str, ClipSet]:
     if isinstance(anonymized, Clips):
         return {name: anonymized.split(name) for name in SPLITS}
     changed: dict[str, ClipSet] = {}
     for at, (name, split) in enumerate(raw.items()):
         progress("anonymizing", at, len(raw))
-        changed[name] = anonymize_split(anonymized, split, folder / name, effort.batch_clips, device).clips
+        made = anonymize_split(anonymized, split, folder / name, effort.batch_clips, device, attacker_inputs)
+        changed[name] = made.clips
     return changed
 
 

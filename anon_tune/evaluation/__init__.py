@@ -4,16 +4,21 @@ Shapes in this room: B clips, T frames a clip, N test clips, C channels, H heigh
 A attributes, K actions.
 """
 
-from anon_tune.evaluation.attackers import FAMILIES, fit, predict
 from anon_tune.evaluation.baseline import Baseline, make_baseline
 from anon_tune.evaluation.certify import certify
 from anon_tune.evaluation.counting import count_data
+from anon_tune.evaluation.lab import Effort, Lab
 from anon_tune.evaluation.metrics import average_precisions, bootstrap_interval, class_mean_ap, top1
+from anon_tune.evaluation.network_attacker import fit, predict
 from anon_tune.evaluation.score import anonymize_split, measure
+from anon_tune.evaluation.stop_rules import FixedSteps, Plateau
 
 __all__ = [
-    "FAMILIES",
     "Baseline",
+    "Effort",
+    "FixedSteps",
+    "Lab",
+    "Plateau",
     "anonymize_split",
     "average_precisions",
     "bootstrap_interval",

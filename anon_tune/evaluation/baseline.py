@@ -16,19 +16,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from anon_tune.certificate import COMMITTEE, Attacker, Canary
+from anon_tune.certificate import Attacker, Canary
 from anon_tune.clips import ClipSet
-from anon_tune.errors import AnonTuneError
-from anon_tune.evaluation.attack import Lab, Pieces, Progress, RawWeights, Weights, strongest
+from anon_tune.errors import AnonTuneError, RecipeError
 from anon_tune.evaluation.canaries import CANARIES, keep_canaries
 from anon_tune.evaluation.committee import with_committees
 from anon_tune.evaluation.counting import check_clips
+from anon_tune.evaluation.lab import Effort, Lab, Pieces, Progress, RawWeights, Weights, strongest
 from anon_tune.evaluation.metrics import top1
 from anon_tune.networks import save_weights
 from anon_tune.networks.weights import read_tensors
-from anon_tune.recipe import AuditRecipe
+from anon_tune.recipe import MEASURE_VERSION, AuditRecipe
 
-FORM = "anon_tune.baseline/2"
+FORM = f"anon_tune.baseline/3.{MEASURE_VERSION}"
 """Changes whenever the same clips and effort would give another baseline."""
 
 _CLASSIFIER = "classifier"
@@ -60,8 +60,8 @@ class Baseline:
 
     @property
     def recognizer(self) -> tuple[str, int]:
-        """Family and seed of the fresh attacker that is best on raw validation clips."""
-        alone = (a for a in self.attackers if a.start == "fresh" and a.family != COMMITTEE)
+        """Family and seed of the fresh network that is best on raw validation clips."""
+        alone = (a for a in self.attackers if a.start == "fresh" and (a.family, a.seed) in self.weights)
         best = max(alone, key=lambda a: a.validation)
         return best.family, best.seed
 
@@ -136,17 +136,23 @@ def make_baseline(
 
     Raises:
         DataError: Too few clips, or positives or negatives of an attribute.
+        RecipeError: An unknown attacker, or none that is a network.
     """
     check_clips(raw, [f"attribute {at}" for at in range(raw["train"].private.shape[1])])
     seeds = seeds_of(effort)
-    pieces = Pieces(progress, len(effort.families) * (2 * len(seeds) + len(CANARIES)) + 1)
-    lab = Lab(raw, effort, device, pieces)
+    pieces = Pieces(progress, len(effort.attackers) * (2 * len(seeds) + len(CANARIES)) + 1)
+    lab = Lab(raw, Effort.of_audit(effort), device, pieces)
+    specs = {spec.name: spec for spec in lab.effort.attackers}
     alone = list(lab.attacks(seeds, {}))
     weights = {
-        (a.record.family, a.record.seed): {k: v.detach().cpu() for k, v in a.network.state_dict().items()}
+        (a.family, a.seed): {k: v.detach().cpu() for k, v in a.network.state_dict().items()}
         for a in alone
+        if a.network is not None
     }
-    further = [lab.attack(family, "raw", seed, own) for (family, seed), own in weights.items()]
+    if not weights:
+        rule, got = "'attackers' must name at least one network, which learns on raw clips too", ", ".join(specs)
+        raise RecipeError("audit", rule, got, "Add the attacker 'frame'")
+    further = [lab.attack(specs[family], "raw", seed, own) for (family, seed), own in weights.items()]
     fresh, further = (with_committees(some, raw["val"], raw["test"]) for some in (alone, further))
     classifier, _ = lab.classifier(num_actions(raw))
     canaries = keep_canaries(raw, [a.record for a in fresh], effort, device, pieces)
@@ -157,7 +163,7 @@ def make_baseline(
         attackers=tuple(a.record for a in (*fresh, *further)),
         weights=weights,
         classifier={k: v.detach().cpu() for k, v in classifier.state_dict().items()},
-        leakage_ceiling=strongest([*fresh, *further]).record.leakage,
+        leakage_ceiling=strongest([*fresh, *further]).values["test"],
         accuracy_ceiling=top1(lab.predict(classifier, raw["test"]), raw["test"].actions),
         canaries=canaries,
     )

@@ -17,8 +17,8 @@ import torch
 
 from anon_tune.certificate import Attacker, Canary
 from anon_tune.clips import ClipSet
-from anon_tune.evaluation.attack import Attack, Lab, Pieces, strongest
 from anon_tune.evaluation.committee import with_committees
+from anon_tune.evaluation.lab import Attack, Effort, Lab, Pieces, strongest
 from anon_tune.evaluation.metrics import prevalence
 from anon_tune.evaluation.resampling import NUM_PERMUTATIONS, chance_of_strongest, draw_resamples, percentiles
 from anon_tune.evaluation.score import anonymize_split
@@ -64,7 +64,8 @@ def keep_canaries(
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
         for name in CANARIES:
             splits = _disguise(name, raw, Path(scratch), effort, device)
-            alone = list(Lab(splits, effort, device, pieces).attacks([effort.seed + effort.num_seeds], {}))
+            lab = Lab(splits, Effort.of_audit(effort), device, pieces)
+            alone = list(lab.attacks([effort.seed + effort.num_seeds], {}))
             tried = with_committees(alone, splits["val"], splits["test"])
             identity = identity or strongest(tried)  # the first of the canaries
             canaries.append(_judge(name, tried, identity, splits["test"], floor, span, effort))
@@ -105,20 +106,22 @@ def _judge(
         return (value - floor) / span if span > 0 else math.nan
 
     best = strongest(tried)
-    leakage = best.record.leakage
-    low, high = chance_of_strongest([attack.test for attack in tried], test.private, NUM_PERMUTATIONS, effort.seed)
+    leakage = best.values["test"]
+    low, high = chance_of_strongest(
+        [attack.scores["test"] for attack in tried], test.private, NUM_PERMUTATIONS, effort.seed
+    )
     if name in ("constant", "shuffled"):
         expected = f"{normalized(low):z.3f} to {normalized(high):z.3f}, as by chance" if span > 0 else "as by chance"
         passed = low - _ROUNDING <= leakage <= high + _ROUNDING
     else:
         resamples = draw_resamples(test.groups, effort.num_bootstraps, effort.seed)
-        above = resamples.map_values(best.test, test.private) - floor
+        above = resamples.map_values(best.scores["test"], test.private) - floor
         least, most = percentiles(above, effort.confidence)
         if name == "identity":
             expected = "0.9 to 1.1 within its interval, and above chance"
             passed = most >= 0.9 * span > 0 and least <= 1.1 * span and leakage > high
         else:
-            paired = resamples.map_values(identity.test, test.private) - floor
+            paired = resamples.map_values(identity.scores["test"], test.private) - floor
             expected = "at least 0.9 within its interval, and 0.9 of the identity canary's"
             passed = most >= 0.9 * span > 0 and percentiles(above - 0.9 * paired, effort.confidence)[1] >= 0
     return Canary(name=name, leakage_normalized=normalized(leakage), expected=expected, passed=passed)

@@ -16,19 +16,19 @@ import torch
 from torch import nn
 
 import anon_tune
+from anon_tune.attackers import AttackerSpec, find
 from anon_tune.certificate import COMMITTEE, Attacker, Certificate, Data, Linkage, Status, Subject
 from anon_tune.clips import ClipSet, epoch_batches
 from anon_tune.errors import DataError
-from anon_tune.evaluation.attack import Lab, Pieces, Progress, Weights, strongest
-from anon_tune.evaluation.attackers import ClipAttacker, build_attacker
 from anon_tune.evaluation.baseline import Baseline, digest, num_actions, seeds_of
 from anon_tune.evaluation.committee import with_committees
+from anon_tune.evaluation.lab import Attack, Effort, Lab, Pieces, Progress, Weights, strongest
 from anon_tune.evaluation.linkage import link
 from anon_tune.evaluation.metrics import Floats, class_mean_ap, majority, prevalence, top1
 from anon_tune.evaluation.reconstruction import fit_reconstruction, read_reconstruction
 from anon_tune.evaluation.resampling import NUM_PERMUTATIONS, chance_of_strongest, draw_resamples
 from anon_tune.evaluation.thresholds import read_attribute
-from anon_tune.recipe import AuditRecipe
+from anon_tune.recipe import MEASURE_VERSION, AuditRecipe
 
 Splits = Mapping[str, ClipSet]
 
@@ -42,6 +42,7 @@ def certify(
     effort: AuditRecipe,
     device: torch.device,
     progress: Progress,
+    extra_attackers: Sequence[str | AttackerSpec] = (),
 ) -> Certificate:
     """Audit anonymized clips.
 
@@ -63,6 +64,8 @@ def certify(
         effort: What attackers may spend.
         device: Where to compute.
         progress: Told what is being done, pieces done, pieces in all.
+        extra_attackers: Attackers of the method itself, in addition to those of the effort. They are tried fresh only,
+            as no raw clip has what they get besides the frames; `changed` carries it, see `anonymize_split`.
 
     Raises:
         DataError: The anonymized clips are not those of the raw ones, or the baseline is another's.
@@ -75,20 +78,17 @@ def certify(
     start = time.monotonic()
     _check(raw, changed, baseline, effort)
     seeds, test = seeds_of(effort), changed["test"]
-    pieces = Pieces(progress, 2 * len(effort.families) * len(seeds) + 2)
-    lab = Lab(changed, effort, device, pieces)
+    tried = Effort.of_audit(effort, extra_attackers)
+    num_extra = len(tried.attackers) - len(effort.attackers)
+    pieces = Pieces(progress, (2 * len(effort.attackers) + num_extra) * len(seeds) + 2)
+    lab = Lab(changed, tried, device, pieces)
     attacks = with_committees(list(lab.attacks(seeds, baseline.weights)), changed["val"], test)
     best = strongest(attacks)
     num_classes = num_actions(raw)
-    network, still_learned = lab.classifier(num_classes)
+    network, learned = lab.classifier(num_classes)
     classifier = lab.predict(network, test)
-    frozen_classifier = lab.predict(
-        _restored(ClipAttacker(num_classes, effort.width), baseline.classifier, device), test
-    )
-    family, seed = baseline.recognizer
-    recognizer = _restored(
-        build_attacker(family, len(data.attributes), effort.width), baseline.weights[family, seed], device
-    )
+    frozen_classifier = lab.predict(_restored(lab.build_classifier(num_classes), baseline.classifier, device), test)
+    recognizer = _recognizer(lab, baseline)
     pieces.begin("reconstruction")
     reconstruction = read_reconstruction(
         fit_reconstruction(raw["train"], changed["train"], effort, device),
@@ -100,8 +100,8 @@ def certify(
     )
     resamples = draw_resamples(test.groups, effort.num_bootstraps, effort.seed)
     floor = prevalence(test.private)
-    status, reasons = _status([attack.record for attack in attacks], still_learned, baseline)
-    linkage = _linkage(lab, raw, changed, recognizer, best.network)
+    status, reasons = _status([attack.record for attack in attacks], not learned.plateau, baseline)
+    linkage = _linkage(lab, raw, changed, recognizer, _strongest_network(attacks))
     pieces.end()
     return Certificate(
         schema="anon_tune.certificate/1",
@@ -109,28 +109,28 @@ def certify(
         reasons=reasons,
         subject=subject,
         data=data,
-        leakage=best.record.leakage,
+        leakage=best.values["test"],
         leakage_floor=floor,
         leakage_ceiling=baseline.leakage_ceiling,
-        leakage_normalized=_normalized(best.record.leakage, floor, baseline.leakage_ceiling),
-        leakage_interval=resamples.map_interval(best.test, test.private, effort.confidence),
+        leakage_normalized=_normalized(best.values["test"], floor, baseline.leakage_ceiling),
+        leakage_interval=resamples.map_interval(best.scores["test"], test.private, effort.confidence),
         leakage_by_chance=chance_of_strongest(
-            [attack.test for attack in attacks], test.private, NUM_PERMUTATIONS, effort.seed
+            [attack.scores["test"] for attack in attacks], test.private, NUM_PERMUTATIONS, effort.seed
         )[1],
         accuracy=top1(classifier, test.actions),
         accuracy_floor=majority(changed["train"], test),
         accuracy_ceiling=baseline.accuracy_ceiling,
         accuracy_interval=resamples.mean_interval(classifier.argmax(axis=1) == test.actions, effort.confidence),
         accuracy_frozen=top1(frozen_classifier, test.actions),
-        leakage_frozen=max(attack.record.leakage for attack in attacks if attack.record.start == "frozen"),
+        leakage_frozen=max(attack.values["test"] for attack in attacks if attack.start == "frozen"),
         distortion=_distortion(raw["test"], test, effort.batch_clips),
         strongest=best.name,
         attackers=tuple(attack.record for attack in attacks),
         attributes=tuple(
             read_attribute(
                 name,
-                (best.val[:, at], changed["val"].private[:, at]),
-                (best.test[:, at], test.private[:, at]),
+                (best.scores["val"][:, at], changed["val"].private[:, at]),
+                (best.scores["test"][:, at], test.private[:, at]),
             )
             for at, name in enumerate(data.attributes)
         ),
@@ -139,6 +139,7 @@ def certify(
         canaries=baseline.canaries,
         confidence=effort.confidence,
         effort={k: v if isinstance(v, (int, float, str)) else ", ".join(v) for k, v in effort},
+        measure_version=MEASURE_VERSION,
         seconds=time.monotonic() - start,
         versions={
             "anon_tune": anon_tune.__version__,
@@ -190,7 +191,7 @@ def _less_than_usual(effort: AuditRecipe) -> list[str]:
         for name in ("num_seeds", "check_steps", "patience", "width", "reconstruction_steps", "num_bootstraps")
         if getattr(effort, name) < getattr(usual, name)
     ]
-    missing = [family for family in usual.families if family not in effort.families]
+    missing = [name for name in usual.attackers if name not in effort.attackers]
     return [*found, *([f"attackers left out: {', '.join(missing)}"] if missing else [])]
 
 
@@ -200,6 +201,21 @@ def _found(normalized: float) -> str:
 
 def _normalized(value: float, floor: float, ceiling: float) -> float:
     return (value - floor) / (ceiling - floor) if ceiling > floor else math.nan
+
+
+def _recognizer(lab: Lab, baseline: Baseline) -> nn.Module:
+    """Restore the network that is best on raw clips."""
+    family, seed = baseline.recognizer
+    built = lab.build(find(family))
+    assert isinstance(built, nn.Module)
+    return _restored(built, baseline.weights[family, seed], lab.device)
+
+
+def _strongest_network(attacks: Sequence[Attack]) -> nn.Module:
+    """Return the strongest network that needs nothing besides the frames, so that raw clips fit it too."""
+    network = strongest([a for a in attacks if a.network is not None and not a.inputs]).network
+    assert network is not None
+    return network
 
 
 def _restored(network: nn.Module, weights: Weights, device: torch.device) -> nn.Module:

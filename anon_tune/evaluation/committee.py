@@ -10,9 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from anon_tune.certificate import COMMITTEE, Attacker
+from anon_tune.attackers import Fit
+from anon_tune.certificate import COMMITTEE
 from anon_tune.clips import ClipSet
-from anon_tune.evaluation.attack import Attack
+from anon_tune.evaluation.lab import Attack
 from anon_tune.evaluation.metrics import Floats, average_precisions, class_mean_ap
 
 
@@ -28,24 +29,24 @@ def with_committees(attacks: Sequence[Attack], val: ClipSet, test: ClipSet) -> l
     """
     alike: dict[tuple[str, int], list[Attack]] = {}
     for attack in attacks:
-        alike.setdefault((attack.record.start, attack.record.seed), []).append(attack)
+        alike.setdefault((attack.start, attack.seed), []).append(attack)
     return [*attacks, *(_committee(members, val, test) for members in alike.values() if len(members) > 1)]
 
 
 def _committee(members: Sequence[Attack], val: ClipSet, test: ClipSet) -> Attack:
-    heard = weights([member.val for member in members], val.private)
+    heard = weights([member.scores["val"] for member in members], val.private)
     on_val, on_test = _sum(members, heard)
-    best = max(members, key=lambda member: member.record.validation)
-    record = Attacker(
+    best = max(members, key=lambda member: member.values["val"])
+    return Attack(
         family=COMMITTEE,
-        start=best.record.start,
-        seed=best.record.seed,
-        leakage=class_mean_ap(on_test, test.private),
-        validation=class_mean_ap(on_val, val.private),
-        step=0,
-        plateau=all(member.record.plateau for member in members),
+        start=best.start,
+        seed=best.seed,
+        fit=Fit(plateau=all(member.fit.plateau for member in members)),
+        scores={"val": on_val, "test": on_test},
+        values={"val": class_mean_ap(on_val, val.private), "test": class_mean_ap(on_test, test.private)},
+        network=best.network,
+        inputs=best.inputs,
     )
-    return Attack(record, best.network, on_val, on_test)
 
 
 def weights(scores: Sequence[Floats], labels: NDArray[np.uint8]) -> list[Floats]:
@@ -64,10 +65,12 @@ def weights(scores: Sequence[Floats], labels: NDArray[np.uint8]) -> list[Floats]
 
 def _sum(members: Sequence[Attack], heard: Sequence[Floats]) -> tuple[Floats, Floats]:
     """Return the weighted sums of standardized scores on the validation and the test split, (N,A) each."""
-    on_val, on_test = np.zeros_like(members[0].val), np.zeros_like(members[0].test)
+    first = members[0].scores
+    on_val, on_test = np.zeros_like(first["val"]), np.zeros_like(first["test"])
     for member, weight in zip(members, heard, strict=True):
-        centre, spread = member.val.mean(axis=0), member.val.std(axis=0)
+        val, test = member.scores["val"], member.scores["test"]
+        centre, spread = val.mean(axis=0), val.std(axis=0)
         scale = weight / np.where(spread > 0, spread, 1)
-        on_val += (member.val - centre) * scale
-        on_test += (member.test - centre) * scale
+        on_val += (val - centre) * scale
+        on_test += (test - centre) * scale
     return on_val, on_test

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor
 
+from anon_tune.attackers import AttackerInputs, AttackerSpec
 from anon_tune.clips import Clips, ClipSet, epoch_batches
-from anon_tune.evaluation.attackers import FAMILIES, ClipAttacker, Target, build_attacker, fit, predict
+from anon_tune.evaluation.lab import Effort, Lab, strongest
 from anon_tune.evaluation.metrics import (
     average_precisions,
     bootstrap_interval,
@@ -27,7 +28,7 @@ from anon_tune.evaluation.metrics import (
     top1,
 )
 from anon_tune.networks import Anonymizer
-from anon_tune.recipe import EffortRecipe, EvaluationRecipe
+from anon_tune.recipe import EvaluationRecipe
 from anon_tune.trial import Ceilings, Reading, Score
 
 Floats = NDArray[np.float64]
@@ -41,6 +42,8 @@ def measure(
     full: bool,
     ceilings: Ceilings | None,
     device: torch.device,
+    extra_attackers: Sequence[str | AttackerSpec] = (),
+    attacker_inputs: AttackerInputs | None = None,
 ) -> Score:
     """Measure leakage and accuracy of a frozen anonymizer.
 
@@ -57,36 +60,44 @@ def measure(
         full: Full score instead of a rung score.
         ceilings: Raw values at the same effort; None if the anonymizer is the identity, which sets them.
         device: Where to compute.
+        extra_attackers: Attackers of the method itself, in addition to those of the recipe.
+        attacker_inputs: What they get besides the frames; None for nothing.
+
+    Raises:
+        RecipeError: An attacker has an unknown name.
+        DataError: An attacker needs more than the frames, and does not get it.
 
     Source:
         Fresh attackers of several kinds and their maximum as in VITA (arXiv:1906.05675); floors,
         ceilings and intervals are ours.
     """
     start = time.monotonic()
-    effort = recipe.full if full else recipe.rung
+    effort = Effort.of_study(recipe, full, extra_attackers)
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
         names = ("train", "val", "test") if full else ("train", "val")
         made = {
-            n: anonymize_split(anonymizer, clips.split(n), Path(scratch) / n, recipe.batch_clips, device) for n in names
+            n: anonymize_split(
+                anonymizer, clips.split(n), Path(scratch) / n, recipe.batch_clips, device, attacker_inputs
+            )
+            for n in names
         }
         splits = {name: one.clips for name, one in made.items()}
         read = "test" if full else "val"
-        lab = _Lab(splits, recipe, effort, device)
-        attackers = {family: lab.attack(family, len(clips.attributes)) for family in FAMILIES[: effort.num_attackers]}
-        classifier = lab.classify(len(clips.actions))
-        by_family = {f: class_mean_ap(s[read], splits[read].private) for f, s in attackers.items()}
-        strongest = max(by_family, key=lambda f: by_family[f])
-        attack = attackers[strongest]
+        lab = Lab(splits, effort, device)
+        attacks = list(lab.attacks([recipe.seed], {}))
+        best = strongest(attacks, read)
+        network, _ = lab.classifier(len(clips.actions))
+        classifier = {name: lab.predict(network, split) for name, split in splits.items() if name != "train"}
         leakage = _reading(
             lambda scores, at, split: class_mean_ap(scores[at], split.private[at]),
-            attack,
+            best.scores,
             splits,
             read,
             floor=prevalence(splits[read].private),
             ceiling=None if ceilings is None else ceilings.leakage,
             recipe=recipe,
         )
-        selected = max(class_mean_ap(s["val"], splits["val"].private) for s in attackers.values())
+        selected = max(attack.values["val"] for attack in attacks)
         accuracy = _reading(
             lambda scores, at, split: top1(scores[at], split.actions[at]),
             classifier,
@@ -96,12 +107,12 @@ def measure(
             ceiling=None if ceilings is None else ceilings.accuracy,
             recipe=recipe,
         )
-        precisions = average_precisions(attack[read], splits[read].private)
+        precisions = average_precisions(best.scores[read], splits[read].private)
         return Score(
             full=full,
             leakage=replace(leakage, validation=selected),
             accuracy=accuracy,
-            attackers=by_family,
+            attackers={attack.family: attack.values[read] for attack in attacks},
             attributes=dict(zip(clips.attributes, precisions.tolist(), strict=True)),
             distortion=made[read].distortion,
             num_train_clips=len(splits["train"]),
@@ -134,7 +145,12 @@ class AnonymizedSplit:
 
 @torch.no_grad()
 def anonymize_split(
-    anonymizer: Anonymizer, raw: ClipSet, path: Path, batch_clips: int, device: torch.device
+    anonymizer: Anonymizer,
+    raw: ClipSet,
+    path: Path,
+    batch_clips: int,
+    device: torch.device,
+    attacker_inputs: AttackerInputs | None = None,
 ) -> AnonymizedSplit:
     """Write what a file could carry of a split's anonymized clips: clamped, rounded, uint8.
 
@@ -144,9 +160,11 @@ def anonymize_split(
         path: The memory-mapped file to write, (N,T,H,W,C) uint8; it must outlive the result.
         batch_clips: Clips at a time.
         device: Where to compute.
+        attacker_inputs: What attackers get besides the frames; None for nothing.
     """
     anonymizer.to(device).eval()
     frames = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=raw.frames.shape)
+    given: dict[str, list[Tensor]] = {}
     total, seconds, row = 0.0, 0.0, 0
     for batch in epoch_batches(raw, batch_clips, 0, 0, shuffle=False):
         clips = batch.clips.to(device)
@@ -158,7 +176,10 @@ def anonymize_split(
         total += float(difference.flatten(1).square().mean(dim=1).sqrt().sum())
         frames[row : row + len(levels)] = levels.permute(0, 1, 3, 4, 2).numpy()
         row += len(levels)
-    return AnonymizedSplit(replace(raw, frames=frames), total / len(raw), seconds)
+        for name, values in attacker_inputs(anonymizer, clips).items() if attacker_inputs else ():
+            given.setdefault(name, []).append(values.float().cpu())
+    inputs = {name: torch.cat(parts).numpy() for name, parts in given.items()}
+    return AnonymizedSplit(replace(raw, frames=frames, inputs=inputs), total / len(raw), seconds)
 
 
 def _now(device: torch.device) -> float:
@@ -168,49 +189,10 @@ def _now(device: torch.device) -> float:
     return time.perf_counter()
 
 
-class _Lab:
-    """Trains fresh networks on the anonymized training split and reads them on the others."""
-
-    def __init__(
-        self, splits: dict[str, ClipSet], recipe: EvaluationRecipe, effort: EffortRecipe, device: torch.device
-    ) -> None:
-        self.splits, self.recipe, self.effort, self.device = splits, recipe, effort, device
-
-    def attack(self, family: str, num_attributes: int) -> dict[str, Floats]:
-        """Return the attacker's scores (N,A) by split."""
-        return self._train_and_read(
-            lambda: build_attacker(family, num_attributes, self.recipe.width), "private", self.effort.attacker_steps
-        )
-
-    def classify(self, num_actions: int) -> dict[str, Floats]:
-        """Return the classifier's logits (N,K) by split."""
-        return self._train_and_read(
-            lambda: ClipAttacker(num_actions, self.recipe.width), "action", self.effort.classifier_steps
-        )
-
-    def _train_and_read(self, build: Callable[[], nn.Module], target: Target, num_steps: int) -> dict[str, Floats]:
-        recipe = self.recipe
-        with torch.random.fork_rng():
-            torch.manual_seed(recipe.seed)
-            network = build()
-            fit(
-                network,
-                self.splits["train"],
-                target,
-                num_steps,
-                recipe.batch_clips,
-                recipe.lr,
-                recipe.seed,
-                self.device,
-            )
-        held_out = {name: split for name, split in self.splits.items() if name != "train"}
-        return {n: predict(network, split, recipe.batch_clips, self.device).numpy() for n, split in held_out.items()}
-
-
 def _reading(
     statistic: Statistic,
-    scores: dict[str, Floats],
-    splits: dict[str, ClipSet],
+    scores: Mapping[str, Floats],
+    splits: Mapping[str, ClipSet],
     read: str,
     floor: float,
     ceiling: float | None,

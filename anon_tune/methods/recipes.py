@@ -14,6 +14,7 @@ from anon_tune.methods.spec import MethodSpec
 from anon_tune.methods.table import TABLE, find_spec, names
 from anon_tune.recipe import Part, Recipe, flat_names, flat_values, nest, refusal
 from anon_tune.recipe import recipe_names as shared_names
+from anon_tune.recipe.old_names import with_new_names
 
 _REMEDY = "Change it in the file or with --set"
 
@@ -37,6 +38,7 @@ def make_recipe(params: Mapping[str, Any], where: str = "recipe", defaults: Mapp
         >>> make_recipe({"penalty.weight": 2.0}).penalty.weight.start
         2.0
     """
+    params = with_new_names(params, where)
     spec = find(str(params.get("method", "adversarial")), f"{where}: method").spec
     for name in params:
         check_name(name, where)

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from anon_tune.recipe import AnonymizerRecipe
+
 
 class Anonymizer(nn.Module):
     """Maps clips (B,T,3,H,W) in [0, 1] to clips of the same shape and range.
@@ -101,6 +103,16 @@ class UNet(nn.Module):
             x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
             x = block(torch.cat([x, skips.pop()], dim=1))
         return torch.sigmoid(F.pixel_shuffle(self.out(x), self.fold))[..., :height, :width]
+
+
+def build_unet(recipe: AnonymizerRecipe) -> FrameAnonymizer:
+    """Build SPAct's U-Net, 64 to 512 channels, with fresh weights."""
+    return FrameAnonymizer(UNet((64, 128, 256, 512, 512)))
+
+
+def build_unet_small(recipe: AnonymizerRecipe) -> FrameAnonymizer:
+    """Build a U-Net of two levels that works on 2x2 pixels, with fresh weights."""
+    return FrameAnonymizer(UNet((recipe.base_channels, 2 * recipe.base_channels), fold=2))
 
 
 def _groups(channels: int) -> int:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torchvision import models
 
 from anon_tune.networks.convolutions import GRID, Readout, small2d
+from anon_tune.networks.table import check_network
 from anon_tune.networks.utility import Normalize
 from anon_tune.networks.weights import load_weights
 from anon_tune.recipe import PrivacyRecipe
@@ -54,13 +55,35 @@ class PrivacyNetwork(nn.Module):
 
 
 def build_privacy(recipe: PrivacyRecipe, num_attributes: int) -> PrivacyNetwork:
-    """Build f_B with fresh weights, or with those of a local file and a fresh head."""
-    if recipe.network == "small2d":
-        trunk, num_features = small2d(width=16)
-        small = PrivacyNetwork(trunk, num_features, num_attributes, recipe.head, GRID)
-        load_weights(small, recipe.weights, head="head.")
-        return small
-    net = (models.resnet18 if recipe.network == "resnet18" else models.resnet50)(weights=None)
+    """Build f_B with fresh weights, or with those of a local file and a fresh head.
+
+    Raises:
+        RecipeError: The recipe names an unknown network.
+    """
+    build = check_network("privacy", recipe.network, "recipe").privacy
+    assert build is not None
+    return build(recipe, num_attributes)
+
+
+def build_small2d(recipe: PrivacyRecipe, num_attributes: int) -> PrivacyNetwork:
+    """Build a network of three convolutions."""
+    trunk, num_features = small2d(width=16)
+    small = PrivacyNetwork(trunk, num_features, num_attributes, recipe.head, GRID)
+    load_weights(small, recipe.weights, head="head.")
+    return small
+
+
+def build_resnet18(recipe: PrivacyRecipe, num_attributes: int) -> PrivacyNetwork:
+    """Build torchvision's ResNet-18."""
+    return _resnet(models.resnet18(weights=None), recipe, num_attributes)
+
+
+def build_resnet50(recipe: PrivacyRecipe, num_attributes: int) -> PrivacyNetwork:
+    """Build torchvision's ResNet-50."""
+    return _resnet(models.resnet50(weights=None), recipe, num_attributes)
+
+
+def _resnet(net: models.ResNet, recipe: PrivacyRecipe, num_attributes: int) -> PrivacyNetwork:
     load_weights(net, recipe.weights, head="fc.")
     trunk = nn.Sequential(*list(net.children())[:-2])
     return PrivacyNetwork(trunk, net.fc.in_features, num_attributes, recipe.head, mean=_MEAN, std=_STD)

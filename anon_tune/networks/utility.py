@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torchvision.models import video
 
 from anon_tune.networks.convolutions import GRID, Readout, small3d
+from anon_tune.networks.table import check_network
 from anon_tune.networks.weights import load_weights
 from anon_tune.recipe import UtilityRecipe
 
@@ -68,15 +69,29 @@ class Normalize(nn.Module):
 def build_utility(recipe: UtilityRecipe, num_actions: int) -> UtilityNetwork:
     """Build f_T with fresh weights, or with those of a local file and a fresh head.
 
-    Source:
-        r3d_18 as in SPAct (arXiv:2203.15205); arXiv:2504.14301 has I3D with a ResNet-50.
+    Raises:
+        RecipeError: The recipe names an unknown network.
     """
-    if recipe.network == "r3d_18":
-        net = video.r3d_18(weights=None)
-        load_weights(net, recipe.weights, head="fc.")
-        trunk = nn.Sequential(net.stem, net.layer1, net.layer2, net.layer3, net.layer4)
-        return UtilityNetwork(trunk, 512, num_actions, mean=_MEAN, std=_STD)
+    build = check_network("utility", recipe.network, "recipe").utility
+    assert build is not None
+    return build(recipe, num_actions)
+
+
+def build_small3d(recipe: UtilityRecipe, num_actions: int) -> UtilityNetwork:
+    """Build a network of three convolutions."""
     trunk, num_features = small3d(width=16)
     small = UtilityNetwork(trunk, num_features, num_actions, GRID)
     load_weights(small, recipe.weights, head="head.")
     return small
+
+
+def build_r3d_18(recipe: UtilityRecipe, num_actions: int) -> UtilityNetwork:
+    """Build torchvision's 3D ResNet-18.
+
+    Source:
+        SPAct (arXiv:2203.15205); arXiv:2504.14301 has I3D with a ResNet-50.
+    """
+    net = video.r3d_18(weights=None)
+    load_weights(net, recipe.weights, head="fc.")
+    trunk = nn.Sequential(net.stem, net.layer1, net.layer2, net.layer3, net.layer4)
+    return UtilityNetwork(trunk, 512, num_actions, mean=_MEAN, std=_STD)

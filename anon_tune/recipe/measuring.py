@@ -2,27 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from anon_tune.errors import RecipeError, suggest
+from anon_tune.recipe.old_names import first_attackers, with_new_names
 from anon_tune.recipe.part import Part, Positive, refusal
+
+MEASURE_VERSION = 1
+"""Of the measure: the attackers by name, what each may spend, and how a leakage is read. Rises whenever the same
+anonymizer, clips and recipe would be measured differently, as scores of two versions do not compare."""
+
+_STUDY_ATTACKERS: tuple[str, ...] = first_attackers(3)
+_AUDIT_ATTACKERS: tuple[str, ...] = (*_STUDY_ATTACKERS, "pixels")
+
+
+def _several(names: object) -> object:
+    """Take ``frame,clip`` for a list of names."""
+    return tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else names
+
+
+def _all_differ(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError(f"an attacker may be named once only, got {', '.join(names)}")
+    return names
+
+
+AttackerNames = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_several), AfterValidator(_all_differ)]
+"""Names of `anon_tune.attackers`; a text is taken apart at its commas."""
+
+
+def _renamed(values: Any, old: str, to_names: Callable[[Any], Any]) -> Any:
+    """Take an old field for ``attackers``."""
+    if not isinstance(values, Mapping) or old not in values:
+        return values
+    return {**{k: v for k, v in values.items() if k != old}, "attackers": to_names(values[old])}
 
 
 class EffortRecipe(Part):
     """What one fresh attacker or classifier may spend; the same for every trial, or scores do not compare."""
 
-    num_attackers: int = Field(3, ge=1, le=3, description="families, in the order frame, clip, motion")
+    attackers: AttackerNames = Field(_STUDY_ATTACKERS, description="names of `anon_tune.attackers`")
     attacker_steps: Positive = Field(240, description="optimizer steps of each attacker")
     classifier_steps: Positive = Field(300, description="optimizer steps of the action classifier")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_so_many(cls, values: Any) -> Any:
+        """Take ``num_attackers`` of recipes written before attackers had names."""
+        return _renamed(values, "num_attackers", first_attackers)
 
 
 class EvaluationRecipe(Part):
     """The measurement. None of it may be searched."""
 
-    rung: EffortRecipe = EffortRecipe(num_attackers=1, attacker_steps=120, classifier_steps=150)
+    version: ClassVar[int] = MEASURE_VERSION
+
+    rung: EffortRecipe = EffortRecipe(attackers=("frame",), attacker_steps=120, classifier_steps=150)
     full: EffortRecipe = EffortRecipe()
     num_bootstraps: Positive = Field(200, description="resamples behind an interval")
     confidence: float = Field(0.95, gt=0.5, lt=1)
@@ -33,13 +71,13 @@ class EvaluationRecipe(Part):
 
 
 class AuditRecipe(Part):
-    """What an audit may spend: far more than a study's measurement, until attackers stop to learn."""
+    """What an audit may spend: far more than a study's measurement, so that attackers stop improving before it ends."""
 
-    families: tuple[Literal["frame", "clip", "motion", "pixels"], ...] = Field(
-        ("frame", "clip", "motion", "pixels"), min_length=1, description="attacker families"
-    )
-    num_seeds: Positive = Field(3, description="seeds of every family, fresh and from raw-trained weights")
-    max_steps: Positive = Field(3200, description="optimizer steps of an attacker that does not stop to learn before")
+    version: ClassVar[int] = MEASURE_VERSION
+
+    attackers: AttackerNames = Field(_AUDIT_ATTACKERS, description="names of `anon_tune.attackers`")
+    num_seeds: Positive = Field(3, description="seeds of every attacker, fresh and from raw-trained weights")
+    max_steps: Positive = Field(3200, description="optimizer steps of an attacker that has not stopped improving")
     check_steps: Positive = Field(40, description="optimizer steps between two looks at the validation split")
     patience: Positive = Field(5, description="looks without a better value that make a plateau")
     classifier_steps: Positive = Field(600, description="as max_steps, of the action classifiers")
@@ -53,6 +91,12 @@ class AuditRecipe(Part):
     crf: int = Field(23, ge=0, le=51, description="constant rate factor of the codec, 0 without loss")
     seed: int = Field(0, ge=0)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _once_families(cls, values: Any) -> Any:
+        """Take ``families`` of efforts written before attackers had names."""
+        return _renamed(values, "families", lambda names: names)
+
     @classmethod
     def from_params(cls, params: Mapping[str, Any], where: str = "audit") -> AuditRecipe:
         """Build one from names of its fields; what is not named keeps its default.
@@ -60,6 +104,7 @@ class AuditRecipe(Part):
         Raises:
             RecipeError: On an unknown name or a value out of range.
         """
+        params = with_new_names(params, where)
         for name in params:
             if name not in cls.model_fields:
                 raise RecipeError(where, f"unknown name '{name}'", remedy=suggest(name, cls.model_fields))

@@ -13,9 +13,7 @@ from anon_tune.schedule import Schedule, ScheduleField
 class AnonymizerRecipe(Part):
     """The network f_A that rewrites frames."""
 
-    network: Literal["unet_small", "unet", "bdq"] = Field(
-        "unet_small", description="unet is SPAct's, 64 to 512 channels; bdq is blur, difference, quantization"
-    )
+    network: str = Field("unet_small", description="a name of `anon_tune.networks` for an anonymizer")
     base_channels: Positive = Field(16, le=128, description="channels of unet_small's first level")
     pretrain_steps: int = Field(40, ge=0, description="L1 steps towards the identity before the game")
     pretrain_lr: float = Field(3e-3, gt=0, le=1)
@@ -26,7 +24,7 @@ class AnonymizerRecipe(Part):
 class UtilityRecipe(Part):
     """The utility branch f_T: an action network on clips."""
 
-    network: Literal["small3d", "r3d_18"] = "small3d"
+    network: str = Field("small3d", description="a name of `anon_tune.networks` for a utility network")
     weight: ScheduleField = Field(Schedule(start=1.0), description="weight of L_T, at least 0")
     lr: ScheduleField = Schedule(start=2e-3)
     weights: str | None = Field(None, description="local safetensors file to start from")
@@ -35,7 +33,7 @@ class UtilityRecipe(Part):
 class PrivacyRecipe(Part):
     """The co-trained privacy branch f_B on single frames."""
 
-    network: Literal["small2d", "resnet18", "resnet50"] = "small2d"
+    network: str = Field("small2d", description="a name of `anon_tune.networks` for a privacy branch")
     head: Literal["attributes", "nt_xent"] = Field("attributes", description="supervised BCE, or self-supervised")
     weight: ScheduleField = Field(Schedule(start=5.0), description="weight of the adversary term, at least 0")
     bound: Literal["cap", "tanh"] = Field("cap", description="how -L_B is bounded below")

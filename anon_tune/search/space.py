@@ -8,10 +8,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import StrictStr
+
 from anon_tune.errors import RecipeError, SpaceError, suggest
 from anon_tune.methods import defaults_of, find, make_recipe
 from anon_tune.recipe import Recipe
 from anon_tune.search.method_use import DEFAULT, has_place, methods_of
+from anon_tune.search.names import check_names
 from anon_tune.search.parameters import Constraints, Parameter, Part, StopRules, StudyDefaults, Value
 from anon_tune.search.rungs import rung_levels
 from anon_tune.search.space_file import parse_tables, read_tables, validate
@@ -36,7 +39,7 @@ class SearchSpace(Part):
     """
 
     where: str
-    fixed: Mapping[str, Value] = {}
+    fixed: Mapping[str, Value | tuple[StrictStr, ...]] = {}
     search: Mapping[str, Parameter]
     first: tuple[Mapping[str, Value], ...] = ()
     study: StudyDefaults = StudyDefaults()
@@ -174,10 +177,11 @@ class SearchSpace(Part):
 
     def _try(self, params: Mapping[str, Any], at: str, method: str | None = None) -> None:
         try:
-            self.recipe(params, method)
+            recipe = self.recipe(params, method)
         except RecipeError as error:
             remedy = "Change the search space so that every trial has a valid recipe"
             raise SpaceError(self.where, f"no recipe at {at}, {error.rule}", error.got, remedy) from None
+        check_names(recipe, self.where)
 
     def _ancestors(self, name: str) -> dict[str, Value]:
         """Choose values of the choices above a name so that it is searched."""

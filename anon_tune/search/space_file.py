@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from anon_tune.errors import RecipeError, SpaceError, suggest
 from anon_tune.methods import check_name, find
+from anon_tune.recipe.old_names import with_new_names
 from anon_tune.search.method_use import check_methods, has_place, with_conditions
 from anon_tune.search.parameters import Choices, Parameter, Range, StudyDefaults
 
@@ -30,6 +31,7 @@ def read_tables(path: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """
     tables = _read(path, ())
     if overrides:
+        overrides = with_new_names(overrides, "--set")
         _check_names("--set", overrides)
         tables = _merge(tables, {"fixed": dict(overrides), "search": {}, "first": [], "study": {}})
     return tables
@@ -50,7 +52,7 @@ def space_files(path: Path) -> list[Path]:
 
 def parse_tables(tables: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Turn resolved tables into the fields of a `SearchSpace`, names in the order of their conditions."""
-    fixed, specs = tables.get("fixed", {}), tables.get("search", {})
+    fixed, specs = with_new_names(tables.get("fixed", {}), where), tables.get("search", {})
     _check_names(where, [*fixed, *specs])
     both = sorted(set(fixed) & set(specs))
     if both:
@@ -85,7 +87,7 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         if not isinstance(raw.get(key, kind()), kind):
             raise SpaceError(where, f"'{key}' must be {_KINDS[kind]}", raw[key])
     tables = {
-        "fixed": _flatten(raw.get("fixed", {})),
+        "fixed": with_new_names(_flatten(raw.get("fixed", {})), where),
         "search": _flatten(raw.get("search", {})),
         "first": [_flatten(point) for point in raw.get("first", [])],
         "study": raw.get("study", {}),

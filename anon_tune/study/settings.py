@@ -17,6 +17,7 @@ import anon_tune
 from anon_tune.address import refuse_secret
 from anon_tune.errors import StudyError, UsageError
 from anon_tune.folder import kind_of, why
+from anon_tune.recipe import MEASURE_VERSION
 from anon_tune.search.parameters import Sampler, StopRules
 from anon_tune.search.space import SearchSpace
 from anon_tune.study_directory import LEDGER_PART, StudyDirectory, StudyLocation
@@ -120,6 +121,11 @@ class FrozenFacts:
     storage: object = None
     versions: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def measure_version(self) -> str:
+        """Version of the measure that its scores were taken with; 1 if it was frozen before there were versions."""
+        return str(self.versions.get("measure", "1"))
+
 
 def frozen_facts(directory: StudyLocation) -> FrozenFacts:
     """Read the frozen copy of a study for people to look at.
@@ -186,7 +192,7 @@ def freeze_study(directory: StudyLocation, space: SearchSpace, settings: StudySe
     }
     continued = study.frozen.exists()
     if continued:
-        _check_same(str(study), _read(study), tables)
+        _check_same(study, tables)
     elif any(LEDGER_PART.fullmatch(name) for name in study.ledger.names()):
         raise StudyError(str(study), f"a ledger without its {study.frozen.name}", remedy="Give an empty directory")
     study.frozen.write(tomli_w.dumps(tables).encode())
@@ -203,10 +209,13 @@ def with_record_name(study: StudyDirectory, space: SearchSpace, settings: StudyS
     return settings.model_copy(update={"record_name": same or name})
 
 
-def _check_same(where: str, before: dict[str, Any], now: dict[str, Any]) -> None:
+def _check_same(study: StudyDirectory, now: dict[str, Any]) -> None:
+    """Refuse to go on with a study that is not the one that is there."""
+    where, before, (space, _) = str(study), _read(study), load_study(study)
     was, wanted = before.get("settings", {}), now["settings"]
     pairs = [
-        ("search space", before.get("fingerprint"), now["fingerprint"]),
+        ("search space", space.fingerprint(), now["fingerprint"]),  # as read now: names may have changed since
+        ("version of the measure", frozen_facts(study).measure_version, now["versions"]["measure"]),
         ("clips", was.get("clips_fingerprint"), wanted["clips_fingerprint"]),
         ("stills", was.get("stills_fingerprint", ""), wanted["stills_fingerprint"]),
         ("rungs", was.get("rungs"), wanted["rungs"]),
@@ -253,4 +262,5 @@ def _read(study: StudyDirectory) -> dict[str, Any]:
 
 def _versions() -> dict[str, str]:
     packages = {name: importlib.metadata.version(name) for name in ("ray", "optuna")}
-    return {"anon_tune": anon_tune.__version__, "python": platform.python_version(), **packages}
+    ours = {"anon_tune": anon_tune.__version__, "measure": str(MEASURE_VERSION)}
+    return {**ours, "python": platform.python_version(), **packages}

@@ -6,10 +6,11 @@ import json
 
 from anon_tune.errors import StudyError
 from anon_tune.ledger import Ledger
+from anon_tune.recipe import MEASURE_VERSION
 from anon_tune.search.proposer import Observation
 from anon_tune.search.sampler import score_losses
 from anon_tune.search.space import SearchSpace
-from anon_tune.study.settings import StudySettings, load_study
+from anon_tune.study.settings import StudySettings, frozen_facts, load_study
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial, TrialState
 
@@ -47,9 +48,13 @@ def known_before(directory: StudyLocation, space: SearchSpace, settings: StudySe
 def _fitting(space: SearchSpace, settings: StudySettings) -> list[Trial]:
     earlier = StudyDirectory.at(str(settings.warm_start))
     other, was = load_study(earlier)
+    measured_with = frozen_facts(earlier).measure_version
     where = f"--warm-start {earlier}"
     if was.clips_fingerprint != settings.clips_fingerprint:
         raise StudyError(where, "must be a study on the same clips", was.clips, "Leave it out, or take these clips")
+    if measured_with != str(MEASURE_VERSION):
+        rule = f"must have been measured with version {MEASURE_VERSION} of the measure, or scores do not compare"
+        raise StudyError(where, rule, measured_with, "Leave it out")
     efforts = [{n: v for n, v in s.fixed.items() if n.startswith("evaluation.")} for s in (other, space)]
     if efforts[0] != efforts[1]:
         raise StudyError(

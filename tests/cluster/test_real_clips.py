@@ -17,7 +17,7 @@ PATTERN = r"(?P<person>\D+)(?P<take>\d)_\d+_(?P<action>.+)_cam(?P<view>\d)"
 SMALL = {
     "training.num_steps": 12,
     "anonymizer.pretrain_steps": 10,
-    "evaluation.full.num_attackers": 2,
+    "evaluation.full.attackers": "frame,clip",
     "evaluation.full.attacker_steps": 60,
     "evaluation.full.classifier_steps": 60,
     "evaluation.num_bootstraps": 50,

@@ -38,7 +38,7 @@ TINY = {
     "reconstruction_steps": 4,
     "num_bootstraps": 10,
     "width": 4,
-    "families": '["frame", "pixels"]',
+    "attackers": "frame,pixels",
 }
 PATTERN = r"^(?P<person>[a-z]+)(?P<take>\d)_(?P<action>[a-z]+)_(?P<number>\d)"
 LABELS = ("--pattern", PATTERN, "--action", "action", "--private", "person", "--group", "take", "--test-groups", "2")
@@ -134,7 +134,7 @@ def test_a_method_gets_a_certificate_on_paper_and_on_screen(
     assert certificate.effort["max_steps"] == 8
     assert said.code == (1 if certificate.status == "REFUSED" else 0)
     assert certificate.status.replace("_", " ") in said.out
-    assert re.search(rf"^ *leakage +{certificate.leakage:.3f} ", said.out, re.MULTILINE)
+    assert re.search(rf"^ *Leakage +{certificate.leakage:.3f} ", said.out, re.MULTILINE)
     for name in ("skin=dark", "frame", "pixels", "Reconstruction", "Linkage", "identity", "shuffled", "law is claimed"):
         assert name in said.out
     assert max(map(len, said.out.splitlines())) <= 100
@@ -320,6 +320,7 @@ def test_bad_pairs_are_left_out_if_the_user_says_so(videos: Path, tmp_path: Path
         (["gone", "--trial", "1"], r".*/gone: no study there\. .*"),
         (["--method", "blur", "--clips", "gone"], r".*/gone: a clip store must hold 'manifest\.parquet'\. .*"),
         (["--method", "blur", "--clips", "x", "--set", "max_step=1"], r"--set: unknown name 'max_step'\. Did .*"),
+        (["--method", "blur", "--clips", "x", "--set", "attackers=fram"], r"--set: unknown attacker 'fram'\. Did .*"),
         (["--method", "blur", "--clips", "x", "--set", "lr=2"], r"--set: 'lr': input should be .*, got 2\. .*"),
         (["--method", "blur", "--clips", "x", "--crf", "9"], r"--crf: needs a codec, got 9\. Add --codec h264\."),
         (["--method", "blur", "--clips", "x", "-o", "."], r"\.: must be a file, got a folder\. Name another\."),

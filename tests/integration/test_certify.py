@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from anon_tune.attackers import AttackerSpec, find
 from anon_tune.certificate import COMMITTEE, Canary, Certificate, Subject, read_certificate
 from anon_tune.clips import Clips, ClipSet
 from anon_tune.errors import AnonTuneError, DataError
 from anon_tune.evaluation import Baseline, anonymize_split, canaries, certify, class_mean_ap, count_data, make_baseline
-from anon_tune.evaluation.attack import Attack, Lab, Pieces
 from anon_tune.evaluation.certify import _linkage, _status
+from anon_tune.evaluation.lab import Attack, Effort, Lab, Pieces
 from anon_tune.evaluation.metrics import prevalence
 from anon_tune.methods import build_anonymizer
 from anon_tune.recipe import AuditRecipe, Recipe
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.trains
 
 CPU = torch.device("cpu")
 EFFORT = AuditRecipe(
-    families=("frame", "pixels"),
+    attackers=("frame", "pixels"),
     num_seeds=1,
     max_steps=400,
     check_steps=20,
@@ -89,7 +90,7 @@ def test_raw_clips_leak_what_they_leak(avatars: Clips, raw: Splits, baseline: Ba
     assert found.leakage_by_chance > found.leakage_floor
     assert found.leakage == max(a.leakage for a in found.attackers)
     assert {(a.family, a.start) for a in found.attackers} == {
-        (family, start) for family in (*EFFORT.families, COMMITTEE) for start in ("fresh", "raw", "frozen")
+        (family, start) for family in (*EFFORT.attackers, COMMITTEE) for start in ("fresh", "raw", "frozen")
     }
     assert np.mean([a.ap for a in found.attributes]) == pytest.approx(found.leakage)
     assert found.leakage_interval[0] <= found.leakage <= found.leakage_interval[1]
@@ -155,8 +156,9 @@ def test_a_negative_is_linked_to_raw_clips_by_who_knows_both(avatars: Clips, raw
     one = {n: replace(s, private=s.private[:, :1]) for n, s in raw.items()}
     negative = build_anonymizer(Recipe(method="negative"))
     changed = {n: anonymize_split(negative, s, scratch / f"linked-{n}", 16, CPU).clips for n, s in one.items()}
-    frozen, knows = Lab(one, EFFORT, CPU, Pieces(quiet, 9)), Lab(changed, EFFORT, CPU, Pieces(quiet, 9))
-    recognizer, best = (lab.attack("frame", "fresh", 0).network for lab in (frozen, knows))
+    frozen, knows = (Lab(clips, Effort.of_audit(EFFORT), CPU, Pieces(quiet, 9)) for clips in (one, changed))
+    recognizer, best = (lab.attack(find("frame"), "fresh", 0).network for lab in (frozen, knows))
+    assert recognizer is not None and best is not None
     blind = _linkage(knows, one, changed, recognizer, recognizer)["raw to anonymized"]
     sees = _linkage(knows, one, changed, recognizer, best)["raw to anonymized"]
     assert sees.mean_ap > blind.mean_ap
@@ -165,7 +167,7 @@ def test_a_negative_is_linked_to_raw_clips_by_who_knows_both(avatars: Clips, raw
 def test_labels_that_know_each_other_are_linked(avatars: Clips, raw: Splits, black: Certificate) -> None:
     # Few persons share all six labels; one attribute is shared by many.
     one = {n: replace(s, private=s.private[:, :1]) for n, s in raw.items()}
-    effort = EFFORT.model_copy(update={"families": ("frame",), "max_steps": 160})
+    effort = EFFORT.model_copy(update={"attackers": ("frame",), "max_steps": 160})
     base = make_baseline(one, effort, CPU, quiet)
     data = count_data(one, "avatars", "", avatars.attributes[:1], avatars.actions)
     found = certify(
@@ -204,22 +206,22 @@ class MemorizingLab(Lab):
 class LazyLab(Lab):
     """Trains nothing."""
 
-    def attack(self, family: str, start: Any, seed: int, weights: Any = None) -> Attack:
-        return super().attack(family, "frozen", seed, weights)
+    def attack(self, spec: AttackerSpec, start: Any, seed: int, weights: Any = None) -> Attack:
+        return super().attack(spec, "frozen", seed, weights)
 
 
 class SwappingLab(Lab):
     """Mixes up which attribute is which."""
 
-    def predict(self, network: Any, clips: ClipSet) -> Any:
-        return np.roll(super().predict(network, clips), 1, axis=1)
+    def predict(self, network: Any, clips: ClipSet, inputs: Any = ()) -> Any:
+        return np.roll(super().predict(network, clips, inputs), 1, axis=1)
 
 
 def judged(raw: Splits, baseline: Baseline, monkeypatch: pytest.MonkeyPatch, name: str) -> Canary:
     """Keep one canary alone."""
     monkeypatch.setattr(canaries, "CANARIES", (name,))
     fresh = [attacker for attacker in baseline.attackers if attacker.start == "fresh"]
-    (canary,) = canaries.keep_canaries(raw, fresh, EFFORT, CPU, Pieces(quiet, len(EFFORT.families)))
+    (canary,) = canaries.keep_canaries(raw, fresh, EFFORT, CPU, Pieces(quiet, len(EFFORT.attackers)))
     return canary
 
 
@@ -245,7 +247,7 @@ def test_the_constant_canary_sees_clips_that_were_not_changed(
 def test_without_anything_to_leak_there_is_nothing_to_normalize_by(raw: Splits, baseline: Baseline) -> None:
     # Clips that are all black leak nothing, raw as they are.
     black = {n: replace(s, frames=np.zeros_like(s.frames)) for n, s in raw.items()}
-    effort = EFFORT.model_copy(update={"families": ("pixels",)})
+    effort = EFFORT.model_copy(update={"attackers": ("pixels",)})
     found = make_baseline(black, effort, CPU, quiet)
     passed = {canary.name: canary.passed for canary in found.canaries}
     assert passed == {"identity": False, "constant": True, "negative": False, "shuffled": True}

@@ -19,8 +19,8 @@ class BdqRecipe(Part):
 SPEC = MethodSpec(
     name="bdq",
     summary="Learned blur, difference of frames and learned quantization.",
-    builder="anon_tune.methods.bdq.network",
-    source="Kumawat and Nagahara, arXiv:2208.02459. We differ as `anon_tune.methods.bdq.network` says.",
+    builder="anon_tune.methods.bdq.builder",
+    source="Kumawat and Nagahara, arXiv:2208.02459. We differ as `anon_tune.networks.bdq.Bdq` says.",
     is_trained=True,
     section=BdqRecipe,
     fixes={"anonymizer.network": "bdq", "anonymizer.pretrain_steps": 0, "penalty.weight": 0.0},

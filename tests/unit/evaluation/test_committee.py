@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from torch import nn
 
-from anon_tune.certificate import COMMITTEE, Attacker
+from anon_tune.attackers import Fit
+from anon_tune.certificate import COMMITTEE
 from anon_tune.clips import Clips, ClipSet
-from anon_tune.evaluation.attack import Attack
 from anon_tune.evaluation.committee import weights, with_committees
+from anon_tune.evaluation.lab import Attack, Start
 from anon_tune.evaluation.metrics import Floats, class_mean_ap, prevalence
 
 Splits = tuple[ClipSet, ClipSet]
+STARTS: tuple[tuple[Start, int], ...] = (("fresh", 0), ("fresh", 1), ("raw", 0))
 
 
 @pytest.fixture
@@ -20,12 +22,10 @@ def splits(avatars: Clips) -> Splits:
     return avatars.split("val"), avatars.split("test")
 
 
-def attack(splits: Splits, family: str, scores: tuple[Floats, Floats], start: str = "fresh", seed: int = 0) -> Attack:
+def attack(splits: Splits, family: str, scores: tuple[Floats, Floats], start: Start = "fresh", seed: int = 0) -> Attack:
     val, test = (class_mean_ap(one, split.private) for one, split in zip(scores, splits, strict=True))
-    record = Attacker.model_validate(
-        {"family": family, "start": start, "seed": seed, "leakage": test, "validation": val, "step": 1, "plateau": True}
-    )
-    return Attack(record, nn.Identity(), *scores)
+    said = {"val": scores[0], "test": scores[1]}
+    return Attack(family, start, seed, Fit(step=1), said, {"val": val, "test": test}, nn.Identity())
 
 
 def knowing(splits: Splits, columns: list[int], scale: float = 1.0) -> tuple[Floats, Floats]:
@@ -46,7 +46,7 @@ def test_members_that_know_different_attributes_know_all_together(splits: Splits
     assert committee.record.family == COMMITTEE
     assert committee.record.leakage == committee.record.validation == 1
     assert max(one.record.leakage for one in alone) < 0.9
-    assert committee.network is max(alone, key=lambda one: one.record.validation).network
+    assert committee.network is max(alone, key=lambda one: one.values["val"]).network
 
 
 def test_a_member_that_knows_nothing_is_not_heard(splits: Splits) -> None:
@@ -68,12 +68,8 @@ def test_a_committee_of_blind_members_is_blind(splits: Splits) -> None:
 
 def test_there_is_one_for_every_start_and_seed_of_several_families(splits: Splits) -> None:
     scores = knowing(splits, [0])
-    alone = [
-        attack(splits, family, scores, start, seed)
-        for family in ("frame", "clip")
-        for start, seed in (("fresh", 0), ("fresh", 1), ("raw", 0))
-    ]
-    rising = replace(alone[0], record=alone[0].record.model_copy(update={"plateau": False}))
+    alone = [attack(splits, family, scores, start, seed) for family in ("frame", "clip") for start, seed in STARTS]
+    rising = replace(alone[0], fit=Fit(step=1, plateau=False))
     lonely = attack(splits, "frame", scores, "frozen", 0)
     made = with_committees([rising, *alone[1:], lonely], *splits)[7:]
     assert [(one.record.start, one.record.seed, one.record.plateau) for one in made] == [
@@ -91,6 +87,7 @@ def test_test_labels_have_no_say(splits: Splits) -> None:
         for family in ("frame", "clip", "motion")
     ]
     one, two = (
-        with_committees(alone, val, split)[-1].test for split in (test, replace(test, private=1 - test.private))
+        with_committees(alone, val, split)[-1].scores["test"]
+        for split in (test, replace(test, private=1 - test.private))
     )
     assert (one == two).all()

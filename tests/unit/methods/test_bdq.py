@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from anon_tune.methods import build_anonymizer, make_recipe
-from anon_tune.methods.bdq.network import Bdq
 from anon_tune.networks import save_weights
+from anon_tune.networks.bdq import Bdq
 from anon_tune.recipe import AnonymizerRecipe, Recipe
 
 RECIPE = make_recipe({"method": "bdq"}).anonymizer

@@ -19,12 +19,12 @@ def test_flat_names_reach_their_place() -> None:
             "penalty.threshold.start": 0.1,
             "penalty.threshold.end": 0.3,
             "training.seed": 5,
-            "evaluation.full.num_attackers": 2,
+            "evaluation.full.attackers": "frame, clip",
         }
     )
     assert recipe.penalty.weight == Schedule(start=2.0)
     assert recipe.penalty.threshold == Schedule(kind="linear", start=0.1, end=0.3)
-    assert (recipe.training.seed, recipe.evaluation.full.num_attackers) == (5, 2)
+    assert (recipe.training.seed, recipe.evaluation.full.attackers) == (5, ("frame", "clip"))
     assert recipe.anonymizer == Recipe().anonymizer
 
 
@@ -44,6 +44,13 @@ def test_flat_names_reach_their_place() -> None:
         ({"penalty.weight": 1, "penalty.weight.start": 1}, "f.toml: 'penalty.weight.start' and one of its parents"),
         ({"penalty.weight.kind": "linear", "penalty.weight.start": 1}, "f.toml: 'penalty.weight': 'end' must be given"),
         ({"utility.lr": float("nan")}, "f.toml: 'utility.lr.start': "),
+        ({"evaluation.full.attackers": []}, "f.toml: 'evaluation.full.attackers': "),
+        (
+            {"evaluation.full.attackers": "clip,clip"},
+            "f.toml: 'evaluation.full.attackers': an attacker may be named once only, got clip, clip",
+        ),
+        ({"evaluation.full.num_attackers": 4}, "f.toml: 'evaluation.full.attackers': "),
+        ({"evaluation.full.num_attackers": True}, "f.toml: 'evaluation.full.attackers': "),
     ],
 )
 def test_a_mistake_is_one_line_that_names_it(params: dict[str, Any], message: str) -> None:
@@ -89,7 +96,7 @@ CHANGES: dict[str, Any] = {
     "penalty.weight": 1.0000001,
     "training.seed": 1,
     "evaluation.seed": 1,
-    "evaluation.rung.num_attackers": 2,
+    "evaluation.rung.attackers": ["clip"],
 }
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from anon_tune.certificate import Certificate
 from anon_tune.report import write_report
-from anon_tune.report.certificates import MEANING, by_family, certificate_cards
+from anon_tune.report.certificate_sections import MEANING, by_family
+from anon_tune.report.certificates import certificate_cards
 from anon_tune.study_directory import StudyDirectory
 
 NASTY = "<script>alert(1)</script>"

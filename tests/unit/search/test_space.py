@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from anon_tune.errors import SpaceError
+from anon_tune.errors import SpaceError, UsageError
 from anon_tune.search.parameters import Choices, Range
 from anon_tune.search.space import SearchSpace
 
@@ -272,3 +272,45 @@ def test_numbers_keep_their_kind(tmp_path: Path) -> None:
         tmp_path, '[search]\n"training.batch_clips" = {choices = [4, 8]}\n"penalty.detached" = {choices = [true]}'
     )
     assert [type(v) for p in space.search.values() for v in p.probes] == [int, int, bool]
+
+
+@pytest.mark.parametrize("names", ["frame,clip", ["frame", "clip"], ("frame", "clip")])
+def test_a_study_names_its_attackers(tmp_path: Path, names: object) -> None:
+    text = '[fixed]\nevaluation.rung.attackers = ["motion"]\n[search]\n"penalty.weight" = {low = 0.1, high = 1.0}'
+    space = load(tmp_path, text, evaluation__full__attackers=names)
+    evaluation = space.recipe({"penalty.weight": 0.5}).evaluation
+    assert (evaluation.rung.attackers, evaluation.full.attackers) == (("motion",), ("frame", "clip"))
+    assert SearchSpace.from_tables(space.tables(), str(tmp_path / "space.toml")) == space
+
+
+def test_a_number_of_attackers_is_taken_with_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = '[fixed]\n"evaluation.full.num_attackers" = 2\n[search]\n"penalty.weight" = {low = 0.1, high = 1.0}'
+    space = load(tmp_path, text, evaluation__rung__num_attackers=3)
+    evaluation = space.recipe({"penalty.weight": 0.5}).evaluation
+    assert (evaluation.rung.attackers, evaluation.full.attackers) == (("frame", "clip", "motion"), ("frame", "clip"))
+    said = [line.partition(" is now")[0] for line in capsys.readouterr().err.splitlines()]
+    assert said == [
+        f"{tmp_path / 'space.toml'}: 'evaluation.full.num_attackers'",
+        "--set: 'evaluation.rung.num_attackers'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            '"evaluation.full.attackers" = ["fram"]',
+            "'evaluation.full.attackers': unknown attacker 'fram'. Did you mean ",
+        ),
+        ('"evaluation.rung.attackers" = "frame,faces"', "'evaluation.rung.attackers': unknown attacker 'faces'. "),
+        ('"utility.network" = "r3d_19"', "'utility.network': unknown network 'r3d_19'. Did you mean 'r3d_18'?"),
+        (
+            '"anonymizer.network" = "small3d"',
+            "'anonymizer.network': 'small3d' must be a network for 'anonymizer', and ",
+        ),
+    ],
+)
+def test_a_name_that_nobody_knows_is_refused_before_any_trial(tmp_path: Path, line: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path, f'[fixed]\n{line}\n[search]\n"penalty.weight" = {{low = 0.1, high = 1.0}}')
+    assert str(caught.value).startswith(f"{tmp_path / 'space.toml'}: {message}")

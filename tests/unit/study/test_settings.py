@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from anon_tune.errors import StudyError, UsageError
+from anon_tune.recipe import MEASURE_VERSION
 from anon_tune.search.space import SearchSpace
-from anon_tune.study.settings import StudySettings, freeze_study, load_study
+from anon_tune.study.settings import StudySettings, freeze_study, frozen_facts, load_study
 from anon_tune.trackers.optuna_storage import open_storage
 
 SPACE = SearchSpace.from_tables({"search": {"penalty.weight": {"low": 0.1, "high": 10.0}}}, "toy.toml")
@@ -19,7 +21,7 @@ def test_the_frozen_copy_gives_back_space_and_settings(tmp_path: Path) -> None:
     assert load_study(tmp_path) == (SPACE, settings)
     tables = tomllib.loads((tmp_path / "study.toml").read_text())
     assert tables["fingerprint"] == SPACE.fingerprint()
-    assert set(tables["versions"]) == {"anon_tune", "python", "ray", "optuna"}
+    assert set(tables["versions"]) == {"anon_tune", "measure", "python", "ray", "optuna"}
     assert freeze_study(tmp_path, SPACE, settings.model_copy(update={"num_trials": 9, "cpus_per_worker": 2}))
     assert load_study(tmp_path)[1].num_trials == 9
 
@@ -39,6 +41,30 @@ def test_another_study_is_refused(tmp_path: Path, change: dict[str, object], mes
         freeze_study(tmp_path, SPACE, StudySettings().model_copy(update=change))
     assert f"study directory of another recipe: {message}" in str(caught.value)
     assert (tmp_path / "study.toml").read_bytes() == before
+
+
+def test_a_study_that_was_measured_otherwise_is_not_gone_on_with(tmp_path: Path) -> None:
+    freeze_study(tmp_path, SPACE, StudySettings())
+    file = tmp_path / "study.toml"
+    current = file.read_text()
+    file.write_text(current.replace(f'measure = "{MEASURE_VERSION}"', 'measure = "0"'))
+    with pytest.raises(StudyError, match=rf"its version of the measure was 0, got {MEASURE_VERSION}\. "):
+        freeze_study(tmp_path, SPACE, StudySettings())
+    assert frozen_facts(tmp_path).measure_version == "0"
+
+
+def test_a_study_that_was_frozen_under_old_names_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    search = {"penalty.weight": {"low": 0.1, "high": 10.0}}
+    new = SearchSpace.from_tables({"fixed": {"evaluation.full.attackers": ["frame", "clip"]}, "search": search}, "x")
+    freeze_study(tmp_path, new, StudySettings())
+    file = tmp_path / "study.toml"
+    old = re.sub(r'"evaluation\.full\.attackers" = \[[^]]*\]', '"evaluation.full.num_attackers" = 2', file.read_text())
+    file.write_text(re.sub(r'fingerprint = "\w{16}"', 'fingerprint = "0123456789abcdef"', old))
+    space, settings = load_study(tmp_path)
+    assert space == new
+    assert freeze_study(tmp_path, space, settings)
+    assert "'evaluation.full.num_attackers' is now called" in capsys.readouterr().err
+    assert load_study(tmp_path)[0].fingerprint() == new.fingerprint()
 
 
 def test_what_is_no_study_is_named(tmp_path: Path) -> None:

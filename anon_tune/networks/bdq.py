@@ -1,4 +1,4 @@
-"""The network of BDQ.
+"""Blur, difference, quantization: the network of BDQ.
 
 Shapes: B clips, T frames a clip, C = 3 channels (RGB), H height, W width, Q steps.
 """
@@ -10,10 +10,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from anon_tune.methods.bdq import BdqRecipe
-from anon_tune.networks import Anonymizer
+from anon_tune.networks.anonymizers import Anonymizer
 from anon_tune.networks.filters import convolve, difference, gaussian_kernel
-from anon_tune.recipe import Recipe
+from anon_tune.recipe import AnonymizerRecipe
 
 
 class Bdq(Anonymizer):
@@ -24,7 +23,11 @@ class Bdq(Anonymizer):
     of Q sigmoids, each `hardness` times as steep as the standard one and around a learned edge, over Q.
 
     Args:
-        recipe: Where blur and quantization begin; None for the defaults.
+        sigma: Of the Gaussian before training, in pixels.
+        radius: Taps of the Gaussian on either side of the middle, in pixels.
+        num_steps: Q.
+        hardness: How steep a step is; 1 is a standard sigmoid.
+        largest_difference: Larger differences of two frames are cut.
 
     Source:
         Kumawat and Nagahara, arXiv:2208.02459. We differ: sigma is learned from its 3 on; the first frame
@@ -35,24 +38,32 @@ class Bdq(Anonymizer):
 
     num_before = 1
 
-    def __init__(self, recipe: BdqRecipe | None = None) -> None:
+    def __init__(
+        self,
+        sigma: float = 3.0,
+        radius: int = 2,
+        num_steps: int = 15,
+        hardness: float = 5.0,
+        largest_difference: float = 1 / 3,
+    ) -> None:
         super().__init__()
-        self.recipe = recipe = recipe or BdqRecipe()
-        self.log_sigma = nn.Parameter(torch.tensor(math.log(recipe.sigma)))
+        self.radius, self.num_steps, self.hardness = radius, num_steps, hardness
+        self.largest_difference = largest_difference
+        self.log_sigma = nn.Parameter(torch.tensor(math.log(sigma)))
         # As a share of the range, for steps of the size that suits a network's weights.
-        self.edges = nn.Parameter((torch.arange(recipe.num_steps) + 0.5) / recipe.num_steps)
+        self.edges = nn.Parameter((torch.arange(num_steps) + 0.5) / num_steps)
 
     def rewrite(self, clips: Tensor) -> Tensor:
-        num_steps = self.recipe.num_steps
-        kernel = gaussian_kernel(self.log_sigma.exp(), self.recipe.radius)
+        num_steps = self.num_steps
+        kernel = gaussian_kernel(self.log_sigma.exp(), self.radius)
         changes = difference(convolve(clips.flatten(0, 1), kernel).reshape(clips.shape))
-        share = 0.5 + 0.5 * (changes / self.recipe.largest_difference).clamp(-1, 1)
+        share = 0.5 + 0.5 * (changes / self.largest_difference).clamp(-1, 1)
         steps = torch.zeros_like(share)
         for edge in self.edges:  # all at once would hold Q copies of the clips
-            steps = steps + torch.sigmoid(self.recipe.hardness * num_steps * (share - edge))
+            steps = steps + torch.sigmoid(self.hardness * num_steps * (share - edge))
         return steps / num_steps
 
 
-def build(recipe: Recipe) -> Anonymizer:
-    """Return the anonymizer with the weights that it has before training."""
-    return Bdq(recipe.section if isinstance(recipe.section, BdqRecipe) else BdqRecipe())
+def build_bdq(recipe: AnonymizerRecipe) -> Bdq:
+    """Build one with the weights that it has before training."""
+    return Bdq()

@@ -5,54 +5,29 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from anon_tune.attackers import ATTACKERS, Setting, find
 from anon_tune.clips import Clips, epoch_batches
-from anon_tune.evaluation import FAMILIES, fit, predict
-from anon_tune.evaluation.attackers import build_attacker, shifted
+from anon_tune.evaluation import FixedSteps, fit, predict
+from anon_tune.evaluation.network_attacker import shifted
 
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("num_frames", [1, 2, 5])
-def test_every_family_maps_clips_to_logits(family: str, num_frames: int) -> None:
-    attacker = build_attacker(family, 6, width=4)
-    clips = torch.rand(2, num_frames, 3, 16, 20)
-    for training in (True, False):
-        assert attacker.train(training)(clips).shape == (2, 6)
-
-
-def test_families_look_at_different_things() -> None:
-    torch.manual_seed(0)
-    clips = torch.rand(2, 4, 3, 16, 20)
-    brighter = (clips + 0.2).clamp(0, 2)
-    backwards = clips.flip(1)
-    changes = {}
-    for family in FAMILIES:
-        attacker = build_attacker(family, 3, width=4).eval()
-        with torch.no_grad():
-            changes[family] = [
-                not torch.allclose(attacker(other), attacker(clips), atol=1e-5) for other in (brighter, backwards)
-            ]
-    assert changes == {"frame": [True, False], "clip": [True, True], "motion": [False, True], "pixels": [True, False]}
-
-
-def test_a_frame_attacker_trains_on_every_second_frame_and_reads_all() -> None:
-    attacker = build_attacker("frame", 3, width=4)
-    seen: list[int] = []
-    attacker.trunk.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))  # type: ignore[union-attr]
-    clips = torch.rand(2, 6, 3, 16, 20)
-    attacker.train()(clips)
-    attacker.eval()(clips)
-    assert seen == [6, 12]
+def build(name: str, num_outputs: int, width: int) -> nn.Module:
+    built = find(name).build(Setting(num_outputs, width, (4, 16, 20)))
+    assert isinstance(built, nn.Module)
+    return built
 
 
 @pytest.mark.parametrize("num_steps", range(1, 9))
 def test_any_effort_can_be_spent(avatars: Clips, num_steps: int) -> None:
-    attacker = build_attacker("clip", len(avatars.attributes), width=4)
+    attacker = build("clip", len(avatars.attributes), width=4)
     seen: list[int] = []
     attacker.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
-    fit(attacker, avatars.split("train"), "private", num_steps, 8, 1e-3, seed=0, device=CPU)
+    train, val = avatars.split("train"), avatars.split("val")
+    fit(attacker, train, val, "private", FixedSteps(num_steps), 8, 1e-3, seed=0, device=CPU)
     assert seen == [8] * num_steps
 
 
@@ -60,7 +35,7 @@ def test_any_effort_can_be_spent(avatars: Clips, num_steps: int) -> None:
 def test_fitting_learns_its_target(avatars: Clips, target: str) -> None:
     split = avatars.split("train")
     torch.manual_seed(0)
-    attacker = build_attacker("clip", 6, width=8)
+    attacker = build("clip", 6, width=8)
     (batch,) = epoch_batches(split, len(split), 0, 0, shuffle=False)
 
     def loss() -> float:
@@ -71,15 +46,15 @@ def test_fitting_learns_its_target(avatars: Clips, target: str) -> None:
             return float(torch.nn.functional.binary_cross_entropy_with_logits(logits, batch.private))
 
     before = loss()
-    fit(attacker, split, target, 40, 8, 3e-3, seed=0, device=CPU)  # type: ignore[arg-type]
+    fit(attacker, split, split, target, FixedSteps(40), 8, 3e-3, seed=0, device=CPU)  # type: ignore[arg-type]
     assert loss() < 0.8 * before
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ATTACKERS.ours)
 def test_clips_that_look_the_same_are_ties(avatars: Clips, family: str) -> None:
     split = avatars.split("val")
     same = replace(split, frames=np.broadcast_to(split.frames[:1], split.frames.shape))
-    attacker = build_attacker(family, 6, width=16)
+    attacker = build(family, 6, width=16)
     seen: list[int] = []
     attacker.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
     for batch_clips in (len(split) - 1, 5, 100):  # the first leaves a batch of one
@@ -90,7 +65,7 @@ def test_clips_that_look_the_same_are_ties(avatars: Clips, family: str) -> None:
 def test_predictions_are_in_the_order_of_the_split_whatever_the_batch(avatars: Clips) -> None:
     split = avatars.split("val")
     torch.manual_seed(0)
-    attacker = build_attacker("frame", 3, width=4)
+    attacker = build("frame", 3, width=4)
     whole, parts = (predict(attacker, split, size, CPU) for size in (len(split), 5))
     assert whole.shape == (len(split), 3)
     torch.testing.assert_close(whole, parts, rtol=0, atol=2e-5)

@@ -1,0 +1,71 @@
+"""What an attacker is built for, what it does, and what it learned.
+
+Shapes: N clips of a split, B clips, T frames a clip, C channels, H height, W width, A private attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from anon_tune.clips import ClipSet
+    from anon_tune.networks import Anonymizer
+
+AttackerInputs = Callable[["Anonymizer", "Tensor"], Mapping[str, "Tensor"]]
+"""What attackers get besides the frames, such as a mask or a point-spread function.
+
+Called with the anonymizer and raw clips (B,T,C,H,W) in [0, 1]; returns named tensors, each with a row a clip (B,...).
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What an attacker is built for.
+
+    Attributes:
+        num_attributes: A.
+        width: Channels of a network's first layer, a multiple of 4; a larger one can learn more.
+        clip_shape: (T, H, W) of the clips.
+    """
+
+    num_attributes: int
+    width: int
+    clip_shape: tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How a training ended.
+
+    Attributes:
+        step: The step whose weights were kept; 0 where nothing is trained in steps.
+        plateau: True if the validation curve had stopped rising.
+        curve: Step and validation value of every look; cMAP or top-1.
+    """
+
+    step: int = 0
+    plateau: bool = True
+    curve: tuple[tuple[int, float], ...] = ()
+
+
+@runtime_checkable
+class Attacker(Protocol):
+    """An attacker that fits itself. One that is a network is trained by the lab instead.
+
+    Clips are sets of anonymized ones: `frames` (N,T,H,W,C) uint8, `private` (N,A), and in `inputs` what its spec asks
+    for besides the frames.
+    """
+
+    def fit(self, train: ClipSet, val: ClipSet, seed: int) -> Fit:
+        """Learn from one split and choose by another; a pure function of the clips and the seed."""
+        ...
+
+    def predict(self, clips: ClipSet) -> NDArray[np.float64]:
+        """Return scores (N,A), finite; higher means more likely. Labels must not be looked at."""
+        ...

@@ -1,0 +1,295 @@
+"""The lab: trains attackers and classifiers for a study's score and for a certificate alike.
+
+Shapes: B clips, N clips of a split, A attributes, K actions, D features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from anon_tune import certificate
+from anon_tune.attackers import Attacker, AttackerSpec, Fit, Setting, specs_of
+from anon_tune.clips import ClipSet
+from anon_tune.errors import AnonTuneError, DataError
+from anon_tune.evaluation.metrics import Floats, class_mean_ap
+from anon_tune.evaluation.network_attacker import Target, fit, predict
+from anon_tune.evaluation.stop_rules import FixedSteps, Plateau, StopRule
+from anon_tune.networks.clip_readers import ClipReader
+from anon_tune.recipe import AuditRecipe, EvaluationRecipe
+
+Weights = Mapping[str, Tensor]
+RawWeights = Mapping[tuple[str, int], Weights]
+"""Weights of attackers trained on raw clips, by family and seed."""
+
+Start = Literal["fresh", "raw", "frozen"]
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how many pieces are done and how many there are."""
+
+
+class Pieces:
+    """Counts the pieces of a long piece of work, and tells before each."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def begin(self, what: str) -> None:
+        """Tell that the next piece begins."""
+        self._progress(what, self._done, self._total)
+        self._done += 1
+
+    def end(self) -> None:
+        """Tell that all pieces are done."""
+        self._progress("done", self._total, self._total)
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Which attackers are tried, and what each training may spend.
+
+    Attributes:
+        attackers: Specs, in the order of the recipe; those that a method adds come last.
+        attack: When the training of an attacker ends.
+        classify: When the training of the action classifier ends.
+        batch_clips: Clips of a batch.
+        lr: Learning rate.
+        width: Channels of the first layer of attackers and classifiers.
+        seed: Of the classifier.
+    """
+
+    attackers: tuple[AttackerSpec, ...]
+    attack: StopRule
+    classify: StopRule
+    batch_clips: int
+    lr: float
+    width: int
+    seed: int
+
+    @classmethod
+    def of_study(cls, recipe: EvaluationRecipe, full: bool, extra: Sequence[str | AttackerSpec] = ()) -> Self:
+        """Take the effort of a rung score or a full score: fixed steps, so that trials compare.
+
+        Raises:
+            RecipeError: The recipe names an unknown attacker.
+        """
+        effort, where = (recipe.full, "evaluation.full") if full else (recipe.rung, "evaluation.rung")
+        return cls(
+            specs_of(effort.attackers, extra, f"{where}.attackers"),
+            FixedSteps(effort.attacker_steps),
+            FixedSteps(effort.classifier_steps),
+            recipe.batch_clips,
+            recipe.lr,
+            recipe.width,
+            recipe.seed,
+        )
+
+    @classmethod
+    def of_audit(cls, recipe: AuditRecipe, extra: Sequence[str | AttackerSpec] = ()) -> Self:
+        """Take the effort of an audit: until a plateau.
+
+        Raises:
+            RecipeError: The recipe names an unknown attacker.
+        """
+        return cls(
+            specs_of(recipe.attackers, extra, "audit: 'attackers'"),
+            Plateau(recipe.max_steps, recipe.check_steps, recipe.patience),
+            Plateau(recipe.classifier_steps, recipe.check_steps, recipe.patience),
+            recipe.batch_clips,
+            recipe.lr,
+            recipe.width,
+            recipe.seed,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attack:
+    """A fitted attacker and what it said.
+
+    Attributes:
+        family: The attacker's name, or that of a committee.
+        start: What it began with.
+        seed: Of its weights and the order of its clips.
+        fit: How its training ended.
+        scores: Of every split it did not learn from (N,A).
+        values: cMAP of each of them.
+        network: In eval mode; of a committee, its best member's; None for an attacker that is no network.
+        inputs: What the network gets besides the frames.
+    """
+
+    family: str
+    start: Start
+    seed: int
+    fit: Fit
+    scores: Mapping[str, Floats]
+    values: Mapping[str, float]
+    network: nn.Module | None
+    inputs: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Family, start and seed."""
+        return f"{self.family}, {self.start}, seed {self.seed}"
+
+    @property
+    def record(self) -> certificate.Attacker:
+        """As it stands in a certificate."""
+        return certificate.Attacker(
+            family=self.family,
+            start=self.start,
+            seed=self.seed,
+            leakage=self.values["test"],
+            validation=self.values["val"],
+            step=self.fit.step,
+            plateau=self.fit.plateau,
+            curve=self.fit.curve,
+        )
+
+
+class Lab:
+    """Trains attackers and classifiers on one set of clips; every result is a pure function of its seed.
+
+    Args:
+        splits: Clips of train, val and, where it is read, test. Nothing learns from test.
+        effort: Which attackers are tried, and what they may spend.
+        device: Where to compute.
+        pieces: Told of every training, if there is somebody to tell.
+    """
+
+    def __init__(
+        self, splits: Mapping[str, ClipSet], effort: Effort, device: torch.device, pieces: Pieces | None = None
+    ) -> None:
+        self.splits, self.effort, self.device, self.pieces = splits, effort, device, pieces
+
+    def attacks(self, seeds: Sequence[int], raw: RawWeights) -> Iterator[Attack]:
+        """Yield every attacker with every seed: fresh, and for raw-trained weights, trained on and frozen."""
+        for spec in self.effort.attackers:
+            for seed in seeds:
+                yield self.attack(spec, "fresh", seed)
+                if (spec.name, seed) in raw:
+                    yield self.attack(spec, "raw", seed, raw[spec.name, seed])
+                    yield self.attack(spec, "frozen", seed, raw[spec.name, seed])
+
+    def attack(self, spec: AttackerSpec, start: Start, seed: int, weights: Weights | None = None) -> Attack:
+        """Fit one attacker, unless it is frozen, and read it on the splits it did not learn from.
+
+        Raises:
+            DataError: The clips come without what the attacker needs besides the frames.
+        """
+        train = self.splits["train"]
+        if missing := [name for name in spec.inputs if name not in train.inputs]:
+            rule = f"needs {', '.join(spec.inputs)} besides the frames"
+            remedy = "Leave the attacker out, or measure a method that gives this"
+            raise DataError(f"attacker '{spec.name}'", rule, f"no {', '.join(missing)}", remedy)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            built = self.build(spec)
+            if isinstance(built, nn.Module) and weights is not None:
+                built.load_state_dict(weights)
+            fitted = Fit()
+            if start != "frozen":
+                self._tell(f"attacker: {spec.name}, {start}, seed {seed}")
+                fitted = self._fit_attacker(built, spec, seed)
+        network = built.to(self.device) if isinstance(built, nn.Module) else None
+        scores = {name: self._read(built, spec, clips) for name, clips in self.splits.items() if name != "train"}
+        values = {name: class_mean_ap(said, self.splits[name].private) for name, said in scores.items()}
+        return Attack(spec.name, start, seed, fitted, scores, values, network, spec.inputs)
+
+    def build(self, spec: AttackerSpec) -> nn.Module | Attacker:
+        """Build an attacker with fresh weights."""
+        train = self.splits["train"]
+        _, num_frames, height, width, _ = train.frames.shape
+        return spec.build(Setting(train.private.shape[1], self.effort.width, (num_frames, height, width)))
+
+    def classifier(self, num_actions: int) -> tuple[nn.Module, Fit]:
+        """Train an action classifier; also return how its training ended."""
+        self._tell("action classifier")
+        with torch.random.fork_rng():
+            torch.manual_seed(self.effort.seed)
+            network = self.build_classifier(num_actions)
+            fitted = self._fit(network, "action", self.effort.classify, self.effort.seed)
+        return network, fitted
+
+    def build_classifier(self, num_actions: int) -> nn.Module:
+        """Build an action classifier with fresh weights."""
+        return ClipReader(num_actions, self.effort.width)
+
+    def predict(self, network: nn.Module, clips: ClipSet, inputs: Sequence[str] = ()) -> Floats:
+        """Return logits (N,A) or (N,K)."""
+        return predict(network, clips, self.effort.batch_clips, self.device, inputs).numpy()
+
+    def features(self, network: nn.Module, clips: ClipSet) -> Floats:
+        """Return what goes into the last layer of a network for each clip (N,D), averaged over its parts."""
+        last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+        tapped = _Tapped(network, last)
+        try:
+            return self.predict(tapped, clips)
+        finally:
+            tapped.release()
+
+    def _tell(self, what: str) -> None:
+        if self.pieces is not None:
+            self.pieces.begin(what)
+
+    def _fit_attacker(self, built: nn.Module | Attacker, spec: AttackerSpec, seed: int) -> Fit:
+        if not isinstance(built, nn.Module):
+            return built.fit(self.splits["train"], self.splits["val"], seed)
+        rule = self.effort.attack
+        return self._fit(built, "private", rule, seed, spec.max_shift if rule.shifts else 0, spec.inputs)
+
+    def _fit(
+        self,
+        network: nn.Module,
+        target: Target,
+        rule: StopRule,
+        seed: int,
+        max_shift: int = 0,
+        inputs: Sequence[str] = (),
+    ) -> Fit:
+        train, val, effort = self.splits["train"], self.splits["val"], self.effort
+        return fit(
+            network, train, val, target, rule, effort.batch_clips, effort.lr, seed, self.device, max_shift, inputs
+        )
+
+    def _read(self, built: nn.Module | Attacker, spec: AttackerSpec, clips: ClipSet) -> Floats:
+        if isinstance(built, nn.Module):
+            return self.predict(built, clips, spec.inputs)
+        scores = np.asarray(built.predict(clips), dtype=np.float64)
+        if scores.shape != clips.private.shape:
+            rule = f"must return scores of shape {clips.private.shape}"
+            raise AnonTuneError(f"attacker '{spec.name}'", rule, str(scores.shape), "Mend it, or leave it out")
+        return scores
+
+
+class _Tapped(nn.Module):
+    """A network that gives what goes into one of its layers."""
+
+    def __init__(self, network: nn.Module, layer: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self._seen: list[Tensor] = []
+        self._hook = layer.register_forward_pre_hook(lambda _, inputs: self._seen.append(inputs[0]))
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Map clips (B,T,C,H,W) to features (B,D)."""
+        self._seen.clear()
+        self.network(clips)
+        apart = self._seen[0].unflatten(0, (len(clips), -1))
+        return torch.mean(apart, dim=1)
+
+    def release(self) -> None:
+        """Leave the network as it was."""
+        self._hook.remove()
+
+
+def strongest(attacks: Sequence[Attack], split: str = "test") -> Attack:
+    """Return the attacker of the largest cMAP on a split, the first of equals.
+
+    The largest of several errs on the high side, as leakage must; ceilings are the largest of the same
+    set of attackers on raw clips, so that the normalized leakage stays fair.
+    """
+    return max(attacks, key=lambda attack: attack.values[split])

@@ -1,0 +1,118 @@
+"""Networks that the lab trains: one loop for attackers and classifiers, whatever ends it.
+
+Shapes: B clips, N clips of a split, T frames a clip, C channels, H height, W width, O outputs (attributes or actions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from anon_tune.attackers import Fit
+from anon_tune.clips import ClipBatch, ClipSet, epoch_batches
+from anon_tune.evaluation.metrics import class_mean_ap, top1
+from anon_tune.evaluation.stop_rules import StopRule
+
+Target = Literal["private", "action"]
+
+
+def fit(
+    network: nn.Module,
+    train: ClipSet,
+    val: ClipSet,
+    target: Target,
+    rule: StopRule,
+    batch_clips: int,
+    lr: float,
+    seed: int,
+    device: torch.device,
+    max_shift: int = 0,
+    inputs: Sequence[str] = (),
+) -> Fit:
+    """Train a network in place on a split: cross-entropy on actions, BCE on private attributes.
+
+    Args:
+        network: Trained in place.
+        train: What it learns from.
+        val: What it is looked at on; never the split that is reported.
+        target: What it learns to tell.
+        rule: When training ends.
+        batch_clips: Clips of a batch.
+        lr: Learning rate.
+        seed: Of the order of clips. Draws of the network come from torch's own generator.
+        device: Where to compute.
+        max_shift: What it learns from is shifted at random, by at most so many pixels.
+        inputs: What the network gets besides the frames.
+    """
+
+    def look(now: nn.Module) -> float:
+        scores = predict(now, val, batch_clips, device, inputs).numpy()
+        return class_mean_ap(scores, val.private) if target == "private" else top1(scores, val.actions)
+
+    network.to(device).train()
+    course = rule.begin(network, lr, look)
+    for step, batch in enumerate(endless(train, batch_clips, seed), start=1):
+        course.before(step)
+        seen = replace(batch, clips=shifted(batch.clips, max_shift)) if max_shift else batch
+        loss = loss_of(network, seen, target, device, inputs)
+        course.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        course.optimizer.step()
+        if not course.after(step):
+            break
+    return course.end()
+
+
+def loss_of(
+    network: nn.Module, batch: ClipBatch, target: Target, device: torch.device, inputs: Sequence[str] = ()
+) -> Tensor:
+    """Return the cross-entropy on actions or the BCE on private attributes, a scalar with gradient."""
+    logits = network(batch.clips.to(device), **_given(batch.inputs, inputs, device))
+    if target == "action":
+        return F.cross_entropy(logits, batch.actions.to(device))
+    return F.binary_cross_entropy_with_logits(logits, batch.private.to(device))
+
+
+def shifted(clips: Tensor, most: int) -> Tensor:
+    """Shift clips (B,T,C,H,W), each by its own draw of up to ``most`` pixels; what was at the border repeats."""
+    down, right = torch.randint(-most, most + 1, (2, len(clips), 1))
+    rows, columns = (
+        (torch.arange(size) + by).clamp(0, size - 1) for size, by in zip(clips.shape[-2:], (down, right), strict=True)
+    )
+    moved = clips[torch.arange(len(clips))[:, None, None], :, :, rows[:, :, None], columns[:, None]]
+    return moved.permute(0, 3, 4, 1, 2)
+
+
+def endless(clips: ClipSet, batch_clips: int, seed: int) -> Iterator[ClipBatch]:
+    """Yield shuffled batches, epoch after epoch; a pure function of the seed."""
+    for epoch in count():
+        yield from epoch_batches(clips, batch_clips, epoch, seed, shuffle=True)
+
+
+@torch.no_grad()
+def predict(
+    network: nn.Module, clips: ClipSet, batch_clips: int, device: torch.device, inputs: Sequence[str] = ()
+) -> Tensor:
+    """Return the logits of every clip of a split in its order, (N,O) on the CPU.
+
+    Kernels differ in the last bits by the size of a batch and the place in it, and that noise must not
+    break the ties of an attacker that sees nothing: the last batch is filled up by repeating its clips,
+    and logits are rounded to 5 decimals.
+    """
+    network.eval()
+    parts: list[Tensor] = []
+    for batch in epoch_batches(clips, batch_clips, 0, 0, shuffle=False):
+        rows = torch.arange(batch_clips) % len(batch)
+        given = _given({name: batch.inputs[name][rows] for name in inputs}, inputs, device)
+        parts.append(network(batch.clips[rows].to(device), **given)[: len(batch)].cpu())
+    return torch.cat(parts).double().round(decimals=5)
+
+
+def _given(batch: Mapping[str, Tensor], names: Sequence[str], device: torch.device) -> dict[str, Tensor]:
+    return {name: batch[name].to(device) for name in names}

@@ -1,0 +1,208 @@
+"""What a certificate says, as titles, sentences and tables: the terminal and the page print the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from anon_tune.certificate import Attacker, Certificate, Interval
+from anon_tune.report.wording import duration
+
+MEANING = {
+    "CERTIFIED": "every attacker had stopped improving, and every canary came out as it must.",
+    "LOWER_BOUND": "an attacker was still improving when its steps ran out, or was given less than by default; "
+    "more may be found.",
+    "REFUSED": "a check of the measurement itself failed; its numbers say nothing about the anonymizer.",
+}
+"""What a status says, by status."""
+
+START = {"fresh": "Fresh", "raw": "Started from raw", "frozen": "Learned on raw only"}
+"""What an attacker began with, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The leakage of the strongest of several attackers, and that of the weakest.
+
+    Attributes:
+        most: cMAP of the strongest; a fraction.
+        least: cMAP of the weakest.
+        rising: One of them was still improving at its last step.
+    """
+
+    most: float
+    least: float
+    rising: bool
+
+
+Cell = str | float | Interval | Spread | None
+"""Words as they are; a float is a fraction, and NaN where it was not measured; None is nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table of a certificate.
+
+    Attributes:
+        title: What it shows; empty for the numbers at the top.
+        note: How to read it.
+        head: Names of the columns.
+        rows: Cells, as many as the head has names.
+        num_words: How many of the last columns hold words, not numbers; the first always does.
+        is_detail: It spells out what another section sums up.
+    """
+
+    title: str
+    note: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    num_words: int = 0
+    is_detail: bool = False
+
+
+def title(c: Certificate) -> str:
+    """Return what was audited."""
+    method = "" if c.subject.method in (c.subject.name, "unknown") else f", method {c.subject.method}"
+    return f"{c.subject.kind} {c.subject.name}{method}"
+
+
+def facts(c: Certificate) -> tuple[str, ...]:
+    """Return sentences on what was measured, how long it took and when."""
+    data = c.data
+    codec = f", through {data.codec}" if data.codec else ""
+    return (
+        f"On {data.clips}: {data.num_train_clips} clips to learn from, {data.num_validation_clips} to choose by, "
+        f"{data.num_test_clips} to test on{codec}.",
+        f"Strongest attacker: {c.strongest}. Distortion {c.distortion:.3f}. {duration(c.seconds)}, {c.created}.",
+    )
+
+
+def sections(c: Certificate) -> tuple[Section, ...]:
+    """Return the tables of a certificate, in the order in which they are read."""
+    return (
+        _top(c),
+        _attackers(c),
+        _every_attacker(c),
+        _attributes(c),
+        _reconstruction(c),
+        _linkage(c),
+        _canaries(c),
+    )
+
+
+def by_family(certificate: Certificate) -> dict[str, dict[str, list[Attacker]]]:
+    """Group attackers by family and start, in the order of the certificate."""
+    grouped: dict[str, dict[str, list[Attacker]]] = {}
+    for attacker in certificate.attackers:
+        grouped.setdefault(attacker.family, {}).setdefault(attacker.start, []).append(attacker)
+    return grouped
+
+
+def _top(c: Certificate) -> Section:
+    note = (
+        "Floor: one blind attacker. By chance: the most that as many attackers get that know nothing. "
+        f"Ceiling: raw clips. Frozen: learned on raw clips only. Intervals resample {c.data.resampled}s."
+    )
+    leakage = (c.leakage, c.leakage_interval, c.leakage_floor, c.leakage_ceiling, c.leakage_normalized)
+    accuracy = (c.accuracy, c.accuracy_interval, c.accuracy_floor, c.accuracy_ceiling, None)
+    return Section(
+        "",
+        note,
+        ("", "Value", f"{c.confidence:.0%} interval", "Floor", "Ceiling", "Normalized", "Frozen"),
+        (
+            ("Leakage", *leakage, c.leakage_frozen),
+            ("By chance", c.leakage_by_chance, None, None, None, None, None),
+            ("Accuracy", *accuracy, c.accuracy_frozen),
+        ),
+    )
+
+
+def _attackers(c: Certificate) -> Section:
+    return Section(
+        "Attackers",
+        "leakage of the strongest seed (and all seeds); * was still improving at its last step",
+        ("Family", *START.values()),
+        tuple(
+            (family, *(_spread(starts.get(start, ())) for start in START)) for family, starts in by_family(c).items()
+        ),
+    )
+
+
+def _spread(attackers: Sequence[Attacker]) -> Cell:
+    if not attackers:
+        return None
+    values = [attacker.leakage for attacker in attackers]
+    return Spread(max(values), min(values), not all(attacker.plateau for attacker in attackers))
+
+
+def _every_attacker(c: Certificate) -> Section:
+    return Section(
+        "Every attacker",
+        "the step is the one it was read at",
+        ("Family", "Start", "Seed", "Leakage", "Validation", "Step", "Stopped improving"),
+        tuple(
+            (
+                one.family,
+                START[one.start].lower(),
+                str(one.seed),
+                one.leakage,
+                one.validation,
+                str(one.step),
+                None if one.start == "frozen" else "yes" if one.plateau else "no",
+            )
+            for one in sorted(c.attackers, key=lambda one: -one.leakage)
+        ),
+        num_words=1,
+        is_detail=True,
+    )
+
+
+def _attributes(c: Certificate) -> Section:
+    return Section(
+        "Private attributes",
+        "by the strongest attacker",
+        ("Attribute", "AP", "Floor", "AUC", "Balanced accuracy", "F1", "F1 always yes", "Positives"),
+        tuple(
+            (
+                *(one.name, one.ap, one.ap_floor, one.auc, one.balanced_accuracy, one.f1, one.f1_always_yes),
+                str(one.num_positives),
+            )
+            for one in c.attributes
+        ),
+    )
+
+
+def _reconstruction(c: Certificate) -> Section:
+    one = c.reconstruction
+    return Section(
+        "Reconstruction",
+        "leakage to recognizers that learned on raw clips",
+        ("", "PSNR", "SSIM", "Leakage"),
+        (
+            ("Anonymized clips", f"{one.psnr_before:.1f} dB", f"{one.ssim_before:.3f}", c.leakage_frozen),
+            ("Reconstructed by a U-Net", f"{one.psnr:.1f} dB", f"{one.ssim:.3f}", one.leakage),
+        ),
+    )
+
+
+def _linkage(c: Certificate) -> Section:
+    return Section(
+        "Linkage",
+        "how soon a clip of the same private labels is found"
+        if c.linkage
+        else "none, because no test clip shares its private labels with a training clip",
+        ("Gallery and query", "Rank-1", "By chance", "mAP", "By chance"),
+        tuple((name, one.rank1, one.rank1_floor, one.mean_ap, one.mean_ap_floor) for name, one in c.linkage.items()),
+    )
+
+
+def _canaries(c: Certificate) -> Section:
+    return Section(
+        "Canaries",
+        "anonymizers whose leakage is known",
+        ("Canary", "Normalized leakage", "Must be", ""),
+        tuple(
+            (one.name, one.leakage_normalized, one.expected, "passed" if one.passed else "FAILED") for one in c.canaries
+        ),
+        num_words=2,
+    )
