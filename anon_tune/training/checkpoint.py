@@ -10,6 +10,8 @@ from torch import Tensor, nn, optim
 from anon_tune.errors import AnonTuneError
 from anon_tune.networks.weights import read_tensors, save_weights
 
+_FORM = "2"  # files before it had none, and fingerprints of another kind
+
 
 def write_checkpoint(
     path: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, optim.Adam], step: int, fingerprint: str
@@ -24,18 +26,20 @@ def write_checkpoint(
     for name, optimizer in optimizers.items():
         for index, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{name}.{index}.{key}": value for key, value in moments.items()}
-    save_weights(tensors, path, {"step": str(step), "fingerprint": fingerprint})
+    save_weights(tensors, path, {"form": _FORM, "step": str(step), "fingerprint": fingerprint})
 
 
 def read_checkpoint(
     path: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, optim.Adam], fingerprint: str
-) -> int:
-    """Load a checkpoint in place and return its step.
+) -> int | None:
+    """Load a checkpoint in place and return its step; None, and nothing loaded, for one of an earlier form.
 
     Raises:
         AnonTuneError: If the file is of another recipe, damaged or not readable.
     """
     tensors, metadata = read_tensors(path)
+    if metadata.get("form") != _FORM:
+        return None
     if metadata.get("fingerprint") != fingerprint:
         raise AnonTuneError(
             str(path),

@@ -126,9 +126,13 @@ class Trainer:
         write_checkpoint(path, self._modules(), self.optimizers, self.step, self.recipe.training_fingerprint())
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint of the same recipe."""
-        self.step = read_checkpoint(path, self._modules(), self.optimizers, self.recipe.training_fingerprint())
-        self._prepared = True
+        """Go on from a checkpoint of the same recipe.
+
+        One that an earlier version wrote in another form is passed over: training from the start gives the same.
+        """
+        step = read_checkpoint(path, self._modules(), self.optimizers, self.recipe.training_fingerprint())
+        if step is not None:
+            self.step, self._prepared = step, True
 
     def move_anonymizer(self, index: int) -> Mapping[str, float]:
         """Play move 1 on a batch: f_T and f_B frozen; minimize the weighted terms over f_A.

@@ -143,16 +143,27 @@ def test_a_checkpoint_is_plain_tensors_of_one_recipe(avatars: Clips, tiny_recipe
     trainer.train_until(2)
     trainer.save(file)
     with safe_open(file, framework="pt") as opened:
-        assert opened.metadata() == {"step": "2", "fingerprint": recipe.fingerprint()}
+        assert opened.metadata() == {"form": "2", "step": "2", "fingerprint": recipe.training_fingerprint()}
     header = int.from_bytes(file.read_bytes()[:8], "little")
     assert file.read_bytes()[8:9] == b"{"  # a JSON header and raw numbers: nothing to execute
     assert file.stat().st_size == 8 + header + sum(t.numel() * t.element_size() for t in load_file(file).values())
     assert [p.name for p in tmp_path.iterdir()] == [file.name]
 
     other = trainer_of(tiny_recipe({"training.seed": 1}), avatars)
-    with pytest.raises(AnonTuneError, match=rf"must be of recipe \w{{16}}, got {recipe.fingerprint()}\. Remove it"):
+    with pytest.raises(AnonTuneError, match=rf"must be of recipe \w{{16}}, got {recipe.training_fingerprint()}\. Remove it"):
         other.load(file)
     assert other.step == 0
+
+
+def test_a_checkpoint_of_an_earlier_version_is_passed_over(avatars: Clips, tiny_recipe: Build, tmp_path: Path) -> None:
+    whole, half, rest = (trainer_of(tiny_recipe(), avatars) for _ in range(3))
+    half.train_until(2)
+    half.save(tmp_path / "half.safetensors")
+    old = {"step": "2", "fingerprint": "f" * 16}
+    save_file(load_file(tmp_path / "half.safetensors"), tmp_path / "old.safetensors", old)
+    rest.load(tmp_path / "old.safetensors")
+    assert rest.train_until(3) == whole.train_until(3)
+    assert equal(state(rest.anonymizer), state(whole.anonymizer))
 
 
 def final_anonymizer(avatars: Clips, recipe: Recipe) -> list[Tensor]:

@@ -129,7 +129,7 @@ def test_a_bomb_in_the_place_of_a_checkpoint(avatars: Clips, tiny_recipe: Any, m
     folder.mkdir()
     recipe = tiny_recipe()
     if kind == "other tensors":
-        facts = {"fingerprint": recipe.fingerprint(), "step": "3"}
+        facts = {"form": "2", "fingerprint": recipe.training_fingerprint(), "step": "3"}
         save_weights({"anonymizer.x": torch.ones(2)}, folder / "trainer.safetensors", facts)
     else:
         (folder / "trainer.safetensors").write_bytes(bombs(mark)[kind])
