@@ -93,7 +93,7 @@ def test_a_job_does_not_hang_on_its_folder_and_imports_nothing_else_from_it(
     submit[submit.index("--address") + 1] = head
     submit[submit.index("--working-dir") + 1] = str(folder)
     out = tmp_path / "study"
-    code = processes.run("submit", submit + tiny_study(out, trials=2, num_steps=4), 300)
+    code = processes.run("submit", submit + tiny_study(out, trials=2, num_steps=4))
     unpacked = [log.read_text() for log in short_path.glob("session_2*/logs/runtime_env_setup-*.log")]
     assert "Removing " in "".join(unpacked)  # else nothing was replaced, and this shows nothing
     assert code == 0, processes.said("submit")[-4000:]
