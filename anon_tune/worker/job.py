@@ -17,7 +17,7 @@ from anon_tune.clips import Clips
 from anon_tune.evaluation import measure
 from anon_tune.folder import File
 from anon_tune.method import parse_method
-from anon_tune.networks import Anonymizer, save_weights
+from anon_tune.networks import Anonymizer, build_anonymizer, save_weights
 from anon_tune.networks.loading import given_anonymizer
 from anon_tune.study_directory import TrialDirectory, recorded_weights
 from anon_tune.training import Collective, Trainer

@@ -108,7 +108,6 @@ def test_wandb_leaves_files_and_its_key_nowhere(
     request.getfixturevalue("local_ray")
     directory = tmp_path / "first"
     directory.mkdir()
-    study = StudyDirectory.at(directory)
     with trackers.watchers(
         StudyDirectory.at(directory),
         StudyDirectory.at(directory),
