@@ -232,11 +232,6 @@ def recorded_weights(trial_id: str) -> str:
     return f"{_TRIALS}/{trial_id}/{_WEIGHTS}"
 
 
-def repeat_name(trial_id: str, number: int) -> str:
-    """Return the name of a repeat's directory, relative to that of all trials."""
-    return f"{trial_id}/{_REPEAT}{number}"
-
-
 def is_result(name: str) -> bool:
     """True for the relative name of the frozen copy, of a file of the ledger, of the report or of a certificate."""
     return ".." not in name.split("/") and _RESULTS.fullmatch(name) is not None

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from anon_tune.method import parse_method
 from anon_tune.recipe import Recipe
 
 ANCHORS = ("identity", "black-out")
@@ -317,11 +316,6 @@ class Trial:
     def is_feasible(self) -> bool:
         """True unless its last report breaks a constraint; anchors, which bound the plot, always are."""
         return self.is_anchor or not self.reports or self.reports[-1].violation == 0
-
-    @property
-    def is_trained(self) -> bool:
-        """False for anchors and other closed-form methods, which do not change with training."""
-        return parse_method(self.method).is_trained
 
     @property
     def is_anchor(self) -> bool:

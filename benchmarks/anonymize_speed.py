@@ -20,7 +20,8 @@ from typing import Any
 
 import av
 
-from anon_tune.networks import build_anonymizer, save_weights
+from anon_tune.methods import build_anonymizer
+from anon_tune.networks import save_weights
 from anon_tune.recipe import Recipe
 
 
@@ -28,7 +29,7 @@ def write_anonymizer(path: Path) -> None:
     """Write a `unet_small` with fresh weights as an export: speed does not depend on what it has learned."""
     recipe = Recipe()
     made = {"format": "anon_tune anonymizer 1", "recipe": recipe.model_dump_json(), "model_card": "{}"}
-    save_weights(build_anonymizer(recipe.method, recipe.anonymizer).state_dict(), path, made)
+    save_weights(build_anonymizer(recipe).state_dict(), path, made)
 
 
 def lengthen(video: Path, path: Path, minutes: float) -> None:

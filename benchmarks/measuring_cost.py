@@ -28,7 +28,8 @@ from torch import Tensor
 from anon_tune.clips import Clips, ClipSet, make_avatars, open_clips
 from anon_tune.evaluation import FAMILIES, anonymize_split, fit, predict
 from anon_tune.evaluation.attackers import ClipAttacker, build_attacker
-from anon_tune.networks import Anonymizer, build_anonymizer
+from anon_tune.methods import build_anonymizer, make_recipe
+from anon_tune.networks import Anonymizer
 from anon_tune.recipe import Recipe
 from anon_tune.study_directory import TrialDirectory
 from anon_tune.trial import Ceilings, RungJob
@@ -99,7 +100,7 @@ def run(number: int, clips: Clips, directory: Path) -> dict[str, object]:
     """Train and measure one trial at the rung and in full, then compare."""
     updates = 1 + number % 3  # the one searched param of quickstart.toml that changes how long training takes
     params = {"training.num_steps": STEPS[-1], "training.num_branch_updates": updates, "training.seed": number}
-    recipe = Recipe.from_params(params)
+    recipe = make_recipe(params)
     jobs = []
     for rung, step in enumerate(STEPS):
         full = rung == len(STEPS) - 1
@@ -107,8 +108,7 @@ def run(number: int, clips: Clips, directory: Path) -> dict[str, object]:
         assert report is not None
         jobs.append({"seconds": report.seconds, "measuring_seconds": report.score.seconds})
     whole = sum(job["seconds"] for job in jobs)
-    trained = recipe.anonymizer.model_copy(update={"weights": TrialDirectory.at(directory).weights.location})
-    anonymizer = build_anonymizer(recipe.method, trained)
+    anonymizer = build_anonymizer(recipe.with_weights(TrialDirectory.at(directory).weights.location))
     return {
         "num_branch_updates": updates,
         "seconds": whole,

@@ -16,6 +16,7 @@ from pyarrow import fs
 
 from anon_tune.clips import Clips, make_avatars
 from anon_tune.ledger import Ledger
+from anon_tune.methods import make_recipe
 from anon_tune.recipe import Recipe
 from anon_tune.search import SearchSpace
 from anon_tune.study import StudySettings
@@ -65,7 +66,7 @@ def tiny_recipe() -> Callable[..., Recipe]:
     """Build a recipe of `tiny_params`; takes flat dotted names to change it."""
 
     def build(params: dict[str, Any] | None = None) -> Recipe:
-        return Recipe.from_params(TINY | (params or {}))
+        return make_recipe(TINY | (params or {}))
 
     return build
 

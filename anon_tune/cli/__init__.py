@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 import anon_tune
-from anon_tune.cli import anonymize, audit, clips, cluster, jobs, result, study, verify
+from anon_tune.cli import anonymize, audit, clips, cluster, jobs, result, status, study, verify
+from anon_tune.cli.list_options import spread_lists
 from anon_tune.errors import AnonTuneError
 
 app = typer.Typer(
     name="anon-tune",
     help="Search how to train a video anonymizer: the front of privacy leakage against action accuracy.",
-    epilog="A first study: anon-tune study search_spaces/quickstart.toml --clips avatars --out runs/first",
+    epilog="A first study: anon-tune study quickstart --clips avatars --out runs/first",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -53,26 +56,53 @@ app.command(
     no_args_is_help=True,
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
 )(jobs.submit)
-app.command("status")(jobs.status)
+app.command("status")(status.status)
 app.command("fetch")(jobs.fetch)
 app.command("anonymize")(anonymize.anonymize)
 
 
 def main() -> None:
     """Run the command line. A user's mistake is one line on stderr and exit code 2."""
+    before = _output()
     try:
         try:
-            app(args=clips.spread_lists(sys.argv[1:]))
+            app(args=spread_lists(sys.argv[1:]))
         finally:
             sys.stdout.flush()  # what is still buffered would break the pipe after we can answer for it
     except AnonTuneError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+    except SystemExit as end:
+        # Typer ends on any broken pipe, without a word; rich on one of our output, for which it puts /dev/null.
+        if isinstance(end.__context__, BrokenPipeError) and _output() == before:
+            _end(end.__context__)
+        raise
+    except OSError as error:  # a store that nobody reaches, a folder that may not be read
+        _end(error)
+
+
+def _end(error: OSError) -> None:
+    """Say what the system has refused, unless it is that the reader of our output has gone, as `head` does."""
+    if isinstance(error, BrokenPipeError) and _reader_is_gone():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:  # a store that nobody reaches, a folder that may not be read
-        from anon_tune.folder import why
+    from anon_tune.folder import why
 
-        print(f"error: {error.filename or 'the file system'}: {why(error)}.", file=sys.stderr)
-        sys.exit(2)
+    where = error.filename or ("a connection" if isinstance(error, ConnectionError) else "the file system")
+    print(f"error: {where}: {why(error)}.", file=sys.stderr)
+    sys.exit(2)
+
+
+def _output() -> tuple[int, int] | None:
+    """Return what tells the file that our output goes to from any other; None if it is closed."""
+    with suppress(OSError):
+        status = os.fstat(1)
+        return status.st_dev, status.st_ino
+    return None
+
+
+def _reader_is_gone() -> bool:
+    """True if nobody reads our output any more; a store or the head of a cluster may break a pipe too."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # POLLERR and POLLHUP are always told
+    return bool(poll.poll(0))

@@ -2,76 +2,54 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
-from enum import StrEnum
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
-from anon_tune.cli import audit_subject
-from anon_tune.cli.study import parse_setting
-from anon_tune.errors import UsageError
-from anon_tune.folder import File, Folder
+from anon_tune.cli import audit_options as options
+from anon_tune.cli.clips import parse_size
+from anon_tune.cli.import_bar import ImportBar
+from anon_tune.cli.study import named
+from anon_tune.commands.audit_options import AuditOptions
+from anon_tune.commands.watch import AuditWatch
 
 if TYPE_CHECKING:
     from anon_tune.certificate import Certificate
-    from anon_tune.recipe import AuditRecipe
-
-
-class Format(StrEnum):
-    """How a certificate is printed."""
-
-    TABLE = "table"
-    JSON = "json"
+    from anon_tune.cli.audit_view import AuditProgress
+    from anon_tune.datasets import BadFile
 
 
 def audit(
-    study: Annotated[
-        Folder | None, typer.Argument(metavar="STUDY", parser=Folder.at, help="Study directory, with --trial.")
-    ] = None,
-    trial: Annotated[str | None, typer.Option(help="Audit this trial of STUDY, on the study's clips.")] = None,
-    method: Annotated[str | None, typer.Option(help="Audit an anonymizer that nobody trains, as pixelate:8.")] = None,
-    file: Annotated[Path | None, typer.Option(help="Audit an anonymizer file that 'export' wrote.")] = None,
-    clips: Annotated[
-        str | None,
-        typer.Option(metavar="avatars|DIR|URI", help="Built-in clips, or a clip store; with --method, --file."),
-    ] = None,
-    original: Annotated[
-        Path | None, typer.Option(help="Folder of videos; options from here to --skip-bad go with it.")
-    ] = None,
-    anonymized: Annotated[Path | None, typer.Option(help="Audit what any tool made of them: the same names.")] = None,
-    anonymized_suffix: Annotated[
-        str | None, typer.Option(help="What the tool adds to names: _anonymized for a_anonymized.mp4.")
-    ] = None,
-    pattern: Annotated[str | None, typer.Option(help="As in 'clips import', over the names in --original.")] = None,
-    action: Annotated[str | None, typer.Option(help="Named group that is the action.")] = None,
-    private: Annotated[list[str] | None, typer.Option(help="Named groups that are private; one or more.")] = None,
-    group: Annotated[str | None, typer.Option(help="Named group that no two splits may share.")] = None,
-    test_groups: Annotated[list[str] | None, typer.Option(help="Values of the group that are tested on.")] = None,
-    val_groups: Annotated[list[str] | None, typer.Option(help="Values of the group that select.")] = None,
-    val_fraction: Annotated[
-        float | None, typer.Option(help="Else the share of training clips that does; 0.15.")
-    ] = None,
-    num_frames: Annotated[int | None, typer.Option(min=1, help="Frames of a clip; 16 if left out.")] = None,
-    size: Annotated[str | None, typer.Option(metavar="HxW", help="Of a frame; 112x112 if left out.")] = None,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out videos that cannot be decoded.")] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Certificate to write, JSON.")] = None,
-    format: Annotated[Format, typer.Option(help="What is printed: table or json.")] = Format.TABLE,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of every attacker.")] = None,
-    codec: Annotated[
-        Literal["h264"] | None, typer.Option(help="Put all clips through this codec before any attacker sees them.")
-    ] = None,
-    crf: Annotated[int | None, typer.Option(min=0, max=51, help="Constant rate factor of the codec.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="What attackers may spend: max_steps=400.")
-    ] = None,
-    cache: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Where to keep what raw clips teach, for further audits.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1; auto takes a GPU if there is one.")] = "auto",
+    study: options.Study = None,
+    trial: options.Trial = None,
+    method: options.Method = None,
+    file: options.File = None,
+    clips: options.Clips = None,
+    original: options.Original = None,
+    anonymized: options.Anonymized = None,
+    anonymized_suffix: options.AnonymizedSuffix = None,
+    pattern: options.Pattern = None,
+    action: options.Action = None,
+    private: options.Private = None,
+    group: options.Group = None,
+    test_groups: options.TestGroups = None,
+    val_groups: options.ValGroups = None,
+    val_fraction: options.ValFraction = None,
+    num_frames: options.NumFrames = None,
+    size: options.Size = None,
+    skip_bad: options.SkipBad = False,
+    output: options.Output = None,
+    format: options.PrintedAs = options.Format.TABLE,
+    seeds: options.Seeds = None,
+    codec: options.Codec = None,
+    crf: options.Crf = None,
+    set_: options.Set = None,
+    cache: options.Cache = None,
+    device: options.Device = "auto",
 ) -> None:
     """Measure what attackers can still tell from anonymized clips: a certificate.
 
@@ -96,92 +74,61 @@ def audit(
     measurement itself failed; exit code 1. A trial's certificate is also kept in
     STUDY/audits; 'anon-tune report STUDY' shows all certificates of that folder.
     """
-    from anon_tune.recipe import AuditRecipe
-
-    folders = {
-        "--anonymized": anonymized,
-        "--anonymized-suffix": anonymized_suffix,
-        "--pattern": pattern,
-        "--action": action,
-        "--private": private or None,
-        "--group": group,
-        "--test-groups": test_groups or None,
-        "--val-groups": val_groups or None,
-        "--val-fraction": val_fraction,
-        "--num-frames": num_frames,
-        "--size": size,
-        "--skip-bad": skip_bad or None,
-    }
-    subjects = {"--trial": trial, "--method": method, "--file": file, "--original": original}
-    audit_subject.check_options(subjects, {"STUDY": study, "--clips": clips, **folders})
-    options = {"num_seeds": seeds, "codec": codec, "crf": crf}  # they count more than the same name under --set
-    params = dict(map(parse_setting, set_ or ())) | {name: v for name, v in options.items() if v is not None}
-    effort = AuditRecipe.from_params(params, "--set")
-    if crf is not None and not effort.codec:
-        raise UsageError("--crf", "needs a codec", crf, "Add --codec h264")
-    if output is not None:
-        _check_writable(output)
-    with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
-        case = audit_subject.find_case(study, subjects, clips, folders, cache, Path(scratch))
-        if case.kept is not None and not case.kept.folder.is_remote:
-            _check_writable(case.kept.path)
-        certificate = _run(case, effort, cache, device)
-        document = certificate.to_json()
-        if output is not None:
-            File.at(output).write(document.encode())
-        if case.kept is not None:
-            case.kept.write(document.encode())
-    if format is Format.JSON:
-        print(document, end="")
-    else:
-        from anon_tune.cli.audit_view import print_certificate
-
-        print_certificate(certificate)
+    given = dict(locals())  # the options, as nothing else is there yet
+    del given["format"], given["set_"]
+    lists = {name: tuple(given[name] or ()) for name in ("private", "test_groups", "val_groups")}
+    parsed = {"set": named("--set", set_), "size": None if size is None else parse_size(size)}
+    certificate = _run(AuditOptions(**given | lists | parsed))
+    _print(certificate, format)
     if certificate.status == "REFUSED":
         raise typer.Exit(1)
 
 
-def _run(case: audit_subject.Case, effort: AuditRecipe, cache: Path | None, device: str) -> Certificate:
-    from anon_tune.cli.audit_view import AuditProgress
-    from anon_tune.commands.audit import audit as run_audit
-    from anon_tune.networks import pick_device
+class _Watch(AuditWatch):
+    """Shows how far it is: first the import of folders, if any, then the audit."""
 
-    where = pick_device(device)
-    kept = _usable_cache(cache, case.cache)
-    try:
-        with AuditProgress() as progress:
-            return run_audit(
-                case.anonymized, case.clips, case.clips_name, case.subject, effort, kept, where, progress.show
-            )
-    except KeyboardInterrupt:
-        print(f"Stopped. What raw clips teach is kept in {kept} once it is there; run the same again.", file=sys.stderr)
-        raise typer.Exit(130) from None
+    def __init__(self, stack: ExitStack) -> None:
+        self.cache: Path | None = None
+        self._stack, self._imported = stack, ImportBar(stack)
+        self._progress: AuditProgress | None = None
+
+    def show(self, done: int, total: int) -> None:
+        self._imported.show(done, total)
+
+    def end(self, bad: Sequence[BadFile], short: Sequence[str] = (), num_frames: int = 0) -> None:
+        self._imported.end(bad)
+
+    def cached(self, folder: Path | None) -> None:
+        from anon_tune.cli.audit_view import AuditProgress
+
+        if folder is None:
+            print("warning: no folder for a baseline can be written; name one with --cache.", file=sys.stderr)
+        self.cache, self._progress = folder, self._stack.enter_context(AuditProgress())
+
+    def measured(self, what: str, done: int, total: int) -> None:
+        if self._progress is not None:
+            self._progress.show(what, done, total)
 
 
-def _usable_cache(given: Path | None, default: Path) -> Path | None:
-    """Return where baselines go: the user's folder, or the default, or the user's cache; None if all are read-only."""
-    from anon_tune.clips.node_cache import user_cache
+def _run(given: AuditOptions) -> Certificate:
+    from anon_tune.commands.audit import run_audit
 
-    if given is not None:
-        _check_writable(given / "baseline")
-        return given
-    for folder in (default, user_cache()):
+    with ExitStack() as stack:
+        watch = _Watch(stack)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
-            return folder
-    print("warning: no folder for a baseline can be written; name one with --cache.", file=sys.stderr)
-    return None
+            return run_audit(given, watch)
+        except KeyboardInterrupt:
+            print(
+                f"Stopped. What raw clips teach is kept in {watch.cache} once it is there; run the same again.",
+                file=sys.stderr,
+            )
+            raise typer.Exit(130) from None
 
 
-def _check_writable(file: Path) -> None:
-    """Refuse now what could not be written after an hour of work."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if file.is_dir():
-            raise UsageError(str(file), "must be a file", "a folder", "Name another")
-        tempfile.TemporaryFile(dir=file.parent).close()
-    except OSError as error:
-        raise UsageError(str(file), "cannot be written", remedy="Name another place", cause=error.strerror) from None
+def _print(certificate: Certificate, format: options.Format) -> None:
+    if format is options.Format.JSON:
+        print(certificate.to_json(), end="")
+        return
+    from anon_tune.cli.audit_view import print_certificate
+
+    print_certificate(certificate)

@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from anon_tune.cli import readers
-from anon_tune.errors import DataError, UsageError
+from anon_tune.cli import clips_options as options
+from anon_tune.cli.import_bar import ImportBar
+from anon_tune.commands.clip_import import ImportOptions
+from anon_tune.commands.clip_import import import_clips as run_import
+from anon_tune.errors import UsageError
 
 app = typer.Typer(
     name="clips", help="Import videos into a clip store, or make the built-in clips.", no_args_is_help=True
 )
-
-_LISTS = ("--private", "--test-groups", "--val-groups")
-
-
-def spread_lists(args: list[str]) -> list[str]:
-    """Let a list option of ``clips import`` and ``audit`` take several values: ``--private a b`` is given twice."""
-    if args[:2] != ["clips", "import"] and args[:1] != ["audit"]:
-        return args
-    spread: list[str] = []
-    option, num_values = "", 0
-    for arg in args:
-        if arg.startswith("-"):
-            option, num_values = (arg if arg in _LISTS else ""), 0
-        elif option:
-            num_values += 1
-            if num_values > 1:
-                spread.append(option)
-        spread.append(arg)
-    return spread
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -44,75 +30,29 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-_FOLDER = "Of a folder: labels are in the paths of its files"
-_DATA_SET = "Of a data set"
-
-
 @app.command("import")
 def import_clips(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="FOLDER|NAME",
-            help="Folder of videos, searched with its subfolders; or with --root the name of a data set: ucf101, "
-            "hmdb51, pa-hmdb51, vispr, vp-ucf101, vp-hmdb51, kth, ixmas, or csv for a table of your own.",
-        ),
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Clip store to write.")],
-    num_frames: Annotated[
-        int | None, typer.Option(min=1, help="Frames of a clip, spread evenly over the video. Default: 16.")
-    ] = None,
-    frame_step: Annotated[
-        int | None,
-        typer.Option(min=1, help="Take frames that are this many apart, from the middle of the video, instead."),
-    ] = None,
-    size: Annotated[str, typer.Option(metavar="HxW", help="Height and width of a frame in pixels.")] = "112x112",
-    val_fraction: Annotated[
-        float, typer.Option(help="Without a validation split: the share of training clips that is held out to select.")
-    ] = 0.15,
-    test_groups: Annotated[
-        list[str] | None,
-        typer.Option(help="Values of the group that are tested on; one or more. Default: of kth d4, of ixmas 2."),
-    ] = None,
-    gray: Annotated[bool, typer.Option("--gray", help="Take colour away.")] = False,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Files to decode at a time. Default: one a CPU, of the cluster if any.")
-    ] = None,
-    skip_bad: Annotated[bool, typer.Option(help="Exit with 0 although some files could not be decoded.")] = False,
-    force: Annotated[bool, typer.Option(help="Replace a clip store that is there.")] = False,
-    pattern: Annotated[
-        str | None,
-        typer.Option(help="Regular expression with named groups, over relative paths.", rich_help_panel=_FOLDER),
-    ] = None,
-    action: Annotated[str | None, typer.Option(help="Named group that is the action.", rich_help_panel=_FOLDER)] = None,
-    private: Annotated[
-        list[str] | None, typer.Option(help="Named groups that are private; one or more.", rich_help_panel=_FOLDER)
-    ] = None,
-    group: Annotated[
-        str | None,
-        typer.Option(help="Named group that no two splits may share: a take, a person.", rich_help_panel=_FOLDER),
-    ] = None,
-    val_groups: Annotated[
-        list[str] | None,
-        typer.Option(help="Values of the group that select; one or more.", rich_help_panel=_FOLDER),
-    ] = None,
-    root: Annotated[
-        Path | None, typer.Option(help="Folder of its videos or stills.", rich_help_panel=_DATA_SET)
-    ] = None,
-    labels: Annotated[
-        Path | None, typer.Option(help="Folder or file of labels, if not in --root.", rich_help_panel=_DATA_SET)
-    ] = None,
-    split: Annotated[
-        int | None,
-        typer.Option(help="Published split, 1 to 3, of ucf101, hmdb51, vp-*. Default: 1.", rich_help_panel=_DATA_SET),
-    ] = None,
-    attributes: Annotated[
-        str | None,
-        typer.Option(help="Of vispr: vispr1 (default), vispr2, pa-hmdb51 (merged).", rich_help_panel=_DATA_SET),
-    ] = None,
-    partial: Annotated[
-        bool, typer.Option("--partial", help="Import what is there, not all.", rich_help_panel=_DATA_SET)
-    ] = False,
+    source: options.Source,
+    output: options.Output,
+    num_frames: options.NumFrames = None,
+    frame_step: options.FrameStep = None,
+    size: options.Size = "112x112",
+    val_fraction: options.ValFraction = 0.15,
+    test_groups: options.TestGroups = None,
+    gray: options.Gray = False,
+    workers: options.Workers = None,
+    skip_bad: options.SkipBad = False,
+    force: options.Force = False,
+    pattern: options.Pattern = None,
+    action: options.Action = None,
+    private: options.Private = None,
+    group: options.Group = None,
+    val_groups: options.ValGroups = None,
+    root: options.Root = None,
+    labels: options.Labels = None,
+    split: options.Split = None,
+    attributes: options.Attributes = None,
+    partial: options.Partial = False,
 ) -> None:
     """Import videos with their labels: a folder by a pattern, or a data set of the field.
 
@@ -125,33 +65,39 @@ def import_clips(
 
     Example: anon-tune clips import vp-hmdb51 --root HMDB51 --labels HMDB51_labels -o clips/vp-hmdb51
     """
-    options = {
-        "--num-frames": num_frames,
-        "--frame-step": frame_step,
-        "--gray": gray or None,
-        "--workers": workers,
-        "--val-fraction": val_fraction,
-        "--test-groups": test_groups,
-        "--skip-bad": skip_bad or None,
-        "--force": force or None,
-        "--pattern": pattern,
-        "--action": action,
-        "--private": private,
-        "--group": group,
-        "--val-groups": val_groups,
-        "--root": root,
-        "--labels": labels,
-        "--split": split,
-        "--attributes": attributes,
-        "--partial": partial or None,
-    }
-    readers.check_options(source, options)
-    imported = readers.run_import(source, parse_size(size), output, options)
-    info(str(output))
-    if imported.bad and not skip_bad:
-        rule = f"{len(imported.bad)} of {len(imported.bad) + imported.num_imported} files could not be decoded"
-        where = source if root is None else str(root)
-        raise DataError(where, rule, remedy="The others are imported; mend the files or add --skip-bad")
+    given = ImportOptions(
+        source=source,
+        output=output,
+        num_frames=num_frames,
+        frame_step=frame_step,
+        size=parse_size(size),
+        val_fraction=val_fraction,
+        test_groups=tuple(test_groups or ()),
+        gray=gray,
+        workers=workers,
+        skip_bad=skip_bad,
+        force=force,
+        pattern=pattern,
+        action=action,
+        private=tuple(private or ()),
+        group=group,
+        val_groups=tuple(val_groups or ()),
+        root=root,
+        labels=labels,
+        split=split,
+        attributes=attributes,
+        partial=partial,
+    )
+    _import(given)
+
+
+def _import(given: ImportOptions) -> None:
+    try:
+        with ExitStack() as stack:
+            run_import(given, ImportBar(stack), lambda store: info(str(store)))
+    except KeyboardInterrupt:
+        print("Stopped. What is decoded is kept; the same command goes on from there.", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 @app.command("avatars")

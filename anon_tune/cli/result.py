@@ -8,16 +8,13 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from anon_tune.errors import StudyError, UsageError, suggest
+from anon_tune.commands.results import ExportOptions, flat_rows, read_trials, write_report
+from anon_tune.commands.results import export as run_export
 from anon_tune.folder import Folder
-from anon_tune.study_directory import StudyDirectory, StudyLocation
-
-if TYPE_CHECKING:
-    from anon_tune.trial import Trial
 
 Study = Annotated[Folder, typer.Argument(metavar="DIR|URI", parser=Folder.at, help="Study directory.")]
 
@@ -36,15 +33,6 @@ class FileFormat(StrEnum):
     SAFETENSORS = "safetensors"
     PT2 = "pt2"
     ONNX = "onnx"
-
-
-def read_trials(directory: StudyLocation) -> list[Trial]:
-    """Read the trials of a study directory, also while it runs."""
-    from anon_tune.ledger import Ledger
-
-    study = StudyDirectory.at(directory)
-    study.check()
-    return Ledger(study.ledger).trials()
 
 
 def front(
@@ -71,7 +59,7 @@ def report(
     ] = None,
 ) -> None:
     """Write one self-contained HTML page about a study, also while it runs, and print its path."""
-    print(write(directory, output))
+    print(write_report(directory, output))
 
 
 def export(
@@ -94,68 +82,25 @@ def export(
     Weights are for anon_tune; the programs, pt2 and onnx, run without it, and are
     checked against the weights on real frames. ONNX needs the extra 'onnx'.
     """
-    from anon_tune.export import export_anonymizer
-    from anon_tune.study import load_study
-
-    chosen = pick_trial(directory, leakage_at_most, trial)
-    if format is not None:
-        suffix = f".{format.value}"
-        if output.suffix not in ("", suffix):
-            rule = f"must agree with --format {format.value}"
-            raise UsageError(str(output), rule, output.suffix, f"End it in {suffix}, or leave the option out")
-        output = output.with_suffix(suffix)
-    _, settings = load_study(directory)
-    stills = settings.stills, settings.stills_fingerprint
-    print(export_anonymizer(directory, chosen, settings.clips, output, force, data_licence, stills))
-
-
-def pick_trial(directory: StudyLocation, leakage_at_most: float | None, trial: str | None) -> Trial:
-    """Return the trial of a study that a user chose by one of two options.
-
-    Raises:
-        StudyError: There is none, or not one of the two options is given.
-    """
-    from anon_tune.pareto import ParetoFront
-
-    if (leakage_at_most is None) == (trial is None):
-        raise UsageError("export", "give one of --leakage-at-most and --trial", remedy="See 'anon-tune export --help'")
-    trials = read_trials(directory)
-    if leakage_at_most is not None:
-        return ParetoFront.of(trials).pick(leakage_at_most)
-    by_id = {t.id: t for t in trials}
-    if trial not in by_id:
-        raise StudyError(str(directory), f"no trial '{trial}'", remedy=suggest(str(trial), by_id))
-    return by_id[trial]
-
-
-def write(directory: StudyLocation, output: Path | None = None) -> Path | str:
-    """Write the report of a study directory and return its path or URI."""
-    from anon_tune.report import importance_trials, write_report
-    from anon_tune.search import importance
-    from anon_tune.study import load_study
-
-    trials = read_trials(directory)
-    space, _ = load_study(directory)
-    return write_report(directory, importance(importance_trials(trials), space), output, trials)
+    options = ExportOptions(
+        output=output,
+        leakage_at_most=leakage_at_most,
+        trial=trial,
+        format=None if format is None else format.value,
+        data_licence=data_licence,
+        force=force,
+    )
+    print(run_export(directory, options))
 
 
 def _csv(document: dict[str, Any]) -> str:
-    rows = [_flat(row) for row in document["trials"]]
+    rows = flat_rows(document)
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {
-        name: value for name, value in row.items() if name not in ("params", "leakage_interval", "accuracy_interval")
-    }
-    for name in ("leakage", "accuracy"):
-        flat[f"{name}_low"], flat[f"{name}_high"] = row[f"{name}_interval"] or (None, None)
-    return {**flat, **row["params"]}
 
 
 def _print_table(document: dict[str, Any]) -> None:

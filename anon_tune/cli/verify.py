@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from anon_tune.cli import result
-from anon_tune.cli.study import find_clips, find_stills, make_body
-from anon_tune.errors import StudyError
+from anon_tune.cli.study_options import Package
+from anon_tune.commands.results import write_report
+from anon_tune.commands.verify import verify as run_verify
 
 if TYPE_CHECKING:
     from anon_tune.driver import VerifyStep
@@ -25,6 +26,7 @@ def verify(
             "--retrain", help="Train each repeat anew too, with its own training seed; else DIR/trials has the weights."
         ),
     ] = False,
+    package: Package = None,
 ) -> None:
     """Measure the best trials again with new seeds; front, picks and report then use the means.
 
@@ -33,27 +35,15 @@ def verify(
     Only these stay on the front. Repeats go to DIR/ledger as they arrive; given
     again, the command takes what is missing, after Ctrl-C or with more --seeds.
     """
-    from anon_tune.driver import StudyInterrupted, verify_study
-    from anon_tune.study import load_study
+    from anon_tune.driver import StudyInterrupted
 
-    _, settings = load_study(directory)
-    clips = find_clips(settings.clips, directory)
-    if clips.fingerprint != settings.clips_fingerprint:
-        rule = f"the study was measured on clips {settings.clips_fingerprint}"
-        raise StudyError(clips.location, rule, clips.fingerprint, "Bring those clips back")
-    if retrain and settings.stills:
-        stills = find_stills(settings.stills, clips)
-        if stills.fingerprint != settings.stills_fingerprint:
-            rule = f"the study's privacy branches learned on stills {settings.stills_fingerprint}"
-            raise StudyError(stills.location, rule, stills.fingerprint, "Bring those stills back")
-    body = make_body(clips, settings)
     try:
-        verify_study(directory, body, seeds, retrain, _show)
+        run_verify(directory, seeds, retrain, package or (), _show)
     except StudyInterrupted as stop:
         print(stop, file=sys.stderr)
         raise typer.Exit(130) from None
     result.front(directory)
-    print(f"Report: {result.write(directory)}")
+    print(f"Report: {write_report(directory)}")
 
 
 def _show(step: VerifyStep) -> None:

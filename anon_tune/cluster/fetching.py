@@ -12,26 +12,39 @@ from anon_tune.cluster.parcel import package_files, project_files, space_parcel,
 from anon_tune.errors import ClusterError
 
 _RUN = ("python", "-m", "anon_tune")
+_WHEELS = "anon_tune_packages"  # folder of a job
 
 
-def send_study(head: Head, arguments: Sequence[str], study: str, space: str | None) -> tuple[str, int]:
+def send_study(
+    head: Head,
+    arguments: Sequence[str],
+    study: str,
+    space: Path | None,
+    space_at: int | None,
+    wheels: Sequence[Path] = (),
+) -> tuple[str, int]:
     """Send ``anon-tune`` arguments as a job, with the folder that they are given in.
 
     Args:
         head: Where to.
-        arguments: A verb and what follows; the search space in them is replaced by its name among what is sent.
+        arguments: A verb and what follows.
         study: The study directory.
-        space: The search space as it stands among the arguments, if the verb takes one.
+        space: The search space's file, if the verb takes one.
+        space_at: Its place among the arguments, where its name among what is sent is put.
+        wheels: Python packages that are sent too, and named to the verb.
 
     Returns:
         The job's id, and the size of what was sent in bytes.
     """
     folder = Path.cwd()
     files, words = project_files(folder), list(arguments)
-    if space is not None:
-        sent, name = space_parcel(Path(space), folder)
+    if space is not None and space_at is not None:
+        sent, words[space_at] = space_parcel(space, folder)
         files |= sent
-        words[words.index(space)] = name
+    for wheel in wheels:
+        name = f"{_WHEELS}/{wheel.name}"
+        files[name] = wheel
+        words += ["--package", name]
     with tempfile.TemporaryDirectory() as scratch:
         parcel = Path(scratch) / "parcel.zip"
         size = write_parcel(files | package_files(), parcel)

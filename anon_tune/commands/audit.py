@@ -1,8 +1,10 @@
-"""An audit from start to end: clips through the anonymizer and the codec, the cached baseline, the certificate."""
+"""An audit from start to end: what it is of, clips through the anonymizer and the codec, the cached baseline, the
+certificate."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,13 +15,84 @@ import anon_tune
 from anon_tune.certificate import Certificate, Subject
 from anon_tune.clips import Clips, ClipSet, round_trip_split
 from anon_tune.clips.manifest import SPLITS
+from anon_tune.clips.node_cache import user_cache
+from anon_tune.commands.audit_options import AuditOptions, check_options
+from anon_tune.commands.audit_subject import find_case
+from anon_tune.commands.watch import AuditWatch
+from anon_tune.errors import UsageError
 from anon_tune.evaluation import Baseline, anonymize_split, certify, count_data, make_baseline
 from anon_tune.evaluation.baseline import FORM, digest
 from anon_tune.folder import File
-from anon_tune.networks import Anonymizer
+from anon_tune.networks import Anonymizer, pick_device
 from anon_tune.recipe import AuditRecipe
 
 Progress = Callable[[str, int, int], None]
+
+
+def run_audit(options: AuditOptions, watch: AuditWatch) -> Certificate:
+    """Audit what options name, and write the certificate where they say, and a trial's into its study.
+
+    Raises:
+        UsageError: Options that do not go together, or an effort that no recipe allows.
+        DataError: Clips cannot be used, or are too few to be told anything.
+        StudyError: There is no such trial, or it has left no weights.
+    """
+    check_options(options)
+    effort = _effort(options)
+    if options.output is not None:
+        check_writable(options.output)
+    with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
+        case = find_case(options, Path(scratch), watch)
+        if case.kept is not None and not case.kept.folder.is_remote:
+            check_writable(case.kept.path)
+        device = pick_device(options.device)
+        cache = _usable_cache(options.cache, case.cache)
+        watch.cached(cache)
+        certificate = audit(
+            case.anonymized, case.clips, case.clips_name, case.subject, effort, cache, device, watch.measured
+        )
+        document = certificate.to_json().encode()
+        if options.output is not None:
+            File.at(options.output).write(document)
+        if case.kept is not None:
+            case.kept.write(document)
+    return certificate
+
+
+def check_writable(file: Path) -> None:
+    """Refuse now what could not be written after an hour of work."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.is_dir():
+            raise UsageError(str(file), "must be a file", "a folder", "Name another")
+        tempfile.TemporaryFile(dir=file.parent).close()
+    except OSError as error:
+        raise UsageError(str(file), "cannot be written", remedy="Name another place", cause=error.strerror) from None
+
+
+def _effort(options: AuditOptions) -> AuditRecipe:
+    given = {"num_seeds": options.seeds, "codec": options.codec, "crf": options.crf}
+    # They count more than the same name under --set.
+    params = {**options.set, **{name: value for name, value in given.items() if value is not None}}
+    effort = AuditRecipe.from_params(params, "--set")
+    if options.crf is not None and not effort.codec:
+        raise UsageError("--crf", "needs a codec", options.crf, "Add --codec h264")
+    return effort
+
+
+def _usable_cache(given: Path | None, default: Path) -> Path | None:
+    """Return where baselines go: the user's folder, or the default, or the user's cache; None if all are read-only."""
+    if given is not None:
+        check_writable(given / "baseline")
+        return given
+    for folder in (default, user_cache()):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    return None
 
 
 def audit(

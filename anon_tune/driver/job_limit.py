@@ -16,7 +16,7 @@ _LOOK_EVERY_S = 5.0
 
 
 def within(
-    seconds: float | None, trial: TrialDirectory, through_train: bool, advance: Callable[[], RungReport]
+    seconds: float | None, directory: TrialDirectory, through_train: bool, advance: Callable[[], RungReport]
 ) -> RungReport:
     """Do a job. End this process if it takes too long, and leave where it hung.
 
@@ -25,32 +25,32 @@ def within(
 
     Args:
         seconds: Limit; None for no limit.
-        trial: Where the job works.
+        directory: The trial's.
         through_train: True if Ray Train's workers do the job.
         advance: Does the job.
     """
     if seconds is None:
         return advance()
-    over = threading.Event()
-    with tempfile.TemporaryFile() if trial.folder.is_remote else open(trial.hung.path, "wb") as file:
+    over, is_remote = threading.Event(), directory.folder.is_remote
+    with tempfile.TemporaryFile() if is_remote else open(directory.hung.path, "wb") as file:
 
         def arm() -> None:
             began = f"{time.time()}\n".encode()
-            if trial.folder.is_remote:  # out of reach for who is about to end: what the driver finds is when it began
-                trial.hung.write(began)
+            if is_remote:  # out of reach for who is about to end: what the driver finds is when it began
+                directory.hung.write(began)
             file.write(began)
             file.flush()
             faulthandler.dump_traceback_later(seconds, exit=True, file=file)
 
         def arm_when_begun() -> None:
             while not over.wait(min(seconds, _LOOK_EVERY_S)):
-                if trial.begun.exists():
+                if directory.begun.exists():
                     arm()
                     return
 
         waits = threading.Thread(target=arm_when_begun, daemon=True)
         if through_train:
-            trial.begun.remove()  # of an earlier attempt
+            directory.begun.remove()  # of an earlier attempt
             waits.start()
         else:
             arm()
@@ -61,34 +61,25 @@ def within(
             if through_train:
                 waits.join()
             faulthandler.cancel_dump_traceback_later()
-            trial.hung.remove()
+            directory.hung.remove()
 
 
-def forget_hang(directory: str) -> None:
-    """Remove what an earlier attempt that hung has left.
-
-    Args:
-        directory: Location of the trial's.
-    """
-    TrialDirectory.at(directory).hung.remove()
-
-
-def why_hung(trial: TrialDirectory, job_limit_s: float | None) -> str:
+def why_hung(directory: TrialDirectory, job_limit_s: float | None) -> str:
     """Return why a worker ended that this limit ended; empty for one that died of something else.
 
     Args:
-        trial: Where the job worked.
+        directory: The trial's.
         job_limit_s: The limit that the worker had.
     """
     try:
-        if job_limit_s is None or not trial.hung.exists():
+        if job_limit_s is None or not directory.hung.exists():
             return ""
-        began, _, text = trial.hung.read().decode(errors="replace").partition("\n")
+        began, _, text = directory.hung.read().decode(errors="replace").partition("\n")
     except OSError:  # a store that is away for a moment: the reason is not worth a study
         return ""
     threads = [t for t in text.split("hread 0x") if Path(__file__).name in t]  # one of them is at the job
     places = [line.strip().removeprefix("File ") for t in threads for line in t.splitlines() if "File " in line]
     if places:
         return f"a job took longer than {job_limit_s:g} s, in {places[0]}"
-    is_over = trial.folder.is_remote and bool(began) and time.time() - float(began) >= job_limit_s
+    is_over = directory.folder.is_remote and bool(began) and time.time() - float(began) >= job_limit_s
     return f"a job took longer than {job_limit_s:g} s" if is_over else ""

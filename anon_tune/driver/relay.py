@@ -9,10 +9,9 @@ from typing import Any
 from anon_tune.driver.job_limit import why_hung
 from anon_tune.driver.running_jobs import JobsUnderWay, begun_by_train
 from anon_tune.errors import AnonTuneError
-from anon_tune.folder import Folder
 from anon_tune.study.assignment import Assignment, Decision
 from anon_tune.study.desk import ClusterDesk
-from anon_tune.study_directory import TrialDirectory
+from anon_tune.study_directory import StudyDirectory
 from anon_tune.trial import RungReport
 
 
@@ -21,7 +20,7 @@ class Relay:
 
     Args:
         desk: Is told.
-        trials: Directory below which every assignment has one of its own.
+        study: Its directory of trials holds one for every assignment.
         job_limit_s: The limit after which workers end themselves.
         through_train: True if jobs are done by workers of Ray Train.
 
@@ -29,8 +28,10 @@ class Relay:
         error: The first that the desk raised, before Ray makes a traceback of it.
     """
 
-    def __init__(self, desk: ClusterDesk, trials: Folder, job_limit_s: float | None, through_train: bool) -> None:
-        self._desk, self._trials = desk, trials
+    def __init__(
+        self, desk: ClusterDesk, study: StudyDirectory, job_limit_s: float | None, through_train: bool
+    ) -> None:
+        self._desk, self._study = desk, study
         self._job_limit_s, self._through_train = job_limit_s, through_train
         self._jobs = JobsUnderWay(desk.know)
         self.error: AnonTuneError | None = None
@@ -79,7 +80,7 @@ class Relay:
         """
         with self._keeping_error():
             self.waste(trial_id)
-            reason = why_hung(TrialDirectory(self._trials / trial_id), self._job_limit_s) or last_words
+            reason = why_hung(self._study.trial(trial_id), self._job_limit_s) or last_words
             if max_losses is None:
                 self._desk.fail(trial_id, reason)
             else:
@@ -89,7 +90,7 @@ class Relay:
         """Record a job that ended without a report, if one was under way."""
         job = self._jobs.end(trial_id)
         if job and self._through_train:
-            job = begun_by_train(TrialDirectory(self._trials / trial_id))
+            job = begun_by_train(self._study.trial(trial_id))
         if job:
             self._desk.waste(trial_id, *job)
 

@@ -16,9 +16,10 @@ from anon_tune.driver.environment import environment
 from anon_tune.driver.placement import Slots
 from anon_tune.driver.session import living_nodes, living_resources, ray_session
 from anon_tune.driver.tune_executor import TuneExecutor
-from anon_tune.errors import StudyError
+from anon_tune.errors import AnonTuneError, StudyError
 from anon_tune.folder import Folder
 from anon_tune.ledger import Ledger
+from anon_tune.search.callers_sampler import CallersSampler
 from anon_tune.search.proposer import Proposer
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.bookkeeper import Bookkeeper
@@ -45,6 +46,7 @@ def run_study(
     settings: StudySettings,
     on_change: Callable[[Sequence[Trial]], None] | None = None,
     on_stop: Callable[[str], None] | None = None,
+    sampler: CallersSampler | None = None,
 ) -> Ledger:
     """Run a study to its end.
 
@@ -59,6 +61,7 @@ def run_study(
         settings: How it is run.
         on_change: Called with all trials, anchors first, after every change.
         on_stop: Called with the reason when a stop rule ended the study.
+        sampler: A sampler of the caller's, of the class that the settings name; None for one of ours.
 
     Returns:
         The ledger.
@@ -75,25 +78,22 @@ def run_study(
         freeze_study(study, space, settings)
         study.ended.remove()
         ledger = Ledger(study.ledger, hold.check)
-        here.journal.remove()  # a cache, rebuilt from the ledger
+        StudyDirectory.at(here).journal.remove()  # a cache, rebuilt from the ledger
         # Ray first: its workers must not inherit the one thread that a busy machine leaves the sampler.
         session = ray_session(dashboard=settings.runs_through_train)
         with session as is_private, environment(_ONE_THREAD), stop_signals() as stopped:
             settings = settings.on_private_cluster() if is_private else settings
-            executor = TuneExecutor.of(settings, body, study.trials, Slots(settings, living_resources))
+            executor = TuneExecutor.of(settings, body, study, Slots(settings, living_resources))
             record = OptunaRecord(space, open_storage(settings.storage, here), record_name(study, settings))
-            proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known)
+            proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known, sampler)
             prices = Prices.of(settings, living_nodes)
             tidy = partial(_tidy, study)
             with watchers(study, here, space, settings) as told:
                 book = Bookkeeper(ledger, space, proposer, settings, prices, on_change, on_end=tidy, watchers=told)
                 if not book.is_finished:
-                    executor.run(book, here.tune.path, stopped, hold.lost)
+                    executor.run(book, StudyDirectory.at(here), stopped, hold.lost)
         hold.check()
-        if book.failed_anchor is not None:
-            anchor = book.failed_anchor
-            rule = f"the anchor '{anchor.id}' failed, and no score can be read without it"
-            raise StudyError(str(study), rule, anchor.reason, "Mend the cause, then 'anon-tune resume'")
+        _check_anchors(study, book)
         if book.is_finished:
             study.ended.write(book.stop_reason.encode())
         if stopped.is_set():
@@ -103,17 +103,24 @@ def run_study(
     return ledger
 
 
+def _check_anchors(study: StudyDirectory, book: Bookkeeper) -> None:
+    anchor = book.failed_anchor
+    if anchor is not None:
+        rule = f"the anchor '{anchor.id}' failed, and no score can be read without it"
+        raise StudyError(str(study), rule, anchor.reason, "Mend the cause, then 'anon-tune resume'")
+
+
 @contextmanager
-def _local_copy(folder: Folder, hold: Hold) -> Iterator[StudyDirectory]:
+def _local_copy(folder: Folder, hold: Hold) -> Iterator[Path]:
     """Give the driver a directory for what only it writes; a study far away gets a copy at the end."""
     if not folder.is_remote:
-        yield StudyDirectory(folder)
+        yield folder.path
         return
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
         try:
-            yield StudyDirectory.at(scratch)
+            yield Path(scratch)
         finally:
-            with suppress(OSError, StudyError):  # all of it is for looking at, and an error before says more
+            with suppress(OSError, AnonTuneError):  # all of it is for looking at, and an error before says more
                 hold.check()
                 for file in Path(scratch).rglob("*"):
                     if file.is_file():

@@ -16,6 +16,7 @@ from ray.job_config import JobConfig
 
 import anon_tune
 from anon_tune.driver.environment import environment
+from anon_tune.driver.packages import brought_modules
 from anon_tune.errors import PlacementError
 from anon_tune.study.spending import PRICE_LABEL, Node
 
@@ -48,7 +49,7 @@ def ray_session(*, dashboard: bool) -> Iterator[bool]:
     private = {} if join or "RAY_AUTH_MODE" in os.environ else {"RAY_AUTH_TOKEN": _TOKEN}
     workers: dict[str, object] = {"env_vars": _WORKERS, "worker_process_setup_hook": _import_path(not join)}
     if join:
-        workers["py_modules"] = [anon_tune.__path__[0]]
+        workers["py_modules"] = [anon_tune.__path__[0], *brought_modules()]
     with environment(_QUIET | private), _outside_job_folder():
         ray.init(
             "auto" if join else "local",

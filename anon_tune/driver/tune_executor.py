@@ -26,16 +26,15 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from anon_tune.driver.environment import environment
-from anon_tune.driver.job_limit import forget_hang, within
+from anon_tune.driver.job_limit import within
 from anon_tune.driver.placement import Slots, place
 from anon_tune.driver.relay import Relay
 from anon_tune.driver.worker_errors import last_words
 from anon_tune.errors import AnonTuneError
-from anon_tune.folder import Folder
 from anon_tune.study.desk import ClusterDesk
 from anon_tune.study.settings import StudySettings
-from anon_tune.study_directory import TrialDirectory
-from anon_tune.trial import TrialBody
+from anon_tune.study_directory import StudyDirectory, TrialDirectory
+from anon_tune.trial import ANCHORS, TrialBody
 
 _log = logging.getLogger(__name__)
 _ENVIRONMENT = {
@@ -54,7 +53,7 @@ class TuneExecutor:
 
     Attributes:
         body: Does the jobs.
-        trials: Directory below which every assignment has one of its own.
+        study: Its directory of trials holds one for every assignment.
         resources: What one worker asks for.
         slots: How many assignments may be under way.
         max_failures: How often an assignment is begun anew whose worker died or raised.
@@ -63,7 +62,7 @@ class TuneExecutor:
     """
 
     body: TrialBody
-    trials: Folder
+    study: StudyDirectory
     resources: Mapping[str, float]
     slots: Slots
     max_failures: int
@@ -71,7 +70,7 @@ class TuneExecutor:
     through_train: bool
 
     @classmethod
-    def of(cls, settings: StudySettings, body: TrialBody, trials: Folder, slots: Slots) -> TuneExecutor:
+    def of(cls, settings: StudySettings, body: TrialBody, study: StudyDirectory, slots: Slots) -> TuneExecutor:
         """Return an executor with the settings of a study.
 
         Raises:
@@ -81,33 +80,33 @@ class TuneExecutor:
         if not slots.fits():
             _log.warning("No node is there yet that holds a trial; trials wait for the autoscaler's.")
         through_train = settings.runs_through_train
-        return cls(body, trials, resources, slots, settings.max_failures, settings.job_limit_s, through_train)
+        return cls(body, study, resources, slots, settings.max_failures, settings.job_limit_s, through_train)
 
-    def run(self, desk: ClusterDesk, scratch: Path, stopped: Event, lost: Event) -> None:
+    def run(self, desk: ClusterDesk, scratch: StudyDirectory, stopped: Event, lost: Event) -> None:
         """Run jobs until the desk is finished or hopeless, or one of the events is set.
 
         Args:
             desk: Hands out the work.
-            scratch: Directory for Tune's own files, removed at the end; beside it a log of that name is kept.
+            scratch: A directory on this machine for Tune's own files, which are removed at the end, and its log.
             stopped: The user ends it; jobs under way are given up.
             lost: Another driver has the study, so that the desk must not be told anything.
 
         Raises:
             AnonTuneError: The desk raised it.
         """
-        relay = Relay(desk, self.trials, self.job_limit_s, self.through_train)
+        relay = Relay(desk, self.study, self.job_limit_s, self.through_train)
         work = tune.with_parameters(
             RungTrainable, body=self.body, job_limit_s=self.job_limit_s, through_train=self.through_train
         )
-        with environment(_ENVIRONMENT), _no_keys_for_workers(), _logs_to(scratch.with_suffix(".log")):
+        with environment(_ENVIRONMENT), _no_keys_for_workers(), _logs_to(scratch.tune_log.path):
             try:
                 tune.run(
                     work,
                     name="run",
-                    storage_path=str(scratch),
+                    storage_path=str(scratch.tune.path),
                     num_samples=-1,
                     resources_per_trial=dict(self.resources),
-                    search_alg=_DeskSearcher(desk, self.trials, self.slots),
+                    search_alg=_DeskSearcher(desk, self.study, self.slots),
                     scheduler=_NewestFirst(),  # type: ignore[no-untyped-call]
                     callbacks=[_Listener(relay, lost)],
                     stop=_Decider(relay, lambda: stopped.is_set() or lost.is_set() or desk.is_hopeless),
@@ -121,7 +120,7 @@ class TuneExecutor:
                     raise relay.error from None
                 raise
             finally:
-                shutil.rmtree(scratch, ignore_errors=True)
+                shutil.rmtree(scratch.tune.path, ignore_errors=True)
 
 
 class RungTrainable(tune.Trainable):
@@ -142,7 +141,7 @@ class RungTrainable(tune.Trainable):
         if body is not None:
             self.body, self.job_limit_s, self.through_train = body, job_limit_s, through_train
         self.assignment, self.directory = config["assignment"], config["directory"]
-        forget_hang(self.directory)
+        TrialDirectory.at(self.directory).hung.remove()  # of an earlier attempt
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next assignment."""
@@ -157,9 +156,9 @@ class RungTrainable(tune.Trainable):
         """Do one job."""
         job = self.assignment.job(self.iteration, self.directory)
         trial_id = self.assignment.trial
-        place = TrialDirectory.at(self.directory)
+        directory = TrialDirectory.at(self.directory)
         try:
-            report = within(self.job_limit_s, place, self.through_train, lambda: self.body.advance(job))
+            report = within(self.job_limit_s, directory, self.through_train, lambda: self.body.advance(job))
         except AnonTuneError as error:
             return {"failed": trial_id, "reason": str(error)}
         return {"report": replace(report, trial=trial_id)}
@@ -172,9 +171,9 @@ class _DeskSearcher(Searcher):
     objectives; here the desk tells Optuna every trial's end, after the ledger has it.
     """
 
-    def __init__(self, desk: ClusterDesk, trials: Folder, slots: Slots) -> None:
+    def __init__(self, desk: ClusterDesk, study: StudyDirectory, slots: Slots) -> None:
         super().__init__()
-        self._desk, self._trials, self._slots = desk, trials, slots
+        self._desk, self._study, self._slots = desk, study, slots
         self._under_way: set[str] = set()
         self._num_handed_out = 0
 
@@ -185,7 +184,7 @@ class _DeskSearcher(Searcher):
         assignment = self._desk.next()
         if assignment is None:
             return Searcher.FINISHED if self._desk.is_finished else None
-        directory = self._trials / assignment.trial
+        directory = self._study.trial(assignment.trial).folder
         if not directory.is_remote:  # bodies may count on it
             directory.path.mkdir(parents=True, exist_ok=True)
         self._under_way.add(trial_id)
@@ -204,16 +203,16 @@ class _DeskSearcher(Searcher):
 
 
 class _NewestFirst(FIFOScheduler):
-    """Gives a worker that was set free to the newest trial, and stops none: that is `_Decider`'s.
+    """Gives a worker that was set free to an anchor or the newest trial, and stops none: that is `_Decider`'s.
 
     Older ones have workers of their own on the way, and Tune ends the worker on the way of a trial that is given
     another. Oldest first, as Tune has it, trials shorter than a worker's start would run one at a time for ever.
     """
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
-        """Return the newest trial that waits."""
+        """Return an anchor that waits, else the newest trial that does."""
         pending = [trial for trial in tune_controller.get_live_trials() if trial.status == TuneTrial.PENDING]
-        return max(pending, key=lambda trial: trial.config["place"], default=None)
+        return max(pending, key=_precedence, default=None)
 
 
 class _Decider(Stopper):
@@ -270,6 +269,10 @@ class _Listener(Callback):
         for trial in trials:
             if self._relay.error is None and not self._lost.is_set():
                 self._relay.waste(_id(trial))
+
+
+def _precedence(trial: TuneTrial) -> tuple[bool, int]:
+    return trial.config["assignment"].recipe.method in ANCHORS, trial.config["place"]
 
 
 def _id(trial: TuneTrial) -> str:

@@ -59,8 +59,8 @@ def verify_study(
             settings = settings.on_private_cluster() if is_private else settings
             # A repeat that trains anew does in one job what the study did in several: the limit is not for it.
             settings = settings.model_copy(update={"job_limit_s": None})
-            executor = TuneExecutor.of(settings, body, study.trials, Slots(settings, living_resources))
-            executor.run(VerificationDesk(plan, on_step), StudyDirectory.at(scratch).tune.path, stopped, hold.lost)
+            executor = TuneExecutor.of(settings, body, study, Slots(settings, living_resources))
+            executor.run(VerificationDesk(plan, on_step), StudyDirectory.at(scratch), stopped, hold.lost)
         hold.check()
     if stopped.is_set():
         raise StudyInterrupted(f"{study}: stopped. Go on with the same command")

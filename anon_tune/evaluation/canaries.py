@@ -22,8 +22,8 @@ from anon_tune.evaluation.committee import with_committees
 from anon_tune.evaluation.metrics import prevalence
 from anon_tune.evaluation.resampling import NUM_PERMUTATIONS, chance_of_strongest, draw_resamples, percentiles
 from anon_tune.evaluation.score import anonymize_split
-from anon_tune.networks import build_anonymizer
-from anon_tune.recipe import AnonymizerRecipe, AuditRecipe
+from anon_tune.methods import build_anonymizer
+from anon_tune.recipe import AuditRecipe, Recipe
 
 Name = Literal["identity", "constant", "negative", "shuffled"]
 CANARIES: tuple[Name, ...] = ("identity", "constant", "negative", "shuffled")
@@ -83,7 +83,7 @@ def _disguise(
                 for n, s in raw.items()
             }
         case "negative":
-            negative = build_anonymizer("negative", AnonymizerRecipe())
+            negative = build_anonymizer(Recipe(method="negative"))
             return {
                 n: anonymize_split(negative, s, scratch / n, effort.batch_clips, device).clips for n, s in raw.items()
             }

@@ -10,10 +10,10 @@ from typing import Any
 from anon_tune.certificate import Subject
 from anon_tune.errors import ExportError, RecipeError, StudyError, UsageError
 from anon_tune.folder import reading_file, why
-from anon_tune.method import parse_method
+from anon_tune.methods import find, is_trained, make_recipe, read_recipe
+from anon_tune.methods.loading import given_anonymizer, ready_anonymizer
 from anon_tune.networks import Anonymizer
-from anon_tune.networks.loading import given_anonymizer, ready_anonymizer
-from anon_tune.networks.weights import read_recipe, read_tensors
+from anon_tune.networks.weights import read_tensors
 from anon_tune.recipe import Recipe
 from anon_tune.study.settings import load_study
 from anon_tune.study_directory import StudyDirectory, StudyLocation
@@ -46,10 +46,10 @@ def load_method(name: str, where: str = "--method") -> LoadedAnonymizer:
     Raises:
         RecipeError: There is no such method, or it is a trained one.
     """
-    if parse_method(name, where).is_trained:
+    if find(name, where).is_trained:
         remedy = "Take a trial of a study, or an export with --file"
-        raise RecipeError(where, "must be an anonymizer that nobody trains", name, remedy)
-    recipe = Recipe.from_params({"method": name}, where)
+        raise RecipeError(where, "must be a closed-form method", name, remedy)
+    recipe = make_recipe({"method": name}, where)
     subject = Subject(kind="method", name=name, method=name, fingerprint="")
     return LoadedAnonymizer(given_anonymizer(recipe), recipe, subject)
 
@@ -68,10 +68,10 @@ def load_file(file: str | Path) -> LoadedAnonymizer:
     tensors, metadata = read_tensors(path)
     if metadata.get("format") != FORM:
         raise ExportError(str(path), f"must be an '{FORM}' file", metadata.get("format"), "Write one with 'export'")
+    recipe = read_recipe(metadata.get("recipe"), str(path))
     try:
-        recipe = Recipe.model_validate_json(metadata["recipe"])
         card = json.loads(metadata["model_card"])
-    except (KeyError, ValueError, RecipeError) as error:  # pydantic's and JSON's errors are ValueErrors
+    except (KeyError, ValueError) as error:  # JSON's errors are ValueErrors
         raise ExportError(str(path), "damaged", remedy="Export it again", cause=why(error)) from None
     subject = Subject(kind="file", name=str(file), method=recipe.method, fingerprint=recipe.fingerprint())
     return LoadedAnonymizer(ready_anonymizer(recipe, tensors, str(path)), recipe, subject, card)
@@ -90,7 +90,7 @@ def load_trial(directory: StudyLocation, trial: Trial) -> LoadedAnonymizer:
     """
     study = StudyDirectory.at(directory)
     subject = Subject(kind="trial", name=trial.id, method=trial.method, fingerprint=trial.fingerprint)
-    if not parse_method(trial.method).is_trained:
+    if not is_trained(trial.method):
         space, _ = load_study(study)  # a closed-form anonymizer is its recipe
         recipe = space.recipe(trial.params, trial.method)
         return LoadedAnonymizer(given_anonymizer(recipe), recipe, subject)
@@ -99,7 +99,7 @@ def load_trial(directory: StudyLocation, trial: Trial) -> LoadedAnonymizer:
         raise StudyError(f"trial {trial.id}", "has no weights yet", trial.state.value, remedy)
     with reading_file(study.weights(trial.reports[-1].checkpoint).location) as path:
         tensors, metadata = read_tensors(path)
-        recipe = read_recipe(path, metadata)
+        recipe = read_recipe(metadata.get("recipe"), str(path))
         return LoadedAnonymizer(ready_anonymizer(recipe, tensors, str(path)), recipe, subject)
 
 

@@ -9,7 +9,7 @@ import torch
 
 import anon_tune
 from anon_tune.clips import Clips
-from anon_tune.method import parse_method
+from anon_tune.methods import is_trained
 from anon_tune.recipe import Recipe
 from anon_tune.trial import Reading, Score, Trial
 
@@ -44,7 +44,7 @@ def card_document(
     return {
         "trial": trial.id,
         "method": trial.method,
-        "network": recipe.anonymizer.network if parse_method(trial.method).is_trained else "",
+        "network": recipe.anonymizer.network if is_trained(trial.method) else "",
         "clips": clips,
         "data": None if store is None else _data(store),
         "data_licence": data_licence,

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from anon_tune.networks.anonymizers import Anonymizer, FrameAnonymizer
-    from anon_tune.networks.build import build_anonymizer
-    from anon_tune.networks.closed_form import BlackOut, Identity
     from anon_tune.networks.device import pick_device
     from anon_tune.networks.privacy import PrivacyNetwork, build_privacy
     from anon_tune.networks.utility import UtilityNetwork, build_utility
@@ -21,12 +19,9 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "Anonymizer": "anonymizers",
-    "BlackOut": "closed_form",
     "FrameAnonymizer": "anonymizers",
-    "Identity": "closed_form",
     "PrivacyNetwork": "privacy",
     "UtilityNetwork": "utility",
-    "build_anonymizer": "build",
     "build_privacy": "privacy",
     "build_utility": "utility",
     "load_weights": "weights",
@@ -36,12 +31,9 @@ _LAZY = {
 
 __all__ = [
     "Anonymizer",
-    "BlackOut",
     "FrameAnonymizer",
-    "Identity",
     "PrivacyNetwork",
     "UtilityNetwork",
-    "build_anonymizer",
     "build_privacy",
     "build_utility",
     "load_weights",

@@ -1,6 +1,6 @@
 """Filters of frames that several anonymizers are made of.
 
-Shapes: N frames, C channels, H height, W width, K taps of a kernel (odd).
+Shapes: B clips, T frames a clip, N frames, C channels, H height, W width, K taps of a kernel (odd).
 """
 
 from __future__ import annotations
@@ -40,3 +40,11 @@ def pixelate(frames: Tensor, size: int) -> Tensor:
     tall, wide = min(size, height), min(size, width)
     blocks = F.avg_pool2d(frames, (tall, wide), ceil_mode=True, count_include_pad=False)
     return blocks.repeat_interleave(tall, -2)[..., :height, :].repeat_interleave(wide, -1)[..., :width]
+
+
+def difference(clips: Tensor) -> Tensor:
+    """Return ``x_t - x_{t-1}`` of (B,T,3,H,W), in [-1, 1]; the first frame takes the second's, or 0 if T = 1."""
+    if clips.shape[1] == 1:
+        return torch.zeros_like(clips)
+    changes = clips.diff(dim=1)
+    return torch.cat([changes[:, :1], changes], dim=1)

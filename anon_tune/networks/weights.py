@@ -9,9 +9,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from anon_tune.errors import DataError, RecipeError
+from anon_tune.errors import DataError
 from anon_tune.folder import why, writing_file
-from anon_tune.recipe import Recipe
 
 
 def save_weights(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
@@ -33,19 +32,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     except (OSError, SafetensorError) as error:
         rule = "not a readable safetensors file"
         raise DataError(str(path), rule, remedy="Check the path", cause=why(error)) from None
-
-
-def read_recipe(path: Path, metadata: Mapping[str, str]) -> Recipe:
-    """Return the recipe that stands in the metadata of a file of weights.
-
-    Raises:
-        DataError: There is none, or none of this version.
-    """
-    try:
-        return Recipe.model_validate_json(metadata["recipe"])
-    except (KeyError, ValueError, RecipeError) as error:  # pydantic's errors are ValueErrors
-        got = "none" if isinstance(error, KeyError) else str(error).splitlines()[0]
-        raise DataError(str(path), "must hold the recipe of its anonymizer", got, "Take another file") from None
 
 
 def load_weights(module: nn.Module, path: str | None, head: str | None = None) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from anon_tune.errors import StudyError
 from anon_tune.pareto.dominance import front_ranks, hypervolume
+from anon_tune.pareto.rendering import front_html, front_text
 from anon_tune.pareto.repeats import front_probabilities, judged_scores
 from anon_tune.trial import Score, Trial, TrialState, losses
 
@@ -34,7 +35,7 @@ class ReferencePoint:
         return losses(self.leakage, self.accuracy)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ParetoFront:
     """The scored trials of a study, in layers.
 
@@ -143,6 +144,13 @@ class ParetoFront:
         lowest = min(choice, key=self._exposed)
         remedy = f"The lowest available is {self._exposed(lowest):.4f} (trial {lowest.id})"
         raise StudyError("front", rule, leakage_at_most, remedy)
+
+    def __repr__(self) -> str:
+        return front_text(self)
+
+    def _repr_html_(self) -> str:
+        """Show the front in a notebook."""
+        return front_html(self)
 
     def _exposed(self, trial: Trial) -> float:
         """Return the larger of the two leakages that a limit must hold for."""

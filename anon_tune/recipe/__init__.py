@@ -1,6 +1,7 @@
 """Everything that one training run and its measurement depend on: frozen, checked, with a fingerprint."""
 
 from anon_tune.recipe.measuring import AuditRecipe, EffortRecipe, EvaluationRecipe
+from anon_tune.recipe.part import Part, flat_names, flat_values, refusal
 from anon_tune.recipe.recipe import Recipe, nest, recipe_names
 from anon_tune.recipe.training import AnonymizerRecipe, PenaltyRecipe, PrivacyRecipe, TrainingRecipe, UtilityRecipe
 
@@ -9,11 +10,15 @@ __all__ = [
     "AuditRecipe",
     "EffortRecipe",
     "EvaluationRecipe",
+    "Part",
     "PenaltyRecipe",
     "PrivacyRecipe",
     "Recipe",
     "TrainingRecipe",
     "UtilityRecipe",
+    "flat_names",
+    "flat_values",
     "nest",
     "recipe_names",
+    "refusal",
 ]

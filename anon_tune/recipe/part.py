@@ -1,31 +1,80 @@
-"""What all parts of a recipe share: frozen, checked, with a fingerprint."""
+"""What all parts of a recipe share: frozen, checked, with flat names and a fingerprint."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from anon_tune.errors import RecipeError
+from anon_tune.schedule import Schedule
 
 Positive = Annotated[int, Field(ge=1)]
 
 
 class Part(BaseModel):
+    """Values with a default each.
+
+    A fingerprint is over the version and the values that differ from their defaults, so a new value with a neutral
+    default changes no fingerprint.
+
+    Attributes:
+        version: Of the defaults and of what they mean. It rises whenever a default changes its value or its
+            meaning: checkpoints and certificates of before are then of another recipe.
+    """
+
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
+    version: ClassVar[int] = 1
+
+    def changes(self) -> dict[str, Any]:
+        """Return the values that differ from their defaults, by flat dotted name."""
+        usual = dict(flat_values(type(self)()))
+        return {name: value for name, value in flat_values(self) if name not in usual or usual[name] != value}
+
     def fingerprint(self) -> str:
-        """Return 16 hex digits that change with any number of the recipe."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        """Return 16 hex digits that change with the version and with any value that differs from its default."""
+        return digest({"version": self.version, "changes": self.changes()})
 
 
-def refusal(error: ValidationError, where: str, remedy: str) -> RecipeError:
-    """Turn the first of pydantic's complaints into one line."""
+def digest(document: Mapping[str, Any]) -> str:
+    """Return 16 hex digits of a JSON document, whatever the order of its keys."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def flat_values(part: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every value by its flat dotted name, ready for JSON; a schedule is one value, a constant one a number."""
+    plain = part.model_dump(mode="json")
+    for key, value in part:
+        if isinstance(value, Schedule):
+            fields = {name: field for name, field in plain[key].items() if field is not None}
+            yield prefix + key, value.start if value.end is None else fields
+        elif isinstance(value, BaseModel):
+            yield from flat_values(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, plain[key]
+
+
+def flat_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield every flat dotted name of a model, schedules both whole and by field."""
+    for key, info in model.model_fields.items():
+        kind = info.annotation
+        if kind is Schedule:
+            yield prefix + key
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from flat_names(kind, f"{prefix}{key}.")
+        else:
+            yield prefix + key
+
+
+def refusal(error: ValidationError, where: str, remedy: str, prefix: str = "") -> RecipeError:
+    """Turn the first of pydantic's complaints into one line; the prefix comes before the name of the value."""
     first = error.errors()[0]
-    at = ".".join(str(p) for p in first["loc"])
+    at = prefix + ".".join(str(p) for p in first["loc"]) if first["loc"] else ""
     got = first["input"] if at and not isinstance(first["input"], dict) else None
     rule = first["msg"].removeprefix("Value error, ")
     rule = rule[:1].lower() + rule[1:]

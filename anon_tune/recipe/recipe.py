@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
-from anon_tune.errors import RecipeError, suggest
-from anon_tune.method import TRAINED, parse_method
+from anon_tune.errors import RecipeError
 from anon_tune.recipe.measuring import EvaluationRecipe
-from anon_tune.recipe.part import Part, refusal
+from anon_tune.recipe.part import Part, digest, flat_names, flat_values
 from anon_tune.recipe.training import AnonymizerRecipe, PenaltyRecipe, PrivacyRecipe, TrainingRecipe, UtilityRecipe
 from anon_tune.schedule import Schedule
 
@@ -18,14 +18,13 @@ from anon_tune.schedule import Schedule
 class Recipe(Part):
     """One trial, wholly described.
 
-    ``method`` names the anonymizer, as in `anon_tune.method`: ``adversarial`` is trained by the game with the
-    values of the recipe, other trained ones fix some of these values, and a closed-form one, such as
-    ``blur:4`` or the anchors ``identity`` and ``black-out``, is only measured.
-
-    Example:
-        >>> Recipe.from_params({"penalty.weight": 2.0}).penalty.weight.start
-        2.0
+    ``method`` names the anonymizer, as in `anon_tune.methods`: ``adversarial`` is trained by the game with the
+    values of the recipe, other trained ones fix some of these values or bring values of their own, the section, and
+    a closed-form one, such as ``blur:4`` or the anchors ``identity`` and ``black-out``, is only measured.
+    `anon_tune.methods.make_recipe` makes one from flat names, `anon_tune.methods.read_recipe` reads one from a file.
     """
+
+    version: ClassVar[int] = 2  # 1 had a fingerprint over all values
 
     method: str = "adversarial"
     anonymizer: AnonymizerRecipe = AnonymizerRecipe()
@@ -34,6 +33,7 @@ class Recipe(Part):
     penalty: PenaltyRecipe = PenaltyRecipe()
     training: TrainingRecipe = TrainingRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()
+    section: SerializeAsAny[Part] | None = Field(None, description="the values that the method brings")
 
     @model_validator(mode="after")
     def _weights_are_not_negative(self) -> Self:
@@ -61,38 +61,30 @@ class Recipe(Part):
                 if isinstance(value, Schedule):
                     yield f"{part}.{key}", value
 
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any], where: str = "recipe") -> Recipe:
-        """Build a recipe from flat dotted names; what is not named keeps its default.
+    def with_weights(self, path: str | None) -> Recipe:
+        """Return this recipe with another file of weights for the anonymizer to start from; None for fresh ones."""
+        return self.model_copy(update={"anonymizer": self.anonymizer.model_copy(update={"weights": path})})
 
-        A schedule takes a number (``penalty.weight``) or its own fields (``penalty.weight.kind``).
+    def changes(self) -> dict[str, Any]:
+        """Return the values that differ from their defaults, by flat dotted name, those of the section among them."""
+        usual = dict(flat_values(Recipe()))
+        shared = flat_values(self.model_copy(update={"section": None}))
+        own = self.section.changes() if self.section else {}
+        changed = {name: value for name, value in shared if usual[name] != value}
+        return changed | {f"section.{name}": value for name, value in own.items()}
 
-        Args:
-            params: Flat dotted names to plain values.
-            where: The file or option named in an error.
+    def fingerprint(self) -> str:
+        """Return 16 hex digits that change with anything that training or the measurement depends on."""
+        versions = self._versions() | {"evaluation": self.evaluation.version}
+        return digest({"versions": versions, "changes": self.changes()})
 
-        Raises:
-            RecipeError: On an unknown name or a value out of range.
-        """
-        known = recipe_names()
-        for name in params:
-            if name not in known:
-                raise RecipeError(where, f"unknown name '{name}'", remedy=suggest(name, known))
-        tree = nest(_with_method(params, where), where)
-        try:
-            return cls.model_validate(tree)
-        except ValidationError as error:
-            raise refusal(error, where, "Change it in the file or with --set") from None
+    def training_fingerprint(self) -> str:
+        """Return 16 hex digits that change with anything that training depends on; a checkpoint has this one."""
+        changes = {name: value for name, value in self.changes().items() if not name.startswith("evaluation.")}
+        return digest({"versions": self._versions(), "changes": changes})
 
-
-def _with_method(params: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Add the values that make a trained method what it is; refuse others in their place."""
-    method = parse_method(str(params.get("method", "adversarial")), f"{where}: method")
-    for key in params:
-        if method.sets(key):
-            rule = f"'{key}' is set by the method '{method.name}'"
-            raise RecipeError(where, rule, params[key], "Leave it out, or choose the method 'adversarial'")
-    return {**params, **TRAINED.get(method.name, {})}
+    def _versions(self) -> dict[str, int]:
+        return {"recipe": self.version} | ({"section": self.section.version} if self.section else {})
 
 
 def nest(params: Mapping[str, Any], where: str = "recipe") -> dict[str, Any]:
@@ -109,17 +101,7 @@ def nest(params: Mapping[str, Any], where: str = "recipe") -> dict[str, Any]:
     return tree
 
 
+@functools.cache
 def recipe_names() -> frozenset[str]:
-    """Return every flat dotted name a recipe knows, schedules both whole and by field."""
-
-    def walk(model: type[BaseModel], prefix: str) -> Iterator[str]:
-        for key, info in model.model_fields.items():
-            kind = info.annotation
-            if kind is Schedule:
-                yield prefix + key
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                yield from walk(kind, f"{prefix}{key}.")
-            else:
-                yield prefix + key
-
-    return frozenset(walk(Recipe, ""))
+    """Return every flat dotted name that recipes of all methods share, schedules both whole and by field."""
+    return frozenset(flat_names(Recipe)) - {"section"}

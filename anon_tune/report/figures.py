@@ -13,7 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from anon_tune.method import parse_method
+from anon_tune.methods import is_trained
 from anon_tune.pareto import LEVELS, ParetoFront, attainment
 from anon_tune.report.chart import BLUE, INK, LABEL, MUTED, ORANGE, PURPLE, SKY, VERMILLION, Chart, axis
 from anon_tune.report.selection import drawn_trials
@@ -133,8 +133,9 @@ def _kinds_legend(trials: Sequence[Trial]) -> list[Any]:
 
 
 def _kind(trial: Trial) -> str:
-    method = parse_method(trial.method)
-    return "adversarial" if method.name == "adversarial" else "trained baseline" if method.is_trained else "closed-form"
+    if trial.method == "adversarial":
+        return "adversarial"
+    return "trained baseline" if is_trained(trial.method) else "closed-form"
 
 
 def _points(

@@ -6,6 +6,7 @@ from collections import deque
 
 import numpy as np
 
+from anon_tune.methods import is_trained
 from anon_tune.search.sampler import score_losses
 from anon_tune.trial import Trial
 
@@ -35,7 +36,7 @@ class Forecasts:
         for report in trial.reports:
             if not report.score.full and report.score.is_finite:
                 pair = score_losses(report.score), full
-                if trial.is_trained:
+                if is_trained(trial.method):
                     self._trained.setdefault(report.rung, deque(maxlen=_MOST_PAIRS)).append(pair)
                 elif len(self._untrained) < _MOST_PAIRS:
                     self._untrained.append(pair)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import optuna
@@ -21,7 +22,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
-from anon_tune.method import parse_method
+from anon_tune.methods import is_trained
+from anon_tune.search.callers_sampler import CallersModel, CallersSampler
 from anon_tune.search.forecast import Forecasts, Losses
 from anon_tune.search.parameters import Sampler, violation
 from anon_tune.search.points import grid_points, quasi_random_point
@@ -82,6 +84,7 @@ class Proposer:
         num_trials: How many trials the study will have.
         record: Is told of every trial too.
         known: Observations from an earlier study, by names of their own.
+        sampler: A sampler of the caller's in the place of `kind`; None for ours.
     """
 
     def __init__(
@@ -92,10 +95,13 @@ class Proposer:
         num_trials: int,
         record: TrialRecord,
         known: Mapping[str, Observation] | None = None,
+        sampler: CallersSampler | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space, self._seed, self._num_trials, self._record = space, seed, num_trials, record
-        self.kind = choose_sampler(kind, space, num_trials)
+        # A caller's sampler needs nothing of what is done around ours, as with random points.
+        self.kind = choose_sampler(kind, space, num_trials) if sampler is None else "random"
+        self._callers = None if sampler is None else CallersModel(sampler, space)
         self._num_startup = num_startup_trials(self.kind, num_trials)
         self._grid = grid_points(space, num_trials, seed) if self.kind == "grid" else None
         self._known: dict[str, Observation] = dict(known or {})
@@ -103,6 +109,9 @@ class Proposer:
         self._met: set[str] = set()
         self._proposed: Counter[str] = Counter()  # methods
         self._forecasts = Forecasts()
+        if self._callers:
+            for name, seen in self._known.items():
+                self._callers.end(name, seen.params, self._estimate(seen), seen.constraints)
 
     @property
     def num_points(self) -> int:
@@ -123,10 +132,10 @@ class Proposer:
                 sampler fills in what that leaves out.
         """
         given = dict(self._given(number))
-        model = self._model(number)
-        point = self._suggest(model, given)
+        suggest = self._callers.suggest if self._callers else partial(self._suggest, self._model(number))
+        point = suggest(given)
         while instead := self._instead(point):
-            point = self._suggest(model, {"method": instead})
+            point = suggest({"method": instead})
         self.begin(trial_id, point)
         return point
 
@@ -134,6 +143,8 @@ class Proposer:
         """Take a point as proposed, of a trial that is yet to report."""
         self._meet(trial_id, self._space.method(params))
         self._pending[trial_id] = params
+        if self._callers:
+            self._callers.begin(trial_id, params)
         self._record.begin(trial_id, params)
 
     def tell(self, trial: Trial) -> None:
@@ -156,6 +167,9 @@ class Proposer:
         if self.kind == "nsga2" and len(self._known) > _MOST_ELITES * self._num_startup:
             self._known = dict(self._elite(2 * self._num_startup))
         if trial.state.is_final:
+            if self._callers:
+                losses = None if seen is None else self._estimate(seen)
+                self._callers.end(trial.id, trial.params, losses, {} if seen is None else seen.constraints)
             self._record.end(trial)
 
     def observations(self) -> dict[str, Losses]:
@@ -221,10 +235,10 @@ class Proposer:
 
     def _instead(self, point: Mapping[str, Any]) -> str | None:
         """Return another method for a point that can only repeat a score, None if there is no need or no other."""
-        if "method" not in point or parse_method(point["method"]).is_trained or not self._proposed[point["method"]]:
+        if "method" not in point or is_trained(point["method"]) or not self._proposed[point["method"]]:
             return None
         methods = (str(method) for method in self._space.search["method"].probes)
-        others = [m for m in methods if parse_method(m).is_trained or not self._proposed[m]]
+        others = [m for m in methods if is_trained(m) or not self._proposed[m]]
         return min(others, key=lambda m: self._proposed[m], default=None)
 
     def _frozen(self, seen: Observation, attributes: Mapping[str, Any] | None = None) -> FrozenTrial:

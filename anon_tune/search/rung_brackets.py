@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from anon_tune.methods import is_trained
 from anon_tune.search.parameters import Constraints, Rungs
 from anon_tune.search.rungs import Rung, Verdict, deal_bracket
 from anon_tune.search.sampler import score_losses
@@ -32,13 +33,13 @@ class Ladder:
 
     def bracket(self, trial: Trial) -> int:
         """Return the bracket of a trial."""
-        if self._rungs is None or not trial.is_trained:
+        if self._rungs is None or not is_trained(trial.method):
             return 0
         return deal_bracket(self._seed, trial.number, self._rungs.brackets, self._rungs.factor)
 
     def add(self, trial: Trial, report: RungReport) -> None:
         """Take in a rung score; a full score is no rung's."""
-        if self._rungs is None or report.score.full or not trial.is_trained:
+        if self._rungs is None or report.score.full or not is_trained(trial.method):
             return
         place = self.bracket(trial), report.rung
         rung = self._by_place.setdefault(place, Rung(self._rungs.factor))
@@ -46,7 +47,7 @@ class Ladder:
 
     def verdict(self, trial: Trial, report: RungReport) -> Verdict | None:
         """Judge a trial at a rung that it has been added to; None where nobody is judged."""
-        if self._rungs is None or report.score.full or not trial.is_trained:
+        if self._rungs is None or report.score.full or not is_trained(trial.method):
             return None
         return self._by_place[self.bracket(trial), report.rung].verdict(trial.id)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from anon_tune.errors import RecipeError, SpaceError, suggest
-from anon_tune.method import parse_method
+from anon_tune.methods import defaults_of, find, make_recipe
 from anon_tune.recipe import Recipe
-from anon_tune.search.parameters import Choices, Constraints, Parameter, Part, StopRules, StudyDefaults, Value
+from anon_tune.search.method_use import DEFAULT, has_place, methods_of
+from anon_tune.search.parameters import Constraints, Parameter, Part, StopRules, StudyDefaults, Value
 from anon_tune.search.rungs import rung_levels
 from anon_tune.search.space_file import parse_tables, read_tables, validate
-from anon_tune.trial import ANCHORS
 
 
 class SearchSpace(Part):
@@ -26,6 +26,8 @@ class SearchSpace(Part):
         search: Recipe names that are sampled, every name after those it depends on.
         first: Points to try first; what they leave out is sampled.
         study: Defaults of the study.
+        defaults: What a recipe value is that is neither fixed nor searched. A study keeps those that it began with,
+            whatever a later version of this package has.
 
     Example:
         >>> space = SearchSpace.from_tables({"search": {"penalty.weight": {"low": 0.1, "high": 10.0}}}, "x.toml")
@@ -38,6 +40,7 @@ class SearchSpace(Part):
     search: Mapping[str, Parameter]
     first: tuple[Mapping[str, Value], ...] = ()
     study: StudyDefaults = StudyDefaults()
+    defaults: Mapping[str, Any] = {}
 
     @classmethod
     def load(cls, path: Path | str, overrides: Mapping[str, Any] | None = None) -> SearchSpace:
@@ -54,12 +57,14 @@ class SearchSpace(Part):
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, Any], where: str) -> SearchSpace:
-        """Check resolved tables, with flat names in ``fixed``, ``search`` and ``first``.
+        """Check resolved tables, with flat names in ``fixed``, ``search``, ``first`` and, of a study, ``defaults``.
 
         Raises:
             SpaceError: A rule is broken.
         """
-        space = validate(cls, parse_tables(tables, where), where)
+        parsed = parse_tables(tables, where)
+        methods = methods_of(parsed["search"], parsed["fixed"])
+        space = validate(cls, {"defaults": defaults_of(methods)} | parsed, where)
         space._check()
         return space
 
@@ -71,18 +76,19 @@ class SearchSpace(Part):
             "search": search,
             "first": [dict(point) for point in self.first],
             "study": self.study.model_dump(mode="json", exclude_none=True),
+            "defaults": dict(self.defaults),
         }
 
     def method(self, params: Mapping[str, Any]) -> str:
         """Return the method of a trial: sampled, or fixed, or else ``adversarial``."""
-        return str({"method": "adversarial", **self.fixed, **params}["method"])
+        return str({"method": DEFAULT, **self.fixed, **params}["method"])
 
     def recipe(self, params: Mapping[str, Any], method: str | None = None) -> Recipe:
         """Return the recipe of a trial.
 
         Where the method is searched, a fixed value that the method of this trial sets itself gives way
-        to the method's; where it is fixed, the two contradict each other. A closed-form method takes only the
-        fixed measurement and training lengths.
+        to the method's, and one of another method's section is left out; where the method is fixed, the two
+        contradict each other. A closed-form method takes only the fixed measurement and training lengths.
 
         Args:
             params: Sampled values; must be empty for an anchor.
@@ -92,13 +98,12 @@ class SearchSpace(Part):
             RecipeError: A value is out of range, or is set by the method.
         """
         name = self.method(params) if method is None else method
-        chosen = parse_method(name, f"{self.where}: method")
         fixed = dict(self.fixed)
-        if not chosen.is_trained:
+        if not find(name, f"{self.where}: method").is_trained:
             fixed = {n: v for n, v in fixed.items() if n.startswith(("evaluation.", "training."))}
         elif "method" in self.search:
-            fixed = {n: v for n, v in fixed.items() if not chosen.sets(n)}
-        return Recipe.from_params({**fixed, **params, "method": name}, self.where)
+            fixed = {n: v for n, v in fixed.items() if has_place(n, name)}
+        return make_recipe({**fixed, **params, "method": name}, self.where, self.defaults)
 
     def with_constraints(self, given: Mapping[str, Any]) -> SearchSpace:
         """Return this space with other constraints; what is not given stays.
@@ -149,7 +154,6 @@ class SearchSpace(Part):
             if name.startswith("evaluation."):
                 rule = f"'{name}' must not be searched, or scores do not compare"
                 raise SpaceError(self.where, rule, remedy="Set it under [fixed]")
-        self._check_methods()
         base = dict(self._point({}))
         self._try(base, "the first value of every range and choice")
         self._try({}, "method = 'identity'", method="identity")
@@ -158,46 +162,6 @@ class SearchSpace(Part):
                 self._try(dict(self._point(self._ancestors(name) | {name: value})), f"{name} = {value}")
         for point in self.first:
             self._check_first(point)
-
-    def _check_methods(self) -> None:
-        """Refuse anchors, unknown methods, and what is searched under a method that has no use for it."""
-        searched = self.search.get("method")
-        if searched is not None and (not isinstance(searched, Choices) or searched.when):
-            raise SpaceError(self.where, "'method' needs choices, without 'when'", remedy="List names of methods")
-        known: dict[tuple[str, tuple[Any, ...]], str] = {}
-        for name in self._methods():
-            try:
-                method = parse_method(name, self.where)
-            except RecipeError as error:
-                raise SpaceError(f"{self.where}: 'method'", error.rule, error.got, error.remedy) from None
-            if method.name in ANCHORS:
-                rule = f"'{name}' is an anchor, which is in every study"
-                raise SpaceError(self.where, rule, remedy="Leave it out")
-            other = known.setdefault((method.name, tuple(method.values.items())), name)
-            if other != name:
-                raise SpaceError(self.where, f"'{other}' and '{name}' are one method", remedy="Keep one of the two")
-        for name in self.search:
-            self._check_use(name)
-
-    def _check_use(self, name: str) -> None:
-        """Refuse a searched name that is sampled for a method which is not trained or sets it itself."""
-        methods = self._methods(name)
-        idle = [m for m in methods if not parse_method(m).is_trained or parse_method(m).sets(name)]
-        if name == "method" or not idle:
-            return
-        others = ", ".join(f'"{m}"' for m in methods if m not in idle)
-        remedy = f"Give it when = {{ method = [{others}] }}" if others else "Remove it"
-        raise SpaceError(self.where, f"'{name}' is searched, but has no use for the method '{idle[0]}'", remedy=remedy)
-
-    def _methods(self, name: str = "method") -> tuple[str, ...]:
-        """Return the methods of the study, or those for which a name is searched."""
-        searched = self.search.get("method")
-        if searched is None:
-            return (str(self.fixed.get("method", "adversarial")),)
-        when = self.search[name].when
-        kept = {str(m) for m in when.get("method", searched.probes)}
-        kept = kept.intersection(*(self._methods(other) for other in when if other != "method"))
-        return tuple(m for m in map(str, searched.probes) if m in kept)
 
     def _check_first(self, point: Mapping[str, Value]) -> None:
         for name, value in point.items():

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from anon_tune.errors import SpaceError, suggest
-from anon_tune.recipe import recipe_names
+from anon_tune.errors import RecipeError, SpaceError, suggest
+from anon_tune.methods import check_name, find
+from anon_tune.search.method_use import check_methods, has_place, with_conditions
 from anon_tune.search.parameters import Choices, Parameter, Range, StudyDefaults
 
 _TABLES = ("extends", "fixed", "search", "first", "study")
@@ -57,10 +58,14 @@ def parse_tables(tables: Mapping[str, Any], where: str) -> dict[str, Any]:
     search = _resolve_fixed({name: _parameter(name, spec, where) for name, spec in specs.items()}, fixed, where)
     if not search:
         raise SpaceError(where, "nothing is searched", remedy="Add a range or choices under [search]")
+    check_methods(search, fixed, where)
+    if "defaults" not in tables:  # a study keeps its conditions as it was begun with them
+        search = with_conditions(search, fixed, where)
     study = validate(StudyDefaults, tables.get("study", {}), f"{where}: [study]")
     gone = set(specs) - set(search)
     first = [{n: v for n, v in point.items() if n not in gone} for point in tables.get("first", ())]
-    return {"where": where, "fixed": fixed, "search": _ordered(search, where), "first": first, "study": study}
+    parsed = {"where": where, "fixed": fixed, "search": _ordered(search, where), "first": first, "study": study}
+    return parsed | ({"defaults": tables["defaults"]} if "defaults" in tables else {})
 
 
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
@@ -99,16 +104,31 @@ _KINDS = {str: "the name of a file", dict: "a table", list: "an array of tables,
 
 
 def _merge(parent: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any]:
-    """Let the child win: a name it gives hides that name, its fields and what it is a field of."""
+    """Let the child win: a name it gives hides that name, its fields and what it is a field of.
+
+    A method that it fixes hides what that method sets itself or has no use for.
+    """
     given = {*child["fixed"], *child["search"]}
+    method = child["fixed"].get("method")
 
-    def hidden(name: str) -> bool:
-        return any(n == name or n.startswith(name + ".") or name.startswith(n + ".") for n in given)
+    def hidden(name: str, table: str) -> bool:
+        if any(n == name or n.startswith(name + ".") or name.startswith(n + ".") for n in given):
+            return True
+        return method is not None and not _fits(name, str(method), table)
 
-    merged = {k: {n: v for n, v in parent[k].items() if not hidden(n)} | child[k] for k in ("fixed", "search")}
+    merged = {k: {n: v for n, v in parent[k].items() if not hidden(n, k)} | child[k] for k in ("fixed", "search")}
     still = [{n: v for n, v in point.items() if n in merged["search"]} for point in parent["first"]]
     first = child["first"] or [point for point in still if point]
     return {**merged, "first": first, "study": parent["study"] | child["study"]}
+
+
+def _fits(name: str, method: str, table: str) -> bool:
+    """True for a fixed name that has a place beside a method, or a searched one that it has a use for."""
+    try:
+        chosen = find(method)
+    except RecipeError:  # said with the file's name, when all files are read
+        return True
+    return has_place(name, method) if table == "fixed" else chosen.spec.has_use(name)
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -123,10 +143,11 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _check_names(where: str, names: Iterable[str]) -> None:
-    known = recipe_names()
     for name in names:
-        if name not in known:
-            raise SpaceError(where, f"unknown name '{name}'", remedy=suggest(name, known))
+        try:
+            check_name(name, where)
+        except RecipeError as error:
+            raise SpaceError(where, error.rule, remedy=error.remedy) from None
 
 
 def _parameter(name: str, spec: object, where: str) -> Parameter:

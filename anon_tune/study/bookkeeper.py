@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from anon_tune.ledger import Ledger
+from anon_tune.methods import is_trained
 from anon_tune.search.proposer import Proposer
 from anon_tune.search.rung_brackets import Ladder
 from anon_tune.search.space import SearchSpace
@@ -139,7 +140,7 @@ class Bookkeeper:
         last = len(levels) - 1
         # What is not trained does not change: one rung score and the full score say it all.
         first = min(self._ladder.bracket(trial), last)
-        plan = range(first, last + 1) if trial.is_trained else sorted({0, last})
+        plan = range(first, last + 1) if is_trained(trial.method) else sorted({0, last})
         done = {report.rung for report in trial.reports}
         todo = [rung for rung in plan if rung not in done]
         return Assignment.of_rungs(trial_id, recipe, levels, todo, self._ceilings(trial_id))
@@ -161,7 +162,7 @@ class Bookkeeper:
             return TrialState.FAILED, failure
         if report.score.full:
             return TrialState.COMPLETE, ""
-        if self._ladder.promotes and trial.is_trained:
+        if self._ladder.promotes and is_trained(trial.method):
             self._ladder.pause(trial)
             return TrialState.WAITING, ""
         verdict = self._ladder.verdict(trial, report)

@@ -36,6 +36,7 @@ class StudySettings(BaseModel):
         seed: Of the sampler.
         sampler: ``auto`` takes a Gaussian process, in turns with TPE, where it fits, else TPE, and NSGA-II for many
             trials.
+        sampler_class: Class of a sampler of the caller's, which then takes the place of `sampler`; empty for none.
         storage: Any Optuna storage URL, without a password; None for a journal file in the study directory.
         record_name: Of the study in that storage; made by the first driver.
         rungs: Stop hopeless trials early, if the space says where.
@@ -63,6 +64,7 @@ class StudySettings(BaseModel):
     stills_fingerprint: str = ""
     seed: Annotated[int, Field(ge=0)] = 0
     sampler: Sampler = "auto"
+    sampler_class: str = ""
     storage: str | None = None
     record_name: str | None = None
     rungs: bool = True
@@ -149,7 +151,7 @@ def load_study(directory: StudyLocation) -> tuple[SearchSpace, StudySettings]:
     tables, where = _read(study), str(study.frozen)
     try:
         settings = StudySettings.model_validate(tables["settings"])
-        return SearchSpace.from_tables(dict(tables["space"]), str(tables["where"])), settings
+        return SearchSpace.from_tables({"defaults": {}, **tables["space"]}, str(tables["where"])), settings
     except (AttributeError, KeyError, TypeError, ValueError) as error:  # pydantic's errors are ValueErrors
         first = f"no table {error}" if isinstance(error, KeyError) else why(error)
         if isinstance(error, ValidationError):
@@ -157,6 +159,8 @@ def load_study(directory: StudyLocation) -> tuple[SearchSpace, StudySettings]:
             first = f"{at}: {error.errors()[0]['msg']}" if at else error.errors()[0]["msg"]
         raise StudyError(where, "not the frozen copy of a study", first, _REMEDY) from None
     except UsageError as error:  # of a name or a value that an earlier version took
+        if error.where.startswith("package "):  # that brings a method
+            raise
         rule = f"not the frozen copy of a study: {error.where}: {error.rule}"
         raise StudyError(where, rule, error.got, _REMEDY) from None
 
@@ -212,6 +216,10 @@ def _check_same(where: str, before: dict[str, Any], now: dict[str, Any]) -> None
     ]
     if wanted["sampler"] == "grid":  # of another number of trials it is another grid
         pairs.append(("number of trials on a grid", was.get("num_trials"), wanted["num_trials"]))
+    defaults = before.get("space", {}).get("defaults", {}), now["space"]["defaults"]
+    other = sorted(n for n in defaults[0].keys() & defaults[1].keys() if defaults[0][n] != defaults[1][n])
+    pairs += [(f"recipe defaults, of another version of anon_tune: {n}", defaults[0][n], defaults[1][n]) for n in other]
+    _check_sampler_class(where, was.get("sampler_class", ""), wanted["sampler_class"])
     for name, old, new in pairs:
         if old != new:
             raise StudyError(
@@ -220,6 +228,16 @@ def _check_same(where: str, before: dict[str, Any], now: dict[str, Any]) -> None
                 new,
                 "Give another directory, or go on with 'anon-tune resume'",
             )
+
+
+def _check_sampler_class(where: str, old: str, new: str) -> None:
+    """Refuse another sampler of the caller's: no command can make one, and other proposals would follow."""
+    if old == new:
+        return
+    if old:
+        remedy = f"Go on in Python: anon_tune.open_study({where!r}).resume(sampler=...)"
+        raise StudyError(where, f"its sampler is one of the caller's, {old}", new or "none", remedy)
+    raise StudyError(where, "its sampler is one of ours", new, "Leave sampler out, or give another directory")
 
 
 def _read(study: StudyDirectory) -> dict[str, Any]:

@@ -13,12 +13,13 @@ import numpy as np
 
 from anon_tune.errors import StudyError
 from anon_tune.ledger import Ledger
+from anon_tune.methods import is_trained
 from anon_tune.pareto import front_candidates
 from anon_tune.recipe import Recipe
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.assignment import Assignment, Decision
 from anon_tune.study.lock import Hold
-from anon_tune.study_directory import StudyDirectory, repeat_name
+from anon_tune.study_directory import StudyDirectory
 from anon_tune.trial import ANCHORS, Ceilings, Repeat, RungJob, RungReport, Trial
 
 
@@ -115,12 +116,16 @@ class VerificationPlan:
             weights=self._weights(trial),
         )
 
+    def repeat_id(self, name: str, number: int) -> str:
+        """Return the id of a repeat: the name of its directory below that of all trials."""
+        return f"{name}/{self.study.trial(name).repeat(number).folder.name}"
+
     def receive(self, name: str, number: int, answer: RungReport | str) -> Repeat | None:
         """Record a repeat, or keep the reason why there is none."""
         trial = self._trials[name]
-        if not (self._retrain and trial.is_trained):
+        if not (self._retrain and is_trained(trial.method)):
             with suppress(OSError):
-                self.study.trials.remove(repeat_name(name, number))
+                self.study.trials.remove(self.repeat_id(name, number))
         if isinstance(answer, str):
             self.failures[name, number] = answer
             return None
@@ -136,7 +141,7 @@ class VerificationPlan:
         return {number: Ceilings(s.leakage.value, s.accuracy.value) for number, s in scores.items()}
 
     def _weights(self, trial: Trial) -> str:
-        if self._retrain or not trial.is_trained:
+        if self._retrain or not is_trained(trial.method):
             return ""
         name = trial.reports[-1].checkpoint
         weights = self.study.weights(name)
@@ -146,7 +151,7 @@ class VerificationPlan:
         return weights.location
 
     def _missing(self, trial: Trial) -> list[int]:
-        anew = self._retrain and trial.is_trained
+        anew = self._retrain and is_trained(trial.method)
         have = {r.number for r in trial.repeats if not anew or self._is_retrained(trial, r)}
         # Those measured on the old weights are all replaced: the two kinds do not mix.
         last = max([self._num_seeds, *(r.number for r in trial.repeats if anew)])
@@ -157,7 +162,7 @@ class VerificationPlan:
         recipe = self._space.recipe(trial.params, method=trial.method)
         measuring, training = np.random.SeedSequence([self._seed, number]).generate_state(2).tolist()
         parts: dict[str, Any] = {"evaluation": recipe.evaluation.model_copy(update={"seed": measuring})}
-        if self._retrain and trial.is_trained:
+        if self._retrain and is_trained(trial.method):
             parts["training"] = recipe.training.model_copy(update={"seed": training})
         return recipe.model_copy(update=parts)
 
@@ -214,7 +219,7 @@ class VerificationDesk:
             return None
         self._waiting.remove(ready)
         name, number = ready
-        repeat_id = repeat_name(name, number)
+        repeat_id = self._plan.repeat_id(name, number)
         self._open[repeat_id] = ready
         return self.rest(repeat_id)
 

@@ -182,9 +182,7 @@ class WandbRuns:
 
 
 @contextmanager
-def watchers(
-    study: StudyDirectory, here: StudyDirectory, space: SearchSpace, settings: StudySettings
-) -> Iterator[Watchers]:
+def watchers(study: StudyDirectory, here: Path, space: SearchSpace, settings: StudySettings) -> Iterator[Watchers]:
     """Give everybody that the settings name, and end what they do with the block.
 
     Args:
@@ -207,19 +205,19 @@ def watchers(
 
 
 def _opened(
-    study: StudyDirectory, here: StudyDirectory, space: SearchSpace, settings: StudySettings
+    study: StudyDirectory, here: Path, space: SearchSpace, settings: StudySettings
 ) -> Iterator[tuple[str, Watcher]]:
     # A study is known by where it is and what it searches: another one of that name gets runs of its own.
     key = hashlib.sha256(f"{study} {space.fingerprint()}".encode()).hexdigest()[:12]
     if settings.tensorboard:
-        yield "TensorBoard", TensorBoardFiles(here.tensorboard.path)
+        yield "TensorBoard", TensorBoardFiles(StudyDirectory.at(here).tensorboard.path)
     if settings.mlflow:
         with _opening("mlflow", settings.mlflow):
             runs = MlflowRuns(settings.mlflow, study.name)
         yield "MLflow", Tracker(runs)
     if settings.wandb:
         with _opening("wandb", settings.wandb):
-            wandb_runs = WandbRuns(settings.wandb, study.name, key, here.folder.path)
+            wandb_runs = WandbRuns(settings.wandb, study.name, key, here)
         yield "Weights & Biases", InBackground(Tracker(wandb_runs))
 
 

@@ -6,7 +6,7 @@ K actions, E embedding dimensions.
 
 from anon_tune.training.branches import PrivacyBranches
 from anon_tune.training.collective import Collective
-from anon_tune.training.hooks import GameHooks
+from anon_tune.training.hooks import GameHooks, TrialTrainer
 from anon_tune.training.losses import adversary, distortion, nt_xent, penalty, privacy_loss, quantize, uniform
 from anon_tune.training.terms import Move, Term, Value
 from anon_tune.training.trainer import Trainer
@@ -18,6 +18,7 @@ __all__ = [
     "PrivacyBranches",
     "Term",
     "Trainer",
+    "TrialTrainer",
     "Value",
     "adversary",
     "distortion",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from torch import nn
 
+from anon_tune.networks import Anonymizer
 from anon_tune.training.terms import Term
+from anon_tune.trial import LossPoint
 
 if TYPE_CHECKING:
     from anon_tune.training.trainer import Trainer
@@ -32,3 +35,34 @@ class GameHooks:
     modules: Mapping[str, nn.Module] = field(default_factory=dict)
     before_game: Callable[[Trainer], None] | None = None
     after_step: Callable[[Trainer], None] | None = None
+
+
+class TrialTrainer(Protocol):
+    """What trains the anonymizer of a trial: `Trainer`, or that of a method whose training is no game.
+
+    It is made from what `Trainer` takes. A run that was saved and loaded must go on bit-identically on CPU, so
+    every draw is a pure function of the recipe's seed and the step.
+
+    Attributes:
+        anonymizer: f_A.
+        step: Steps done so far.
+    """
+
+    anonymizer: Anonymizer
+    step: int
+
+    def train_until(self, step: int) -> list[LossPoint]:
+        """Train until a step is reached; return the losses of every step done.
+
+        Raises:
+            DivergedError: A loss is NaN or infinite.
+        """
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write all that the next step depends on."""
+        ...
+
+    def load(self, path: Path) -> None:
+        """Go on from what `save` wrote for the same recipe."""
+        ...

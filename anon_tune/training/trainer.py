@@ -82,7 +82,11 @@ class Trainer:
             name: optim.Adam(module.parameters(), lr=1e-3, betas=(0.5 if name == "anonymizer" else 0.9, 0.999))
             for name, module in self._players().items()
         }
-        self._recipes = {"anonymizer": recipe.anonymizer, "utility": recipe.utility, "privacy": recipe.privacy}
+        self._rates = {
+            "anonymizer": recipe.anonymizer.lr,
+            "utility": recipe.utility.lr,
+            "privacy": recipe.privacy.lr,
+        }
         self.step = 0
         self._prepared = False
 
@@ -119,11 +123,11 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write weights, optimizer states and step; complete or not at all."""
-        write_checkpoint(path, self._modules(), self.optimizers, self.step, self.recipe.fingerprint())
+        write_checkpoint(path, self._modules(), self.optimizers, self.step, self.recipe.training_fingerprint())
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint of the same recipe."""
-        self.step = read_checkpoint(path, self._modules(), self.optimizers, self.recipe.fingerprint())
+        self.step = read_checkpoint(path, self._modules(), self.optimizers, self.recipe.training_fingerprint())
         self._prepared = True
 
     def move_anonymizer(self, index: int) -> Mapping[str, float]:
@@ -228,8 +232,8 @@ class Trainer:
             branch.requires_grad_(not frozen).train(not frozen)
 
     def _set_learning_rates(self) -> None:
-        for name, recipe in self._recipes.items():
-            self._set_rate(name, recipe.lr.at(self.step, self.recipe.training.num_steps))
+        for name, rate in self._rates.items():
+            self._set_rate(name, rate.at(self.step, self.recipe.training.num_steps))
 
     def _set_rate(self, name: str, rate: float) -> None:
         for group in self.optimizers[name].param_groups:

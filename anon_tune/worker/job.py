@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,11 @@ from torchvision.io import write_png
 from anon_tune.clips import Clips
 from anon_tune.evaluation import measure
 from anon_tune.folder import File
-from anon_tune.method import parse_method
-from anon_tune.networks import Anonymizer, build_anonymizer, save_weights
-from anon_tune.networks.loading import given_anonymizer
+from anon_tune.methods import build_anonymizer, is_trained, trainer_of
+from anon_tune.methods.loading import given_anonymizer
+from anon_tune.networks import Anonymizer, save_weights
 from anon_tune.study_directory import TrialDirectory, recorded_weights
-from anon_tune.training import Collective, Trainer
+from anon_tune.training import Collective, TrialTrainer
 from anon_tune.trial import LossPoint, RungJob, RungReport
 
 _CHECKPOINT_EVERY_S = 60.0
@@ -52,15 +53,15 @@ def perform(job: RungJob, clips: Clips, device: torch.device, stills: Clips | No
     place = TrialDirectory.at(job.directory)
     recipe = job.recipe
     points: list[LossPoint] = []
-    is_trained = parse_method(recipe.method).is_trained and not job.weights
-    if is_trained:
+    trains = is_trained(recipe.method) and not job.weights
+    if trains:
         points, anonymizer = _train(job, clips, device, stills)
     else:
         anonymizer = given_anonymizer(recipe, job.weights)
     if Collective().world_rank != 0:
         return None
     score = measure(anonymizer, clips, recipe.evaluation, job.full, job.ceilings, device)
-    if is_trained:
+    if trains:
         with place.weights.writing() as path:
             save_weights(anonymizer.state_dict(), path, {"recipe": recipe.model_dump_json()})
     if job.full and not job.weights:
@@ -75,7 +76,7 @@ def perform(job: RungJob, clips: Clips, device: torch.device, stills: Clips | No
         curve=_thin(points),
         seconds=time.monotonic() - start,
         node=socket.gethostname(),
-        checkpoint=recorded_weights(job.trial) if is_trained else "",
+        checkpoint=recorded_weights(job.trial) if trains else "",
     )
 
 
@@ -85,16 +86,13 @@ def _train(
     checkpoint = TrialDirectory.at(job.directory).checkpoint
     num_attributes = len((stills or clips).attributes)
     other = stills.split("train") if stills else None
-    recipe = job.recipe
-
-    def build() -> Anonymizer:
-        return build_anonymizer(recipe.method, recipe.anonymizer)
-
-    trainer = Trainer(recipe, build, clips.split("train"), len(clips.actions), num_attributes, device, other)
+    recipe, train = job.recipe, clips.split("train")
+    build = partial(build_anonymizer, recipe)
+    trainer = trainer_of(recipe)(recipe, build, train, len(clips.actions), num_attributes, device, other)
     if checkpoint.exists():
         with checkpoint.reading() as path:
             trainer.load(path)
-    saves = trainer.collective.world_rank == 0
+    saves = Collective().world_rank == 0
     points: list[LossPoint] = []
     saved = time.monotonic()
     while trainer.step < job.step:
@@ -107,7 +105,7 @@ def _train(
     return points, trainer.anonymizer
 
 
-def _save(trainer: Trainer, checkpoint: File) -> None:
+def _save(trainer: TrialTrainer, checkpoint: File) -> None:
     with checkpoint.writing() as path:
         trainer.save(path)
 

@@ -11,6 +11,7 @@ import pytest
 
 from anon_tune.folder import Folder
 from anon_tune.ledger import Ledger
+from anon_tune.methods import is_trained
 from anon_tune.trial import TrialState
 
 pytestmark = pytest.mark.cluster
@@ -48,7 +49,7 @@ def test_a_study_lives_on_s3(processes: Any, tmp_path: Path, s3: str, tiny_study
     assert {"study.toml", "ledger", "trials", "report.html", "optuna.journal", "clips"} <= {*folder.names()}
     assert ".lock" not in folder.names()
     for name, trial in after.items():
-        wanted = {"anonymizer.safetensors"} if trial.is_trained else set()
+        wanted = {"anonymizer.safetensors"} if is_trained(trial.method) else set()
         wanted |= {"preview.png"} if trial.state is TrialState.COMPLETE else set()
         assert {*(folder / "trials" / name).names()} == wanted, name  # and no checkpoint of a trial that is over
     assert b"data:image/png;base64," in folder.read("report.html")
@@ -57,6 +58,6 @@ def test_a_study_lives_on_s3(processes: Any, tmp_path: Path, s3: str, tiny_study
     document = json.loads(run("front", "front", out, "--all", "--format", "json"))
     assert {row["trial"] for row in document["trials"]} == after.keys()
     assert sum(row["num_repeats"] > 0 for row in document["trials"]) >= 3
-    picked = next(t for t in after.values() if t.is_trained and t.state is TrialState.COMPLETE)
+    picked = next(t for t in after.values() if is_trained(t.method) and t.state is TrialState.COMPLETE)
     run("export", "export", out, "--trial", picked.id, "-o", str(tmp_path / "picked.safetensors"))
     assert run("report", "report", out, "-o", str(tmp_path / "here.html")).strip() == str(tmp_path / "here.html")

@@ -59,7 +59,7 @@ def test_a_folder_that_holds_the_package_is_the_last_place(
 ) -> None:
     shutil.copytree(Path(anon_tune.__file__).parent, tmp_path / "anon_tune", ignore=shutil.ignore_patterns("__py*"))
     plant(tmp_path)
-    probe = tmp_path / "anon_tune" / "models" / "weights.py"  # in driver and worker
+    probe = tmp_path / "anon_tune" / "networks" / "weights.py"  # in driver and worker
     note = "open({!r}, 'a').write(__import__('json').dumps(__import__('sys').path) + chr(10))\n"
     probe.write_text(probe.read_text() + "\n\n" + note.format(str(tmp_path / "paths")))
     words = ["study", str(ROOT / "search_spaces/quickstart.toml"), *tiny_study(tmp_path / "study", 1, 4)]

@@ -21,7 +21,7 @@ import pytest
 import ray
 import ray.cloudpickle
 
-from anon_tune.cli.study_status import study_status
+from anon_tune.commands.status import study_status
 from anon_tune.driver.run import StudyInterrupted, run_study
 from anon_tune.errors import DataError, PlacementError, StudyError
 from anon_tune.ledger import Ledger

@@ -23,8 +23,8 @@ from anon_tune.cli import app
 from anon_tune.errors import AnonTuneError
 from anon_tune.export import VideoOptions, anonymize_video, export_anonymizer
 from anon_tune.ledger import Ledger
-from anon_tune.networks import build_anonymizer
-from anon_tune.recipe import AnonymizerRecipe
+from anon_tune.methods import build_anonymizer
+from anon_tune.recipe import Recipe
 from anon_tune.study import load_study
 from anon_tune.video.files import TimedFrame, VideoReader
 
@@ -378,7 +378,7 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_network_that_fails_stops_everything(tmp_path: Path) -> None:
     source = write_video(tmp_path / "in.mp4", 40)
-    anonymizer = build_anonymizer("blur:2", AnonymizerRecipe())
+    anonymizer = build_anonymizer(Recipe(method="blur:2"))
 
     def fail(*_: object) -> None:
         raise RuntimeError("no memory")

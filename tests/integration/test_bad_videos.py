@@ -17,8 +17,8 @@ from anon_tune.clips import open_clips
 from anon_tune.datasets.decode import BadFile, ClipForm, DecodedClip, decode_clip
 from anon_tune.errors import DataError
 from anon_tune.export import VideoOptions, anonymize_video
-from anon_tune.networks import build_anonymizer
-from anon_tune.recipe import AnonymizerRecipe
+from anon_tune.methods import build_anonymizer
+from anon_tune.recipe import Recipe
 
 Say = Callable[..., tuple[int, str, list[str]]]
 WORDS = ("--pattern", r"(?P<person>[a-z]+)(?P<take>\d)_(?P<action>[a-z]+)\.", "--action", "action", "--private")
@@ -144,7 +144,7 @@ def mutations(whole: bytes, seed: int) -> bytes:
 @pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
 def test_whatever_a_file_holds_it_is_a_video_or_one_line(tmp_path: Path, suffix: str) -> None:
     whole = write_video(tmp_path / f"whole{suffix}", 12, audio=True).read_bytes()
-    identity = build_anonymizer("identity", AnonymizerRecipe()).eval()
+    identity = build_anonymizer(Recipe(method="identity")).eval()
     (tmp_path / "in").mkdir()
     file, output = tmp_path / "in" / f"x{suffix}", tmp_path / "out" / "x.mkv"
     for seed in range(24):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from anon_tune.clips import ClipBatch, Clips, ClipSampler, ClipSet
-from anon_tune.method import TRAINED
-from anon_tune.networks import build_anonymizer
+from anon_tune.methods import build_anonymizer, find, make_recipe, specs
 from anon_tune.recipe import Recipe
 from anon_tune.training import Trainer, quantize, uniform
 from anon_tune.trial import Ceilings, RungJob
@@ -34,10 +34,8 @@ def named(tiny_params: dict[str, Any]) -> Named:
     """Build a tiny recipe of a named method: ``named("spact", {...})``."""
 
     def build(method: str, params: dict[str, Any] | None = None) -> Recipe:
-        own = TRAINED[method]
-        return Recipe.from_params(
-            {k: v for k, v in tiny_params.items() if k not in own} | (params or {}) | {"method": method}
-        )
+        own = find(method).spec.owns
+        return make_recipe({k: v for k, v in tiny_params.items() if not own(k)} | (params or {}) | {"method": method})
 
     return build
 
@@ -45,7 +43,7 @@ def named(tiny_params: dict[str, Any]) -> Named:
 def trainer_of(recipe: Recipe, clips: Clips, train: ClipSet | None = None) -> Trainer:
     return Trainer(
         recipe,
-        lambda: build_anonymizer(recipe.method, recipe.anonymizer),
+        partial(build_anonymizer, recipe),
         train or clips.split("train"),
         len(clips.actions),
         len(clips.attributes),
@@ -67,7 +65,7 @@ def trained(clips: Clips, recipe: Recipe, train: ClipSet | None = None) -> Weigh
     return weights(trainer.anonymizer)
 
 
-@pytest.mark.parametrize("method", TRAINED)
+@pytest.mark.parametrize("method", [spec.name for spec in specs() if spec.is_trained])
 def test_every_trained_method_is_trained_and_measured(
     avatars: Clips, named: Named, tmp_path: Path, method: str
 ) -> None:

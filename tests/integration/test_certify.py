@@ -18,8 +18,8 @@ from anon_tune.evaluation import Baseline, anonymize_split, canaries, certify, c
 from anon_tune.evaluation.attack import Attack, Lab, Pieces
 from anon_tune.evaluation.certify import _linkage, _status
 from anon_tune.evaluation.metrics import prevalence
-from anon_tune.networks import build_anonymizer
-from anon_tune.recipe import AnonymizerRecipe, AuditRecipe
+from anon_tune.methods import build_anonymizer
+from anon_tune.recipe import AuditRecipe, Recipe
 
 pytestmark = pytest.mark.trains
 
@@ -59,7 +59,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def audited(clips: Clips, raw: Splits, baseline: Baseline, method: str, folder: Path) -> Certificate:
-    anonymizer = build_anonymizer(method, AnonymizerRecipe())
+    anonymizer = build_anonymizer(Recipe(method=method))
     changed = {n: anonymize_split(anonymizer, s, folder / f"{method}-{n}", 16, CPU).clips for n, s in raw.items()}
     subject = Subject(kind="method", name=method, method=method, fingerprint="")
     data = count_data(raw, "avatars", clips.fingerprint, clips.attributes, clips.actions)
@@ -153,7 +153,7 @@ def test_attackers_that_still_learn_make_a_lower_bound(
 
 def test_a_negative_is_linked_to_raw_clips_by_who_knows_both(avatars: Clips, raw: Splits, scratch: Path) -> None:
     one = {n: replace(s, private=s.private[:, :1]) for n, s in raw.items()}
-    negative = build_anonymizer("negative", AnonymizerRecipe())
+    negative = build_anonymizer(Recipe(method="negative"))
     changed = {n: anonymize_split(negative, s, scratch / f"linked-{n}", 16, CPU).clips for n, s in one.items()}
     frozen, knows = Lab(one, EFFORT, CPU, Pieces(quiet, 9)), Lab(changed, EFFORT, CPU, Pieces(quiet, 9))
     recognizer, best = (lab.attack("frame", "fresh", 0).network for lab in (frozen, knows))

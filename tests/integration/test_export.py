@@ -21,7 +21,8 @@ from anon_tune.clips import Clips
 from anon_tune.errors import AnonTuneError, ExportError
 from anon_tune.export import export_anonymizer, load_anonymizer, load_file
 from anon_tune.ledger import Ledger
-from anon_tune.networks import build_anonymizer, save_weights
+from anon_tune.methods import build_anonymizer, read_recipe
+from anon_tune.networks import save_weights
 from anon_tune.networks.weights import read_tensors
 from anon_tune.recipe import Recipe
 from anon_tune.search import SearchSpace
@@ -43,8 +44,8 @@ def exported(small_study: Path, tmp_path: Path) -> Path:
 def test_the_file_does_what_the_trial_did(small_study: Path, exported: Path) -> None:
     assert exported.name == "picked.safetensors"
     tensors, metadata = read_tensors(small_study / "trials" / "0001" / "anonymizer.safetensors")
-    recipe = Recipe.model_validate_json(metadata["recipe"])
-    original = build_anonymizer(recipe.method, recipe.anonymizer)
+    recipe = read_recipe(metadata["recipe"])
+    original = build_anonymizer(recipe)
     original.load_state_dict(tensors)
 
     loaded = anon_tune.load_anonymizer(str(exported))
@@ -64,7 +65,7 @@ def test_weights_that_training_began_from_need_not_be_there(small_study: Path, t
     shutil.copytree(small_study / "ledger", study / "ledger")
     file = study / trial.reports[-1].checkpoint
     tensors, metadata = read_tensors(small_study / trial.reports[-1].checkpoint)
-    recipe = Recipe.model_validate_json(metadata["recipe"])
+    recipe = read_recipe(metadata["recipe"])
     began = recipe.anonymizer.model_copy(update={"weights": "/gone/start.safetensors"})
     save_weights(tensors, file, {"recipe": recipe.model_copy(update={"anonymizer": began}).model_dump_json()})
     loaded = load_anonymizer(export_anonymizer(study, trial, "avatars", tmp_path / "x"))
@@ -80,7 +81,7 @@ def test_the_card_says_what_was_measured(small_study: Path, exported: Path) -> N
     with safe_open(exported, framework="pt") as file:
         metadata = file.metadata()
     assert metadata["anon_tune"] == anon_tune.__version__
-    assert Recipe.model_validate_json(metadata["recipe"]).fingerprint() == trial.fingerprint
+    assert read_recipe(metadata["recipe"]).fingerprint() == trial.fingerprint
     card = json.loads(metadata["model_card"])
     for name in ("leakage", "accuracy"):
         reading = getattr(score, name)
@@ -198,17 +199,17 @@ def test_every_method_can_be_taken_along(
     changed = loaded(clips)
     assert not torch.equal(changed, clips)
     if method == "bdq":
-        own = build_anonymizer(method, recipe.anonymizer)
+        own = build_anonymizer(Recipe(method=method, anonymizer=recipe.anonymizer))
         untrained = own(clips)
         own.load_state_dict(read_tensors(study / report.checkpoint)[0])
         assert not torch.equal(own(clips), untrained)
         assert torch.equal(own(clips), changed)
     else:
         assert report.checkpoint == ""
-        assert torch.equal(build_anonymizer(method, recipe.anonymizer)(clips), changed)
+        assert torch.equal(build_anonymizer(Recipe(method=method, anonymizer=recipe.anonymizer))(clips), changed)
     with safe_open(file, framework="pt") as opened:
         metadata = opened.metadata()
-    assert Recipe.model_validate_json(metadata["recipe"]) == recipe
+    assert read_recipe(metadata["recipe"]) == recipe
     card = file.with_suffix(".md").read_text(encoding="utf-8")
     assert f"`{method}`" in card
     assert ("trained by" in card) == (method == "bdq")

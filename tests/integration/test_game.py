@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from torch import Tensor, distributed, nn
 
 from anon_tune.clips import ClipBatch, Clips, ClipSampler, open_clips
 from anon_tune.errors import AnonTuneError, DivergedError
-from anon_tune.networks import build_anonymizer
+from anon_tune.methods import build_anonymizer, make_recipe, read_recipe
 from anon_tune.recipe import Recipe
 from anon_tune.training import Trainer, distortion
 from anon_tune.trial import Ceilings, RungJob
@@ -47,12 +48,7 @@ SCHEDULED = {
 
 def trainer_of(recipe: Recipe, clips: Clips) -> Trainer:
     return Trainer(
-        recipe,
-        lambda: build_anonymizer(recipe.method, recipe.anonymizer),
-        clips.split("train"),
-        len(clips.actions),
-        len(clips.attributes),
-        CPU,
+        recipe, partial(build_anonymizer, recipe), clips.split("train"), len(clips.actions), len(clips.attributes), CPU
     )
 
 
@@ -92,7 +88,7 @@ def test_pretraining_brings_the_anonymizer_nearer_the_identity(avatars: Clips) -
 
     def distance(pretrain_steps: int) -> float:
         params = {"anonymizer.pretrain_steps": pretrain_steps, "training.batch_clips": 8, "training.warmup_steps": 0}
-        trainer = trainer_of(Recipe.from_params(params), avatars)
+        trainer = trainer_of(make_recipe(params), avatars)
         trainer.train_until(0)
         with torch.no_grad():
             return float((trainer.anonymizer(clips) - clips).abs().mean())
@@ -320,4 +316,4 @@ if __name__ == "__main__":
         distributed.init_process_group("gloo", init_method=rendezvous, rank=int(rank), world_size=int(size))
     for at, text in enumerate(recipes):
         file = Path(folder) / f"{size}-{at}.safetensors"
-        play_in_doubles(open_clips(directory), Recipe.model_validate_json(text), file)
+        play_in_doubles(open_clips(directory), read_recipe(text), file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import nn
 
 from anon_tune.clips import Clips
 from anon_tune.ledger import Ledger
-from anon_tune.networks import build_anonymizer
+from anon_tune.methods import build_anonymizer
 from anon_tune.pareto import ParetoFront
 from anon_tune.recipe import Recipe
 from anon_tune.report.training_figures import loss_chart
@@ -26,7 +27,7 @@ Build = Callable[..., Recipe]
 
 def trainer_of(recipe: Recipe, clips: Clips, hooks: GameHooks) -> Trainer:
     sizes = len(clips.actions), len(clips.attributes)
-    build = lambda: build_anonymizer(recipe.method, recipe.anonymizer)  # noqa: E731
+    build = partial(build_anonymizer, recipe)
     return Trainer(recipe, build, clips.split("train"), *sizes, CPU, hooks=hooks)
 
 

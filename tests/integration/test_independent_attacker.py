@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from torch.nn import functional as F
 from anon_tune.certificate import Subject
 from anon_tune.clips import Clips, ClipSet, make_avatars
 from anon_tune.evaluation import Baseline, anonymize_split, certify, class_mean_ap, count_data, make_baseline
-from anon_tune.networks import Anonymizer, build_anonymizer
-from anon_tune.recipe import AnonymizerRecipe, AuditRecipe, Recipe
+from anon_tune.methods import build_anonymizer, make_recipe
+from anon_tune.networks import Anonymizer
+from anon_tune.recipe import AuditRecipe, Recipe
 from anon_tune.training import Trainer
 
 pytestmark = pytest.mark.trains
@@ -116,10 +118,10 @@ def baseline(raw: dict[str, ClipSet]) -> Baseline:
 
 
 def trained(people: Clips) -> Anonymizer:
-    recipe = Recipe.from_params({"training.num_steps": 100, "penalty.threshold": 0.3, "training.seed": 1})
+    recipe = make_recipe({"training.num_steps": 100, "penalty.threshold": 0.3, "training.seed": 1})
     trainer = Trainer(
         recipe,
-        lambda: build_anonymizer(recipe.method, recipe.anonymizer),
+        partial(build_anonymizer, recipe),
         people.split("train"),
         len(people.actions),
         len(people.attributes),
@@ -134,7 +136,7 @@ def test_an_independent_attacker_finds_little_more(
     people: Clips, raw: dict[str, ClipSet], baseline: Baseline, tmp_path: Path, method: str
 ) -> None:
     assert all(canary.passed for canary in baseline.canaries)
-    anonymizer = trained(people) if method == "adversarial" else build_anonymizer(method, AnonymizerRecipe())
+    anonymizer = trained(people) if method == "adversarial" else build_anonymizer(Recipe(method=method))
     changed = {n: anonymize_split(anonymizer, s, tmp_path / n, 16, CPU).clips for n, s in raw.items()}
     data = count_data(raw, "avatars", people.fingerprint, people.attributes, people.actions)
     subject = Subject(kind="method", name=method, method=method, fingerprint="")

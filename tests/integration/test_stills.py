@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from anon_tune.cli import main
-from anon_tune.cli.study import find_stills, make_body
 from anon_tune.clips import Clips
 from anon_tune.clips.store import Labels, StoreWriter
+from anon_tune.commands.study import make_body
+from anon_tune.commands.study_clips import find_stills
 from anon_tune.errors import RecipeError
-from anon_tune.networks import build_anonymizer
+from anon_tune.methods import build_anonymizer, make_recipe
 from anon_tune.recipe import Recipe
 from anon_tune.search import SearchSpace
 from anon_tune.study import StudySettings, load_study
@@ -59,13 +61,7 @@ def trainer_of(recipe: Recipe, clips: Clips, stills: Clips | None) -> Trainer:
     num_attributes = len((stills or clips).attributes)
     other = stills.split("train") if stills else None
     return Trainer(
-        recipe,
-        lambda: build_anonymizer(recipe.method, recipe.anonymizer),
-        clips.split("train"),
-        len(clips.actions),
-        num_attributes,
-        CPU,
-        other,
+        recipe, partial(build_anonymizer, recipe), clips.split("train"), len(clips.actions), num_attributes, CPU, other
     )
 
 
@@ -203,7 +199,7 @@ def test_recipes_that_cannot_learn_on_stills(
 ) -> None:
     kept = {} if params.get("method") == "bdq" else tiny_params
     with pytest.raises(RecipeError, match=message):
-        trainer_of(Recipe.from_params({**kept, **params}), avatars, stills)
+        trainer_of(make_recipe({**kept, **params}), avatars, stills)
 
 
 def job(recipe: Recipe, directory: Path, rung: int = 0, step: int = 6, full: bool = True) -> RungJob:

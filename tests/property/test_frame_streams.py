@@ -9,18 +9,22 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from anon_tune.export.stream import FrameStream, tiled
-from anon_tune.method import CLOSED_FORM, example
-from anon_tune.networks import Anonymizer, build_anonymizer
-from anon_tune.recipe import AnonymizerRecipe
+from anon_tune.methods import build_anonymizer, specs
+from anon_tune.networks import Anonymizer
+from anon_tune.recipe import AnonymizerRecipe, Recipe
 
 CPU = torch.device("cpu")
-NAMES = [example(name) for name in CLOSED_FORM if not name.startswith(("person", "area"))]
+NAMES = [spec.example for spec in specs() if not spec.is_trained and "persons" not in spec.needs]
 
 
 def build(name: str) -> Anonymizer:
     network = "bdq" if name == "bdq" else "unet_small"
     torch.manual_seed(0)
-    return build_anonymizer(name, AnonymizerRecipe(network=network, base_channels=4)).eval().requires_grad_(False)
+    return (
+        build_anonymizer(Recipe(method=name, anonymizer=AnonymizerRecipe(network=network, base_channels=4)))
+        .eval()
+        .requires_grad_(False)
+    )
 
 
 def video(num_frames: int, height: int, width: int, seed: int = 0) -> Tensor:

@@ -8,18 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from anon_tune.method import CLOSED_FORM, TRAINED
-from anon_tune.networks import Anonymizer, build_anonymizer
+from anon_tune.methods import build_anonymizer, make_recipe, specs
+from anon_tune.networks import Anonymizer
 from anon_tune.recipe import Recipe
 
-HOG = [f"{name}:detector=hog" for name in CLOSED_FORM if name.startswith(("person", "area"))]
-METHODS = [*CLOSED_FORM, "blur:0.3", "downsample:7", "pixelate:3", "area-blur:0.2", "frame-difference:0.5", *TRAINED]
+NAMES = [spec.name for spec in specs()]
+HOG = [f"{name}:detector=hog" for name in NAMES if name.startswith(("person", "area"))]
+METHODS = [*NAMES, "blur:0.3", "downsample:7", "pixelate:3", "area-blur:0.2", "frame-difference:0.5"]
 
 
 def build(method: str) -> Anonymizer:
     torch.manual_seed(0)
-    recipe = Recipe.from_params({"method": method})
-    return build_anonymizer(method, recipe.anonymizer).eval().requires_grad_(False)
+    recipe = make_recipe({"method": method})
+    return build_anonymizer(Recipe(method=method, anonymizer=recipe.anonymizer)).eval().requires_grad_(False)
 
 
 @st.composite

@@ -14,10 +14,12 @@ import pytest
 
 import anon_tune
 from anon_tune.cli import main
-from anon_tune.cli.clips import parse_size, spread_lists
-from anon_tune.cli.result import _csv, _print_table, read_trials
+from anon_tune.cli.clips import parse_size
+from anon_tune.cli.list_options import spread_lists
+from anon_tune.cli.result import _csv, _print_table
 from anon_tune.cli.study import parse_setting
 from anon_tune.clips import open_clips
+from anon_tune.commands.results import read_trials
 from anon_tune.errors import AnonTuneError
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import front_document
@@ -214,3 +216,18 @@ def test_a_front_goes_through_a_pipe(small_study: Path) -> None:
     assert process.stderr is not None
     assert process.stderr.read() == b""
     process.wait()
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), ConnectionResetError(104, "Reset by peer")])
+def test_a_pipe_that_breaks_elsewhere_is_told(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], error: OSError
+) -> None:
+    def broken(location: str) -> None:
+        raise error
+
+    monkeypatch.setattr("anon_tune.clips.open_clips", broken)  # as a store far away does
+    monkeypatch.setattr(sys, "argv", ["anon-tune", "clips", "info", "s3://bucket/store"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert capfd.readouterr().err == f"error: a connection: {error.strerror}.\n"

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from anon_tune.cli.study_progress import StudyProgress, StudyView
+from anon_tune.cli.study_progress import StudyProgress
+from anon_tune.commands.study_view import StudyView
 from anon_tune.search.importances import importance
 from anon_tune.search.space import SearchSpace
 from anon_tune.trial import LostJob, Reading, RungReport, Score, Trial, TrialState

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from anon_tune.cli.study_progress import StudyView
-from anon_tune.cli.study_status import show_status, status_document, study_status
+from anon_tune.cli.status import show_status
+from anon_tune.commands.status import status_document, study_status
+from anon_tune.commands.study_view import StudyView
 from anon_tune.errors import StudyError
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import front_document

@@ -16,14 +16,19 @@ import torch
 from anon_tune.errors import ExportError
 from anon_tune.export import programs
 from anon_tune.export.programs import ProgramFacts, write_program
-from anon_tune.networks import Anonymizer, build_anonymizer
-from anon_tune.recipe import AnonymizerRecipe
+from anon_tune.methods import build_anonymizer
+from anon_tune.networks import Anonymizer
+from anon_tune.recipe import AnonymizerRecipe, Recipe
 
 
 def build(name: str) -> Anonymizer:
     network = "bdq" if name == "bdq" else "unet_small"
     torch.manual_seed(0)
-    return build_anonymizer(name, AnonymizerRecipe(network=network, base_channels=4)).eval().requires_grad_(False)
+    return (
+        build_anonymizer(Recipe(method=name, anonymizer=AnonymizerRecipe(network=network, base_channels=4)))
+        .eval()
+        .requires_grad_(False)
+    )
 
 
 def card(facts: ProgramFacts) -> Mapping[str, Any]:

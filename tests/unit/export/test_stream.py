@@ -9,17 +9,16 @@ from torch.nn import functional as F
 from anon_tune.errors import ExportError
 from anon_tune.export import stream as streams
 from anon_tune.export.stream import FrameStream, tiled
-from anon_tune.method import CLOSED_FORM, example
-from anon_tune.networks import build_anonymizer
-from anon_tune.recipe import AnonymizerRecipe
+from anon_tune.methods import build_anonymizer, specs
+from anon_tune.recipe import AnonymizerRecipe, Recipe
 
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("name", [*map(example, CLOSED_FORM), "bdq"])
+@pytest.mark.parametrize("name", [*(spec.example for spec in specs() if not spec.is_trained), "bdq"])
 def test_a_frame_depends_on_no_more_than_an_anonymizer_says(name: str) -> None:
     network = "bdq" if name == "bdq" else "unet_small"
-    anonymizer = build_anonymizer(name, AnonymizerRecipe(network=network)).eval()
+    anonymizer = build_anonymizer(Recipe(method=name, anonymizer=AnonymizerRecipe(network=network))).eval()
     if anonymizer.num_before is None:
         return
     clip = torch.rand(8, 3, 20, 24)
@@ -45,7 +44,11 @@ def test_tiles_of_a_filter_show_no_seam() -> None:
 
 
 def test_a_large_frame_goes_through_a_network_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    anonymizer = build_anonymizer("adversarial", AnonymizerRecipe(base_channels=4)).eval().requires_grad_(False)
+    anonymizer = (
+        build_anonymizer(Recipe(method="adversarial", anonymizer=AnonymizerRecipe(base_channels=4)))
+        .eval()
+        .requires_grad_(False)
+    )
     frames = (F.interpolate(torch.rand(2, 3, 6, 8), (72, 96), mode="bilinear") * 255).to(torch.uint8)
     frames = frames.permute(0, 2, 3, 1).contiguous()
     sizes: list[torch.Size] = []
@@ -59,7 +62,7 @@ def test_a_large_frame_goes_through_a_network_in_tiles(monkeypatch: pytest.Monke
 
 
 def test_scaling_works_at_the_given_size_and_comes_back() -> None:
-    anonymizer = build_anonymizer("identity", AnonymizerRecipe())
+    anonymizer = build_anonymizer(Recipe(method="identity"))
     seen: list[torch.Size] = []
     anonymizer.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[-2:]))
     frames = torch.randint(0, 256, (3, 48, 40, 3), dtype=torch.uint8)
@@ -70,13 +73,13 @@ def test_scaling_works_at_the_given_size_and_comes_back() -> None:
 
 
 def test_nobody_can_be_found_by_motion_in_one_frame() -> None:
-    stream = FrameStream(build_anonymizer("person-blur:4", AnonymizerRecipe()), 16, 16, CPU)
+    stream = FrameStream(build_anonymizer(Recipe(method="person-blur:4")), 16, 16, CPU)
     with pytest.raises(ExportError, match=r"at least 2 frames to tell who moves, got 1 frame\. Choose detector=hog"):
         stream(torch.zeros(1, 16, 16, 3, dtype=torch.uint8))
 
 
 def test_chunks_get_shorter_as_frames_get_larger() -> None:
-    blur = build_anonymizer("blur:2", AnonymizerRecipe())
+    blur = build_anonymizer(Recipe(method="blur:2"))
     chunks = [FrameStream(blur, side, side, CPU).chunk for side in (100, 1080, 4000, 8000)]
     assert chunks == sorted(chunks, reverse=True)
     assert chunks[0] == 32

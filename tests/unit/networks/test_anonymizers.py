@@ -10,9 +10,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from anon_tune.errors import AnonTuneError
-from anon_tune.networks import Anonymizer, FrameAnonymizer, build_anonymizer, save_weights
+from anon_tune.methods import build_anonymizer
+from anon_tune.networks import Anonymizer, FrameAnonymizer, save_weights
 from anon_tune.networks.anonymizers import UNet
-from anon_tune.recipe import AnonymizerRecipe
+from anon_tune.recipe import AnonymizerRecipe, Recipe
 
 SMALL = AnonymizerRecipe(base_channels=4)
 
@@ -58,7 +59,7 @@ def test_one_clip_without_a_batch_is_seen_the_same() -> None:
 @pytest.mark.parametrize("method", ["adversarial", "identity", "black-out"])
 def test_a_clip_alone_comes_out_as_in_a_batch(method: str) -> None:
     torch.manual_seed(0)
-    anonymizer = build_anonymizer(method, SMALL)
+    anonymizer = build_anonymizer(Recipe(method=method, anonymizer=SMALL))
     clip = torch.rand(4, 3, 9, 14)
     assert torch.equal(anonymizer(clip), anonymizer(clip.unsqueeze(0)).squeeze(0))
     assert anonymizer(clip).shape == clip.shape
@@ -66,9 +67,9 @@ def test_a_clip_alone_comes_out_as_in_a_batch(method: str) -> None:
 
 def test_anchors_change_nothing_and_everything() -> None:
     clips = torch.rand(2, 3, 3, 4, 5)
-    assert torch.equal(build_anonymizer("identity", SMALL)(clips), clips)
-    assert torch.equal(build_anonymizer("black-out", SMALL)(clips), torch.zeros_like(clips))
-    assert not list(build_anonymizer("identity", SMALL).parameters())
+    assert torch.equal(build_anonymizer(Recipe(method="identity", anonymizer=SMALL))(clips), clips)
+    assert torch.equal(build_anonymizer(Recipe(method="black-out", anonymizer=SMALL))(clips), torch.zeros_like(clips))
+    assert not list(build_anonymizer(Recipe(method="identity", anonymizer=SMALL)).parameters())
 
 
 @settings(max_examples=30, deadline=None)
@@ -99,7 +100,7 @@ def test_no_anonymizer_can_leave_the_range() -> None:
 
 def test_frames_of_a_batch_do_not_touch_each_other() -> None:
     torch.manual_seed(0)
-    anonymizer = build_anonymizer("adversarial", SMALL)
+    anonymizer = build_anonymizer(Recipe(method="adversarial", anonymizer=SMALL))
     clips = torch.rand(2, 3, 3, 12, 10)
     changed = clips.clone()
     changed[1, 2] = 0
@@ -110,23 +111,28 @@ def test_frames_of_a_batch_do_not_touch_each_other() -> None:
 
 
 def test_the_large_network_has_its_sources_size() -> None:
-    network = build_anonymizer("adversarial", AnonymizerRecipe(network="unet"))
+    network = build_anonymizer(Recipe(method="adversarial", anonymizer=AnonymizerRecipe(network="unet")))
     assert max(m.out_channels for m in network.modules() if isinstance(m, nn.Conv2d)) == 512
     out = network(torch.rand(1, 1, 3, 17, 20))
     assert out.shape == (1, 1, 3, 17, 20)
 
 
 def test_training_begins_from_a_file(tmp_path: Path) -> None:
-    one = build_anonymizer("adversarial", SMALL)
+    one = build_anonymizer(Recipe(method="adversarial", anonymizer=SMALL))
     save_weights(one.state_dict(), tmp_path / "start.safetensors")
     recipe = SMALL.model_copy(update={"weights": str(tmp_path / "start.safetensors")})
-    two = build_anonymizer("adversarial", recipe)
+    two = build_anonymizer(Recipe(method="adversarial", anonymizer=recipe))
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
 
     with pytest.raises(AnonTuneError, match=r"must be \(8,.* for this network, got \(4,.*Choose a file of this"):
-        build_anonymizer("adversarial", recipe.model_copy(update={"base_channels": 8}))
+        build_anonymizer(Recipe(method="adversarial", anonymizer=recipe.model_copy(update={"base_channels": 8})))
     save_file({"strange": torch.zeros(1)}, tmp_path / "start.safetensors")
     with pytest.raises(AnonTuneError, match=r"start\.safetensors: '\S+' must be"):
-        build_anonymizer("adversarial", recipe)
+        build_anonymizer(Recipe(method="adversarial", anonymizer=recipe))
     with pytest.raises(AnonTuneError, match=r"none\.safetensors: not a readable safetensors file"):
-        build_anonymizer("adversarial", SMALL.model_copy(update={"weights": str(tmp_path / "none.safetensors")}))
+        build_anonymizer(
+            Recipe(
+                method="adversarial",
+                anonymizer=SMALL.model_copy(update={"weights": str(tmp_path / "none.safetensors")}),
+            )
+        )

@@ -6,12 +6,13 @@ import pytest
 from pydantic import ValidationError
 
 from anon_tune.errors import RecipeError
-from anon_tune.recipe import PenaltyRecipe, Recipe, nest, recipe_names
+from anon_tune.methods import make_recipe, recipe_names
+from anon_tune.recipe import PenaltyRecipe, Recipe, nest
 from anon_tune.schedule import Schedule
 
 
 def test_flat_names_reach_their_place() -> None:
-    recipe = Recipe.from_params(
+    recipe = make_recipe(
         {
             "penalty.weight": 2,
             "penalty.threshold.kind": "linear",
@@ -47,21 +48,21 @@ def test_flat_names_reach_their_place() -> None:
 )
 def test_a_mistake_is_one_line_that_names_it(params: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError) as caught:
-        Recipe.from_params(params, "f.toml")
+        make_recipe(params, "f.toml")
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
 
 def test_a_schedule_may_not_dip_below_zero() -> None:
     with pytest.raises(RecipeError, match=r"'privacy\.weight' must be at least 0 at every step, got -1"):
-        Recipe.from_params({"privacy.weight.kind": "cosine", "privacy.weight.start": 2, "privacy.weight.end": -1})
+        make_recipe({"privacy.weight.kind": "cosine", "privacy.weight.start": 2, "privacy.weight.end": -1})
 
 
 @pytest.mark.parametrize("params", [{"training.stills_per_clip": 3}, {"training.batch_clips": 1}])
 def test_the_self_supervised_head_needs_pairs_to_tell_apart(params: dict[str, Any]) -> None:
-    assert Recipe.from_params(params)
+    assert make_recipe(params)
     with pytest.raises(RecipeError, match=r"'nt_xent' needs 'training\.stills_per_clip' = 2 and"):
-        Recipe.from_params({"privacy.head": "nt_xent", **params})
+        make_recipe({"privacy.head": "nt_xent", **params})
 
 
 def test_a_recipe_is_frozen_and_refuses_strangers() -> None:
@@ -72,10 +73,10 @@ def test_a_recipe_is_frozen_and_refuses_strangers() -> None:
 
 
 def test_the_fingerprint_is_that_of_the_numbers() -> None:
-    assert Recipe().fingerprint() == Recipe.from_params({"penalty.weight": 1}).fingerprint()
+    assert Recipe().fingerprint() == make_recipe({"penalty.weight": 1}).fingerprint()
     assert len(Recipe().fingerprint()) == 16
     int(Recipe().fingerprint(), 16)
-    changed = [Recipe.from_params({name: value}) for name, value in CHANGES.items()]
+    changed = [make_recipe({name: value}) for name, value in CHANGES.items()]
     assert len({Recipe().fingerprint(), *(r.fingerprint() for r in changed)}) == 1 + len(CHANGES)
 
 

@@ -11,7 +11,7 @@ from optuna.storages import InMemoryStorage
 
 from anon_tune.errors import SpaceError
 from anon_tune.ledger import Ledger
-from anon_tune.method import CLOSED_FORM, TRAINED, parse_method
+from anon_tune.methods import find, is_trained, specs
 from anon_tune.search.proposer import Proposer
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.assignment import Assignment
@@ -22,6 +22,9 @@ from anon_tune.trial import ANCHORS, Reading, RungReport, Score, Trial, TrialSta
 
 SHIPPED = Path(__file__).parents[3] / "search_spaces"
 WEIGHT = {"low": 1.0, "high": 50.0, "log": True}
+
+
+BRANCHES = {"low": 1, "high": 8, "integer": True}
 
 
 def space(methods: list[Any], search: dict[str, Any] | None = None, **tables: Any) -> SearchSpace:
@@ -96,19 +99,45 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         },
         "x.toml: 'method' needs choices, without 'when'.",
     ),
-    "no use for a closed form": (
-        {"search": {"method": {"choices": ["spact", "bdq", "blur"]}, "privacy.weight": WEIGHT}},
-        "x.toml: 'privacy.weight' is searched, but has no use for the method 'blur'. "
-        'Give it when = { method = ["spact", "bdq"] }.',
+    "no use for closed forms": (
+        {"search": {"method": {"choices": ["negative", "blur"]}, "privacy.weight": WEIGHT}},
+        "x.toml: 'privacy.weight' is searched, but has no use for the method 'negative' or 'blur'. Remove it.",
     ),
-    "set by the method": (
-        {"search": {"method": {"choices": ["adversarial", "spact"]}, "penalty.weight.start": WEIGHT}},
-        "x.toml: 'penalty.weight.start' is searched, but has no use for the method 'spact'. "
-        'Give it when = { method = ["adversarial"] }.',
+    "no use for the methods it names": (
+        {"search": {"method": {"choices": ["spact", "bdq", "blur"]}, **weight("blur")}},
+        "x.toml: 'privacy.weight' is searched, but has no use for the method 'blur'. Remove it.",
+    ),
+    "a part that no method uses": (
+        {"search": {"method": {"choices": ["spact", "vita"]}, "penalty.threshold": WEIGHT}},
+        "x.toml: 'penalty.threshold' is searched, but has no use for the method 'spact' or 'vita'. Remove it.",
+    ),
+    "section of a method that is not chosen": (
+        {"search": {"method": {"choices": ["spact", "bdq"]}, "vita.num_branches": BRANCHES}},
+        "x.toml: 'vita.num_branches' is of the method 'vita', which is not chosen. Leave it out, or choose",
+    ),
+    "fixed section of a method that is not chosen": (
+        {"fixed": {"bdq.sigma": 2.0}, "search": {"privacy.weight": WEIGHT}},
+        "x.toml: 'bdq.sigma' is of the method 'bdq', which is not chosen. Leave it out, or choose that method.",
+    ),
+    "unknown name in a section": (
+        {"fixed": {"method": "vita", "vita.branches": 2}, "search": {"privacy.weight": WEIGHT}},
+        "x.toml: unknown name 'vita.branches'. Did you mean 'vita.num_branches'?",
+    ),
+    "out of range in a section": (
+        {"fixed": {"method": "vita", "vita.num_branches": 99}, "search": {"privacy.weight": WEIGHT}},
+        "'vita.num_branches': input should be less than or equal to 16, got 99.",
+    ),
+    "out of range in a searched section": (
+        {"search": {"method": {"choices": ["vita", "blur"]}, "vita.num_branches": BRANCHES | {"high": 17}}},
+        "x.toml: no recipe at vita.num_branches = 17, 'vita.num_branches': input should be less than or equal to 16",
+    ),
+    "set by the section": (
+        {"fixed": {"method": "vita", "privacy.num_branches": 2}, "search": {"privacy.weight": WEIGHT}},
+        "'privacy.num_branches' is set by the method 'vita', got 2.",
     ),
     "set by every method": (
         {"search": {"method": {"choices": ["vita", "spact"]}, "penalty.weight": WEIGHT}},
-        "x.toml: 'penalty.weight' is searched, but has no use for the method 'vita'. Remove it.",
+        "x.toml: 'penalty.weight' is searched, but has no use for the method 'vita' or 'spact'. Remove it.",
     ),
     "set by the fixed method": (
         {"fixed": {"method": "spact"}, "search": {"penalty.weight": WEIGHT}},
@@ -133,6 +162,64 @@ def test_every_rule_is_one_line_with_a_remedy(tables: dict[str, Any], message: s
     assert "\n" not in str(caught.value)
 
 
+class TestConditions:
+    def test_a_name_is_searched_for_the_methods_that_have_a_use_for_it(self) -> None:
+        search = {"privacy.weight": WEIGHT, "penalty.weight": WEIGHT, "vita.num_branches": BRANCHES}
+        of = space(["blur:2", "adversarial", "spact", "vita", "blur:4"], search)
+        active = {m: [n for n in search if of.is_active(n, {"method": m})] for m in of.search["method"].probes}
+        assert active == {
+            "blur:2": [],
+            "blur:4": [],
+            "adversarial": ["privacy.weight", "penalty.weight"],
+            "spact": ["privacy.weight"],
+            "vita": ["privacy.weight", "vita.num_branches"],
+        }
+
+    def test_it_is_the_same_space_as_with_the_methods_listed(self) -> None:
+        methods = ["adversarial", "blur", "spact"]
+        assert space(methods, {"privacy.weight": WEIGHT}) == space(methods, weight("adversarial", "spact"))
+
+    def test_a_name_that_all_methods_use_has_no_condition(self) -> None:
+        assert not space(["bdq", "spact"], {"privacy.weight": WEIGHT}).search["privacy.weight"].when
+
+    def test_a_listed_method_without_a_use_is_left_out(self) -> None:
+        of = space(
+            ["adversarial", "blur", "spact"],
+            {"penalty.weight": WEIGHT | {"when": {"method": ["adversarial", "spact"]}}},
+        )
+        assert of.search["penalty.weight"].when == {"method": ("adversarial",)}
+
+    def test_a_searched_value_of_a_section_reaches_the_game(self) -> None:
+        of = space(["spact", "vita"], {"vita.num_branches": BRANCHES}, fixed={"vita.restart_steps": 7})
+        vita, spact = of.recipe({"method": "vita", "vita.num_branches": 2}), of.recipe({"method": "spact"})
+        assert (vita.privacy.num_branches, vita.privacy.restart_steps) == (2, 7)
+        assert (spact.privacy.num_branches, spact.section) == (1, None)
+
+    def test_a_study_keeps_the_conditions_it_began_with(self) -> None:
+        old = {
+            "search": {"method": {"choices": ["adversarial", "spact"]}, "penalty.threshold": {"low": 0.1, "high": 0.2}}
+        }
+        assert SearchSpace.from_tables(old | {"defaults": {}}, "x.toml").search["penalty.threshold"].when == {}
+        assert SearchSpace.from_tables(old, "x.toml").search["penalty.threshold"].when != {}
+
+
+class TestOverrides:
+    @pytest.mark.parametrize("method", ["spact", "bdq", "penalty-features", "vita"])
+    def test_a_method_set_for_a_file_hides_what_it_has_no_use_for(self, method: str) -> None:
+        of = SearchSpace.load(SHIPPED / "quickstart.toml", {"method": method})
+        assert ("penalty.weight" in of.search) == (method == "penalty-features")
+        assert {"privacy.weight", "anonymizer.lr", "training.num_branch_updates"} <= of.search.keys()
+
+    def test_it_hides_fixed_values_that_it_sets_itself(self) -> None:
+        of = SearchSpace.load(SHIPPED / "paper_grid.toml", {"method": "penalty-detached"})
+        assert of.search.keys() == {"penalty.threshold"}
+        assert (of.fixed["penalty.on"], of.fixed["penalty.weight"]) == ("pixels", 1.0)
+
+    def test_an_unknown_method_is_refused_by_name(self) -> None:
+        with pytest.raises(SpaceError, match=r"unknown method 'spakt'\. Did you mean 'spact'\?"):
+            SearchSpace.load(SHIPPED / "quickstart.toml", {"method": "spakt"})
+
+
 def test_a_condition_on_a_condition_is_followed_to_the_method() -> None:
     search = {
         "privacy.weight.kind": {"choices": ["constant", "linear"], "when": {"method": ["spact"]}},
@@ -147,10 +234,10 @@ class TestShipped:
     def test_methods_has_every_method_and_tries_each_first_once(self) -> None:
         of = SearchSpace.load(SHIPPED / "methods.toml")
         methods = of.search["method"].probes
-        assert {parse_method(str(m)).name for m in methods} == {*CLOSED_FORM, *TRAINED} - set(ANCHORS)
+        assert {find(str(m)).name for m in methods} == {spec.name for spec in specs()} - set(ANCHORS)
         assert tuple(point["method"] for point in of.first) == methods
         recipes = [of.recipe(point).model_dump(exclude={"method"}) for point in of.first]
-        trained = [r for r, m in zip(recipes, methods, strict=True) if parse_method(str(m)).is_trained]
+        trained = [r for r, m in zip(recipes, methods, strict=True) if is_trained(str(m))]
         assert all(trained.count(recipe) == 1 for recipe in trained)
         assert of.study.num_trials > len(of.first)
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from anon_tune.errors import DataError
-from anon_tune.folder import Folder
 from anon_tune.pareto import front_candidates
 from anon_tune.study.lock import driver_lock
 from anon_tune.study.verification_plan import VerificationDesk, VerificationPlan, VerifyStep
 from anon_tune.study.virtual_time import VirtualClock, drive
+from anon_tune.study_directory import StudyDirectory
 from anon_tune.trial import ANCHORS, Reading, RungJob, RungReport, Score
 
 Build = Callable[..., Any]
@@ -47,7 +47,7 @@ def verify(virtual_study: Build) -> Callable[..., tuple[VerificationPlan, list[V
         steps: list[VerifyStep] = []
         with driver_lock(study.folder) as hold:
             plan = VerificationPlan(
-                Folder.at(study.folder), hold, study.space, study.settings.seed, num_seeds, retrain=True
+                StudyDirectory.at(study.folder), hold, study.space, study.settings.seed, num_seeds, retrain=True
             )
             clock = VirtualClock()
             desk = VerificationDesk(plan, steps.append, clock)

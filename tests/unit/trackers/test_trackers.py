@@ -30,7 +30,7 @@ def tell(told: Watchers) -> None:
         told.see(trial)
         for rung in (0, 1):
             score = Score(rung == 1, READING, READING, {"frame": 0.6}, {"skin": 0.6}, 0.1, 8, 4, 0, 1.0)
-            made = RungReport(name, rung, 10 * (rung + 1), score, (LossPoint(1, {"utility": 1.0}),), 7.0, "here", "x")
+            made = RungReport(name, rung, 10 * (rung + 1), score, (LossPoint(1, 1, 1, 1, 1),), 7.0, "here", "x")
             if last is TrialState.FAILED:
                 told.see(replace(trial, state=last, reason="ValueError"))
                 break
@@ -42,7 +42,7 @@ def test_mlflow_is_told_of_params_numbers_and_ends(tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     settings = StudySettings(mlflow=uri, tensorboard=False)
-    with trackers.watchers(StudyDirectory.at(tmp_path / "first"), StudyDirectory.at(tmp_path), SPACE, settings) as told:
+    with trackers.watchers(StudyDirectory.at(tmp_path / "first"), tmp_path, SPACE, settings) as told:
         tell(told)
     client = mlflow.MlflowClient(uri)
     experiment = client.get_experiment_by_name("first")
@@ -68,7 +68,7 @@ def test_a_package_that_is_not_there_is_one_line(
     wanted = rf"--{option}: needs the package {package}. pip install 'anon_tune[{package}]'."
     with (
         pytest.raises(UsageError, match=f"^{re.escape(wanted)}$"),
-        trackers.watchers(StudyDirectory.at(tmp_path), StudyDirectory.at(tmp_path), SPACE, settings),
+        trackers.watchers(StudyDirectory.at(tmp_path), tmp_path, SPACE, settings),
     ):
         pass
 
@@ -79,7 +79,7 @@ def test_a_tracker_that_cannot_be_reached_is_one_line(tmp_path: Path, monkeypatc
     settings = StudySettings(mlflow="http://127.0.0.1:9", tensorboard=False)
     with (
         pytest.raises(UnreachableError, match=r"^--mlflow: cannot be used: .*") as error,
-        trackers.watchers(StudyDirectory.at(tmp_path), StudyDirectory.at(tmp_path), SPACE, settings),
+        trackers.watchers(StudyDirectory.at(tmp_path), tmp_path, SPACE, settings),
     ):
         pass
     assert "\n" not in str(error.value)
@@ -109,10 +109,7 @@ def test_wandb_leaves_files_and_its_key_nowhere(
     directory = tmp_path / "first"
     directory.mkdir()
     with trackers.watchers(
-        StudyDirectory.at(directory),
-        StudyDirectory.at(directory),
-        SPACE,
-        StudySettings(wandb="anonymizers", tensorboard=False),
+        StudyDirectory.at(directory), directory, SPACE, StudySettings(wandb="anonymizers", tensorboard=False)
     ) as told:
         tell(told)
     assert len(list((directory / "wandb").glob("offline-run-*/*.wandb"))) == 3

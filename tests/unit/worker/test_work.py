@@ -14,8 +14,7 @@ from torchvision.io import read_image
 
 from anon_tune.clips import Clips
 from anon_tune.errors import AnonTuneError, DataError
-from anon_tune.method import parse_method
-from anon_tune.networks import build_anonymizer
+from anon_tune.methods import build_anonymizer, find, make_recipe, read_recipe
 from anon_tune.networks.weights import read_tensors
 from anon_tune.recipe import Recipe
 from anon_tune.trial import Ceilings, LossPoint, RungJob, RungReport, Score
@@ -68,8 +67,8 @@ def test_a_trial_goes_from_rung_to_rung_and_leaves_its_files(
 
     assert last.checkpoint == "trials/0007/anonymizer.safetensors"
     tensors, metadata = read_tensors(tmp_path / last.checkpoint)
-    assert Recipe.model_validate_json(metadata["recipe"]) == recipe
-    build_anonymizer(recipe.method, recipe.anonymizer).load_state_dict(tensors)
+    assert read_recipe(metadata["recipe"]) == recipe
+    build_anonymizer(recipe).load_state_dict(tensors)
 
     # In one go the same weights, scores and losses come out.
     once = done(job(recipe, tmp_path / "once"), avatars)
@@ -80,7 +79,9 @@ def test_a_trial_goes_from_rung_to_rung_and_leaves_its_files(
 def test_what_was_trained_can_be_what_training_starts_from(avatars: Clips, tiny_recipe: Build, tmp_path: Path) -> None:
     done(job(tiny_recipe(), tmp_path / "one"), avatars)
     file = tmp_path / "one" / "anonymizer.safetensors"
-    started = build_anonymizer("adversarial", tiny_recipe({"anonymizer.weights": str(file)}).anonymizer)
+    started = build_anonymizer(
+        Recipe(method="adversarial", anonymizer=tiny_recipe({"anonymizer.weights": str(file)}).anonymizer)
+    )
     tensors, _ = read_tensors(file)
     assert all(torch.equal(tensors[name], value) for name, value in started.state_dict().items())
 
@@ -94,13 +95,13 @@ def test_what_is_not_trained_is_only_measured(avatars: Clips, tiny_recipe: Build
 
 
 def test_bdq_is_trained_like_any_other(avatars: Clips, tiny_params: dict[str, Any], tmp_path: Path) -> None:
-    kept = {name: value for name, value in tiny_params.items() if not parse_method("bdq").sets(name)}
-    recipe = Recipe.from_params({"method": "bdq", **kept})
+    kept = {name: value for name, value in tiny_params.items() if not find("bdq").sets(name)}
+    recipe = make_recipe({"method": "bdq", **kept})
     first = done(job(recipe, tmp_path / "two", 0, 2, full=False), avatars)
     last = done(job(recipe, tmp_path / "two", 1, 6), avatars)
     assert [p.step for p in (*first.curve, *last.curve)] == [0, 1, 2, 3, 4, 5]
     tensors, _ = read_tensors(tmp_path / "two" / "anonymizer.safetensors")
-    fresh = build_anonymizer("bdq", recipe.anonymizer).state_dict()
+    fresh = build_anonymizer(Recipe(method="bdq", anonymizer=recipe.anonymizer)).state_dict()
     assert tensors.keys() == fresh.keys() == {"log_sigma", "edges"}
     assert all(not torch.equal(tensors[name], fresh[name]) for name in fresh)
     assert untimed(done(job(recipe, tmp_path / "one"), avatars)) == untimed(last)

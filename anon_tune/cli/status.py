@@ -1,0 +1,112 @@
+"""``anon-tune status``: how a study stands."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from anon_tune.commands.submit import head_of, look, looks_like_path
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+Address = Annotated[
+    str | None,
+    typer.Option(metavar="http://HEAD:8265", help="Of the head's dashboard; else RAY_API_SERVER_ADDRESS."),
+]
+
+
+class StatusFormat(StrEnum):
+    """How a status is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def status(
+    target: Annotated[str, typer.Argument(metavar="DIR|URI|JOB", help="Study directory, or id of a submitted job.")],
+    address: Address = None,
+    watch: Annotated[
+        float | None,
+        typer.Option("--watch", min=0.1, metavar="SECONDS", help="Look again and again, until it is over."),
+    ] = None,
+    format: Annotated[StatusFormat, typer.Option(help="table or json (with --watch one line a look).")] = (
+        StatusFormat.TABLE
+    ),
+) -> None:
+    """Say how a study stands, also while it runs: trials, hypervolume, what was spent, what failed.
+
+    Reads study.toml and the ledger alone, wherever they can be seen from.
+    """
+    head = None if looks_like_path(target) else head_of(target, address)
+    while True:
+        document, is_over = look(target, head)
+        if format is StatusFormat.JSON:
+            print(json.dumps(document, indent=2 if watch is None else None, allow_nan=False), flush=True)
+        else:
+            _print_status(document)
+        if watch is None or is_over:
+            return
+        try:
+            time.sleep(watch)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        if format is StatusFormat.TABLE:
+            print(flush=True)
+
+
+def show_status(status: dict[str, Any], now: float) -> Group:
+    """Lay out what `study_status` returns.
+
+    Args:
+        status: All its keys.
+        now: Unix time.
+    """
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    from anon_tune.cli.study_progress import clock
+
+    counts = ", ".join(f"{n} {state.lower().replace('_', ' ')}" for state, n in status["states"].items() if n)
+    cost = status["cost"]
+    spent = f"spent {cost['cpu_s'] / 3600:.2f} CPU-h, {cost['gpu_s'] / 3600:.2f} GPU-h"
+    if cost["money"]:
+        spent += f", money {cost['money']:.2f}"
+    last = "none yet" if status["last_record"] is None else f"{clock(now - status['last_record'])} ago"
+    lines = [
+        f"{status['study']}: {status['num_trials']} trials: {counts}",
+        f"hypervolume {_number(status['hypervolume'])} (validation {_number(status['hypervolume_validation'])}), "
+        f"{status['num_on_front']} on the front",
+        spent,
+        "complete" if status["is_complete"] else f"about {clock(status['left_s'])} left, last record {last}",
+    ]
+    table = Table("running", "method", "last rung", "step", "since", box=None)
+    for row in status["running"]:
+        rung, step = ("" if row[name] is None else str(row[name]) for name in ("rung", "step"))
+        table.add_row(row["trial"], row["method"], rung, step, clock(now - row["since"]))
+    failures = [f"{row['trial']} FAILED {clock(now - row['ended'])} ago: {row['reason']}" for row in status["failures"]]
+    return Group(Text("\n".join(lines)), *([table] if status["running"] else []), *map(Text, failures))
+
+
+def _number(value: float | None) -> str:
+    return "?" if value is None else f"{value:.4f}"
+
+
+def _print_status(document: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    if "job" in document:
+        job = document["job"]
+        print(f"job {job['id']}: {job['state']}. {job['message']}")
+    if "states" in document:
+        Console(highlight=False, width=None if sys.stdout.isatty() else 400).print(show_status(document, time.time()))
+    elif document["study"]:
+        print(f"{document['study']}: cannot be seen from here. Bring it: anon-tune fetch {document['job']['id']}")
+    else:
+        print("This job runs no study.")

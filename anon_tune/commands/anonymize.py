@@ -1,0 +1,179 @@
+"""Anonymizing videos: which files, by what, and a report beside each."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anon_tune.commands.anonymize_report import document
+from anon_tune.commands.anonymize_subject import Chosen, certified, choose
+from anon_tune.errors import AnonTuneError, ExportError, UsageError
+from anon_tune.folder import File, Folder
+
+if TYPE_CHECKING:
+    from anon_tune.export import VideoOptions
+
+_VIDEOS = {
+    *(".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf"),
+    *(".ogv", ".ts", ".vob", ".webm", ".wmv"),
+}
+_KEPT = (".mp4", ".m4v", ".mov", ".mkv")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnonymizeOptions:
+    """The options of ``anon-tune anonymize``.
+
+    Attributes:
+        inputs: Videos, or folders of them.
+        output: File for one video, else a folder.
+        file: By an anonymizer file that ``export`` wrote.
+        study: Or by a trial of this study.
+        trial: Which one.
+        leakage_at_most: Or the most accurate that leaks no more than this cMAP, in [0, 1].
+        method: Or by a closed-form anonymizer, as ``blur:4``.
+        certificate: Its certificate, for the report; None for the study's own.
+        scale: Work at the size it was trained at.
+        preview: Show the original on the left.
+        drop_audio: Leave out the audio.
+        crf: Quality of H.264, 0 (finest) to 51.
+        chunk: Frames in which ``detector=background`` looks for what moves; None for 32.
+        device: auto, cpu, cuda or cuda:1.
+        force: Replace files that are there.
+    """
+
+    inputs: Sequence[Path]
+    output: Path
+    file: Path | None = None
+    study: Folder | None = None
+    trial: str | None = None
+    leakage_at_most: float | None = None
+    method: str | None = None
+    certificate: Path | None = None
+    scale: bool = False
+    preview: bool = False
+    drop_audio: bool = False
+    crf: int = 20
+    chunk: int | None = None
+    device: str = "auto"
+    force: bool = False
+
+
+class AnonymizeWatch:
+    """Is told how videos are anonymized. This one says nothing; override what is of interest."""
+
+    def begin(self, source: Path, target: Path) -> AbstractContextManager[Callable[[int, int], None]]:
+        """Take the next video; yield what is called with frames done, of all (0 if not known)."""
+        return nullcontext(lambda done, total: None)
+
+    def done(self, target: Path) -> None:
+        """Take a video that was written."""
+
+    def failed(self, error: AnonTuneError) -> None:
+        """Take why one of several videos could not be anonymized."""
+
+
+def run_anonymize(options: AnonymizeOptions, watch: AnonymizeWatch) -> list[Path]:
+    """Anonymize videos, and return the files that were written; beside each lies its report.
+
+    Raises:
+        UsageError: Options that do not go together, or no video.
+        ExportError: A video could not be anonymized. The others are done.
+    """
+    from anon_tune.export import VideoOptions
+    from anon_tune.networks import pick_device
+
+    chosen = choose(options.file, options.study, options.trial, options.leakage_at_most, options.method)
+    chosen = certified(chosen, options.certificate)
+    if options.scale and chosen.clip_size is None:
+        rule = "nobody knows what size it was trained at"
+        raise UsageError(
+            "--scale", rule, chosen.loaded.subject.name, "Leave it out, or export the trial again with its clips"
+        )
+    how = VideoOptions(
+        crf=options.crf,
+        drop_audio=options.drop_audio,
+        preview=options.preview,
+        scale=chosen.clip_size if options.scale else None,
+        clip_frames=options.chunk,
+        force=options.force,
+        device=pick_device(options.device),
+    )
+    jobs = find_jobs(options.inputs, options.output)
+    failed: list[AnonTuneError] = []
+    for source, target in jobs:
+        try:
+            _anonymize_one(source, target, chosen, how, watch)
+        except AnonTuneError as error:
+            if len(jobs) == 1:
+                raise
+            failed.append(error)
+            watch.failed(error)
+        else:
+            watch.done(target)
+    if failed:
+        rule = f"{len(failed)} of {len(jobs)} videos were not anonymized"
+        raise ExportError("anonymize", rule, remedy="The others are done; see above")
+    return [target for _, target in jobs]
+
+
+def _anonymize_one(source: Path, target: Path, chosen: Chosen, options: VideoOptions, watch: AnonymizeWatch) -> None:
+    from anon_tune.export import anonymize_video
+
+    report = target.with_name(f"{target.name}.json")
+    if report.exists() and not options.force:
+        raise UsageError(str(report), "already exists", remedy="Name another file or add --force")
+    with watch.begin(source, target) as show:
+        done = anonymize_video(source, target, chosen.loaded.anonymizer, options, show)
+    _write(report, json.dumps(document(source, target, done, chosen, options), indent=2) + "\n")
+
+
+def find_jobs(inputs: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
+    """Return every video with the file it becomes.
+
+    A folder is searched with its subfolders for files that end as videos do, but for hidden ones and those
+    below the output; names relative to it are kept. What is not written by its ending becomes .mp4.
+
+    Raises:
+        UsageError: There are no videos, or two would become one file.
+    """
+    single = len(inputs) == 1 and not inputs[0].is_dir()
+    if single and not output.is_dir():
+        return [(inputs[0], output)]
+    if output.exists() and not output.is_dir():
+        raise UsageError(str(output), "must be a folder for several videos", "a file", "Name another")
+    jobs: list[tuple[Path, Path]] = []
+    for given in inputs:
+        for source in _videos(given, output) if given.is_dir() else [given]:
+            name = source.relative_to(given) if given.is_dir() else Path(source.name)
+            jobs.append((source, output / (name if name.suffix.lower() in _KEPT else name.with_suffix(".mp4"))))
+    if not jobs:
+        where = ", ".join(map(str, inputs))
+        raise UsageError(where, "holds no file that ends as videos do", remedy="Name the files themselves")
+    targets = Counter(target for _, target in jobs)
+    for source, target in jobs:
+        if targets[target] > 1:
+            rule = f"is not the only video that would become {target}"
+            raise UsageError(str(source), rule, remedy="Rename one, or take two output folders")
+    return jobs
+
+
+def _videos(folder: Path, output: Path) -> list[Path]:
+    found = []
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in _VIDEOS and path.is_file() and not hidden:
+            found.append(path)
+    return [path for path in found if not path.resolve().is_relative_to(output.resolve())]
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        File.at(path).write(text.encode())
+    except OSError as error:
+        raise ExportError(str(path), "cannot be written", remedy="Free the disk", cause=error.strerror) from None

@@ -1,0 +1,132 @@
+"""What an audit is of: a trial, a method, an anonymizer file, or two folders; and on which clips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anon_tune
+from anon_tune.commands.audit_options import AuditOptions
+from anon_tune.commands.results import read_trials
+from anon_tune.commands.study_clips import BUILT_IN, find_clips
+from anon_tune.commands.watch import ImportWatch
+from anon_tune.errors import StudyError, suggest
+from anon_tune.folder import File, Folder
+
+if TYPE_CHECKING:
+    from anon_tune.certificate import Subject
+    from anon_tune.clips import Clips
+    from anon_tune.networks import Anonymizer
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is audited, on which clips.
+
+    Attributes:
+        subject: For the certificate.
+        anonymized: What anonymizes the clips, or a store of clips that are already anonymized.
+        clips: The raw clips.
+        clips_name: As a user names them.
+        cache: Where baselines are kept unless the user says otherwise.
+        kept: Where the certificate is kept besides --output; None for nowhere.
+    """
+
+    subject: Subject
+    anonymized: Anonymizer | Clips
+    clips: Clips
+    clips_name: str
+    cache: Path
+    kept: File | None = None
+
+
+def find_case(options: AuditOptions, scratch: Path, watch: ImportWatch) -> Case:
+    """Find what is audited; `check_options` has found the options in order.
+
+    Args:
+        options: Of the audit.
+        scratch: Where folders are imported; must outlive the case.
+        watch: Is told how far an import of folders is, and of files that cannot be decoded.
+
+    Raises:
+        AnonTuneError: There is no such subject, or its clips cannot be used.
+    """
+    if options.trial is not None and options.study is not None:
+        return _trial_case(options.study, options.trial)
+    if options.original is not None and options.anonymized is not None:
+        return _folder_case(options.original, options.anonymized, options, scratch, watch)
+    from anon_tune.export import load_file, load_method
+
+    loaded = load_method(options.method) if options.method is not None else load_file(Path(str(options.file)))
+    opened, beside = _open(str(options.clips), options.cache)
+    return Case(loaded.subject, loaded.anonymizer, opened, str(options.clips), beside)
+
+
+def _trial_case(folder: Folder, name: str) -> Case:
+    """Take a trial of a study, on the study's clips."""
+    from anon_tune.export import load_trial
+    from anon_tune.study import load_study
+    from anon_tune.study_directory import StudyDirectory
+
+    study = StudyDirectory.at(folder)
+
+    trials = {trial.id: trial for trial in read_trials(study)}
+    if name not in trials:
+        raise StudyError(str(study), f"no trial '{name}'", remedy=suggest(name, trials))
+    trial = trials[name]
+    _, settings = load_study(study)
+    clips = find_clips(settings.clips, folder)
+    if clips.fingerprint != settings.clips_fingerprint:
+        rule = f"must hold the clips of the study, {settings.clips_fingerprint}"
+        raise StudyError(clips.location, rule, clips.fingerprint, "Put them back, or audit an export with --file")
+    loaded, kept = load_trial(study, trial), study.certificate(name)
+    beside = kept.folder.path if settings.clips == BUILT_IN and not kept.folder.is_remote else _beside(clips)
+    return Case(loaded.subject, loaded.anonymizer, clips, settings.clips, beside, kept)
+
+
+def _folder_case(original: Path, anonymized: Path, options: AuditOptions, scratch: Path, watch: ImportWatch) -> Case:
+    """Import two folders side by side into `scratch`."""
+    from anon_tune.certificate import Subject
+    from anon_tune.clips.node_cache import user_cache
+    from anon_tune.datasets import import_pair
+    from anon_tune.datasets.side_by_side import in_processes
+
+    height, width = options.size or (112, 112)
+    pair = import_pair(
+        original,
+        anonymized,
+        str(options.pattern),
+        str(options.action),
+        options.private,
+        str(options.group),
+        options.test_groups,
+        options.num_frames or 16,
+        height,
+        width,
+        scratch,
+        suffix=options.anonymized_suffix or "",
+        val_groups=options.val_groups,
+        val_fraction=0.15 if options.val_fraction is None else options.val_fraction,
+        skip_bad=options.skip_bad,
+        progress=watch.show,
+        decode_with=in_processes(),
+    )
+    watch.end(pair.bad)
+    subject = Subject(kind="folder", name=str(anonymized), method="unknown", fingerprint="")
+    return Case(subject, pair.anonymized, pair.original, str(original), user_cache())
+
+
+def _open(clips: str, cache: Path | None) -> tuple[Clips, Path]:
+    """Open clips by their name; return them and where their baselines are kept by default."""
+    from anon_tune.clips.node_cache import user_cache
+
+    if clips == BUILT_IN:
+        home = cache or user_cache()
+        return find_clips(clips, Folder.at(home / f"{BUILT_IN}-{anon_tune.__version__}")), home
+    opened = find_clips(clips, Folder.at("."))
+    return opened, _beside(opened)
+
+
+def _beside(clips: Clips) -> Path:
+    return clips.directory.with_name(f"{clips.directory.name}.audit")

@@ -1,0 +1,187 @@
+"""Importing videos with their labels: a folder by a pattern, or a data set by its published labels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anon_tune.commands.watch import ImportWatch
+from anon_tune.errors import DataError, UsageError, suggest
+
+if TYPE_CHECKING:
+    from anon_tune.datasets import ImportResult
+    from anon_tune.datasets.side_by_side import Map
+
+_FOLDER_NEEDS = ("pattern", "action", "private", "group", "test_groups")
+_FOLDER_ONLY = ("pattern", "action", "private", "group", "val_groups")
+_DATA_SET_ONLY = ("labels", "split", "attributes", "partial")
+_CHOICES = ("labels", "split", "attributes", "test_groups", "num_frames", "frame_step")
+_REMEDY = "See 'anon-tune clips import --help'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOptions:
+    """The options of ``anon-tune clips import``; None, empty or false is one that is not given.
+
+    Attributes:
+        source: Folder of videos, or with `root` the name of a data set.
+        output: Clip store to write.
+        num_frames: Frames of a clip, spread evenly over the video; None for 16.
+        frame_step: Frames between two of a clip, taken from the middle of the video, instead.
+        size: Height and width of a frame in pixels.
+        val_fraction: Without a validation split: the share of training clips that is held out to select.
+        test_groups: Values of the group that are tested on.
+        gray: Take colour away.
+        workers: Files to decode at a time; None for one a CPU.
+        skip_bad: No error although some files could not be decoded.
+        force: Replace a clip store that is there.
+        pattern: Of a folder: regular expression with named groups, over relative paths.
+        action: Of a folder: named group that is the action.
+        private: Of a folder: named groups that are private.
+        group: Of a folder: named group that no two splits may share.
+        val_groups: Of a folder: values of the group that select.
+        root: Of a data set: folder of its videos or stills.
+        labels: Of a data set: folder or file of labels, if not in `root`.
+        split: Of a data set: published split, 1 to 3; None for 1.
+        attributes: Of vispr: vispr1, vispr2 or pa-hmdb51; None for vispr1.
+        partial: Of a data set: import what is there, not all.
+    """
+
+    source: str
+    output: Path
+    num_frames: int | None = None
+    frame_step: int | None = None
+    size: tuple[int, int] = (112, 112)
+    val_fraction: float = 0.15
+    test_groups: Sequence[str] = ()
+    gray: bool = False
+    workers: int | None = None
+    skip_bad: bool = False
+    force: bool = False
+    pattern: str | None = None
+    action: str | None = None
+    private: Sequence[str] = ()
+    group: str | None = None
+    val_groups: Sequence[str] = ()
+    root: Path | None = None
+    labels: Path | None = None
+    split: int | None = None
+    attributes: str | None = None
+    partial: bool = False
+
+    def is_given(self, name: str) -> bool:
+        """True if an option has a value."""
+        value = getattr(self, name)
+        return value is not None and value is not False and value != ()
+
+
+def check_options(options: ImportOptions) -> None:
+    """Refuse options that do not go together.
+
+    Raises:
+        UsageError: On a missing or foreign option, or an unknown data set.
+    """
+    from anon_tune.datasets.readers import DATA_SETS
+
+    source, missing = options.source, list[str]()
+    if options.root is not None:
+        if source not in DATA_SETS:
+            raise UsageError("clips import", f"unknown data set '{source}'", remedy=suggest(source, DATA_SETS))
+        taken = {flag.removeprefix("--").replace("-", "_") for flag in DATA_SETS[source]}
+        foreign = [*_FOLDER_ONLY, *(name for name in _CHOICES if name not in taken)]
+    else:
+        if source in DATA_SETS and not Path(source).is_dir():
+            raise UsageError("clips import", f"data set '{source}' needs --root", remedy=_REMEDY)
+        foreign = [*_DATA_SET_ONLY]
+        missing = [name for name in _FOLDER_NEEDS if not options.is_given(name)]
+    what = f"data set '{source}'" if options.root is not None else f"folder '{source}'"
+    if wrong := [name for name in foreign if options.is_given(name)]:
+        raise UsageError("clips import", f"{_flags(wrong)} cannot go with {what}", remedy=_REMEDY)
+    if missing:
+        raise UsageError("clips import", f"{what} needs {_flags(missing)}", remedy=_REMEDY)
+
+
+def import_clips(options: ImportOptions, watch: ImportWatch, on_store: Callable[[Path], None]) -> ImportResult:
+    """Import what options name.
+
+    Args:
+        options: What, how, and where to.
+        watch: Is told how far it is, and what is wrong with files.
+        on_store: Called with the clip store once it is there, also where some files could not be decoded.
+
+    Raises:
+        UsageError: Options that do not go together.
+        DataError: Nothing can be imported, or, without `skip_bad`, some files could not be decoded: the others are.
+    """
+    check_options(options)
+    importing = _folder(options) if options.root is None else _data_set(options, watch)
+    imported = importing(
+        height=options.size[0],
+        width=options.size[1],
+        output=options.output,
+        val_fraction=options.val_fraction,
+        gray=options.gray,
+        skip_bad=options.skip_bad,
+        force=options.force,
+        progress=watch.show,
+        decode_with=_side_by_side(options.workers),
+    )
+    watch.end(imported.bad, imported.short, imported.clips.shape[0])
+    on_store(options.output)
+    if imported.bad and not options.skip_bad:
+        rule = f"{len(imported.bad)} of {len(imported.bad) + imported.num_imported} files could not be decoded"
+        where = options.source if options.root is None else str(options.root)
+        raise DataError(where, rule, remedy="The others are imported; mend the files or add --skip-bad")
+    return imported
+
+
+def _flags(names: Sequence[str]) -> str:
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
+
+
+def _side_by_side(num_workers: int | None) -> Map:
+    if os.environ.get("RAY_ADDRESS"):
+        from anon_tune.driver.tasks import in_tasks
+
+        return in_tasks(num_workers)
+    from anon_tune.datasets.side_by_side import in_processes
+
+    return in_processes(num_workers)
+
+
+def _folder(options: ImportOptions) -> Callable[..., ImportResult]:
+    from anon_tune.datasets import import_folder
+
+    return partial(
+        import_folder,
+        folder=options.source,
+        pattern=str(options.pattern),
+        action=str(options.action),
+        private=options.private,
+        group=str(options.group),
+        test_groups=options.test_groups,
+        num_frames=options.num_frames or 16,
+        frame_step=options.frame_step,
+        val_groups=options.val_groups,
+    )
+
+
+def _data_set(options: ImportOptions, watch: ImportWatch) -> Callable[..., ImportResult]:
+    from anon_tune.datasets.readers import import_listing, read_data_set
+
+    listing = read_data_set(
+        options.source,
+        Path(str(options.root)),
+        options.labels,
+        num_frames=options.num_frames or 16,
+        split=1 if options.split is None else options.split,
+        attributes=options.attributes or "vispr1",
+        test_groups=options.test_groups,
+        frame_step=options.frame_step,
+    )
+    watch.begin(listing)
+    return partial(import_listing, listing, partial=options.partial)

@@ -1,0 +1,163 @@
+"""A study as an object: what is in its directory, and the verbs that take it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anon_tune.commands.results import ExportOptions, export, flat_rows, pick_trial, read_trials, write_report
+from anon_tune.folder import Folder, Location
+from anon_tune.pareto import ParetoFront, front_document
+from anon_tune.trial import Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from anon_tune.driver import VerifyStep
+    from anon_tune.search import SearchSpace
+    from anon_tune.search.callers_sampler import CallersSampler
+    from anon_tune.study import StudySettings
+
+
+class Study:
+    """A study directory. It is read anew at every question, so that a study that still runs can be looked at.
+
+    Args:
+        directory: A path or a URI.
+
+    Raises:
+        StudyError: No study is there.
+    """
+
+    def __init__(self, directory: Location) -> None:
+        from anon_tune.study import load_study
+
+        self._folder = Folder.at(directory)
+        self._space, _ = load_study(self._folder)
+
+    def __repr__(self) -> str:
+        return f"open_study({self.directory!r})"
+
+    @property
+    def directory(self) -> str:
+        """The study directory, a path or a URI."""
+        return str(self._folder)
+
+    @property
+    def space(self) -> SearchSpace:
+        """What is searched."""
+        return self._space
+
+    @property
+    def settings(self) -> StudySettings:
+        """How the study is run, as its last driver was told."""
+        from anon_tune.study import load_study
+
+        return load_study(self._folder)[1]
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials, the two anchors among them."""
+        return read_trials(self._folder)
+
+    @property
+    def front(self) -> ParetoFront:
+        """The front of privacy leakage against accuracy; a notebook shows it as a table and a plot."""
+        return ParetoFront.of(self.trials)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row a trial, from the lowest leakage to the highest, indexed by the trial's id.
+
+        Columns are those of ``anon-tune front --all --format csv``: method, state, front_rank, leakage and accuracy
+        with floor, ceiling and interval, costs, and the params. What is not known is missing.
+        """
+        import pandas as pd
+
+        rows = flat_rows(front_document(self.trials, all_trials=True))
+        return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame({"trial": []}).set_index("trial")
+
+    def pick(self, leakage_at_most: float) -> Trial:
+        """Return the most accurate trial that leaks no more than a limit in [0, 1]; see `ParetoFront.pick`."""
+        return self.front.pick(leakage_at_most)
+
+    def trial(self, trial_id: str) -> Trial:
+        """Return one trial.
+
+        Raises:
+            StudyError: There is none of that id.
+        """
+        return pick_trial(self._folder, None, trial_id)
+
+    def resume(
+        self,
+        trials: int | None = None,
+        stop: Mapping[str, Any] | None = None,
+        sampler: CallersSampler | None = None,
+        package: Sequence[str | Path] = (),
+        on_change: Callable[[Sequence[Trial]], None] | None = None,
+    ) -> Study:
+        """Go on with a study that was stopped, or make it longer, as ``anon-tune resume``, and write its page.
+
+        Args:
+            trials: New number of trials; None for as many as before.
+            stop: Stop rules in the place of those that hold.
+            sampler: Needed if, and only if, the study was begun with an Optuna sampler of the caller's.
+            package: Folders or wheels of Python packages that driver and workers are given.
+            on_change: Called with all trials, anchors first, after every change.
+        """
+        from anon_tune.commands.study import prepare_resume
+
+        study = prepare_resume(self._folder, trials, stop, sampler, package).run(on_change)
+        study.report()
+        return study
+
+    def verify(
+        self,
+        seeds: int = 5,
+        retrain: bool = False,
+        package: Sequence[str | Path] = (),
+        on_step: Callable[[VerifyStep], None] | None = None,
+    ) -> ParetoFront:
+        """Measure the best trials again with new seeds, as ``anon-tune verify``; return the front of the means."""
+        from anon_tune.commands.verify import verify
+
+        verify(self._folder, seeds, retrain, package, on_step)
+        return self.front
+
+    def report(self, output: str | Path | None = None) -> Path | str:
+        """Write the study's page and return its path or URI; without `output` it is DIR/report.html."""
+        return write_report(self._folder, None if output is None else Path(output))
+
+    def export(
+        self,
+        output: str | Path,
+        *,
+        leakage_at_most: float | None = None,
+        trial: str | None = None,
+        format: str | None = None,
+        data_licence: str = "not stated",
+        force: bool = False,
+    ) -> Path:
+        """Write a trial's anonymizer with a model card beside it, as ``anon-tune export``; return the file's path."""
+        options = ExportOptions(
+            output=Path(output),
+            leakage_at_most=leakage_at_most,
+            trial=trial,
+            format=format,
+            data_licence=data_licence,
+            force=force,
+        )
+        return export(self._folder, options)
+
+
+def open_study(directory: Location) -> Study:
+    """Open a study directory, also while the study runs.
+
+    Args:
+        directory: A path or a URI.
+
+    Raises:
+        StudyError: No study is there.
+    """
+    return Study(directory)

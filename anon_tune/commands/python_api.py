@@ -1,0 +1,187 @@
+"""The verbs as functions for a notebook or a program: `anon_tune` offers them under its own name.
+
+Their options have the names, defaults and meaning that they have on the command line. Importing this loads neither
+torch nor Ray.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from anon_tune.commands.anonymize import AnonymizeOptions, AnonymizeWatch, run_anonymize
+from anon_tune.commands.audit_options import AuditOptions
+from anon_tune.commands.opened_study import Study
+from anon_tune.commands.study import StudyOptions, prepare_study
+from anon_tune.commands.watch import AuditWatch
+from anon_tune.folder import Folder, Location
+
+if TYPE_CHECKING:
+    from anon_tune.certificate import Certificate
+    from anon_tune.search.callers_sampler import CallersSampler
+    from anon_tune.trial import Trial
+
+
+def run_study(
+    space: str | Path,
+    *,
+    clips: str | Path,
+    out: Location,
+    stills: str | Path | None = None,
+    trials: int | None = None,
+    set: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    sampler: str | CallersSampler | None = None,
+    rungs: bool = True,
+    constraint: Mapping[str, float] | None = None,
+    stop: Mapping[str, float] | None = None,
+    warm_start: Location | None = None,
+    storage: str | None = None,
+    tensorboard: bool = True,
+    mlflow: str | None = None,
+    wandb: str | None = None,
+    workers: int = 1,
+    cpus: int = 1,
+    gpus: float = 0.0,
+    max_concurrent: int | None = None,
+    scale_to: int | None = None,
+    max_failures: int = 2,
+    job_limit: float | None = None,
+    packages: Sequence[str | Path] = (),
+    on_change: Callable[[Sequence[Trial]], None] | None = None,
+) -> Study:
+    """Run a study, as ``anon-tune study``; a directory that holds this study is continued.
+
+    Args:
+        space: Search space: a file, or the name of one that we ship, as ``quickstart``.
+        clips: ``avatars`` for the built-in clips, or a clip store.
+        out: Study directory, a path or a URI.
+        sampler: A name, or an instance of ``optuna.samplers.BaseSampler``, which a resume must be given again.
+        on_change: Called with all trials, anchors first, after every change. `StudyOptions` explains the others.
+
+    Returns:
+        The study; its page is written.
+
+    Raises:
+        AnonTuneError: Something that was given cannot be used.
+        StudyInterrupted: Stopped by a signal; everything finished is kept.
+    """
+    given = {name: value for name, value in locals().items() if name not in ("on_change", "packages")}
+    named = {name: {} if given[name] is None else given[name] for name in ("set", "constraint", "stop")}
+    ready = prepare_study(StudyOptions(**given | named, package=packages))
+    for caution in ready.cautions:
+        warnings.warn(caution, stacklevel=2)
+    study = ready.run(on_change)
+    study.report()
+    return study
+
+
+def audit(
+    study: Location | None = None,
+    *,
+    trial: str | None = None,
+    method: str | None = None,
+    file: str | Path | None = None,
+    clips: str | Path | None = None,
+    original: str | Path | None = None,
+    anonymized: str | Path | None = None,
+    anonymized_suffix: str | None = None,
+    pattern: str | None = None,
+    action: str | None = None,
+    private: Sequence[str] = (),
+    group: str | None = None,
+    test_groups: Sequence[str] = (),
+    val_groups: Sequence[str] = (),
+    val_fraction: float | None = None,
+    num_frames: int | None = None,
+    size: tuple[int, int] | None = None,
+    skip_bad: bool = False,
+    output: str | Path | None = None,
+    seeds: int | None = None,
+    codec: Literal["h264"] | None = None,
+    crf: int | None = None,
+    set: Mapping[str, Any] | None = None,
+    cache: str | Path | None = None,
+    device: str = "auto",
+    on_step: Callable[[str, int, int], None] | None = None,
+) -> Certificate:
+    """Measure what attackers can still tell from anonymized clips, as ``anon-tune audit``.
+
+    Args:
+        study: Study directory of `trial`. The other options are explained at `AuditOptions`; `size` is (height, width).
+        on_step: Called with what is done, steps done and steps in all.
+
+    Returns:
+        The certificate. It is also written to `output`, and a trial's to the study's ``audits``.
+
+    Raises:
+        UsageError: Options that do not go together, or an effort that no recipe allows.
+        DataError: Clips cannot be used, or are too few to be told anything.
+        StudyError: There is no such trial, or it has left no weights.
+    """
+    given = {name: value for name, value in locals().items() if name != "on_step"}
+    paths = {name: _path(given[name]) for name in ("file", "original", "anonymized", "output", "cache")}
+    lists = {name: tuple(given[name]) for name in ("private", "test_groups", "val_groups")}
+    rest = {"study": _folder(study), "clips": None if clips is None else str(clips), "set": set or {}}
+    from anon_tune.commands.audit import run_audit
+
+    return run_audit(AuditOptions(**given | paths | lists | rest), _StepWatch(on_step))
+
+
+def anonymize(
+    inputs: str | Path | Sequence[str | Path],
+    output: str | Path,
+    *,
+    file: str | Path | None = None,
+    study: Location | None = None,
+    trial: str | None = None,
+    leakage_at_most: float | None = None,
+    method: str | None = None,
+    certificate: str | Path | None = None,
+    scale: bool = False,
+    preview: bool = False,
+    drop_audio: bool = False,
+    crf: int = 20,
+    chunk: int | None = None,
+    device: str = "auto",
+    force: bool = False,
+) -> list[Path]:
+    """Anonymize videos, as ``anon-tune anonymize``: same size, frames, times and audio.
+
+    Args:
+        inputs: A video, a folder of videos, or several of them.
+        output: File for one video, else a folder. `AnonymizeOptions` explains the others.
+
+    Returns:
+        The videos that were written; beside each lies its report, with ``.json`` added to the name.
+
+    Raises:
+        UsageError: Options that do not go together, or no video.
+        ExportError: A video could not be anonymized. The others are done.
+    """
+    given = dict(locals())
+    paths = {name: _path(given[name]) for name in ("output", "file", "certificate")}
+    sources = [inputs] if isinstance(inputs, str | Path) else inputs
+    rest = {"inputs": [Path(source) for source in sources], "study": _folder(study)}
+    return run_anonymize(AnonymizeOptions(**given | paths | rest), AnonymizeWatch())
+
+
+class _StepWatch(AuditWatch):
+    """Passes on how far an audit is."""
+
+    def __init__(self, on_step: Callable[[str, int, int], None] | None) -> None:
+        self._on_step = on_step
+
+    def measured(self, what: str, done: int, total: int) -> None:
+        if self._on_step is not None:
+            self._on_step(what, done, total)
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def _folder(given: Location | None) -> Folder | None:
+    return None if given is None else Folder.at(given)

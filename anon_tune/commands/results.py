@@ -1,0 +1,111 @@
+"""What a study found: its trials, a pick, rows for a table, the report, an exported anonymizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anon_tune.errors import StudyError, UsageError, suggest
+from anon_tune.study_directory import StudyDirectory, StudyLocation
+from anon_tune.trial import Trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportOptions:
+    """Which trial of a study becomes a file, and what file.
+
+    Attributes:
+        output: File to write; its ending, or `format`, says what it is.
+        leakage_at_most: Take the most accurate trial that leaks no more than this cMAP, in [0, 1].
+        trial: Or take this trial.
+        format: safetensors (weights), pt2 (a torch.export program) or onnx; None for what the ending says.
+        data_licence: Licence of the clips, for the model card.
+        force: Replace a file that is there.
+    """
+
+    output: Path
+    leakage_at_most: float | None = None
+    trial: str | None = None
+    format: str | None = None
+    data_licence: str = "not stated"
+    force: bool = False
+
+
+def read_trials(directory: StudyLocation) -> list[Trial]:
+    """Read the trials of a study directory, also while it runs."""
+    from anon_tune.ledger import Ledger
+
+    study = StudyDirectory.at(directory)
+    study.check()
+    return Ledger(study.ledger).trials()
+
+
+def pick_trial(directory: StudyLocation, leakage_at_most: float | None, trial: str | None) -> Trial:
+    """Return the trial of a study that a user chose by one of two options.
+
+    Raises:
+        StudyError: There is none.
+        UsageError: Not one of the two options is given.
+    """
+    from anon_tune.pareto import ParetoFront
+
+    if (leakage_at_most is None) == (trial is None):
+        raise UsageError("export", "give one of --leakage-at-most and --trial", remedy="See 'anon-tune export --help'")
+    trials = read_trials(directory)
+    if leakage_at_most is not None:
+        return ParetoFront.of(trials).pick(leakage_at_most)
+    by_id = {t.id: t for t in trials}
+    if trial not in by_id:
+        raise StudyError(str(directory), f"no trial '{trial}'", remedy=suggest(str(trial), by_id))
+    return by_id[trial]
+
+
+def flat_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the trials of a `front_document` as rows of single values: each end of an interval, each param."""
+    return [_flat(row) for row in document["trials"]]
+
+
+def write_report(directory: StudyLocation, output: Path | None = None) -> Path | str:
+    """Write the report of a study directory and return its path or URI."""
+    from anon_tune import report
+    from anon_tune.search import importance
+    from anon_tune.study import load_study
+
+    trials = read_trials(directory)
+    space, _ = load_study(directory)
+    return report.write_report(directory, importance(report.importance_trials(trials), space), output, trials)
+
+
+def export(directory: StudyLocation, options: ExportOptions) -> Path:
+    """Write a trial's anonymizer with a model card beside it, and return the file's path.
+
+    Raises:
+        StudyError: There is no such trial.
+        UsageError: Ending and format contradict each other.
+        ExportError: The trial cannot be exported, or the file cannot be written.
+    """
+    from anon_tune.export import export_anonymizer
+    from anon_tune.study import load_study
+
+    chosen = pick_trial(directory, options.leakage_at_most, options.trial)
+    output = options.output
+    if options.format is not None:
+        suffix = f".{options.format}"
+        if output.suffix not in ("", suffix):
+            rule = f"must agree with --format {options.format}"
+            raise UsageError(str(output), rule, output.suffix, f"End it in {suffix}, or leave the option out")
+        output = output.with_suffix(suffix)
+    _, settings = load_study(directory)
+    stills = settings.stills, settings.stills_fingerprint
+    return export_anonymizer(directory, chosen, settings.clips, output, options.force, options.data_licence, stills)
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {
+        name: value for name, value in row.items() if name not in ("params", "leakage_interval", "accuracy_interval")
+    }
+    for name in ("leakage", "accuracy"):
+        flat[f"{name}_low"], flat[f"{name}_high"] = row[f"{name}_interval"] or (None, None)
+    return {**flat, **row["params"]}

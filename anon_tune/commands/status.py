@@ -1,0 +1,80 @@
+"""How a study stands, read from its directory alone: by anybody who sees it, also while it runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from anon_tune.commands.study_view import StudyView
+from anon_tune.ledger import Ledger
+from anon_tune.pareto import front_document
+from anon_tune.search.points import num_points
+from anon_tune.study.settings import load_study
+from anon_tune.study_directory import StudyDirectory, StudyLocation
+from anon_tune.trial import ANCHORS, Trial, TrialState
+
+_LAST_FAILURES = 5
+
+
+def study_status(directory: StudyLocation) -> dict[str, Any]:
+    """Return how a study stands as plain values for ``json.dumps(..., allow_nan=False)``; null where not known.
+
+    Keys: ``study``, ``num_trials`` (to propose, anchors not counted), ``states`` (number of trials by state, those
+    that are not begun as ``TO_COME``), ``is_complete``, ``running`` (anchors too: since when, and the last rung and
+    step measured), ``hypervolume`` (as `front_document`, on test clips), ``hypervolume_validation`` (what the search
+    sees), ``num_on_front``, ``cost``, ``left_s``, ``last_record`` (Unix time), ``failures`` (the last few, latest
+    first).
+
+    Raises:
+        StudyError: No study there.
+    """
+    study = StudyDirectory.at(directory)
+    space, settings = load_study(study)
+    num_trials = num_points(space, settings.sampler, settings.num_trials, settings.seed)
+    has_ended = study.ended.exists()  # before the ledger is read: a driver writes it last
+    return status_document(Ledger(study.ledger).trials(), num_trials, has_ended) | {"study": str(study)}
+
+
+def status_document(trials: Sequence[Trial], num_trials: int, has_ended: bool = False) -> dict[str, Any]:
+    """Return what `study_status` does of all trials of a study, but for its name.
+
+    Args:
+        trials: Anchors among them.
+        num_trials: That it was to have.
+        has_ended: The driver hands out no more, whatever the number of trials; a stop rule may say so.
+    """
+    view = StudyView.of(trials, num_trials)
+    over = {t.id for t in trials if t.state.is_final}
+    failed = sorted((t for t in trials if t.state is TrialState.FAILED), key=lambda t: -t.ended)
+    states = {state.value: view.states[state] for state in TrialState}
+    return {
+        "num_trials": num_trials,
+        "states": states | {"TO_COME": 0 if has_ended else max(0, num_trials - view.states.total())},
+        "is_complete": over.issuperset(ANCHORS)
+        and (has_ended or sum(n for s, n in view.states.items() if s.is_final) >= num_trials),
+        "running": [_running(t) for t in trials if t.state is TrialState.RUNNING],
+        "hypervolume": _known(front_document(trials)["hypervolume"]),
+        "hypervolume_validation": _known(view.hypervolume),
+        "num_on_front": len(view.front),
+        "cost": asdict(view.cost),
+        "left_s": 0.0 if has_ended else _known(view.left_s),
+        "last_record": max((t.ended for t in trials), default=None),
+        "failures": [{"trial": t.id, "reason": t.reason, "ended": t.ended} for t in failed[:_LAST_FAILURES]],
+    }
+
+
+def _running(trial: Trial) -> dict[str, Any]:
+    last = trial.reports[-1] if trial.reports else None
+    return {
+        "trial": trial.id,
+        "method": trial.method,
+        "rung": None if last is None else last.rung,
+        "step": None if last is None else last.step,
+        "since": trial.ended,  # its last record: that it began, or what it has measured
+    }
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,258 @@
+"""Running a study, from nothing or from where it stopped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anon_tune.commands.opened_study import Study
+from anon_tune.commands.study_clips import BUILT_IN, find_clips, find_stills
+from anon_tune.driver.packages import bring_packages
+from anon_tune.errors import UsageError
+from anon_tune.folder import Folder, Location
+
+if TYPE_CHECKING:
+    from anon_tune.clips import Clips
+    from anon_tune.search import SearchSpace
+    from anon_tune.search.callers_sampler import CallersSampler
+    from anon_tune.study import StudySettings
+    from anon_tune.trial import Trial, TrialBody
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyOptions:
+    """The options of ``anon-tune study``.
+
+    Attributes:
+        space: Search space: a file, or the name of one that we ship.
+        clips: ``avatars`` for the built-in clips, or a clip store.
+        out: Study directory, a path or a URI; one that holds this study is continued.
+        stills: A second clip store: privacy branches learn on its training stills instead of on the clips.
+        trials: How many, anchors not counted; None for the space's number.
+        set: Recipe names to values that are fixed, as ``{"training.seed": 1}``.
+        seed: Of the sampler, at least 0.
+        sampler: A name as in `StudySettings`, an Optuna sampler, or None for the space's.
+        rungs: Stop hopeless trials early.
+        constraint: Names to limits: leakage_at_most, accuracy_at_least, seconds_per_frame_at_most.
+        stop: Names to values at which the study ends early: seconds, gpu_hours, money, stall_trials.
+        warm_start: An earlier study on these clips that the sampler learns from.
+        storage: URL of an Optuna storage, without a password; None for a journal file in the study.
+        tensorboard: Write event files to DIR/tensorboard.
+        mlflow: URI of an MLflow server or folder that is told of trials too.
+        wandb: Project of Weights & Biases that is told of trials too.
+        workers: Workers that train one anonymizer together.
+        cpus: CPUs of a worker.
+        gpus: GPUs of a worker; may be a fraction.
+        max_concurrent: Trials at a time; None for what fits.
+        scale_to: Trials for which an autoscaler is to start nodes; None for as many as fit what is there.
+        max_failures: Retries of a trial whose worker died or hung.
+        job_limit: Seconds; a trial that takes longer to its next rung hangs and is tried again.
+        package: Folders or wheels of Python packages that driver and workers are given.
+    """
+
+    space: str | Path
+    clips: str | Path
+    out: Location
+    stills: str | Path | None = None
+    trials: int | None = None
+    set: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    sampler: str | CallersSampler | None = None
+    rungs: bool = True
+    constraint: Mapping[str, Any] = field(default_factory=dict)
+    stop: Mapping[str, Any] = field(default_factory=dict)
+    warm_start: Location | None = None
+    storage: str | None = None
+    tensorboard: bool = True
+    mlflow: str | None = None
+    wandb: str | None = None
+    workers: int = 1
+    cpus: int = 1
+    gpus: float = 0.0
+    max_concurrent: int | None = None
+    scale_to: int | None = None
+    max_failures: int = 2
+    job_limit: float | None = None
+    package: Sequence[str | Path] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyStudy:
+    """A study that was checked and can be run.
+
+    Attributes:
+        folder: The study directory.
+        clips: What it is trained and measured on.
+        space: What is searched.
+        settings: How it is run.
+        sampler: A sampler of the caller's; None for one of ours.
+    """
+
+    folder: Folder
+    clips: Clips
+    space: SearchSpace
+    settings: StudySettings
+    sampler: CallersSampler | None = None
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What a user should know before it begins, a sentence or two each."""
+        said = []
+        in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+        if in_job and not self.folder.is_remote and self.folder.path.is_relative_to(Path.cwd()):
+            said.append(f"{self.folder} lies in the job's copy of the folder, which Ray throws away.")
+        if self.settings.stills:
+            said.append(
+                f"privacy branches learn on {self.settings.stills}. Leakage and accuracy are both measured on "
+                f"{self.clips.location}, since numbers of two domains say nothing of each other."
+            )
+        return tuple(said)
+
+    @property
+    def num_trials(self) -> int:
+        """Trials it will have, anchors not counted; a grid may have fewer points than trials were asked for."""
+        from anon_tune.search.points import num_points
+
+        settings = self.settings
+        return num_points(self.space, settings.sampler, settings.num_trials, settings.seed)
+
+    def run(
+        self,
+        on_change: Callable[[Sequence[Trial]], None] | None = None,
+        on_stop: Callable[[str], None] | None = None,
+    ) -> Study:
+        """Run it to its end, or until a signal or a stop rule ends it.
+
+        Args:
+            on_change: Called with all trials, anchors first, after every change.
+            on_stop: Called with the reason when a stop rule ended the study.
+
+        Raises:
+            StudyError: The directory belongs to another study or another process, or an anchor failed.
+            PlacementError: A trial needs more than the cluster has.
+            StudyInterrupted: Stopped by a signal; everything finished is kept.
+        """
+        from anon_tune.driver import run_study
+
+        body = make_body(self.clips, self.settings)
+        run_study(self.folder, self.space, body, self.settings, on_change, on_stop, self.sampler)
+        return Study(self.folder)
+
+
+def planned(options: StudyOptions) -> tuple[SearchSpace, StudySettings]:
+    """Check what can be checked of a study without its clips.
+
+    Returns:
+        The search space, and the settings without the fingerprints of clips and stills.
+    """
+    from anon_tune.search import SearchSpace
+    from anon_tune.search.shipped import find_space
+    from anon_tune.search.space_file import validate
+    from anon_tune.study import StudySettings
+
+    loaded = SearchSpace.load(find_space(options.space), options.set).with_constraints(options.constraint)
+    named, _, of_caller = _sampler(options.sampler, loaded)
+    given = {"num_trials": options.trials, "sampler": named}
+    defaults = {name: getattr(loaded.study, name) for name in given if getattr(loaded.study, name) is not None}
+    chosen = defaults | {name: value for name, value in given.items() if value is not None}
+    settings = {
+        **chosen,
+        "clips": str(options.clips),
+        "stills": str(options.stills or ""),
+        "seed": options.seed,
+        "sampler_class": of_caller,
+        "rungs": options.rungs,
+        "storage": options.storage,
+        "tensorboard": options.tensorboard,
+        "mlflow": options.mlflow,
+        "wandb": options.wandb,
+        "workers_per_trial": options.workers,
+        "cpus_per_worker": options.cpus,
+        "gpus_per_worker": options.gpus,
+        "max_concurrent": options.max_concurrent,
+        "scale_to": options.scale_to,
+        "max_failures": options.max_failures,
+        "job_limit_s": options.job_limit,
+        "stop": loaded.stop_rules(options.stop),
+        "warm_start": None if options.warm_start is None else Folder.at(options.warm_start).location,
+    }
+    return loaded, validate(StudySettings, settings, "study")
+
+
+def prepare_study(options: StudyOptions) -> ReadyStudy:
+    """Check a study and open its clips.
+
+    Raises:
+        AnonTuneError: Something that was given cannot be used.
+    """
+    bring_packages(options.package)
+    space, settings = planned(options)
+    out = Folder.at(options.out)
+    if not out.is_remote and out.path.is_file():
+        raise UsageError("--out", "must be a directory, and this is a file", str(out), "Give another")
+    clips = find_clips(settings.clips, out)
+    measured_on: dict[str, Any] = {"clips_fingerprint": clips.fingerprint}
+    if settings.clips != BUILT_IN:
+        measured_on["clips"] = clips.location
+    if settings.stills:
+        stills = find_stills(settings.stills, clips)
+        measured_on |= {"stills": stills.location, "stills_fingerprint": stills.fingerprint}
+    _, sampler, _ = _sampler(options.sampler, space)
+    return ReadyStudy(out, clips, space, settings.model_copy(update=measured_on), sampler)
+
+
+def prepare_resume(
+    directory: Location,
+    trials: int | None = None,
+    stop: Mapping[str, Any] | None = None,
+    sampler: CallersSampler | None = None,
+    package: Sequence[str | Path] = (),
+) -> ReadyStudy:
+    """Check that a study can go on.
+
+    Args:
+        directory: A study directory.
+        trials: New number of trials, to make the study longer.
+        stop: Stop rules in the place of those that hold.
+        sampler: An Optuna sampler, of the class that the study was begun with; None if it was one of ours.
+        package: Folders or wheels of Python packages that driver and workers are given.
+
+    Raises:
+        AnonTuneError: There is no study, or it cannot go on here.
+    """
+    from anon_tune.study import load_study
+
+    bring_packages(package)
+    folder = Folder.at(directory)
+    space, settings = load_study(folder)
+    clips = find_clips(settings.clips, folder)
+    _, own, of_caller = _sampler(sampler, space)
+    now: dict[str, Any] = {"clips_fingerprint": clips.fingerprint, "sampler_class": of_caller}
+    if settings.stills:
+        now["stills_fingerprint"] = find_stills(settings.stills, clips).fingerprint
+    if trials is not None:
+        now["num_trials"] = trials
+    now["stop"] = space.stop_rules(stop or {}, settings.stop)
+    return ReadyStudy(folder, clips, space, settings.model_copy(update=now), own)
+
+
+def make_body(clips: Clips, settings: StudySettings) -> TrialBody:
+    """Return what does the work of a study's trials."""
+    from anon_tune.worker import ClipTrialBody
+
+    cpus = max(1, int(settings.cpus_per_worker))
+    return ClipTrialBody(
+        clips.location, settings.workers_per_trial, cpus, settings.gpus_per_worker, stills=settings.stills
+    )
+
+
+def _sampler(given: str | CallersSampler | None, space: SearchSpace) -> tuple[str | None, CallersSampler | None, str]:
+    """Tell the name of one of our samplers from a sampler of the caller's, which is tried, and from its class."""
+    if given is None or isinstance(given, str):
+        return given, None, ""
+    from anon_tune.search.callers_sampler import check_sampler, class_name
+
+    return None, check_sampler(given, space), class_name(given)

@@ -1,0 +1,60 @@
+"""The clips that a study is trained and measured on, and the stills that its privacy branches may learn on."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anon_tune.errors import DataError
+from anon_tune.folder import Folder, is_uri
+from anon_tune.study_directory import StudyDirectory
+
+if TYPE_CHECKING:
+    from anon_tune.clips import Clips
+
+BUILT_IN = "avatars"
+
+
+def find_clips(name: str, out: Folder) -> Clips:
+    """Open the clips of a study; the built-in ones are made inside the study directory."""
+    from anon_tune.clips import open_clips
+
+    location = _built_in(out) if name == BUILT_IN else _absolute(name)
+    clips = open_clips(location)
+    for split in ("train", "val", "test"):
+        clips.split(split)  # an empty one is said now, not by the first trial
+    if len(clips.actions) < 2 or not clips.attributes:
+        got = f"{len(clips.actions)} and {len(clips.attributes)}"
+        remedy = "Import clips that have both, such as vp-ucf101"
+        rule = "at least two actions and one private attribute are needed, as both are measured on these clips"
+        raise DataError(location, rule, got, remedy)
+    return clips
+
+
+def find_stills(name: str, clips: Clips) -> Clips:
+    """Open the stills that privacy branches learn on beside the clips of a study."""
+    from anon_tune.clips import check_stills, open_clips
+
+    stills = open_clips(_absolute(name))
+    check_stills(stills, clips)
+    return stills
+
+
+def _absolute(name: str) -> str:
+    return name if is_uri(name) else str(Path(name).resolve())
+
+
+def _built_in(out: Folder) -> str:
+    """Make the built-in clips where a study is, unless they are there."""
+    from anon_tune.clips import make_avatars
+    from anon_tune.clips.node_cache import save_store
+
+    home = StudyDirectory.at(out).clips
+    if not home.names():
+        if home.is_remote:
+            with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
+                save_store(make_avatars(Path(scratch) / "clips").directory, home.location)
+        else:
+            make_avatars(home.path)
+    return home.location

@@ -1,0 +1,62 @@
+"""What there is to say about a study at one moment, from its trials alone."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from anon_tune.pareto import front_ranks, hypervolume
+from anon_tune.trial import ANCHORS, Cost, Score, Trial, TrialState, losses
+
+
+@dataclass(frozen=True, slots=True)
+class StudyView:
+    """What there is to say about a study at one moment.
+
+    Attributes:
+        states: Number of trials by state, anchors not counted.
+        num_trials: Trials the study will have.
+        front: Nondominated COMPLETE trials by their validation readings, leakage first.
+        hypervolume: Between the front and (raw leakage, accuracy of chance); NaN before the anchor.
+        left_s: Estimate of the seconds left; NaN before a first trial is over.
+        cost: Of all trials.
+    """
+
+    states: Counter[TrialState]
+    num_trials: int
+    front: tuple[tuple[str, Score], ...]
+    hypervolume: float
+    left_s: float
+    cost: Cost
+
+    @classmethod
+    def of(cls, trials: Sequence[Trial], num_trials: int) -> StudyView:
+        """Look at all trials of a study, anchors among them."""
+        ours = [t for t in trials if not t.is_anchor]
+        scores = [(t.id, t.score) for t in ours if t.state is TrialState.COMPLETE and t.score and t.is_feasible]
+        rows = [losses(s.leakage.validation, s.accuracy.validation) for _, s in scores]
+        front = [pair for pair, layer in zip(scores, front_ranks(rows), strict=True) if layer == 0]
+        front.sort(key=lambda pair: pair[1].leakage.validation)
+        volume = float("nan")
+        identity = next((t.score for t in trials if t.id == ANCHORS[0]), None)
+        if identity is not None:
+            reference = losses(identity.leakage.validation, identity.accuracy.floor)
+            volume = hypervolume(rows, reference) if rows else 0.0
+        states = Counter(t.state for t in ours)
+        cost = sum((t.cost for t in trials), Cost())
+        return cls(states, num_trials, tuple(front), volume, _seconds_left(ours, num_trials), cost)
+
+
+def _seconds_left(trials: Sequence[Trial], num_trials: int) -> float:
+    """Estimate from what trials took and from how many ran at a time, pruned ones among them."""
+    over = [t for t in trials if t.state.is_final and t.seconds > 0]
+    if not over:
+        return float("nan")
+    busy = sum(t.seconds for t in trials)
+    spent = max(t.ended for t in trials) - min(t.started for t in trials if t.started)
+    at_a_time = max(1.0, busy / spent) if spent > 0 else 1.0
+    waiting = num_trials - sum(t.state.is_final for t in trials)
+    begun = sum(t.seconds for t in trials if not t.state.is_final)
+    return max(0.0, waiting * statistics.fmean(t.seconds for t in over) - begun) / at_a_time

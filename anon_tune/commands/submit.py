@@ -1,0 +1,184 @@
+"""Studies on a cluster, from a machine that is not part of it: sent as a job, looked at, and brought here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anon_tune.address import refuse_secret
+from anon_tune.commands.status import study_status
+from anon_tune.errors import ClusterError
+from anon_tune.folder import Folder, is_uri
+from anon_tune.study_directory import StudyDirectory
+
+if TYPE_CHECKING:
+    from anon_tune.cluster.jobs import Head
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A study as it is sent.
+
+    Attributes:
+        verb: study or resume.
+        words: What follows the verb on the command line that the job runs.
+        study: The study directory.
+        space: The search space's file, where the verb takes one.
+        space_at: Its place among the words.
+        wheels: Python packages that the job brings along.
+    """
+
+    verb: str
+    words: Sequence[str]
+    study: str
+    space: Path | None = None
+    space_at: int | None = None
+    wheels: Sequence[Path] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SentJob:
+    """A job that a head has taken.
+
+    Attributes:
+        job: Its id.
+        num_bytes: Size of what was sent.
+    """
+
+    job: str
+    num_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedStudy:
+    """A copy of a study.
+
+    Attributes:
+        folder: Where it is now.
+        study: Where it was brought from.
+        num_trials: Trials in its ledger, anchors not counted.
+    """
+
+    folder: Path
+    study: str
+    num_trials: int
+
+
+def check_shared(option: str, location: str) -> str:
+    """Return a location that means the same on every node.
+
+    Raises:
+        ClusterError: It does not.
+        UsageError: It carries a password or key.
+    """
+    if not is_anywhere(location):
+        rule = "must be an absolute path on storage that every node sees, or a URI"
+        raise ClusterError(option, rule, location, "A job runs in a copy of this folder that is thrown away")
+    refuse_secret(option, location)
+    return location
+
+
+def submit(head: Head, submission: Submission) -> SentJob:
+    """Send a study to a cluster as a Ray job.
+
+    Raises:
+        ClusterError: The head takes no such job, or what would be sent is too large.
+    """
+    from anon_tune.cluster.fetching import send_study
+
+    words = [submission.verb, *submission.words]
+    at = None if submission.space_at is None else submission.space_at + 1
+    return SentJob(*send_study(head, words, submission.study, submission.space, at, submission.wheels))
+
+
+def look(target: str, head: Head | None) -> tuple[dict[str, Any], bool]:
+    """Return how a study stands, with its job if that was asked for, and whether it is over.
+
+    Args:
+        target: A study directory, or the id of a job.
+        head: Of that job; None for a directory.
+    """
+    if head is None:
+        document = study_status(target)
+        return document, document["is_complete"]
+    state = head.state(target)
+    job = {"id": target, "state": state.name, "message": state.message}
+    document = {"job": job, "study": state.study or None}
+    if is_anywhere(state.study) and is_seen(state.study):
+        document = study_status(state.study) | {"job": job}
+    return document, state.is_over
+
+
+def fetch(
+    target: str,
+    output: Path | None = None,
+    address: str | None = None,
+    all_files: bool = False,
+    through_cluster: bool = False,
+) -> FetchedStudy:
+    """Bring a study's ledger, report and certificates here, also while it runs.
+
+    Args:
+        target: Id of a submitted job, or its study directory.
+        output: Folder to write; None for runs/NAME.
+        address: Of the head's dashboard; None for what RAY_API_SERVER_ADDRESS names.
+        all_files: Also weights and previews of every trial.
+        through_cluster: Do not look here: let a job on the cluster read the directory.
+
+    Raises:
+        StudyError: No study there, or the folder holds something else.
+        ClusterError: The head or its job is not usable.
+    """
+    from anon_tune.cluster.copying import read_study, write_copy
+    from anon_tune.cluster.fetching import fetch_through
+
+    head = None if is_seen(target) and not through_cluster else head_of(target, address)
+    study = _study_of(head, target) if head is not None and not looks_like_path(target) else str(Folder.at(target))
+    if is_seen(study) and not through_cluster:
+        head = None
+    folder = output or Path("runs") / Folder.at(study).name
+    if str(folder.resolve()) == study:
+        raise ClusterError(str(folder), "is the study itself", remedy="Give another folder with -o")
+    files = read_study(study, all_files) if head is None else fetch_through(head, study, all_files)
+    return FetchedStudy(folder, study, write_copy(files, folder, study))
+
+
+def head_of(target: str, address: str | None) -> Head:
+    """Return the head that a job, or a study that cannot be seen from here, is asked of.
+
+    Raises:
+        ClusterError: There is no address, or nobody answers there.
+    """
+    from anon_tune.cluster.jobs import Head, find_address
+
+    what = f"{target}: no study can be seen there from here" if looks_like_path(target) else f"job {target}"
+    return Head(find_address(address, what))
+
+
+def is_seen(location: str) -> bool:
+    """True if there is a study that can be read from here."""
+    with suppress(OSError):  # a store that this machine has no credentials for, or cannot reach
+        return StudyDirectory.at(location).frozen.exists()
+    return False
+
+
+def is_anywhere(study: str) -> bool:
+    """True for a directory that means the same here as on the cluster."""
+    return is_uri(study) or study.startswith("/")
+
+
+def looks_like_path(target: str) -> bool:
+    """True for a study directory, false for the id of a job."""
+    return "/" in target or Path(target).is_dir()
+
+
+def _study_of(head: Head, job: str) -> str:
+    study = head.state(job).study
+    if not is_anywhere(study):
+        raise ClusterError(
+            job, "this job runs no study that can be found", remedy="Give a job that 'anon-tune submit' has sent"
+        )
+    return study

@@ -1,0 +1,54 @@
+"""Measuring the best trials of a study again, so that its front can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anon_tune.commands.study import make_body
+from anon_tune.commands.study_clips import find_clips, find_stills
+from anon_tune.driver.packages import bring_packages
+from anon_tune.errors import StudyError
+from anon_tune.folder import Folder, Location
+
+if TYPE_CHECKING:
+    from anon_tune.driver import VerifyStep
+
+
+def verify(
+    directory: Location,
+    seeds: int = 5,
+    retrain: bool = False,
+    package: Sequence[str | Path] = (),
+    on_step: Callable[[VerifyStep], None] | None = None,
+) -> None:
+    """Measure the best trials of a study again with new seeds; its front, picks and report then use the means.
+
+    Args:
+        directory: A study directory.
+        seeds: Repeats that each of these trials shall have, at least 1.
+        retrain: Train each repeat anew too, with its own training seed.
+        package: Folders or wheels of Python packages that driver and workers are given.
+        on_step: Called after every repeat.
+
+    Raises:
+        StudyError: The study's clips or stills are not those it was measured on, or as `verify_study`.
+        StudyInterrupted: Stopped by a signal; what arrived is in the ledger.
+    """
+    from anon_tune.driver import verify_study
+    from anon_tune.study import load_study
+
+    bring_packages(package)
+    folder = Folder.at(directory)
+    _, settings = load_study(folder)
+    clips = find_clips(settings.clips, folder)
+    if clips.fingerprint != settings.clips_fingerprint:
+        rule = f"the study was measured on clips {settings.clips_fingerprint}"
+        raise StudyError(clips.location, rule, clips.fingerprint, "Bring those clips back")
+    if retrain and settings.stills:
+        stills = find_stills(settings.stills, clips)
+        if stills.fingerprint != settings.stills_fingerprint:
+            rule = f"the study's privacy branches learned on stills {settings.stills_fingerprint}"
+            raise StudyError(stills.location, rule, stills.fingerprint, "Bring those stills back")
+    verify_study(folder, make_body(clips, settings), seeds, retrain, on_step)

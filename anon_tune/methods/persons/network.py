@@ -1,0 +1,212 @@
+"""Anonymizers that change persons only, and the two detectors that find persons without any downloaded weights.
+
+Where a detector finds nobody, nothing is changed: what that costs is what a measurement is to show.
+
+Shapes: B clips, T frames a clip, C = 3 channels (RGB), H height, W width, K boxes.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from anon_tune.methods.blur.network import Blur
+from anon_tune.networks import Anonymizer
+from anon_tune.networks.filters import convolve, gaussian_kernel, pixelate
+from anon_tune.recipe import Recipe
+
+Detector = Callable[[Tensor], Tensor]
+
+_LEAST_CHANGE = 0.05  # of a pixel, mean over channels, to be told from the background
+_NOISE_FACTOR = 3.0
+_LEAST_NEIGHBOURS = 3  # of the 9 pixels of a 3x3 square, or a pixel is noise
+_LEAST_SIDE = 192  # pixels; OpenCV's window is 64 x 128, so smaller frames are enlarged
+
+
+def moving_regions(clips: Tensor) -> Tensor:
+    """Find what moves: a boolean mask (B,T,1,H,W) of clips (B,T,3,H,W).
+
+    The background is the temporal median of the clip. A pixel belongs to a person if it differs from it
+    by 0.05, or by three times the clip's median difference where noise is stronger (mean over channels); lone
+    pixels are dropped and the rest is dilated by 1/32 of the shorter side. So it needs a camera at rest, and
+    a part of a person that rests for most of the clip is not found.
+    """
+    num_frames, height, width = clips.shape[1], *clips.shape[-2:]
+    ordered = clips.sort(dim=1).values
+    background = (ordered[:, (num_frames - 1) // 2] + ordered[:, num_frames // 2]).unsqueeze(1) / 2
+    change = (clips - background).abs().mean(dim=2)  # (B,T,H,W)
+    noise = change.flatten(1).median(dim=1).values.view(-1, 1, 1, 1)
+    moved = (change > (_NOISE_FACTOR * noise).clamp(min=_LEAST_CHANGE)).float()
+    dense = moved * (F.avg_pool2d(moved, 3, stride=1, padding=1) > (_LEAST_NEIGHBOURS - 0.5) / 9)
+    radius = max(1, round(min(height, width) / 32))
+    grown = F.max_pool2d(dense, 2 * radius + 1, stride=1, padding=radius)
+    found: Tensor = (grown > 0).unsqueeze(2)
+    return found
+
+
+def upright_regions(clips: Tensor) -> Tensor:
+    """Find upright persons: the boxes of OpenCV's HOG detector as a boolean mask (B,T,1,H,W).
+
+    Frames are looked at one by one; those with a side below 192 pixels are enlarged first. Computed on the CPU.
+
+    Source:
+        Dalal and Triggs, CVPR 2005, with the weights that OpenCV 4 carries.
+    """
+    frames = (clips.detach().flatten(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    mask = torch.zeros(len(frames), 1, *clips.shape[-2:], dtype=torch.bool)
+    for at, frame in enumerate(frames):
+        for left, top, wide, tall in _upright_boxes(frame):
+            mask[at, :, max(top, 0) : top + tall, max(left, 0) : left + wide] = True
+    found: Tensor = mask.to(clips.device).unflatten(0, clips.shape[:2])
+    return found
+
+
+DETECTORS: dict[str, Detector] = {"background": moving_regions, "hog": upright_regions}
+
+
+class _Persons(Anonymizer):
+    """Changes pixels inside the regions of a detector and no others."""
+
+    def __init__(self, detector: str) -> None:
+        super().__init__()
+        self.find = DETECTORS[detector]
+        self.num_before = None if detector == "background" else 0
+
+    def rewrite(self, clips: Tensor) -> Tensor:
+        mask = self.find(clips)
+        return torch.where(mask, self.hide(clips, mask), clips)
+
+    def hide(self, clips: Tensor, mask: Tensor) -> Tensor:
+        """Return (B,T,3,H,W) to be seen where the mask (B,T,1,H,W) is true."""
+        raise NotImplementedError
+
+
+class PersonBlackOut(_Persons):
+    """Black in place of persons."""
+
+    def hide(self, clips: Tensor, mask: Tensor) -> Tensor:
+        return torch.zeros_like(clips)
+
+
+class PersonBlur(_Persons):
+    """Gaussian blur of persons, as `Blur` has it."""
+
+    def __init__(self, sigma: float, detector: str) -> None:
+        super().__init__(detector)
+        self.blur = Blur(sigma)
+
+    def hide(self, clips: Tensor, mask: Tensor) -> Tensor:
+        return self.blur.rewrite(clips)
+
+
+class _AreaAdaptive(_Persons):
+    """Changes every region, a connected part of the mask, with a filter whose size grows with its area.
+
+    With ``s = max(1, floor(percent of the frame it covers))`` and ``r = strength max(1, ln s)`` the size is
+    ``min(floor(r k0), floor(side / 2))``, and at least 1, where ``side`` is the shorter side of its box.
+
+    Source:
+        LA3D (arXiv:2410.18717), from its formula with alpha_l = 0.5 and alpha_m = strength. It has YOLOv8
+        instance masks where we have connected regions; it does not name the side of the box, and we filter
+        the box by itself, so nothing from outside the box is mixed in.
+    """
+
+    base_size: float
+
+    def __init__(self, strength: float, detector: str) -> None:
+        super().__init__(detector)
+        self.strength = strength
+
+    def size(self, area: int, box: tuple[int, int], frame: tuple[int, int]) -> int:
+        """Return the filter's size in pixels.
+
+        Args:
+            area: Pixels of the region.
+            box: Height and width of its box.
+            frame: Height and width of the frame.
+        """
+        percent = max(1, 100 * area // math.prod(frame))
+        grown = self.strength * max(1.0, math.log(percent)) * self.base_size
+        return max(1, min(int(grown), min(box) // 2))
+
+    def hide(self, clips: Tensor, mask: Tensor) -> Tensor:
+        changed = clips.clone()
+        for b, t, region, area in _regions(mask):
+            patch = clips[b, t][:, *region].unsqueeze(0)
+            size = self.size(area, (patch.shape[-2], patch.shape[-1]), (clips.shape[-2], clips.shape[-1]))
+            changed[b, t][:, *region] = self.filter(patch, size).squeeze(0)
+        return changed
+
+    def filter(self, patch: Tensor, size: int) -> Tensor:
+        """Filter (1,3,h,w)."""
+        raise NotImplementedError
+
+
+class AreaBlur(_AreaAdaptive):
+    """LA3D's adaptive blur: sigma 10 under a kernel of odd size, 13 and more pixels on large frames."""
+
+    base_size = 13.0
+
+    def filter(self, patch: Tensor, size: int) -> Tensor:
+        return convolve(patch, gaussian_kernel(patch.new_tensor(10.0), size // 2))
+
+
+class AreaPixelate(_AreaAdaptive):
+    """LA3D's adaptive pixelation: blocks of 4 and more pixels on large frames."""
+
+    base_size = 4.0
+
+    def filter(self, patch: Tensor, size: int) -> Tensor:
+        return pixelate(patch, size)
+
+
+def build(recipe: Recipe, detector: str, **size: float) -> Anonymizer:
+    """Return the anonymizer of any method of this folder."""
+    makers: dict[str, Callable[..., Anonymizer]] = {
+        "person-black-out": PersonBlackOut,
+        "person-blur": PersonBlur,
+        "area-blur": AreaBlur,
+        "area-pixelate": AreaPixelate,
+    }
+    return makers[recipe.method.partition(":")[0]](**size, detector=detector)
+
+
+def _regions(mask: Tensor) -> list[tuple[int, int, tuple[slice, slice], int]]:
+    """Return clip, frame, box (rows, columns) and area of every connected region of a mask (B,T,1,H,W)."""
+    import cv2
+
+    found = []
+    for b, clip in enumerate(mask.squeeze(2).to(torch.uint8).cpu().numpy()):
+        for t, frame in enumerate(clip):
+            _, _, stats, _ = cv2.connectedComponentsWithStats(frame, connectivity=8)
+            for left, top, wide, tall, area in stats[1:].tolist():  # the first one is what is not in the mask
+                found.append((b, t, (slice(top, top + tall), slice(left, left + wide)), area))
+    return found
+
+
+@functools.cache
+def _hog() -> Any:
+    import cv2
+
+    hog = cv2.HOGDescriptor()
+    hog.setSVMDetector(np.asarray(cv2.HOGDescriptor.getDefaultPeopleDetector()))
+    return hog
+
+
+def _upright_boxes(frame: NDArray[np.uint8]) -> list[list[int]]:
+    """Return left, top, width and height of persons in a frame (H,W,3) uint8."""
+    import cv2
+
+    cv2.setNumThreads(torch.get_num_threads())
+    scale = max(1.0, _LEAST_SIDE / min(frame.shape[:2]))
+    enlarged = cv2.resize(frame, None, fx=scale, fy=scale)
+    boxes, _ = _hog().detectMultiScale(enlarged, winStride=(8, 8), padding=(32, 32), scale=1.05)
+    return [[round(edge / scale) for edge in box] for box in boxes]

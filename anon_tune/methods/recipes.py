@@ -1,0 +1,155 @@
+"""From flat names, or from a file, to a recipe with the section of its method."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from anon_tune.errors import DataError, RecipeError, suggest
+from anon_tune.methods.method import find
+from anon_tune.methods.spec import MethodSpec
+from anon_tune.methods.table import TABLE, find_spec, names
+from anon_tune.recipe import Part, Recipe, flat_names, flat_values, nest, refusal
+from anon_tune.recipe import recipe_names as shared_names
+
+_REMEDY = "Change it in the file or with --set"
+
+
+def make_recipe(params: Mapping[str, Any], where: str = "recipe", defaults: Mapping[str, Any] | None = None) -> Recipe:
+    """Build a recipe from flat dotted names; what is not named keeps its default.
+
+    A schedule takes a number (``penalty.weight``) or its own fields (``penalty.weight.kind``). A value of the
+    method's own section is named ``<method>.<field>``.
+
+    Args:
+        params: Flat dotted names to plain values.
+        where: The file or option named in an error.
+        defaults: As `defaults_of` returned them, perhaps in an earlier version; None for those of this version.
+
+    Raises:
+        RecipeError: An unknown name, a value out of range, or one that the method sets itself or has no use for.
+        UsageError: The package that brings the method is broken.
+
+    Example:
+        >>> make_recipe({"penalty.weight": 2.0}).penalty.weight.start
+        2.0
+    """
+    spec = find(str(params.get("method", "adversarial")), f"{where}: method").spec
+    for name in params:
+        check_name(name, where)
+        _check_place(name, params[name], spec, where)
+    own = {name: value for name, value in params.items() if _part(name) == spec.name}
+    section = _section(spec, _laid_over(defaults or {}, own, f"{spec.name}."), where)
+    shared = {name: value for name, value in params.items() if name not in own} | dict(spec.fixes)
+    shared |= {name: getattr(section, key) for name, key in spec.sets.items()}
+    known = {name: value for name, value in (defaults or {}).items() if name in shared_names()}
+    tree = nest(_laid_over(known, shared), where)
+    try:
+        return Recipe.model_validate(tree | {"section": section})
+    except ValidationError as error:
+        raise refusal(error, where, _REMEDY) from None
+
+
+def read_recipe(document: str | Mapping[str, Any] | None, where: str = "recipe") -> Recipe:
+    """Read a recipe back from JSON, or from what JSON gave.
+
+    Args:
+        document: Of ``Recipe.model_dump_json``, or ``Recipe.model_dump``; None is refused.
+        where: The file named in an error.
+
+    Raises:
+        DataError: It is no recipe.
+        RecipeError: There is no such method, or not in what is installed here.
+        UsageError: The package that brings the method is broken.
+    """
+    rule, remedy = "must hold the recipe of its anonymizer", "Take another file"
+    if document is None:
+        raise DataError(where, rule, "none", remedy)
+    try:
+        tree = dict(json.loads(document) if isinstance(document, str) else document)
+        spec = find(str(tree["method"]), where).spec
+        given = tree.pop("section", None) or {}
+        section = spec.section.model_validate(given) if spec.section else None
+        if given and section is None:
+            raise DataError(where, f"the method '{spec.name}' has no values of its own", str(given), remedy)
+        return Recipe.model_validate(tree | {"section": section})
+    except (KeyError, TypeError, ValueError) as error:  # pydantic's and JSON's errors are ValueErrors
+        got = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+        raise DataError(where, rule, got, remedy) from None
+
+
+def recipe_names() -> frozenset[str]:
+    """Return every flat dotted name that a recipe of our methods takes, those of their sections among them."""
+    return shared_names().union(*(_section_names(find_spec(name)) for name in TABLE))
+
+
+def check_name(name: str, where: str) -> None:
+    """Refuse a flat dotted name that no recipe takes.
+
+    Raises:
+        RecipeError: It is unknown.
+        UsageError: The package that brings its method is broken.
+    """
+    if name in shared_names():
+        return
+    of = _part(name)
+    known = _section_names(find_spec(of)) if "." in name and (of in TABLE or of in names()) else frozenset()
+    if name not in known:
+        raise RecipeError(where, f"unknown name '{name}'", remedy=suggest(name, known or recipe_names()))
+
+
+def method_of(name: str) -> str | None:
+    """Return the method whose section a flat dotted name is of; None for a name that all recipes share."""
+    return None if name in shared_names() else _part(name)
+
+
+def defaults_of(methods: Iterable[str]) -> dict[str, Any]:
+    """Return this version's default of every value that recipes of these methods take, by flat dotted name.
+
+    A value without a default (None) is left out.
+    """
+    found = dict(flat_values(Recipe()))
+    for text in methods:
+        spec = find(text).spec
+        found |= flat_values(spec.section(), f"{spec.name}.") if spec.section else ()
+    return {name: value for name, value in found.items() if value is not None and name != "method"}
+
+
+def _check_place(name: str, value: object, spec: MethodSpec, where: str) -> None:
+    """Refuse a value of another method's section, and one that the method sets itself."""
+    other = method_of(name)
+    if other not in (None, spec.name):
+        remedy = f"Leave it out, or choose the method '{other}'"
+        raise RecipeError(where, f"'{name}' is of the method '{other}'", f"the method '{spec.name}'", remedy)
+    if spec.owns(name):
+        key = next((f"{spec.name}.{key}" for own, key in spec.sets.items() if name.startswith(own)), None)
+        remedy = f"Set '{key}' in its place" if key else "Leave it out, or choose the method 'adversarial'"
+        raise RecipeError(where, f"'{name}' is set by the method '{spec.name}'", value, remedy)
+
+
+def _section(spec: MethodSpec, values: Mapping[str, Any], where: str) -> Part | None:
+    if spec.section is None:
+        return None
+    fields = {name.removeprefix(f"{spec.name}."): value for name, value in values.items()}
+    try:
+        return spec.section.model_validate(nest(fields, where))
+    except ValidationError as error:
+        raise refusal(error, where, _REMEDY, f"{spec.name}.") from None
+
+
+def _section_names(spec: MethodSpec) -> frozenset[str]:
+    return frozenset(flat_names(spec.section, f"{spec.name}.") if spec.section else ())
+
+
+def _laid_over(defaults: Mapping[str, Any], values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the defaults under a prefix with values in their place; a field of a schedule replaces all of it."""
+    hidden = {name.rpartition(".")[0] for name in values} | values.keys()
+    kept = {name: value for name, value in defaults.items() if name.startswith(prefix) and name not in hidden}
+    return kept | dict(values)
+
+
+def _part(name: str) -> str:
+    return name.partition(".")[0]

@@ -1,0 +1,102 @@
+"""A sampler that the caller brings: any of Optuna's, or one that follows its base class."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.study import StudyDirection
+from optuna.trial import Trial, create_trial
+from optuna.trial import TrialState as OptunaState
+
+from anon_tune.errors import UsageError
+from anon_tune.search.forecast import Losses
+from anon_tune.search.sampler import distributions, suggest_point
+from anon_tune.search.space import SearchSpace
+from anon_tune.trial import OBJECTIVES
+
+CallersSampler: TypeAlias = BaseSampler
+
+
+def class_name(sampler: CallersSampler | None) -> str:
+    """Return how a study names a sampler of the caller's; empty for none."""
+    return "" if sampler is None else f"{type(sampler).__module__}.{type(sampler).__qualname__}"
+
+
+def check_sampler(sampler: object, space: SearchSpace) -> CallersSampler:
+    """Return a sampler that proposes points of a space for two objectives; a copy of it is tried.
+
+    Raises:
+        UsageError: It is no sampler, or cannot propose here.
+    """
+    if not isinstance(sampler, BaseSampler):
+        rule = "must be a name, or an instance of optuna.samplers.BaseSampler"
+        raise UsageError("sampler", rule, type(sampler).__name__, "Give for example optuna.samplers.TPESampler(seed=0)")
+    try:
+        model = CallersModel(copy.deepcopy(sampler), space)
+        for number, losses in enumerate([(0.5, -0.5), (0.4, -0.4)]):
+            point = model.suggest({})
+            model.begin(str(number), point)
+            model.end(str(number), point, losses, {})
+        model.suggest({})
+    except Exception as error:  # of somebody else's code, which may raise anything
+        said = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        remedy = "Take one that searches several objectives, as optuna.samplers.NSGAIISampler"
+        raise UsageError("sampler", f"{class_name(sampler)} cannot propose a trial", said, remedy) from error
+    return sampler
+
+
+class CallersModel:
+    """The Optuna study that a caller's sampler looks at.
+
+    It lives as long as the driver and is told of every trial once, when it is over, as Optuna does: a sampler may keep
+    what it knows in itself, in the study or in its trials. A resumed study gives a new sampler the trials
+    of before. A trial that was stopped early counts with an estimate of how it would have ended.
+
+    Args:
+        sampler: Used as it is; its seed is the caller's.
+        space: What is searched.
+    """
+
+    def __init__(self, sampler: CallersSampler, space: SearchSpace) -> None:
+        directions = [StudyDirection.MINIMIZE for _ in OBJECTIVES]
+        self._study = optuna.create_study(sampler=sampler, directions=directions)
+        self._space, self._asked = space, list[Trial]()
+        self._running: dict[str, Trial] = {}
+
+    def suggest(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask for a point; what is given is settled. One that was asked for and has not begun is given back."""
+        for trial in self._asked:
+            self._study.tell(trial, state=OptunaState.FAIL)
+        if given:
+            self._study.enqueue_trial(dict(given))
+        self._asked = [self._study.ask()]
+        return suggest_point(self._asked[0], self._space)
+
+    def begin(self, trial_id: str, params: Mapping[str, Any]) -> None:
+        """Take the point asked for, or one that an earlier driver has proposed, as one that runs."""
+        if not self._asked:
+            self._study.enqueue_trial(dict(params))
+            self._asked = [self._study.ask()]
+            suggest_point(self._asked[0], self._space)
+        self._running[trial_id] = self._asked.pop()
+
+    def end(
+        self, trial_id: str, params: Mapping[str, Any], losses: Losses | None, constraints: Mapping[str, float]
+    ) -> None:
+        """Take a trial that is over; its losses are None if it failed."""
+        trial = self._running.pop(trial_id, None)
+        if losses is None:
+            if trial is not None:
+                self._study.tell(trial, state=OptunaState.FAIL)
+        elif trial is None:  # it was over before this driver began
+            kinds = distributions(self._space, params)
+            known = create_trial(values=losses, params=dict(params), distributions=kinds, constraints=dict(constraints))
+            self._study.add_trial(known)
+        else:
+            for name, value in constraints.items():
+                trial.set_constraint(name, value)
+            self._study.tell(trial, losses)

@@ -1,0 +1,65 @@
+"""The Python interface: the README's example, and what a notebook shows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import optuna
+import pandas as pd
+import pytest
+import torch
+
+import anon_tune
+from anon_tune.errors import StudyError, UsageError
+from anon_tune.search import SearchSpace
+from anon_tune.search.callers_sampler import check_sampler
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_study_is_opened_and_looked_at(small_study: Path) -> None:
+    study = anon_tune.open_study(small_study)
+    table = study.to_pandas()
+    assert (
+        {trial.id for trial in study.trials}
+        == {*table.index}
+        == {"identity", "black-out", *map("{:04}".format, range(4))}
+    )
+    assert table.loc["0001", "penalty.weight"] == 5.0 and pd.isna(table.loc["0003", "accuracy"])
+    front = study.front
+    said, page = repr(front), front._repr_html_()
+    for trial in front.members:
+        assert f"\n{trial.id}" in said and f"<td>{trial.id}</td>" in page
+    assert f"hypervolume {front.hypervolume:.4f}" in said and page.count("<circle") == len(front.trials)
+    with pytest.raises(StudyError, match="Give the directory of a study"):
+        anon_tune.open_study(small_study / "none")
+
+
+def test_an_anonymizer_takes_a_clip_and_a_batch(small_study: Path, tmp_path: Path) -> None:
+    file = anon_tune.open_study(small_study).export(tmp_path / "a.safetensors", trial="0001")
+    anonymizer = anon_tune.load_anonymizer(file)
+    clips = torch.rand(2, 4, 3, 16, 20, generator=torch.Generator().manual_seed(0))
+    changed = anonymizer(clips)
+    assert changed.shape == clips.shape and changed.min() >= 0 and changed.max() <= 1
+    torch.testing.assert_close(anonymizer(clips[1]), changed[1])
+
+
+def test_a_sampler_that_cannot_propose_is_one_line() -> None:
+    space = SearchSpace.from_tables({"search": {"penalty.weight": {"low": 0.1, "high": 10.0}}}, "x.toml")
+    sampler = optuna.samplers.NSGAIISampler(seed=0)
+    assert check_sampler(sampler, space) is sampler
+    with pytest.raises(UsageError, match="CmaEsSampler cannot propose a trial"):
+        check_sampler(optuna.samplers.CmaEsSampler(), space)
+    with pytest.raises(UsageError, match="must be a name, or an instance of"):
+        check_sampler(object(), space)
+
+
+def test_the_readme_has_an_example_of_ten_lines() -> None:
+    assert len([line for line in example().splitlines() if line.strip()]) <= 10
+
+
+def example() -> str:
+    """Return the README's Python code."""
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    return str(code)
