@@ -302,7 +302,7 @@ def test_a_csv_finds_files_by_path(tmp_path: Path) -> None:
         (TABLE.replace("b/x", "a/x"), "a video may stand in the labels once, got a/x.mp4"),
         (TABLE.replace(",2,", ",1,"), "no group may be in the test split and in another, got '1' of 'a/x.mp4'"),
         (TABLE.replace("walk", '"wa\nlk"'), r"a cell must be one line, got 'wa\\nlk'"),
-        (TABLE + '"', "is not whole CSV, got unexpected end of data"),
+        (TABLE + '"', "is not whole CSV: unexpected end of data"),
         ("file,split,group,action\n", "holds no labels"),
         (
             TABLE.replace("walk", "gehen\udcff").encode("utf-8", "surrogateescape"),
@@ -336,7 +336,7 @@ def edit(name: str, text: str | bytes | None) -> Callable[[Path], None]:
         ("hmdb51", edit("splits/act07_test_split1.txt", None), "must hold the 51 lists .*, got 50, such as 'act00_"),
         ("hmdb51", edit("splits/act07_test_split1.txt", "a.avi 1\n"), "act07_test_split1.txt: line 1: a line is a vid"),
         ("pa-hmdb51", edit("x", ""), "must hold the private attributes of PA-HMDB51, <action>.json, got none"),
-        ("pa-hmdb51", edit("act00.json", '{"a.avi": {"face": [[0,'), "act00.json: is not whole JSON, got Expecting"),
+        ("pa-hmdb51", edit("act00.json", '{"a.avi": {"face": [[0,'), "act00.json: is not whole JSON: Expecting"),
         ("pa-hmdb51", edit("act00.json", "[]"), "act00.json: must hold a JSON object, got list"),
         ("pa-hmdb51", edit("act00.json", b"\xff"), "act00.json: must be text in UTF-8, got byte 0xff"),
         ("pa-hmdb51", edit("act00.json", json.dumps({"a\n.avi": entry()})), r"be one of HMDB51, got 'act00/a\\n.avi'"),
