@@ -54,7 +54,7 @@ def _built_in(out: Folder) -> str:
     if not home.names():
         if home.is_remote:
             with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
-                save_store(make_avatars(Path(scratch) / "clips").directory, home.location)
+                save_store(make_avatars(Path(scratch) / "avatars").directory, home.location)
         else:
             make_avatars(home.path)
     return home.location

@@ -103,4 +103,6 @@ def _real_frames(store: Clips | None) -> Tensor:
     if store is not None and store.shape[0] > 1:
         return store.split("test").clips([0])[0]
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
-        return make_avatars(Path(scratch) / "clips", num_train=24, num_val=24, num_test=24).split("test").clips([0])[0]
+        return (
+            make_avatars(Path(scratch) / "avatars", num_train=24, num_val=24, num_test=24).split("test").clips([0])[0]
+        )

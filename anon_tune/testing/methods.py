@@ -113,7 +113,7 @@ def training_goes_on_bit_identically(name: str) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         clips = make_avatars(
-            Path(folder) / "clips", num_train=24, num_val=24, num_test=24, num_frames=4, height=16, width=20
+            Path(folder) / "avatars", num_train=24, num_val=24, num_test=24, num_frames=4, height=16, width=20
         )
         recipe = _recipe(name)
         whole, first, second = (_trainer(recipe, clips) for _ in range(3))

@@ -9,7 +9,7 @@ import pytest
 from anon_tune.datasets.decode import BadFile, ClipForm, DecodedClip, decode_clip, shown_frames
 from anon_tune.datasets.readers.pa_hmdb51 import present
 from anon_tune.datasets.readers.vp import ATTRIBUTES
-from anon_tune.errors import DataError
+from anon_tune.errors import UsageError
 
 VIDEOS = Path(os.environ.get("ANON_TUNE_VIDEOS", Path(__file__).parents[3] / "../shared/data/videos"))
 PACKED = VIDEOS / "one_person_mpeg4_320x240.avi"
@@ -199,7 +199,7 @@ def test_a_file_of_no_packets_is_bad(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", [{"num_frames": 0}, {"height": 0}, {"width": -1}, {"frame_step": 0}])
 def test_a_form_of_nothing_is_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(DataError, match="must be at least 1, got"):
+    with pytest.raises(UsageError, match="must be at least 1, got"):
         ClipForm(**({"num_frames": 1, "height": 1, "width": 1} | wrong))
 
 

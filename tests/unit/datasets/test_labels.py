@@ -1,7 +1,7 @@
 import pytest
 
 from anon_tune.datasets.labels import Found, attribute_columns, match_files, split_files
-from anon_tune.errors import DataError
+from anon_tune.errors import DataError, UsageError
 
 FILES = [f"{p}/{p}{t}_{a}.mp4" for p in ("ann", "bob") for t in (1, 2, 3) for a in ("walk", "kick")]
 PATTERN = r"(?P<person>[a-z]+)(?P<take>\d)_(?P<action>\w+)\.mp4$"
@@ -32,7 +32,7 @@ def test_labels_come_from_named_groups() -> None:
     ],
 )
 def test_bad_patterns(options: dict[str, object], message: str) -> None:
-    with pytest.raises(DataError, match=message) as caught:
+    with pytest.raises((DataError, UsageError), match=message) as caught:
         found(**options)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
 
@@ -56,7 +56,7 @@ def test_private_labels_become_attributes(values: tuple[str, ...], columns: dict
 
 @pytest.mark.parametrize("values", [("hat", "hat"), ("1", "yes"), ("0", "0")])
 def test_a_label_of_one_value_is_refused(values: tuple[str, ...]) -> None:
-    with pytest.raises(DataError, match="label 'hat' must have at least two values"):
+    with pytest.raises(UsageError, match="label 'hat' must have at least two values"):
         attribute_columns(_with(*values), ["hat"])
 
 
@@ -90,5 +90,5 @@ def test_the_hold_out_is_even_and_leaves_rare_labels_in_train() -> None:
     ],
 )
 def test_bad_splits(options: tuple[list[str], list[str], float], message: str) -> None:
-    with pytest.raises(DataError, match=message):
+    with pytest.raises((DataError, UsageError), match=message):
         split_files(found(), *options)

@@ -16,7 +16,7 @@ from anon_tune.datasets.readers import DATA_SETS, Count, Listing, import_listing
 from anon_tune.datasets.readers.hmdb51 import NUM_ACTIONS
 from anon_tune.datasets.readers.pa_hmdb51 import count_frames, parse_tracks, present
 from anon_tune.datasets.readers.vp import ATTRIBUTES
-from anon_tune.errors import DataError
+from anon_tune.errors import DataError, UsageError
 
 FIVE = [1, 0, 1, 0, 0]
 SHOT = "_f_cm_np1_fr_med_"
@@ -195,7 +195,7 @@ def test_an_attribute_is_present_if_a_shown_frame_has_it() -> None:
     ],
 )
 def test_a_track_that_is_none(wrong: object, message: str) -> None:
-    with pytest.raises(DataError, match=message):
+    with pytest.raises((DataError, UsageError), match=message):
         parse_tracks(wrong, "walk.json: 'a.avi'")
 
 
@@ -246,7 +246,7 @@ def test_vispr_subsets(vispr: Path) -> None:
         (False, True, False, True, False),
         (False, False, False, False, False),
     ]
-    with pytest.raises(DataError, match=r"unknown set 'vispr3'. Did you mean 'vispr"):
+    with pytest.raises(UsageError, match=r"unknown set 'vispr3'. Did you mean 'vispr"):
         read_data_set("vispr", vispr, attributes="vispr3")
 
 
@@ -267,7 +267,7 @@ def test_kth_tests_a_scenario(tmp_path: Path) -> None:
     assert {one.group for one in listing.samples if one.split == "test"} == {"d4"}
     listing = read_data_set("kth", tmp_path, test_groups=["d3", "d2"])
     assert {one.group for one in listing.samples if one.split == "train"} == {"d1", "d4"}
-    with pytest.raises(DataError, match=r"--test-groups: unknown group 'd9'. Found: d1, d2, d3, d4."):
+    with pytest.raises(UsageError, match=r"--test-groups: unknown group 'd9'. Found: d1, d2, d3, d4."):
         read_data_set("kth", tmp_path, test_groups=["d9"])
 
 
@@ -302,7 +302,7 @@ def test_a_csv_finds_files_by_path(tmp_path: Path) -> None:
         (TABLE.replace("b/x", "a/x"), "a video may stand in the labels once, got a/x.mp4"),
         (TABLE.replace(",2,", ",1,"), "no group may be in the test split and in another, got '1' of 'a/x.mp4'"),
         (TABLE.replace("walk", '"wa\nlk"'), r"a cell must be one line, got 'wa\\nlk'"),
-        (TABLE + '"', "is not whole CSV, got unexpected end of data"),
+        (TABLE + '"', "is not whole CSV: unexpected end of data"),
         ("file,split,group,action\n", "holds no labels"),
         (
             TABLE.replace("walk", "gehen\udcff").encode("utf-8", "surrogateescape"),
@@ -313,7 +313,7 @@ def test_a_csv_finds_files_by_path(tmp_path: Path) -> None:
 )
 def test_a_csv_that_is_wrong(tmp_path: Path, table: str | bytes, message: str) -> None:
     write(tmp_path / "labels.csv", table)
-    with pytest.raises(DataError, match=message) as caught:
+    with pytest.raises((DataError, UsageError), match=message) as caught:
         read_data_set("csv", tmp_path)
     assert len(str(caught.value).splitlines()) == 1
 
@@ -336,7 +336,7 @@ def edit(name: str, text: str | bytes | None) -> Callable[[Path], None]:
         ("hmdb51", edit("splits/act07_test_split1.txt", None), "must hold the 51 lists .*, got 50, such as 'act00_"),
         ("hmdb51", edit("splits/act07_test_split1.txt", "a.avi 1\n"), "act07_test_split1.txt: line 1: a line is a vid"),
         ("pa-hmdb51", edit("x", ""), "must hold the private attributes of PA-HMDB51, <action>.json, got none"),
-        ("pa-hmdb51", edit("act00.json", '{"a.avi": {"face": [[0,'), "act00.json: is not whole JSON, got Expecting"),
+        ("pa-hmdb51", edit("act00.json", '{"a.avi": {"face": [[0,'), "act00.json: is not whole JSON: Expecting"),
         ("pa-hmdb51", edit("act00.json", "[]"), "act00.json: must hold a JSON object, got list"),
         ("pa-hmdb51", edit("act00.json", b"\xff"), "act00.json: must be text in UTF-8, got byte 0xff"),
         ("pa-hmdb51", edit("act00.json", json.dumps({"a\n.avi": entry()})), r"be one of HMDB51, got 'act00/a\\n.avi'"),
@@ -350,7 +350,7 @@ def test_labels_that_cannot_be_read_are_one_line(
 ) -> None:
     root = ucf101 if "ucf" in name else vispr if name == "vispr" else vp_hmdb51
     broken(root)
-    with pytest.raises(DataError, match=message) as caught:
+    with pytest.raises((DataError, UsageError), match=message) as caught:
         read_data_set(name, root)
     assert len(str(caught.value).splitlines()) == 1
 
@@ -373,5 +373,5 @@ def test_an_empty_folder_is_no_data_set(tmp_path: Path, name: str) -> None:
 )
 def test_choices_that_are_none(tmp_path: Path, arguments: Sequence[object], message: str) -> None:
     name, *rest = arguments
-    with pytest.raises(DataError, match=message):
+    with pytest.raises((DataError, UsageError), match=message):
         read_data_set(name, tmp_path, *rest)  # type: ignore[arg-type]

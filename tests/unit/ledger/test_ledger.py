@@ -204,7 +204,7 @@ def test_readings_that_are_not_numbers_survive(tmp_path: Path) -> None:
 def test_a_damaged_record_is_named(tmp_path: Path, content: bytes) -> None:
     Ledger(tmp_path).append(trial())
     (tmp_path / "00000001.parquet").write_bytes(content)
-    with pytest.raises(StudyError, match=r"00000001\.parquet: not a ledger file, got .*Move it away") as caught:
+    with pytest.raises(StudyError, match=r"00000001\.parquet: not a ledger file: .*Move it away") as caught:
         Ledger(tmp_path).trials()
     assert "\n" not in str(caught.value)
 

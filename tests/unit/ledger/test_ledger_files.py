@@ -311,5 +311,5 @@ def test_a_file_that_is_listed_and_never_there_is_named(tmp_path: Path, monkeypa
 
 def test_a_ledger_under_a_file_or_without_permission_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(StudyError, match="a record could not be written, got Not a directory"):
+    with pytest.raises(StudyError, match="a record could not be written: Not a directory"):
         Ledger(tmp_path / "file" / "ledger").append(trial(0))
