@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from anon_tune.errors import RecipeError
-from anon_tune.methods import build_anonymizer, make_recipe
 from anon_tune.networks import NETWORKS, NetworkSpec, build_privacy, build_utility, check_network
-from anon_tune.recipe import PrivacyRecipe, UtilityRecipe
+from anon_tune.recipe import AnonymizerRecipe, PrivacyRecipe, UtilityRecipe
 
 
 def test_names_of_recipes_stay() -> None:
@@ -25,7 +24,8 @@ def test_every_network_is_built_by_its_name(name: str) -> None:
     torch.manual_seed(0)
     if "anonymizer" in spec.kinds:
         clips = torch.rand(2, 3, 3, 16, 20)
-        assert build_anonymizer(make_recipe({"anonymizer.network": name}))(clips).shape == clips.shape
+        assert spec.anonymizer is not None
+        assert spec.anonymizer(AnonymizerRecipe(network=name))(clips).shape == clips.shape
     if "utility" in spec.kinds:
         assert build_utility(UtilityRecipe(network=name), 5)(torch.rand(2, 4, 3, 16, 20)).shape == (2, 5)
     if "privacy" in spec.kinds:
