@@ -150,9 +150,8 @@ def test_a_checkpoint_is_plain_tensors_of_one_recipe(avatars: Clips, tiny_recipe
     assert [p.name for p in tmp_path.iterdir()] == [file.name]
 
     other = trainer_of(tiny_recipe({"training.seed": 1}), avatars)
-    with pytest.raises(
-        AnonTuneError, match=rf"must be of recipe \w{{16}}, got {recipe.training_fingerprint()}\. Remove it"
-    ):
+    wanted = rf"must be of recipe \w{{16}}, got {recipe.training_fingerprint()}\. Remove it"
+    with pytest.raises(AnonTuneError, match=wanted):
         other.load(file)
     assert other.step == 0
 

@@ -15,7 +15,9 @@ from anon_tune.clips import Clips, make_avatars
 from anon_tune.clips.store import Labels, StoreWriter
 from anon_tune.evaluation import anonymize_split, measure
 from anon_tune.evaluation.metrics import prevalence
-from anon_tune.networks import Anonymizer, BlackOut, Identity
+from anon_tune.methods.black_out.network import BlackOut
+from anon_tune.methods.identity.network import Identity
+from anon_tune.networks import Anonymizer
 from anon_tune.recipe import EffortRecipe, EvaluationRecipe
 from anon_tune.trial import Ceilings, Score
 
