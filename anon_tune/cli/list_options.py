@@ -1,4 +1,4 @@
-"""List options with several values, which typer does not support: ``--private a b`` becomes ``--private a --private b``."""
+"""List options with several values. Typer has none, so ``--private a b`` becomes ``--private a --private b``."""
 
 from __future__ import annotations
 
