@@ -1,4 +1,4 @@
-"""An audit from start to end: find the subject, anonymize and encode the clips, get the baseline, write the certificate."""
+"""An audit from start to end: find the subject, anonymize and encode clips, get the baseline, write the certificate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of a study, read only from its directory. It can be read while the study runs, from any machine with access."""
+"""The state of a study, read only from its directory: even while it runs, and on any machine that can read it."""
 
 from __future__ import annotations
 
