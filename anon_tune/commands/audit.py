@@ -23,6 +23,7 @@ from anon_tune.errors import UsageError
 from anon_tune.evaluation import Baseline, anonymize_split, certify, count_data, make_baseline
 from anon_tune.evaluation.baseline import FORM, digest
 from anon_tune.folder import File
+from anon_tune.methods import attackers_of
 from anon_tune.networks import Anonymizer, pick_device
 from anon_tune.recipe import AuditRecipe
 
@@ -51,7 +52,15 @@ def run_audit(options: AuditOptions, watch: AuditWatch) -> Certificate:
         cache = _usable_cache(options.cache, case.cache)
         watch.cached(cache)
         certificate = audit(
-            case.anonymized, case.clips, case.clips_name, case.subject, effort, cache, device, watch.measured
+            case.anonymized,
+            case.clips,
+            case.clips_name,
+            case.subject,
+            effort,
+            cache,
+            device,
+            watch.measured,
+            *(attackers_of(case.recipe) if case.recipe else ()),
         )
         document = certificate.to_json().encode()
         if options.output is not None:

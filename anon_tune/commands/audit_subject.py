@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anon_tune.certificate import Subject
     from anon_tune.clips import Clips
     from anon_tune.networks import Anonymizer
+    from anon_tune.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Case:
         clips_name: The name by which the user gave the clips.
         cache: Default folder for baselines.
         kept: File in the study that also receives the certificate; None if the subject is not a trial.
+        recipe: The recipe of the anonymizer; None for clips that another tool anonymized.
     """
 
     subject: Subject
@@ -39,6 +41,7 @@ class Case:
     clips_name: str
     cache: Path
     kept: File | None = None
+    recipe: Recipe | None = None
 
 
 def find_case(options: AuditOptions, scratch: Path, watch: ImportWatch) -> Case:
@@ -60,7 +63,7 @@ def find_case(options: AuditOptions, scratch: Path, watch: ImportWatch) -> Case:
 
     loaded = load_method(options.method) if options.method is not None else load_file(Path(str(options.file)))
     opened, beside = _open(str(options.clips), options.cache)
-    return Case(loaded.subject, loaded.anonymizer, opened, str(options.clips), beside)
+    return Case(loaded.subject, loaded.anonymizer, opened, str(options.clips), beside, recipe=loaded.recipe)
 
 
 def _trial_case(folder: Folder, name: str) -> Case:
@@ -82,7 +85,7 @@ def _trial_case(folder: Folder, name: str) -> Case:
         raise StudyError(clips.location, rule, clips.fingerprint, "Put them back, or audit an export with --file")
     loaded, kept = load_trial(study, trial), study.certificate(name)
     beside = kept.folder.path if settings.clips == BUILT_IN and not kept.folder.is_remote else _beside(clips)
-    return Case(loaded.subject, loaded.anonymizer, clips, settings.clips, beside, kept)
+    return Case(loaded.subject, loaded.anonymizer, clips, settings.clips, beside, kept, loaded.recipe)
 
 
 def _folder_case(original: Path, anonymized: Path, options: AuditOptions, scratch: Path, watch: ImportWatch) -> Case:

@@ -9,15 +9,16 @@ import math
 import platform
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 import anon_tune
 from anon_tune.attackers import AttackerSpec, find
-from anon_tune.certificate import COMMITTEE, Attacker, Certificate, Data, Linkage, Status, Subject
+from anon_tune.certificate import COMMITTEE, Attacker, Certificate, Data, Linkage, Reconstruction, Status, Subject
 from anon_tune.clips import ClipSet, epoch_batches
 from anon_tune.errors import DataError
 from anon_tune.evaluation.baseline import Baseline, digest, num_actions, seeds_of
@@ -26,7 +27,7 @@ from anon_tune.evaluation.lab import Attack, Effort, Lab, Pieces, Progress, Weig
 from anon_tune.evaluation.linkage import link
 from anon_tune.evaluation.metrics import Floats, class_mean_ap, majority, prevalence, top1
 from anon_tune.evaluation.reconstruction import fit_reconstruction, read_reconstruction
-from anon_tune.evaluation.resampling import NUM_PERMUTATIONS, chance_of_strongest, draw_resamples
+from anon_tune.evaluation.resampling import NUM_PERMUTATIONS, Resamples, chance_of_strongest, draw_resamples
 from anon_tune.evaluation.thresholds import read_attribute
 from anon_tune.recipe import MEASURE_VERSION, AuditRecipe
 
@@ -48,106 +49,146 @@ def certify(
 
     Leakage is the cMAP on the test split of the strongest of all attackers: every family and seed, fresh,
     gone on from raw-trained weights, and frozen, and of each start and seed the committee of all families. So
-    it errs on the high side, and so does its ceiling. The certificate is a LOWER_BOUND if any attacker still
-    learned when its steps ran out, weak ones too, as nobody knows where it would have ended, or if attackers
-    were given less than by default. It is REFUSED if a canary of the baseline failed. The floor is that of one
-    blind attacker on many clips; on few clips the strongest of many attackers that know nothing reaches up to
-    ``leakage_by_chance``, below which leakage cannot be told from none.
-    A raw attacker that still learned makes the ceiling too low, and the normalized leakage too high.
+    it errs on the high side, and so does its ceiling. `_status` says when it is a LOWER_BOUND or REFUSED. The floor is
+    that of one blind attacker on many clips; on few clips the strongest of many attackers that know nothing reaches
+    up to ``leakage_by_chance``, below which leakage cannot be told from none.
 
     Args:
-        raw: Clips of train, val and test.
-        changed: The same clips anonymized, as a file carries them, in the same rows.
+        raw: Clips of train, val and test; ``changed`` are the same anonymized, as a file carries them.
         baseline: Of the same raw clips and effort.
-        subject: What is audited.
-        data: From `count_data`.
         effort: What attackers may spend.
-        device: Where to compute.
         progress: Told what is being done, pieces done, pieces in all.
-        extra_attackers: Attackers of the method itself, in addition to those of the effort. They are tried fresh only,
-            as no raw clip has what they get besides the frames; `changed` carries it, see `anonymize_split`.
+        extra_attackers: Those of the method itself, tried fresh only; what they get besides the frames is in `changed`.
 
     Raises:
         DataError: The anonymized clips are not those of the raw ones, or the baseline is another's.
 
     Source:
-        Attackers that were never in the training, several kinds, their maximum: VITA (arXiv:1906.05675).
-        Trained on anonymized clips: "A False Sense of Privacy" (arXiv:2304.01635). Reconstruction:
-        Fantomas (arXiv:2210.10651). Plateaus, floors, ceilings, intervals and canaries are ours.
+        Attackers that were never in the training, several kinds, their maximum: VITA (arXiv:1906.05675). Trained on
+        anonymized clips: arXiv:2304.01635. Reconstruction: Fantomas (arXiv:2210.10651). The rest is ours.
     """
     start = time.monotonic()
     _check(raw, changed, baseline, effort)
-    seeds, test = seeds_of(effort), changed["test"]
     tried = Effort.of_audit(effort, extra_attackers)
-    num_extra = len(tried.attackers) - len(effort.attackers)
-    pieces = Pieces(progress, (2 * len(effort.attackers) + num_extra) * len(seeds) + 2)
-    lab = Lab(changed, tried, device, pieces)
-    attacks = with_committees(list(lab.attacks(seeds, baseline.weights)), changed["val"], test)
-    best = strongest(attacks)
-    num_classes = num_actions(raw)
-    network, learned = lab.classifier(num_classes)
-    classifier = lab.predict(network, test)
-    frozen_classifier = lab.predict(_restored(lab.build_classifier(num_classes), baseline.classifier, device), test)
-    recognizer = _recognizer(lab, baseline)
-    pieces.begin("reconstruction")
-    reconstruction = read_reconstruction(
-        fit_reconstruction(raw["train"], changed["train"], effort, device),
-        raw["test"],
-        test,
-        lambda clips: class_mean_ap(lab.predict(recognizer, clips), clips.private),
-        effort.batch_clips,
-        device,
-    )
-    resamples = draw_resamples(test.groups, effort.num_bootstraps, effort.seed)
-    floor = prevalence(test.private)
-    status, reasons = _status([attack.record for attack in attacks], not learned.plateau, baseline)
-    linkage = _linkage(lab, raw, changed, recognizer, _strongest_network(attacks))
+    pieces = Pieces(progress, (len(tried.attackers) + len(effort.attackers)) * len(seeds_of(effort)) + 2)
+    found = _attack(raw, changed, baseline, effort, Lab(changed, tried, device, pieces))
     pieces.end()
+    resamples = draw_resamples(changed["test"].groups, effort.num_bootstraps, effort.seed)
+    status, reasons = _status([attack.record for attack in found.attacks], found.still_learned, baseline)
     return Certificate(
         schema="anon_tune.certificate/1",
         status=status,
         reasons=reasons,
         subject=subject,
         data=data,
-        leakage=best.values["test"],
-        leakage_floor=floor,
-        leakage_ceiling=baseline.leakage_ceiling,
-        leakage_normalized=_normalized(best.values["test"], floor, baseline.leakage_ceiling),
-        leakage_interval=resamples.map_interval(best.scores["test"], test.private, effort.confidence),
-        leakage_by_chance=chance_of_strongest(
-            [attack.scores["test"] for attack in attacks], test.private, NUM_PERMUTATIONS, effort.seed
-        )[1],
-        accuracy=top1(classifier, test.actions),
-        accuracy_floor=majority(changed["train"], test),
-        accuracy_ceiling=baseline.accuracy_ceiling,
-        accuracy_interval=resamples.mean_interval(classifier.argmax(axis=1) == test.actions, effort.confidence),
-        accuracy_frozen=top1(frozen_classifier, test.actions),
-        leakage_frozen=max(attack.values["test"] for attack in attacks if attack.start == "frozen"),
-        distortion=_distortion(raw["test"], test, effort.batch_clips),
-        strongest=best.name,
-        attackers=tuple(attack.record for attack in attacks),
-        attributes=tuple(
-            read_attribute(
-                name,
-                (best.scores["val"][:, at], changed["val"].private[:, at]),
-                (best.scores["test"][:, at], test.private[:, at]),
-            )
-            for at, name in enumerate(data.attributes)
-        ),
-        reconstruction=reconstruction,
-        linkage=linkage,
+        **_leakage(found, changed, baseline, data.attributes, effort, resamples),
+        **_accuracy(found, changed, baseline, effort, resamples),
+        distortion=_distortion(raw["test"], changed["test"], effort.batch_clips),
+        reconstruction=found.reconstruction,
+        linkage=found.linkage,
         canaries=baseline.canaries,
         confidence=effort.confidence,
         effort={k: v if isinstance(v, (int, float, str)) else ", ".join(v) for k, v in effort},
         measure_version=MEASURE_VERSION,
         seconds=time.monotonic() - start,
-        versions={
-            "anon_tune": anon_tune.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
+        versions=_versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _versions() -> dict[str, str]:
+    return {"anon_tune": anon_tune.__version__, "torch": torch.__version__, "python": platform.python_version()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Findings:
+    """What the networks of an audit made of the anonymized clips.
+
+    Attributes:
+        attacks: Of all attackers, committees among them.
+        classifier: Scores (N,K) of the fresh classifier on the test split.
+        frozen_classifier: Those of the one that raw clips trained.
+        still_learned: True if the fresh classifier still learned at its last step.
+        reconstruction: What an attacker that draws the raw frames came to.
+        linkage: How well a person is found again among raw clips.
+    """
+
+    attacks: Sequence[Attack]
+    classifier: Floats
+    frozen_classifier: Floats
+    still_learned: bool
+    reconstruction: Reconstruction
+    linkage: Mapping[Literal["raw to anonymized", "anonymized to anonymized"], Linkage]
+
+
+def _attack(raw: Splits, changed: Splits, baseline: Baseline, effort: AuditRecipe, lab: Lab) -> _Findings:
+    """Train every network of an audit and read it."""
+    test, num_classes = changed["test"], num_actions(raw)
+    attacks = with_committees(list(lab.attacks(seeds_of(effort), baseline.weights)), changed["val"], test)
+    network, learned = lab.classifier(num_classes)
+    classifier = lab.predict(network, test)
+    frozen = lab.predict(_restored(lab.build_classifier(num_classes), baseline.classifier, lab.device), test)
+    recognizer = _recognizer(lab, baseline)
+    if lab.pieces is not None:
+        lab.pieces.begin("reconstruction")
+    reconstruction = read_reconstruction(
+        fit_reconstruction(raw["train"], changed["train"], effort, lab.device),
+        raw["test"],
+        test,
+        lambda clips: class_mean_ap(lab.predict(recognizer, clips), clips.private),
+        effort.batch_clips,
+        lab.device,
+    )
+    linkage = _linkage(lab, raw, changed, recognizer, _strongest_network(attacks))
+    return _Findings(attacks, classifier, frozen, not learned.plateau, reconstruction, linkage)
+
+
+def _leakage(
+    found: _Findings,
+    changed: Splits,
+    baseline: Baseline,
+    attributes: Sequence[str],
+    effort: AuditRecipe,
+    resamples: Resamples,
+) -> dict[str, Any]:
+    """Return what a certificate says of leakage, by the names of its fields."""
+    val, test, best = changed["val"], changed["test"], strongest(found.attacks)
+    floor, ceiling = prevalence(test.private), baseline.leakage_ceiling
+    scores = [attack.scores["test"] for attack in found.attacks]
+    return {
+        "leakage": best.values["test"],
+        "leakage_floor": floor,
+        "leakage_ceiling": ceiling,
+        "leakage_normalized": _normalized(best.values["test"], floor, ceiling),
+        "leakage_interval": resamples.map_interval(best.scores["test"], test.private, effort.confidence),
+        "leakage_by_chance": chance_of_strongest(scores, test.private, NUM_PERMUTATIONS, effort.seed)[1],
+        "leakage_frozen": max(attack.values["test"] for attack in found.attacks if attack.start == "frozen"),
+        "strongest": best.name,
+        "attackers": tuple(attack.record for attack in found.attacks),
+        "attributes": tuple(
+            read_attribute(
+                name,
+                (best.scores["val"][:, at], val.private[:, at]),
+                (best.scores["test"][:, at], test.private[:, at]),
+            )
+            for at, name in enumerate(attributes)
+        ),
+    }
+
+
+def _accuracy(
+    found: _Findings, changed: Splits, baseline: Baseline, effort: AuditRecipe, resamples: Resamples
+) -> dict[str, Any]:
+    """Return what a certificate says of accuracy, by the names of its fields."""
+    test = changed["test"]
+    is_right = found.classifier.argmax(axis=1) == test.actions
+    return {
+        "accuracy": top1(found.classifier, test.actions),
+        "accuracy_floor": majority(changed["train"], test),
+        "accuracy_ceiling": baseline.accuracy_ceiling,
+        "accuracy_interval": resamples.mean_interval(is_right, effort.confidence),
+        "accuracy_frozen": top1(found.frozen_classifier, test.actions),
+    }
 
 
 def _check(raw: Splits, changed: Splits, baseline: Baseline, effort: AuditRecipe) -> None:
