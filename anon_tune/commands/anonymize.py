@@ -91,7 +91,7 @@ def run_anonymize(options: AnonymizeOptions, watch: AnonymizeWatch) -> list[Path
     chosen = choose(options.file, options.study, options.trial, options.leakage_at_most, options.method)
     chosen = certified(chosen, options.certificate)
     if options.scale and chosen.clip_size is None:
-        rule = "nobody knows what size it was trained at"
+        rule = "needs an anonymizer whose training size is known"
         raise UsageError(
             "--scale", rule, chosen.loaded.subject.name, "Leave it out, or export the trial again with its clips"
         )
