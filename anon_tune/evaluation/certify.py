@@ -1,4 +1,4 @@
-"""The audit of an anonymizer: what attackers make of its clips, beside what they make of raw ones.
+"""The audit of an anonymizer: what attackers infer from anonymized clips, compared with raw clips.
 
 Shapes: N clips, T frames a clip, H height, W width, A attributes, K actions, D features.
 """
@@ -47,25 +47,27 @@ def certify(
 ) -> Certificate:
     """Audit anonymized clips.
 
-    Leakage is the cMAP on the test split of the strongest of all attackers: every family and seed, fresh,
-    gone on from raw-trained weights, and frozen, and of each start and seed the committee of all families. So
-    it errs on the high side, and so does its ceiling. `_status` says when it is a LOWER_BOUND or REFUSED. The floor is
-    that of one blind attacker on many clips; on few clips the strongest of many attackers that know nothing reaches
-    up to ``leakage_by_chance``, below which leakage cannot be told from none.
+    Leakage is the cMAP of the strongest attacker on the test split. The attackers are every family with every seed:
+    trained from scratch, trained further from weights of raw clips, and frozen at these weights; and, for each start
+    and seed, the committee of all families. So leakage errs on the high side, and so does its ceiling. `_status`
+    decides whether the certificate is a LOWER_BOUND or REFUSED. The floor is the expected score of one blind attacker.
+    With few clips, the strongest of many blind attackers can reach ``leakage_by_chance``; leakage below that value
+    cannot be distinguished from no leakage.
 
     Args:
-        raw: Clips of train, val and test; ``changed`` are the same anonymized, as a file carries them.
-        baseline: Of the same raw clips and effort.
-        effort: What attackers may spend.
-        progress: Told what is being done, pieces done, pieces in all.
-        extra_attackers: Those of the method itself, tried fresh only; what they get besides the frames is in `changed`.
+        raw: Clips of train, val and test. `changed` are the same clips after the anonymizer, as a file would hold them.
+        baseline: The baseline for the same raw clips and effort.
+        effort: How long attackers train.
+        progress: Called with the current task, pieces done and total pieces.
+        extra_attackers: Attackers of the method itself. They are only trained from scratch. What they get in addition
+            to frames is in `changed`.
 
     Raises:
-        DataError: The anonymized clips are not those of the raw ones, or the baseline is another's.
+        DataError: The anonymized clips do not match the raw clips, or the baseline is for other clips or effort.
 
     Source:
-        Attackers that were never in the training, several kinds, their maximum: VITA (arXiv:1906.05675). Trained on
-        anonymized clips: arXiv:2304.01635. Reconstruction: Fantomas (arXiv:2210.10651). The rest is ours.
+        The maximum over several kinds of attackers that took no part in the training: VITA (arXiv:1906.05675). Training
+        attackers on anonymized clips: arXiv:2304.01635. Reconstruction: Fantomas (arXiv:2210.10651). The rest is ours.
     """
     start = time.monotonic()
     _check(raw, changed, baseline, effort)
@@ -105,12 +107,12 @@ class _Findings:
     """What the networks of an audit made of the anonymized clips.
 
     Attributes:
-        attacks: Of all attackers, committees among them.
+        attacks: Results of all attackers, including committees.
         classifier: Scores (N,K) of the fresh classifier on the test split.
-        frozen_classifier: Those of the one that raw clips trained.
-        still_learned: True if the fresh classifier still learned at its last step.
-        reconstruction: What an attacker that draws the raw frames came to.
-        linkage: How well a person is found again among raw clips.
+        frozen_classifier: Scores (N,K) of the classifier that was trained on raw clips.
+        still_learned: True if the fresh classifier was still improving at its last step.
+        reconstruction: Result of the attacker that reconstructs the raw frames.
+        linkage: How well clips with the same private labels are retrieved.
     """
 
     attacks: Sequence[Attack]
@@ -217,15 +219,15 @@ def _status(
     bounds = _less_than_usual(baseline.effort)
     if rising:
         names = ", ".join(dict.fromkeys(f"{a.family} ({a.start})" for a in rising))
-        bounds.append(f"{len(rising)} of {len(alone)} attackers still learned at their last step: {names}")
+        bounds.append(f"{len(rising)} of {len(alone)} attackers were still improving at their last step: {names}")
     if classifier_learned:
-        bounds.append("the action classifier still learned at its last step, so the accuracy is a lower bound")
+        bounds.append("the action classifier was still improving at its last step, so the accuracy is a lower bound")
     status: Status = "REFUSED" if refused else "LOWER_BOUND" if bounds else "CERTIFIED"
     return status, (*refused, *bounds)
 
 
 def _less_than_usual(effort: AuditRecipe) -> list[str]:
-    """Name what attacks or intervals could spend less of than by default; a plateau is no more than its looks tell."""
+    """Name the settings below their default. With fewer or closer looks, a plateau is weaker evidence."""
     usual = AuditRecipe()
     found = [
         f"{name} is {getattr(effort, name)}, below the default of {getattr(usual, name)}"
@@ -253,7 +255,7 @@ def _recognizer(lab: Lab, baseline: Baseline) -> nn.Module:
 
 
 def _strongest_network(attacks: Sequence[Attack]) -> nn.Module:
-    """Return the strongest network that needs nothing besides the frames, so that raw clips fit it too."""
+    """Return the strongest network that takes only frames, so that it can also read raw clips."""
     network = strongest([a for a in attacks if a.network is not None and not a.inputs]).network
     assert network is not None
     return network
@@ -267,11 +269,11 @@ def _restored(network: nn.Module, weights: Weights, device: torch.device) -> nn.
 def _linkage(
     lab: Lab, raw: Splits, changed: Splits, recognizer: nn.Module, best: nn.Module
 ) -> dict[Literal["raw to anonymized", "anonymized to anonymized"], Linkage]:
-    """Look test clips up among training clips, which share no group with them.
+    """Retrieve test clips among training clips, which share no group with them.
 
-    An embedding is what a network's last layer sees, or its logits. Logits of two networks mean the same, so
-    raw clips are also read by the recognizer and anonymized ones by the strongest attacker. The best of all
-    embeddings counts, so linkage errs on the high side.
+    An embedding is the input of a network's last layer, or the network's logits. Logits of two networks have the same
+    meaning, so one try embeds raw clips with the recognizer and anonymized clips with the strongest attacker. The best
+    embedding counts, so linkage errs on the high side.
     """
     query = changed["test"]
     own = [(network, embed) for network in (recognizer, best) for embed in (lab.features, lab.predict)]

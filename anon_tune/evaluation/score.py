@@ -1,4 +1,4 @@
-"""The score of a frozen anonymizer: what fresh attackers and a fresh classifier make of its output.
+"""The score of a frozen anonymizer: how well fresh attackers and a fresh classifier do on its output.
 
 Shapes: N clips of a split, T frames, C channels, H height, W width, A attributes, K actions.
 """

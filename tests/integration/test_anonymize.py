@@ -300,7 +300,7 @@ def test_nothing_is_overwritten_unless_forced(run: Run, tmp_path: Path) -> None:
         ([], "anonymize: give exactly one of --file, --study and --method, got none. "),
         (["--method", "blur:2", "--trial", "0001"], "anonymize: --trial and --leakage-at-most go with --study. "),
         (["--study", "x"], "--study: needs one of --trial and --leakage-at-most. "),
-        (["--method", "blur:2", "--scale"], "--scale: nobody knows what size it was trained at, got blur:2. "),
+        (["--method", "blur:2", "--scale"], "--scale: needs an anonymizer whose training size is known, got blur:2. "),
         (["--method", "spact"], "--method: must be a closed-form method, got spact. "),
         (["--method", "blur:2", "-o", "x.gif"], "x.gif: must end in .mp4, .m4v, .mov, .mkv, got .gif. "),
     ],
