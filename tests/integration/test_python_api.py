@@ -32,7 +32,7 @@ def test_a_study_is_opened_and_looked_at(small_study: Path) -> None:
     for trial in front.members:
         assert f"\n{trial.id}" in said and f"<td>{trial.id}</td>" in page
     assert f"hypervolume {front.hypervolume:.4f}" in said and page.count("<circle") == len(front.trials)
-    with pytest.raises(StudyError, match="Give the directory of a study"):
+    with pytest.raises(StudyError, match="Give the directory that 'study --out' wrote"):
         anon_tune.open_study(small_study / "none")
 
 

@@ -30,7 +30,7 @@ def same(one: ClipBatch, two: ClipBatch) -> bool:
 
 
 def join(parts: list[ClipBatch]) -> ClipBatch:
-    names = [field.name for field in dataclasses.fields(ClipBatch) if field.name != "ids"]
+    names = [field.name for field in dataclasses.fields(ClipBatch) if field.name not in ("ids", "inputs")]
     tensors = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
     return ClipBatch(**tensors, ids=sum((part.ids for part in parts), ()))
 

@@ -18,7 +18,14 @@ scores = st.builds(
     Score, st.booleans(), readings, readings, values, values, numbers, counts, counts, counts, numbers, numbers
 )
 costs = st.builds(Cost, numbers, numbers, numbers)
-curves = st.lists(st.builds(LossPoint, counts, *[numbers] * 4), max_size=3).map(tuple)
+
+
+def curves_of(terms: list[str]) -> st.SearchStrategy[tuple[LossPoint, ...]]:
+    points = st.builds(LossPoint, counts, st.fixed_dictionaries({term: numbers for term in terms}))
+    return st.lists(points, max_size=3).map(tuple)
+
+
+curves = st.lists(st.text(min_size=1), max_size=3, unique=True).flatmap(curves_of)
 params = st.dictionaries(texts, st.booleans() | st.integers(-(2**70), 2**70) | numbers | texts, max_size=4)
 
 

@@ -14,9 +14,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from anon_tune import folder as folders
 from anon_tune.errors import StudyError
 from anon_tune.folder import Folder
+from anon_tune.folder import folder as folders
 from anon_tune.ledger import Ledger, parts
 from anon_tune.trial import Trial, TrialState
 

@@ -30,7 +30,7 @@ def tell(told: Watchers) -> None:
         told.see(trial)
         for rung in (0, 1):
             score = Score(rung == 1, READING, READING, {"frame": 0.6}, {"skin": 0.6}, 0.1, 8, 4, 0, 1.0)
-            made = RungReport(name, rung, 10 * (rung + 1), score, (LossPoint(1, 1, 1, 1, 1),), 7.0, "here", "x")
+            made = RungReport(name, rung, 10 * (rung + 1), score, (LossPoint(1, {"utility": 1.0}),), 7.0, "here", "x")
             if last is TrialState.FAILED:
                 told.see(replace(trial, state=last, reason="ValueError"))
                 break
