@@ -18,7 +18,7 @@ Interval = tuple[float, float]
 Status = Literal["CERTIFIED", "LOWER_BOUND", "REFUSED"]
 
 COMMITTEE = "committee"
-"""The family of an attacker that puts together what those of all families say."""
+"""The family of an attacker that combines the scores of the attackers of all families."""
 
 
 class _Part(BaseModel):
@@ -59,20 +59,20 @@ class Data(_Part):
 class Attacker(_Part):
     """One attacker: a family, its first weights and a seed."""
 
-    family: str = Field(description="or 'committee': those of all families with this start and seed together")
+    family: str = Field(description="or 'committee': the attackers of all families with this start and seed, combined")
     start: Literal["fresh", "raw", "frozen"] = Field(
-        description="fresh weights; weights trained on raw clips and trained on; or those as they are"
+        description="fresh weights; weights from raw clips, trained further; or weights from raw clips, frozen"
     )
     seed: int
     leakage: float = Field(description="cMAP on the test split")
     validation: float = Field(description="cMAP on the attacker's validation split, by which its step was chosen")
     step: int = Field(description="the step it was read at; 0 for frozen ones and committees")
-    plateau: bool = Field(description="false if its validation curve, or a member's, still rose at its last step")
+    plateau: bool = Field(description="false if its validation curve, or a member's, was still rising at the last step")
     curve: tuple[tuple[int, float], ...] = Field((), description="step and validation cMAP")
 
 
 class Attribute(_Part):
-    """One private attribute, as the strongest attacker tells it on the test split."""
+    """One private attribute, as predicted by the strongest attacker on the test split."""
 
     name: str
     ap: float
@@ -85,7 +85,7 @@ class Attribute(_Part):
 
 
 class Reconstruction(_Part):
-    """A U-Net trained to give the raw clips back, and what it gives away."""
+    """The result of a U-Net trained to reconstruct the raw clips."""
 
     psnr: float = Field(description="dB, of the reconstruction")
     ssim: float
@@ -116,7 +116,7 @@ class Certificate(_Part):
     """What an audit found; the strongest attacker's numbers are at the top."""
 
     schema_: Literal["anon_tune.certificate/1"] = Field("anon_tune.certificate/1", alias="schema")
-    status: Status = Field(description="LOWER_BOUND if an attacker still learned, REFUSED if a canary failed")
+    status: Status = Field(description="LOWER_BOUND if an attacker was still improving, REFUSED if a canary failed")
     reasons: tuple[str, ...] = Field((), description="why the status is not CERTIFIED")
     subject: Subject
     data: Data

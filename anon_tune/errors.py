@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class AnonTuneError(Exception):
-    """A mistake a user can mend: one line, exit code 2, no traceback.
+    """A mistake that a user can correct: shown as one line with exit code 2 and no traceback.
 
     Args:
         where: The file, option or object that is at fault.
@@ -32,7 +32,7 @@ class AnonTuneError(Exception):
 
 
 class UsageError(AnonTuneError):
-    """An option, a recipe, a search space or a file that the user wrote for us breaks a rule."""
+    """An option, a recipe, a search space or another file written by the user breaks a rule."""
 
 
 class RecipeError(UsageError):
@@ -44,7 +44,7 @@ class SpaceError(UsageError):
 
 
 class ClusterFileError(UsageError):
-    """A cluster file breaks a rule of what reads it, or of ours."""
+    """A cluster file breaks a rule of the tool that reads it, or a rule of this package."""
 
 
 class PlacementError(UsageError):
@@ -60,7 +60,7 @@ class ExportError(DataError):
 
 
 class StudyError(AnonTuneError):
-    """A study directory, or what stands in it, is not usable."""
+    """A study directory or a file in it is not usable."""
 
 
 class UnreachableError(AnonTuneError):

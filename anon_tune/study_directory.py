@@ -219,7 +219,8 @@ class StudyDirectory:
                 return
         except OSError as error:
             kind = kind_of(error, self.folder, StudyError)
-            raise kind(str(self), "cannot be read", remedy="Mend that first", cause=why(error)) from None
+            remedy = "Check permissions and connection, then try again"
+            raise kind(str(self), "cannot be read", remedy=remedy, cause=why(error)) from None
         raise StudyError(str(self), "no study there", remedy="Give the directory that 'study --out' wrote")
 
 

@@ -1,7 +1,7 @@
-"""The record that travels from worker to report: objectives, scores, reports, trials.
+"""The records that pass from workers to the report: objectives, scores, reports, trials.
 
-Also the doorway between the search and the work: a `RungJob` goes out to a worker, a `RungReport`
-comes back, and whoever turns one into the other is a `TrialBody`.
+This module is also the interface between the search and the workers. A worker receives a `RungJob` and returns a
+`RungReport`; a `TrialBody` does the work in between.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class TrialState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One measured quantity beside what it must be read against.
+    """One measured quantity with its floor, its ceiling and its interval.
 
     Attributes:
         value: The measurement, in [0, 1].
-        floor: What a blind attacker or chance gets.
+        floor: The value that a blind attacker, or chance, reaches.
         ceiling: The same measurement on raw clips.
         low: Lower end of the bootstrap interval over clips.
         high: Upper end of it.
@@ -77,7 +77,7 @@ class Score:
         num_test_clips: Clips the readings were taken on.
         seed: Seed of the attackers, the classifier and the bootstrap.
         seconds: Wall time of the measurement.
-        seconds_per_frame: Wall time of the anonymizer itself, a frame; NaN where nobody took it.
+        seconds_per_frame: Seconds the anonymizer needs per frame; NaN if not measured.
     """
 
     full: bool
@@ -148,8 +148,8 @@ class RungJob:
         rung: Index of the rung, counted from 0.
         step: Train until this step.
         full: Take the full score (at the last rung) instead of a rung score.
-        ceilings: Raw values at the same effort; None for the identity anchor, which sets them.
-        weights: Measure the anonymizer of this safetensors file, a path or a URI, instead of training one; else empty.
+        ceilings: Values on raw clips at the same effort; None for the identity anchor, which measures them.
+        weights: Path or URI of a safetensors file whose anonymizer is measured instead of training one; empty to train.
     """
 
     trial: str
@@ -193,8 +193,8 @@ class RungReport:
         curve: Losses since the rung before, thinned to at most 100 points.
         seconds: Wall time of the whole job.
         node: Host name or address of the worker.
-        checkpoint: Path of the anonymizer's weights, empty for an anchor.
-        cost: Of the whole job; filled in by the driver, which knows resources and prices.
+        checkpoint: Path of the anonymizer's weights (not of the trainer's checkpoint); empty for an anchor.
+        cost: Cost of the whole job; filled in by the driver, which knows resources and prices.
         violation: By how much the study's constraints are broken, 0 if all are kept; filled in by the driver.
         ended: Unix time of its record; filled in by the driver.
     """
@@ -214,14 +214,14 @@ class RungReport:
 
 @dataclass(frozen=True, slots=True)
 class LostJob:
-    """A job that ended without a report: its worker or node went, it hung, raised, or its driver was stopped.
+    """A job that ended without a report: its worker or node was lost, it hung or raised, or its driver was stopped.
 
-    What a trainer had saved by then (it does every minute) is not lost, so that the seconds bound the work lost.
+    A trainer saves a checkpoint every minute, so the lost work is at most these seconds.
 
     Attributes:
-        seconds: Wall time that it ran.
-        node: Host name of its worker; empty if that went before it could be told.
-        cost: Of these seconds.
+        seconds: Wall time that the job ran.
+        node: Host name of its worker; empty if the worker was lost before it reported its node.
+        cost: Cost of these seconds.
         ended: Unix time of its record.
     """
 
@@ -237,7 +237,7 @@ class Repeat:
 
     Attributes:
         number: Counted from 1.
-        training_seed: Seed of the training it was taken of; the trial's own if it was not trained again.
+        training_seed: Seed of the training that was measured; the trial's own seed if it was not trained again.
         score: The measurement.
     """
 
@@ -304,7 +304,7 @@ class Trial:
 
     @property
     def cost(self) -> Cost:
-        """What its jobs have used, lost ones among them; measurements after the study are not counted."""
+        """Cost of its jobs, including lost ones; measurements after the study are not counted."""
         return sum((j.cost for j in self.lost), sum((r.cost for r in self.reports), Cost()))
 
     @property

@@ -85,7 +85,7 @@ THIRD_PARTY = {
 }
 
 BANNED_MODULES = {"utils", "util", "helpers", "helper", "common", "core", "base", "misc"}
-MAX_LINES = 350
+MAX_LINES, MAX_FUNCTION, MAX_CLASS = 350, 60, 200
 KNOWS_TUNE = "driver/tune_executor.py"
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -206,6 +206,24 @@ def names_tune(source: str) -> bool:
 )
 def test_ray_tune_is_found_wherever_it_is_named(source: str) -> None:
     assert names_tune(source)
+
+
+def too_long(source: str) -> list[str]:
+    """Return the functions and classes that a reader cannot take in at once, by name."""
+    limits = {ast.FunctionDef: MAX_FUNCTION, ast.AsyncFunctionDef: MAX_FUNCTION, ast.ClassDef: MAX_CLASS}
+    found = [(node, limits[type(node)]) for node in ast.walk(ast.parse(source)) if type(node) in limits]
+    return [node.name for node, most in found if node.end_lineno - node.lineno + 1 > most]
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_functions_and_classes_are_short(file: Path) -> None:
+    assert not too_long(file.read_text(encoding="utf-8"))
+
+
+def test_a_long_function_or_class_is_found() -> None:
+    body = "    x = 1\n" * 60
+    assert too_long(f"def f():\n{body}") == ["f"] and too_long(f"def f():\n{body[10:]}") == []
+    assert too_long("class C:\n" + "    x = 1\n" * 200) == ["C"]
 
 
 def loaded_after(statement: str) -> set[str]:

@@ -17,7 +17,8 @@ from anon_tune.errors import AnonTuneError
 
 app = typer.Typer(
     name="anon-tune",
-    help="Search how to train a video anonymizer: the front of privacy leakage against action accuracy.",
+    help="Search for the best way to train a video anonymizer. The result is a Pareto front of privacy leakage against "
+    "action accuracy.",
     epilog="A first study: anon-tune study quickstart --clips avatars --out runs/first",
     no_args_is_help=True,
     add_completion=False,
@@ -62,27 +63,27 @@ app.command("anonymize")(anonymize.anonymize)
 
 
 def main() -> None:
-    """Run the command line. A user's mistake is one line on stderr and exit code 2."""
+    """Run the command line. A user's mistake prints one line on stderr and exits with code 2."""
     before = _output()
     try:
         try:
             app(args=spread_lists(sys.argv[1:]))
         finally:
-            sys.stdout.flush()  # what is still buffered would break the pipe after we can answer for it
+            sys.stdout.flush()  # here a broken pipe is still handled below; at interpreter exit it would not be
     except AnonTuneError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except SystemExit as end:
-        # Typer ends on any broken pipe, without a word; rich on one of our output, for which it puts /dev/null.
+        # Typer exits silently on any broken pipe. Rich does so only for our own output, and replaces it by /dev/null.
         if isinstance(end.__context__, BrokenPipeError) and _output() == before:
             _end(end.__context__)
         raise
-    except OSError as error:  # a store that nobody reaches, a folder that may not be read
+    except OSError as error:  # for example a store that cannot be reached, or a folder without read permission
         _end(error)
 
 
 def _end(error: OSError) -> None:
-    """Say what the system has refused, unless it is that the reader of our output has gone, as `head` does."""
+    """Print the system's error and exit with 2; exit with 1, silently, if a reader such as `head` closed our output."""
     if isinstance(error, BrokenPipeError) and _reader_is_gone():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -94,7 +95,7 @@ def _end(error: OSError) -> None:
 
 
 def _output() -> tuple[int, int] | None:
-    """Return what tells the file that our output goes to from any other; None if it is closed."""
+    """Return the identity of the file that stdout writes to; None if it is closed."""
     with suppress(OSError):
         status = os.fstat(1)
         return status.st_dev, status.st_ino
@@ -102,7 +103,7 @@ def _output() -> tuple[int, int] | None:
 
 
 def _reader_is_gone() -> bool:
-    """True if nobody reads our output any more; a store or the head of a cluster may break a pipe too."""
+    """True if our output has no reader any more. A store or the head of a cluster can break a pipe, too."""
     poll = select.poll()
-    poll.register(sys.stdout.fileno(), 0)  # POLLERR and POLLHUP are always told
+    poll.register(sys.stdout.fileno(), 0)  # POLLERR and POLLHUP are always reported
     return bool(poll.poll(0))

@@ -1,4 +1,4 @@
-"""``anon-tune anonymize``: videos in, anonymized videos out, each with a report of what was done."""
+"""``anon-tune anonymize``: anonymize videos, and write a report beside each."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def anonymize(
     device: options.Device = "auto",
     force: options.Force = False,
 ) -> None:
-    """Anonymize videos: same size, frames, times and audio; nothing else is kept.
+    """Anonymize videos. Size, frames, timestamps and audio stay the same; nothing else is kept.
 
     anon-tune anonymize in.mp4 -o out.mp4 --file anonymizer.safetensors
 
     anon-tune anonymize videos -o anonymized --study runs/first
     --leakage-at-most 0.75
 
-    Written are H.264 in .mp4, .m4v, .mov or .mkv, upright, and beside each a
-    report (out.mp4.json) with the certificate if there is one. Place, device and
-    other metadata, subtitles and data streams stay behind. A video that cannot be
-    read is named, the others are done, and the exit code is 2.
+    Writes upright H.264 video in .mp4, .m4v, .mov or .mkv. Beside each video it writes
+    a report (out.mp4.json), which includes the certificate if there is one. Location,
+    device and other metadata, subtitles and data streams are dropped. If a video
+    cannot be read, the command reports it, anonymizes the others, and exits with 2.
     """
     watch = _Watch()
     given = AnonymizeOptions(
@@ -66,12 +66,12 @@ def anonymize(
     except KeyboardInterrupt:
         if watch.target is None:
             raise
-        print(f"Stopped. {watch.target} was not written; what came before is done.", file=sys.stderr)
+        print(f"Stopped. {watch.target} was not written; the videos before it are complete.", file=sys.stderr)
         raise typer.Exit(130) from None
 
 
 class _Watch(AnonymizeWatch):
-    """Shows every video: a bar while it is made, then its name."""
+    """Shows a progress bar for each video, then the name of its output."""
 
     target: Path | None = None
 

@@ -1,15 +1,15 @@
-"""What a terminal, or a log file, shows while a video is anonymized."""
+"""Progress on a terminal or in a log file while a video is anonymized."""
 
 from __future__ import annotations
 
 import sys
 import time
 
-_LINE_S = 5.0  # between two lines of progress where no bar can be drawn
+_LINE_S = 5.0  # seconds between two lines of progress where no bar can be drawn
 
 
 class VideoProgress:
-    """Frames done, frames a second and time left: a bar on a terminal, a line now and then elsewhere."""
+    """Shows frames done, frames per second and time left: as a bar on a terminal, else as a line every few seconds."""
 
     def __init__(self, name: str) -> None:
         from rich.console import Console
@@ -30,7 +30,7 @@ class VideoProgress:
         self._bar.stop()
 
     def show(self, done: int, total: int) -> None:
-        """Show frames done of all, 0 if nobody knows how many."""
+        """Show how many frames are done, of how many in total; the total is 0 if unknown."""
         now = time.monotonic()
         fps = done / max(now - self._started, 1e-9)
         if not self._bar.disable:

@@ -1,4 +1,4 @@
-"""``anon-tune audit``: a leakage certificate for an anonymizer, ours or not."""
+"""``anon-tune audit``: a leakage certificate for an anonymizer, made by this package or by another tool."""
 
 from __future__ import annotations
 
@@ -51,11 +51,12 @@ def audit(
     cache: options.Cache = None,
     device: options.Device = "auto",
 ) -> None:
-    """Measure what attackers can still tell from anonymized clips: a certificate.
+    """Measure what attackers can still infer from anonymized clips, and write a certificate.
 
-    Attackers of several families, fresh ones and ones that know the raw clips,
-    learn on the training split until they no longer improve. Leakage is the
-    strongest one's on the test split: against these attackers, on these clips.
+    Attackers of several families train on the training split until they stop
+    improving. Some start from scratch, others from weights trained on raw clips.
+    Leakage is the score of the strongest attacker on the test split. It holds for
+    these attackers on these clips.
 
     A trial: anon-tune audit runs/first --trial 0007
 
@@ -69,10 +70,11 @@ def audit(
     --pattern '(?P<person>\\D+)(?P<take>\\d)_(?P<action>\\w+)' --test-groups 2
     --num-frames 8 --size 64x48
 
-    CERTIFIED: every attacker had stopped improving. LOWER_BOUND: one had not, or was
-    given less than by default, so more may be found; exit code 0 as well. REFUSED: a check of the
-    measurement itself failed; exit code 1. A trial's certificate is also kept in
-    STUDY/audits; 'anon-tune report STUDY' shows all certificates of that folder.
+    CERTIFIED: every attacker had stopped improving. LOWER_BOUND: at least one attacker
+    was still improving, or had less effort than the default, so true leakage may be
+    higher. Both exit with 0. REFUSED: a check of the measurement itself failed; exit
+    code 1. A trial's certificate is also kept in STUDY/audits. 'anon-tune report STUDY'
+    shows all certificates in that folder.
     """
     given = dict(locals())  # the options, as nothing else is there yet
     del given["format"], given["set_"]
@@ -85,7 +87,7 @@ def audit(
 
 
 class _Watch(AuditWatch):
-    """Shows how far it is: first the import of folders, if any, then the audit."""
+    """Shows progress: first of the import of folders, if there are any, then of the audit."""
 
     def __init__(self, stack: ExitStack) -> None:
         self.cache: Path | None = None
@@ -102,7 +104,7 @@ class _Watch(AuditWatch):
         from anon_tune.cli.audit_view import AuditProgress
 
         if folder is None:
-            print("warning: no folder for a baseline can be written; name one with --cache.", file=sys.stderr)
+            print("warning: no folder to cache the baseline is writable; name one with --cache.", file=sys.stderr)
         self.cache, self._progress = folder, self._stack.enter_context(AuditProgress())
 
     def measured(self, what: str, done: int, total: int) -> None:
@@ -119,7 +121,7 @@ def _run(given: AuditOptions) -> Certificate:
             return run_audit(given, watch)
         except KeyboardInterrupt:
             print(
-                f"Stopped. What raw clips teach is kept in {watch.cache} once it is there; run the same again.",
+                f"Stopped. A baseline that was finished is kept in {watch.cache}; run the same command again.",
                 file=sys.stderr,
             )
             raise typer.Exit(130) from None

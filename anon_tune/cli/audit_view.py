@@ -1,4 +1,4 @@
-"""What a terminal shows of an audit: how far it is, and its certificate."""
+"""What a terminal shows of an audit: its progress and its certificate."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WIDTH = 100
 
 
 class AuditProgress:
-    """Shows what an audit does and about how long it will: a bar on a terminal, now and then a line elsewhere.
+    """Shows what an audit is doing and about how much time is left: as a bar on a terminal, else as occasional lines.
 
     Args:
         console: Standard error if None.
@@ -51,7 +51,7 @@ class AuditProgress:
         self._bar.stop()
 
     def show(self, what: str, done: int, total: int) -> None:
-        """Take what is being done, steps done and steps in all; another total, or fewer steps, is a new stage."""
+        """Show the current task, its steps done and its total. Another total, or fewer steps done, is a new stage."""
         now = time.monotonic()
         if total != self._total or done < self._done:
             self._begun = now
@@ -64,7 +64,7 @@ class AuditProgress:
 
 
 def print_certificate(certificate: Certificate, console: Console | None = None) -> None:
-    """Print a certificate for people; shares stay in [0, 1]."""
+    """Print a certificate as tables for a reader. Fractions are not turned into percent."""
     # A pipe has no width to fit.
     show = console or Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
     c = certificate

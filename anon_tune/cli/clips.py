@@ -54,11 +54,12 @@ def import_clips(
     attributes: options.Attributes = None,
     partial: options.Partial = False,
 ) -> None:
-    """Import videos with their labels: a folder by a pattern, or a data set of the field.
+    """Import videos and their labels, from a folder or from a published data set.
 
-    Stopped or broken off, the same command goes on where it was. Files are
-    decoded by processes of this machine, or by tasks of the cluster that
-    RAY_ADDRESS or a Ray job names; the clip store is the same, to the byte.
+    If the import is interrupted, run the same command again: it continues where it
+    stopped. Processes on this machine decode the files, or tasks on the cluster that
+    RAY_ADDRESS or a Ray job names. The clip store is the same in both cases, byte for
+    byte.
 
     Example: anon-tune clips import ixmas --pattern '(?P<person>\\D+)(?P<take>\\d)_\\d+_(?P<action>.+)_cam\\d'
     --action action --private person --group take --test-groups 2 --size 64x48 -o clips/ixmas
@@ -96,7 +97,7 @@ def _import(given: ImportOptions) -> None:
         with ExitStack() as stack:
             run_import(given, ImportBar(stack), lambda store: info(str(store)))
     except KeyboardInterrupt:
-        print("Stopped. What is decoded is kept; the same command goes on from there.", file=sys.stderr)
+        print("Stopped. Decoded files are kept; run the same command again to continue.", file=sys.stderr)
         raise typer.Exit(130) from None
 
 
@@ -104,7 +105,7 @@ def _import(given: ImportOptions) -> None:
 def avatars(
     output: Annotated[Path, typer.Option("--output", "-o", help="Clip store to write.")],
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same clips.")] = 0,
-    num_frames: Annotated[int, typer.Option(min=2, help="Frames of a clip.")] = 8,
+    num_frames: Annotated[int, typer.Option(min=2, help="Frames per clip.")] = 8,
     size: Annotated[str, typer.Option(metavar="HxW", help="Height and width of a frame in pixels.")] = "32x32",
 ) -> None:
     """Make the built-in clips of generated people."""
@@ -118,9 +119,11 @@ def avatars(
 @app.command("copy")
 def copy(
     store: Annotated[Path, typer.Argument(metavar="DIR", help="Clip store.")],
-    uri: Annotated[str, typer.Argument(metavar="URI", help="Where to, as s3://bucket/store or gs://bucket/store.")],
+    uri: Annotated[
+        str, typer.Argument(metavar="URI", help="Destination, such as s3://bucket/store or gs://bucket/store.")
+    ],
 ) -> None:
-    """Copy a clip store to S3, GCS or another filesystem, from where each node of a cluster fetches it once."""
+    """Copy a clip store to S3, GCS or another file system. Each node of a cluster fetches it from there once."""
     from anon_tune.clips import open_clips
     from anon_tune.clips.node_cache import save_store
     from anon_tune.folder import Folder
@@ -133,7 +136,7 @@ def copy(
 
 @app.command("info")
 def info(store: Annotated[str, typer.Argument(metavar="DIR|URI", help="Clip store.")]) -> None:
-    """Print what a clip store holds."""
+    """Print the number of clips, splits, actions and private attributes of a clip store."""
     from anon_tune.clips import open_clips
 
     clips = open_clips(store)

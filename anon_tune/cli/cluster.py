@@ -1,4 +1,4 @@
-"""``anon-tune cluster``: look at the files that bring up nodes."""
+"""``anon-tune cluster``: check the files that start the nodes of a cluster."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from anon_tune.cluster.nodes import Cluster
     from anon_tune.study.settings import StudySettings
 
-app = typer.Typer(name="cluster", help="Check a cluster file before it costs anything.", no_args_is_help=True)
+app = typer.Typer(name="cluster", help="Check a cluster file before starting any node.", no_args_is_help=True)
 
 _WIDTH = 100
 
@@ -29,18 +29,26 @@ class Format(StrEnum):
 
 @app.callback()
 def _root() -> None:
-    """Check a cluster file before it costs anything."""
+    """Check a cluster file before starting any node."""
 
 
 @app.command("check")
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Of Ray's cluster launcher, of KubeRay, or for sbatch.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="File for Ray's cluster launcher, for KubeRay or for sbatch.")
+    ],
     study: Annotated[
-        str | None, typer.Option(metavar="DIR", help="A study directory, whose trials are to fit.")
+        str | None, typer.Option(metavar="DIR", help="Study directory; its trials must fit on the cluster.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Workers of a trial; else the study's, or 1.")] = None,
-    cpus: Annotated[float | None, typer.Option(min=0, help="CPUs of a worker; else the study's, or 1.")] = None,
-    gpus: Annotated[float | None, typer.Option(min=0, help="GPUs of a worker; else the study's, or 0.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers per trial. Default: the study's, without a study 1.")
+    ] = None,
+    cpus: Annotated[
+        float | None, typer.Option(min=0, help="CPUs per worker. Default: the study's, without a study 1.")
+    ] = None,
+    gpus: Annotated[
+        float | None, typer.Option(min=0, help="GPUs per worker. Default: the study's, without a study 0.")
+    ] = None,
     crds: Annotated[
         Path | None,
         typer.Option(
@@ -49,7 +57,7 @@ def check(
     ] = None,
     format: Annotated[Format, typer.Option(help="table or json.")] = Format.TABLE,
 ) -> None:
-    """Check a cluster file offline, and say how many trials run at once and what an hour costs."""
+    """Check a cluster file offline. Print how many trials run at once and what an hour costs."""
     from anon_tune.cluster.check import check_file, expect
 
     cluster, errors = check_file(file, crds)

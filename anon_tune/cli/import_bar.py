@@ -1,4 +1,4 @@
-"""What a terminal shows while videos are imported, and what is said of their files."""
+"""Progress on a terminal while videos are imported, and messages about files that had problems."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class ImportBar(ImportWatch):
-    """A bar on a terminal, from the first file to the last; then a line for each file with something wrong.
+    """Shows a bar on a terminal during the import, then one line for each file that had a problem.
 
     Args:
-        stack: Takes the bar away at its end, if the import does not get to its own.
+        stack: Removes the bar when it closes, in case the import ends early.
     """
 
     def __init__(self, stack: ExitStack) -> None:
@@ -32,7 +32,7 @@ class ImportBar(ImportWatch):
         self._stack = stack
 
     def begin(self, listing: Listing) -> None:
-        """Print what was found against what is published, a line a kind."""
+        """Print how many items of each kind were found and how many were published, one line per kind."""
         rows = [("", "found", "published")] + [
             (count.what, f"{count.found:,}", "-" if count.published is None else f"{count.published:,}")
             for count in listing.counts
@@ -40,7 +40,7 @@ class ImportBar(ImportWatch):
         widths = [max(len(row[at]) for row in rows) for at in range(3)]
         for what, found, published in rows:
             print(f"{what:<{widths[0]}}  {found:>{widths[1]}}  {published:>{widths[2]}}")
-        sys.stdout.flush()  # before whatever is said on stderr
+        sys.stdout.flush()  # so that it appears before any message on stderr
 
     def show(self, done: int, total: int) -> None:
         if not self._bar.live.is_started:

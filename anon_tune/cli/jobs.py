@@ -1,4 +1,4 @@
-"""``anon-tune submit`` and ``fetch``: a study on a cluster, from a machine that is not part of it."""
+"""``anon-tune submit`` and ``fetch``: run a study on a cluster from a machine outside it, and copy the results back."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OTHER = "\0"  # no word of any command line
 
 
 class LikeStudy(TyperCommand):
-    """A command that passes on what it does not know to `study`, whose options its help lists."""
+    """A command that passes options it does not know on to `study`; its help lists the options of `study` too."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help of both commands; nothing is parsed afterwards."""
@@ -42,18 +42,24 @@ class LikeStudy(TyperCommand):
 
 
 Follow = Annotated[
-    bool, typer.Option("--follow", help="Show the job's log until it ends; exit with 0 if it succeeded, else 1.")
+    bool,
+    typer.Option("--follow", help="Show the job's log until the job ends. Exit with 0 if it succeeded, else with 1."),
 ]
 Resume = Annotated[
-    str | None, typer.Option(metavar="DIR", help="Send 'anon-tune resume DIR' instead; takes --trials and --stop.")
+    str | None,
+    typer.Option(
+        metavar="DIR", help="Submit 'anon-tune resume DIR' instead of a new study; takes --trials and --stop."
+    ),
 ]
-Status = Annotated[str | None, typer.Option(metavar="JOB", help="Print how a job stands; with --follow show its log.")]
+Status = Annotated[
+    str | None, typer.Option(metavar="JOB", help="Print the state of a job. With --follow, also show its log.")
+]
 Stop = Annotated[
     list[str] | None,
     typer.Option(
         metavar="JOB|NAME=VALUE",
-        help="Without a search space: stop a job; what it finished is kept. With one, as of 'anon-tune study': "
-        "end early at seconds, gpu_hours, money or stall_trials.",
+        help="Without a search space: stop this job; its finished work is kept. With a search space: the option of "
+        "'anon-tune study', which ends the study early at a limit on seconds, gpu_hours, money or stall_trials.",
     ),
 ]
 
@@ -69,15 +75,15 @@ def submit(
 ) -> None:
     """Send a study to a cluster as a Ray job, and print the job's id.
 
-    Takes what 'anon-tune study' takes, and checks it before it sends it. The
-    study directory and clip stores must be absolute paths on storage that every
-    node sees, or URIs. Sent are the files of this folder that git does not
-    ignore, the search space with what it extends, and this package. Given
-    again, the command goes on with its study.
+    Takes the options of 'anon-tune study' and checks them before sending anything.
+    The study directory and clip stores must be URIs, or absolute paths on storage that
+    every node can reach. The job receives the files of this folder that git does not
+    ignore, the search space with the files it extends, and this package. Running the
+    same command again continues the study.
 
-    The head must ask for a token. Yours is in RAY_AUTH_TOKEN, in the file that
-    RAY_AUTH_TOKEN_PATH names, or in ~/.ray/auth_token. RAY_AUTH_MODE=disabled
-    is for a head that nobody else can reach.
+    The head must require a token. Your token is read from RAY_AUTH_TOKEN, from the
+    file that RAY_AUTH_TOKEN_PATH names, or from ~/.ray/auth_token. Set
+    RAY_AUTH_MODE=disabled only for a head that no one else can reach.
 
     Example: anon-tune submit search_spaces/penalty.toml --clips avatars
     --out /shared/runs/penalty --address http://127.0.0.1:8265 --follow
@@ -115,31 +121,36 @@ def fetch(
         str, typer.Argument(metavar="JOB|DIR|URI", help="Id of a submitted job, or its study directory.")
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", file_okay=False, help="Folder to write; else runs/NAME.")
+        Path | None, typer.Option("--output", "-o", file_okay=False, help="Folder to write to. Default: runs/NAME.")
     ] = None,
     address: Address = None,
-    all_files: Annotated[bool, typer.Option("--all", help="Also weights and previews of every trial.")] = False,
+    all_files: Annotated[
+        bool, typer.Option("--all", help="Also copy the weights and previews of every trial.")
+    ] = False,
     through_cluster: Annotated[
-        bool, typer.Option("--through-cluster", help="Do not look here: let a job on the cluster read DIR.")
+        bool,
+        typer.Option(
+            "--through-cluster", help="Let a job on the cluster read DIR, even if this machine could read it."
+        ),
     ] = False,
 ) -> None:
-    """Bring a study's ledger, report and certificates here, also while it runs.
+    """Copy a study's ledger, report and certificates to this machine, even while the study runs.
 
-    Copied if the study can be seen from here; else a small job on the cluster
-    reads it, and the files come back in its log: 64 MiB at most. Given again,
-    the command brings the copy up to date. 'anon-tune front', 'report' and,
-    with --all, 'export' work on the copy.
+    If this machine can read the study directory, the files are copied directly.
+    Otherwise a small job on the cluster reads them and returns them in its log, at
+    most 64 MiB. Running the command again updates the copy. 'anon-tune front' and
+    'report' work on the copy, and so does 'export' after --all.
     """
     fetched = run_fetch(target, output, address, all_files, through_cluster)
     print(
-        f"{fetched.num_trials} trials of {fetched.study} are in the copy. Look at it: anon-tune front {fetched.folder}",
+        f"{fetched.num_trials} trials of {fetched.study} are in the copy. See them: anon-tune front {fetched.folder}",
         file=sys.stderr,
     )
     print(fetched.folder)
 
 
 def _ask(address: str | None, status: str | None, stop: str, follow: bool) -> None:
-    """Say how a job stands, or stop it."""
+    """Print the state of a job, or stop it."""
     from anon_tune.cluster.jobs import Head, find_address
 
     job = stop if status is None else status
@@ -150,14 +161,15 @@ def _ask(address: str | None, status: str | None, stop: str, follow: bool) -> No
 
 
 def _checked_study(context: typer.Context, words: list[str]) -> Submission:
-    """Check the words of a study as 'anon-tune study' would, as far as that goes without its clips."""
+    """Check the arguments of a study as 'anon-tune study' would, as far as possible without its clips."""
     planned(study_options(_parsed(context, "study", words)))
     as_given = _as_given(context, "study", words)
     for name in ("clips", "stills", "warm_start"):
         if name in as_given and as_given[name] != (BUILT_IN if name == "clips" else None):
             check_shared(f"--{name.replace('_', '-')}", as_given[name])
     study, space = check_shared("--out", as_given["out"]), as_given["space"]
-    # The same word may stand for something else too, as in --warm-start: the search space is the one that moves it.
+    # The same word may also be the value of an option such as --warm-start. The search space is the word whose
+    # replacement changes the parsed search space.
     others = {at: [*words[:at], _OTHER, *words[at + 1 :]] for at, word in enumerate(words) if word == space}
     at = next(at for at, other in others.items() if _as_given(context, "study", other)["space"] == _OTHER)
     return Submission(verb="study", words=words, study=study, space=find_space(space), space_at=at)
@@ -170,21 +182,21 @@ def _checked_resume(context: typer.Context, directory: str, words: list[str]) ->
 
 
 def _parsed(context: typer.Context, verb: str, words: list[str]) -> dict[str, Any]:
-    """Return the parameters of another verb, checked and converted as it would get them."""
+    """Return the parameters of another command, checked and converted as that command would receive them."""
     command = context.find_root().command.commands[verb]  # type: ignore[attr-defined]
     params: dict[str, Any] = command.make_context("submit", list(words), context.parent).params
     return params
 
 
 def _as_given(context: typer.Context, verb: str, words: list[str]) -> dict[str, Any]:
-    """Return the parameters of another verb as they are spelt, without those that are left out."""
+    """Return the parameters of another command as the user wrote them, without those that were left out."""
     command = context.find_root().command.commands[verb]  # type: ignore[attr-defined]
     spelt: dict[str, Any] = command.make_parser(context).parse_args(list(words))[0]
     return spelt
 
 
 def _follow(head: Head, job: str) -> None:
-    """Show a job's log on stderr, and exit with the job's outcome."""
+    """Show a job's log on stderr, and exit with a code for the job's outcome."""
     try:
         for text in head.follow(job):
             print(text, end="", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""List options that take several values at once, which typer does not know: ``--private a b`` is given twice."""
+"""List options with several values. Typer has none, so ``--private a b`` becomes ``--private a --private b``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _FLAGS = ("--skip-bad", "--no-skip-bad", "--gray", "--force", "--no-force", "--p
 
 
 def spread_lists(args: list[str]) -> list[str]:
-    """Give a list option of ``clips import`` and ``audit`` once a value.
+    """Repeat each list option of ``clips import`` and ``audit`` once per value.
 
-    The folder, data set or study that such a command takes without an option may come last of the values: where
-    nothing else can be it, and it is there, it is taken out of them.
+    The positional argument of these commands (a folder, a data set or a study) may come after the values of a list
+    option. If no other word can be the positional argument and the last value exists, that value is taken as it.
     """
     start = 2 if args[:2] == ["clips", "import"] else 1 if args[:1] == ["audit"] else len(args)
     words = list(_words(args[start:]))
@@ -27,7 +27,7 @@ def spread_lists(args: list[str]) -> list[str]:
 
 
 def _words(args: list[str]) -> Iterator[tuple[str, int, str]]:
-    """Yield every word with the option it is a value of, empty for none, and which value of it, from 1."""
+    """Yield (option, place, word) for every word: the option it is a value of, or empty, and its place, from 1."""
     option, place = "", 0
     for word in args:
         if word.startswith("-"):
@@ -41,11 +41,11 @@ def _words(args: list[str]) -> Iterator[tuple[str, int, str]]:
 
 
 def _subject(words: list[tuple[str, int, str]], args: list[str]) -> int | None:
-    """Return the place of what belongs to no option, if it stands last among the values of a list."""
+    """Return the index of the positional argument if it is the last value of a list option, else None."""
     if any(not option and not word.startswith("-") for option, _, word in words):
-        return None  # it stands elsewhere
+        return None  # the positional argument is elsewhere
     if args[0] == "audit" and not any(word.split("=")[0] == "--trial" for word in args):
-        return None  # it takes none
+        return None  # without --trial, audit takes no positional argument
     ends = [
         at
         for at, (option, place, _) in enumerate(words)

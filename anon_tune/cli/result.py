@@ -1,4 +1,4 @@
-"""``anon-tune front``, ``report`` and ``export``: what a study found."""
+"""``anon-tune front``, ``report`` and ``export``: the results of a study."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Format(StrEnum):
 
 
 class FileFormat(StrEnum):
-    """What an anonymizer is exported as."""
+    """File format of an exported anonymizer."""
 
     SAFETENSORS = "safetensors"
     PT2 = "pt2"
@@ -38,9 +38,11 @@ class FileFormat(StrEnum):
 def front(
     directory: Study,
     format: Annotated[Format, typer.Option(help="table, json or csv.")] = Format.TABLE,
-    all_trials: Annotated[bool, typer.Option("--all", help="List every trial, not the front and the anchors.")] = False,
+    all_trials: Annotated[
+        bool, typer.Option("--all", help="List every trial, not only the front and the anchors.")
+    ] = False,
 ) -> None:
-    """Print the front of a study, also while it runs; front rank 0 is the front itself."""
+    """Print the Pareto front of a study, even while it runs. Front rank 0 is the front itself."""
     from anon_tune.pareto import front_document
 
     document = front_document(read_trials(directory), all_trials)
@@ -55,32 +57,34 @@ def front(
 def report(
     directory: Study,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write; DIR/report.html if left out.")
+        Path | None, typer.Option("--output", "-o", help="File to write. Default: DIR/report.html.")
     ] = None,
 ) -> None:
-    """Write one self-contained HTML page about a study, also while it runs, and print its path."""
+    """Write one self-contained HTML page about a study, even while it runs, and print its path."""
     print(write_report(directory, output))
 
 
 def export(
     directory: Study,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="File to write; its ending, or --format, says what it is.")
+        Path, typer.Option("--output", "-o", help="File to write. Its suffix, or --format, sets the file format.")
     ],
     leakage_at_most: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Take the most accurate trial that leaks no more than this cMAP.")
+        float | None,
+        typer.Option(min=0, max=1, help="Export the most accurate trial that leaks no more than this cMAP."),
     ] = None,
-    trial: Annotated[str | None, typer.Option(help="Take this trial.")] = None,
+    trial: Annotated[str | None, typer.Option(help="Export this trial.")] = None,
     format: Annotated[
         FileFormat | None, typer.Option(help="safetensors (weights), pt2 (torch.export program) or onnx.")
     ] = None,
     data_licence: Annotated[str, typer.Option(help="Licence of the clips, for the model card.")] = "not stated",
-    force: Annotated[bool, typer.Option(help="Replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
-    """Write a trial's anonymizer with a model card beside it.
+    """Write a trial's anonymizer to a file, with a model card beside it.
 
-    Weights are for anon_tune; the programs, pt2 and onnx, run without it, and are
-    checked against the weights on real frames. ONNX needs the extra 'onnx'.
+    A safetensors file holds weights for anon_tune. A pt2 or onnx file is a program that
+    runs without anon_tune; it is checked against the weights on real frames. ONNX needs
+    the extra 'onnx'.
     """
     options = ExportOptions(
         output=output,
@@ -124,7 +128,7 @@ def _print_table(document: dict[str, Any]) -> None:
             f"{row['seconds']:.0f}",
             " ".join(_param(name, value) for name, value in row["params"].items() if name != "method"),
         )
-    # A pipe has no width to fit: one trial stays one line there.
+    # A pipe has no width to fit, so each trial stays on one line there.
     Console(width=None if sys.stdout.isatty() else 400).print(table)
     point = document["reference_point"]
     if point is None:

@@ -1,4 +1,4 @@
-"""``anon-tune status``: how a study stands."""
+"""``anon-tune status``: print the state of a study."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Address = Annotated[
     str | None,
-    typer.Option(metavar="http://HEAD:8265", help="Of the head's dashboard; else RAY_API_SERVER_ADDRESS."),
+    typer.Option(metavar="http://HEAD:8265", help="Address of the head's dashboard. Default: RAY_API_SERVER_ADDRESS."),
 ]
 
 
@@ -33,15 +33,17 @@ def status(
     address: Address = None,
     watch: Annotated[
         float | None,
-        typer.Option("--watch", min=0.1, metavar="SECONDS", help="Look again and again, until it is over."),
+        typer.Option(
+            "--watch", min=0.1, metavar="SECONDS", help="Print the status at this interval until the study is over."
+        ),
     ] = None,
-    format: Annotated[StatusFormat, typer.Option(help="table or json (with --watch one line a look).")] = (
+    format: Annotated[StatusFormat, typer.Option(help="table or json. With --watch, json is one line per update.")] = (
         StatusFormat.TABLE
     ),
 ) -> None:
-    """Say how a study stands, also while it runs: trials, hypervolume, what was spent, what failed.
+    """Print the state of a study, even while it runs: trials, hypervolume, cost and failures.
 
-    Reads study.toml and the ledger alone, wherever they can be seen from.
+    Reads only study.toml and the ledger, so it works on any machine that can read them.
     """
     head = None if looks_like_path(target) else head_of(target, address)
     while True:
@@ -61,7 +63,7 @@ def status(
 
 
 def show_status(status: dict[str, Any], now: float) -> Group:
-    """Lay out what `study_status` returns.
+    """Lay out the result of `study_status` for a terminal.
 
     Args:
         status: All its keys.

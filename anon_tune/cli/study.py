@@ -1,4 +1,4 @@
-"""``anon-tune study`` and ``resume``: run a search, from nothing or from where it stopped."""
+"""``anon-tune study`` and ``resume``: start a search, or continue one that was stopped."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def study(
     job_limit: options.JobLimit = None,
     package: options.Package = None,
 ) -> None:
-    """Run a study: train, measure, search. Writes DIR/ledger and DIR/report.html.
+    """Run a study: propose, train and measure trials. Writes DIR/ledger and DIR/report.html.
 
-    Runs on this machine, or on the cluster that RAY_ADDRESS or a Ray job names.
+    The study runs on this machine, or on the cluster that RAY_ADDRESS or a Ray job names.
     """
     _run(prepare_study(study_options(locals())))
 
@@ -55,12 +55,15 @@ def resume(
     stop: options.Stop = None,
     package: options.Package = None,
 ) -> None:
-    """Go on with a study that was stopped; nothing finished is lost. Stop rules hold unless others are given."""
+    """Continue a study that was stopped. No finished work is lost.
+
+    Stop rules stay in force unless --stop gives others.
+    """
     _run(prepare_resume(directory, trials, named("--stop", stop), package=package or ()))
 
 
 def study_options(params: Mapping[str, Any]) -> StudyOptions:
-    """Return the options that the parameters of `study` stand for."""
+    """Build the options of a study from the parameters of `study`."""
     texts = {"set": params["set_"], "constraint": params["constraint"], "stop": params["stop"]}
     parsed = {name: named(f"--{name}", given) for name, given in texts.items()}
     kept = {name: value for name, value in params.items() if name not in ("set_", *parsed)}
@@ -68,12 +71,12 @@ def study_options(params: Mapping[str, Any]) -> StudyOptions:
 
 
 def named(option: str, texts: list[str] | None) -> dict[str, Any]:
-    """Parse all that was given to a repeated option of the form ``name=value``."""
+    """Parse every value of a repeated option of the form ``name=value``."""
     return dict(parse_setting(text, option) for text in texts or ())
 
 
 def parse_setting(text: str, option: str = "--set") -> tuple[str, Any]:
-    """Parse ``name=value``; the value is read as TOML where it is TOML, else taken as a string."""
+    """Parse ``name=value``. The value is read as TOML if it is valid TOML, and is a string otherwise."""
     name, sign, value = text.partition("=")
     if not sign or not name.strip():
         example = {"--set": "penalty.weight=2", "--stop": "seconds=3600"}.get(option, "leakage_at_most=0.8")

@@ -16,72 +16,94 @@ Space = Annotated[
     ),
 ]
 Clips = Annotated[
-    str, typer.Option(metavar="avatars|DIR|URI", help="Built-in clips, or a clip store, as s3://bucket/store.")
+    str, typer.Option(metavar="avatars|DIR|URI", help="Built-in clips, or a clip store such as s3://bucket/store.")
 ]
 Out = Annotated[
     Folder,
     typer.Option(
         metavar="DIR|URI",
         parser=Folder.at,
-        help="Study directory, also as s3://bucket/study; one that holds this study is continued.",
+        help="Study directory, or a URI such as s3://bucket/study. If it already holds this study, the study is "
+        "continued.",
     ),
 ]
 Stills = Annotated[
     str | None,
     typer.Option(
         metavar="DIR|URI",
-        help="A second clip store, such as of vispr: the privacy branch learns on its training stills instead. "
-        "Measured is on --clips alone.",
+        help="A second clip store, for example one imported from vispr. The privacy branch then learns on its training "
+        "stills. Leakage and accuracy are measured on --clips only.",
     ),
 ]
-Trials = Annotated[int | None, typer.Option(min=1, help="Trials, anchors not counted; else the space's.")]
+Trials = Annotated[
+    int | None, typer.Option(min=1, help="Number of trials, not counting the anchors. Default: the search space's.")
+]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Fix a recipe value, as in training.seed=1.")
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Fix a recipe value, such as training.seed=1. May be repeated."),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of the sampler.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the sampler.")]
 Sampler = Annotated[
-    Literal["auto", "gp", "tpe", "nsga2", "random", "qmc", "grid"] | None, typer.Option(help="Else the space's.")
+    Literal["auto", "gp", "tpe", "nsga2", "random", "qmc", "grid"] | None,
+    typer.Option(help="Sampler that proposes trials. Default: the search space's."),
 ]
-Rungs = Annotated[bool, typer.Option(help="Stop hopeless trials early.")]
+Rungs = Annotated[bool, typer.Option(help="Stop unpromising trials early.")]
 Constraint = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME=VALUE",
-        help="leakage_at_most, accuracy_at_least or seconds_per_frame_at_most. May be repeated.",
+        help="A limit that a trial on the front must keep: leakage_at_most, accuracy_at_least or "
+        "seconds_per_frame_at_most. May be repeated.",
     ),
 ]
 WarmStart = Annotated[
     Folder | None,
     typer.Option(
-        metavar="DIR|URI", parser=Folder.at, help="An earlier study on these clips that the sampler learns from."
+        metavar="DIR|URI", parser=Folder.at, help="An earlier study on the same clips, for the sampler to learn from."
     ),
 ]
 Storage = Annotated[
     str | None,
-    typer.Option(metavar="URL", help="Optuna storage without a password; else a journal file in the study."),
+    typer.Option(
+        metavar="URL",
+        help="Optuna storage; the URL must not contain a password. Default: a journal file in the study directory.",
+    ),
 ]
 Tensorboard = Annotated[bool, typer.Option(help="Write event files to DIR/tensorboard.")]
-Mlflow = Annotated[str | None, typer.Option(metavar="URI", help="Tell an MLflow server or folder too.")]
-Wandb = Annotated[str | None, typer.Option(metavar="PROJECT", help="Tell Weights & Biases too.")]
-Workers = Annotated[int, typer.Option(min=1, help="Workers that train one anonymizer together.")]
-Cpus = Annotated[int, typer.Option(min=1, help="CPUs of a worker.")]
-Gpus = Annotated[float, typer.Option(min=0, help="GPUs of a worker; may be a fraction.")]
-MaxConcurrent = Annotated[int | None, typer.Option(min=1, help="Trials at a time; else what fits.")]
+Mlflow = Annotated[str | None, typer.Option(metavar="URI", help="Also log trials to this MLflow server or folder.")]
+Wandb = Annotated[
+    str | None, typer.Option(metavar="PROJECT", help="Also log trials to this project of Weights & Biases.")
+]
+Workers = Annotated[int, typer.Option(min=1, help="Number of workers that train one anonymizer together.")]
+Cpus = Annotated[int, typer.Option(min=1, help="CPUs per worker.")]
+Gpus = Annotated[float, typer.Option(min=0, help="GPUs per worker; may be a fraction.")]
+MaxConcurrent = Annotated[
+    int | None, typer.Option(min=1, help="Most trials to run at a time. Default: as many as fit.")
+]
 ScaleTo = Annotated[
     int | None,
-    typer.Option(min=1, help="Trials for which an autoscaler is to start nodes; else as many as fit what is there."),
+    typer.Option(
+        min=1,
+        help="Number of trials to keep under way; an autoscaler starts nodes for them. Default: as many as fit on the "
+        "nodes that are up.",
+    ),
 ]
-MaxFailures = Annotated[int, typer.Option(min=0, help="Retries of a trial whose worker died or hung.")]
+MaxFailures = Annotated[int, typer.Option(min=0, help="How often a trial is retried after its worker died or hung.")]
 JobLimit = Annotated[
     float | None,
-    typer.Option(min=0.1, metavar="SECONDS", help="Longer to the next rung means hung: tried again."),
+    typer.Option(
+        min=0.1,
+        metavar="SECONDS",
+        help="A trial that takes longer than this to reach its next rung counts as hung and is retried.",
+    ),
 ]
 Stop = Annotated[
     list[str] | None,
     typer.Option(
         "--stop",
         metavar="NAME=VALUE",
-        help="End early: seconds, gpu_hours, money, stall_trials (begun since hypervolume grew). May be repeated.",
+        help="End the study early, at a limit on seconds, gpu_hours, money or stall_trials (trials started since the "
+        "hypervolume last grew). May be repeated.",
     ),
 ]
 Package = Annotated[
@@ -89,9 +111,10 @@ Package = Annotated[
     typer.Option(
         "--package",
         metavar="DIR|WHEEL",
-        help="A Python package that driver and workers are given, for methods of its own. May be repeated.",
+        help="A Python package to install for the driver and the workers, for example with methods of your own. "
+        "May be repeated.",
     ),
 ]
 MoreTrials = Annotated[
-    int | None, typer.Option("--trials", min=1, help="New number of trials, to make the study longer.")
+    int | None, typer.Option("--trials", min=1, help="New total number of trials, to make the study longer.")
 ]

@@ -1,4 +1,4 @@
-"""What a terminal, or a log file, shows while a study runs."""
+"""Progress on a terminal or in a log file while a study runs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _LOOK_EVERY_S = 0.5
 
 
 class StudyProgress:
-    """Shows a study: a live table on a terminal, one line a finished trial elsewhere.
+    """Shows a running study: as a live table on a terminal, else as one line per finished trial.
 
-    Give ``show`` to `run_study` as ``on_change`` and use it as a context manager.
+    Use it as a context manager, and pass its ``show`` to `run_study` as ``on_change``.
 
     Args:
         num_trials: Trials the study will have.
@@ -60,9 +60,9 @@ class StudyProgress:
         """Take the trials as they are now."""
         self._trials = trials
         if self._said is None:
-            # The first change is a trial's start: what is over by then, an earlier driver has said.
+            # The first change is the start of a trial. Trials that are over by then were shown by an earlier driver.
             self._said = {t.id for t in trials if t.state.is_final}
-        # Looking at all trials takes time that grows with them: where many end in a second, one look serves them.
+        # One update takes time in proportion to the number of trials, so trials that end together share one update.
         if not self._console.is_terminal and time.monotonic() - self._looked > _LOOK_EVERY_S:
             self._say()
 
@@ -98,7 +98,7 @@ def _spent(cost: Cost) -> str:
 
 
 def _lost(trials: Sequence[Trial]) -> str:
-    """Return what went with workers that died, hung or raised; empty if nothing did."""
+    """Return a sentence on the jobs lost with workers that died, hung or raised; empty if there are none."""
     jobs = [job for trial in trials for job in trial.lost]
     seconds = sum(job.seconds for job in jobs)
     if not seconds:
@@ -109,7 +109,7 @@ def _lost(trials: Sequence[Trial]) -> str:
 
 
 def _spread(front: Sequence[tuple[str, Score]]) -> list[tuple[str, Score]]:
-    """Pick the few members that alone cover most, in the order of leakage."""
+    """Pick the few members of the front that cover the most by themselves, ordered by leakage."""
     rows = [losses(s.leakage.validation, s.accuracy.validation) for _, s in front]
     covered = coverage(rows)
     best = sorted(range(len(front)), key=lambda i: -covered[i])[:_MOST_ROWS]
@@ -128,7 +128,7 @@ def _line(trial: Trial, view: StudyView) -> str:
 
 
 def clock(seconds: float | None) -> str:
-    """Write seconds as people read them: 2:05, or 1:02:05; a question mark where they are not known."""
+    """Format seconds as a clock shows them, 2:05 or 1:02:05; a question mark if they are unknown."""
     if seconds is None or math.isnan(seconds):
         return "?"
     whole = round(seconds)

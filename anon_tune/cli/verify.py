@@ -1,4 +1,4 @@
-"""``anon-tune verify``: measure the best trials of a study again, so that its front can be believed."""
+"""``anon-tune verify``: measure the best trials of a study again, so that its front can be trusted."""
 
 from __future__ import annotations
 
@@ -19,21 +19,23 @@ if TYPE_CHECKING:
 
 def verify(
     directory: result.Study,
-    seeds: Annotated[int, typer.Option(min=1, help="Repeats that each of these trials shall have.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of repeats that each measured trial should have.")] = 5,
     retrain: Annotated[
         bool,
         typer.Option(
-            "--retrain", help="Train each repeat anew too, with its own training seed; else DIR/trials has the weights."
+            "--retrain",
+            help="Also train each repeat from scratch, with its own training seed. Default: use weights in DIR/trials.",
         ),
     ] = False,
     package: Package = None,
 ) -> None:
-    """Measure the best trials again with new seeds; front, picks and report then use the means.
+    """Measure the best trials again with new seeds. The front, picks and report then use the means.
 
-    Single measurements make a front too good: part of it stands there by luck.
-    Measured are the anchors, the first two front ranks, and whoever means let in.
-    Only these stay on the front. Repeats go to DIR/ledger as they arrive; given
-    again, the command takes what is missing, after Ctrl-C or with more --seeds.
+    A front of single measurements looks too good, because some trials are on it by
+    luck. This command measures the anchors and the first two front ranks again, and
+    every trial that enters them once means are compared. Only these trials stay on
+    the front. Repeats are written to DIR/ledger as they arrive. After Ctrl-C, or with
+    more --seeds, the same command measures only the repeats that are missing.
     """
     from anon_tune.driver import StudyInterrupted
 

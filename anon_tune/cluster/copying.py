@@ -39,7 +39,8 @@ def read_study(location: StudyLocation, everything: bool) -> Iterator[tuple[str,
                 yield name, study.folder.read(name)
     except OSError as error:
         kind = kind_of(error, study.folder, StudyError)
-        raise kind(str(study), "cannot be read", remedy="Mend that first", cause=why(error)) from None
+        remedy = "Check permissions and connection, then try again"
+        raise kind(str(study), "cannot be read", remedy=remedy, cause=why(error)) from None
 
 
 def _held_still(study: StudyDirectory) -> list[tuple[str, bytes]]:

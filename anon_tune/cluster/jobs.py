@@ -174,7 +174,7 @@ class Head:
             raise ClusterError(self.address, rule, remedy=remedy) from None
         except ConnectionError:
             remedy = "Start the head, or let ssh forward its port: ssh -L 8265:127.0.0.1:8265 HEAD"
-            raise ClusterError(self.address, "nobody answers", remedy=remedy) from None
+            raise ClusterError(self.address, "does not answer", remedy=remedy) from None
         except (RayError, RuntimeError, ValueError, OSError) as error:
             lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
             if job and "404" in lines[0]:

@@ -1,1 +1,1 @@
-"""What each verb of the command line does, as typed functions."""
+"""The commands of the command line, as typed Python functions."""

@@ -1,4 +1,4 @@
-"""Anonymizing videos: which files, by what, and a report beside each."""
+"""Anonymize videos: find the files and the anonymizer, and write a report beside each output."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ class AnonymizeOptions:
     """The options of ``anon-tune anonymize``.
 
     Attributes:
-        inputs: Videos, or folders of them.
-        output: File for one video, else a folder.
-        file: By an anonymizer file that ``export`` wrote.
-        study: Or by a trial of this study.
-        trial: Which one.
-        leakage_at_most: Or the most accurate that leaks no more than this cMAP, in [0, 1].
-        method: Or by a closed-form anonymizer, as ``blur:4``.
-        certificate: Its certificate, for the report; None for the study's own.
-        scale: Work at the size it was trained at.
-        preview: Show the original on the left.
+        inputs: Videos, or folders of videos.
+        output: Output file for one video, or output folder.
+        file: Use this anonymizer file, written by ``export``.
+        study: Or use a trial of this study.
+        trial: Id of that trial.
+        leakage_at_most: Or use the most accurate trial of the study that leaks no more than this cMAP, in [0, 1].
+        method: Or use a closed-form anonymizer, such as ``blur:4``.
+        certificate: Certificate of the anonymizer, for the report; None for the one in the study, if any.
+        scale: Anonymize at the size the anonymizer was trained at, then enlarge.
+        preview: Show the original to the left of the result.
         drop_audio: Leave out the audio.
         crf: Quality of H.264, 0 (finest) to 51.
-        chunk: Frames in which ``detector=background`` looks for what moves; None for 32.
+        chunk: Frames per chunk in which ``detector=background`` looks for motion; None for 32.
         device: auto, cpu, cuda or cuda:1.
-        force: Replace files that are there.
+        force: Replace existing files.
     """
 
     inputs: Sequence[Path]
@@ -65,21 +65,21 @@ class AnonymizeOptions:
 
 
 class AnonymizeWatch:
-    """Is told how videos are anonymized. This one says nothing; override what is of interest."""
+    """Receives the progress of anonymizing videos. This class shows nothing; override the methods you need."""
 
     def begin(self, source: Path, target: Path) -> AbstractContextManager[Callable[[int, int], None]]:
-        """Take the next video; yield what is called with frames done, of all (0 if not known)."""
+        """Called before each video. Yield a function to be called with frames done and total frames (0 if unknown)."""
         return nullcontext(lambda done, total: None)
 
     def done(self, target: Path) -> None:
-        """Take a video that was written."""
+        """Called after a video was written."""
 
     def failed(self, error: AnonTuneError) -> None:
-        """Take why one of several videos could not be anonymized."""
+        """Called with the error if one of several videos could not be anonymized."""
 
 
 def run_anonymize(options: AnonymizeOptions, watch: AnonymizeWatch) -> list[Path]:
-    """Anonymize videos, and return the files that were written; beside each lies its report.
+    """Anonymize videos and return the files that were written. A report is written beside each of them.
 
     Raises:
         UsageError: Options that do not go together, or no video.
@@ -91,7 +91,7 @@ def run_anonymize(options: AnonymizeOptions, watch: AnonymizeWatch) -> list[Path
     chosen = choose(options.file, options.study, options.trial, options.leakage_at_most, options.method)
     chosen = certified(chosen, options.certificate)
     if options.scale and chosen.clip_size is None:
-        rule = "nobody knows what size it was trained at"
+        rule = "needs an anonymizer whose training size is known"
         raise UsageError(
             "--scale", rule, chosen.loaded.subject.name, "Leave it out, or export the trial again with its clips"
         )
@@ -134,13 +134,13 @@ def _anonymize_one(source: Path, target: Path, chosen: Chosen, options: VideoOpt
 
 
 def find_jobs(inputs: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
-    """Return every video with the file it becomes.
+    """Return every input video with its output file.
 
-    A folder is searched with its subfolders for files that end as videos do, but for hidden ones and those
-    below the output; names relative to it are kept. What is not written by its ending becomes .mp4.
+    Folders are searched recursively for files with a video suffix. Hidden files and files below the output folder are
+    skipped. Outputs keep their path relative to the searched folder; a suffix that cannot be written becomes .mp4.
 
     Raises:
-        UsageError: There are no videos, or two would become one file.
+        UsageError: There are no videos, or two videos have the same output file.
     """
     single = len(inputs) == 1 and not inputs[0].is_dir()
     if single and not output.is_dir():

@@ -1,4 +1,4 @@
-"""The report that lies beside an anonymized video."""
+"""The JSON report that is written beside an anonymized video."""
 
 from __future__ import annotations
 

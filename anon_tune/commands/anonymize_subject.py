@@ -1,4 +1,4 @@
-"""What videos are anonymized by: an exported file, a trial of a study, or a method that nobody trains."""
+"""The anonymizer that videos go through: an exported file, a trial of a study, or a closed-form method."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _REMEDY = "See 'anon-tune anonymize --help'"
 
 @dataclass(frozen=True)
 class Chosen:
-    """The anonymizer, and what is known of it.
+    """The chosen anonymizer and what is known about it.
 
     Attributes:
-        loaded: The anonymizer with its recipe, and what it is.
+        loaded: The anonymizer with its recipe and its subject.
         clip_size: Height and width it was trained at, if known.
-        certificate: That was found for it.
+        certificate: Its certificate, if one was found.
     """
 
     loaded: LoadedAnonymizer
@@ -78,7 +78,7 @@ def _by_study(study: StudyDirectory, trial: str | None, leakage_at_most: float |
     try:
         location = study.clips.location if settings.clips == BUILT_IN else settings.clips
         _, height, width, _ = open_clips(location).shape
-    except AnonTuneError:  # the clips need not be at hand
+    except AnonTuneError:  # the clips may be missing on this machine
         size = None
     else:
         size = height, width
@@ -90,11 +90,11 @@ def _by_study(study: StudyDirectory, trial: str | None, leakage_at_most: float |
 
 
 def certified(chosen: Chosen, file: Path | None) -> Chosen:
-    """Add the certificate of a file; refuse one of another anonymizer.
+    """Add the certificate in a file; refuse a certificate of another anonymizer.
 
     Raises:
-        StudyError: It cannot be read.
-        UsageError: It is of another anonymizer.
+        StudyError: The certificate cannot be read.
+        UsageError: The certificate is of another anonymizer.
     """
     from anon_tune.certificate import read_certificate
 

@@ -1,5 +1,4 @@
-"""An audit from start to end: what it is of, clips through the anonymizer and the codec, the cached baseline, the
-certificate."""
+"""An audit from start to end: find the subject, anonymize and encode clips, get the baseline, write the certificate."""
 
 from __future__ import annotations
 
@@ -24,6 +23,7 @@ from anon_tune.errors import UsageError
 from anon_tune.evaluation import Baseline, anonymize_split, certify, count_data, make_baseline
 from anon_tune.evaluation.baseline import FORM, digest
 from anon_tune.folder import File
+from anon_tune.methods import attackers_of
 from anon_tune.networks import Anonymizer, pick_device
 from anon_tune.recipe import AuditRecipe
 
@@ -31,11 +31,13 @@ Progress = Callable[[str, int, int], None]
 
 
 def run_audit(options: AuditOptions, watch: AuditWatch) -> Certificate:
-    """Audit what options name, and write the certificate where they say, and a trial's into its study.
+    """Audit the anonymizer that the options name, and write the certificate to the output they name.
+
+    The certificate of a trial is also written into its study.
 
     Raises:
         UsageError: Options that do not go together, or an effort that no recipe allows.
-        DataError: Clips cannot be used, or are too few to be told anything.
+        DataError: Clips cannot be used, or there are too few for a measurement.
         StudyError: There is no such trial, or it has left no weights.
     """
     check_options(options)
@@ -50,7 +52,15 @@ def run_audit(options: AuditOptions, watch: AuditWatch) -> Certificate:
         cache = _usable_cache(options.cache, case.cache)
         watch.cached(cache)
         certificate = audit(
-            case.anonymized, case.clips, case.clips_name, case.subject, effort, cache, device, watch.measured
+            case.anonymized,
+            case.clips,
+            case.clips_name,
+            case.subject,
+            effort,
+            cache,
+            device,
+            watch.measured,
+            *(attackers_of(case.recipe) if case.recipe else ()),
         )
         document = certificate.to_json().encode()
         if options.output is not None:
@@ -61,7 +71,7 @@ def run_audit(options: AuditOptions, watch: AuditWatch) -> Certificate:
 
 
 def check_writable(file: Path) -> None:
-    """Refuse now what could not be written after an hour of work."""
+    """Check at the start that the file can be written, so that an hour of work is not lost at the end."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.is_dir():
@@ -73,7 +83,7 @@ def check_writable(file: Path) -> None:
 
 def _effort(options: AuditOptions) -> AuditRecipe:
     given = {"num_seeds": options.seeds, "codec": options.codec, "crf": options.crf}
-    # They count more than the same name under --set.
+    # These options win over the same names under --set.
     params = {**options.set, **{name: value for name, value in given.items() if value is not None}}
     effort = AuditRecipe.from_params(params, "--set")
     check_attackers(effort.attackers, "--set")
@@ -83,7 +93,7 @@ def _effort(options: AuditOptions) -> AuditRecipe:
 
 
 def _usable_cache(given: Path | None, default: Path) -> Path | None:
-    """Return where baselines go: the user's folder, or the default, or the user's cache; None if all are read-only."""
+    """Return the first usable folder for baselines: the given one, the default, or the user's cache; None if none."""
     if given is not None:
         check_writable(given / "baseline")
         return given
@@ -109,25 +119,25 @@ def audit(
     extra_attackers: Sequence[str | AttackerSpec] = (),
     attacker_inputs: AttackerInputs | None = None,
 ) -> Certificate:
-    """Audit an anonymizer, or clips that some other tool anonymized.
+    """Audit an anonymizer, or clips that another tool anonymized.
 
-    What raw clips teach is computed once for clips, effort and version, and kept in `cache` as soon as it
-    is there: an audit that is stopped later, or another one on the same clips, goes on from it.
+    The baseline, which is measured on raw clips, is computed once per clips, effort and version. It is kept in `cache`
+    as soon as it is complete, so that later audits on the same clips, and interrupted ones, reuse it.
 
     Args:
         anonymized: f_A, or a clip store with the same rows, labels and splits as `clips`.
         clips: The raw clips, with the splits train, val and test.
-        clips_name: As a user names them.
+        clips_name: The name by which the user gave the clips.
         subject: What is audited.
-        effort: What attackers may spend, and the codec.
-        cache: Directory of baselines; None keeps none.
+        effort: How long attackers train, and the codec.
+        cache: Directory that keeps baselines; None to keep none.
         device: Where to compute.
         progress: Called with what is done, steps done and steps in all.
         extra_attackers: Attackers of the method itself, in addition to those of the effort.
-        attacker_inputs: What they get besides the frames; None for nothing.
+        attacker_inputs: Computes what these attackers get in addition to frames; None for nothing.
 
     Raises:
-        DataError: Clips or positives are too few to be told anything.
+        DataError: There are too few clips, or too few positives of an attribute, for a measurement.
     """
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
         folder = Path(scratch)
@@ -138,7 +148,7 @@ def audit(
         if effort.codec:
             raw = _through_codec(raw, folder, "raw", clips.fps, effort.crf, progress)
             changed = _through_codec(changed, folder, "anonymized", clips.fps, effort.crf, progress)
-        # The digest is of what a codec left, which may change with the codec's own version.
+        # The digest is of the clips after the codec, whose output may change with the codec's version.
         key = f"{clips.fingerprint}-{digest(raw)}-{effort.fingerprint()}-{Path(FORM).name}-{anon_tune.__version__}"
         baseline = _cached(cache, key) if cache else None
         if baseline is None:
@@ -188,7 +198,7 @@ def _through_codec(
 
 
 def _cached(cache: Path, key: str) -> Baseline | None:
-    """Load a kept baseline; a file that is not what was written goes, so that it is made again."""
+    """Load a cached baseline. A file whose digest is wrong is deleted, so that the baseline is computed again."""
     for file in sorted(cache.glob(f"baseline-{key}-*.safetensors")):
         if file.stem.endswith(f"-{_digest(file)}"):
             return Baseline.load(file)
@@ -197,7 +207,7 @@ def _cached(cache: Path, key: str) -> Baseline | None:
 
 
 def _keep(baseline: Baseline, cache: Path, key: str) -> None:
-    """Write a baseline under a name that holds its digest: half a file, or a damaged one, is never taken."""
+    """Write a baseline under a name with its digest, so that a partial or damaged file is never used."""
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
         made = Path(scratch) / "baseline.safetensors"
         baseline.save(made)

@@ -22,33 +22,34 @@ _REMEDY = "See 'anon-tune audit --help'"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditOptions:
-    """The options of ``anon-tune audit``; None, empty or false is one that is not given.
+    """The options of ``anon-tune audit``. None, an empty value or False means that an option is not given.
 
     Attributes:
         study: Study directory of `trial`.
-        trial: Audit this trial, on the study's clips.
-        method: Or a closed-form anonymizer, as ``pixelate:8``, on `clips`.
-        file: Or an anonymizer file that ``export`` wrote, on `clips`.
+        trial: Audit this trial on the study's clips.
+        method: Or audit a closed-form anonymizer, such as ``pixelate:8``, on `clips`.
+        file: Or audit an anonymizer file written by ``export``, on `clips`.
         clips: ``avatars`` or a clip store.
-        original: Or a folder of videos that another tool anonymized; the options from here to `skip_bad` go with it.
-        anonymized: Folder of what the tool made of them, under the same names.
-        anonymized_suffix: What the tool adds to names.
-        pattern: Regular expression with named groups, over the names in `original`.
-        action: Named group that is the action.
-        private: Named groups that are private.
-        group: Named group that no two splits may share.
-        test_groups: Values of the group that are tested on.
-        val_groups: Values of the group that select.
-        val_fraction: Without them the share of training clips that does; None for 0.15.
-        num_frames: Frames of a clip; None for 16.
+        original: Or audit another tool: folder of the original videos. The options from here to `skip_bad` are for
+            this case only.
+        anonymized: Folder of the same videos, anonymized by the tool, under the same names.
+        anonymized_suffix: Suffix that the tool adds to names.
+        pattern: Regular expression with named groups; matches paths in `original`.
+        action: Named group that holds the action.
+        private: Named groups that hold private attributes.
+        group: Named group whose values are never shared by two splits.
+        test_groups: Values of the group that form the test split.
+        val_groups: Values of the group that form the validation split.
+        val_fraction: Without `val_groups`: share of training clips held out for validation; None for 0.15.
+        num_frames: Frames per clip; None for 16.
         size: Height and width of a frame in pixels; None for 112 x 112.
         skip_bad: Leave out videos that cannot be decoded.
-        output: Certificate to write, JSON.
-        seeds: Seeds of every attacker.
+        output: JSON file to write the certificate to.
+        seeds: Number of seeds each attacker is trained with.
         codec: Codec that all clips go through before any attacker sees them.
         crf: Constant rate factor of the codec.
         set: Fields of `AuditRecipe` to values.
-        cache: Folder for what raw clips teach; None for one beside the clips.
+        cache: Folder that keeps the baseline measured on raw clips; None for one beside the clips.
         device: auto, cpu, cuda or cuda:1.
     """
 
@@ -85,10 +86,10 @@ class AuditOptions:
 
 
 def check_options(options: AuditOptions) -> None:
-    """Refuse anything but one subject with just the options that go with it.
+    """Check that exactly one subject is given, with the options it needs and no others.
 
     Raises:
-        UsageError: None or several subjects, an option that is missing, or one that goes with another subject.
+        UsageError: No subject or several, a missing option, or an option of another subject.
     """
     chosen = [name for name in _SUBJECTS if options.is_given(name)]
     if len(chosen) != 1:
@@ -104,5 +105,5 @@ def check_options(options: AuditOptions) -> None:
 
 
 def flag(name: str) -> str:
-    """Return an option as it stands on the command line."""
+    """Return an option as a user writes it on the command line."""
     return "STUDY" if name == "study" else f"--{name.replace('_', '-')}"

@@ -1,4 +1,4 @@
-"""What an audit is of: a trial, a method, an anonymizer file, or two folders; and on which clips."""
+"""The subject of an audit (a trial, a method, an anonymizer file or two folders) and the clips it is audited on."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anon_tune.certificate import Subject
     from anon_tune.clips import Clips
     from anon_tune.networks import Anonymizer
+    from anon_tune.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,13 @@ class Case:
     """What is audited, on which clips.
 
     Attributes:
-        subject: For the certificate.
-        anonymized: What anonymizes the clips, or a store of clips that are already anonymized.
+        subject: Description for the certificate.
+        anonymized: The anonymizer, or a store of clips that are already anonymized.
         clips: The raw clips.
-        clips_name: As a user names them.
-        cache: Where baselines are kept unless the user says otherwise.
-        kept: Where the certificate is kept besides --output; None for nowhere.
+        clips_name: The name by which the user gave the clips.
+        cache: Default folder for baselines.
+        kept: File in the study that also receives the certificate; None if the subject is not a trial.
+        recipe: The recipe of the anonymizer; None for clips that another tool anonymized.
     """
 
     subject: Subject
@@ -39,18 +41,19 @@ class Case:
     clips_name: str
     cache: Path
     kept: File | None = None
+    recipe: Recipe | None = None
 
 
 def find_case(options: AuditOptions, scratch: Path, watch: ImportWatch) -> Case:
-    """Find what is audited; `check_options` has found the options in order.
+    """Find the subject of an audit. `check_options` must have accepted the options.
 
     Args:
-        options: Of the audit.
-        scratch: Where folders are imported; must outlive the case.
-        watch: Is told how far an import of folders is, and of files that cannot be decoded.
+        options: The options of the audit.
+        scratch: Directory that folders are imported into; must exist for as long as the case is used.
+        watch: Receives the progress of importing folders, and the files that cannot be decoded.
 
     Raises:
-        AnonTuneError: There is no such subject, or its clips cannot be used.
+        AnonTuneError: The subject does not exist, or its clips cannot be used.
     """
     if options.trial is not None and options.study is not None:
         return _trial_case(options.study, options.trial)
@@ -60,7 +63,7 @@ def find_case(options: AuditOptions, scratch: Path, watch: ImportWatch) -> Case:
 
     loaded = load_method(options.method) if options.method is not None else load_file(Path(str(options.file)))
     opened, beside = _open(str(options.clips), options.cache)
-    return Case(loaded.subject, loaded.anonymizer, opened, str(options.clips), beside)
+    return Case(loaded.subject, loaded.anonymizer, opened, str(options.clips), beside, recipe=loaded.recipe)
 
 
 def _trial_case(folder: Folder, name: str) -> Case:
@@ -82,7 +85,7 @@ def _trial_case(folder: Folder, name: str) -> Case:
         raise StudyError(clips.location, rule, clips.fingerprint, "Put them back, or audit an export with --file")
     loaded, kept = load_trial(study, trial), study.certificate(name)
     beside = kept.folder.path if settings.clips == BUILT_IN and not kept.folder.is_remote else _beside(clips)
-    return Case(loaded.subject, loaded.anonymizer, clips, settings.clips, beside, kept)
+    return Case(loaded.subject, loaded.anonymizer, clips, settings.clips, beside, kept, loaded.recipe)
 
 
 def _folder_case(original: Path, anonymized: Path, options: AuditOptions, scratch: Path, watch: ImportWatch) -> Case:

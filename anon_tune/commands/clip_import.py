@@ -1,4 +1,4 @@
-"""Importing videos with their labels: a folder by a pattern, or a data set by its published labels."""
+"""Import videos and their labels: from a folder by a pattern, or from a data set by its published labels."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ _REMEDY = "See 'anon-tune clips import --help'"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportOptions:
-    """The options of ``anon-tune clips import``; None, empty or false is one that is not given.
+    """The options of ``anon-tune clips import``. None, an empty value or False means that an option is not given.
 
     Attributes:
-        source: Folder of videos, or with `root` the name of a data set.
+        source: Folder of videos, or the name of a data set if `root` is given.
         output: Clip store to write.
-        num_frames: Frames of a clip, spread evenly over the video; None for 16.
-        frame_step: Frames between two of a clip, taken from the middle of the video, instead.
+        num_frames: Frames per clip, spread evenly over the video; None for 16.
+        frame_step: Instead of spreading frames evenly, take every K-th one from the middle of the video.
         size: Height and width of a frame in pixels.
-        val_fraction: Without a validation split: the share of training clips that is held out to select.
-        test_groups: Values of the group that are tested on.
-        gray: Take colour away.
-        workers: Files to decode at a time; None for one a CPU.
-        skip_bad: No error although some files could not be decoded.
-        force: Replace a clip store that is there.
-        pattern: Of a folder: regular expression with named groups, over relative paths.
-        action: Of a folder: named group that is the action.
-        private: Of a folder: named groups that are private.
-        group: Of a folder: named group that no two splits may share.
-        val_groups: Of a folder: values of the group that select.
-        root: Of a data set: folder of its videos or stills.
-        labels: Of a data set: folder or file of labels, if not in `root`.
-        split: Of a data set: published split, 1 to 3; None for 1.
-        attributes: Of vispr: vispr1, vispr2 or pa-hmdb51; None for vispr1.
-        partial: Of a data set: import what is there, not all.
+        val_fraction: If there is no validation split: share of training clips held out for validation.
+        test_groups: Values of the group that form the test split.
+        gray: Convert frames to gray.
+        workers: Number of files to decode at a time; None for one per CPU.
+        skip_bad: Do not raise if some files could not be decoded.
+        force: Replace an existing clip store.
+        pattern: For a folder: regular expression with named groups; matches relative paths.
+        action: For a folder: named group that holds the action.
+        private: For a folder: named groups that hold private attributes.
+        group: For a folder: named group whose values are never shared by two splits.
+        val_groups: For a folder: values of the group that form the validation split.
+        root: For a data set: folder of its videos or stills.
+        labels: For a data set: folder or file of labels, if they are not in `root`.
+        split: For a data set: number of the published split, 1 to 3; None for 1.
+        attributes: For vispr: vispr1, vispr2 or pa-hmdb51; None for vispr1.
+        partial: For a data set: accept missing files and import those that are there.
     """
 
     source: str
@@ -83,7 +83,7 @@ def check_options(options: ImportOptions) -> None:
     """Refuse options that do not go together.
 
     Raises:
-        UsageError: On a missing or foreign option, or an unknown data set.
+        UsageError: An option is missing or belongs to the other kind of source, or the data set is unknown.
     """
     from anon_tune.datasets.readers import DATA_SETS
 
@@ -106,16 +106,17 @@ def check_options(options: ImportOptions) -> None:
 
 
 def import_clips(options: ImportOptions, watch: ImportWatch, on_store: Callable[[Path], None]) -> ImportResult:
-    """Import what options name.
+    """Import the folder or data set that the options name.
 
     Args:
-        options: What, how, and where to.
-        watch: Is told how far it is, and what is wrong with files.
-        on_store: Called with the clip store once it is there, also where some files could not be decoded.
+        options: What to import, how, and where to.
+        watch: Receives the progress and the files that had problems.
+        on_store: Called with the clip store when it is complete, even if some files could not be decoded.
 
     Raises:
         UsageError: Options that do not go together.
-        DataError: Nothing can be imported, or, without `skip_bad`, some files could not be decoded: the others are.
+        DataError: Nothing can be imported; or, without `skip_bad`, some files could not be decoded. The other files
+            are imported in that case.
     """
     check_options(options)
     importing = _folder(options) if options.root is None else _data_set(options, watch)

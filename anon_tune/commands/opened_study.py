@@ -1,4 +1,4 @@
-"""A study as an object: what is in its directory, and the verbs that take it."""
+"""A study as a Python object: the contents of its directory, and the commands that work on it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Study:
-    """A study directory. It is read anew at every question, so that a study that still runs can be looked at.
+    """A study directory. Every property reads the directory again, so the object also follows a running study.
 
     Args:
         directory: A path or a URI.
@@ -46,19 +46,19 @@ class Study:
 
     @property
     def space(self) -> SearchSpace:
-        """What is searched."""
+        """The search space."""
         return self._space
 
     @property
     def settings(self) -> StudySettings:
-        """How the study is run, as its last driver was told."""
+        """The settings with which the study was last run."""
         from anon_tune.study import load_study
 
         return load_study(self._folder)[1]
 
     @property
     def trials(self) -> list[Trial]:
-        """All trials, the two anchors among them."""
+        """All trials, including the two anchors."""
         return read_trials(self._folder)
 
     @property
@@ -67,10 +67,10 @@ class Study:
         return ParetoFront.of(self.trials)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return one row a trial, from the lowest leakage to the highest, indexed by the trial's id.
+        """Return a table with one row per trial, indexed by trial id and sorted by leakage, lowest first.
 
-        Columns are those of ``anon-tune front --all --format csv``: method, state, front_rank, leakage and accuracy
-        with floor, ceiling and interval, costs, and the params. What is not known is missing.
+        The columns are those of ``anon-tune front --all --format csv``: method, state, front_rank, leakage and
+        accuracy with floor, ceiling and interval, costs, and params. Unknown values are missing values.
         """
         import pandas as pd
 
@@ -85,7 +85,7 @@ class Study:
         """Return one trial.
 
         Raises:
-            StudyError: There is none of that id.
+            StudyError: No trial has that id.
         """
         return pick_trial(self._folder, None, trial_id)
 
@@ -97,13 +97,13 @@ class Study:
         package: Sequence[str | Path] = (),
         on_change: Callable[[Sequence[Trial]], None] | None = None,
     ) -> Study:
-        """Go on with a study that was stopped, or make it longer, as ``anon-tune resume``, and write its page.
+        """Continue a study that was stopped, or make it longer, like ``anon-tune resume``; then write its report.
 
         Args:
-            trials: New number of trials; None for as many as before.
-            stop: Stop rules in the place of those that hold.
-            sampler: Needed if, and only if, the study was begun with an Optuna sampler of the caller's.
-            package: Folders or wheels of Python packages that driver and workers are given.
+            trials: New total number of trials; None to keep the number.
+            stop: Stop rules that replace the current ones; None to keep them.
+            sampler: Must be given if the study was started with your own Optuna sampler, and only then.
+            package: Folders or wheels of Python packages to install for the driver and the workers.
             on_change: Called with all trials, anchors first, after every change.
         """
         from anon_tune.commands.study import prepare_resume
@@ -119,14 +119,14 @@ class Study:
         package: Sequence[str | Path] = (),
         on_step: Callable[[VerifyStep], None] | None = None,
     ) -> ParetoFront:
-        """Measure the best trials again with new seeds, as ``anon-tune verify``; return the front of the means."""
+        """Measure the best trials again with new seeds, like ``anon-tune verify``; return the front of the means."""
         from anon_tune.commands.verify import verify
 
         verify(self._folder, seeds, retrain, package, on_step)
         return self.front
 
     def report(self, output: str | Path | None = None) -> Path | str:
-        """Write the study's page and return its path or URI; without `output` it is DIR/report.html."""
+        """Write the study's report and return its path or URI; the default path is DIR/report.html."""
         return write_report(self._folder, None if output is None else Path(output))
 
     def export(
@@ -139,7 +139,7 @@ class Study:
         data_licence: str = "not stated",
         force: bool = False,
     ) -> Path:
-        """Write a trial's anonymizer with a model card beside it, as ``anon-tune export``; return the file's path."""
+        """Write a trial's anonymizer and its model card, like ``anon-tune export``; return the anonymizer's path."""
         options = ExportOptions(
             output=Path(output),
             leakage_at_most=leakage_at_most,
@@ -152,7 +152,7 @@ class Study:
 
 
 def open_study(directory: Location) -> Study:
-    """Open a study directory, also while the study runs.
+    """Open a study directory, even while the study runs.
 
     Args:
         directory: A path or a URI.

@@ -1,6 +1,6 @@
-"""The verbs as functions for a notebook or a program: `anon_tune` offers them under its own name.
+"""The commands as Python functions, for notebooks and programs. They are exported by `anon_tune`.
 
-Their options have the names, defaults and meaning that they have on the command line. Importing this loads neither
+Their arguments have the names, defaults and meanings of the command-line options. Importing this module loads neither
 torch nor Ray.
 """
 
@@ -52,21 +52,24 @@ def run_study(
     packages: Sequence[str | Path] = (),
     on_change: Callable[[Sequence[Trial]], None] | None = None,
 ) -> Study:
-    """Run a study, as ``anon-tune study``; a directory that holds this study is continued.
+    """Run a study, like ``anon-tune study``. If the directory already holds this study, the study is continued.
+
+    `StudyOptions` explains the arguments that are not listed here.
 
     Args:
-        space: Search space: a file, or the name of one that we ship, as ``quickstart``.
+        space: Search space: a file, or the name of one that we ship, such as ``quickstart``.
         clips: ``avatars`` for the built-in clips, or a clip store.
         out: Study directory, a path or a URI.
-        sampler: A name, or an instance of ``optuna.samplers.BaseSampler``, which a resume must be given again.
-        on_change: Called with all trials, anchors first, after every change. `StudyOptions` explains the others.
+        sampler: A sampler's name, or an instance of ``optuna.samplers.BaseSampler``. To resume such a study, pass an
+            instance of the same class again.
+        on_change: Called with all trials, anchors first, after every change.
 
     Returns:
-        The study; its page is written.
+        The study, with its report written.
 
     Raises:
-        AnonTuneError: Something that was given cannot be used.
-        StudyInterrupted: Stopped by a signal; everything finished is kept.
+        AnonTuneError: An argument cannot be used.
+        StudyInterrupted: A signal stopped the study; all finished work is kept.
     """
     given = {name: value for name, value in locals().items() if name not in ("on_change", "packages")}
     named = {name: {} if given[name] is None else given[name] for name in ("set", "constraint", "stop")}
@@ -107,18 +110,22 @@ def audit(
     device: str = "auto",
     on_step: Callable[[str, int, int], None] | None = None,
 ) -> Certificate:
-    """Measure what attackers can still tell from anonymized clips, as ``anon-tune audit``.
+    """Measure what attackers can still infer from anonymized clips, like ``anon-tune audit``.
+
+    `AuditOptions` explains the arguments that are not listed here.
 
     Args:
-        study: Study directory of `trial`. The other options are explained at `AuditOptions`; `size` is (height, width).
-        on_step: Called with what is done, steps done and steps in all.
+        study: Study directory of `trial`.
+        size: Height and width of a frame in pixels.
+        on_step: Called with the current task, its steps done and its total steps.
 
     Returns:
-        The certificate. It is also written to `output`, and a trial's to the study's ``audits``.
+        The certificate. It is also written to `output` if that is given. The certificate of a trial is also written
+        to the study's ``audits``.
 
     Raises:
         UsageError: Options that do not go together, or an effort that no recipe allows.
-        DataError: Clips cannot be used, or are too few to be told anything.
+        DataError: Clips cannot be used, or there are too few for a measurement.
         StudyError: There is no such trial, or it has left no weights.
     """
     given = {name: value for name, value in locals().items() if name != "on_step"}
@@ -148,14 +155,16 @@ def anonymize(
     device: str = "auto",
     force: bool = False,
 ) -> list[Path]:
-    """Anonymize videos, as ``anon-tune anonymize``: same size, frames, times and audio.
+    """Anonymize videos, like ``anon-tune anonymize``. Size, frames, timestamps and audio stay the same.
+
+    `AnonymizeOptions` explains the arguments that are not listed here.
 
     Args:
         inputs: A video, a folder of videos, or several of them.
-        output: File for one video, else a folder. `AnonymizeOptions` explains the others.
+        output: Output file for one video, or output folder.
 
     Returns:
-        The videos that were written; beside each lies its report, with ``.json`` added to the name.
+        The videos that were written. The report of ``out.mp4`` is beside it, as ``out.mp4.json``.
 
     Raises:
         UsageError: Options that do not go together, or no video.
@@ -169,7 +178,7 @@ def anonymize(
 
 
 class _StepWatch(AuditWatch):
-    """Passes on how far an audit is."""
+    """Passes the progress of an audit on to a function."""
 
     def __init__(self, on_step: Callable[[str, int, int], None] | None) -> None:
         self._on_step = on_step

@@ -1,4 +1,4 @@
-"""What a study found: its trials, a pick, rows for a table, the report, an exported anonymizer."""
+"""Results of a study: its trials, a picked trial, table rows, the report, an exported anonymizer."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from anon_tune.trial import Trial
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOptions:
-    """Which trial of a study becomes a file, and what file.
+    """Which trial of a study to export, and to what file.
 
     Attributes:
-        output: File to write; its ending, or `format`, says what it is.
-        leakage_at_most: Take the most accurate trial that leaks no more than this cMAP, in [0, 1].
-        trial: Or take this trial.
-        format: safetensors (weights), pt2 (a torch.export program) or onnx; None for what the ending says.
+        output: File to write. Its suffix, or `format`, sets the file format.
+        leakage_at_most: Export the most accurate trial that leaks no more than this cMAP, in [0, 1].
+        trial: Or export this trial.
+        format: safetensors (weights), pt2 (a torch.export program) or onnx; None to follow the suffix.
         data_licence: Licence of the clips, for the model card.
-        force: Replace a file that is there.
+        force: Replace an existing file.
     """
 
     output: Path
@@ -34,7 +34,7 @@ class ExportOptions:
 
 
 def read_trials(directory: StudyLocation) -> list[Trial]:
-    """Read the trials of a study directory, also while it runs."""
+    """Read the trials of a study directory, even while the study runs."""
     from anon_tune.ledger import Ledger
 
     study = StudyDirectory.at(directory)
@@ -46,8 +46,8 @@ def pick_trial(directory: StudyLocation, leakage_at_most: float | None, trial: s
     """Return the trial of a study that a user chose by one of two options.
 
     Raises:
-        StudyError: There is none.
-        UsageError: Not one of the two options is given.
+        StudyError: There is no such trial.
+        UsageError: Neither option is given, or both are.
     """
     from anon_tune.pareto import ParetoFront
 
@@ -63,7 +63,7 @@ def pick_trial(directory: StudyLocation, leakage_at_most: float | None, trial: s
 
 
 def flat_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the trials of a `front_document` as rows of single values: each end of an interval, each param."""
+    """Return the trials of a `front_document` as flat rows: one value for each end of an interval and each param."""
     return [_flat(row) for row in document["trials"]]
 
 

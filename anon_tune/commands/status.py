@@ -1,4 +1,4 @@
-"""How a study stands, read from its directory alone: by anybody who sees it, also while it runs."""
+"""The state of a study, read only from its directory: even while it runs, and on any machine that can read it."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ _LAST_FAILURES = 5
 
 
 def study_status(directory: StudyLocation) -> dict[str, Any]:
-    """Return how a study stands as plain values for ``json.dumps(..., allow_nan=False)``; null where not known.
+    """Return the state of a study as plain values for ``json.dumps(..., allow_nan=False)``; unknown values are None.
 
-    Keys: ``study``, ``num_trials`` (to propose, anchors not counted), ``states`` (number of trials by state, those
-    that are not begun as ``TO_COME``), ``is_complete``, ``running`` (anchors too: since when, and the last rung and
-    step measured), ``hypervolume`` (as `front_document`, on test clips), ``hypervolume_validation`` (what the search
-    sees), ``num_on_front``, ``cost``, ``left_s``, ``last_record`` (Unix time), ``failures`` (the last few, latest
-    first).
+    Keys: ``study``, ``num_trials`` (to propose, anchors not counted), ``states`` (number of trials by state; trials
+    that have not started are ``TO_COME``), ``is_complete``, ``running`` (including anchors: start time, last rung and
+    step measured), ``hypervolume`` (on test clips, as in `front_document`), ``hypervolume_validation`` (on validation
+    clips, as the search sees it), ``num_on_front``, ``cost``, ``left_s``, ``last_record`` (Unix time), ``failures``
+    (the last few, latest first).
 
     Raises:
-        StudyError: No study there.
+        StudyError: There is no study.
     """
     study = StudyDirectory.at(directory)
     space, settings = load_study(study)
     num_trials = num_points(space, settings.sampler, settings.num_trials, settings.seed)
-    has_ended = study.ended.exists()  # before the ledger is read: a driver writes it last
+    has_ended = study.ended.exists()  # read before the ledger, because a driver writes this file last
     return status_document(Ledger(study.ledger).trials(), num_trials, has_ended) | {"study": str(study)}
 
 
 def status_document(trials: Sequence[Trial], num_trials: int, has_ended: bool = False) -> dict[str, Any]:
-    """Return what `study_status` does of all trials of a study, but for its name.
+    """Return the document of `study_status` without the study's name.
 
     Args:
-        trials: Anchors among them.
-        num_trials: That it was to have.
-        has_ended: The driver hands out no more, whatever the number of trials; a stop rule may say so.
+        trials: All trials, including anchors.
+        num_trials: Number of trials that was asked for.
+        has_ended: True if the driver hands out no more trials, for example because of a stop rule.
     """
     view = StudyView.of(trials, num_trials)
     over = {t.id for t in trials if t.state.is_final}
@@ -72,7 +72,7 @@ def _running(trial: Trial) -> dict[str, Any]:
         "method": trial.method,
         "rung": None if last is None else last.rung,
         "step": None if last is None else last.step,
-        "since": trial.ended,  # its last record: that it began, or what it has measured
+        "since": trial.ended,  # time of its last record: its start, or its last measurement
     }
 
 

@@ -1,4 +1,4 @@
-"""Running a study, from nothing or from where it stopped."""
+"""Run a study: start a new one, or continue one that was stopped."""
 
 from __future__ import annotations
 
@@ -29,28 +29,29 @@ class StudyOptions:
     Attributes:
         space: Search space: a file, or the name of one that we ship.
         clips: ``avatars`` for the built-in clips, or a clip store.
-        out: Study directory, a path or a URI; one that holds this study is continued.
+        out: Study directory, a path or a URI; if it already holds this study, the study is continued.
         stills: A second clip store: privacy branches learn on its training stills instead of on the clips.
-        trials: How many, anchors not counted; None for the space's number.
-        set: Recipe names to values that are fixed, as ``{"training.seed": 1}``.
-        seed: Of the sampler, at least 0.
-        sampler: A name as in `StudySettings`, an Optuna sampler, or None for the space's.
-        rungs: Stop hopeless trials early.
-        constraint: Names to limits: leakage_at_most, accuracy_at_least, seconds_per_frame_at_most.
-        stop: Names to values at which the study ends early: seconds, gpu_hours, money, stall_trials.
-        warm_start: An earlier study on these clips that the sampler learns from.
-        storage: URL of an Optuna storage, without a password; None for a journal file in the study.
+        trials: Number of trials, anchors not counted; None for the search space's number.
+        set: Fixed recipe values by name, such as ``{"training.seed": 1}``.
+        seed: Seed of the sampler, at least 0.
+        sampler: A name as in `StudySettings`, an Optuna sampler, or None for the search space's sampler.
+        rungs: Stop unpromising trials early.
+        constraint: Limits by name: leakage_at_most, accuracy_at_least, seconds_per_frame_at_most.
+        stop: Limits at which the study ends early, by name: seconds, gpu_hours, money, stall_trials.
+        warm_start: An earlier study on the same clips, for the sampler to learn from.
+        storage: URL of an Optuna storage, without a password; None for a journal file in the study directory.
         tensorboard: Write event files to DIR/tensorboard.
-        mlflow: URI of an MLflow server or folder that is told of trials too.
-        wandb: Project of Weights & Biases that is told of trials too.
-        workers: Workers that train one anonymizer together.
-        cpus: CPUs of a worker.
-        gpus: GPUs of a worker; may be a fraction.
-        max_concurrent: Trials at a time; None for what fits.
-        scale_to: Trials for which an autoscaler is to start nodes; None for as many as fit what is there.
-        max_failures: Retries of a trial whose worker died or hung.
-        job_limit: Seconds; a trial that takes longer to its next rung hangs and is tried again.
-        package: Folders or wheels of Python packages that driver and workers are given.
+        mlflow: URI of an MLflow server or folder to log trials to as well.
+        wandb: Project of Weights & Biases to log trials to as well.
+        workers: Number of workers that train one anonymizer together.
+        cpus: CPUs per worker.
+        gpus: GPUs per worker; may be a fraction.
+        max_concurrent: Most trials to run at a time; None for as many as fit.
+        scale_to: Number of trials to keep under way, for which an autoscaler starts nodes; None for as many as fit on
+            the nodes that are up.
+        max_failures: How often a trial is retried after its worker died or hung.
+        job_limit: Seconds; a trial that takes longer to reach its next rung counts as hung and is retried.
+        package: Folders or wheels of Python packages to install for the driver and the workers.
     """
 
     space: str | Path
@@ -85,10 +86,10 @@ class ReadyStudy:
 
     Attributes:
         folder: The study directory.
-        clips: What it is trained and measured on.
-        space: What is searched.
-        settings: How it is run.
-        sampler: A sampler of the caller's; None for one of ours.
+        clips: The clips that trials are trained and measured on.
+        space: The search space.
+        settings: The settings of the run.
+        sampler: The caller's own Optuna sampler; None for a built-in one.
     """
 
     folder: Folder
@@ -99,7 +100,7 @@ class ReadyStudy:
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        """What a user should know before it begins, a sentence or two each."""
+        """Warnings for the user before the study starts, one or two sentences each."""
         said = []
         in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
         if in_job and not self.folder.is_remote and self.folder.path.is_relative_to(Path.cwd()):
@@ -113,7 +114,7 @@ class ReadyStudy:
 
     @property
     def num_trials(self) -> int:
-        """Trials it will have, anchors not counted; a grid may have fewer points than trials were asked for."""
+        """Number of trials the study will have, anchors not counted. A grid may have fewer points than asked for."""
         from anon_tune.search.points import num_points
 
         settings = self.settings
@@ -124,7 +125,7 @@ class ReadyStudy:
         on_change: Callable[[Sequence[Trial]], None] | None = None,
         on_stop: Callable[[str], None] | None = None,
     ) -> Study:
-        """Run it to its end, or until a signal or a stop rule ends it.
+        """Run the study until it is complete, or until a signal or a stop rule ends it.
 
         Args:
             on_change: Called with all trials, anchors first, after every change.
@@ -143,7 +144,7 @@ class ReadyStudy:
 
 
 def planned(options: StudyOptions) -> tuple[SearchSpace, StudySettings]:
-    """Check what can be checked of a study without its clips.
+    """Check the options of a study as far as possible without its clips.
 
     Returns:
         The search space, and the settings without the fingerprints of clips and stills.
@@ -186,7 +187,7 @@ def prepare_study(options: StudyOptions) -> ReadyStudy:
     """Check a study and open its clips.
 
     Raises:
-        AnonTuneError: Something that was given cannot be used.
+        AnonTuneError: An option cannot be used.
     """
     bring_packages(options.package)
     space, settings = planned(options)
@@ -211,17 +212,17 @@ def prepare_resume(
     sampler: CallersSampler | None = None,
     package: Sequence[str | Path] = (),
 ) -> ReadyStudy:
-    """Check that a study can go on.
+    """Check that a study can be continued.
 
     Args:
         directory: A study directory.
-        trials: New number of trials, to make the study longer.
-        stop: Stop rules in the place of those that hold.
-        sampler: An Optuna sampler, of the class that the study was begun with; None if it was one of ours.
-        package: Folders or wheels of Python packages that driver and workers are given.
+        trials: New total number of trials, to make the study longer.
+        stop: Stop rules that replace the current ones.
+        sampler: An Optuna sampler of the class that the study was started with; None if that was a built-in one.
+        package: Folders or wheels of Python packages to install for the driver and the workers.
 
     Raises:
-        AnonTuneError: There is no study, or it cannot go on here.
+        AnonTuneError: There is no study, or it cannot be continued here.
     """
     from anon_tune.study import load_study
 
@@ -240,7 +241,7 @@ def prepare_resume(
 
 
 def make_body(clips: Clips, settings: StudySettings) -> TrialBody:
-    """Return what does the work of a study's trials."""
+    """Return the trial body, which trains and measures the study's trials."""
     from anon_tune.worker import ClipTrialBody
 
     cpus = max(1, int(settings.cpus_per_worker))
@@ -250,7 +251,7 @@ def make_body(clips: Clips, settings: StudySettings) -> TrialBody:
 
 
 def _sampler(given: str | CallersSampler | None, space: SearchSpace) -> tuple[str | None, CallersSampler | None, str]:
-    """Tell the name of one of our samplers from a sampler of the caller's, which is tried, and from its class."""
+    """Split a sampler argument into a built-in name, the caller's own sampler (tried on a copy) and its class name."""
     if given is None or isinstance(given, str):
         return given, None, ""
     from anon_tune.search.callers_sampler import check_sampler, class_name

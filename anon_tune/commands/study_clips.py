@@ -23,7 +23,7 @@ def find_clips(name: str, out: Folder) -> Clips:
     location = _built_in(out) if name == BUILT_IN else _absolute(name)
     clips = open_clips(location)
     for split in ("train", "val", "test"):
-        clips.split(split)  # an empty one is said now, not by the first trial
+        clips.split(split)  # report an empty split now, not in the first trial
     if len(clips.actions) < 2 or not clips.attributes:
         got = f"{len(clips.actions)} and {len(clips.attributes)}"
         remedy = "Import clips that have both, such as vp-ucf101"
@@ -33,7 +33,7 @@ def find_clips(name: str, out: Folder) -> Clips:
 
 
 def find_stills(name: str, clips: Clips) -> Clips:
-    """Open the stills that privacy branches learn on beside the clips of a study."""
+    """Open the stills that privacy branches learn on instead of the clips of a study."""
     from anon_tune.clips import check_stills, open_clips
 
     stills = open_clips(_absolute(name))
@@ -46,7 +46,7 @@ def _absolute(name: str) -> str:
 
 
 def _built_in(out: Folder) -> str:
-    """Make the built-in clips where a study is, unless they are there."""
+    """Make the built-in clips inside the study directory, unless they exist."""
     from anon_tune.clips import make_avatars
     from anon_tune.clips.node_cache import save_store
 

@@ -1,4 +1,4 @@
-"""What there is to say about a study at one moment, from its trials alone."""
+"""A summary of a study at one moment, computed only from its trials."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from anon_tune.trial import ANCHORS, Cost, Score, Trial, TrialState, losses
 
 @dataclass(frozen=True, slots=True)
 class StudyView:
-    """What there is to say about a study at one moment.
+    """A summary of a study at one moment.
 
     Attributes:
         states: Number of trials by state, anchors not counted.
@@ -33,7 +33,7 @@ class StudyView:
 
     @classmethod
     def of(cls, trials: Sequence[Trial], num_trials: int) -> StudyView:
-        """Look at all trials of a study, anchors among them."""
+        """Summarize all trials of a study, including anchors."""
         ours = [t for t in trials if not t.is_anchor]
         scores = [(t.id, t.score) for t in ours if t.state is TrialState.COMPLETE and t.score and t.is_feasible]
         rows = [losses(s.leakage.validation, s.accuracy.validation) for _, s in scores]
@@ -50,7 +50,7 @@ class StudyView:
 
 
 def _seconds_left(trials: Sequence[Trial], num_trials: int) -> float:
-    """Estimate from what trials took and from how many ran at a time, pruned ones among them."""
+    """Estimate the time left from the time that past trials took, including pruned ones, and how many ran at a time."""
     over = [t for t in trials if t.state.is_final and t.seconds > 0]
     if not over:
         return float("nan")

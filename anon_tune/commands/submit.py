@@ -1,4 +1,4 @@
-"""Studies on a cluster, from a machine that is not part of it: sent as a job, looked at, and brought here."""
+"""Studies on a cluster, from a machine outside it: submit them as jobs, look at their state, copy their results."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """A study as it is sent.
+    """A study to be submitted.
 
     Attributes:
-        verb: study or resume.
-        words: What follows the verb on the command line that the job runs.
+        verb: The command that the job runs: study or resume.
+        words: The command's arguments.
         study: The study directory.
-        space: The search space's file, where the verb takes one.
-        space_at: Its place among the words.
-        wheels: Python packages that the job brings along.
+        space: The file of the search space, if the command takes one.
+        space_at: Index of the search space in `words`.
+        wheels: Python packages that are sent with the job.
     """
 
     verb: str
@@ -41,7 +41,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class SentJob:
-    """A job that a head has taken.
+    """A job that a head has accepted.
 
     Attributes:
         job: Its id.
@@ -57,8 +57,8 @@ class FetchedStudy:
     """A copy of a study.
 
     Attributes:
-        folder: Where it is now.
-        study: Where it was brought from.
+        folder: The copy.
+        study: The study directory it was copied from.
         num_trials: Trials in its ledger, anchors not counted.
     """
 
@@ -68,11 +68,11 @@ class FetchedStudy:
 
 
 def check_shared(option: str, location: str) -> str:
-    """Return a location that means the same on every node.
+    """Return a location after checking that it means the same on every node.
 
     Raises:
-        ClusterError: It does not.
-        UsageError: It carries a password or key.
+        ClusterError: The location is a relative path.
+        UsageError: The location contains a password or key.
     """
     if not is_anywhere(location):
         rule = "must be an absolute path on storage that every node sees, or a URI"
@@ -85,7 +85,7 @@ def submit(head: Head, submission: Submission) -> SentJob:
     """Send a study to a cluster as a Ray job.
 
     Raises:
-        ClusterError: The head takes no such job, or what would be sent is too large.
+        ClusterError: The head rejects the job, or the files to send are too large.
     """
     from anon_tune.cluster.fetching import send_study
 
@@ -95,11 +95,11 @@ def submit(head: Head, submission: Submission) -> SentJob:
 
 
 def look(target: str, head: Head | None) -> tuple[dict[str, Any], bool]:
-    """Return how a study stands, with its job if that was asked for, and whether it is over.
+    """Return the state of a study, with that of its job if `target` is a job, and whether it is over.
 
     Args:
         target: A study directory, or the id of a job.
-        head: Of that job; None for a directory.
+        head: The head that runs the job; None for a directory.
     """
     if head is None:
         document = study_status(target)
@@ -119,17 +119,17 @@ def fetch(
     all_files: bool = False,
     through_cluster: bool = False,
 ) -> FetchedStudy:
-    """Bring a study's ledger, report and certificates here, also while it runs.
+    """Copy a study's ledger, report and certificates to this machine, even while the study runs.
 
     Args:
         target: Id of a submitted job, or its study directory.
-        output: Folder to write; None for runs/NAME.
-        address: Of the head's dashboard; None for what RAY_API_SERVER_ADDRESS names.
-        all_files: Also weights and previews of every trial.
-        through_cluster: Do not look here: let a job on the cluster read the directory.
+        output: Folder to write to; None for runs/NAME.
+        address: Address of the head's dashboard; None for the one in RAY_API_SERVER_ADDRESS.
+        all_files: Also copy the weights and previews of every trial.
+        through_cluster: Let a job on the cluster read the directory, even if this machine could read it.
 
     Raises:
-        StudyError: No study there, or the folder holds something else.
+        StudyError: There is no study, or the output folder holds something else.
         ClusterError: The head or its job is not usable.
     """
     from anon_tune.cluster.copying import read_study, write_copy
@@ -147,10 +147,10 @@ def fetch(
 
 
 def head_of(target: str, address: str | None) -> Head:
-    """Return the head that a job, or a study that cannot be seen from here, is asked of.
+    """Return the head to ask about a job, or about a study that this machine cannot read.
 
     Raises:
-        ClusterError: There is no address, or nobody answers there.
+        ClusterError: There is no address, or the head does not answer.
     """
     from anon_tune.cluster.jobs import Head, find_address
 
@@ -159,14 +159,14 @@ def head_of(target: str, address: str | None) -> Head:
 
 
 def is_seen(location: str) -> bool:
-    """True if there is a study that can be read from here."""
+    """True if the location holds a study that this machine can read."""
     with suppress(OSError):  # a store that this machine has no credentials for, or cannot reach
         return StudyDirectory.at(location).frozen.exists()
     return False
 
 
 def is_anywhere(study: str) -> bool:
-    """True for a directory that means the same here as on the cluster."""
+    """True for a URI or an absolute path, which means the same here as on the cluster."""
     return is_uri(study) or study.startswith("/")
 
 

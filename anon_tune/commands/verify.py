@@ -1,4 +1,4 @@
-"""Measuring the best trials of a study again, so that its front can be believed."""
+"""Measure the best trials of a study again, so that its front can be trusted."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def verify(
     package: Sequence[str | Path] = (),
     on_step: Callable[[VerifyStep], None] | None = None,
 ) -> None:
-    """Measure the best trials of a study again with new seeds; its front, picks and report then use the means.
+    """Measure the best trials of a study again with new seeds. Its front, picks and report then use the means.
 
     Args:
         directory: A study directory.
-        seeds: Repeats that each of these trials shall have, at least 1.
-        retrain: Train each repeat anew too, with its own training seed.
-        package: Folders or wheels of Python packages that driver and workers are given.
+        seeds: Number of repeats that each measured trial should have, at least 1.
+        retrain: Also train each repeat from scratch, with its own training seed.
+        package: Folders or wheels of Python packages to install for the driver and the workers.
         on_step: Called after every repeat.
 
     Raises:
-        StudyError: The study's clips or stills are not those it was measured on, or as `verify_study`.
-        StudyInterrupted: Stopped by a signal; what arrived is in the ledger.
+        StudyError: The clips or stills are not those the study was measured on, or for a reason of `verify_study`.
+        StudyInterrupted: A signal stopped the run; repeats that had arrived are in the ledger.
     """
     from anon_tune.driver import verify_study
     from anon_tune.study import load_study

@@ -1,4 +1,4 @@
-"""What a caller may be told while videos are imported, or an anonymizer is audited."""
+"""Callbacks for the progress of an import and of an audit."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
 
 
 class ImportWatch:
-    """Is told how an import goes. This one says nothing; override what is of interest."""
+    """Receives the progress of an import. This class shows nothing; override the methods you need."""
 
     def begin(self, listing: Listing) -> None:
-        """Take what was found of a published data set, before anything is decoded."""
+        """Called before decoding starts, with the files of a published data set that were found."""
 
     def show(self, done: int, total: int) -> None:
-        """Take the files decoded so far, of all."""
+        """Called with the number of files decoded so far and the total number."""
 
     def end(self, bad: Sequence[BadFile], short: Sequence[str] = (), num_frames: int = 0) -> None:
-        """Take what is wrong with files: those that cannot be decoded, and those too short for so many frames."""
+        """Called at the end, with the files that cannot be decoded and those too short for `num_frames` frames."""
 
 
 class AuditWatch(ImportWatch):
-    """Is told how an audit goes, and the import of folders before it. This one says nothing."""
+    """Receives the progress of an audit and of the import of folders before it. This class shows nothing."""
 
     def cached(self, folder: Path | None) -> None:
-        """Take where the baseline is kept, before it is measured; None if no folder can be written."""
+        """Called before the baseline is measured, with the folder that keeps it; None if no folder is writable."""
 
     def measured(self, what: str, done: int, total: int) -> None:
-        """Take what is being done, steps done and steps in all."""
+        """Called with the current task, its steps done and its total steps."""

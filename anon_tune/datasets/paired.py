@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import statistics
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any, Self
 
 from anon_tune.clips.store import Clips, Labels, StoreWriter
 from anon_tune.datasets.decode import BadFile, ClipForm, DecodedClip, decode_clip
@@ -55,9 +57,8 @@ def import_pair(
 ) -> ImportedPair:
     """Import two folders side by side; labels and splits are read off the names of the originals.
 
-    The counterpart of ``a/b.mp4`` is ``a/b<suffix>.mp4``, or else the one file ``a/b<suffix>`` with
-    another extension. The same frames are taken from both, so both files must have as many, of the
-    same size; resizing comes after that check and is the same for both.
+    The counterpart of ``a/b.mp4`` is ``a/b<suffix>.mp4``, or else the one file ``a/b<suffix>`` with another extension.
+    The same frames are taken from both, so both files must have as many, of the same size, before they are resized.
 
     Args:
         original: Folder of the originals; it and the values up to `width` are as in `import_folder`.
@@ -68,8 +69,7 @@ def import_pair(
         group: Named group of the pattern.
         test_groups: Values of `group`.
         num_frames: Frames a clip, at least 1.
-        height: Pixels, at least 1.
-        width: Pixels, at least 1.
+        height, width: Pixels, at least 1.
         output: Directory in which the stores ``original`` and ``anonymized`` are made.
         suffix: What the tool adds to a name before its extension.
         val_groups: Values of `group`.
@@ -79,47 +79,64 @@ def import_pair(
         decode_with: As in `import_folder`.
 
     Raises:
-        DataError: Names without a counterpart on either side, a pair of different lengths or sizes, a file
-            that cannot be decoded without `skip_bad`, or what `import_folder` refuses.
+        DataError: A name without a counterpart, a pair of different lengths or sizes, or as `import_folder`.
     """
     found = match_files(files_below(original), pattern, action, private, group, str(original))
     columns = attribute_columns(found, private)
     labels = label_files(found, split_files(found, test_groups, val_groups, val_fraction), columns)
     partners = _counterparts([one.file for one in labels], original, anonymized, pattern, suffix)
     others = [replace(one, file=partners[one.file]) for one in labels]
-
     form = ClipForm(num_frames, height, width)
-    bad: list[BadFile] = []
-    good: list[Labels] = []
-    rates: list[float] = []
     files = [(one.file, other.file) for one, other in zip(labels, others, strict=True)]
     pairs = decode_with(partial(_decode_pair, original.resolve(), anonymized.resolve(), form), files)
-    with (
-        StoreWriter(output / "original", form.shape) as before,
-        StoreWriter(output / "anonymized", form.shape) as after,
-    ):
+    with _PairWriter(original, anonymized, output, form.shape) as writer:
         for done, (one, other, (raw, changed)) in enumerate(zip(labels, others, pairs, strict=True), start=1):
-            broken = [
-                replace(clip, file=str(root / clip.file))
-                for root, clip in ((original, raw), (anonymized, changed))
-                if isinstance(clip, BadFile)
-            ]
-            bad += broken
-            if isinstance(raw, DecodedClip) and isinstance(changed, DecodedClip):
-                _check_same(anonymized / other.file, raw, changed)
-                before.add(one, raw.frames)
-                after.add(other, changed.frames)
-                good.append(one)
-                rates.append(raw.fps)
+            writer.add(one, other, raw, changed)
             if progress:
                 progress(done, len(labels))
-        _check_enough(bad, good, labels, skip_bad)
-        fps = statistics.median(rates)
-        return ImportedPair(
-            before.finish(tuple(columns), fps, str(original.resolve()), drop_constant=True),
-            after.finish(tuple(columns), fps, str(anonymized.resolve()), drop_constant=True),
-            tuple(bad),
+        _check_enough(writer.bad, writer.good, labels, skip_bad)
+        return writer.finish(tuple(columns))
+
+
+class _PairWriter:
+    """Writes the two stores of an import side by side; what was begun goes if the block raises."""
+
+    def __init__(self, original: Path, anonymized: Path, output: Path, shape: tuple[int, int, int, int]) -> None:
+        self._roots = original, anonymized
+        self._stack = ExitStack()
+        self._stores = StoreWriter(output / "original", shape), StoreWriter(output / "anonymized", shape)
+        self.bad: list[BadFile] = []
+        self.good: list[Labels] = []
+        self._rates: list[float] = []
+
+    def __enter__(self) -> Self:
+        for store in self._stores:
+            self._stack.enter_context(store)
+        return self
+
+    def __exit__(self, *raised: Any) -> bool | None:
+        return self._stack.__exit__(*raised)
+
+    def add(self, one: Labels, other: Labels, raw: DecodedClip | BadFile, changed: DecodedClip | BadFile) -> None:
+        """Add a pair, or note which of its files cannot be decoded."""
+        for root, clip in zip(self._roots, (raw, changed), strict=True):
+            if isinstance(clip, BadFile):
+                self.bad.append(replace(clip, file=str(root / clip.file)))
+        if isinstance(raw, DecodedClip) and isinstance(changed, DecodedClip):
+            _check_same(self._roots[1] / other.file, raw, changed)
+            for store, labels, clip in zip(self._stores, (one, other), (raw, changed), strict=True):
+                store.add(labels, clip.frames)
+            self.good.append(one)
+            self._rates.append(raw.fps)
+
+    def finish(self, columns: tuple[str, ...]) -> ImportedPair:
+        """Finish both stores."""
+        fps = statistics.median(self._rates)
+        before, after = (
+            store.finish(columns, fps, str(root.resolve()), drop_constant=True)
+            for store, root in zip(self._stores, self._roots, strict=True)
         )
+        return ImportedPair(before, after, tuple(self.bad))
 
 
 def _decode_pair(

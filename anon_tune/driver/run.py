@@ -51,9 +51,8 @@ def run_study(
 ) -> Ledger:
     """Run a study to its end.
 
-    A directory that already holds this study is continued: finished trials stay as they are,
-    unfinished ones go on from their next rung under their own id, and the number of trials may
-    have grown. A first SIGINT or SIGTERM stops cleanly, a second one at once.
+    A directory that already holds this study is continued: finished trials stay as they are, unfinished ones go on
+    from their next rung, and the number of trials may have grown. A first SIGINT or SIGTERM stops cleanly.
 
     Args:
         directory: The study directory; a path that every node sees, or a URI that pyarrow opens.
@@ -64,8 +63,7 @@ def run_study(
         on_stop: Called with the reason when a stop rule ended the study.
         sampler: A sampler of the caller's, of the class that the settings name; None for one of ours.
 
-    Returns:
-        The ledger.
+    Returns: The ledger.
 
     Raises:
         StudyError: The directory belongs to another study or another process, or an anchor failed.

@@ -1,4 +1,4 @@
-"""What raw clips teach: computed once, then used for every audit on the same clips.
+"""The baseline: attackers and a classifier trained on raw clips, computed once for all audits on the same clips.
 
 Shapes: N clips, A attributes, K actions.
 """
@@ -36,17 +36,17 @@ _CLASSIFIER = "classifier"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Baseline:
-    """What raw clips teach at one effort.
+    """Everything that an audit needs from training on raw clips, at one effort.
 
     Attributes:
-        effort: What attackers could spend.
+        effort: How long attackers were allowed to train.
         clips: Digest of the raw clips and their labels, see `digest`.
-        attackers: Every attacker on raw clips, the fresh ones and those that went on from them.
-        weights: Of the fresh ones, by family and seed.
+        attackers: Every attacker on raw clips: those trained from scratch, and those trained further from there.
+        weights: Weights of the attackers trained from scratch, by family and seed.
         classifier: Weights of the action classifier.
         leakage_ceiling: cMAP of the strongest attacker on the test split.
         accuracy_ceiling: Top-1 of the classifier on the test split.
-        canaries: What the canaries gave.
+        canaries: Results of the canaries.
     """
 
     effort: AuditRecipe
@@ -123,20 +123,21 @@ class Baseline:
 def make_baseline(
     raw: Mapping[str, ClipSet], effort: AuditRecipe, device: torch.device, progress: Progress
 ) -> Baseline:
-    """Train attackers and a classifier on raw clips, and keep the canaries.
+    """Train attackers and a classifier on raw clips, and measure the canaries.
 
-    The ceiling of leakage is the strongest of the same set of attackers that an audit tries: fresh ones, and
-    ones that go on from raw-trained weights, and their committees. Frozen ones are here the fresh ones themselves.
+    The ceiling of leakage comes from the same set of attackers that an audit tries: attackers trained from scratch,
+    attackers trained further from their weights, and committees. On raw clips, the frozen attackers are the same as
+    those trained from scratch.
 
     Args:
         raw: Clips of train, val and test.
         effort: What attackers may spend.
         device: Where to compute.
-        progress: Told what is being done, pieces done, pieces in all.
+        progress: Called with the current task, pieces done and total pieces.
 
     Raises:
-        DataError: Too few clips, or positives or negatives of an attribute.
-        RecipeError: An unknown attacker, or none that is a network.
+        DataError: There are too few clips, or too few positives or negatives of an attribute.
+        RecipeError: An attacker is unknown, or no attacker is a network.
     """
     check_clips(raw, [f"attribute {at}" for at in range(raw["train"].private.shape[1])])
     seeds = seeds_of(effort)

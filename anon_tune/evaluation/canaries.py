@@ -42,16 +42,16 @@ def keep_canaries(
       of what the identity canary leaks.
     * shuffled: raw clips whose labels changed places within each split leak what chance gives.
 
-    Leakage is normalized by what the fresh attackers of one seed reach on raw clips, in the mean over the
-    seeds: the largest of as many attackers. The bounds 0.9 and 1.1 are held against a bootstrap interval, as few
-    test clips move it by more than a tenth; negative and identity are resampled in pairs. "What chance gives"
-    lies between the least and the largest cMAP of the strongest attacker over 1000 permutations of the test
-    labels: the largest of several attackers that know nothing lies above the floor, and does so here too. The
-    shuffled canary of a sound setup fails about once in five hundred times.
+    Leakage is normalized by the leakage of raw clips to the strongest fresh attacker of one seed, averaged over seeds;
+    that is the maximum of equally many attackers. The bounds 0.9 and 1.1 are compared with a bootstrap interval,
+    because few test clips can move leakage by more than a tenth. Negative and identity are resampled in pairs. "What
+    chance gives" is the range between the smallest and the largest cMAP of the strongest attacker over 1000
+    permutations of the test labels. (The strongest of several blind attackers scores above the floor.) In a sound
+    setup, the shuffled canary fails about once in five hundred audits.
 
     Args:
         raw: Clips of train, val and test.
-        known: What the fresh attackers of the baseline made of them.
+        known: Results of the baseline's fresh attackers on the raw clips.
         effort: Of every attacker.
         device: Where to compute.
         pieces: Told of every training.

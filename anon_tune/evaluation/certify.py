@@ -1,4 +1,4 @@
-"""The audit of an anonymizer: what attackers make of its clips, beside what they make of raw ones.
+"""The audit of an anonymizer: what attackers infer from anonymized clips, compared with raw clips.
 
 Shapes: N clips, T frames a clip, H height, W width, A attributes, K actions, D features.
 """
@@ -9,15 +9,16 @@ import math
 import platform
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 import anon_tune
 from anon_tune.attackers import AttackerSpec, find
-from anon_tune.certificate import COMMITTEE, Attacker, Certificate, Data, Linkage, Status, Subject
+from anon_tune.certificate import COMMITTEE, Attacker, Certificate, Data, Linkage, Reconstruction, Status, Subject
 from anon_tune.clips import ClipSet, epoch_batches
 from anon_tune.errors import DataError
 from anon_tune.evaluation.baseline import Baseline, digest, num_actions, seeds_of
@@ -26,7 +27,7 @@ from anon_tune.evaluation.lab import Attack, Effort, Lab, Pieces, Progress, Weig
 from anon_tune.evaluation.linkage import link
 from anon_tune.evaluation.metrics import Floats, class_mean_ap, majority, prevalence, top1
 from anon_tune.evaluation.reconstruction import fit_reconstruction, read_reconstruction
-from anon_tune.evaluation.resampling import NUM_PERMUTATIONS, chance_of_strongest, draw_resamples
+from anon_tune.evaluation.resampling import NUM_PERMUTATIONS, Resamples, chance_of_strongest, draw_resamples
 from anon_tune.evaluation.thresholds import read_attribute
 from anon_tune.recipe import MEASURE_VERSION, AuditRecipe
 
@@ -46,108 +47,150 @@ def certify(
 ) -> Certificate:
     """Audit anonymized clips.
 
-    Leakage is the cMAP on the test split of the strongest of all attackers: every family and seed, fresh,
-    gone on from raw-trained weights, and frozen, and of each start and seed the committee of all families. So
-    it errs on the high side, and so does its ceiling. The certificate is a LOWER_BOUND if any attacker still
-    learned when its steps ran out, weak ones too, as nobody knows where it would have ended, or if attackers
-    were given less than by default. It is REFUSED if a canary of the baseline failed. The floor is that of one
-    blind attacker on many clips; on few clips the strongest of many attackers that know nothing reaches up to
-    ``leakage_by_chance``, below which leakage cannot be told from none.
-    A raw attacker that still learned makes the ceiling too low, and the normalized leakage too high.
+    Leakage is the cMAP of the strongest attacker on the test split. The attackers are every family with every seed:
+    trained from scratch, trained further from weights of raw clips, and frozen at these weights; and, for each start
+    and seed, the committee of all families. So leakage errs on the high side, and so does its ceiling. `_status`
+    decides whether the certificate is a LOWER_BOUND or REFUSED. The floor is the expected score of one blind attacker.
+    With few clips, the strongest of many blind attackers can reach ``leakage_by_chance``; leakage below that value
+    cannot be distinguished from no leakage.
 
     Args:
-        raw: Clips of train, val and test.
-        changed: The same clips anonymized, as a file carries them, in the same rows.
-        baseline: Of the same raw clips and effort.
-        subject: What is audited.
-        data: From `count_data`.
-        effort: What attackers may spend.
-        device: Where to compute.
-        progress: Told what is being done, pieces done, pieces in all.
-        extra_attackers: Attackers of the method itself, in addition to those of the effort. They are tried fresh only,
-            as no raw clip has what they get besides the frames; `changed` carries it, see `anonymize_split`.
+        raw: Clips of train, val and test. `changed` are the same clips after the anonymizer, as a file would hold them.
+        baseline: The baseline for the same raw clips and effort.
+        effort: How long attackers train.
+        progress: Called with the current task, pieces done and total pieces.
+        extra_attackers: Attackers of the method itself. They are only trained from scratch. What they get in addition
+            to frames is in `changed`.
 
     Raises:
-        DataError: The anonymized clips are not those of the raw ones, or the baseline is another's.
+        DataError: The anonymized clips do not match the raw clips, or the baseline is for other clips or effort.
 
     Source:
-        Attackers that were never in the training, several kinds, their maximum: VITA (arXiv:1906.05675).
-        Trained on anonymized clips: "A False Sense of Privacy" (arXiv:2304.01635). Reconstruction:
-        Fantomas (arXiv:2210.10651). Plateaus, floors, ceilings, intervals and canaries are ours.
+        The maximum over several kinds of attackers that took no part in the training: VITA (arXiv:1906.05675). Training
+        attackers on anonymized clips: arXiv:2304.01635. Reconstruction: Fantomas (arXiv:2210.10651). The rest is ours.
     """
     start = time.monotonic()
     _check(raw, changed, baseline, effort)
-    seeds, test = seeds_of(effort), changed["test"]
     tried = Effort.of_audit(effort, extra_attackers)
-    num_extra = len(tried.attackers) - len(effort.attackers)
-    pieces = Pieces(progress, (2 * len(effort.attackers) + num_extra) * len(seeds) + 2)
-    lab = Lab(changed, tried, device, pieces)
-    attacks = with_committees(list(lab.attacks(seeds, baseline.weights)), changed["val"], test)
-    best = strongest(attacks)
-    num_classes = num_actions(raw)
-    network, learned = lab.classifier(num_classes)
-    classifier = lab.predict(network, test)
-    frozen_classifier = lab.predict(_restored(lab.build_classifier(num_classes), baseline.classifier, device), test)
-    recognizer = _recognizer(lab, baseline)
-    pieces.begin("reconstruction")
-    reconstruction = read_reconstruction(
-        fit_reconstruction(raw["train"], changed["train"], effort, device),
-        raw["test"],
-        test,
-        lambda clips: class_mean_ap(lab.predict(recognizer, clips), clips.private),
-        effort.batch_clips,
-        device,
-    )
-    resamples = draw_resamples(test.groups, effort.num_bootstraps, effort.seed)
-    floor = prevalence(test.private)
-    status, reasons = _status([attack.record for attack in attacks], not learned.plateau, baseline)
-    linkage = _linkage(lab, raw, changed, recognizer, _strongest_network(attacks))
+    pieces = Pieces(progress, (len(tried.attackers) + len(effort.attackers)) * len(seeds_of(effort)) + 2)
+    found = _attack(raw, changed, baseline, effort, Lab(changed, tried, device, pieces))
     pieces.end()
+    resamples = draw_resamples(changed["test"].groups, effort.num_bootstraps, effort.seed)
+    status, reasons = _status([attack.record for attack in found.attacks], found.still_learned, baseline)
     return Certificate(
         schema="anon_tune.certificate/1",
         status=status,
         reasons=reasons,
         subject=subject,
         data=data,
-        leakage=best.values["test"],
-        leakage_floor=floor,
-        leakage_ceiling=baseline.leakage_ceiling,
-        leakage_normalized=_normalized(best.values["test"], floor, baseline.leakage_ceiling),
-        leakage_interval=resamples.map_interval(best.scores["test"], test.private, effort.confidence),
-        leakage_by_chance=chance_of_strongest(
-            [attack.scores["test"] for attack in attacks], test.private, NUM_PERMUTATIONS, effort.seed
-        )[1],
-        accuracy=top1(classifier, test.actions),
-        accuracy_floor=majority(changed["train"], test),
-        accuracy_ceiling=baseline.accuracy_ceiling,
-        accuracy_interval=resamples.mean_interval(classifier.argmax(axis=1) == test.actions, effort.confidence),
-        accuracy_frozen=top1(frozen_classifier, test.actions),
-        leakage_frozen=max(attack.values["test"] for attack in attacks if attack.start == "frozen"),
-        distortion=_distortion(raw["test"], test, effort.batch_clips),
-        strongest=best.name,
-        attackers=tuple(attack.record for attack in attacks),
-        attributes=tuple(
-            read_attribute(
-                name,
-                (best.scores["val"][:, at], changed["val"].private[:, at]),
-                (best.scores["test"][:, at], test.private[:, at]),
-            )
-            for at, name in enumerate(data.attributes)
-        ),
-        reconstruction=reconstruction,
-        linkage=linkage,
+        **_leakage(found, changed, baseline, data.attributes, effort, resamples),
+        **_accuracy(found, changed, baseline, effort, resamples),
+        distortion=_distortion(raw["test"], changed["test"], effort.batch_clips),
+        reconstruction=found.reconstruction,
+        linkage=found.linkage,
         canaries=baseline.canaries,
         confidence=effort.confidence,
         effort={k: v if isinstance(v, (int, float, str)) else ", ".join(v) for k, v in effort},
         measure_version=MEASURE_VERSION,
         seconds=time.monotonic() - start,
-        versions={
-            "anon_tune": anon_tune.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
+        versions=_versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _versions() -> dict[str, str]:
+    return {"anon_tune": anon_tune.__version__, "torch": torch.__version__, "python": platform.python_version()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Findings:
+    """What the networks of an audit made of the anonymized clips.
+
+    Attributes:
+        attacks: Results of all attackers, including committees.
+        classifier: Scores (N,K) of the fresh classifier on the test split.
+        frozen_classifier: Scores (N,K) of the classifier that was trained on raw clips.
+        still_learned: True if the fresh classifier was still improving at its last step.
+        reconstruction: Result of the attacker that reconstructs the raw frames.
+        linkage: How well clips with the same private labels are retrieved.
+    """
+
+    attacks: Sequence[Attack]
+    classifier: Floats
+    frozen_classifier: Floats
+    still_learned: bool
+    reconstruction: Reconstruction
+    linkage: Mapping[Literal["raw to anonymized", "anonymized to anonymized"], Linkage]
+
+
+def _attack(raw: Splits, changed: Splits, baseline: Baseline, effort: AuditRecipe, lab: Lab) -> _Findings:
+    """Train every network of an audit and read it."""
+    test, num_classes = changed["test"], num_actions(raw)
+    attacks = with_committees(list(lab.attacks(seeds_of(effort), baseline.weights)), changed["val"], test)
+    network, learned = lab.classifier(num_classes)
+    classifier = lab.predict(network, test)
+    frozen = lab.predict(_restored(lab.build_classifier(num_classes), baseline.classifier, lab.device), test)
+    recognizer = _recognizer(lab, baseline)
+    if lab.pieces is not None:
+        lab.pieces.begin("reconstruction")
+    reconstruction = read_reconstruction(
+        fit_reconstruction(raw["train"], changed["train"], effort, lab.device),
+        raw["test"],
+        test,
+        lambda clips: class_mean_ap(lab.predict(recognizer, clips), clips.private),
+        effort.batch_clips,
+        lab.device,
+    )
+    linkage = _linkage(lab, raw, changed, recognizer, _strongest_network(attacks))
+    return _Findings(attacks, classifier, frozen, not learned.plateau, reconstruction, linkage)
+
+
+def _leakage(
+    found: _Findings,
+    changed: Splits,
+    baseline: Baseline,
+    attributes: Sequence[str],
+    effort: AuditRecipe,
+    resamples: Resamples,
+) -> dict[str, Any]:
+    """Return what a certificate says of leakage, by the names of its fields."""
+    val, test, best = changed["val"], changed["test"], strongest(found.attacks)
+    floor, ceiling = prevalence(test.private), baseline.leakage_ceiling
+    scores = [attack.scores["test"] for attack in found.attacks]
+    return {
+        "leakage": best.values["test"],
+        "leakage_floor": floor,
+        "leakage_ceiling": ceiling,
+        "leakage_normalized": _normalized(best.values["test"], floor, ceiling),
+        "leakage_interval": resamples.map_interval(best.scores["test"], test.private, effort.confidence),
+        "leakage_by_chance": chance_of_strongest(scores, test.private, NUM_PERMUTATIONS, effort.seed)[1],
+        "leakage_frozen": max(attack.values["test"] for attack in found.attacks if attack.start == "frozen"),
+        "strongest": best.name,
+        "attackers": tuple(attack.record for attack in found.attacks),
+        "attributes": tuple(
+            read_attribute(
+                name,
+                (best.scores["val"][:, at], val.private[:, at]),
+                (best.scores["test"][:, at], test.private[:, at]),
+            )
+            for at, name in enumerate(attributes)
+        ),
+    }
+
+
+def _accuracy(
+    found: _Findings, changed: Splits, baseline: Baseline, effort: AuditRecipe, resamples: Resamples
+) -> dict[str, Any]:
+    """Return what a certificate says of accuracy, by the names of its fields."""
+    test = changed["test"]
+    is_right = found.classifier.argmax(axis=1) == test.actions
+    return {
+        "accuracy": top1(found.classifier, test.actions),
+        "accuracy_floor": majority(changed["train"], test),
+        "accuracy_ceiling": baseline.accuracy_ceiling,
+        "accuracy_interval": resamples.mean_interval(is_right, effort.confidence),
+        "accuracy_frozen": top1(found.frozen_classifier, test.actions),
+    }
 
 
 def _check(raw: Splits, changed: Splits, baseline: Baseline, effort: AuditRecipe) -> None:
@@ -176,15 +219,15 @@ def _status(
     bounds = _less_than_usual(baseline.effort)
     if rising:
         names = ", ".join(dict.fromkeys(f"{a.family} ({a.start})" for a in rising))
-        bounds.append(f"{len(rising)} of {len(alone)} attackers still learned at their last step: {names}")
+        bounds.append(f"{len(rising)} of {len(alone)} attackers were still improving at their last step: {names}")
     if classifier_learned:
-        bounds.append("the action classifier still learned at its last step, so the accuracy is a lower bound")
+        bounds.append("the action classifier was still improving at its last step, so the accuracy is a lower bound")
     status: Status = "REFUSED" if refused else "LOWER_BOUND" if bounds else "CERTIFIED"
     return status, (*refused, *bounds)
 
 
 def _less_than_usual(effort: AuditRecipe) -> list[str]:
-    """Name what attacks or intervals could spend less of than by default; a plateau is no more than its looks tell."""
+    """Name the settings below their default. With fewer or closer looks, a plateau is weaker evidence."""
     usual = AuditRecipe()
     found = [
         f"{name} is {getattr(effort, name)}, below the default of {getattr(usual, name)}"
@@ -212,7 +255,7 @@ def _recognizer(lab: Lab, baseline: Baseline) -> nn.Module:
 
 
 def _strongest_network(attacks: Sequence[Attack]) -> nn.Module:
-    """Return the strongest network that needs nothing besides the frames, so that raw clips fit it too."""
+    """Return the strongest network that takes only frames, so that it can also read raw clips."""
     network = strongest([a for a in attacks if a.network is not None and not a.inputs]).network
     assert network is not None
     return network
@@ -226,11 +269,11 @@ def _restored(network: nn.Module, weights: Weights, device: torch.device) -> nn.
 def _linkage(
     lab: Lab, raw: Splits, changed: Splits, recognizer: nn.Module, best: nn.Module
 ) -> dict[Literal["raw to anonymized", "anonymized to anonymized"], Linkage]:
-    """Look test clips up among training clips, which share no group with them.
+    """Retrieve test clips among training clips, which share no group with them.
 
-    An embedding is what a network's last layer sees, or its logits. Logits of two networks mean the same, so
-    raw clips are also read by the recognizer and anonymized ones by the strongest attacker. The best of all
-    embeddings counts, so linkage errs on the high side.
+    An embedding is the input of a network's last layer, or the network's logits. Logits of two networks have the same
+    meaning, so one try embeds raw clips with the recognizer and anonymized clips with the strongest attacker. The best
+    embedding counts, so linkage errs on the high side.
     """
     query = changed["test"]
     own = [(network, embed) for network in (recognizer, best) for embed in (lab.features, lab.predict)]

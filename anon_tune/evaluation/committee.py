@@ -1,4 +1,4 @@
-"""A committee: the attackers of all families together, each heard on an attribute as far as it can tell it.
+"""A committee: the weighted sum of attackers of all families; on each attribute, better attackers weigh more.
 
 Shapes: N clips of a split, A attributes.
 """
@@ -18,13 +18,13 @@ from anon_tune.evaluation.metrics import Floats, average_precisions, class_mean_
 
 
 def with_committees(attacks: Sequence[Attack], val: ClipSet, test: ClipSet) -> list[Attack]:
-    """Return attackers and a committee for every start and seed that several families have.
+    """Return the attackers, plus one committee for every start and seed that several families share.
 
-    Nothing is trained: a committee only reads what its members said.
+    Nothing is trained: a committee only combines the scores of its members.
 
     Args:
-        attacks: Of single families.
-        val: The split by which members are weighted.
+        attacks: Attackers of single families.
+        val: The split on which the weights of the members are chosen.
         test: The split that is reported.
     """
     alike: dict[tuple[str, int], list[Attack]] = {}
@@ -50,13 +50,13 @@ def _committee(members: Sequence[Attack], val: ClipSet, test: ClipSet) -> Attack
 
 
 def weights(scores: Sequence[Floats], labels: NDArray[np.uint8]) -> list[Floats]:
-    """Return how much each member is heard on each attribute, (A,) from 0.
+    """Return the weight of each member on each attribute, (A,), at least 0.
 
-    The square of how far its average precision lies above the floor: a member that cannot tell an attribute
-    is not heard on it, and hardly one that can barely.
+    The weight is the square of the difference between the member's average precision and the floor. A member that is
+    not better than chance on an attribute gets weight 0 there, and a weak member gets little weight.
 
     Args:
-        scores: Of each member on the validation split (N,A).
+        scores: Scores of each member on the validation split (N,A).
         labels: (N,A), with a positive clip of every attribute.
     """
     floor = labels.mean(axis=0)

@@ -1,4 +1,4 @@
-"""On what an audit stands: counts of clips, and whether there are enough of them."""
+"""Counts of the clips of an audit, and checks that there are enough of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def count_data(
     actions: Sequence[str],
     codec: str = "",
 ) -> Data:
-    """Return what a certificate says of the clips.
+    """Return the section of a certificate that describes the clips.
 
     Args:
         raw: Clips of train, val and test.

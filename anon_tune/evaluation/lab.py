@@ -29,28 +29,28 @@ RawWeights = Mapping[tuple[str, int], Weights]
 
 Start = Literal["fresh", "raw", "frozen"]
 Progress = Callable[[str, int, int], None]
-"""Told what is being done, how many pieces are done and how many there are."""
+"""Called with the current task, the number of pieces done and the total number."""
 
 
 class Pieces:
-    """Counts the pieces of a long piece of work, and tells before each."""
+    """Counts the pieces of a long task, and reports progress before each of them."""
 
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress, self._total, self._done = progress, total, 0
 
     def begin(self, what: str) -> None:
-        """Tell that the next piece begins."""
+        """Report that the next piece begins."""
         self._progress(what, self._done, self._total)
         self._done += 1
 
     def end(self) -> None:
-        """Tell that all pieces are done."""
+        """Report that all pieces are done."""
         self._progress("done", self._total, self._total)
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """Which attackers are tried, and what each training may spend.
+    """Which attackers are tried, and how long each training may take.
 
     Attributes:
         attackers: Specs, in the order of the recipe; those that a method adds come last.
@@ -108,17 +108,17 @@ class Effort:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attack:
-    """A fitted attacker and what it said.
+    """A fitted attacker and its scores.
 
     Attributes:
         family: The attacker's name, or that of a committee.
-        start: What it began with.
-        seed: Of its weights and the order of its clips.
+        start: Which weights it started from.
+        seed: Seed of its weights and of the order of its clips.
         fit: How its training ended.
-        scores: Of every split it did not learn from (N,A).
-        values: cMAP of each of them.
-        network: In eval mode; of a committee, its best member's; None for an attacker that is no network.
-        inputs: What the network gets besides the frames.
+        scores: Scores (N,A) on every split it was not trained on.
+        values: cMAP on each of these splits.
+        network: The network, in eval mode; for a committee, that of its best member; None if it is not a network.
+        inputs: What the network gets in addition to frames.
     """
 
     family: str
@@ -137,7 +137,7 @@ class Attack:
 
     @property
     def record(self) -> certificate.Attacker:
-        """As it stands in a certificate."""
+        """The attacker's entry in a certificate."""
         return certificate.Attacker(
             family=self.family,
             start=self.start,
@@ -154,10 +154,10 @@ class Lab:
     """Trains attackers and classifiers on one set of clips; every result is a pure function of its seed.
 
     Args:
-        splits: Clips of train, val and, where it is read, test. Nothing learns from test.
-        effort: Which attackers are tried, and what they may spend.
+        splits: Clips of train, val and, for a full measurement, test. Nothing is trained on test.
+        effort: Which attackers are tried, and how long they may train.
         device: Where to compute.
-        pieces: Told of every training, if there is somebody to tell.
+        pieces: Counts every training; None to report no progress.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class Lab:
         self.splits, self.effort, self.device, self.pieces = splits, effort, device, pieces
 
     def attacks(self, seeds: Sequence[int], raw: RawWeights) -> Iterator[Attack]:
-        """Yield every attacker with every seed: fresh, and for raw-trained weights, trained on and frozen."""
+        """Yield every attacker with every seed: trained from scratch, trained further from raw clips, and frozen."""
         for spec in self.effort.attackers:
             for seed in seeds:
                 yield self.attack(spec, "fresh", seed)
@@ -175,7 +175,7 @@ class Lab:
                     yield self.attack(spec, "frozen", seed, raw[spec.name, seed])
 
     def attack(self, spec: AttackerSpec, start: Start, seed: int, weights: Weights | None = None) -> Attack:
-        """Fit one attacker, unless it is frozen, and read it on the splits it did not learn from.
+        """Train one attacker, unless it is frozen, and evaluate it on the splits it was not trained on.
 
         Raises:
             DataError: The clips come without what the attacker needs besides the frames.
@@ -223,7 +223,7 @@ class Lab:
         return predict(network, clips, self.effort.batch_clips, self.device, inputs).numpy()
 
     def features(self, network: nn.Module, clips: ClipSet) -> Floats:
-        """Return what goes into the last layer of a network for each clip (N,D), averaged over its parts."""
+        """Return the input of a network's last layer for each clip (N,D), averaged over the parts of the clip."""
         last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
         tapped = _Tapped(network, last)
         try:
@@ -287,9 +287,9 @@ class _Tapped(nn.Module):
 
 
 def strongest(attacks: Sequence[Attack], split: str = "test") -> Attack:
-    """Return the attacker of the largest cMAP on a split, the first of equals.
+    """Return the attacker with the largest cMAP on a split, and the first of equals.
 
-    The largest of several errs on the high side, as leakage must; ceilings are the largest of the same
-    set of attackers on raw clips, so that the normalized leakage stays fair.
+    The maximum over several attackers errs on the high side, as leakage must. Ceilings are the maximum over the same
+    attackers on raw clips, so that the normalized leakage stays fair.
     """
     return max(attacks, key=lambda attack: attack.values[split])

@@ -1,4 +1,4 @@
-"""How alike two videos look: PSNR and SSIM.
+"""Image similarity of two videos: PSNR and SSIM.
 
 Shapes: N frames, C channels, H height, W width.
 """

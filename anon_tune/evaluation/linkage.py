@@ -1,4 +1,4 @@
-"""Linkage: is the clip that looks most like this one a clip of somebody with the same private labels?
+"""Linkage: does the most similar clip in a gallery show a person with the same private labels?
 
 Shapes: G gallery clips, Q query clips, D dimensions of an embedding, A attributes.
 """

@@ -1,4 +1,4 @@
-"""Networks that the lab trains: one loop for attackers and classifiers, whatever ends it.
+"""Networks that the lab trains: one training loop for attackers and classifiers, with any stop rule.
 
 Shapes: B clips, N clips of a split, T frames a clip, C channels, H height, W width, O outputs (attributes or actions).
 """
@@ -102,7 +102,7 @@ def predict(
     """Return the logits of every clip of a split in its order, (N,O) on the CPU.
 
     Kernels differ in the last bits by the size of a batch and the place in it, and that noise must not
-    break the ties of an attacker that sees nothing: the last batch is filled up by repeating its clips,
+    break the ties of an attacker that sees nothing. So the last batch is filled up by repeating its clips,
     and logits are rounded to 5 decimals.
     """
     network.eval()

@@ -1,4 +1,4 @@
-"""Bootstrap over groups or videos, and what labels that mean nothing would score.
+"""Bootstrap over groups or videos, and the scores that attackers get on permuted labels.
 
 Shapes: N clips, A attributes, R resamples or permutations.
 """
@@ -72,8 +72,8 @@ def chance_of_strongest(
 ) -> tuple[float, float]:
     """Return the least and the largest cMAP that the strongest attacker gets on permuted labels.
 
-    The largest of several attackers that know nothing lies above the floor, and an average precision
-    on few clips does so too. Permuting the clips' labels keeps both, so it tells what "at the floor" is.
+    The maximum over several blind attackers is above the floor, and so is an average precision on few clips.
+    Permuting the labels keeps both effects, so it shows which scores count as "at the floor".
 
     Args:
         attackers: Scores (N,A) of each attacker.

@@ -1,10 +1,11 @@
-"""The score of a frozen anonymizer: what fresh attackers and a fresh classifier make of its output.
+"""The score of a frozen anonymizer: how well fresh attackers and a fresh classifier do on its output.
 
 Shapes: N clips of a split, T frames, C channels, H height, W width, A attributes, K actions.
 """
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -81,46 +82,57 @@ def measure(
             )
             for n in names
         }
-        splits = {name: one.clips for name, one in made.items()}
-        read = "test" if full else "val"
-        lab = Lab(splits, effort, device)
-        attacks = list(lab.attacks([recipe.seed], {}))
-        best = strongest(attacks, read)
-        network, _ = lab.classifier(len(clips.actions))
-        classifier = {name: lab.predict(network, split) for name, split in splits.items() if name != "train"}
-        leakage = _reading(
-            lambda scores, at, split: class_mean_ap(scores[at], split.private[at]),
-            best.scores,
-            splits,
-            read,
-            floor=prevalence(splits[read].private),
-            ceiling=None if ceilings is None else ceilings.leakage,
-            recipe=recipe,
-        )
-        selected = max(attack.values["val"] for attack in attacks)
-        accuracy = _reading(
-            lambda scores, at, split: top1(scores[at], split.actions[at]),
-            classifier,
-            splits,
-            read,
-            floor=majority(splits["train"], splits[read]),
-            ceiling=None if ceilings is None else ceilings.accuracy,
-            recipe=recipe,
-        )
-        precisions = average_precisions(best.scores[read], splits[read].private)
-        return Score(
-            full=full,
-            leakage=replace(leakage, validation=selected),
-            accuracy=accuracy,
-            attackers={attack.family: attack.values[read] for attack in attacks},
-            attributes=dict(zip(clips.attributes, precisions.tolist(), strict=True)),
-            distortion=made[read].distortion,
-            num_train_clips=len(splits["train"]),
-            num_test_clips=len(splits[read]),
-            seed=recipe.seed,
-            seconds=time.monotonic() - start,
-            seconds_per_frame=_seconds_per_frame(list(made.values())),
-        )
+        lab = Lab({name: one.clips for name, one in made.items()}, effort, device)
+        score = _score(lab, made, clips, recipe, full, ceilings)
+    return replace(score, seconds=time.monotonic() - start)
+
+
+def _score(
+    lab: Lab,
+    made: Mapping[str, AnonymizedSplit],
+    clips: Clips,
+    recipe: EvaluationRecipe,
+    full: bool,
+    ceilings: Ceilings | None,
+) -> Score:
+    """Train attackers and classifier on anonymized splits and read them; ``seconds`` is yet to be filled in."""
+    splits, read = lab.splits, "test" if full else "val"
+    attacks = list(lab.attacks([recipe.seed], {}))
+    best = strongest(attacks, read)
+    network, _ = lab.classifier(len(clips.actions))
+    classifier = {name: lab.predict(network, split) for name, split in splits.items() if name != "train"}
+    leakage = _reading(
+        lambda scores, at, split: class_mean_ap(scores[at], split.private[at]),
+        best.scores,
+        splits,
+        read,
+        floor=prevalence(splits[read].private),
+        ceiling=None if ceilings is None else ceilings.leakage,
+        recipe=recipe,
+    )
+    accuracy = _reading(
+        lambda scores, at, split: top1(scores[at], split.actions[at]),
+        classifier,
+        splits,
+        read,
+        floor=majority(splits["train"], splits[read]),
+        ceiling=None if ceilings is None else ceilings.accuracy,
+        recipe=recipe,
+    )
+    precisions = average_precisions(best.scores[read], splits[read].private)
+    return Score(
+        full=full,
+        leakage=replace(leakage, validation=max(attack.values["val"] for attack in attacks)),
+        accuracy=accuracy,
+        attackers={attack.family: attack.values[read] for attack in attacks},
+        attributes=dict(zip(clips.attributes, precisions.tolist(), strict=True)),
+        distortion=made[read].distortion,
+        num_train_clips=len(splits["train"]),
+        num_test_clips=len(splits[read]),
+        seed=recipe.seed,
+        seconds=math.nan,
+        seconds_per_frame=_seconds_per_frame(list(made.values())),
+    )
 
 
 def _seconds_per_frame(splits: list[AnonymizedSplit]) -> float:

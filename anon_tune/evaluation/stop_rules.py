@@ -1,7 +1,7 @@
-"""When the training of an attacker or a classifier ends, and which weights it leaves.
+"""When the training of an attacker or a classifier ends, and which weights are kept.
 
-Two rules: a fixed number of steps, the same for every trial of a study, and a plateau, for which no attacker looks weak
-because it was stopped early.
+There are two rules. A fixed number of steps is the same for every trial of a study. A plateau lets every attacker train
+until it stops improving, so that none looks weak because it was stopped early.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Look = Callable[[nn.Module], float]
 """Reads a network on the validation split; cMAP or top-1."""
 
 MIN_RISE = 0.005
-"""A validation curve rises where it gains more than this; less is noise."""
+"""A validation curve counts as rising if it gains more than this; a smaller gain is noise."""
 
 _WARMUP_STEPS = 20
 _MEMORY = 0.95
@@ -61,7 +61,7 @@ class StopRule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FixedSteps:
-    """So many optimizer steps, whatever the size of the split; the last weights count, so nothing is selected.
+    """A fixed number of optimizer steps for any size of the split. The last weights are kept, so nothing is selected.
 
     Adam with one cycle of the learning rate, ending near 0.
     """
@@ -80,16 +80,17 @@ class FixedSteps:
 
 @dataclass(frozen=True, slots=True)
 class Plateau:
-    """Until the value on the validation split has stopped rising, or the steps run out.
+    """Train until the value on the validation split has stopped rising, or the steps run out.
 
-    The learning rate warms up and then stays, as there is no end to anneal towards; a running mean of the weights takes
-    the place of annealing, and is what is looked at and kept. The best look is the one of the largest value, the last
-    of equals. Training ends when ``patience`` looks in a row have not raised the curve by more than `MIN_RISE`.
+    The learning rate warms up and then stays constant, because the end is not known in advance and cannot be annealed
+    towards. A running mean of the weights takes the place of annealing; it is what is evaluated and kept. The best
+    look is the one with the largest value, and the last of equals. Training ends when ``patience`` looks in a row have
+    not raised the curve by more than `MIN_RISE`.
 
     Attributes:
-        max_steps: Optimizer steps without a plateau.
-        check_steps: Between two looks.
-        patience: Looks without a rise that make a plateau.
+        max_steps: Most optimizer steps, if no plateau is reached.
+        check_steps: Optimizer steps between two looks at the validation split.
+        patience: Number of looks in a row without a rise that count as a plateau.
 
     Source:
         Polyak and Juditsky, SIAM J. Control Optim. 30 (1992): averaged weights; ours forget exponentially.

@@ -68,13 +68,21 @@ def load_file(file: str | Path) -> LoadedAnonymizer:
     tensors, metadata = read_tensors(path)
     if metadata.get("format") != FORM:
         raise ExportError(str(path), f"must be an '{FORM}' file", metadata.get("format"), "Write one with 'export'")
-    recipe = read_recipe(metadata.get("recipe"), str(path))
+    recipe = _recipe_of(metadata.get("recipe"), str(path))
     try:
         card = json.loads(metadata["model_card"])
     except (KeyError, ValueError) as error:  # JSON's errors are ValueErrors
         raise ExportError(str(path), "damaged", remedy="Export it again", cause=why(error)) from None
     subject = Subject(kind="file", name=str(file), method=recipe.method, fingerprint=recipe.fingerprint())
     return LoadedAnonymizer(ready_anonymizer(recipe, tensors, str(path)), recipe, subject, card)
+
+
+def _recipe_of(text: str | None, where: str) -> Recipe:
+    """Read the recipe in a file's metadata; what is wrong with it is wrong with the file."""
+    try:
+        return read_recipe(text, where)
+    except RecipeError as error:
+        raise ExportError(where, error.rule, error.got, error.remedy, error.cause) from None
 
 
 def load_trial(directory: StudyLocation, trial: Trial) -> LoadedAnonymizer:
@@ -99,7 +107,7 @@ def load_trial(directory: StudyLocation, trial: Trial) -> LoadedAnonymizer:
         raise StudyError(f"trial {trial.id}", "has no weights yet", trial.state.value, remedy)
     with reading_file(study.weights(trial.reports[-1].checkpoint).location) as path:
         tensors, metadata = read_tensors(path)
-        recipe = read_recipe(metadata.get("recipe"), str(path))
+        recipe = _recipe_of(metadata.get("recipe"), str(path))
         return LoadedAnonymizer(ready_anonymizer(recipe, tensors, str(path)), recipe, subject)
 
 

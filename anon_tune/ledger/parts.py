@@ -68,7 +68,8 @@ def read_parts(folder: Folder) -> pa.Table:
             except OSError as error:
                 if error.errno not in _GONE:
                     kind, where = kind_of(error, folder, StudyError), f"{folder}/{part.name}"
-                    raise kind(where, "cannot be read", remedy="Mend that first", cause=why(error)) from None
+                    remedy = "Check permissions and connection, then try again"
+                    raise kind(where, "cannot be read", remedy=remedy, cause=why(error)) from None
                 gone = f"{folder}/{part.name}"
                 break
         if not gone:

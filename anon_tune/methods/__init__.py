@@ -4,7 +4,7 @@ To add one: write its folder (``__init__.py`` with a `MethodSpec`, a builder mod
 `anon_tune.methods.table`, or name its spec as an entry point ``anon_tune.methods`` of a package of your own.
 """
 
-from anon_tune.methods.building import Builder, build_anonymizer, load_builder, trainer_of
+from anon_tune.methods.building import Builder, attackers_of, build_anonymizer, load_builder, trainer_of
 from anon_tune.methods.method import Method, find, is_trained
 from anon_tune.methods.recipes import check_name, defaults_of, make_recipe, method_of, read_recipe, recipe_names
 from anon_tune.methods.spec import GAME, Argument, MethodSpec
@@ -16,6 +16,7 @@ __all__ = [
     "Builder",
     "Method",
     "MethodSpec",
+    "attackers_of",
     "build_anonymizer",
     "check_name",
     "defaults_of",

@@ -8,7 +8,7 @@ and, where the method needs them::
 
     def hooks(recipe: Recipe) -> GameHooks                   terms and hooks of the game
     def trainer(...) -> TrialTrainer                         what trains a method that is no game, in place of the game
-    def attacker_inputs(recipe: Recipe) -> ...               what the method's own attackers get besides frames
+    def attacker_inputs(recipe: Recipe) -> AttackerInputs    what the method's own attackers get besides frames
 
 Source of the section: ``recipe.section``. Weights to start from are loaded here, not by the builder.
 """
@@ -28,6 +28,7 @@ from anon_tune.methods.spec import MethodSpec
 from anon_tune.recipe import Recipe
 
 if TYPE_CHECKING:
+    from anon_tune.attackers import AttackerInputs
     from anon_tune.networks import Anonymizer
     from anon_tune.training import GameHooks, TrialTrainer
 
@@ -47,7 +48,7 @@ class Builder:
     build: Callable[..., Anonymizer]
     hooks: Callable[[Recipe], GameHooks] | None = None
     trainer: Callable[..., TrialTrainer] | None = None
-    attacker_inputs: Callable[..., Any] | None = None
+    attacker_inputs: Callable[[Recipe], AttackerInputs] | None = None
 
 
 def load_builder(spec: MethodSpec) -> Builder:
@@ -89,6 +90,13 @@ def build_anonymizer(recipe: Recipe) -> Anonymizer:
     if method.is_trained:
         load_weights(anonymizer, recipe.anonymizer.weights)
     return anonymizer
+
+
+def attackers_of(recipe: Recipe) -> tuple[tuple[str, ...], AttackerInputs | None]:
+    """Return the attackers that a recipe's method brings, and what gives them more than the frames."""
+    spec = find(recipe.method).spec
+    made = load_builder(spec).attacker_inputs if spec.attackers else None
+    return spec.attackers, made(recipe) if made is not None else None
 
 
 def trainer_of(recipe: Recipe) -> Callable[..., TrialTrainer]:

@@ -36,7 +36,7 @@ class NetworkSpec:
         name: As a recipe names it.
         summary: One line.
         source: Paper or code that it follows.
-        anonymizer: Builds f_A; `build_anonymizer` loads its weights.
+        anonymizer: Builds f_A with fresh weights; those of a file are loaded by who builds the method.
         utility: Builds f_T for a number of actions, K.
         privacy: Builds f_B for a number of private attributes, A.
     """

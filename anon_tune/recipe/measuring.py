@@ -1,4 +1,4 @@
-"""What a measurement may spend: of a study, and of an audit."""
+"""The effort of a measurement: in a study, and in an audit."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from anon_tune.recipe.old_names import first_attackers, with_new_names
 from anon_tune.recipe.part import Part, Positive, refusal
 
 MEASURE_VERSION = 1
-"""Of the measure: the attackers by name, what each may spend, and how a leakage is read. Rises whenever the same
-anonymizer, clips and recipe would be measured differently, as scores of two versions do not compare."""
+"""Version of the measurement: the attackers by name, how long each may train, and how leakage is computed. It rises
+whenever the same anonymizer, clips and recipe would get another score, as scores of two versions do not compare."""
 
 _STUDY_ATTACKERS: tuple[str, ...] = first_attackers(3)
 _AUDIT_ATTACKERS: tuple[str, ...] = (*_STUDY_ATTACKERS, "pixels")
@@ -42,7 +42,7 @@ def _renamed(values: Any, old: str, to_names: Callable[[Any], Any]) -> Any:
 
 
 class EffortRecipe(Part):
-    """What one fresh attacker or classifier may spend; the same for every trial, or scores do not compare."""
+    """How long a fresh attacker or classifier may train. It is the same for every trial, so that scores compare."""
 
     attackers: AttackerNames = Field(_STUDY_ATTACKERS, description="names of `anon_tune.attackers`")
     attacker_steps: Positive = Field(240, description="optimizer steps of each attacker")
@@ -71,15 +71,15 @@ class EvaluationRecipe(Part):
 
 
 class AuditRecipe(Part):
-    """What an audit may spend: far more than a study's measurement, so that attackers stop improving before it ends."""
+    """The effort of an audit: far more than in a study, so that attackers stop improving before their steps run out."""
 
     version: ClassVar[int] = MEASURE_VERSION
 
     attackers: AttackerNames = Field(_AUDIT_ATTACKERS, description="names of `anon_tune.attackers`")
     num_seeds: Positive = Field(3, description="seeds of every attacker, fresh and from raw-trained weights")
-    max_steps: Positive = Field(3200, description="optimizer steps of an attacker that has not stopped improving")
+    max_steps: Positive = Field(3200, description="most optimizer steps of an attacker, if it does not stop improving")
     check_steps: Positive = Field(40, description="optimizer steps between two looks at the validation split")
-    patience: Positive = Field(5, description="looks without a better value that make a plateau")
+    patience: Positive = Field(5, description="looks in a row without a better value that count as a plateau")
     classifier_steps: Positive = Field(600, description="as max_steps, of the action classifiers")
     reconstruction_steps: Positive = Field(400, description="optimizer steps of the reconstruction attacker")
     num_bootstraps: Positive = Field(1000, description="resamples behind an interval")

@@ -38,10 +38,10 @@ class PrivacyRecipe(Part):
     weight: ScheduleField = Field(Schedule(start=5.0), description="weight of the adversary term, at least 0")
     bound: Literal["cap", "tanh"] = Field("cap", description="how -L_B is bounded below")
     target: Literal["loss", "uniform"] = Field(
-        "loss", description="what f_A drives at: the branch's largest loss, or its output to 0.5 (attributes only)"
+        "loss", description="goal of f_A: the largest loss of the branch, or branch outputs of 0.5 (attributes only)"
     )
-    num_branches: int = Field(1, ge=1, le=16, description="branches; the one that tells most drives f_A")
-    restart_steps: int = Field(0, ge=0, description="steps between fresh starts of the branches; 0 never")
+    num_branches: int = Field(1, ge=1, le=16, description="number of branches; the strongest one drives f_A")
+    restart_steps: int = Field(0, ge=0, description="steps between restarts of the branches; 0 for never")
     cap: float = Field(1.0, gt=0, le=10, description="the bound, as a multiple of the loss of a blind branch")
     temperature: float = Field(0.1, gt=0, le=10, description="of NT-Xent")
     lr: ScheduleField = Schedule(start=2e-3)

@@ -108,6 +108,13 @@ def _sections(
     trials: Sequence[Trial], front: ParetoFront, importance: Mapping[str, Mapping[str, float]], study: StudyDirectory
 ) -> list[tuple[str, str, str]]:
     """Return (anchor, heading, HTML) of every section in order."""
+    return [*_result_sections(trials, front, importance, study), *_course_sections(trials, front)]
+
+
+def _result_sections(
+    trials: Sequence[Trial], front: ParetoFront, importance: Mapping[str, Mapping[str, float]], study: StudyDirectory
+) -> list[tuple[str, str, str]]:
+    """Return the sections of what the study found."""
     parallel = parallel_chart(front)
     return [
         (
@@ -152,6 +159,12 @@ def _sections(
                 "too few trials have finished to tell the params apart",
             ),
         ),
+    ]
+
+
+def _course_sections(trials: Sequence[Trial], front: ParetoFront) -> list[tuple[str, str, str]]:
+    """Return the sections of how the trials went."""
+    return [
         (
             "rungs",
             "Rung survival",

@@ -77,7 +77,8 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SpaceError(where, "cannot be read", error.strerror, "Give the path of a search space") from None
+        remedy = "Give the path of a search space"
+        raise SpaceError(where, "cannot be read", remedy=remedy, cause=error.strerror) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpaceError(where, f"not valid TOML: {error}") from None
     for key in raw:

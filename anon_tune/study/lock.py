@@ -119,7 +119,7 @@ def _beating(lock: File) -> Iterator[Hold]:
         if not hold.is_ours():
             raise _held(lock, str(_content(lock).get("holder", "")))
     except OSError as error:
-        where, mend = str(lock.folder), "Mend that first"
+        where, mend = str(lock.folder), "Check permissions and connection, then try again"
         raise UnreachableError(where, "cannot be written", remedy=mend, cause=why(error)) from None
     thread = threading.Thread(target=keep, daemon=True)
     thread.start()

@@ -255,7 +255,8 @@ def _read(study: StudyDirectory) -> dict[str, Any]:
         return tomllib.loads(study.frozen.read().decode())
     except OSError as error:
         kind = kind_of(error, study.folder, StudyError)
-        raise kind(str(study.frozen), "cannot be read", remedy="Mend that first", cause=why(error)) from None
+        remedy = "Check permissions and connection, then try again"
+        raise kind(str(study.frozen), "cannot be read", remedy=remedy, cause=why(error)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise StudyError(str(study.frozen), "not valid TOML", cause=str(error)) from None
 

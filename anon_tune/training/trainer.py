@@ -6,8 +6,9 @@ Shapes: B clips, T frames a clip, S stills a clip, C channels, H height, W width
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -24,7 +25,7 @@ from anon_tune.training.checkpoint import read_checkpoint, write_checkpoint
 from anon_tune.training.collective import Collective
 from anon_tune.training.hooks import GameHooks
 from anon_tune.training.losses import quantize
-from anon_tune.training.terms import GAME_TERMS, UTILITY, Move, Term, weigh
+from anon_tune.training.terms import GAME_TERMS, UTILITY, Move, weigh
 from anon_tune.trial import LossPoint
 
 _NO_HOOKS = GameHooks()
@@ -82,11 +83,6 @@ class Trainer:
             name: optim.Adam(module.parameters(), lr=1e-3, betas=(0.5 if name == "anonymizer" else 0.9, 0.999))
             for name, module in self._players().items()
         }
-        self._rates = {
-            "anonymizer": recipe.anonymizer.lr,
-            "utility": recipe.utility.lr,
-            "privacy": recipe.privacy.lr,
-        }
         self.step = 0
         self._prepared = False
 
@@ -138,16 +134,13 @@ class Trainer:
         """Play move 1 on a batch: f_T and f_B frozen; minimize the weighted terms over f_A.
 
         Without a method's own terms this is ``w_T L_T - w_B L_B + w_P L_penalty``. Of several f_B the one that tells
-        most drives; the uniform target has its own term for ``-L_B``.
-
-        Returns:
-            The terms by name, unweighted.
+        most drives; the uniform target has its own term for ``-L_B``. Returns the terms by name, unweighted.
         """
         self._learn(self.utility, self.privacy, frozen=True)
         batch = self.batches.clips(index)
         changed = quantize(self.anonymizer(batch.clips))
-        move = self._move(batch, changed, *self.batches.seen(index, batch, changed, self.anonymizer))
-        return self._minimize("anonymizer", (*GAME_TERMS, *self.hooks.anonymizer_terms), move)
+        move = self._move(batch, changed, partial(self.batches.seen, index, batch, changed, self.anonymizer))
+        return self._update("anonymizer", *weigh((*GAME_TERMS, *self.hooks.anonymizer_terms), move))
 
     def move_branches(self, index: int) -> None:
         """Play move 2 on a batch: f_A frozen; minimize L_T over f_T and L_B over f_B on anonymized input."""
@@ -157,17 +150,14 @@ class Trainer:
             changed = quantize(self.anonymizer(batch.clips))
             seen, private = self.batches.seen(index, batch, changed, self.anonymizer)
         terms = (_UTILITY_ALONE, *self.hooks.utility_terms)
-        self._minimize("utility", terms, self._move(batch, changed, seen, private))
+        self._update("utility", *weigh(terms, self._move(batch, changed, lambda: (seen, private))))
         self._update_privacy(seen, private)
 
     def restart_branches(self, first: int) -> None:
         """Start all privacy branches again and let them alone learn on what f_A puts out now.
 
-        The new weights hang on the recipe's seed and the step alone. A checkpoint is of the time
-        before the restart of its step, so a run that goes on from it restarts as well.
-
-        Args:
-            first: Index of the first batch they learn on.
+        They learn on the warm-up's batches from ``first`` on. The new weights hang on the recipe's seed and the step
+        alone. A checkpoint is of the time before the restart of its step, so a run that goes on from it restarts too.
         """
         self.privacy.restart(self.recipe.training.seed * 1_000_003 + self.step)
         self.optimizers["privacy"].state.clear()  # moments of the weights that were
@@ -203,13 +193,9 @@ class Trainer:
         num_warmups = 1 + (self.step // restart_steps if restart_steps else 0)
         return num_warmups * training.warmup_steps + self.step * (1 + training.num_branch_updates)
 
-    def _move(self, batch: ClipBatch, changed: Tensor, seen: Tensor, private: Tensor) -> Move:
+    def _move(self, batch: ClipBatch, changed: Tensor, stills: Callable[[], tuple[Tensor, Tensor]]) -> Move:
         players = self.anonymizer, self.utility, self.privacy
-        return Move(self.recipe, self.step, batch, changed, seen, private, *players)
-
-    def _minimize(self, player: str, terms: Sequence[Term], move: Move) -> dict[str, float]:
-        """Take one optimizer step on the weighted sum of the terms; return what is shown of each."""
-        return self._update(player, *weigh(terms, move))
+        return Move(self.recipe, self.step, batch, changed, stills, *players)
 
     def _update_privacy(self, seen: Tensor, private: Tensor) -> None:
         """Let every privacy branch learn: the gradient of their summed losses is each one's own."""
@@ -236,8 +222,10 @@ class Trainer:
             branch.requires_grad_(not frozen).train(not frozen)
 
     def _set_learning_rates(self) -> None:
-        for name, rate in self._rates.items():
-            self._set_rate(name, rate.at(self.step, self.recipe.training.num_steps))
+        recipe, now = self.recipe, (self.step, self.recipe.training.num_steps)
+        self._set_rate("anonymizer", recipe.anonymizer.lr.at(*now))
+        self._set_rate("utility", recipe.utility.lr.at(*now))
+        self._set_rate("privacy", recipe.privacy.lr.at(*now))
 
     def _set_rate(self, name: str, rate: float) -> None:
         for group in self.optimizers[name].param_groups:

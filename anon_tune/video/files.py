@@ -48,7 +48,7 @@ class VideoFacts:
         seconds: As declared; 0 if unknown.
         time_base: Seconds of a tick of its time stamps.
         audio: Codecs of its audio streams.
-        other: Kinds of its other streams, which nobody copies: subtitles, data, pictures.
+        other: Kinds of its other streams, which are not copied: subtitles, data, pictures.
     """
 
     container: str
@@ -322,7 +322,7 @@ class VideoWriter:
             yield
         except av.FFmpegError as error:
             remedy = "Free the disk, add --drop-audio, or name another kind of output"
-            rule = "what became of it cannot be written"
+            rule = "the output cannot be written"
             raise DataError(self._where, rule, remedy=remedy, cause=error.strerror) from None
 
 

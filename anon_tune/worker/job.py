@@ -17,7 +17,7 @@ from torchvision.io import write_png
 from anon_tune.clips import Clips
 from anon_tune.evaluation import measure
 from anon_tune.folder import File
-from anon_tune.methods import build_anonymizer, is_trained, trainer_of
+from anon_tune.methods import attackers_of, build_anonymizer, is_trained, trainer_of
 from anon_tune.methods.loading import given_anonymizer
 from anon_tune.networks import Anonymizer, save_weights
 from anon_tune.study_directory import TrialDirectory, recorded_weights
@@ -60,7 +60,8 @@ def perform(job: RungJob, clips: Clips, device: torch.device, stills: Clips | No
         anonymizer = given_anonymizer(recipe, job.weights)
     if Collective().world_rank != 0:
         return None
-    score = measure(anonymizer, clips, recipe.evaluation, job.full, job.ceilings, device)
+    own, inputs = attackers_of(recipe)
+    score = measure(anonymizer, clips, recipe.evaluation, job.full, job.ceilings, device, own, inputs)
     if trains:
         with place.weights.writing() as path:
             save_weights(anonymizer.state_dict(), path, {"recipe": recipe.model_dump_json()})

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from anon_tune.clips import Clips, make_avatars
+from anon_tune.clips.node_cache import save_store
 from anon_tune.ledger import Ledger
 from anon_tune.study import load_study
 from anon_tune.trial import TrialState
@@ -31,11 +32,14 @@ def test_tasks_of_a_cluster_make_the_same_store(processes: Any, nodes: Path, tmp
 
 
 def test_workers_fetch_clips_and_stills_from_a_uri(
-    processes: Any, avatars: Clips, tmp_path: Path, tiny_study: Callable[..., list[str]]
+    processes: Any, avatars: Clips, s3: str, tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
-    processes.environment["ANON_TUNE_CACHE"] = str(tmp_path / "cache")
+    credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    processes.environment.update(credentials, ANON_TUNE_CACHE=str(tmp_path / "cache"))
     stills = make_avatars(tmp_path / "stills", 1, num_train=24, num_val=24, num_test=24, num_frames=2, height=16)
-    uri, uri_of_stills = avatars.directory.as_uri(), stills.directory.as_uri()
+    uri, uri_of_stills = s3.format("avatars"), s3.format("stills")
+    save_store(avatars.directory, uri)
+    save_store(stills.directory, uri_of_stills)
     arguments = [*tiny_study(tmp_path / "study", trials=1, num_steps=2), "--clips", uri, "--stills", uri_of_stills]
     command = ["anon-tune", "study", "search_spaces/quickstart.toml", "--no-rungs", *arguments]
     assert processes.run("study", command) == 0, processes.said("study")[-4000:]

@@ -221,7 +221,7 @@ def test_a_lost_worker_and_then_a_lost_head_cost_nothing_that_was_finished(
     before = trials(out)
     assert before.keys() - complete(out)
     gone = site.client("status", job)
-    assert gone.returncode == 2 and "nobody answers" in gone.stderr and gone.stderr.count("\n") == 1
+    assert gone.returncode == 2 and "does not answer" in gone.stderr and gone.stderr.count("\n") == 1
     assert json.loads(site.ask("status", str(out), "--format", "json"))["states"]["COMPLETE"] >= 2
 
     site.head("head-again", 0)

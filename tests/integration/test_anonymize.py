@@ -300,8 +300,8 @@ def test_nothing_is_overwritten_unless_forced(run: Run, tmp_path: Path) -> None:
         ([], "anonymize: give exactly one of --file, --study and --method, got none. "),
         (["--method", "blur:2", "--trial", "0001"], "anonymize: --trial and --leakage-at-most go with --study. "),
         (["--study", "x"], "--study: needs one of --trial and --leakage-at-most. "),
-        (["--method", "blur:2", "--scale"], "--scale: nobody knows what size it was trained at, got blur:2. "),
-        (["--method", "spact"], "--method: must be an anonymizer that nobody trains, got spact. "),
+        (["--method", "blur:2", "--scale"], "--scale: needs an anonymizer whose training size is known, got blur:2. "),
+        (["--method", "spact"], "--method: must be a closed-form method, got spact. "),
         (["--method", "blur:2", "-o", "x.gif"], "x.gif: must end in .mp4, .m4v, .mov, .mkv, got .gif. "),
     ],
 )
@@ -334,7 +334,7 @@ def test_a_trial_whose_training_has_not_ended_is_refused(
     source = write_video(tmp_path / "in.mp4", 2)
     code, said = run(source, "-o", tmp_path / "out.mp4", "--study", small_study, "--trial", trial)
     assert code == 2
-    assert said.startswith(f"error: trial {trial}: only a trial with a full score anonymizes videos, got {state}. ")
+    assert said.startswith(f"error: trial {trial}: only a trial with a full score can be exported, got {state}. ")
     assert names(tmp_path) == ["in.mp4"]
 
 

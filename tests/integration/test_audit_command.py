@@ -182,7 +182,7 @@ def test_after_ctrl_c_the_next_audit_goes_on_from_the_baseline(avatars: Clips, t
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
     assert (process.returncode, out) == (130, ""), err
-    assert f"Stopped. What raw clips teach is kept in {tmp_path / 'cache'}" in err.splitlines()[-1]
+    assert f"Stopped. A baseline that was finished is kept in {tmp_path / 'cache'}" in err.splitlines()[-1]
     assert "Traceback" not in err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache"]
     assert len(list((tmp_path / "cache").iterdir())) == 1

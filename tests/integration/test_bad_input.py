@@ -112,7 +112,7 @@ def test_files_and_folders_that_are_not_there(say: Say, study: Say, space: Path,
     gone = tmp_path / "gone"
     assert_one_line(study(clips=gone), rf"{gone}: a clip store must hold 'manifest\.parquet'\. .*")
     said = say("study", gone, "--clips", "avatars", "--out", tmp_path / "out")
-    assert_one_line(said, rf"{gone}: cannot be read, got No such file or directory\. .*")
+    assert_one_line(said, rf"{gone}: cannot be read: No such file or directory\. .*")
     for verb in ("front", "report", "resume"):
         assert_one_line(say(verb, gone), rf"{gone}: no stud.*\. Give the directory .*")
     assert_one_line(say("export", gone, "--trial", "0000", "-o", tmp_path / "x"), rf"{gone}: no study there\. .*")
@@ -144,7 +144,7 @@ def test_a_checkpoint_or_ledger_that_is_damaged(say: Say, small_study: Path, tmp
     (tmp_path / "study" / "ledger" / "00000003.parquet").write_bytes(b"half a record")
     for verb in ("front", "report"):
         said = say(verb, tmp_path / "study")
-        assert_one_line(said, r".*/00000003\.parquet: not a ledger file, got .*\. Move it away and try again\.")
+        assert_one_line(said, r".*/00000003\.parquet: not a ledger file: .*\. Move it away and try again\.")
     (tmp_path / "study" / "study.toml").write_text("[settings")
     assert_one_line(say("resume", tmp_path / "study"), r".*/study\.toml: not valid TOML: .*")
 

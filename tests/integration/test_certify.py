@@ -78,10 +78,10 @@ def test_raw_clips_leak_what_they_leak(avatars: Clips, raw: Splits, baseline: Ba
     assert found.leakage_normalized == 1
     assert found.accuracy == found.accuracy_ceiling == found.accuracy_frozen
     assert found.distortion == 0
-    # Attackers stopped to learn, but were given less than by default, which no plateau makes up for.
+    # All attackers stopped improving, but had less effort than the default; a plateau does not make up for that.
     assert found.status == "LOWER_BOUND"
     assert any("num_seeds is 1, below the default of 3" in reason for reason in found.reasons)
-    assert not any("attackers still learned" in reason for reason in found.reasons)
+    assert not any("attackers were still improving" in reason for reason in found.reasons)
     assert _status(found.attackers, False, replace(baseline, effort=AuditRecipe())) == ("CERTIFIED", ())
     for name in ("reconstruction_steps", "num_bootstraps"):
         less = AuditRecipe.from_params({name: 1})
@@ -147,7 +147,8 @@ def test_attackers_that_still_learn_make_a_lower_bound(
     found = audited(avatars, raw, rising, "identity", scratch)
     assert found.status == "LOWER_BOUND"
     reason = (
-        "4 of 6 attackers still learned at their last step: frame (fresh), frame (raw), pixels (fresh), pixels (raw)"
+        "4 of 6 attackers were still improving at their last step: "
+        "frame (fresh), frame (raw), pixels (fresh), pixels (raw)"
     )
     assert reason in found.reasons
 

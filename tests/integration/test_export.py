@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import anon_tune
 from anon_tune.cli import app
 from anon_tune.clips import Clips
-from anon_tune.errors import AnonTuneError, ExportError
+from anon_tune.errors import AnonTuneError, DataError, UsageError
 from anon_tune.export import export_anonymizer, load_anonymizer, load_file
 from anon_tune.ledger import Ledger
 from anon_tune.methods import build_anonymizer, read_recipe
@@ -167,7 +167,7 @@ def test_nothing_in_the_file_can_be_executed(exported: Path) -> None:
 def test_a_trial_without_a_measured_anonymizer_is_refused(
     small_study: Path, tmp_path: Path, name: str, message: str
 ) -> None:
-    with pytest.raises(ExportError) as caught:
+    with pytest.raises(UsageError) as caught:
         export_anonymizer(small_study, trial_of(small_study, name), "avatars", tmp_path / "x")
     assert str(caught.value) == message
     assert list(tmp_path.iterdir()) == []
@@ -220,7 +220,7 @@ def test_a_file_that_is_there_stays_unless_forced(small_study: Path, tmp_path: P
     there = tmp_path / f"x{suffix}"
     there.write_text("mine")
     trial = trial_of(small_study, "0000")
-    with pytest.raises(ExportError, match=rf"x\{suffix}: already exists\. Name another file or add --force\."):
+    with pytest.raises(UsageError, match=rf"x\{suffix}: already exists\. Name another file or add --force\."):
         export_anonymizer(small_study, trial, "avatars", tmp_path / "x")
     assert [p.read_text() for p in tmp_path.iterdir()] == ["mine"]
     load_anonymizer(export_anonymizer(small_study, trial, "avatars", tmp_path / "x", force=True))
@@ -228,7 +228,7 @@ def test_a_file_that_is_there_stays_unless_forced(small_study: Path, tmp_path: P
 
 
 def test_the_card_never_takes_the_place_of_the_weights(small_study: Path, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=r"x\.md: .*safetensors"):
+    with pytest.raises(UsageError, match=r"x\.md: .*safetensors"):
         export_anonymizer(small_study, trial_of(small_study, "0000"), "avatars", tmp_path / "x.md")
 
 
@@ -260,7 +260,7 @@ def test_a_damaged_file_is_refused_in_one_line(exported: Path, tmp_path: Path) -
         ("bad-recipe", tensors, metadata | {"recipe": '{"method": "magic"}'}),
     ):
         save_file(content, tmp_path / name, facts)
-        with pytest.raises(ExportError) as caught:
+        with pytest.raises(DataError) as caught:
             load_anonymizer(tmp_path / name)
         assert str(caught.value).startswith(f"{tmp_path / name}: ")
         assert "\n" not in str(caught.value)

@@ -83,5 +83,5 @@ def test_the_last_failures_are_told_with_their_reasons(small_study: Path) -> Non
 
 
 def test_where_no_study_is_that_is_said(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="Give the directory of a study"):
+    with pytest.raises(StudyError, match="no study there"):
         study_status(str(tmp_path))

@@ -82,7 +82,7 @@ def test_an_option_that_study_does_not_know_is_refused_here(
 
 
 def test_status_and_fetch_need_a_study_or_an_address(refused: Refused, tmp_path: Path) -> None:
-    assert "no study.toml there" in refused("status", str(tmp_path))
+    assert "no study there" in refused("status", str(tmp_path))
     assert "job raysubmit_1: no address of a cluster" in refused("status", "raysubmit_1")
     assert "job raysubmit_1: no address of a cluster" in refused("fetch", "raysubmit_1")
     assert "no study can be seen there from here" in refused("fetch", "/no/where")

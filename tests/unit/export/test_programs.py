@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 import torch
 
-from anon_tune.errors import ExportError
+from anon_tune.errors import ExportError, UsageError
 from anon_tune.export import programs
 from anon_tune.export.programs import ProgramFacts, write_program
 from anon_tune.methods import build_anonymizer
@@ -97,7 +97,7 @@ def test_a_program_that_differs_is_refused(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxscript", None)  # as where it is not installed
-    with pytest.raises(ExportError) as caught:
+    with pytest.raises(UsageError) as caught:
         write_program(build("blur:2"), torch.rand(4, 3, 20, 24), tmp_path / "x.onnx", card)
     path = tmp_path / "x.onnx"
     assert str(caught.value) == (

@@ -156,7 +156,7 @@ def test_a_syntax_error_is_given_with_its_line(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named() -> None:
-    with pytest.raises(SpaceError, match=r"no\.toml: cannot be read, got No such file or directory"):
+    with pytest.raises(SpaceError, match=r"no\.toml: cannot be read: No such file or directory"):
         SearchSpace.load("no.toml")
 
 

@@ -58,7 +58,8 @@ def test_a_study_that_was_frozen_under_old_names_goes_on(tmp_path: Path, capsys:
     new = SearchSpace.from_tables({"fixed": {"evaluation.full.attackers": ["frame", "clip"]}, "search": search}, "x")
     freeze_study(tmp_path, new, StudySettings())
     file = tmp_path / "study.toml"
-    old = re.sub(r'"evaluation\.full\.attackers" = \[[^]]*\]', '"evaluation.full.num_attackers" = 2', file.read_text())
+    names = r'"evaluation\.full\.attackers" = \[[^]]*\]'
+    old = re.sub(names, '"evaluation.full.num_attackers" = 2', file.read_text(), count=1)  # under [space.fixed]
     file.write_text(re.sub(r'fingerprint = "\w{16}"', 'fingerprint = "0123456789abcdef"', old))
     space, settings = load_study(tmp_path)
     assert space == new

@@ -95,7 +95,7 @@ def test_what_is_not_trained_is_only_measured(avatars: Clips, tiny_recipe: Build
 
 
 def test_bdq_is_trained_like_any_other(avatars: Clips, tiny_params: dict[str, Any], tmp_path: Path) -> None:
-    kept = {name: value for name, value in tiny_params.items() if not find("bdq").sets(name)}
+    kept = {name: value for name, value in tiny_params.items() if not find("bdq").spec.owns(name)}
     recipe = make_recipe({"method": "bdq", **kept})
     first = done(job(recipe, tmp_path / "two", 0, 2, full=False), avatars)
     last = done(job(recipe, tmp_path / "two", 1, 6), avatars)
