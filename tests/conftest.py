@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -69,6 +72,34 @@ def tiny_recipe() -> Callable[..., Recipe]:
         return make_recipe(TINY | (params or {}))
 
     return build
+
+
+@pytest.fixture(scope="session")
+def example_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package of docs/add-a-method.md, from the page's own blocks: each is the file that the text before names.
+
+    The search space, a block without a name, is in ``space.toml``.
+    """
+    folder = tmp_path_factory.mktemp("example")
+    page = (Path(__file__).parents[1] / "docs" / "add-a-method.md").read_text()
+    begun = 0
+    for block in re.finditer(r"^```(?:toml|python)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+        named = re.findall(r"`([\w/-]+(?:\.\w+)*\.(?:py|toml))`", page[begun : block.start()])
+        file = folder / (named or ["space.toml"])[-1]
+        assert not file.exists(), f"two blocks are {file.name}"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(block[1])
+        begun = block.end()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def example_installed(example_package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that pip installed the page's package into."""
+    target = tmp_path_factory.mktemp("target") / "site"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*pip, "--target", target, example_package], check=True, capture_output=True)
+    return target
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from anon_tune.methods.table import TABLE
 from anon_tune.networks import NETWORKS
 from anon_tune.search.space import SearchSpace
 
-_REMEDY = "Bring the package with --package, or install it on every node"
+_REMEDY = "Bring a whole package with --package, or install it on every node"
 
 
 def check_nodes(space: SearchSpace) -> None:
@@ -52,9 +52,9 @@ def check_nodes(space: SearchSpace) -> None:
 def _what_is_wrong(tables: Mapping[str, Any], where: str, methods: Sequence[str]) -> str:
     """Return why this node cannot load what a search space names; empty if it can."""
     try:
-        SearchSpace.from_tables(tables, where)
         for name in methods:
             load_builder(find(name).spec)
+        SearchSpace.from_tables(tables, where)
     except AnonTuneError as error:
         return error.rule if error.got is None else f"{error.rule}, got {error.got}"
     return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -101,7 +102,15 @@ def check_name(name: str, where: str) -> None:
     of = _part(name)
     known = _section_names(find_spec(of)) if "." in name and (of in TABLE or of in names()) else frozenset()
     if name not in known:
-        raise RecipeError(where, f"unknown name '{name}'", remedy=suggest(name, known or recipe_names()))
+        raise RecipeError(where, f"unknown name '{name}'", remedy=_remedy(name, known))
+
+
+def _remedy(name: str, known: frozenset[str]) -> str:
+    of, dot, _ = name.partition(".")
+    parts = {_part(known) for known in shared_names()}.union(names())
+    if dot and not get_close_matches(of, parts):
+        return f"If '{of}' is a method of a package, install the package, or bring it with --package"
+    return suggest(name, known or recipe_names())
 
 
 def method_of(name: str) -> str | None:

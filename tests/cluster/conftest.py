@@ -12,7 +12,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
@@ -20,6 +22,7 @@ import ray
 from anon_tune.clips import Clips
 
 ROOT = Path(__file__).parents[2]
+NODE = ("--block", "--disable-usage-stats", "--object-store-memory", "100000000", "--dashboard-agent-listen-port", "0")
 PATIENCE_S = 500  # for what must come, however busy the machine is; only what never comes takes that long
 LOCAL_CLUSTER = str(ROOT / "cluster" / "local.sh")
 TINY = (
@@ -155,6 +158,55 @@ class Processes:
             self.ended(process)
 
 
+@dataclass
+class Site:
+    """Nodes on this machine, and a client that knows their token.
+
+    Attributes:
+        processes: Starts the nodes, in an environment with the token.
+        folder: Has a short name; of the nodes' own folders.
+        ports: Of the head, its client server and its dashboard.
+        nodes: What was started, by its name.
+    """
+
+    processes: Processes
+    folder: Path
+    ports: list[int]
+    nodes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.ports[2]}"
+
+    def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a node and wait until it runs."""
+        command = ["ray", "start", *arguments, *NODE, "--temp-dir", str(self.folder / name)]
+        node: subprocess.Popen[bytes] = self.processes.start(name, command)
+        self.processes.wait_until(lambda: "Ray runtime started" in self.processes.said(name), name, node)
+        self.nodes[name] = node
+        return node
+
+    def head(self, name: str, num_cpus: int) -> subprocess.Popen[bytes]:
+        port, client, dashboard = (str(number) for number in self.ports)
+        at = ("--head", "--port", port, "--ray-client-server-port", client, "--dashboard-port", dashboard)
+        return self.start(name, *at, "--num-cpus", str(num_cpus))
+
+    def worker(self, name: str) -> subprocess.Popen[bytes]:
+        return self.start(name, "--address", f"127.0.0.1:{self.ports[0]}", "--num-cpus", "1")
+
+    def client(self, *words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run anon-tune as somebody who reaches nothing but the dashboard's port."""
+        known = self.processes.environment | {"RAY_API_SERVER_ADDRESS": self.address, "PYTHONPATH": str(ROOT)}
+        command = ["python", "-m", "anon_tune", *words]
+        return subprocess.run(command, env=known | environment, cwd=cwd, capture_output=True, text=True, check=False)
+
+    def ask(self, *words: str, **how: Any) -> str:
+        """Run anon-tune, which must go well, and return what it prints on stdout."""
+        done = self.client(*words, **how)
+        assert done.returncode == 0, done.stderr[-4000:]
+        return done.stdout.strip()
+
+
 @pytest.fixture(scope="session")
 def _ray_ends() -> Iterator[None]:
     yield
@@ -172,9 +224,31 @@ def shared_ray(_ray_ends: None) -> None:
 
 
 @pytest.fixture(scope="session")
-def processes_in() -> type[Processes]:
-    """Build `Processes` in a folder, for those that outlive a test."""
-    return Processes
+def new_site() -> Callable[[Path], contextlib.AbstractContextManager[Site]]:
+    """Make a `Site` that leaves its logs in a folder, for those that outlive a test."""
+
+    @contextlib.contextmanager
+    def made(scratch: Path) -> Iterator[Site]:
+        folder = Path(tempfile.mkdtemp(prefix="at"))
+        processes = Processes(scratch)
+        # Nodes find this package nowhere but in what a job brings.
+        processes.environment.pop("PYTHONPATH", None)
+        processes.environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
+        (folder / "token").write_text("c0ffee" * 10 + "beef")
+        try:
+            yield Site(processes, folder, processes.free_ports())
+        finally:
+            processes.end()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    return made
+
+
+@pytest.fixture
+def site(new_site: Callable[[Path], contextlib.AbstractContextManager[Site]], tmp_path: Path) -> Iterator[Site]:
+    """Nodes of one test; none are up yet."""
+    with new_site(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

@@ -7,9 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,83 +23,12 @@ pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).parents[2]
 SPACE = "search_spaces/quickstart.toml"
 ONE_AT_A_TIME = ["--no-rungs", "--sampler", "qmc", "--seed", "3", "--max-concurrent", "1"]
-NODE = ("--block", "--disable-usage-stats", "--object-store-memory", "100000000", "--dashboard-agent-listen-port", "0")
-
-
-@dataclass
-class Site:
-    """Nodes on this machine, and a client that knows their token.
-
-    Attributes:
-        processes: Starts the nodes, in an environment with the token.
-        folder: Has a short name; of the nodes' own folders.
-        ports: Of the head, its client server and its dashboard.
-        nodes: What was started, by its name.
-    """
-
-    processes: Any
-    folder: Path
-    ports: list[int]
-    nodes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.ports[2]}"
-
-    def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a node and wait until it runs."""
-        command = ["ray", "start", *arguments, *NODE, "--temp-dir", str(self.folder / name)]
-        node: subprocess.Popen[bytes] = self.processes.start(name, command)
-        self.processes.wait_until(lambda: "Ray runtime started" in self.processes.said(name), name, node)
-        self.nodes[name] = node
-        return node
-
-    def head(self, name: str, num_cpus: int) -> subprocess.Popen[bytes]:
-        port, client, dashboard = (str(number) for number in self.ports)
-        at = ("--head", "--port", port, "--ray-client-server-port", client, "--dashboard-port", dashboard)
-        return self.start(name, *at, "--num-cpus", str(num_cpus))
-
-    def worker(self, name: str) -> subprocess.Popen[bytes]:
-        return self.start(name, "--address", f"127.0.0.1:{self.ports[0]}", "--num-cpus", "1")
-
-    def client(self, *words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run anon-tune as somebody who reaches nothing but the dashboard's port."""
-        known = self.processes.environment | {"RAY_API_SERVER_ADDRESS": self.address} | environment
-        command = ["python", "-m", "anon_tune", *words]
-        python_path = {"PYTHONPATH": str(ROOT)}
-        return subprocess.run(command, env=known | python_path, cwd=cwd, capture_output=True, text=True, check=False)
-
-    def ask(self, *words: str, **how: Any) -> str:
-        """Run anon-tune, which must go well, and return what it prints on stdout."""
-        done = self.client(*words, **how)
-        assert done.returncode == 0, done.stderr[-4000:]
-        return done.stdout.strip()
-
-
-def new_site(processes_in: Callable[[Path], Any], scratch: Path) -> Iterator[Site]:
-    folder = Path(tempfile.mkdtemp(prefix="at"))
-    processes = processes_in(scratch)
-    # Nodes find this package nowhere but in what a job brings.
-    processes.environment.pop("PYTHONPATH", None)
-    processes.environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
-    (folder / "token").write_text("c0ffee" * 10 + "beef")
-    try:
-        yield Site(processes, folder, processes.free_ports())
-    finally:
-        processes.end()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture
-def site(processes_in: Callable[[Path], Any], tmp_path: Path) -> Iterator[Site]:
-    """Nodes of one test; none are up yet."""
-    yield from new_site(processes_in, tmp_path)
 
 
 @pytest.fixture(scope="module")
-def one_head(processes_in: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def one_head(new_site: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A head with two CPUs for all tests that leave it as it was."""
-    for site in new_site(processes_in, tmp_path_factory.mktemp("head")):
+    with new_site(tmp_path_factory.mktemp("head")) as site:
         site.head("head", 2)
         yield site
 
@@ -126,7 +53,7 @@ def measured(out: Path) -> list[tuple[Any, ...]]:
 
 
 def test_a_study_is_submitted_followed_fetched_and_is_the_one_of_a_laptop(
-    one_head: Site, tmp_path: Path, tiny_study: Callable[..., list[str]]
+    one_head: Any, tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
     # A folder that is no project: a search space that extends one elsewhere.
     mine = tmp_path / "spaces" / "mine"
@@ -189,7 +116,7 @@ def test_a_study_is_submitted_followed_fetched_and_is_the_one_of_a_laptop(
 
 
 def test_a_stopped_study_goes_on_where_it_was(
-    one_head: Site, tmp_path: Path, tiny_study: Callable[..., list[str]]
+    one_head: Any, tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
     out, processes, head = tmp_path / "study", one_head.processes, one_head.nodes["head"].pid
     words = ["submit", SPACE, *ONE_AT_A_TIME, *tiny_study(out, trials=3, num_steps=200)]
@@ -223,7 +150,7 @@ def test_a_stopped_study_goes_on_where_it_was(
     assert json.loads(one_head.ask("status", longer, "--format", "json"))["states"]["COMPLETE"] == 4
 
 
-def test_who_has_no_token_gets_one_line(one_head: Site, tmp_path: Path, tiny_study: Callable[..., list[str]]) -> None:
+def test_who_has_no_token_gets_one_line(one_head: Any, tmp_path: Path, tiny_study: Callable[..., list[str]]) -> None:
     study = tiny_study(tmp_path / "study", trials=1, num_steps=4)
     wrong = tmp_path / "wrong"
     wrong.write_text("d" * 64)
@@ -245,7 +172,7 @@ def test_who_has_no_token_gets_one_line(one_head: Site, tmp_path: Path, tiny_stu
     assert not (tmp_path / "study").exists()
 
 
-def test_the_token_is_in_nothing_that_a_head_keeps(one_head: Site) -> None:
+def test_the_token_is_in_nothing_that_a_head_keeps(one_head: Any) -> None:
     token = (one_head.folder / "token").read_bytes()
     kept = [
         path
@@ -263,7 +190,7 @@ def test_the_token_is_in_nothing_that_a_head_keeps(one_head: Site) -> None:
     assert b"raysubmit_" in listed.stdout and token not in listed.stdout
 
 
-def test_a_head_that_asks_for_no_token_is_refused(site: Site, tmp_path: Path) -> None:
+def test_a_head_that_asks_for_no_token_is_refused(site: Any, tmp_path: Path) -> None:
     site.processes.environment["RAY_AUTH_MODE"] = "disabled"
     site.head("open", 1)
     refused = site.client("status", "raysubmit_x", RAY_AUTH_MODE="token")
@@ -273,7 +200,7 @@ def test_a_head_that_asks_for_no_token_is_refused(site: Site, tmp_path: Path) ->
 
 
 def test_a_lost_worker_and_then_a_lost_head_cost_nothing_that_was_finished(
-    site: Site, tmp_path: Path, tiny_study: Callable[..., list[str]]
+    site: Any, tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
     out = tmp_path / "study"
     words = ["submit", SPACE, "--no-rungs", "--sampler", "random", *tiny_study(out, trials=4, num_steps=100)]

@@ -1,0 +1,45 @@
+"""A package with methods that no node has: brought to driver and workers, and missed in one line without that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anon_tune.ledger import Ledger
+from anon_tune.trial import TrialState
+
+pytestmark = pytest.mark.cluster
+
+
+def test_a_package_comes_with_a_job_and_a_node_that_lacks_it_is_named_before_any_trial(
+    site: Any, example_package: Path, example_installed: Path, tmp_path: Path, tiny_study: Callable[..., list[str]]
+) -> None:
+    site.head("head", 1)
+    site.worker("worker")
+    space, out = example_package / "space.toml", tmp_path / "study"
+    words = [str(space), *tiny_study(out, trials=3, num_steps=4), "--no-rungs"]
+
+    # The driver finds the package on its path, and the nodes do not.
+    cluster = {"RAY_ADDRESS": f"127.0.0.1:{site.ports[0]}"}
+    path = f"{Path(__file__).parents[2]}:{example_installed}"
+    refused = site.client("study", *words, PYTHONPATH=path, **cluster)
+    assert refused.returncode == 2, refused.stderr[-4000:]
+    (line,) = [line for line in refused.stderr.splitlines() if line.startswith("error: ")]
+    assert line.startswith("error: node '") and "unknown method 'halve'" in line and line.endswith("on every node.")
+    assert not Ledger(out / "ledger").trials()
+
+    # Nobody has it: said here, and nothing is sent.
+    unsent = site.client("submit", *words)
+    assert (unsent.returncode, unsent.stdout) == (2, "")
+    assert "unknown name 'tint.strength'. If 'tint' is a method of a package" in unsent.stderr
+
+    # Where one node lacked it the study does not begin, so that all trials below are from nodes that were given it.
+    done = site.client("submit", *words, "--package", str(example_package), "--follow")
+    assert done.returncode == 0, done.stderr[-4000:]
+    trials = {trial.id: trial for trial in Ledger(out / "ledger").trials()}
+    assert {trial.state for trial in trials.values()} == {TrialState.COMPLETE}
+    assert sorted(trials) == ["0000", "0001", "0002", "black-out", "identity"]
+    assert {trial.method for trial in trials.values()} == {"identity", "black-out", "halve:0.25", "tint"}
