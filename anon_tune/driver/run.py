@@ -1,4 +1,4 @@
-"""Runs a study, from nothing or from where an earlier driver left it."""
+"""Runs a study: a new one, or one that an earlier driver left unfinished."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _tidy(study: StudyDirectory, trial: Trial) -> None:
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """Set the event at the first SIGINT or SIGTERM; the second one acts as if nobody listened."""
+    """Set the event at the first SIGINT or SIGTERM. A second signal has its default effect."""
     stopped = threading.Event()
     before: dict[signal.Signals, Any] = {}
 

@@ -1,4 +1,4 @@
-"""Measures the best trials of a study again with new seeds, so that its front can be believed."""
+"""Measures the best trials of a study again with new seeds, so that its front can be trusted."""
 
 from __future__ import annotations
 
