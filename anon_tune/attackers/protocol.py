@@ -1,4 +1,4 @@
-"""What an attacker is built for, what it does, and what it learned.
+"""The interface of an attacker: its setting, its training and its result.
 
 Shapes: N clips of a split, B clips, T frames a clip, C channels, H height, W width, A private attributes.
 """

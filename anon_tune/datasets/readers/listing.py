@@ -28,7 +28,7 @@ class Count:
     Attributes:
         what: The kind, such as "test videos".
         found: How many.
-        published: How many there are in all; None where nobody has published it.
+        published: How many there are in all; None if the number is not published.
     """
 
     what: str
