@@ -57,7 +57,7 @@ def fetch_store(uri: str) -> Path:
                     map_frames(new / FRAMES, manifest, every=True)
                     new.rename(target)
     except (OSError, pa.ArrowException) as error:
-        remedy = f"Mend the cause; copies go to {home}"
+        remedy = f"Check permissions and connection; copies go to {home}"
         raise _kind(error)(uri, "cannot be copied to this node", remedy=remedy, cause=why(error)) from None
     return target
 
@@ -81,7 +81,7 @@ def save_store(directory: Path, uri: str) -> None:
         for name in (FRAMES, MANIFEST):
             fs.copy_files(str(directory / name), f"{path}/{name}", local, filesystem, chunk_size=_CHUNK_BYTES)
     except (OSError, pa.ArrowException) as error:
-        raise _kind(error)(uri, "cannot be written", remedy="Mend the cause", cause=why(error)) from None
+        raise _kind(error)(uri, "cannot be written", remedy="Check access and connection", cause=why(error)) from None
 
 
 def _kind(error: Exception) -> type[AnonTuneError]:

@@ -1,4 +1,4 @@
-"""Ray's Jobs API, with errors a user can mend, and with token authentication unless the user has said otherwise."""
+"""Ray's Jobs API, with errors that a user can correct, and with token authentication unless the user turned it off."""
 
 from __future__ import annotations
 

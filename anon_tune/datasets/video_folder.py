@@ -141,7 +141,7 @@ def store_files(
             bad = [BadFile(one.file, one.frame, one.reason) for one in journal.records if one.reason]
             good = [one for one, record in zip(labels, journal.records, strict=True) if not record.reason]
             if rule := what_is_missing(good, labels):
-                remedy = "Import more files" if skip_bad else "Mend the files"
+                remedy = "Import more files" if skip_bad else "Repair the files"
                 raise DataError(str(root), rule, f"{bad[0].file}: {bad[0].reason}", remedy)
             fps = statistics.median(one.fps for one in journal.records if not one.reason)
             clips = writer.finish(tuple(attributes), fps, str(root.resolve()), drop_constant=True)

@@ -105,7 +105,7 @@ def _check_anchors(study: StudyDirectory, book: Bookkeeper) -> None:
     anchor = book.failed_anchor
     if anchor is not None:
         rule = f"the anchor '{anchor.id}' failed, and no score can be read without it"
-        raise StudyError(str(study), rule, anchor.reason, "Mend the cause, then 'anon-tune resume'")
+        raise StudyError(str(study), rule, anchor.reason, "Fix the cause, then run 'anon-tune resume'")
 
 
 @contextmanager

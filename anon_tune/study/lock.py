@@ -98,8 +98,8 @@ class _BeatingHold(Hold):
             try:
                 self.beat_on()
             except OSError as error:
-                where, mend = str(self._lock.folder), "Mend that, then go on"
-                raise UnreachableError(where, "cannot be reached", remedy=mend, cause=why(error)) from None
+                where, remedy = str(self._lock.folder), "Check permissions and connection, then continue"
+                raise UnreachableError(where, "cannot be reached", remedy=remedy, cause=why(error)) from None
         if self.lost.is_set():
             raise StudyError(str(self._lock.folder), "another process has taken this study over", remedy=_LET_IT)
 
@@ -120,8 +120,8 @@ def _beating(lock: File) -> Iterator[Hold]:
         if not hold.is_ours():
             raise _held(lock, str(_content(lock).get("holder", "")))
     except OSError as error:
-        where, mend = str(lock.folder), "Check permissions and connection, then try again"
-        raise UnreachableError(where, "cannot be written", remedy=mend, cause=why(error)) from None
+        where, remedy = str(lock.folder), "Check permissions and connection, then try again"
+        raise UnreachableError(where, "cannot be written", remedy=remedy, cause=why(error)) from None
     thread = threading.Thread(target=keep, daemon=True)
     thread.start()
     try:

@@ -231,4 +231,4 @@ def _opening(package: str, value: str) -> Iterator[None]:
         yield
     except Exception as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UnreachableError(option, "cannot be used", value, "Mend that, or leave the option out", first) from None
+        raise UnreachableError(option, "cannot be used", value, "Fix that, or leave the option out", first) from None

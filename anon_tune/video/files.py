@@ -27,7 +27,7 @@ FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 
 AudioPacket: TypeAlias = "av.Packet[Any]"
 
-_REMEDY = "Mend it, or take another copy"
+_REMEDY = "Repair it, or use another copy"
 _UNSPECIFIED, _LIMITED = 2, 1  # FFmpeg's numbers of a colour space and of a range
 _KNOWN_COLOURS = (1, 4, 5, 6, 7, 9)  # of those that its scaler converts
 _SMALL_CUT = 0.02  # of a video's length: a header rounds, and the last frame may have no length
