@@ -1,4 +1,4 @@
-"""Tables of things found by name: ours as a literal mapping, others through the entry points of installed packages."""
+"""Tables of specs by name: ours in a literal mapping, others through the entry points of installed packages."""
 
 from __future__ import annotations
 

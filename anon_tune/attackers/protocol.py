@@ -1,6 +1,6 @@
 """The interface of an attacker: its setting, its training and its result.
 
-Shapes: N clips of a split, B clips, T frames a clip, C channels, H height, W width, A private attributes.
+Shapes: N clips of a split, B clips, T frames per clip, C channels, H height, W width, A private attributes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From the paths of videos to their labels and splits."""
+"""Labels and splits of videos, derived from their paths."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def match_files(
 def binary_columns(name: str, values: Sequence[str]) -> dict[str, tuple[bool, ...]]:
     """Turn a label into binary attributes, a column of truth values each.
 
-    A label of 0 and 1, true and false, or yes and no is one attribute of its own name; any other gives
-    one attribute a value, named ``label=value``.
+    A label with the values 0 and 1, true and false, or yes and no becomes one attribute of the same name. Any other
+    label becomes one attribute per value, named ``label=value``.
     """
     if {value.lower() for value in values} <= _TRUE | _FALSE:
         return {name: tuple(value.lower() in _TRUE for value in values)}

@@ -68,7 +68,7 @@ def import_pair(
         private: Named groups of the pattern.
         group: Named group of the pattern.
         test_groups: Values of `group`.
-        num_frames: Frames a clip, at least 1.
+        num_frames: Frames per clip, at least 1.
         height, width: Pixels, at least 1.
         output: Directory in which the stores ``original`` and ``anonymized`` are made.
         suffix: What the tool adds to a name before its extension.

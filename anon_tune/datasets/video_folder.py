@@ -71,7 +71,7 @@ def import_folder(
         private: Names of the groups that hold private labels.
         group: Name of the group to split by, such as person or take.
         test_groups: Values of that group that make the test split.
-        num_frames: Frames a clip, at least 1.
+        num_frames: Frames per clip, at least 1.
         height: Pixels, at least 1.
         width: Pixels, at least 1.
         output: The store to make.

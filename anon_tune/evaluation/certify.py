@@ -1,6 +1,6 @@
 """The audit of an anonymizer: what attackers infer from anonymized clips, compared with raw clips.
 
-Shapes: N clips, T frames a clip, H height, W width, A attributes, K actions, D features.
+Shapes: N clips, T frames per clip, H height, W width, A attributes, K actions, D features.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 If the detector finds no one in a frame, the frame is left unchanged. The measured leakage includes such frames.
 
-Shapes: B clips, T frames a clip, C = 3 channels (RGB), H height, W width, K boxes.
+Shapes: B clips, T frames per clip, C = 3 channels (RGB), H height, W width, K boxes.
 """
 
 from __future__ import annotations
