@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from anon_tune.driver.environment import environment
+from anon_tune.driver.nodes_know import check_nodes
 from anon_tune.driver.placement import Slots
 from anon_tune.driver.session import living_nodes, living_resources, ray_session
 from anon_tune.driver.tune_executor import TuneExecutor
@@ -66,6 +67,7 @@ def run_study(
 
     Raises:
         StudyError: The directory belongs to another study or another process, or an anchor failed.
+        UsageError: A node lacks a package that the search space needs.
         PlacementError: A trial needs more than the cluster has.
         StudyInterrupted: Stopped by a signal.
     """
@@ -81,6 +83,7 @@ def run_study(
         session = ray_session(dashboard=settings.runs_through_train)
         with session as is_private, environment(_ONE_THREAD), stop_signals() as stopped:
             settings = settings.on_private_cluster() if is_private else settings
+            check_nodes(space)
             executor = TuneExecutor.of(settings, body, study, Slots(settings, living_resources))
             record = OptunaRecord(space, open_storage(settings.storage, here), record_name(study, settings))
             proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known, sampler)

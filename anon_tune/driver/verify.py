@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from tempfile import TemporaryDirectory
 
+from anon_tune.driver.nodes_know import check_nodes
 from anon_tune.driver.placement import Slots
 from anon_tune.driver.run import StudyInterrupted, stop_signals
 from anon_tune.driver.session import living_resources, ray_session
@@ -45,6 +46,7 @@ def verify_study(
     Raises:
         StudyError: Nothing to verify, another process writes the directory, weights are gone, repeats could
             not be taken, or the repeats that are there were trained anew and ``retrain`` is false.
+        UsageError: A node lacks a package that the search space needs.
         PlacementError: A trial needs more than the cluster has.
         StudyInterrupted: Stopped by a signal; what arrived is in the ledger.
     """
@@ -57,6 +59,7 @@ def verify_study(
         session = ray_session(dashboard=settings.runs_through_train)
         with session as is_private, stop_signals() as stopped, TemporaryDirectory(prefix="anon-tune-") as scratch:
             settings = settings.on_private_cluster() if is_private else settings
+            check_nodes(space)
             # A repeat that trains anew does in one job what the study did in several: the limit is not for it.
             settings = settings.model_copy(update={"job_limit_s": None})
             executor = TuneExecutor.of(settings, body, study, Slots(settings, living_resources))

@@ -40,14 +40,15 @@ def make_recipe(params: Mapping[str, Any], where: str = "recipe", defaults: Mapp
     """
     params = with_new_names(params, where)
     spec = find(str(params.get("method", "adversarial")), f"{where}: method").spec
+    defaults = defaults_of([spec.name]) if defaults is None else defaults
     for name in params:
         check_name(name, where)
         _check_place(name, params[name], spec, where)
     own = {name: value for name, value in params.items() if _part(name) == spec.name}
-    section = _section(spec, _laid_over(defaults or {}, own, f"{spec.name}."), where)
+    section = _section(spec, _laid_over(defaults, own, f"{spec.name}."), where)
     shared = {name: value for name, value in params.items() if name not in own} | dict(spec.fixes)
     shared |= {name: getattr(section, key) for name, key in spec.sets.items()}
-    known = {name: value for name, value in (defaults or {}).items() if name in shared_names()}
+    known = {name: value for name, value in defaults.items() if name in shared_names()}
     tree = nest(_laid_over(known, shared), where)
     try:
         return Recipe.model_validate(tree | {"section": section})

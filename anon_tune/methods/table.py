@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator
 from importlib import import_module, metadata, util
@@ -62,20 +61,22 @@ def find_spec(name: str, where: str = "method") -> MethodSpec:
         RecipeError: There is no such method.
         UsageError: The package that brings it cannot be loaded or breaks the contract.
     """
-    spec = _loaded(name)
+    spec = _loaded.get(name) or _load(name)
     if spec is None:
         raise RecipeError(where, f"unknown method '{name}'", remedy=suggest(name, names()))
     return spec
 
 
-@functools.cache
-def _loaded(name: str) -> MethodSpec | None:
+_loaded: dict[str, MethodSpec] = {}  # a name that is not here is looked for again: its package may have been brought
+
+
+def _load(name: str) -> MethodSpec | None:
     if name in TABLE:
         module, _, attribute = TABLE[name].partition(":")
-        own: MethodSpec = getattr(import_module(module), attribute)
-        return own
-    found = [entry for entry in metadata.entry_points(group=GROUP) if entry.name == name]
-    return _foreign(found) if found else None
+        _loaded[name] = getattr(import_module(module), attribute)
+    elif found := [entry for entry in metadata.entry_points(group=GROUP) if entry.name == name]:
+        _loaded[name] = _foreign(found)
+    return _loaded.get(name)
 
 
 def _foreign(found: list[EntryPoint]) -> MethodSpec:

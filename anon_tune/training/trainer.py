@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -138,7 +139,7 @@ class Trainer:
         self._learn(self.utility, self.privacy, frozen=True)
         batch = self.batches.clips(index)
         changed = quantize(self.anonymizer(batch.clips))
-        move = self._move(batch, changed, *self.batches.seen(index, batch, changed, self.anonymizer))
+        move = self._move(batch, changed, partial(self.batches.seen, index, batch, changed, self.anonymizer))
         return self._update("anonymizer", *weigh((*GAME_TERMS, *self.hooks.anonymizer_terms), move))
 
     def move_branches(self, index: int) -> None:
@@ -149,7 +150,7 @@ class Trainer:
             changed = quantize(self.anonymizer(batch.clips))
             seen, private = self.batches.seen(index, batch, changed, self.anonymizer)
         terms = (_UTILITY_ALONE, *self.hooks.utility_terms)
-        self._update("utility", *weigh(terms, self._move(batch, changed, seen, private)))
+        self._update("utility", *weigh(terms, self._move(batch, changed, lambda: (seen, private))))
         self._update_privacy(seen, private)
 
     def restart_branches(self, first: int) -> None:
@@ -192,9 +193,9 @@ class Trainer:
         num_warmups = 1 + (self.step // restart_steps if restart_steps else 0)
         return num_warmups * training.warmup_steps + self.step * (1 + training.num_branch_updates)
 
-    def _move(self, batch: ClipBatch, changed: Tensor, seen: Tensor, private: Tensor) -> Move:
+    def _move(self, batch: ClipBatch, changed: Tensor, stills: Callable[[], tuple[Tensor, Tensor]]) -> Move:
         players = self.anonymizer, self.utility, self.privacy
-        return Move(self.recipe, self.step, batch, changed, seen, private, *players)
+        return Move(self.recipe, self.step, batch, changed, stills, *players)
 
     def _update_privacy(self, seen: Tensor, private: Tensor) -> None:
         """Let every privacy branch learn: the gradient of their summed losses is each one's own."""

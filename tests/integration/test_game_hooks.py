@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from torch.nn import functional
 
 from anon_tune.clips import Clips
 from anon_tune.ledger import Ledger
@@ -18,7 +19,7 @@ from anon_tune.pareto import ParetoFront
 from anon_tune.recipe import Recipe
 from anon_tune.report.training_figures import loss_chart
 from anon_tune.schedule import Schedule
-from anon_tune.training import GameHooks, Term, Trainer
+from anon_tune.training import GameHooks, Term, Trainer, losses
 from anon_tune.trial import Reading, RungReport, Score, Trial, TrialState
 
 CPU = torch.device("cpu")
@@ -119,3 +120,25 @@ def test_a_new_term_reaches_the_ledger_and_the_page(avatars: Clips, tiny_recipe:
     titles = [axis["title"]["text"] for name, axis in chart.layout(False).items() if name.startswith("yaxis")]
     assert titles == ["Utility", "Privacy", "Penalty", "Distortion", "Brightness"]
     assert len(chart.data) == 5
+
+
+def test_the_gradient_of_move_1_is_that_of_its_terms_computed_one_after_the_other(
+    avatars: Clips, tiny_recipe: Build
+) -> None:
+    recipe = tiny_recipe({"penalty.threshold": 0.0})
+    played, other = (trainer_of(recipe, avatars, GameHooks()) for _ in range(2))
+    played.move_anonymizer(0)
+
+    f_a, f_t, f_b = other.anonymizer, other.utility.eval(), other.privacy.eval()
+    batch = other.batches.clips(0)
+    changed = losses.quantize(f_a(batch.clips))
+    utility = functional.cross_entropy(f_t(changed), batch.actions)
+    seen, private = other.batches.seen(0, batch, changed, f_a)  # here, or a gradient is summed in another order
+    adversary, _ = f_b.drive(seen, private)
+    penalty = losses.penalty(batch.clips, changed, 0.0)
+    weights = [
+        getattr(recipe, part).weight.at(0, recipe.training.num_steps) for part in ("utility", "privacy", "penalty")
+    ]
+    (weights[0] * utility + weights[1] * adversary + weights[2] * penalty).backward()
+    gradients = [[p.grad for p in trainer.anonymizer.parameters()] for trainer in (played, other)]
+    assert all(torch.equal(one, two) for one, two in zip(*gradients, strict=True))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from anon_tune.schedule import Schedule
 from anon_tune.training.branches import PrivacyBranches
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Move:
     """One move of the game, as its terms see it.
 
@@ -29,8 +29,8 @@ class Move:
         step: Steps played so far.
         batch: The raw clips (B,T,C,H,W) in [0, 1] with their labels.
         changed: The anonymized clips (B,T,C,H,W) in [0, 1]; with a gradient to f_A in move 1 only.
-        seen: The anonymized stills (B,S,C,H,W) that the privacy branches see.
-        private: Labels (B,A) of these stills in {0, 1}.
+        stills: Makes `seen` and `private`, once and when a term first asks: autograd sums the parts of a gradient in an
+            order that follows the order of computation, and a rounding more or less is another training.
         anonymizer: f_A.
         utility: f_T.
         privacy: f_B.
@@ -40,11 +40,24 @@ class Move:
     step: int
     batch: ClipBatch
     changed: Tensor
-    seen: Tensor
-    private: Tensor
+    stills: Callable[[], tuple[Tensor, Tensor]]
     anonymizer: Anonymizer
     utility: UtilityNetwork
     privacy: PrivacyBranches
+
+    @cached_property
+    def _drawn(self) -> tuple[Tensor, Tensor]:
+        return self.stills()
+
+    @property
+    def seen(self) -> Tensor:
+        """The anonymized stills (B,S,C,H,W) that the privacy branches see."""
+        return self._drawn[0]
+
+    @property
+    def private(self) -> Tensor:
+        """Labels (B,A) of these stills in {0, 1}."""
+        return self._drawn[1]
 
     def now(self, schedule: Schedule) -> float:
         """Return the value of a schedule at this step."""

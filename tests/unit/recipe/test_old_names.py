@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from anon_tune.recipe import AuditRecipe, EffortRecipe, Recipe
+from anon_tune.methods import make_recipe
+from anon_tune.recipe import AuditRecipe, EffortRecipe
 
 
 def test_a_number_of_attackers_becomes_their_names_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     old = {"evaluation.full.num_attackers": 2, "evaluation.rung.num_attackers": 1}
-    recipes = [Recipe.from_params(old, "old.toml") for _ in range(2)]  # as for two trials
+    recipes = [make_recipe(old, "old.toml") for _ in range(2)]  # as for two trials
     new = {"evaluation.full.attackers": ("frame", "clip"), "evaluation.rung.attackers": "frame"}
-    assert recipes == [Recipe.from_params(new)] * 2
+    assert recipes == [make_recipe(new)] * 2
     assert sorted(capsys.readouterr().err.splitlines()) == [
         f"old.toml: 'evaluation.{effort}.num_attackers' is now called 'evaluation.{effort}.attackers', "
         "a list of names such as frame,clip,motion."

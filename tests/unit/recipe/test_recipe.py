@@ -111,3 +111,9 @@ def test_nest_refuses_a_value_that_is_also_a_table() -> None:
     assert nest({"a.b": 1, "a.c.d": 2, "e": 3}) == {"a": {"b": 1, "c": {"d": 2}}, "e": 3}
     with pytest.raises(RecipeError, match=r"'a\.b' and one of its parents are both set"):
         nest({"a": 1, "a.b": 2})
+
+
+def test_what_is_not_named_keeps_its_default_also_beside_a_named_sibling() -> None:
+    recipe = make_recipe({"evaluation.rung.attacker_steps": 7})
+    assert recipe.evaluation.rung.attackers == Recipe().evaluation.rung.attackers == ("frame",)
+    assert recipe.evaluation.rung.classifier_steps == Recipe().evaluation.rung.classifier_steps

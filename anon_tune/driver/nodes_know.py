@@ -1,0 +1,69 @@
+"""Whether every node has the packages of somebody else that a study needs: asked before its first trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from anon_tune.attackers import ATTACKERS
+from anon_tune.errors import AnonTuneError, UsageError
+from anon_tune.methods import find, load_builder, names
+from anon_tune.methods.table import TABLE
+from anon_tune.networks import NETWORKS
+from anon_tune.search.space import SearchSpace
+
+_REMEDY = "Bring the package with --package, or install it on every node"
+
+
+def check_nodes(space: SearchSpace) -> None:
+    """Let every living node check a search space that names what an installed package brings, one small task a node.
+
+    Costs nothing where a space names only what is ours. A node that comes later is not asked.
+
+    Raises:
+        UsageError: A node lacks a package, or cannot load it.
+    """
+    named = set(_words(space))
+    foreign = named & (set(names()) - set(TABLE))
+    others = (set(ATTACKERS.names()) - set(ATTACKERS.ours)) | (set(NETWORKS.names()) - set(NETWORKS.ours))
+    if not foreign and not named & others:
+        return
+    nodes: Sequence[Mapping[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    asked = []
+    for node in nodes:
+        if node["Alive"]:
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            task = _what_is_wrong.options(num_cpus=0, scheduling_strategy=there)
+            asked.append((node["NodeManagerHostname"], task.remote(space.tables(), space.where, sorted(foreign))))
+    for host, reference in asked:
+        try:
+            wrong = ray.get(reference)
+        except RayError:  # the node was lost, which trials survive
+            continue
+        if wrong:
+            raise UsageError(f"node '{host}'", "cannot take this study", cause=wrong, remedy=_REMEDY)
+
+
+@ray.remote
+def _what_is_wrong(tables: Mapping[str, Any], where: str, methods: Sequence[str]) -> str:
+    """Return why this node cannot load what a search space names; empty if it can."""
+    try:
+        SearchSpace.from_tables(tables, where)
+        for name in methods:
+            load_builder(find(name).spec)
+    except AnonTuneError as error:
+        return error.rule if error.got is None else f"{error.rule}, got {error.got}"
+    return ""
+
+
+def _words(space: SearchSpace) -> Iterator[str]:
+    """Yield every text that a value of a trial may be; of a method with arguments its name."""
+    values = [*space.defaults.values(), *space.fixed.values()]
+    values += [probe for parameter in space.search.values() for probe in parameter.probes]
+    for value in values:
+        for text in (value,) if isinstance(value, str) else value if isinstance(value, tuple | list) else ():
+            yield str(text).partition(":")[0]
