@@ -31,8 +31,8 @@ def fetch_store(uri: str) -> Path:
     """Return this node's copy of a clip store, made now if it is not there.
 
     The copy is in ``clips/<fingerprint>`` of `user_cache`. So a store that has changed is copied again, and a store
-    with two names is copied once. A copy is either complete or absent: the other processes of a node wait for the one that
-    copies, and the directory gets its name only after its size and the hash of every clip match the manifest.
+    with two names is copied once. A copy is either complete or absent: the other processes of a node wait for the one
+    that copies, and the directory gets its name only after its size and the hash of every clip match the manifest.
 
     Args:
         uri: Of a store's directory, such as ``s3://bucket/clips``. Credentials and regions are found as pyarrow's
