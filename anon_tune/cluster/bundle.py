@@ -1,8 +1,8 @@
 """A study's files as lines of text, which a job prints to its log when a study is fetched through the cluster.
 
-Often only the port of a cluster's dashboard can be reached, and the only data that comes back through it is the log of
-a job. ``python -m anon_tune.cluster.bundle DIR [--all]`` is that job. Each of its lines has a mark, because the log also
-has lines of other programs. A hash over all lines shows whether the bundle is complete.
+Often only the port of a cluster's dashboard can be reached, and the only data that comes back through it is the log
+of a job. ``python -m anon_tune.cluster.bundle DIR [--all]`` is that job. Each of its lines has a mark, because the log
+also has lines of other programs. A hash over all lines shows whether the bundle is complete.
 """
 
 from __future__ import annotations

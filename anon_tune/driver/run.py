@@ -49,7 +49,7 @@ def run_study(
     on_stop: Callable[[str], None] | None = None,
     sampler: CallersSampler | None = None,
 ) -> Ledger:
-    """Run a study to its end.
+    """Run a study to its end, and return its ledger.
 
     A directory that already holds this study is continued: finished trials stay as they are, unfinished ones go on
     from their next rung, and the number of trials may have grown. A first SIGINT or SIGTERM stops cleanly.
@@ -62,8 +62,6 @@ def run_study(
         on_change: Called with all trials, anchors first, after every change.
         on_stop: Called with the reason when a stop rule ended the study.
         sampler: A sampler of the caller's, of the class that the settings name; None for one of ours.
-
-    Returns: The ledger.
 
     Raises:
         StudyError: The directory belongs to another study or another process, or an anchor failed.
