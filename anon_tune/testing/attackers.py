@@ -1,4 +1,4 @@
-"""What every attacker must do.
+"""Checks that every attacker must pass.
 
 Shapes: N clips, B clips of a batch, T frames per clip, C channels, H height, W width, A private attributes.
 """
