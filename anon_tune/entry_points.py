@@ -1,4 +1,4 @@
-"""Tables of things found by name: ours as a literal mapping, others through the entry points of installed packages."""
+"""Tables of specs by name: ours in a literal mapping, others through the entry points of installed packages."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Table(Generic[Spec]):
         return self._load(entries[0])
 
     def _load(self, entry: EntryPoint) -> Spec:
-        where, remedy = f"package {_package(entry)}", "Mend the package, or uninstall it"
+        where, remedy = f"package {_package(entry)}", "Fix the package, or uninstall it"
         try:
             spec = entry.load()
         except Exception as error:  # a package of somebody else may raise anything

@@ -1,4 +1,4 @@
-"""The study directory: where everything of a study lies. Every file name of one stands here and nowhere else.
+"""The study directory, which holds all files of a study. Their names are defined here and nowhere else.
 
 study.toml            the frozen copy of search space and settings
 ledger/               the records of all trials
@@ -41,10 +41,10 @@ _OUTPUTS = re.compile(rf"{_TRIALS}/[^/]+/([^/]+/)?({re.escape(_WEIGHTS)}|{re.esc
 
 
 class TrialDirectory:
-    """What a trial, or a repeat of one, leaves in a study directory.
+    """The directory of a trial, or of a repeat of a trial, inside a study directory.
 
     Attributes:
-        folder: Its place; need not exist.
+        folder: Its location; need not exist.
     """
 
     def __init__(self, folder: Folder) -> None:
@@ -67,12 +67,12 @@ class TrialDirectory:
 
     @property
     def checkpoint(self) -> File:
-        """What a job leaves for the next one to go on from; of no use once the trial is over."""
+        """The trainer's checkpoint, from which the next job continues; not needed once the trial is over."""
         return File(self.folder, "trainer.safetensors")
 
     @property
     def begun(self) -> File:
-        """What workers of Ray Train leave while they are at a job: the node and the Unix time at which they began."""
+        """Written by workers of Ray Train while they do a job: their node and the Unix time at which they began."""
         return File(self.folder, "begun.json")
 
     @property
@@ -90,7 +90,7 @@ class TrialDirectory:
         return TrialDirectory(self.folder / f"{_REPEAT}{number}")
 
     def tidy(self) -> None:
-        """Remove what a trial that is over needs no more: checkpoints are most of what a study would leave.
+        """Remove the files that a finished trial no longer needs. Checkpoints would be most of a study's bytes.
 
         Raises:
             OSError: The place cannot be written.
@@ -100,10 +100,10 @@ class TrialDirectory:
 
 
 class StudyDirectory:
-    """The hand-over between all verbs: places only, wherever they are; nothing is read or made by asking for one.
+    """The locations of a study's files, which all commands share. Asking for a location reads and creates nothing.
 
     Attributes:
-        folder: Its place; need not exist.
+        folder: Its location; need not exist.
     """
 
     def __init__(self, folder: Folder) -> None:
@@ -127,12 +127,12 @@ class StudyDirectory:
 
     @property
     def frozen(self) -> File:
-        """The frozen copy of search space and settings; where it is, a study is."""
+        """The frozen copy of search space and settings. A directory is a study if it has this file."""
         return File(self.folder, _FROZEN)
 
     @property
     def lock(self) -> File:
-        """Held by the one driver that writes."""
+        """The lock that is held by the one driver that writes."""
         return File(self.folder, ".lock")
 
     @property
@@ -179,7 +179,7 @@ class StudyDirectory:
 
     @property
     def ended(self) -> File:
-        """Is there once the study hands out no more trials; holds the stop rule that ended it, or nothing."""
+        """Exists once the study hands out no more trials. It holds the stop rule that ended the study, or is empty."""
         return File(self.folder, _ENDED)
 
     @property
@@ -199,7 +199,7 @@ class StudyDirectory:
 
     @property
     def tune(self) -> Folder:
-        """Where Ray Tune keeps its own account while a driver runs; it goes with the driver."""
+        """Ray Tune's own files while a driver runs; removed when the driver ends."""
         return self.folder / "tune"
 
     @property
@@ -208,11 +208,11 @@ class StudyDirectory:
         return File(self.folder, "tune.log")
 
     def check(self) -> None:
-        """Make sure that a study is here.
+        """Check that this directory holds a study.
 
         Raises:
-            StudyError: There is none.
-            UnreachableError: It is on a store that does not answer.
+            StudyError: There is no study.
+            UnreachableError: The directory is on a store that does not answer.
         """
         try:
             if self.frozen.exists():

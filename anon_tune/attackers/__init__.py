@@ -1,4 +1,4 @@
-"""Attackers: what tries to tell private attributes from anonymized clips, by name. Nothing here loads torch.
+"""Attackers by name: models that try to infer private attributes from anonymized clips. Nothing here loads torch.
 
 An attacker is one file: a spec, and a function that builds it. Ours are in `ATTACKERS`; installed packages add theirs
 through the entry point ``anon_tune.attackers``.

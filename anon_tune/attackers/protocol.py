@@ -1,6 +1,6 @@
-"""What an attacker is built for, what it does, and what it learned.
+"""The interface of an attacker: its setting, its training and its result.
 
-Shapes: N clips of a split, B clips, T frames a clip, C channels, H height, W width, A private attributes.
+Shapes: N clips of a split, B clips, T frames per clip, C channels, H height, W width, A private attributes.
 """
 
 from __future__ import annotations

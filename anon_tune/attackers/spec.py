@@ -25,9 +25,9 @@ class AttackerSpec:
         build: Returns a network from clips (B,T,C,H,W) in [0, 1] to logits (B,A), which the lab trains, with fresh
             weights drawn from torch's generator; or an `Attacker`, which fits itself. Loads torch when it is called.
         inputs: Names of what it needs besides the frames; a network gets them as keyword arguments (B,...).
-        max_shift: Pixels by which clips are shifted at random in a training that ends at a plateau. Shifts teach
-            that it matters little where something is. What looks at whole frames learns without them, because a trained
-            anonymizer may hide what it keeps at one place.
+        max_shift: Most pixels by which clips are shifted at random in a training that ends at a plateau. Shifts teach
+            the attacker to ignore positions. An attacker that looks at whole frames is trained without shifts, because
+            a trained anonymizer may keep information at one position.
     """
 
     name: str

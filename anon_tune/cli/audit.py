@@ -55,8 +55,7 @@ def audit(
 
     Attackers of several families train on the training split until they stop
     improving. Some start from scratch, others from weights trained on raw clips.
-    Leakage is the score of the strongest attacker on the test split. It holds for
-    these attackers on these clips.
+    Leakage is that of the strongest attacker, on the test split of these clips.
 
     A trial: anon-tune audit runs/first --trial 0007
 

@@ -1,4 +1,4 @@
-"""Clips on disk and in batches: manifest, frame store, augmentation, the generated avatars.
+"""Clips on disk and in batches: the manifest, the frame store, augmentation, and the generated avatars.
 
 Names resolve on first use, so that reading a manifest does not load torch.
 """

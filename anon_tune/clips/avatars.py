@@ -57,7 +57,7 @@ def make_avatars(
         num_train: Clips in the training split, at least 1.
         num_val: Clips in the validation split, at least 1.
         num_test: Clips in the test split, at least 1.
-        num_frames: Frames a clip, at least 2.
+        num_frames: Frames per clip, at least 2.
         height: Pixels, at least 16.
         width: Pixels, at least 16.
         force: Replace a directory that is already there.

@@ -1,4 +1,4 @@
-"""What a video codec leaves of clips: H.264 there and back, in memory.
+"""A round trip of clips through a video codec: H.264 encoding and decoding, in memory.
 
 Shapes: N clips, T frames, H height, W width.
 """

@@ -14,7 +14,7 @@ def locked(path: Path, wait: bool) -> Iterator[None]:
 
     Args:
         path: In a directory that exists.
-        wait: Wait for whoever holds it.
+        wait: Wait while another process holds the lock.
 
     Raises:
         BlockingIOError: Somebody holds it and `wait` is False.

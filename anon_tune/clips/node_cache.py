@@ -21,7 +21,7 @@ _CHUNK_BYTES = 1 << 23
 
 
 def user_cache() -> Path:
-    """Return where a node keeps what it can get or make again: ``ANON_TUNE_CACHE``, or else the user's cache."""
+    """Return the folder for files that a node can fetch or compute again: ``ANON_TUNE_CACHE``, or the user's cache."""
     if named := os.environ.get("ANON_TUNE_CACHE"):
         return Path(named).resolve()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anon_tune"
@@ -30,9 +30,9 @@ def user_cache() -> Path:
 def fetch_store(uri: str) -> Path:
     """Return this node's copy of a clip store, made now if it is not there.
 
-    The copy lies in ``clips/<fingerprint>`` of `user_cache`, so a store that has changed is copied anew and one
-    with two names is copied once. It is complete or not there: processes of a node wait for the one that
-    copies, and the directory gets its name when its size and every clip's hash are those of the manifest.
+    The copy is in ``clips/<fingerprint>`` of `user_cache`. So a store that has changed is copied again, and a store
+    with two names is copied once. A copy is either complete or absent: the other processes of a node wait for the one
+    that copies, and the directory gets its name only after its size and the hash of every clip match the manifest.
 
     Args:
         uri: Of a store's directory, such as ``s3://bucket/clips``. Credentials and regions are found as pyarrow's
@@ -57,7 +57,7 @@ def fetch_store(uri: str) -> Path:
                     map_frames(new / FRAMES, manifest, every=True)
                     new.rename(target)
     except (OSError, pa.ArrowException) as error:
-        remedy = f"Mend the cause; copies go to {home}"
+        remedy = f"Check permissions and connection; copies go to {home}"
         raise _kind(error)(uri, "cannot be copied to this node", remedy=remedy, cause=why(error)) from None
     return target
 
@@ -81,7 +81,7 @@ def save_store(directory: Path, uri: str) -> None:
         for name in (FRAMES, MANIFEST):
             fs.copy_files(str(directory / name), f"{path}/{name}", local, filesystem, chunk_size=_CHUNK_BYTES)
     except (OSError, pa.ArrowException) as error:
-        raise _kind(error)(uri, "cannot be written", remedy="Mend the cause", cause=why(error)) from None
+        raise _kind(error)(uri, "cannot be written", remedy="Check access and connection", cause=why(error)) from None
 
 
 def _kind(error: Exception) -> type[AnonTuneError]:

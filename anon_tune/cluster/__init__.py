@@ -1,1 +1,1 @@
-"""Clusters: what their files say and a study can expect of them, and studies that are sent to one as a job."""
+"""Clusters: checks of cluster files, the capacity and price that a study can expect, and studies submitted as jobs."""

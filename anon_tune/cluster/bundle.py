@@ -1,8 +1,8 @@
-"""A study's files as lines of text: what a job says when a study is fetched through the cluster.
+"""A study's files as lines of text, which a job prints to its log when a study is fetched through the cluster.
 
-Of a cluster often nothing but the port of its dashboard can be reached, and all that comes back through it is
-what a job has said. ``python -m anon_tune.cluster.bundle DIR [--all]`` is that job. Its lines carry a mark, as a job's
-log holds what others say too; a hash over all tells a whole bundle from one that was cut off.
+Often only the port of a cluster's dashboard can be reached, and the only data that comes back through it is the log
+of a job. ``python -m anon_tune.cluster.bundle DIR [--all]`` is that job. Each of its lines has a mark, because the log
+also has lines of other programs. A hash over all lines shows whether the bundle is complete.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def bundle(location: str, everything: bool) -> Iterator[str]:
     """Yield the files of a study as lines.
 
     Raises:
-        StudyError: No study there.
-        ClusterError: It is more than can be sent this way.
+        StudyError: There is no study.
+        ClusterError: The study is too large to be sent this way.
     """
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -47,7 +47,7 @@ def unbundle(lines: Iterable[str], where: str) -> Iterator[tuple[str, bytes]]:
     """Yield the files that lines hold.
 
     Args:
-        lines: Of a job's log; those without a mark are passed over.
+        lines: Lines of a job's log; lines without a mark are skipped.
         where: Named in an error.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Whether a cluster file is right, and what a study can expect of its nodes."""
+"""Checks of a cluster file, and the number of trials and the price that a study can expect of its nodes."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Fit:
 
     Attributes:
         node_type: The nodes.
-        workers: Of a trial, on one node.
-        trials: Whole ones, on one node.
-        price_per_trial_hour: What an hour of one trial counts, as a study counts it; None without a price.
+        workers: Number of a trial's workers that fit on one node.
+        trials: Number of whole trials that fit on one node.
+        price_per_trial_hour: Cost of one trial for an hour, as a study computes it; None without a price.
     """
 
     node_type: NodeType
@@ -40,10 +40,10 @@ class Expectation:
     """What a study can expect of a cluster.
 
     Attributes:
-        fits: One a node type, in the cluster's order.
-        max_trials: At once, with all nodes up.
+        fits: One per node type, in the cluster's order.
+        max_trials: Most trials at once, with all nodes up.
         least_per_hour: Price of the nodes that are always up.
-        most_per_hour: Price of the dearest nodes that may be up together.
+        most_per_hour: Price of the most expensive nodes that may be up together.
     """
 
     fits: tuple[Fit, ...]
@@ -88,7 +88,7 @@ def check_file(file: Path, crds: Path | None = None) -> tuple[Cluster | None, li
 
 
 def expect(cluster: Cluster, settings: StudySettings) -> Expectation:
-    """Say how many trials run at once and what an hour costs.
+    """Compute how many trials run at once and what an hour costs.
 
     Raises:
         PlacementError: A trial never fits, with all nodes up.

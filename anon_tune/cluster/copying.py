@@ -1,4 +1,4 @@
-"""Which files of a study are worth having elsewhere, read where it lies and written to a folder here."""
+"""Copies a study: chooses the files that are useful elsewhere, reads them, and writes them to a folder here."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def is_worth_having(name: str, everything: bool) -> bool:
 def read_study(location: StudyLocation, everything: bool) -> Iterator[tuple[str, bytes]]:
     """Yield the files of a study by their relative names, also while it runs.
 
-    A driver merges files of its ledger: one that is gone when its turn comes is in another by then, so the ledger is
-    listed again. Records twice in a copy are no harm, records missing would be.
+    A running driver merges files of its ledger. If a listed file is gone, its records are in another file by then, so
+    the ledger is listed again. Duplicate records in a copy do no harm; missing records would.
 
     Raises:
-        StudyError: No study there, a file that cannot be read, or a ledger that does not hold still.
+        StudyError: There is no study, a file cannot be read, or the ledger keeps changing while it is read.
     """
     study = StudyDirectory.at(location)
     study.check()

@@ -1,4 +1,4 @@
-"""Sending a study to a cluster, and bringing back what it found."""
+"""Sends a study to a cluster, and brings back its results."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def send_study(
 
 
 def fetch_through(head: Head, location: str, everything: bool) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of a study that only the cluster sees: a job reads them there and says what is in them.
+    """Yield the files of a study that only the cluster can read. A job reads them there and prints them to its log.
 
     Raises:
-        ClusterError: The job could not, for example because there is no study.
+        ClusterError: The job failed, for example because there is no study.
     """
     with tempfile.TemporaryDirectory() as scratch:
         parcel = Path(scratch) / "parcel.zip"

@@ -1,4 +1,4 @@
-"""What is wrong with a cluster file, and what is still to be done about it."""
+"""Errors in a cluster file, and notes on what its user still has to do."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Findings:
 
     Attributes:
         file: As the user named it.
-        errors: What must be mended.
-        notes: What the file leaves to whoever uses it.
+        errors: What must be corrected.
+        notes: What the user of the file still has to do.
     """
 
     file: str

@@ -1,4 +1,4 @@
-"""Ray's Jobs API, with errors a user can mend, and with token authentication unless the user has said otherwise."""
+"""Ray's Jobs API, with errors that a user can correct, and with token authentication unless the user turned it off."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _ADDRESS = "--address http://HEAD:8265, or set RAY_API_SERVER_ADDRESS"
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """How a job stands.
+    """The state of a job.
 
     Attributes:
-        name: In Ray's words: PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED.
+        name: Ray's name of the state: PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED.
         is_over: True for the last three.
         message: What Ray says about it.
         study: Directory of the study that it runs; empty if it runs none.
@@ -47,11 +47,11 @@ def find_address(given: str | None, what: str) -> str:
     """Return the address of a head: the given one, or else what Ray's variables name.
 
     Args:
-        given: By the user; wins, which Ray itself would not let it.
-        what: Needs an address; named in the error.
+        given: The address that the user gave. It wins over Ray's variables, although in Ray itself they would win.
+        what: The thing that needs an address, named in the error.
 
     Raises:
-        ClusterError: There is none. A Ray that happens to run here is not guessed at: it may be another study's own.
+        ClusterError: There is no address. A Ray cluster on this machine is not used: it may belong to another study.
     """
     address = given or os.environ.get(_DASHBOARD) or os.environ.get("RAY_ADDRESS")
     if not address:
@@ -63,13 +63,13 @@ class Head:
     """The head of a cluster, as far as jobs go.
 
     A client without a token, and a head that asks for none, are refused unless ``RAY_AUTH_MODE`` says ``disabled``.
-    The token goes into the header of requests alone.
+    The token is sent only in the header of requests.
 
     Args:
         address: ``http://HEAD:8265``, or what ``RAY_ADDRESS`` may hold.
 
     Raises:
-        ClusterError: Nobody answers there, or the token is missing, wrong, or not asked for.
+        ClusterError: The head does not answer, or the token is missing, wrong, or not required by the head.
     """
 
     def __init__(self, address: str) -> None:
@@ -104,7 +104,7 @@ class Head:
             )
 
     def state(self, job: str) -> JobState:
-        """Return how a job stands.
+        """Return the state of a job.
 
         Raises:
             ClusterError: There is no such job.
@@ -127,17 +127,17 @@ class Head:
         return self.wait(job)
 
     def log(self, job: str) -> str:
-        """Return all that a job has said."""
+        """Return the whole log of a job."""
         with self._answering(job):
             return self._client.get_job_logs(job)
 
     def forget(self, job: str) -> None:
-        """Take a job that is over off the head's list."""
+        """Remove a finished job from the head's list."""
         with self._answering(job):
             self._client.delete_job(job)
 
     def follow(self, job: str) -> Iterator[str]:
-        """Yield what a job says, from its beginning until it is over."""
+        """Yield the log of a job, from its beginning until the job is over."""
         self.state(job)  # says so if there is none
         pieces = self._client.tail_job_logs(job)
 
@@ -199,7 +199,7 @@ def _told_to_ray(address: str) -> Iterator[None]:
 
 
 def _check_token() -> None:
-    """Refuse to go on without a token: Ray would send requests that say nothing of why they fail."""
+    """Refuse to continue without a token; otherwise Ray's requests fail without a clear reason."""
     if os.environ.get("RAY_AUTH_TOKEN"):
         return
     file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")

@@ -1,4 +1,4 @@
-"""KubeRay's RayJob and RayCluster: KubeRay's published schema, and what it does not look at."""
+"""Checks of KubeRay's RayJob and RayCluster: KubeRay's published schema, and rules that the schema does not cover."""
 
 from __future__ import annotations
 

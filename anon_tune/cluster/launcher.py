@@ -1,4 +1,4 @@
-"""Files of Ray's cluster launcher: Ray's own schema, and what it does not look at."""
+"""Checks of files of Ray's cluster launcher: Ray's own schema, and rules that the schema does not cover."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def document(
 def _limits(done: AnonymizedVideo, chosen: Chosen) -> list[str]:
     limits = []
     if "persons" in find(chosen.loaded.subject.method).spec.needs:
-        limits.append("Where the detector finds nobody, frames are left as they are; look at the result.")
+        limits.append("If the detector finds no one in a frame, the frame is left unchanged; check the result.")
     if chosen.clip_size not in (None, done.worked_at):
-        limits.append("It worked at another size than it was trained and measured at; --scale takes that one.")
+        limits.append("It ran at another size than the one it was trained and measured at; --scale uses that size.")
     return limits

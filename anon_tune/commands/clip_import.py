@@ -136,7 +136,7 @@ def import_clips(options: ImportOptions, watch: ImportWatch, on_store: Callable[
     if imported.bad and not options.skip_bad:
         rule = f"{len(imported.bad)} of {len(imported.bad) + imported.num_imported} files could not be decoded"
         where = options.source if options.root is None else str(options.root)
-        raise DataError(where, rule, remedy="The others are imported; mend the files or add --skip-bad")
+        raise DataError(where, rule, remedy="The others are imported; repair the files or add --skip-bad")
     return imported
 
 

@@ -19,13 +19,13 @@ from anon_tune.errors import UsageError
 
 # A header's duration is rounded, and a last frame may lack one; a cut file misses more.
 _WHOLE = 0.9
-_HELD_BYTES = 2**26  # of a file that is read once and held while it is decoded; a larger one is read twice
+_HELD_BYTES = 2**26  # a file up to this size is read once and held in memory; a larger file is read twice
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
 @dataclass(frozen=True, slots=True)
 class ClipForm:
-    """What every video is made into.
+    """The form that every video is converted to.
 
     Attributes:
         num_frames: T, at least 1.
@@ -119,9 +119,9 @@ def shown_frames(edges: int | NDArray[np.int64], num_frames: int, frame_step: in
 def decode_clip(folder: Path, form: ClipForm, file: str, shown: Sequence[int] | None = None) -> DecodedClip | BadFile:
     """Decode the frames of a clip out of a whole video.
 
-    Frames are turned upright as the file says, then resized without regard to the aspect ratio, averaging
-    where they shrink. Colours follow the file's matrix and range: full-range video (yuvj420p) keeps its
-    black and white. Frames of a variable rate are chosen by their times.
+    Frames are rotated upright as the file says. Then they are resized without keeping the aspect ratio; shrinking
+    averages pixels. Colours follow the file's matrix and range, so full-range video (yuvj420p) keeps its black and
+    white. In a video with a variable frame rate, frames are chosen by their times.
 
     Args:
         folder: Where the file lies.

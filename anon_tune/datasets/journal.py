@@ -1,4 +1,4 @@
-"""What an import has decoded so far, kept beside its output until the clip store is whole."""
+"""The journal of an import: the files decoded so far, kept beside the output until the clip store is complete."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _JOURNAL = "journal.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """What came of one file.
+    """The result of decoding one file.
 
     Attributes:
         file: Path relative to the imported folder.
-        stamp: Bytes and time of its last change, as a file that was mended is another file.
+        stamp: Size and time of its last change, so that a file that was repaired counts as a new file.
         fps: Of its clip.
         repeats: The clip shows a frame twice.
         content_hash: Of the clip's frames; empty if it cannot be decoded.
@@ -51,14 +51,14 @@ class FileRecord:
 
 
 class Journal:
-    """A line a decoded file, in a hidden directory beside the output.
+    """A text file with one line per decoded file, in a hidden directory beside the output.
 
-    Used as a context manager. The directory stays if the block is interrupted, so that the same import
-    goes on from there; it goes when the block ends, or when what is imported cannot be used.
+    Use it as a context manager. If the block is interrupted, the directory stays, so that the same import
+    can continue from it. It is removed when the block ends, or when the imported clips cannot be used.
 
     Args:
         output: The store that is made.
-        key: Everything that decides what is decoded; another key starts anew.
+        key: All settings that affect decoding. A journal with another key is discarded.
 
     Attributes:
         frames: Directory for the store's unfinished files.

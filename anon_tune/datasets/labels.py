@@ -1,4 +1,4 @@
-"""From the paths of videos to their labels and splits."""
+"""Labels and splits of videos, derived from their paths."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def match_files(
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise UsageError("--pattern", f"is no regular expression: {error}", pattern, "Mend it") from None
+        raise UsageError("--pattern", f"is not a regular expression: {error}", pattern, "Correct the pattern") from None
     if not private:
         raise UsageError("--private", "at least one private label is needed", remedy="Name a group of the pattern")
     for name in (action, group, *private):
@@ -65,21 +65,21 @@ def match_files(
             for name, value in values.items():
                 if not value:
                     rule = f"the pattern's group '{name}' must not be empty, as it is for '{file}'"
-                    raise UsageError("--pattern", rule, pattern, "Mend it")
+                    raise UsageError("--pattern", rule, pattern, "Correct the pattern")
             found.append(Found(file, values[action], values[group], tuple(values[name] for name in private)))
     if not found:
         example = f"for example not '{files[0]}'" if files else "the folder holds no files"
-        raise DataError(where, f"the pattern matches no file, {example}", pattern, "Mend --pattern")
+        raise DataError(where, f"the pattern matches no file, {example}", pattern, "Correct --pattern")
     if len({one.action for one in found}) < 2:
-        raise UsageError("--action", "at least two action classes are needed", found[0].action, "Mend --pattern")
+        raise UsageError("--action", "at least two action classes are needed", found[0].action, "Correct --pattern")
     return found
 
 
 def binary_columns(name: str, values: Sequence[str]) -> dict[str, tuple[bool, ...]]:
     """Turn a label into binary attributes, a column of truth values each.
 
-    A label of 0 and 1, true and false, or yes and no is one attribute of its own name; any other gives
-    one attribute a value, named ``label=value``.
+    A label with the values 0 and 1, true and false, or yes and no becomes one attribute of the same name. Any other
+    label becomes one attribute per value, named ``label=value``.
     """
     if {value.lower() for value in values} <= _TRUE | _FALSE:
         return {name: tuple(value.lower() in _TRUE for value in values)}
@@ -98,7 +98,7 @@ def attribute_columns(found: Sequence[Found], private: Sequence[str]) -> dict[st
         new = binary_columns(name, values)
         if len(set(zip(*new.values(), strict=True))) < 2:
             rule = f"label '{name}' must have at least two values, or there is nothing to leak"
-            raise UsageError("--private", rule, values[0], "Leave it out or mend --pattern")
+            raise UsageError("--private", rule, values[0], "Leave it out or correct --pattern")
         columns |= new
     return columns
 

@@ -68,7 +68,7 @@ def import_pair(
         private: Named groups of the pattern.
         group: Named group of the pattern.
         test_groups: Values of `group`.
-        num_frames: Frames a clip, at least 1.
+        num_frames: Frames per clip, at least 1.
         height, width: Pixels, at least 1.
         output: Directory in which the stores ``original`` and ``anonymized`` are made.
         suffix: What the tool adds to a name before its extension.
@@ -192,9 +192,9 @@ def _check_enough(bad: Sequence[BadFile], good: Sequence[Labels], labels: Sequen
     if bad and not skip_bad:
         rule = f"cannot be decoded at frame {bad[0].frame}"
         rest = f", and {len(bad) - 1} more like it" if len(bad) > 1 else ""
-        raise DataError(bad[0].file, rule, f"{bad[0].reason}{rest}", "Mend the files, or leave them out by --skip-bad")
+        raise DataError(bad[0].file, rule, f"{bad[0].reason}{rest}", "Repair them, or leave them out with --skip-bad")
     if rule := what_is_missing(good, labels):
-        raise DataError(bad[0].file, rule, f"{len(good)} of {len(labels)} pairs", "Mend the files")
+        raise DataError(bad[0].file, rule, f"{len(good)} of {len(labels)} pairs", "Repair the files")
 
 
 def _stem(file: str) -> str:

@@ -71,7 +71,7 @@ def import_folder(
         private: Names of the groups that hold private labels.
         group: Name of the group to split by, such as person or take.
         test_groups: Values of that group that make the test split.
-        num_frames: Frames a clip, at least 1.
+        num_frames: Frames per clip, at least 1.
         height: Pixels, at least 1.
         width: Pixels, at least 1.
         output: The store to make.
@@ -141,7 +141,7 @@ def store_files(
             bad = [BadFile(one.file, one.frame, one.reason) for one in journal.records if one.reason]
             good = [one for one, record in zip(labels, journal.records, strict=True) if not record.reason]
             if rule := what_is_missing(good, labels):
-                remedy = "Import more files" if skip_bad else "Mend the files"
+                remedy = "Import more files" if skip_bad else "Repair the files"
                 raise DataError(str(root), rule, f"{bad[0].file}: {bad[0].reason}", remedy)
             fps = statistics.median(one.fps for one in journal.records if not one.reason)
             clips = writer.finish(tuple(attributes), fps, str(root.resolve()), drop_constant=True)

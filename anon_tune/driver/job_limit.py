@@ -1,4 +1,4 @@
-"""Ends a worker whose job takes too long, and tells afterwards where it hung."""
+"""Ends a worker whose job takes too long, and reports afterwards where it hung."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _LOOK_EVERY_S = 5.0
 def within(
     seconds: float | None, directory: TrialDirectory, through_train: bool, advance: Callable[[], RungReport]
 ) -> RungReport:
-    """Do a job. End this process if it takes too long, and leave where it hung.
+    """Do a job. If it takes too long, write down where it hung and end this process.
 
-    The timer needs no interpreter lock, so it also ends what hangs in a library's own code. A job of Ray Train's
-    workers is timed from when they begin: before, they may wait for a node.
+    The timer does not need the interpreter lock, so it also ends a job that hangs in the code of a C library. A job of
+    Ray Train's workers is timed from their start, because before that they may wait for a node.
 
     Args:
         seconds: Limit; None for no limit.
@@ -65,7 +65,7 @@ def within(
 
 
 def why_hung(directory: TrialDirectory, job_limit_s: float | None) -> str:
-    """Return why a worker ended that this limit ended; empty for one that died of something else.
+    """Return where a worker hung, if this limit ended it; empty if the worker died for another reason.
 
     Args:
         directory: The trial's.

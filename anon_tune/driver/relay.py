@@ -1,4 +1,4 @@
-"""Brings what happens to workers to the desk."""
+"""Reports the events of workers to the desk."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from anon_tune.trial import RungReport
 
 
 class Relay:
-    """Tells a desk of every event, and keeps the time of jobs, so that one that never reports is recorded as lost.
+    """Reports every event to a desk, and times jobs so that a job without a report is recorded as lost.
 
     Args:
-        desk: Is told.
+        desk: Receives the events.
         study: Its directory of trials holds one for every assignment.
         job_limit_s: The limit after which workers end themselves.
         through_train: True if jobs are done by workers of Ray Train.
@@ -43,7 +43,7 @@ class Relay:
             self._desk.start(trial_id)
 
     def look(self) -> None:
-        """Hear where jobs run."""
+        """Find out on which nodes jobs run."""
         with self._keeping_error():
             self._jobs.look()
 
@@ -64,19 +64,19 @@ class Relay:
             self._desk.fail(trial_id, reason)
 
     def renew(self, trial_id: str) -> Assignment:
-        """Record what a lost worker has cost; return what the one in its place has to do."""
+        """Record the cost of a lost worker; return the remaining work for its replacement."""
         with self._keeping_error():
             self.waste(trial_id)
             return self._desk.rest(trial_id)
 
     def give_up(self, trial_id: str, last_words: str, max_losses: int | None) -> None:
-        """Record that a worker was lost and none takes its place.
+        """Record that a worker was lost and is not replaced.
 
         Args:
-            trial_id: Of its assignment.
-            last_words: What is known of its end.
-            max_losses: It had not begun, so the assignment is handed out again unless it was lost more often than
-                this; None where it had.
+            trial_id: Trial of its assignment.
+            last_words: What is known about how the worker ended.
+            max_losses: Given if the worker had not begun: the assignment is then handed out again unless it was lost
+                more often than this. None if the worker had begun.
         """
         with self._keeping_error():
             self.waste(trial_id)

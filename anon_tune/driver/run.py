@@ -1,4 +1,4 @@
-"""Runs a study, from nothing or from where an earlier driver left it."""
+"""Runs a study: a new one, or one that an earlier driver left unfinished."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def run_study(
     on_stop: Callable[[str], None] | None = None,
     sampler: CallersSampler | None = None,
 ) -> Ledger:
-    """Run a study to its end.
+    """Run a study to its end, and return its ledger.
 
     A directory that already holds this study is continued: finished trials stay as they are, unfinished ones go on
     from their next rung, and the number of trials may have grown. A first SIGINT or SIGTERM stops cleanly.
@@ -62,8 +62,6 @@ def run_study(
         on_change: Called with all trials, anchors first, after every change.
         on_stop: Called with the reason when a stop rule ended the study.
         sampler: A sampler of the caller's, of the class that the settings name; None for one of ours.
-
-    Returns: The ledger.
 
     Raises:
         StudyError: The directory belongs to another study or another process, or an anchor failed.
@@ -108,7 +106,7 @@ def _check_anchors(study: StudyDirectory, book: Bookkeeper) -> None:
     anchor = book.failed_anchor
     if anchor is not None:
         rule = f"the anchor '{anchor.id}' failed, and no score can be read without it"
-        raise StudyError(str(study), rule, anchor.reason, "Mend the cause, then 'anon-tune resume'")
+        raise StudyError(str(study), rule, anchor.reason, "Fix the cause, then run 'anon-tune resume'")
 
 
 @contextmanager
@@ -135,7 +133,7 @@ def _tidy(study: StudyDirectory, trial: Trial) -> None:
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """Set the event at the first SIGINT or SIGTERM; the second one acts as if nobody listened."""
+    """Set the event at the first SIGINT or SIGTERM. A second signal has its default effect."""
     stopped = threading.Event()
     before: dict[signal.Signals, Any] = {}
 

@@ -1,4 +1,4 @@
-"""Since when jobs run, and where: what is known of one that never reports."""
+"""When jobs started, and on which node. This is all that is known about a job that never reports."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from anon_tune.study_directory import TrialDirectory
 
 
 class JobsUnderWay:
-    """Keeps an eye on the job that each trial is at.
+    """Tracks the current job of each trial.
 
     Args:
-        on_node: Called with the name of each node as soon as a worker there has told it.
+        on_node: Called with the name of each node as soon as a worker there has reported it.
     """
 
     def __init__(self, on_node: Callable[[str], None]) -> None:
@@ -38,7 +38,7 @@ class JobsUnderWay:
         self._since[trial_id] = time.monotonic()
 
     def look(self) -> None:
-        """Hear from the workers that have answered."""
+        """Collect the answers of the workers that have answered."""
         for trial_id, answer in [*self._asked.items()]:
             if ray.wait([answer], timeout=0)[0]:
                 self._hear(trial_id)
@@ -66,7 +66,8 @@ class JobsUnderWay:
 def begun_by_train(directory: TrialDirectory) -> tuple[float, str] | None:
     """Return how many seconds the workers of a trial were at a job, and on which node; None if none had begun.
 
-    Such workers wait for nodes, and are elsewhere than who started them; so they leave word, which is taken away here.
+    Such workers may wait for nodes, and they run elsewhere than the process that started them. So they leave a file
+    with their node and start time, which is read and removed here.
 
     Args:
         directory: The trial's.

@@ -142,5 +142,5 @@ def _price(labels: Mapping[str, str]) -> float:
         price = math.nan
     if not 0 <= price < math.inf:
         rule = f"the label '{PRICE_LABEL}' of a node must be a number of at least 0"
-        raise PlacementError("cluster", rule, given, "Mend it in the cluster file")
+        raise PlacementError("cluster", rule, given, "Correct it in the cluster file")
     return price

@@ -1,9 +1,10 @@
-"""Runs the jobs of a desk with Ray Tune. All that this package knows of Tune stands here.
+"""Runs the jobs of a desk with Ray Tune. This is the only module that knows Tune.
 
-Tune gives an assignment a worker, starts another one where a worker dies, and uses a worker again for the next
-assignment. Everything else (what is next, who goes on, what is recorded) is the desk's. A report is brought to it in
-one place, Tune's stopper: it is asked about every result, the last one of a trial too, about which a scheduler is not.
-Where Tune asks twice the desk answers the same, so nothing hangs on the order in which Tune calls its parts.
+Tune gives each assignment a worker, replaces a worker that dies, and reuses a worker for the next assignment. The desk
+decides everything else: which trial is next, which trials go on, and what is recorded. Reports reach the desk in one
+place, Tune's stopper, because Tune asks the stopper about every result, while it does not ask a scheduler about the
+last result of a trial. If Tune asks twice, the desk gives the same answer, so the order in which Tune calls its parts
+does not matter.
 """
 
 from __future__ import annotations
@@ -124,10 +125,10 @@ class TuneExecutor:
 
 
 class RungTrainable(tune.Trainable):
-    """A worker: does the jobs of an assignment, one a step; between two steps nothing runs.
+    """A worker: does the jobs of an assignment, one per step. Between two steps nothing runs.
 
-    So a trial can be stopped after any job without leaking what its body started. The body keeps its own checkpoints.
-    How many steps there were is all that a worker remembers: one that takes the place of another is given the rest.
+    So a trial can be stopped after any job without leaving processes of its body behind. The body keeps its own
+    checkpoints. A worker remembers only the number of its steps; a replacement is given the remaining jobs.
     """
 
     def setup(
@@ -203,10 +204,10 @@ class _DeskSearcher(Searcher):
 
 
 class _NewestFirst(FIFOScheduler):
-    """Gives a worker that was set free to an anchor or the newest trial, and stops none: that is `_Decider`'s.
+    """Gives a free worker to an anchor or to the newest trial. It stops no trials; `_Decider` does that.
 
-    Older ones have workers of their own on the way, and Tune ends the worker on the way of a trial that is given
-    another. Oldest first, as Tune has it, trials shorter than a worker's start would run one at a time for ever.
+    Older trials already have workers that are starting, and Tune ends the starting worker of a trial that gets another
+    one. With Tune's order, oldest first, trials shorter than the start of a worker would run one at a time forever.
     """
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
@@ -216,9 +217,9 @@ class _NewestFirst(FIFOScheduler):
 
 
 class _Decider(Stopper):
-    """Brings every result to the desk, and ends the trial, or all of them, where that is decided.
+    """Reports every result to the desk, and ends the trial or the whole run if the desk decides so.
 
-    Trials that run when all are ended stay RUNNING in the ledger.
+    If the whole run is ended, running trials stay RUNNING in the ledger.
     """
 
     def __init__(self, relay: Relay, must_stop: Callable[[], bool]) -> None:
@@ -241,7 +242,7 @@ class _Decider(Stopper):
 
 
 class _Listener(Callback):
-    """Hears of workers: their starts and their ends."""
+    """Receives the starts and ends of workers."""
 
     def __init__(self, relay: Relay, lost: Event) -> None:
         self._relay, self._lost = relay, lost

@@ -1,4 +1,4 @@
-"""Measures the best trials of a study again with new seeds, so that its front can be believed."""
+"""Measures the best trials of a study again with new seeds, so that its front can be trusted."""
 
 from __future__ import annotations
 
@@ -70,5 +70,5 @@ def verify_study(
     if plan.failures:
         name, number = min(plan.failures, key=in_order)
         rule = f"{len(plan.failures)} repeats could not be taken, the first is repeat {number} of trial '{name}'"
-        raise StudyError(str(study), rule, plan.failures[name, number], "Mend the cause, then verify again")
+        raise StudyError(str(study), rule, plan.failures[name, number], "Fix the cause, then verify again")
     return plan.ledger

@@ -1,4 +1,4 @@
-"""What ended a worker, in one line."""
+"""A one-line reason why a worker ended."""
 
 from __future__ import annotations
 

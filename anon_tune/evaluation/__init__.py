@@ -1,6 +1,6 @@
 """The measurement: metrics, fresh attackers, the score of an anonymizer and its audit.
 
-Shapes in this room: B clips, T frames a clip, N test clips, C channels, H height, W width,
+Shapes in this room: B clips, T frames per clip, N test clips, C channels, H height, W width,
 A attributes, K actions.
 """
 

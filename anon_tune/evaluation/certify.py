@@ -1,6 +1,6 @@
 """The audit of an anonymizer: what attackers infer from anonymized clips, compared with raw clips.
 
-Shapes: N clips, T frames a clip, H height, W width, A attributes, K actions, D features.
+Shapes: N clips, T frames per clip, H height, W width, A attributes, K actions, D features.
 """
 
 from __future__ import annotations
@@ -50,24 +50,22 @@ def certify(
     Leakage is the cMAP of the strongest attacker on the test split. The attackers are every family with every seed:
     trained from scratch, trained further from weights of raw clips, and frozen at these weights; and, for each start
     and seed, the committee of all families. So leakage errs on the high side, and so does its ceiling. `_status`
-    decides whether the certificate is a LOWER_BOUND or REFUSED. The floor is the expected score of one blind attacker.
-    With few clips, the strongest of many blind attackers can reach ``leakage_by_chance``; leakage below that value
-    cannot be distinguished from no leakage.
+    decides on LOWER_BOUND and REFUSED. The floor is the score of one blind attacker. With few clips, the strongest of
+    many blind attackers can reach ``leakage_by_chance``; leakage below it cannot be distinguished from none.
 
     Args:
         raw: Clips of train, val and test. `changed` are the same clips after the anonymizer, as a file would hold them.
         baseline: The baseline for the same raw clips and effort.
         effort: How long attackers train.
         progress: Called with the current task, pieces done and total pieces.
-        extra_attackers: Attackers of the method itself. They are only trained from scratch. What they get in addition
-            to frames is in `changed`.
+        extra_attackers: Those of the method itself, only trained from scratch; `changed` has their additional inputs.
 
     Raises:
         DataError: The anonymized clips do not match the raw clips, or the baseline is for other clips or effort.
 
     Source:
-        The maximum over several kinds of attackers that took no part in the training: VITA (arXiv:1906.05675). Training
-        attackers on anonymized clips: arXiv:2304.01635. Reconstruction: Fantomas (arXiv:2210.10651). The rest is ours.
+        Maximum over several kinds of attackers that took no part in the training: VITA (arXiv:1906.05675). Training on
+        anonymized clips: arXiv:2304.01635. Reconstruction: Fantomas (arXiv:2210.10651). The rest is ours.
     """
     start = time.monotonic()
     _check(raw, changed, baseline, effort)

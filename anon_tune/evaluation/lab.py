@@ -261,7 +261,9 @@ class Lab:
         scores = np.asarray(built.predict(clips), dtype=np.float64)
         if scores.shape != clips.private.shape:
             rule = f"must return scores of shape {clips.private.shape}"
-            raise AnonTuneError(f"attacker '{spec.name}'", rule, str(scores.shape), "Mend it, or leave it out")
+            raise AnonTuneError(
+                f"attacker '{spec.name}'", rule, str(scores.shape), "Correct the attacker, or leave it out"
+            )
         return scores
 
 

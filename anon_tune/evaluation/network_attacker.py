@@ -1,6 +1,7 @@
 """Networks that the lab trains: one training loop for attackers and classifiers, with any stop rule.
 
-Shapes: B clips, N clips of a split, T frames a clip, C channels, H height, W width, O outputs (attributes or actions).
+Shapes: B clips, N clips of a split, T frames per clip, C channels, H height, W width,
+O outputs (attributes or actions).
 """
 
 from __future__ import annotations

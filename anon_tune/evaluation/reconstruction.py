@@ -1,6 +1,6 @@
 """The reconstruction attacker: a U-Net that learns to give the raw frames back.
 
-Shapes: N frames or clips, T frames a clip, C channels, H height, W width.
+Shapes: N frames or clips, T frames per clip, C channels, H height, W width.
 """
 
 from __future__ import annotations

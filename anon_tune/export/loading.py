@@ -1,4 +1,4 @@
-"""One way from a trial, a file or a name to a usable anonymizer: for audit, export and anonymize alike."""
+"""Builds a usable anonymizer from a trial, a file or a name, for audit, export and anonymize."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def load_trial(directory: StudyLocation, trial: Trial) -> LoadedAnonymizer:
 
 
 def check_usable(trial: Trial) -> None:
-    """Refuse a trial that nobody should use on videos: an anchor, or one without a full score.
+    """Refuse a trial that must not be used on videos: an anchor, or a trial without a full score.
 
     Raises:
         UsageError: It is one.

@@ -1,4 +1,4 @@
-"""The model card of an exported anonymizer: what it was measured to do, on what, and its limits."""
+"""The model card of an exported anonymizer: its measured leakage and accuracy, the data, and its limits."""
 
 from __future__ import annotations
 

@@ -25,10 +25,10 @@ _TILE_SIDE, _TILE_OVERLAP = 1024, 128
 class FrameStream:
     """Anonymizes the consecutive frames of one video as if they were one clip.
 
-    What a frame's output depends on is kept from chunk to chunk, so chunk borders change nothing: one frame
-    for differences of frames, none for networks that rewrite frames by themselves. Only the background
-    detector, which needs all frames of a clip, sees the video as successive clips of `chunk` frames; a
-    shorter last one is filled up with the frames before it.
+    The earlier frames that an output depends on are kept from chunk to chunk, so chunk borders change nothing. Frame
+    differences need one earlier frame; networks that rewrite single frames need none. Only the background detector
+    needs all frames of a clip. It sees the video as successive clips of `chunk` frames; a shorter last clip is
+    filled up with the frames before it.
 
     A network's frames above 2 megapixels go through in tiles of 1024 pixels that overlap by 128 and are
     blended there. Its normalization looks at a whole tile, so tiles are close to one piece but not equal.

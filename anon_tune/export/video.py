@@ -26,7 +26,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class VideoOptions:
-    """How videos are anonymized, whatever by.
+    """How videos are anonymized, for any anonymizer.
 
     Attributes:
         crf: Constant rate factor of x264, 0 (finest) to 51; 20 looks as its source does.
@@ -163,7 +163,7 @@ class _StoppedError(Exception):
 
 
 class _Pipeline:
-    """Three stages with room for one chunk between two: what is slower sets the pace, what is read ahead is bounded."""
+    """Three stages with room for one chunk between them. The slowest stage sets the pace, and read-ahead is bounded."""
 
     def __init__(
         self, reader: VideoReader, stream: FrameStream, writer: VideoWriter, preview: bool, progress: Progress | None

@@ -88,7 +88,7 @@ class Ledger:
                 self._next = prepare_writing(self.folder)
             add_record(self.folder, trial_row(self._next, trial, values))
         except OSError as error:
-            mend = "Make room there" if error.errno in _FULL else "Mend that"
+            mend = "Make room there" if error.errno in _FULL else "Check permissions and connection"
             remedy = f"{mend}, then go on: what was recorded before is safe"
             kind, rule = kind_of(error, self.folder, StudyError), "a record could not be written"
             raise kind(str(self.folder), rule, remedy=remedy, cause=why(error)) from None

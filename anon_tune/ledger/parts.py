@@ -4,9 +4,9 @@
 an aligned block of 64 or 4096 is written, the parts inside are merged into one: each record is written at most three
 times, and 40,000 records lie in some 120 files. Larger blocks would make a merge heavy on memory.
 
-What a crash can leave: a hidden file, which nobody reads and the next writer removes; and a merged part
-beside its originals, of which readers count every record once and the next writer removes the originals.
-An original goes only when a merged part that is safely on disk was seen to hold all its records.
+A crash can leave a hidden file, which readers ignore and the next writer removes. It can also leave a merged part
+beside its originals. Then readers count every record once, and the next writer removes the originals. An original is
+removed only after a merged part on disk was checked to hold all its records.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ SCHEMA = pa.schema(
         ("repeat", pa.int64()),  # null where the record carries no repeat
         ("training_seed", pa.int64()),
         ("rung_correlation", pa.float64()),  # over all trials so far, where this record made one COMPLETE
-        ("seconds_per_frame", pa.float64()),  # null where nobody took it
+        ("seconds_per_frame", pa.float64()),  # null if it was not measured
         ("cpu_s", pa.float64()),  # of the job that this record reports, as are the next three
         ("gpu_s", pa.float64()),
         ("money", pa.float64()),

@@ -1,4 +1,4 @@
-"""What a method says of itself without loading torch: its spec, the values it takes, the values it fixes."""
+"""The spec of a method, which loads without torch: the values it takes and the values it fixes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class MethodSpec:
-    """All that there is to know of a method before it is built.
+    """Everything that is known about a method before it is built.
 
     Attributes:
         name: As users write it: lower-case letters, digits and hyphens.
@@ -50,7 +50,7 @@ class MethodSpec:
         arguments: What a closed-form method takes.
         section: The recipe section of a trained one, with a default for every value. Its values are named
             ``<name of the method>.<field>``.
-        fixes: Values of the shared recipe that make the method what it is; nobody may set others.
+        fixes: Values of the shared recipe that make the method what it is; users cannot change them.
         sets: Values of the shared recipe that a field of the section sets: flat dotted name to field.
         uses: Parts of the shared recipe that it depends on (of `GAME`). Others are not searched for it.
         needs: What it needs besides single frames.

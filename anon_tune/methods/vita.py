@@ -7,7 +7,7 @@ from anon_tune.recipe import Part
 
 
 class VitaRecipe(Part):
-    """The branches that attack at once, of which the one that tells most drives the anonymizer."""
+    """The privacy branches that attack at the same time; the strongest of them drives the anonymizer."""
 
     num_branches: int = Field(4, ge=1, le=16, description="privacy branches")
     restart_steps: int = Field(50, ge=0, description="steps between fresh starts of the branches; 0 never")

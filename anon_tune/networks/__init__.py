@@ -1,6 +1,6 @@
 """Networks: anonymizers f_A, utility (action) networks f_T, privacy networks f_B.
 
-Shapes in this room: B clips, T frames a clip, N frames, C channels, H height, W width.
+Shapes in this room: B clips, T frames per clip, N frames, C channels, H height, W width.
 
 Names resolve on first use, so that anonymizing does not load torchvision, which only the branches need.
 """

@@ -1,6 +1,6 @@
 """Anonymizers f_A, modules from clips to clips, and the network that rewrites frames.
 
-Shapes: B clips, T frames a clip, N frames, C = 3 channels (RGB), H height, W width.
+Shapes: B clips, T frames per clip, N frames, C = 3 channels (RGB), H height, W width.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Blur, difference, quantization: the network of BDQ.
 
-Shapes: B clips, T frames a clip, C = 3 channels (RGB), H height, W width, Q steps.
+Shapes: B clips, T frames per clip, C = 3 channels (RGB), H height, W width, Q steps.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Networks that read something from a clip: what attackers and the action classifier of a measurement are made of.
+"""Networks that classify clips: the attackers and the action classifier of a measurement are built from them.
 
-Shapes: B clips, T frames a clip, C channels, H height, W width, O outputs (attributes or actions).
+Shapes: B clips, T frames per clip, C channels, H height, W width, O outputs (attributes or actions).
 """
 
 from __future__ import annotations

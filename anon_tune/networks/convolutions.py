@@ -1,6 +1,6 @@
 """Small convolutional trunks for CPU, shared by the co-trained branches and the fresh attackers.
 
-Shapes: N frames or B clips, C = 3 channels, T frames a clip, H height, W width, D feature channels,
+Shapes: N frames or B clips, C = 3 channels, T frames per clip, H height, W width, D feature channels,
 O outputs.
 """
 

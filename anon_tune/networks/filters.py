@@ -1,6 +1,6 @@
 """Filters of frames that several anonymizers are made of.
 
-Shapes: B clips, T frames a clip, N frames, C channels, H height, W width, K taps of a kernel (odd).
+Shapes: B clips, T frames per clip, N frames, C channels, H height, W width, K taps of a kernel (odd).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Privacy networks f_B: what can be told of a person from one frame.
+"""Privacy networks f_B: they predict private attributes of a person from one frame.
 
 Shapes: N frames, C channels, H height, W width, A attributes, E = 128 embedding dimensions.
 """

@@ -1,4 +1,4 @@
-"""Networks by name: what each is, and how one is built. Nothing here loads torch.
+"""Networks by name: their specs and builders. Nothing here loads torch.
 
 A name may have a family before a colon, as in ``family:name``; those in this table have none.
 """

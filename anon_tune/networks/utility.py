@@ -1,6 +1,6 @@
 """Utility networks f_T: action classifiers on clips.
 
-Shapes: B clips, T frames a clip, C channels, H height, W width, K actions, D feature channels.
+Shapes: B clips, T frames per clip, C channels, H height, W width, K actions, D feature channels.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Does the cheap score of a rung put trials in the order of their full scores?"""
+"""How well the order of trials by their cheap rung scores agrees with the order by their full scores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FEWEST = 3  # two trials agree or disagree wholly, whatever the rung is worth
 
 @dataclass(frozen=True, slots=True)
 class RungAgreement:
-    """How well rung leakage foretells full leakage.
+    """How well rung leakage predicts full leakage.
 
     Attributes:
         correlation: Spearman's rank correlation, in [-1, 1].
@@ -29,9 +29,9 @@ class RungAgreement:
 def rung_agreement(trials: Sequence[Trial]) -> RungAgreement | None:
     """Correlate the leakage of each COMPLETE trial's last rung with its full leakage on the test split.
 
-    A rung is read on the validation split, so the two numbers share neither clips nor attackers: it
-    is the number that a reader sees that the rung has to foretell. Trials that a rung stopped have
-    no full score; what is seen is the agreement among those that a rung let pass.
+    Rung leakage is measured on the validation split, so the two numbers share neither clips nor attackers.
+    Full leakage is the number that a reader sees, so it is what a rung must predict. Trials that a rung
+    stopped have no full score, so the agreement is only among trials that the rung let pass.
 
     Args:
         trials: Of one study; anchors and scores that are not finite are left out.

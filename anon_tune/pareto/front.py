@@ -37,7 +37,7 @@ class ReferencePoint:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ParetoFront:
-    """The scored trials of a study, in layers.
+    """The scored trials of a study, in front ranks.
 
     A trial that breaks a constraint keeps a rank of at least 1 and adds nothing to the hypervolume. As soon as any
     trial was measured again, the study counts as verified: repeated trials are judged by their means, and
@@ -70,7 +70,7 @@ class ParetoFront:
 
     @classmethod
     def of(cls, trials: Sequence[Trial]) -> ParetoFront:
-        """Sort a study's trials into layers.
+        """Sort a study's trials into front ranks.
 
         Args:
             trials: All trials of one ledger; those without a usable score are left out.
@@ -164,7 +164,7 @@ class ParetoFront:
 
 
 def front_candidates(trials: Sequence[Trial]) -> list[Trial]:
-    """Return whoever may be on the front: anchors, repeated trials, and the first two front ranks of all.
+    """Return the trials that may be on the front: anchors, repeated trials, and the first two front ranks of all.
 
     For this every trial stands with the best number there is, a mean or its one measurement, so that a trial
     with a single measurement becomes a candidate when means fall behind it. Once all candidates

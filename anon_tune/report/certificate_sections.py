@@ -9,9 +9,9 @@ from anon_tune.certificate import Attacker, Certificate, Interval
 from anon_tune.report.wording import duration
 
 MEANING = {
-    "CERTIFIED": "every attacker had stopped improving, and every canary came out as it must.",
-    "LOWER_BOUND": "an attacker was still improving when its steps ran out, or was given less than by default; "
-    "more may be found.",
+    "CERTIFIED": "every attacker had stopped improving, and every canary had the leakage it must have.",
+    "LOWER_BOUND": "an attacker was still improving when its steps ran out, or had less effort than the default; "
+    "true leakage may be higher.",
     "REFUSED": "a check of the measurement itself failed; its numbers say nothing about the anonymizer.",
 }
 """What a status says, by status."""
@@ -100,7 +100,7 @@ def by_family(certificate: Certificate) -> dict[str, dict[str, list[Attacker]]]:
 
 def _top(c: Certificate) -> Section:
     note = (
-        "Floor: one blind attacker. By chance: the most that as many attackers get that know nothing. "
+        "Floor: one blind attacker. By chance: the highest score that as many blind attackers reach by luck. "
         f"Ceiling: raw clips. Frozen: learned on raw clips only. Intervals resample {c.data.resampled}s."
     )
     leakage = (c.leakage, c.leakage_interval, c.leakage_floor, c.leakage_ceiling, c.leakage_normalized)
@@ -188,7 +188,7 @@ def _reconstruction(c: Certificate) -> Section:
 def _linkage(c: Certificate) -> Section:
     return Section(
         "Linkage",
-        "how soon a clip of the same private labels is found"
+        "how early a clip with the same private labels is retrieved"
         if c.linkage
         else "none, because no test clip shares its private labels with a training clip",
         ("Gallery and query", "Rank-1", "By chance", "mAP", "By chance"),

@@ -1,4 +1,4 @@
-"""A figure of who worked when, node by node, and what of it was lost."""
+"""A figure of the jobs over time on each node, including lost jobs."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _lanes(jobs: Sequence[_Job]) -> list[tuple[str, int]]:
     lanes = []
     for job in jobs:
         ends = free.setdefault(job.node, [])
-        # Starts are reckoned from what a worker measured, ends are when the driver heard of them.
+        # Starts are computed from the seconds that a worker measured. Ends are when the driver received the report.
         start = job.start + min(1.0, 0.1 * (job.end - job.start))
         lane = next((lane for lane, end in enumerate(ends) if end <= start), len(ends))
         ends[lane : lane + 1] = [job.end]

@@ -32,8 +32,8 @@ _POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; s
 _READINGS = {
     False: "Full scores, each measured once, with bootstrap intervals. The best of many single measurements are partly "
     "luck: 'anon-tune verify' measures them again.",
-    True: "Means of repeats with new seeds; their intervals join the chance of clips and of seeds. A hollow trial was "
-    "measured once and does not count. The band is where the fronts of single repeats reach.",
+    True: "Means of repeats with new seeds. Their intervals combine the variation over clips and over seeds. A hollow "
+    "trial was measured once and does not count. The band shows how far the fronts of single repeats reach.",
 }
 
 
@@ -151,8 +151,8 @@ def _result_sections(
             "importance",
             "Importance of params",
             _note(
-                "Share of each param in what sets the best quarter apart. Left out: params not sampled in every trial."
-                + importance_note(trials)
+                "Share of each param in what distinguishes the best quarter of trials. "
+                "Params not sampled in every trial are left out." + importance_note(trials)
             )
             + _charts(
                 {f"importance-{text(k)}": chart for k, chart in importance_charts(importance).items()},
@@ -168,7 +168,7 @@ def _course_sections(trials: Sequence[Trial], front: ParetoFront) -> list[tuple[
         (
             "rungs",
             "Rung survival",
-            _note(f"Trained trials measured at each rung, and what became of them there. {measuring_note(trials)}")
+            _note(f"Trained trials measured at each rung, and whether they went on. {measuring_note(trials)}")
             + _chart("rungs-plot", rungs_chart(trials), "no trial has been proposed"),
         ),
         (

@@ -1,4 +1,4 @@
-"""What of a large study a page shows, so that a browser can still handle it; a small one is shown whole."""
+"""Which trials of a large study the page shows, so that a browser can handle it. A small study is shown in full."""
 
 from __future__ import annotations
 
@@ -85,11 +85,11 @@ def carded_note(front: ParetoFront) -> str:
 
 
 def importance_trials(trials: Sequence[Trial]) -> list[Trial]:
-    """Return the trials that the importance of params is told from: what is drawn of it is two digits."""
+    """Return the trials that the importance of params is computed from; the figure shows only two digits of it."""
     return thinned([t for t in trials if t.score is not None], MOST_POINTS)
 
 
 def importance_note(trials: Sequence[Trial]) -> str:
     """Say how many trials that leaves out; empty if none."""
     left_out = sum(t.score is not None for t in trials) - len(importance_trials(trials))
-    return f" Told from {MOST_POINTS} complete trials, evenly over the study." if left_out else ""
+    return f" Computed from {MOST_POINTS} complete trials, evenly over the study." if left_out else ""

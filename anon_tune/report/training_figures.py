@@ -36,7 +36,7 @@ _MOST_TERMS = 12
 
 
 def rungs_chart(trials: Sequence[Trial]) -> Chart | None:
-    """Draw how many trained trials were measured at each rung and what became of them there."""
+    """Draw how many trained trials were measured at each rung, and how many went on or were stopped there."""
     trained = [t for t in trials if not t.is_anchor]
     if not trained:
         return None

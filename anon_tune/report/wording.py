@@ -58,7 +58,7 @@ def hours(seconds: float) -> str:
 
 
 def per_frame(seconds: float) -> str:
-    """Write what anonymizing takes; a dash where nobody took it."""
+    """Format the time that anonymizing a frame takes; a dash if it was not measured."""
     return f"{_short(seconds * 1000)} ms a frame" if math.isfinite(seconds) else NOTHING
 
 
@@ -80,7 +80,7 @@ def hover(trial: Trial, front: ParetoFront) -> str:
 
 
 def certainty(trial: Trial, front: ParetoFront) -> str:
-    """Write how sure a trial's place is in a verified study, or that it can have none; else empty."""
+    """Describe how certain a trial's place on the front is in a verified study, or why it has none; else empty."""
     if not trial.is_feasible:
         return "breaks a constraint of the study, so it cannot stand on the front"
     if not front.is_verified:

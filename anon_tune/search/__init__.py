@@ -1,4 +1,4 @@
-"""What may be searched, who proposes the next point, and which trials stop early. Importing it loads no Optuna."""
+"""Search spaces, the proposal of points, and the early stopping of trials. Importing this room does not load Optuna."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sampler that the caller brings: any of Optuna's, or one that follows its base class."""
+"""The caller's own sampler: any sampler of Optuna, or a subclass of its base class."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_sampler(sampler: object, space: SearchSpace) -> CallersSampler:
     """Return a sampler that proposes points of a space for two objectives; a copy of it is tried.
 
     Raises:
-        UsageError: It is no sampler, or cannot propose here.
+        UsageError: It is not a sampler, or it cannot propose points of this space.
     """
     if not isinstance(sampler, BaseSampler):
         rule = "must be a name, or an instance of optuna.samplers.BaseSampler"
@@ -52,9 +52,9 @@ def check_sampler(sampler: object, space: SearchSpace) -> CallersSampler:
 class CallersModel:
     """The Optuna study that a caller's sampler looks at.
 
-    It lives as long as the driver and is told of every trial once, when it is over, as Optuna does: a sampler may keep
-    what it knows in itself, in the study or in its trials. A resumed study gives a new sampler the trials
-    of before. A trial that was stopped early counts with an estimate of how it would have ended.
+    It lives as long as the driver. Like Optuna, it is told about every trial once, when the trial is over, because a
+    sampler may keep its knowledge in itself, in the study or in the trials. When a study is resumed, a new sampler is
+    told about the earlier trials. A trial that was stopped early counts with an estimate of its final losses.
 
     Args:
         sampler: Used as it is; its seed is the caller's.

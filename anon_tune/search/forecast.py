@@ -1,4 +1,4 @@
-"""What a rung's scores say about the end."""
+"""Forecasts of final losses from the losses at a rung."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from anon_tune.search.sampler import score_losses
 from anon_tune.trial import Trial
 
 Losses = tuple[float, float]
-_FEWEST_PAIRS, _MOST_PAIRS = 3, 200  # trials that foretell others
+_FEWEST_PAIRS, _MOST_PAIRS = 3, 200  # trials that a forecast is fitted to
 
 
 class Forecasts:
-    """Foretells full losses from a rung's, by what trials measured both there and in full show.
+    """Predicts full losses from rung losses, using the trials that were measured both at the rung and in full.
 
-    For each loss a line through the mean of these trials, whose slope is drawn towards 1 as if three more trials said
-    so: with few of them the rung counts as it is, plus what losses change by on average; a rung that turns out to
-    say little is drawn towards the mean.
+    For each loss it fits a line through the mean of these trials. The slope is pulled towards 1 as if three more trials
+    had slope 1. With few trials, the forecast is thus the rung's loss plus the average change. If the rung turns out to
+    predict little, forecasts move towards the mean.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Forecasts:
                     self._untrained.append(pair)
 
     def at(self, rung: int, losses: Losses) -> Losses:
-        """Return the losses at the end as those at a rung foretell them: themselves as long as nothing is known."""
+        """Return the final losses predicted from those at a rung; the same losses as long as nothing is known."""
         if rung not in self._lines:
             self._lines[rung] = self._line(rung)
         (shift_a, slope_a), (shift_b, slope_b) = self._lines[rung]

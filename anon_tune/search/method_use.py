@@ -1,4 +1,4 @@
-"""Which names are searched for which method: a name is searched only for the methods that have a use for it."""
+"""Which names are searched for which method: a name is searched only for the methods that use it."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from anon_tune.recipe import Recipe
 
 
 def check_names(recipe: Recipe, where: str) -> None:
-    """Refuse attackers and networks that nobody knows; loads the packages that add some, and no torch.
+    """Refuse unknown attackers and networks. This loads the packages that add attackers or networks, but not torch.
 
     Args:
         recipe: Of a trial.

@@ -53,7 +53,7 @@ class Range(Part):
 
     @property
     def probes(self) -> tuple[float | int, ...]:
-        """The two ends and one value between them that is whole only if all are."""
+        """Both ends and one value between them; the middle value is fractional unless the range is of whole numbers."""
         if self.integer:
             return int(self.low), int(self.high)
         between = self.low + 0.382 * (self.high - self.low)
@@ -140,8 +140,8 @@ class Rungs(Part):
     Attributes:
         min_steps: Step of the first rung.
         factor: Between two rungs.
-        brackets: Trials are dealt to so many brackets; those of bracket b skip the first b rungs, and are only
-            compared with each other. A guard against rungs that come too early to tell anything.
+        brackets: Number of brackets that trials are assigned to. Trials of bracket b skip the first b rungs and are
+            only compared with each other. This guards against rungs that come too early to be informative.
         promote: Every trial waits at a rung until it is among the best there, instead of being judged once when it
             arrives. Takes more trials to their first rung and fewer to the end.
     """
@@ -152,11 +152,11 @@ class Rungs(Part):
     promote: bool = False
 
 
-_UNKNOWN = 1.0  # a constraint that nobody measured counts as missed by the whole limit
+_UNKNOWN = 1.0  # a constraint that was not measured counts as missed by the whole limit
 
 
 class Constraints(Part):
-    """What a trial must keep to stand on the front; a limit that is None is none.
+    """The limits that a trial must keep to be on the front. None means that there is no limit.
 
     Attributes:
         leakage_at_most: Largest leakage, a cMAP above 0.
@@ -195,7 +195,7 @@ def violation(values: Mapping[str, float]) -> float:
 
 
 class StopRules(Part):
-    """When a study ends before its last trial; what runs by then runs to its end.
+    """When a study ends before its last trial. Trials that are running then are finished.
 
     Attributes:
         seconds: Wall time of one `study` or `resume`.
@@ -214,7 +214,7 @@ Sampler = Literal["auto", "gp", "tpe", "nsga2", "random", "qmc", "grid"]
 
 
 class StudyDefaults(Part):
-    """What a space proposes for a study; the command line may say otherwise.
+    """Defaults of a search space for a study; the command line can override them.
 
     ``rungs`` is false for a study that stops nothing early.
     """

@@ -1,11 +1,11 @@
-"""Proposes the next point from what is known of all trials so far.
+"""Proposes the next point from all trials so far.
 
-What a sampler sees is an Optuna study made anew for each proposal: a trial with a full score as it
-ended, one that runs, waits or was stopped as an estimate of how it would end, one without any score
-as pending. Optuna's own samplers make nothing of stopped trials of several objectives: its Gaussian
-process and NSGA-II ignore them, TPE knows only that they are worse than complete ones.
+For each proposal the sampler gets a new Optuna study. In it, a trial with a full score has its final losses. A trial
+that runs, waits or was stopped has an estimate of its final losses. A trial without any score is pending. The estimates
+are needed because Optuna's samplers hardly use stopped trials of several objectives: the Gaussian process and NSGA-II
+ignore them, and TPE only knows that they are worse than complete ones.
 
-So a proposal is a function of the study's seed, the trial's number, and the trials that are known.
+So a proposal is a function of the study's seed, the trial's number, and the known trials.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ _MOST_ELITES = 8  # populations that are kept of all trials; a survivor is alway
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a sampler learns of one trial.
+    """What a sampler knows about one trial.
 
     Attributes:
-        number: Its place among all, whenever it was heard of; below 0 for one of an earlier study.
+        number: Number of the trial; below 0 for a trial of an earlier study.
         params: Its point.
-        rung: Where its losses were measured; None if they are those of its end.
-        losses: There.
-        constraints: As Optuna's: at most 0 where kept.
+        rung: Rung at which its losses were measured; None for losses of the full score.
+        losses: The losses measured there.
+        constraints: As in Optuna: at most 0 if the constraint is kept.
     """
 
     number: int
@@ -82,7 +82,7 @@ class Proposer:
         kind: Which sampler.
         seed: At least 0.
         num_trials: How many trials the study will have.
-        record: Is told of every trial too.
+        record: Also receives every trial.
         known: Observations from an earlier study, by names of their own.
         sampler: A sampler of the caller's in the place of `kind`; None for ours.
     """

@@ -1,4 +1,4 @@
-"""All rungs of a study, bracket by bracket: who goes on, who waits, who goes next."""
+"""All rungs of a study in their brackets: which trials go on, which wait, and which is promoted next."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from anon_tune.trial import RungReport, Trial
 class Ladder:
     """The rungs of a study.
 
-    Only trained trials are compared: what nobody trains is finished at its first rung, and no measure for
-    half-trained ones.
+    Only trained trials are compared. A closed-form trial is finished at its first rung, so it would be no fair standard
+    for half-trained ones.
 
     Args:
-        rungs: Factor, brackets and variant; None for a study that judges nobody.
+        rungs: Factor, brackets and variant; None for a study that stops no trials.
         constraints: Of the study.
         seed: Of the study; deals trials to brackets.
     """
@@ -46,7 +46,7 @@ class Ladder:
         rung.add(trial.id, score_losses(report.score), self._constraints.violation(report.score))
 
     def verdict(self, trial: Trial, report: RungReport) -> Verdict | None:
-        """Judge a trial at a rung that it has been added to; None where nobody is judged."""
+        """Judge a trial at a rung that it has been added to; None if the study stops no trials."""
         if self._rungs is None or report.score.full or not is_trained(trial.method):
             return None
         return self._by_place[self.bracket(trial), report.rung].verdict(trial.id)

@@ -1,4 +1,4 @@
-"""Who goes on at a rung when there are several objectives. Pure."""
+"""Which trials go on at a rung when there are several objectives. Pure functions."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Verdict:
         keep: The trial goes on.
         position: Its place in the order of the rung, counted from 0; -1 if its losses are not finite.
         num_trials: How many trials were compared.
-        front_rank: Its nondominated layer at the rung; -1 if its losses are not finite, or it breaks a constraint.
+        front_rank: Its front rank at the rung; -1 if its losses are not finite, or it breaks a constraint.
         violation: By how much it breaks the constraints.
     """
 
@@ -86,13 +86,14 @@ class Verdict:
 class Rung:
     """The trials measured at one rung, in order.
 
-    Feasible trials come first, by nondominated layer and inside a layer by how much of it they alone cover (most
-    first), then by id; the others follow, by how much they break the constraints, then by id (Deb's rule).
+    Feasible trials come first. They are ordered by front rank, within a front rank by the hypervolume that only they
+    cover (most first), then by id. The other trials follow, ordered by how much they break the constraints, then by id
+    (Deb's rule).
 
-    Stopping: the first ``ceil(n / factor)`` of n go on. Promoting: the first ``floor(n / factor)`` do, one after the
-    other. Either way a feasible trial that no other dominates goes on. While a rung is small its scores' noise
-    decides who dominates whom, so nothing is decided before ``2 * factor`` trials are there, and before
-    ``4 * factor`` the second layer goes on too.
+    With stopping, the first ``ceil(n / factor)`` of n trials go on. With promoting, the first ``floor(n / factor)`` do,
+    one after the other. In both cases a feasible trial that no other trial dominates goes on. With few trials, noise in
+    the scores decides which trial dominates which. So nothing is decided before ``2 * factor`` trials have arrived, and
+    before ``4 * factor`` the second front rank goes on too.
 
     The order depends on who was added, not on when; layers are the same after any rising map of a loss, and the
     whole order after a linear one.
@@ -131,7 +132,7 @@ class Rung:
 
     @property
     def decides(self) -> bool:
-        """True if there are enough trials to tell one from the other."""
+        """True if enough trials have arrived to decide."""
         return self.num_trials >= 2 * self._factor
 
     def add(self, trial: str, losses: tuple[float, float], violation: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""Which of Optuna's samplers a study takes, and a search space in Optuna's names."""
+"""The choice of an Optuna sampler for a study, and the search space as Optuna distributions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_MODEL_TRIALS = 250  # a Gaussian process takes 0.5 s for a suggestion at 1
 
 
 def score_losses(score: Score) -> tuple[float, float]:
-    """Return the losses that search and rungs look at: the validation readings, never the test split."""
+    """Return the losses used by search and rungs: the validation readings, never the test split."""
     return losses(score.leakage.validation, score.accuracy.validation)
 
 

@@ -1,4 +1,4 @@
-"""What a study searches, checked against the recipe."""
+"""The search space of a study, checked against the recipe."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class SearchSpace(Part):
         search: Recipe names that are sampled, every name after those it depends on.
         first: Points to try first; what they leave out is sampled.
         study: Defaults of the study.
-        defaults: What a recipe value is that is neither fixed nor searched. A study keeps those that it began with,
-            whatever a later version of this package has.
+        defaults: Values of the recipe that are neither fixed nor searched. A study keeps the defaults it started with,
+            even if a later version of this package has others.
 
     Example:
         >>> space = SearchSpace.from_tables({"search": {"penalty.weight": {"low": 0.1, "high": 10.0}}}, "x.toml")

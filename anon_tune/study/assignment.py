@@ -1,4 +1,4 @@
-"""What a worker is asked to do, and what is decided about each of its reports."""
+"""The jobs that a worker is given, and the decision about each of its reports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anon_tune.trial import Ceilings, RungJob, RungReport
 
 
 class Decision(Enum):
-    """What follows from a report."""
+    """The decision about a report."""
 
     GO_ON = "go on"
     """The worker does the next job of its assignment."""
@@ -77,7 +77,7 @@ class Assignment:
 
 
 def fault(report: RungReport) -> str:
-    """Return why a trial cannot go on from a report; empty if it can."""
+    """Return why a trial cannot continue after a report; empty if it can."""
     if report.score.is_finite:
         return ""
     rule = f"rung {report.rung} (step {report.step}): leakage and accuracy must be finite"

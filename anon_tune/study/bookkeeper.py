@@ -1,4 +1,4 @@
-"""Keeps the account of a study: who is next, what came back, who goes on. Knows nothing of Ray."""
+"""The bookkeeper of a study: which trial is next, which reports arrived, which trials go on. Knows no Ray."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from anon_tune.trial import ANCHORS, Ceilings, LostJob, RungReport, Trial, Trial
 
 
 class Bookkeeper:
-    """The desk of a study, see `anon_tune.study.desk`. Every event passes through here once, to the `Records`.
+    """The desk of a study, see `anon_tune.study.desk`. Every event passes through it once and ends up in the `Records`.
 
     Args:
-        ledger: Read once, appended to ever after.
-        space: What is searched.
-        proposer: Told of every trial the ledger knows.
-        settings: Number of trials, seed, stop rules, and whether rungs are in use.
-        prices: What a job costs.
+        ledger: Read once at the start, then only appended to.
+        space: The search space.
+        proposer: Receives every trial in the ledger.
+        settings: Number of trials, seed, stop rules, and whether rungs are used.
+        prices: Computes the cost of a job.
         on_change: Called with all trials after every record.
-        clock: Unix time.
-        on_end: Called with every trial that is over, when the ledger has it.
-        watchers: Told of every record.
+        clock: Returns Unix time.
+        on_end: Called with every trial that is over, after it was written to the ledger.
+        watchers: Receive every record.
     """
 
     def __init__(
@@ -83,12 +83,12 @@ class Bookkeeper:
         return self.failed_anchor is not None
 
     def next(self) -> Assignment | None:
-        """Hand out the trial whose turn it is; None while there is none to hand out (yet)."""
+        """Hand out the next trial; None if there is none at the moment."""
         trial_id = self._turns.next()
         return None if trial_id is None else self.rest(trial_id)
 
     def start(self, trial_id: str) -> None:
-        """Record that a trial runs; a second start, after a worker died, is no news."""
+        """Record that a trial runs. A second start, after its worker died, changes nothing."""
         trial = self._records[trial_id]
         if trial.state is TrialState.WAITING:
             started = trial.started if trial.reports else self._clock()
@@ -97,7 +97,7 @@ class Bookkeeper:
             self._records.write(replace(trial, state=TrialState.RUNNING, started=started))
 
     def decide(self, report: RungReport) -> Decision:
-        """Record a report with the state it leads to, then say what follows; a rung reported twice counts once."""
+        """Record a report with the trial's new state, and return the decision. A rung reported twice counts once."""
         trial = self._records[report.trial]
         if not trial.state.is_final and all(known.rung != report.rung for known in trial.reports):
             trial = self._record(trial, report)
@@ -110,14 +110,14 @@ class Bookkeeper:
         self._prices.know(node)
 
     def waste(self, trial_id: str, seconds: float, node: str) -> None:
-        """Record a job that ended without a report; what it cost is spent."""
+        """Record a job that ended without a report. Its cost counts as spent."""
         trial = self._records[trial_id]
         if not trial.state.is_final:
             job = LostJob(seconds, node, self._prices.cost(node, seconds), self._clock())
             self._records.write(replace(trial, lost=(*trial.lost, job)), lost=job)
 
     def lose(self, trial_id: str, reason: str, max_losses: int) -> None:
-        """Hand a trial out again whose worker was lost before it could start, or fail it after too many losses."""
+        """Hand out a trial again if its worker was lost before it started; fail the trial after too many losses."""
         if self._records[trial_id].state.is_final:
             return
         self._num_losses[trial_id] += 1
@@ -127,18 +127,18 @@ class Bookkeeper:
             self._turns.again(trial_id)
 
     def fail(self, trial_id: str, reason: str) -> None:
-        """Record that a trial failed without a report; one that is over stays as it is."""
+        """Record that a trial failed without a report. A trial that is already over does not change."""
         trial = self._records[trial_id]
         if not trial.state.is_final:
             self._records.write(replace(trial, state=TrialState.FAILED, reason=reason))
 
     def rest(self, trial_id: str) -> Assignment:
-        """Return what a trial still has to do: the rungs of its plan that the ledger has no report of."""
+        """Return the rungs that a trial still has to reach: those without a report in the ledger."""
         trial = self._records[trial_id]
         recipe = self._space.recipe(trial.params, method=trial.method)
         levels = self._space.levels(recipe, rungs=self._uses_rungs)
         last = len(levels) - 1
-        # What is not trained does not change: one rung score and the full score say it all.
+        # A closed-form method does not change with training, so one rung score and the full score are enough.
         first = min(self._ladder.bracket(trial), last)
         plan = range(first, last + 1) if is_trained(trial.method) else sorted({0, last})
         done = {report.rung for report in trial.reports}
@@ -157,7 +157,7 @@ class Bookkeeper:
         return self._records.write(after, report)
 
     def _judge(self, trial: Trial, report: RungReport) -> tuple[TrialState, str]:
-        """Return the state that a report leads to, and why."""
+        """Return the trial's state after a report, and the reason for it."""
         if failure := fault(report):
             return TrialState.FAILED, failure
         if report.score.full:

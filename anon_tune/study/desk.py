@@ -1,8 +1,8 @@
-"""What whoever runs jobs asks for work, and tells of what came of it.
+"""The interface between the account of a study and whatever runs its jobs.
 
-A desk knows what there is to do, and nothing of where it is done. `Bookkeeper` is the desk of a study and
-`VerificationDesk` that of its verification. Their jobs are run by Ray, see `anon_tune.driver.tune_executor`, or in
-virtual time, see `anon_tune.study.virtual_time`.
+A desk hands out jobs and takes in their reports. It knows which jobs are left, and nothing about where they run.
+`Bookkeeper` is the desk of a study, and `VerificationDesk` is the desk of its verification. Jobs are run by Ray (see
+`anon_tune.driver.tune_executor`) or in virtual time (see `anon_tune.study.virtual_time`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Desk(Protocol):
     """Hands out work and takes in what comes back."""
 
     def next(self) -> Assignment | None:
-        """Hand out an assignment; None while there is none."""
+        """Hand out an assignment; None if there is none at the moment."""
         ...
 
     def start(self, trial_id: str) -> None:
@@ -25,15 +25,15 @@ class Desk(Protocol):
         ...
 
     def decide(self, report: RungReport) -> Decision:
-        """Record a report, then say what follows from it. Asked again about the same report, answer the same.
+        """Record a report and return the decision about it. The same report again gets the same answer.
 
         Args:
-            report: Its trial is that of the assignment.
+            report: A report for the trial of an assignment.
         """
         ...
 
     def fail(self, trial_id: str, reason: str) -> None:
-        """Take note that an assignment failed without a report, and is not to be tried again."""
+        """Record that an assignment failed without a report and must not be retried."""
         ...
 
 
@@ -47,21 +47,21 @@ class ClusterDesk(Desk, Protocol):
 
     @property
     def is_hopeless(self) -> bool:
-        """True when nothing can come of it any more, so that jobs under way are given up."""
+        """True when the run can no longer succeed, so that jobs under way are given up."""
         ...
 
     def rest(self, trial_id: str) -> Assignment:
-        """Return what is left to do of an assignment, for a worker that takes the place of a lost one."""
+        """Return the unfinished part of an assignment, for a worker that replaces a lost one."""
         ...
 
     def lose(self, trial_id: str, reason: str, max_losses: int) -> None:
-        """Hand an assignment out again whose worker was lost before it began, or fail it after too many losses."""
+        """Hand out an assignment again if its worker was lost before it began; fail it after too many losses."""
         ...
 
     def waste(self, trial_id: str, seconds: float, node: str) -> None:
-        """Take note of a job that ended without a report."""
+        """Record a job that ended without a report."""
         ...
 
     def know(self, node: str) -> None:
-        """Take note that a job runs on a node, whose price is to be known if it goes."""
+        """Record the node that a job runs on, so that its price is still known if the node is lost."""
         ...

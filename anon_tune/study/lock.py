@@ -32,11 +32,11 @@ class Hold:
         self.lost = threading.Event()
 
     def check(self) -> None:
-        """Make sure that it is still held, before anything is written.
+        """Check, before anything is written, that this process still holds the lock.
 
         Raises:
-            StudyError: It is not.
-            UnreachableError: Nobody can tell.
+            StudyError: Another process holds it.
+            UnreachableError: The store cannot be read.
         """
 
 
@@ -44,8 +44,9 @@ class Hold:
 def driver_lock(directory: StudyLocation) -> Iterator[Hold]:
     """Let one process at a time write a study directory.
 
-    On a file system the lock is the system's, which frees that of a dead process. An object store has none: there
-    the holder rewrites a file every five seconds, and a file that stays the same for twenty was left by a dead one.
+    On a file system the operating system provides the lock, and releases it when the process dies. An object store has
+    no locks. There the holder rewrites a file every five seconds; a file that does not change for twenty seconds was
+    left by a dead process.
 
     Raises:
         StudyError: Another process holds it.
@@ -97,8 +98,8 @@ class _BeatingHold(Hold):
             try:
                 self.beat_on()
             except OSError as error:
-                where, mend = str(self._lock.folder), "Mend that, then go on"
-                raise UnreachableError(where, "cannot be reached", remedy=mend, cause=why(error)) from None
+                where, remedy = str(self._lock.folder), "Check permissions and connection, then continue"
+                raise UnreachableError(where, "cannot be reached", remedy=remedy, cause=why(error)) from None
         if self.lost.is_set():
             raise StudyError(str(self._lock.folder), "another process has taken this study over", remedy=_LET_IT)
 
@@ -109,18 +110,18 @@ def _beating(lock: File) -> Iterator[Hold]:
 
     def keep() -> None:
         while not over.wait(_BEAT_S) and not hold.lost.is_set():
-            with suppress(OSError):  # a store that is away for a while; who waits for us waits longer
+            with suppress(OSError):  # the store may be unreachable for a while; other processes then wait longer
                 hold.beat_on()
 
     try:
         _wait_until_dead(lock)
         hold.beat()
-        time.sleep(0.5)  # of two that saw a dead lock at once, the later one has it
+        time.sleep(0.5)  # if two processes saw a dead lock at the same time, the later writer holds it
         if not hold.is_ours():
             raise _held(lock, str(_content(lock).get("holder", "")))
     except OSError as error:
-        where, mend = str(lock.folder), "Check permissions and connection, then try again"
-        raise UnreachableError(where, "cannot be written", remedy=mend, cause=why(error)) from None
+        where, remedy = str(lock.folder), "Check permissions and connection, then try again"
+        raise UnreachableError(where, "cannot be written", remedy=remedy, cause=why(error)) from None
     thread = threading.Thread(target=keep, daemon=True)
     thread.start()
     try:
@@ -128,7 +129,7 @@ def _beating(lock: File) -> Iterator[Hold]:
     finally:
         over.set()
         thread.join()
-        with suppress(OSError):  # the next one waits until it is clear that nobody beats
+        with suppress(OSError):  # otherwise the next driver waits until the file has not changed for long enough
             if hold.is_ours():
                 lock.remove()
 
@@ -139,7 +140,7 @@ def _uptime() -> float:
 
 
 def _wait_until_dead(lock: File) -> None:
-    """Return when nobody holds the lock; clocks are not compared, as two machines' may differ."""
+    """Wait until no process holds the lock. Clocks of two machines are not compared, because they may differ."""
     first = _content(lock)
     end = time.monotonic() + _DEAD_AFTER_S
     while first and time.monotonic() < end:
@@ -156,7 +157,7 @@ def _content(lock: File) -> dict[str, object]:
         return dict(json.loads(lock.read()))
     except FileNotFoundError:
         return {}
-    except ValueError:  # not ours; it holds nobody off for longer than a dead one
+    except ValueError:  # not written by us; it blocks others no longer than a dead lock
         return {"holder": "unknown"}
 
 

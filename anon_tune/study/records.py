@@ -1,4 +1,4 @@
-"""All trials of a study as they now stand, and the one way in which they change."""
+"""The current state of all trials of a study, and the only way to change it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _MOST_COMPARED = 500  # complete trials behind the agreement of rungs and full s
 class Records:
     """Keeps all trials, and writes every change in this order: ledger, Optuna, listeners.
 
-    So nothing is ever known to Optuna or shown to anybody that a crash could take back.
+    So Optuna and the listeners never see a change that a crash could undo.
 
     Args:
-        ledger: Read once, appended to ever after.
-        proposer: Told of every trial the ledger knows.
-        spending: Told of what every job cost.
-        clock: Unix time.
+        ledger: Read once at the start, then only appended to.
+        proposer: Receives every trial in the ledger.
+        spending: Receives the cost of every job.
+        clock: Returns Unix time.
         on_change: Called with all trials after every record.
-        on_end: Called with every trial that is over, when the ledger has it.
-        watchers: Told of every record.
+        on_end: Called with every trial that is over, after it was written to the ledger.
+        watchers: Receive every record.
     """
 
     def __init__(
@@ -91,23 +91,23 @@ class Records:
         return next((t for t in anchors if t is not None and t.state is TrialState.FAILED), None)
 
     def put(self, trial: Trial) -> None:
-        """Take in a trial that waits for its first record, or an anchor that gets another try."""
+        """Add a trial that waits for its first record, or an anchor that is tried again."""
         self._trials[trial.id] = trial
         self._open.add(trial.id)
 
     def write(self, trial: Trial, report: RungReport | None = None, lost: LostJob | None = None) -> Trial:
-        """Record how a trial now stands.
+        """Record the current state of a trial.
 
         Args:
             trial: The trial.
-            report: Led to it, if it was a report.
-            lost: Led to it, if it was a job that ended without a report.
+            report: The report that led to this state, if there was one.
+            lost: The job without a report that led to this state, if there was one.
 
         Returns:
             The trial as it was recorded.
 
         Raises:
-            StudyError: The ledger or Optuna's storage takes nothing any more.
+            StudyError: The ledger or Optuna's storage can no longer be written.
         """
         trial = replace(trial, ended=self._clock())
         for job in (report, lost):
@@ -137,5 +137,5 @@ class Records:
 
 
 def _without_curves(trial: Trial) -> Trial:
-    """Return a trial without what only the report draws: a driver keeps thousands of them."""
+    """Return a trial without its loss curves. Only the report needs them, and a driver keeps thousands of trials."""
     return replace(trial, reports=tuple(replace(report, curve=()) for report in trial.reports))

@@ -1,4 +1,4 @@
-"""How a study is run, and the frozen copy of it in the study directory."""
+"""The settings of a study, and their frozen copy in the study directory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _REMEDY = "Read it with the version of anon_tune that wrote it, see [versions] t
 
 
 class StudySettings(BaseModel):
-    """What a study is run with. Clips, seed, sampler and rungs change its results and stay as they are.
+    """The settings of a study. Clips, seed, sampler and rungs change its results, so they cannot be changed later.
 
     Attributes:
         num_trials: Trials to propose, anchors not counted.
@@ -52,8 +52,8 @@ class StudySettings(BaseModel):
         stop: When the study ends before its last trial.
         warm_start: Directory of an earlier study that the sampler learns from; None for none.
         tensorboard: Write event files for TensorBoard.
-        mlflow: Tracking URI of an MLflow server or folder that is told of trials too; None for none.
-        wandb: Project of Weights & Biases that is told of trials too; None for none.
+        mlflow: Tracking URI of an MLflow server or folder to log trials to as well; None for none.
+        wandb: Project of Weights & Biases to log trials to as well; None for none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -101,7 +101,7 @@ class StudySettings(BaseModel):
         return self.workers_per_trial > 1 or self.gpus_per_worker > 0
 
     def on_private_cluster(self) -> StudySettings:
-        """Return settings that wait for no more nodes: nobody starts any there."""
+        """Return settings that do not wait for more nodes, because no autoscaler runs on a private cluster."""
         return self.model_copy(update={"scale_to": None})
 
 

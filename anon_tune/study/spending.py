@@ -1,4 +1,4 @@
-"""What a study spends, and when that is enough."""
+"""The cost of a study, and the stop rules that end it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Prices:
         return cls(settings.cpus_per_worker * workers, settings.gpus_per_worker * workers, find)
 
     def know(self, name: str) -> Node:
-        """Return a node by its name; one that was known once is known when it is gone."""
+        """Return a node by its name. A node that was listed once is remembered after it is lost."""
         if name not in self._nodes:
             self._nodes |= {name: Node(name, {})} | {node.name: node for node in self.find()}
         return self._nodes[name]
@@ -74,7 +74,7 @@ class Prices:
 
 @dataclass
 class Spending:
-    """Keeps the account of a study and says when to stop handing out trials.
+    """Adds up the cost of a study and says when to stop handing out trials.
 
     Attributes:
         rules: When to stop.
@@ -86,7 +86,7 @@ class Spending:
     clock: Callable[[], float]
     total: Cost = field(default_factory=Cost)
     _started: float = field(init=False)
-    _front: Staircase | None = None  # until the identity is measured there is nothing to measure against
+    _front: Staircase | None = None  # None until the identity anchor sets the reference point
     _volume: float = 0.0
     _mark: float = 0.0
     _begun: list[float] = field(default_factory=list)
@@ -98,16 +98,16 @@ class Spending:
         self._started = self.clock()
 
     def begin(self, *times: float) -> None:
-        """Note when trials began, anchors apart."""
+        """Record when trials began, not counting anchors."""
         for time in times:
             insort(self._begun, time)
 
     def add(self, cost: Cost) -> None:
-        """Take in what a job cost."""
+        """Add the cost of a job."""
         self.total += cost
 
     def end(self, trial: Trial) -> None:
-        """Take in a trial that ended."""
+        """Add a trial that ended."""
         if trial.id == ANCHORS[0] and trial.score is not None:
             self._front = Staircase(losses(trial.score.leakage.validation, trial.score.accuracy.floor))
         if trial.is_anchor or trial.state is not TrialState.COMPLETE or not trial.is_feasible:
@@ -119,7 +119,7 @@ class Spending:
 
     @property
     def reason(self) -> str:
-        """Return why it is enough, once it is; empty before."""
+        """Return which stop rule ends the study; empty if none does yet."""
         self._reason = self._reason or self._now_enough()
         return self._reason
 

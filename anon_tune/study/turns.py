@@ -15,10 +15,10 @@ from anon_tune.trial import ANCHORS, Trial, TrialState
 
 
 class Turns:
-    """Says which trial is handed out next: an anchor, one that was begun and lost, one that waits, or a new one.
+    """Chooses the next trial: an anchor, a trial whose worker was lost, a trial waiting at a rung, or a new trial.
 
-    The identity anchor goes first and alone: its scores are the ceilings of all others. Trials that wait at a rung
-    go before new ones if they are good enough.
+    The identity anchor goes first and alone, because its scores are the ceilings of all other trials. Trials that wait
+    at a rung go before new trials if they are good enough.
 
     Args:
         records: Read, and written where a trial ends without having a turn again.
@@ -68,7 +68,7 @@ class Turns:
 
     @property
     def is_finished(self) -> bool:
-        """True when nobody's turn will come any more."""
+        """True when no trial will be handed out any more."""
         return not self._anchors and not self._unfinished and self._is_proposed and not self._records.open
 
     @property
@@ -113,7 +113,7 @@ class Turns:
         trial = Trial(trial_id, number, method, params, "", TrialState.WAITING, started=self._clock())
         try:
             fingerprint = self._space.recipe(params).fingerprint()
-        except RecipeError as error:  # values that are fine one by one and not together
+        except RecipeError as error:  # each value is valid, but the combination is not
             self._records.write(replace(trial, state=TrialState.FAILED, reason=str(error)))
             return None
         self._records.put(replace(trial, fingerprint=fingerprint))
@@ -125,7 +125,7 @@ class Turns:
         return trial
 
     def _close(self) -> None:
-        """Settle who still waits when nobody else will come: rungs too small to decide let all go on."""
+        """Decide about waiting trials when no new trials will come. Rungs with too few trials let all of them go on."""
         spent = self._records.spending.reason
         if not spent:
             while (trial_id := self._ladder.promotable(closing=True)) is not None:

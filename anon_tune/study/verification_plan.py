@@ -1,4 +1,4 @@
-"""Measures trials again with new seeds: what is missing, whose turn it is, and where an answer goes."""
+"""The plan for measuring trials again with new seeds: which repeats are missing, which is next, where results go."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from anon_tune.trial import ANCHORS, Ceilings, Repeat, RungJob, RungReport, Tria
 
 @dataclass(frozen=True, slots=True)
 class VerifyStep:
-    """What there is to say after one repeat arrived.
+    """Progress of a verification after a repeat has arrived.
 
     Attributes:
         trial: Id of the trial that was measured.
         repeat: The measurement.
         done: Repeats of this run so far.
-        total: Repeats this run will take as far as is known; means may call for more.
+        total: Repeats of this run that are known so far; more may follow once means are compared.
         left_s: Estimate of the seconds left.
     """
 
@@ -43,22 +43,22 @@ class VerifyStep:
 
 
 class VerificationPlan:
-    """What is left to measure, and where an answer goes.
+    """Which repeats are left to measure, and where results are recorded.
 
     Args:
         study: The study directory.
-        hold: Of the driver's lock.
-        space: What was searched.
-        seed: Of the study.
-        num_seeds: Repeats that every candidate shall have.
-        retrain: Train every repeat anew.
+        hold: The driver's lock.
+        space: The search space of the study.
+        seed: Seed of the study.
+        num_seeds: Number of repeats that every candidate should have.
+        retrain: Train every repeat from scratch.
 
     Raises:
         StudyError: There is nothing to verify, or its repeats were trained anew and ``retrain`` is false.
 
     Attributes:
         ledger: Of the study.
-        failures: Why there is none, by trial and number of a repeat that could not be taken.
+        failures: Reason for each repeat that could not be measured, by trial and number of the repeat.
     """
 
     def __init__(
@@ -179,7 +179,7 @@ def in_order(repeat: tuple[str, int]) -> tuple[bool, int]:
 class VerificationDesk:
     """The desk of a verification, see `anon_tune.study.desk`: every assignment is one repeat.
 
-    It goes pass by pass: means are compared only when every candidate has all of its repeats.
+    It works in passes. Means are compared only when every candidate has all of its repeats.
 
     Args:
         plan: Says what is missing, and keeps what arrives.

@@ -1,6 +1,6 @@
-"""Runs a study without Ray, in virtual time: for trial bodies that know what a job takes without doing it.
+"""Runs a study without Ray, in virtual time, for trial bodies that know how long a job would take.
 
-Search strategies are compared that way in minutes instead of days.
+This compares search strategies in minutes instead of days.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class VirtualClock:
 def drive(
     desk: Desk, body: TrialBody, num_workers: int, clock: VirtualClock, directory: Path, until_s: float = math.inf
 ) -> None:
-    """Let workers work on what a desk hands out, until it has nothing more or the time is over.
+    """Simulate workers that do the jobs of a desk, until it has no more jobs or the time is over.
 
-    A job takes the ``seconds`` of its report, and a worker that becomes free asks at once. Of two jobs that end
-    together the one begun first is reported first.
+    A job takes the ``seconds`` of its report. A worker that becomes free asks for its next assignment at once. If two
+    jobs end at the same time, the one that began first is reported first.
 
     Args:
         desk: For example a `Bookkeeper`, with the same clock.

@@ -1,4 +1,4 @@
-"""What a study may learn from an earlier one before its first trial."""
+"""What a study learns from an earlier study before its first trial."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from anon_tune.trial import Trial, TrialState
 
 
 def known_before(directory: StudyLocation, space: SearchSpace, settings: StudySettings) -> dict[str, Observation]:
-    """Return what the sampler knows before the first trial; empty without a warm start.
+    """Return the observations that the sampler has before the first trial; empty without a warm start.
 
-    The complete trials of the earlier study whose points this study's space could have proposed. They are
-    written down once in the study directory, so that a resumed study knows what it knew, whatever becomes of
-    the earlier one. What they share with trials of this study is the measurement; where other fixed values of
-    the recipe differ, what they tell is a first guess.
+    They are the complete trials of the earlier study whose points this study's space could have proposed. They are
+    written once to the study directory, so that a resumed study does not depend on the earlier one. The earlier trials
+    were measured in the same way. If other fixed values of the recipe differ, they are only a first guess.
 
     Args:
         directory: Of this study, a path or a URI.

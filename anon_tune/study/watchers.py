@@ -1,4 +1,4 @@
-"""Who else is told of trials, after the ledger has them: TensorBoard files, MLflow, Weights & Biases."""
+"""Listeners that receive trials after the ledger has them: TensorBoard files, MLflow, Weights & Biases."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ _log = logging.getLogger(__name__)
 
 
 class Watcher(Protocol):
-    """Is told of every record of a study."""
+    """Receives every record of a study."""
 
     def see(self, trial: Trial, report: RungReport | None) -> None:
-        """Take in a trial as it now stands, with the report that led to it if there is one."""
+        """Receive the current state of a trial, with the report that led to it if there is one."""
         ...
 
     def close(self) -> None:
-        """Take note that the driver ends."""
+        """Called when the driver ends."""
         ...
 
 
 class Watchers:
-    """Several watchers, none of which can end a study: one that fails is named once and told nothing more.
+    """Several watchers. A watcher that fails cannot end a study: a warning names it once, and it is not called again.
 
     Args:
-        watchers: By what a user calls them.
+        watchers: Watchers by the names that users know.
     """
 
     def __init__(self, watchers: Sequence[tuple[str, Watcher]] = ()) -> None:

@@ -1,6 +1,6 @@
-"""What every attacker must do.
+"""Checks that every attacker must pass.
 
-Shapes: N clips, B clips of a batch, T frames a clip, C channels, H height, W width, A private attributes.
+Shapes: N clips, B clips of a batch, T frames per clip, C channels, H height, W width, A private attributes.
 """
 
 from __future__ import annotations

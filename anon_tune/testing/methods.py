@@ -6,7 +6,7 @@ Example, in a test file of your package::
     def test_my_method(check):
         check("my-method")
 
-Shapes: B clips, T frames a clip, C = 3 channels (RGB), H height, W width.
+Shapes: B clips, T frames per clip, C = 3 channels (RGB), H height, W width.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What every network of the table must do.
+"""Checks that every network of the table must pass.
 
-Shapes: B clips, N frames, T frames a clip, C channels, H height, W width, K actions, A private attributes.
+Shapes: B clips, N frames, T frames per clip, C channels, H height, W width, K actions, A private attributes.
 """
 
 from __future__ import annotations

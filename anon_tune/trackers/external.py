@@ -1,4 +1,4 @@
-"""MLflow and Weights & Biases, which are told plain names and numbers only: a run a trial."""
+"""MLflow and Weights & Biases: one run per trial, with plain names and numbers only."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ class Tracker:
 
 
 class InBackground:
-    """A watcher that lets another one take its time: it is told in order, by a thread of its own.
+    """A watcher that calls another, possibly slow watcher in order, in a thread of its own.
 
-    What that one raises is raised at the next call.
+    An error of that watcher is raised at the next call.
 
     Args:
         watcher: May wait for a server.
@@ -231,4 +231,4 @@ def _opening(package: str, value: str) -> Iterator[None]:
         yield
     except Exception as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UnreachableError(option, "cannot be used", value, "Mend that, or leave the option out", first) from None
+        raise UnreachableError(option, "cannot be used", value, "Fix that, or leave the option out", first) from None

@@ -103,7 +103,7 @@ def _writing() -> Iterator[None]:
         yield
     except Exception as error:
         last = (str(error).strip() or type(error).__name__).splitlines()[0]
-        remedy = "Mend it, then 'anon-tune resume': the ledger has everything"
+        remedy = "Fix it, then run 'anon-tune resume'; the ledger has everything"
         raise StudyError("--storage", "takes nothing any more", last, remedy) from None
 
 

@@ -1,6 +1,6 @@
 """The game: losses, penalty, the two moves, the trainer, checkpoints.
 
-Shapes in this room: B clips, T frames a clip, N stills, C channels, H height, W width, A attributes,
+Shapes in this room: B clips, T frames per clip, N stills, C channels, H height, W width, A attributes,
 K actions, E embedding dimensions.
 """
 

@@ -1,6 +1,6 @@
 """What the game sees at every step: clips, and the stills that the privacy branches attack.
 
-Shapes: B clips, T frames a clip, S stills a clip, C channels, H height, W width, A attributes.
+Shapes: B clips, T frames per clip, S stills per clip, C channels, H height, W width, A attributes.
 """
 
 from __future__ import annotations

@@ -50,12 +50,12 @@ class PrivacyBranches(nn.ModuleList):
         return [self._loss(outputs, labels)[0] for outputs in self._outputs(frames)]
 
     def drive(self, frames: Tensor, private: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what f_A minimizes against the branch that tells most, and that branch's mean L_B.
+        """Return the term that f_A minimizes against the strongest branch, and that branch's mean L_B.
 
-        For the target ``loss`` it is the bounded ``-L_B`` of `adversary`, for ``uniform`` the
-        cross-entropy of `uniform`. The branch whose term is largest over the batches of all workers
-        tells most: the smallest L_B under the bound, or the most confident outputs. Only that one
-        branch passes a gradient.
+        For the target ``loss`` the term is the bounded ``-L_B`` of `adversary`; for ``uniform`` it is the
+        cross-entropy of `uniform`. The strongest branch is the one whose term is largest over the batches of
+        all workers: it has the smallest L_B under the bound, or the most confident outputs. Only this branch
+        passes a gradient.
 
         Args:
             frames: Stills (B,S,C,H,W) of anonymized clips.

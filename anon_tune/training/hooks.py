@@ -38,7 +38,7 @@ class GameHooks:
 
 
 class TrialTrainer(Protocol):
-    """What trains the anonymizer of a trial: `Trainer`, or that of a method whose training is no game.
+    """Trains the anonymizer of a trial: `Trainer`, or the own trainer of a method that is not trained by the game.
 
     It is made from what `Trainer` takes. A run that was saved and loaded must go on bit-identically on CPU, so
     every draw is a pure function of the recipe's seed and the step.

@@ -1,6 +1,6 @@
 """The terms of the game.
 
-Shapes: B clips, T frames a clip, N stills, C channels, H height, W width, A attributes,
+Shapes: B clips, T frames per clip, N stills, C channels, H height, W width, A attributes,
 E embedding dimensions, D feature channels.
 """
 

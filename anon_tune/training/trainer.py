@@ -1,6 +1,6 @@
 """The trainer: pretraining, warm-up, and the two moves of the game.
 
-Shapes: B clips, T frames a clip, S stills a clip, C channels, H height, W width, A attributes, K actions.
+Shapes: B clips, T frames per clip, S stills per clip, C channels, H height, W width, A attributes, K actions.
 """
 
 from __future__ import annotations

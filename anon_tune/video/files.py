@@ -27,7 +27,7 @@ FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 
 AudioPacket: TypeAlias = "av.Packet[Any]"
 
-_REMEDY = "Mend it, or take another copy"
+_REMEDY = "Repair it, or use another copy"
 _UNSPECIFIED, _LIMITED = 2, 1  # FFmpeg's numbers of a colour space and of a range
 _KNOWN_COLOURS = (1, 4, 5, 6, 7, 9)  # of those that its scaler converts
 _SMALL_CUT = 0.02  # of a video's length: a header rounds, and the last frame may have no length
@@ -82,8 +82,8 @@ class TimedFrame:
 class VideoReader:
     """Reads a video from its first to its last frame, with the audio packets in between.
 
-    Iterating yields every `TimedFrame` and every audio packet once, in the order of the file. A frame that is
-    damaged, or a video that stops before its declared end, is an error: nothing is left out in silence.
+    Iterating yields every `TimedFrame` and every audio packet once, in the order of the file. A damaged frame, or a
+    video that stops before its declared end, is an error: nothing is skipped silently.
 
     Args:
         path: The file.
@@ -239,11 +239,11 @@ class VideoReader:
 
 
 class VideoWriter:
-    """Writes H.264 with the time stamps it is given, and copies audio packets without encoding them again.
+    """Writes H.264 video with the given timestamps, and copies audio packets without encoding them again.
 
-    Nothing that the source file says of place, device, time or author goes along, and neither do its other
-    streams. Frames come upright, so no rotation is written. A frame with an odd side is kept at its size by
-    4:4:4 colour, since 4:2:0 has even sides only. Matroska keeps time stamps in milliseconds.
+    Metadata of the source file (location, device, time, author) and its other streams are not copied. Frames are given
+    upright, so no rotation is written. A frame with an odd side keeps its size by using 4:4:4 colour, because 4:2:0
+    needs even sides. Matroska stores timestamps in milliseconds.
 
     Args:
         path: The file to write; it is there, unfinished, from the start.

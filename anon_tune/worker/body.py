@@ -82,7 +82,7 @@ class ClipTrialBody:
                 name=f"rung-{job.rung}",
                 storage_path=path,
                 storage_filesystem=filesystem,
-                failure_config=FailureConfig(max_failures=0),  # to begin anew is the study's, which counts what is lost
+                failure_config=FailureConfig(max_failures=0),  # the study retries, so that lost jobs are counted
             ),
         )
         outcome = trainer.fit().return_value  # type: ignore[attr-defined]

@@ -1,6 +1,6 @@
-"""The one training function: bring a trial up to a rung, measure it, leave its files behind.
+"""The only training function: train a trial up to a rung, measure it, and write its files.
 
-Shapes: T frames a clip, C channels, H height, W width.
+Shapes: T frames per clip, C channels, H height, W width.
 """
 
 from __future__ import annotations

@@ -238,7 +238,7 @@ def import_clips(say: Say, tmp_path: Path) -> Say:
     ("arguments", "message"),
     [
         (["--pattern", r"(?P<person>\d+)(?P<take>x)(?P<action>y)"], r".*/videos: the pattern matches no file, .*"),
-        (["--pattern", "(?P<person>"], r"--pattern: is no regular expression: .*, got \(\?P<person>\. .*"),
+        (["--pattern", "(?P<person>"], r"--pattern: is not a regular expression: .*, got \(\?P<person>\. .*"),
         (["--action", "verb"], r"--pattern: has no named group 'verb', got .*\. Known: action, person, take\."),
         (["--private", "name"], r"--pattern: has no named group 'name', got .*\. Known: action, person, take\."),
         (["--group", "day"], r"--pattern: has no named group 'day', got .*\. Known: action, person, take\."),

@@ -49,7 +49,7 @@ def read_data_set(
         name: One of `DATA_SETS`, which says who heeds the last five arguments.
         root: Folder of the videos or stills, searched with all folders below it.
         labels: Where the label files are, if not in `root`: a folder, searched in the same way, or one file.
-        num_frames: Frames a clip, at least 1.
+        num_frames: Frames per clip, at least 1.
         split: Of the published splits, 1 to 3.
         attributes: Of VISPR: vispr1, vispr2 or pa-hmdb51.
         test_groups: Scenarios of KTH or takes of IXMAS that make the test split.

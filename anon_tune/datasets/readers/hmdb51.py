@@ -54,7 +54,7 @@ def read_lists(labels: LabelFolder, split: int) -> list[Labels]:
             match = _LINE.fullmatch(line)
             if match is None:
                 rule = "a line is a video's name and 0, 1 or 2"
-                raise DataError(f"{file}: line {number}", rule, repr(line), "Mend the file or fetch it again")
+                raise DataError(f"{file}: line {number}", rule, repr(line), "Correct the file or download it again")
             video = f"{action}/{match['name']}.avi"
             listed.append(Labels(video, "", _USES[match["use"]], match["source"], action, ()))
     return listed

@@ -15,7 +15,7 @@ from anon_tune.errors import DataError
 from anon_tune.folder import why
 
 _FETCH = "Fetch the labels of the data set, or say where they are by --labels"
-_MEND = "Mend the file or fetch it again"
+_REMEDY = "Correct the file or download it again"
 
 
 class LabelFolder:
@@ -67,7 +67,7 @@ def read_lines(file: Path) -> list[str]:
     """
     lines = [line.strip() for line in _read_text(file).splitlines()]
     if not any(lines):
-        raise DataError(str(file), "holds no labels", remedy=_MEND)
+        raise DataError(str(file), "holds no labels", remedy=_REMEDY)
     return [line for line in lines if line]
 
 
@@ -80,9 +80,9 @@ def read_json(file: Path) -> dict[str, Any]:
     try:
         found = json.loads(_read_text(file))
     except (ValueError, RecursionError) as error:
-        raise DataError(str(file), "is not whole JSON", remedy=_MEND, cause=why(error)) from None
+        raise DataError(str(file), "is not whole JSON", remedy=_REMEDY, cause=why(error)) from None
     if not isinstance(found, dict):
-        raise DataError(str(file), "must hold a JSON object", type(found).__name__, _MEND)
+        raise DataError(str(file), "must hold a JSON object", type(found).__name__, _REMEDY)
     return found
 
 
@@ -99,19 +99,19 @@ def read_table(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     try:
         rows = [row for row in csv.reader(io.StringIO(_read_text(file)), strict=True) if row]
     except csv.Error as error:
-        raise DataError(str(file), "is not whole CSV", remedy=_MEND, cause=why(error)) from None
+        raise DataError(str(file), "is not whole CSV", remedy=_REMEDY, cause=why(error)) from None
     if split := [cell for row in rows for cell in row if len(cell.splitlines()) > 1]:
-        raise DataError(str(file), "a cell must be one line", repr(split[0]), _MEND)
+        raise DataError(str(file), "a cell must be one line", repr(split[0]), _REMEDY)
     header = [name.strip() for name in rows[0]] if rows else []
     if missing := [name for name in columns if name not in header]:
         rule = f"the first line must name the columns {', '.join(columns)}"
         raise DataError(str(file), rule, ", ".join(header) or "nothing", f"Add '{missing[0]}'")
     if len(set(header)) < len(header):
-        raise DataError(str(file), "every column must have a name of its own", ", ".join(header), _MEND)
+        raise DataError(str(file), "every column must have a name of its own", ", ".join(header), _REMEDY)
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
             rule = f"row {number} must have {len(header)} cells as the first has"
-            raise DataError(str(file), rule, len(row), _MEND)
+            raise DataError(str(file), rule, len(row), _REMEDY)
     return [dict(zip(header, (cell.strip() for cell in row), strict=True)) for row in rows[1:]]
 
 
@@ -122,7 +122,7 @@ def as_bool(text: str, where: str) -> bool:
         DataError: If it is neither.
     """
     if text not in ("0", "1"):
-        raise DataError(where, "a label must be 0 or 1", text or "nothing", _MEND)
+        raise DataError(where, "a label must be 0 or 1", text or "nothing", _REMEDY)
     return text == "1"
 
 
@@ -131,6 +131,6 @@ def _read_text(file: Path) -> str:
         return file.read_text(encoding="utf-8-sig")  # a spreadsheet writes a mark of the encoding first
     except UnicodeDecodeError as error:
         rule = "must be text in UTF-8"
-        raise DataError(str(file), rule, f"byte {error.object[error.start]:#04x}", _MEND) from None
+        raise DataError(str(file), rule, f"byte {error.object[error.start]:#04x}", _REMEDY) from None
     except OSError as error:
         raise DataError(str(file), "cannot be read", remedy="Name another", cause=why(error)) from None

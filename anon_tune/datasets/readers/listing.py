@@ -17,7 +17,7 @@ from anon_tune.errors import DataError
 
 VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm", ".wmv"})
 STILLS = frozenset({".jpeg", ".jpg", ".png"})
-_MEND = "Mend the label files or fetch them again"
+_REMEDY = "Correct the label files or download them again"
 SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -28,7 +28,7 @@ class Count:
     Attributes:
         what: The kind, such as "test videos".
         found: How many.
-        published: How many there are in all; None where nobody has published it.
+        published: How many there are in all; None if the number is not published.
     """
 
     what: str
@@ -66,11 +66,11 @@ class Listing:
         seen: set[str] = set()
         for one in self.samples:
             if one.id in seen:
-                raise DataError(str(self.labels), "a video may stand in the labels once", one.id, _MEND)
+                raise DataError(str(self.labels), "a video may stand in the labels once", one.id, _REMEDY)
             seen.add(one.id)
             if one.split != "test" and one.group in test:
                 rule = "no group may be in the test split and in another"
-                raise DataError(str(self.labels), rule, f"'{one.group}' of '{one.id}'", _MEND)
+                raise DataError(str(self.labels), rule, f"'{one.group}' of '{one.id}'", _REMEDY)
 
 
 def locate(root: Path, samples: Sequence[Labels], kinds: frozenset[str] = VIDEOS) -> tuple[Labels, ...]:

@@ -15,7 +15,7 @@ from anon_tune.errors import DataError
 def read_kth(root: Path, test_groups: Sequence[str], num_frames: int) -> Listing:
     """List KTH: 25 persons, 6 actions, the scenarios d1 to d4, one file each and one missing.
 
-    The published split is by person, so that nobody in it could learn who a test person is. This one is by
+    The published split is by person, so a test person could not be learned. This one is by
     scenario: d4 (indoors) is tested on unless `test_groups` says otherwise; d3 has other clothes.
 
     Raises:

@@ -39,7 +39,7 @@ def read_csv(root: Path, labels: LabelFolder, num_frames: int) -> Listing:
     for number, row in enumerate(rows, start=2):
         if row["split"] not in SPLITS:
             rule = f"a split is one of {', '.join(SPLITS)}"
-            raise DataError(f"{file}: row {number}", rule, row["split"] or "nothing", "Mend it")
+            raise DataError(f"{file}: row {number}", rule, row["split"] or "nothing", "Correct the row")
         if empty := [name for name, value in row.items() if not value]:
             raise DataError(f"{file}: row {number}", f"'{empty[0]}' must not be empty", remedy="Fill it in")
     columns: dict[str, tuple[bool, ...]] = {}

@@ -44,6 +44,6 @@ def parse_video(line: str, split: str, where: str) -> Labels:
     match = _LINE.fullmatch(line)
     if match is None:
         rule = "a video is named like 'Archery/v_Archery_g01_c01.avi'"
-        raise DataError(where, rule, repr(line), "Mend the file or fetch it again")
+        raise DataError(where, rule, repr(line), "Correct the file or download it again")
     video = line.split(maxsplit=1)[0]
     return Labels(video, "", split, match["group"], match["action"], ())

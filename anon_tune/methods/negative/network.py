@@ -1,4 +1,4 @@
-"""Shapes: B clips, T frames a clip, C = 3 channels (RGB), H height, W width."""
+"""Shapes: B clips, T frames per clip, C = 3 channels (RGB), H height, W width."""
 
 from __future__ import annotations
 

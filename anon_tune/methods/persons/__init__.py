@@ -1,6 +1,6 @@
 """Filters of persons only, with two detectors that need no downloaded weights.
 
-A detector that finds nobody changes nothing; a measurement shows what that costs.
+If the detector finds no one in a frame, the frame is left unchanged. The measured leakage includes such frames.
 """
 
 from anon_tune.methods.spec import Argument, MethodSpec

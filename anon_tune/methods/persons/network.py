@@ -1,8 +1,8 @@
 """Anonymizers that change persons only, and the two detectors that find persons without any downloaded weights.
 
-Where a detector finds nobody, nothing is changed: what that costs is what a measurement is to show.
+If the detector finds no one in a frame, the frame is left unchanged. The measured leakage includes such frames.
 
-Shapes: B clips, T frames a clip, C = 3 channels (RGB), H height, W width, K boxes.
+Shapes: B clips, T frames per clip, C = 3 channels (RGB), H height, W width, K boxes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from anon_tune.recipe import Recipe
 
 Detector = Callable[[Tensor], Tensor]
 
-_LEAST_CHANGE = 0.05  # of a pixel, mean over channels, to be told from the background
+_LEAST_CHANGE = 0.05  # smallest difference of a pixel to the background that counts, mean over channels
 _NOISE_FACTOR = 3.0
 _LEAST_NEIGHBOURS = 3  # of the 9 pixels of a 3x3 square, or a pixel is noise
 _LEAST_SIDE = 192  # pixels; OpenCV's window is 64 x 128, so smaller frames are enlarged

@@ -1,6 +1,6 @@
 """What a term of the game is, and what it may look at.
 
-Shapes: B clips, T frames a clip, S stills a clip, C channels, H height, W width, A attributes.
+Shapes: B clips, T frames per clip, S stills per clip, C channels, H height, W width, A attributes.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def test_labels_come_from_named_groups() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"pattern": "(?P<person"}, "is no regular expression: .*, got "),
+        ({"pattern": "(?P<person"}, "is not a regular expression: .*, got "),
         ({"pattern": "(?P<action>x)(?P<take>y)"}, "has no named group 'person'"),
         ({"pattern": "mp4"}, r"has no named group 'action'.* Write it as \(\?P<name>"),
         ({"group": "tkae"}, "has no named group 'tkae'.* Did you mean 'take'"),

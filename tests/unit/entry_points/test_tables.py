@@ -65,31 +65,31 @@ def test_an_unknown_name_is_one_line_with_the_nearest_known_one(site: Path) -> N
         (
             "plum = orchard:plum",
             "raise OSError('gone\\nhere')",
-            "package 'orchard': its fruit 'plum' cannot be loaded: OSError: gone. Mend the package, or uninstall it.",
+            "package 'orchard': its fruit 'plum' cannot be loaded: OSError: gone. Fix the package, or uninstall it.",
         ),
         (
             "plum = orchard:prune",
             GOOD,
             "package 'orchard': its fruit 'plum' cannot be loaded: AttributeError: module 'orchard' has no attribute "
-            "'prune'. Mend the package, or uninstall it.",
+            "'prune'. Fix the package, or uninstall it.",
         ),
         (
             "plum = gone:plum",
             "",
             "package 'orchard': its fruit 'plum' cannot be loaded: ModuleNotFoundError: No module named 'gone'. "
-            "Mend the package, or uninstall it.",
+            "Fix the package, or uninstall it.",
         ),
         (
             "plum = orchard:plum",
             "plum = 7",
             "package 'orchard': its fruit 'plum' must be of type {module}.Fruit, got int. "
-            "Mend the package, or uninstall it.",
+            "Fix the package, or uninstall it.",
         ),
         (
             "plum = orchard:plum",
             GOOD.replace("'plum')", "'prune')"),
             "package 'orchard': its fruit 'plum' must have the name of its entry point, got prune. "
-            "Mend the package, or uninstall it.",
+            "Fix the package, or uninstall it.",
         ),
     ],
 )
