@@ -91,7 +91,7 @@ def test_the_nodes_get_what_installing_needs(load: Load, name: str) -> None:
     config = load(name)
     ours = {remote: local for remote, local in config["file_mounts"].items() if remote.startswith("~/anon_tune/")}
     assert all((ROOT / local).exists() and remote == f"~/anon_tune/{local}" for remote, local in ours.items())
-    assert {"anon_tune", "pyproject.toml", "README.md"} == set(ours.values())
+    assert {"anon_tune", "search_spaces", "pyproject.toml", "setup.py", "README.md"} == set(ours.values())
     (install,) = [command for command in config["setup_commands"] if "pip install" in command]
     assert "~/anon_tune" in install and f"ray=={ray.__version__}" in install
 
