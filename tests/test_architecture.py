@@ -228,7 +228,7 @@ def test_a_long_function_or_class_is_found() -> None:
 
 def loaded_after(statement: str) -> set[str]:
     """Run a statement in a fresh interpreter; return which of the slow packages it loaded."""
-    code = f"import sys\n{statement}\nprint(sorted({{'torch', 'ray', 'optuna'}} & sys.modules.keys()))"
+    code = f"import sys\n{statement}\nprint(sorted({{'torch', 'ray', 'optuna', 'scipy'}} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(ast.literal_eval(done.stdout.splitlines()[-1]))
 
@@ -267,7 +267,7 @@ except SystemExit as end:
         ("import anon_tune.search.space, anon_tune.study.settings", set()),
         ("import anon_tune.cluster", set()),
         ("import anon_tune.driver.tune_executor", {"ray"}),  # in every worker
-        ("import anon_tune.training, anon_tune.evaluation, anon_tune.export, anon_tune.worker", {"torch"}),
+        ("import anon_tune.training, anon_tune.evaluation, anon_tune.export, anon_tune.worker", {"torch", "scipy"}),
     ],
 )
 def test_nothing_slow_is_loaded_before_it_is_needed(statement: str, allowed: set[str]) -> None:

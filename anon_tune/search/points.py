@@ -7,8 +7,6 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from scipy.stats import qmc
-
 from anon_tune.search.parameters import Range, Sampler
 from anon_tune.search.space import SearchSpace
 
@@ -26,6 +24,8 @@ def quasi_random_point(space: SearchSpace, seed: int, number: int) -> dict[str, 
     Source:
         Sobol 1967 with Owen's scrambling, computed by scipy.
     """
+    from scipy.stats import qmc  # loads slowly, and 'anon-tune --help' needs none of it
+
     engine = qmc.Sobol(len(space.search), scramble=True, rng=seed)
     places = engine.fast_forward(number).random(1)[0] if number else engine.random(1)[0]
     point: dict[str, Any] = {}
