@@ -45,9 +45,9 @@ def leaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     builder.attacker_inputs = lambda recipe: lambda anonymizer, clips: {"shade": clips.mean(dim=(1, 2, 3, 4))}
     monkeypatch.setitem(sys.modules, "leaky_black_out", builder)
     monkeypatch.setattr(black_out, "SPEC", replace(SPEC, attackers=("shade-reader",), builder="leaky_black_out"))
-    _loaded.cache_clear()
+    _loaded.clear()
     yield
-    _loaded.cache_clear()
+    _loaded.clear()
 
 
 @pytest.mark.usefixtures("leaky")

@@ -91,7 +91,7 @@ def test_the_table_lists_front_best_and_newest_and_the_page_says_what_is_left_ou
     assert "60 others are left out. <code>anon-tune front DIR --all --format csv</code> lists all." in page
     assert "Drawn are the front and 30 other trials" in page
     assert "Shown are 5 trials, evenly along the front; 15 others are left out." in page
-    assert "Told from 30 complete trials" in page
+    assert "Computed from 30 complete trials" in page
     assert page.count('<article class="card"') == 5
     links = set(re.findall(r'<a href="#(trial-[^"]+)"', page))
     assert links == set(re.findall(r'<article class="card" id="([^"]+)"', page))
