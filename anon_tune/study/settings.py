@@ -18,6 +18,7 @@ from anon_tune.address import refuse_secret
 from anon_tune.errors import StudyError, UsageError
 from anon_tune.folder import kind_of, why
 from anon_tune.recipe import MEASURE_VERSION
+from anon_tune.recipe.old_names import OLD_NAMES
 from anon_tune.search.parameters import Sampler, StopRules
 from anon_tune.search.space import SearchSpace
 from anon_tune.study_directory import LEDGER_PART, StudyDirectory, StudyLocation
@@ -214,7 +215,7 @@ def _check_same(study: StudyDirectory, now: dict[str, Any]) -> None:
     where, before, (space, _) = str(study), _read(study), load_study(study)
     was, wanted = before.get("settings", {}), now["settings"]
     pairs = [
-        ("search space", space.fingerprint(), now["fingerprint"]),  # as read now: names may have changed since
+        ("search space", space.fingerprint() if _is_earlier(before) else before.get("fingerprint"), now["fingerprint"]),
         ("version of the measure", frozen_facts(study).measure_version, now["versions"]["measure"]),
         ("clips", was.get("clips_fingerprint"), wanted["clips_fingerprint"]),
         ("stills", was.get("stills_fingerprint", ""), wanted["stills_fingerprint"]),
@@ -237,6 +238,12 @@ def _check_same(study: StudyDirectory, now: dict[str, Any]) -> None:
                 new,
                 "Give another directory, or go on with 'anon-tune resume'",
             )
+
+
+def _is_earlier(frozen: Mapping[str, Any]) -> bool:
+    """True for a frozen copy whose fingerprint says nothing here: it has old names, or none of the defaults."""
+    space = frozen.get("space", {})
+    return "defaults" not in space or not OLD_NAMES.keys().isdisjoint(space.get("fixed", {}))
 
 
 def _check_sampler_class(where: str, old: str, new: str) -> None:

@@ -59,7 +59,7 @@ def test_two_workers_train_through_ray_train(
 
     assert [p.step for p in (*rung.curve, *full.curve)] == [0, 1, 2, 3, 4, 5]
     for name in ("utility", "privacy", "penalty", "distortion"):
-        assert getattr(rung.curve[0], name) == pytest.approx(getattr(alone.curve[0], name), rel=1e-5)
+        assert rung.curve[0].terms[name] == pytest.approx(alone.curve[0].terms[name], rel=1e-5)
     assert (rung.rung, rung.step, rung.score.full) == (0, 3, False)
     assert (full.rung, full.step, full.score.full) == (1, 6, True)
     assert full.score.is_finite
