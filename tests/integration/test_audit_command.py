@@ -61,7 +61,7 @@ def audit(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tm
 
     def call(*arguments: object, cache: Path = tmp_path / "cache") -> Said:
         effort = [part for name, value in TINY.items() for part in ("--set", f"{name}={value}")]
-        command = ["anon-tune", "audit", *map(str, arguments), *effort, "--cache", str(cache)]
+        command = ["anon-tune", "audit", *effort, *map(str, arguments), "--cache", str(cache)]
         monkeypatch.setattr(sys, "argv", command)
         code: Any = 0
         try:
