@@ -41,7 +41,7 @@ class Cluster:
         name: Of the cluster; empty if the file gives none.
         node_types: The head first.
         max_workers: Nodes beside the head, of all types together.
-        notes: What the file leaves to whoever uses it.
+        notes: What the user of the file still has to fill in or decide.
         unchecked: What could not be checked, and why; empty if all was.
     """
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 import statistics
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, Self
 
 from anon_tune.clips.store import Clips, Labels, StoreWriter
 from anon_tune.datasets.decode import BadFile, ClipForm, DecodedClip, decode_clip
@@ -89,7 +87,9 @@ def import_pair(
     form = ClipForm(num_frames, height, width)
     files = [(one.file, other.file) for one, other in zip(labels, others, strict=True)]
     pairs = decode_with(partial(_decode_pair, original.resolve(), anonymized.resolve(), form), files)
-    with _PairWriter(original, anonymized, output, form.shape) as writer:
+    before, after = (StoreWriter(output / name, form.shape) for name in ("original", "anonymized"))
+    with before, after:
+        writer = _PairWriter((original, anonymized), (before, after))
         for done, (one, other, (raw, changed)) in enumerate(zip(labels, others, pairs, strict=True), start=1):
             writer.add(one, other, raw, changed)
             if progress:
@@ -99,23 +99,18 @@ def import_pair(
 
 
 class _PairWriter:
-    """Writes the two stores of an import side by side; what was begun goes if the block raises."""
+    """Writes the two stores of an import side by side.
 
-    def __init__(self, original: Path, anonymized: Path, output: Path, shape: tuple[int, int, int, int]) -> None:
-        self._roots = original, anonymized
-        self._stack = ExitStack()
-        self._stores = StoreWriter(output / "original", shape), StoreWriter(output / "anonymized", shape)
+    Args:
+        roots: Folders of the originals and of the anonymized files.
+        stores: The writers of both, entered.
+    """
+
+    def __init__(self, roots: tuple[Path, Path], stores: tuple[StoreWriter, StoreWriter]) -> None:
+        self._roots, self._stores = roots, stores
         self.bad: list[BadFile] = []
         self.good: list[Labels] = []
         self._rates: list[float] = []
-
-    def __enter__(self) -> Self:
-        for store in self._stores:
-            self._stack.enter_context(store)
-        return self
-
-    def __exit__(self, *raised: Any) -> bool | None:
-        return self._stack.__exit__(*raised)
 
     def add(self, one: Labels, other: Labels, raw: DecodedClip | BadFile, changed: DecodedClip | BadFile) -> None:
         """Add a pair, or note which of its files cannot be decoded."""

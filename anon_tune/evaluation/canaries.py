@@ -54,7 +54,7 @@ def keep_canaries(
         known: Results of the baseline's fresh attackers on the raw clips.
         effort: Of every attacker.
         device: Where to compute.
-        pieces: Told of every training.
+        pieces: Counts the trainings and reports each before it begins.
     """
     floor = prevalence(raw["test"].private)
     one_seed = [max(a.leakage for a in known if a.seed == seed) for seed in {a.seed for a in known}]

@@ -148,7 +148,7 @@ class Proposer:
         self._record.begin(trial_id, params)
 
     def tell(self, trial: Trial) -> None:
-        """Say what is known of a trial now; of one that ended the record is told too.
+        """Update what is known of a trial. When the trial has ended, the record is updated as well.
 
         An anchor has no params and is no trial of Optuna's; it only shows how full losses differ
         from a rung's.
