@@ -62,19 +62,16 @@ def import_pair(
         original: Folder of the originals; it and the values up to `width` are as in `import_folder`.
         anonymized: Folder of what a tool made of them.
         pattern: Searched for in the names of the originals.
-        action: Named group of the pattern.
+        action, group: Named groups of the pattern.
         private: Named groups of the pattern.
-        group: Named group of the pattern.
         test_groups: Values of `group`.
         num_frames: Frames per clip, at least 1.
         height, width: Pixels, at least 1.
         output: Directory in which the stores ``original`` and ``anonymized`` are made.
         suffix: What the tool adds to a name before its extension.
-        val_groups: Values of `group`.
-        val_fraction: Used without `val_groups`.
+        val_groups: Values of `group`; without them `val_fraction` is used.
         skip_bad: Leave pairs out of which a file cannot be decoded.
-        progress: Called with pairs done and pairs in all.
-        decode_with: As in `import_folder`.
+        progress: Called with pairs done and pairs in all; `decode_with` is as in `import_folder`.
 
     Raises:
         DataError: A name without a counterpart, a pair of different lengths or sizes, or as `import_folder`.
@@ -87,15 +84,16 @@ def import_pair(
     form = ClipForm(num_frames, height, width)
     files = [(one.file, other.file) for one, other in zip(labels, others, strict=True)]
     pairs = decode_with(partial(_decode_pair, original.resolve(), anonymized.resolve(), form), files)
-    before, after = (StoreWriter(output / name, form.shape) for name in ("original", "anonymized"))
-    with before, after:
+    with (
+        StoreWriter(output / "original", form.shape) as before,  # entered before the second is begun
+        StoreWriter(output / "anonymized", form.shape) as after,
+    ):
         writer = _PairWriter((original, anonymized), (before, after))
         for done, (one, other, (raw, changed)) in enumerate(zip(labels, others, pairs, strict=True), start=1):
             writer.add(one, other, raw, changed)
             if progress:
                 progress(done, len(labels))
-        _check_enough(writer.bad, writer.good, labels, skip_bad)
-        return writer.finish(tuple(columns))
+        return writer.finish(tuple(columns), labels, skip_bad)
 
 
 class _PairWriter:
@@ -124,8 +122,9 @@ class _PairWriter:
             self.good.append(one)
             self._rates.append(raw.fps)
 
-    def finish(self, columns: tuple[str, ...]) -> ImportedPair:
-        """Finish both stores."""
+    def finish(self, columns: tuple[str, ...], labels: Sequence[Labels], skip_bad: bool) -> ImportedPair:
+        """Finish both stores, if enough of the labelled pairs were decoded."""
+        _check_enough(self.bad, self.good, labels, skip_bad)
         fps = statistics.median(self._rates)
         before, after = (
             store.finish(columns, fps, str(root.resolve()), drop_constant=True)
