@@ -4,6 +4,7 @@ study.toml            the frozen copy of search space and settings
 ledger/               the records of all trials
 trials/ID/            weights, preview and checkpoint of a trial; trials/ID/repeat-N/ those of a repeat
 audits/ID.json        the certificate of a trial
+baselines/            attackers that were trained on raw clips, a cache
 clips/                the built-in clips, if the study is on them
 report.html           the page
 ended.txt             there once the study hands out no more trials: the stop rule that ended it, or empty
@@ -144,6 +145,11 @@ class StudyDirectory:
     def trials(self) -> Folder:
         """Holds a directory for each trial."""
         return self.folder / _TRIALS
+
+    @property
+    def baselines(self) -> Folder:
+        """Attackers that were trained on raw clips, from which those of every trial start; a cache."""
+        return self.folder / "baselines"
 
     def trial(self, trial_id: str) -> TrialDirectory:
         """Return the directory of a trial."""

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 def build(setting: Setting) -> nn.Module:
     """Build a 3D network."""
-    from anon_tune.networks.clip_readers import ClipReader
+    from anon_tune.networks.clip_readers import ClipReader, depth_for
 
-    return ClipReader(setting.num_attributes, setting.width)
+    return ClipReader(setting.num_attributes, setting.width, depth_for(*setting.clip_shape[1:]))
 
 
 SPEC = AttackerSpec(

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 def build(setting: Setting) -> nn.Module:
     """Build a 2D network that looks at differences of frames one by one."""
-    from anon_tune.networks.clip_readers import StillsReader
+    from anon_tune.networks.clip_readers import StillsReader, depth_for
 
-    return StillsReader(setting.num_attributes, setting.width, moves=True)
+    return StillsReader(setting.num_attributes, setting.width, depth_for(*setting.clip_shape[1:]), moves=True)
 
 
 SPEC = AttackerSpec(
@@ -23,5 +23,6 @@ SPEC = AttackerSpec(
     summary="differences of successive frames, averaged over the clip: how a person moves",
     source="ours",
     build=build,
-    max_shift=1,
+    max_shift=1 / 32,
+    mirrors=True,
 )

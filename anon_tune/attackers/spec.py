@@ -25,9 +25,11 @@ class AttackerSpec:
         build: Returns a network from clips (B,T,C,H,W) in [0, 1] to logits (B,A), which the lab trains, with fresh
             weights drawn from torch's generator; or an `Attacker`, which fits itself. Loads torch when it is called.
         inputs: Names of what it needs besides the frames; a network gets them as keyword arguments (B,...).
-        max_shift: Most pixels by which clips are shifted at random in a training that ends at a plateau. Shifts teach
-            the attacker to ignore positions. An attacker that looks at whole frames is trained without shifts, because
-            a trained anonymizer may keep information at one position.
+        max_shift: Most by which a clip is shifted at random in training, as a part of the frame's shorter side; the
+            same for all its frames. Shifts teach an attacker to ignore positions.
+        mirrors: Mirror half of the clips in training, and read a clip and its mirror image together. Together with
+            shifts it makes much of few clips. An attacker that has neither must be among those that are tried: a
+            trained anonymizer may keep information at one position, or on one side.
     """
 
     name: str
@@ -35,7 +37,8 @@ class AttackerSpec:
     source: str
     build: Callable[[Setting], nn.Module | Attacker]
     inputs: tuple[str, ...] = ()
-    max_shift: int = 0
+    max_shift: float = 0.0
+    mirrors: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]*", self.name) or self.name == COMMITTEE:

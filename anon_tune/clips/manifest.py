@@ -79,6 +79,19 @@ class Manifest:
         """Names of the action classes, sorted."""
         return tuple(sorted({entry.action for entry in self.entries}))
 
+    def categories(self) -> tuple[tuple[int, ...], ...]:
+        """Return the attributes, by column, that are the values of one category.
+
+        Their names are ``NAME=VALUE`` with the same ``NAME``, and every clip has exactly one of these values.
+        """
+        columns: dict[str, list[int]] = {}
+        for at, attribute in enumerate(self.attributes):
+            name, equals, _ = attribute.partition("=")
+            if equals:
+                columns.setdefault(name, []).append(at)
+        several = (tuple(found) for found in columns.values() if len(found) > 1)
+        return tuple(found for found in several if all(sum(e.private[at] for at in found) == 1 for e in self.entries))
+
     def rows(self, split: str) -> range:
         """Return the contiguous rows of one split, possibly none."""
         rows = [row for row, entry in enumerate(self.entries) if entry.split == split]

@@ -45,6 +45,8 @@ class ClipSet:
         groups: N group names.
         ids: N clip ids.
         inputs: What attackers get besides the frames, by name, a row a clip (N, ...); raw clips come without any.
+        categories: Columns of `private` that are the values of one category: in every clip of the store, exactly one
+            of them is 1. All other columns are independent of each other.
     """
 
     frames: NDArray[np.uint8]
@@ -53,6 +55,7 @@ class ClipSet:
     groups: tuple[str, ...]
     ids: tuple[str, ...]
     inputs: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    categories: tuple[tuple[int, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -128,6 +131,7 @@ class Clips:
             private=np.array([e.private for e in entries], dtype=np.uint8).reshape(len(entries), -1),
             groups=tuple(e.group for e in entries),
             ids=tuple(e.id for e in entries),
+            categories=self.manifest.categories(),
         )
 
     def __reduce__(self) -> Any:

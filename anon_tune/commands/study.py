@@ -13,6 +13,7 @@ from anon_tune.commands.study_clips import BUILT_IN, find_clips, find_stills
 from anon_tune.driver.packages import bring_packages
 from anon_tune.errors import UsageError
 from anon_tune.folder import Folder, Location
+from anon_tune.study_directory import StudyDirectory
 
 if TYPE_CHECKING:
     from anon_tune.clips import Clips
@@ -138,7 +139,7 @@ class ReadyStudy:
         """
         from anon_tune.driver import run_study
 
-        body = make_body(self.clips, self.settings)
+        body = make_body(self.folder, self.clips, self.settings)
         run_study(self.folder, self.space, body, self.settings, on_change, on_stop, self.sampler)
         return Study(self.folder)
 
@@ -240,13 +241,18 @@ def prepare_resume(
     return ReadyStudy(folder, clips, space, settings.model_copy(update=now), own)
 
 
-def make_body(clips: Clips, settings: StudySettings) -> TrialBody:
+def make_body(folder: Folder, clips: Clips, settings: StudySettings) -> TrialBody:
     """Return the trial body, which trains and measures the study's trials."""
     from anon_tune.worker import ClipTrialBody
 
     cpus = max(1, int(settings.cpus_per_worker))
     return ClipTrialBody(
-        clips.location, settings.workers_per_trial, cpus, settings.gpus_per_worker, stills=settings.stills
+        clips.location,
+        settings.workers_per_trial,
+        cpus,
+        settings.gpus_per_worker,
+        stills=settings.stills,
+        baselines=StudyDirectory.at(folder).baselines.location,
     )
 
 

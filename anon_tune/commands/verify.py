@@ -51,4 +51,4 @@ def verify(
         if stills.fingerprint != settings.stills_fingerprint:
             rule = f"the study's privacy branches learned on stills {settings.stills_fingerprint}"
             raise StudyError(stills.location, rule, stills.fingerprint, "Bring those stills back")
-    verify_study(folder, make_body(clips, settings), seeds, retrain, on_step)
+    verify_study(folder, make_body(folder, clips, settings), seeds, retrain, on_step)

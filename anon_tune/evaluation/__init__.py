@@ -10,6 +10,7 @@ from anon_tune.evaluation.counting import count_data
 from anon_tune.evaluation.lab import Effort, Lab
 from anon_tune.evaluation.metrics import average_precisions, bootstrap_interval, class_mean_ap, top1
 from anon_tune.evaluation.network_attacker import fit, predict
+from anon_tune.evaluation.raw_attackers import raw_attackers
 from anon_tune.evaluation.score import anonymize_split, measure
 from anon_tune.evaluation.stop_rules import FixedSteps, Plateau
 
@@ -29,5 +30,6 @@ __all__ = [
     "make_baseline",
     "measure",
     "predict",
+    "raw_attackers",
     "top1",
 ]

@@ -24,6 +24,7 @@ from anon_tune.evaluation.committee import with_committees
 from anon_tune.evaluation.counting import check_clips
 from anon_tune.evaluation.lab import Effort, Lab, Pieces, Progress, RawWeights, Weights, strongest
 from anon_tune.evaluation.metrics import top1
+from anon_tune.evaluation.raw_attackers import pack, unpack
 from anon_tune.networks import save_weights
 from anon_tune.networks.weights import read_tensors
 from anon_tune.recipe import MEASURE_VERSION, AuditRecipe
@@ -68,8 +69,7 @@ class Baseline:
     def save(self, path: Path) -> None:
         """Write a safetensors file; it appears under its name only when complete."""
         tensors = {f"{_CLASSIFIER}/{name}": tensor for name, tensor in self.classifier.items()}
-        for (family, seed), weights in self.weights.items():
-            tensors |= {f"{family}/{seed}/{name}": tensor for name, tensor in weights.items()}
+        tensors |= pack(self.weights)
         record = {
             "form": FORM,
             "effort": self.effort.model_dump(mode="json"),
@@ -99,15 +99,9 @@ class Baseline:
     def _of(cls, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> Self:
         if record["form"] != FORM:
             raise ValueError(record["form"])
-        classifier: dict[str, Tensor] = {}
-        weights: dict[tuple[str, int], dict[str, Tensor]] = {}
-        for key, tensor in tensors.items():
-            owner, _, name = key.partition("/")
-            if owner == _CLASSIFIER:
-                classifier[name] = tensor
-            else:
-                seed, _, name = name.partition("/")
-                weights.setdefault((owner, int(seed)), {})[name] = tensor
+        own = f"{_CLASSIFIER}/"
+        classifier = {name.removeprefix(own): tensor for name, tensor in tensors.items() if name.startswith(own)}
+        weights = unpack({name: tensor for name, tensor in tensors.items() if not name.startswith(own)})
         return cls(
             effort=AuditRecipe.model_validate(record["effort"]),
             clips=record["clips"],

@@ -17,15 +17,19 @@ from anon_tune import certificate
 from anon_tune.attackers import Attacker, AttackerSpec, Fit, Setting, specs_of
 from anon_tune.clips import ClipSet
 from anon_tune.errors import AnonTuneError, DataError
+from anon_tune.evaluation.augmentation import AS_THEY_ARE, Augmentation
 from anon_tune.evaluation.metrics import Floats, class_mean_ap
-from anon_tune.evaluation.network_attacker import Target, fit, predict
+from anon_tune.evaluation.network_attacker import Target, fit, predict, score_private
 from anon_tune.evaluation.stop_rules import FixedSteps, Plateau, StopRule
-from anon_tune.networks.clip_readers import ClipReader
+from anon_tune.networks.clip_readers import ClipReader, depth_for
 from anon_tune.recipe import AuditRecipe, EvaluationRecipe
 
 Weights = Mapping[str, Tensor]
 RawWeights = Mapping[tuple[str, int], Weights]
 """Weights of attackers trained on raw clips, by family and seed."""
+
+_MANY_CLIPS = 100
+"""Positive clips an attribute, in the mean, from which on attackers learn from the clips as they are."""
 
 Start = Literal["fresh", "raw", "frozen"]
 Progress = Callable[[str, int, int], None]
@@ -54,7 +58,10 @@ class Effort:
 
     Attributes:
         attackers: Specs, in the order of the recipe; those that a method adds come last.
-        attack: When the training of an attacker ends.
+        fresh: Names of the attackers that are trained from scratch only, while the others start from raw-trained
+            weights only; None to try both starts of every attacker.
+        attack: When the training of an attacker from scratch ends.
+        further: When the training of an attacker that starts from raw-trained weights ends.
         classify: When the training of the action classifier ends.
         batch_clips: Clips of a batch.
         lr: Learning rate.
@@ -63,7 +70,9 @@ class Effort:
     """
 
     attackers: tuple[AttackerSpec, ...]
+    fresh: tuple[str, ...] | None
     attack: StopRule
+    further: StopRule
     classify: StopRule
     batch_clips: int
     lr: float
@@ -80,7 +89,9 @@ class Effort:
         effort, where = (recipe.full, "evaluation.full") if full else (recipe.rung, "evaluation.rung")
         return cls(
             specs_of(effort.attackers, extra, f"{where}.attackers"),
+            effort.fresh,
             FixedSteps(effort.attacker_steps),
+            FixedSteps(effort.further_steps),
             FixedSteps(effort.classifier_steps),
             recipe.batch_clips,
             recipe.lr,
@@ -97,6 +108,8 @@ class Effort:
         """
         return cls(
             specs_of(recipe.attackers, extra, "audit: 'attackers'"),
+            None,
+            Plateau(recipe.max_steps, recipe.check_steps, recipe.patience),
             Plateau(recipe.max_steps, recipe.check_steps, recipe.patience),
             Plateau(recipe.classifier_steps, recipe.check_steps, recipe.patience),
             recipe.batch_clips,
@@ -168,11 +181,15 @@ class Lab:
     def attacks(self, seeds: Sequence[int], raw: RawWeights) -> Iterator[Attack]:
         """Yield every attacker with every seed: trained from scratch, trained further from raw clips, and frozen."""
         for spec in self.effort.attackers:
+            chosen = self.effort.fresh is None or spec.name in self.effort.fresh
             for seed in seeds:
-                yield self.attack(spec, "fresh", seed)
-                if (spec.name, seed) in raw:
-                    yield self.attack(spec, "raw", seed, raw[spec.name, seed])
-                    yield self.attack(spec, "frozen", seed, raw[spec.name, seed])
+                weights = raw.get((spec.name, seed))
+                if weights is None or chosen:
+                    yield self.attack(spec, "fresh", seed)
+                if weights is not None:
+                    if self.effort.fresh is None or not chosen:
+                        yield self.attack(spec, "raw", seed, weights)
+                    yield self.attack(spec, "frozen", seed, weights)
 
     def attack(self, spec: AttackerSpec, start: Start, seed: int, weights: Weights | None = None) -> Attack:
         """Train one attacker, unless it is frozen, and evaluate it on the splits it was not trained on.
@@ -193,7 +210,7 @@ class Lab:
             fitted = Fit()
             if start != "frozen":
                 self._tell(f"attacker: {spec.name}, {start}, seed {seed}")
-                fitted = self._fit_attacker(built, spec, seed)
+                fitted = self._fit_attacker(built, spec, start, seed)
         network = built.to(self.device) if isinstance(built, nn.Module) else None
         scores = {name: self._read(built, spec, clips) for name, clips in self.splits.items() if name != "train"}
         values = {name: class_mean_ap(said, self.splits[name].private) for name, said in scores.items()}
@@ -216,11 +233,25 @@ class Lab:
 
     def build_classifier(self, num_actions: int) -> nn.Module:
         """Build an action classifier with fresh weights."""
-        return ClipReader(num_actions, self.effort.width)
+        _, _, height, width, _ = self.splits["train"].frames.shape
+        return ClipReader(num_actions, self.effort.width, depth_for(height, width))
 
     def predict(self, network: nn.Module, clips: ClipSet, inputs: Sequence[str] = ()) -> Floats:
         """Return logits (N,A) or (N,K)."""
         return predict(network, clips, self.effort.batch_clips, self.device, inputs).numpy()
+
+    def score_private(self, network: nn.Module, spec: AttackerSpec, clips: ClipSet) -> Floats:
+        """Return the scores (N,A) of an attacker's network."""
+        effort, augmentation = self.effort, self._augmentation(spec)
+        return score_private(network, clips, effort.batch_clips, self.device, augmentation, spec.inputs).numpy()
+
+    def _augmentation(self, spec: AttackerSpec) -> Augmentation:
+        """Return the random views of an attacker; none where clips are many, as varied views then only slow it down."""
+        train = self.splits["train"]
+        if train.private.sum(axis=0).mean() >= _MANY_CLIPS:
+            return AS_THEY_ARE
+        _, _, height, width, _ = train.frames.shape
+        return Augmentation(round(spec.max_shift * min(height, width)), spec.mirrors)
 
     def features(self, network: nn.Module, clips: ClipSet) -> Floats:
         """Return the input of a network's last layer for each clip (N,D), averaged over the parts of the clip."""
@@ -235,11 +266,11 @@ class Lab:
         if self.pieces is not None:
             self.pieces.begin(what)
 
-    def _fit_attacker(self, built: nn.Module | Attacker, spec: AttackerSpec, seed: int) -> Fit:
+    def _fit_attacker(self, built: nn.Module | Attacker, spec: AttackerSpec, start: Start, seed: int) -> Fit:
         if not isinstance(built, nn.Module):
             return built.fit(self.splits["train"], self.splits["val"], seed)
-        rule = self.effort.attack
-        return self._fit(built, "private", rule, seed, spec.max_shift if rule.shifts else 0, spec.inputs)
+        rule = self.effort.further if start == "raw" else self.effort.attack
+        return self._fit(built, "private", rule, seed, self._augmentation(spec), spec.inputs)
 
     def _fit(
         self,
@@ -247,17 +278,17 @@ class Lab:
         target: Target,
         rule: StopRule,
         seed: int,
-        max_shift: int = 0,
+        augmentation: Augmentation = AS_THEY_ARE,
         inputs: Sequence[str] = (),
     ) -> Fit:
         train, val, effort = self.splits["train"], self.splits["val"], self.effort
         return fit(
-            network, train, val, target, rule, effort.batch_clips, effort.lr, seed, self.device, max_shift, inputs
+            network, train, val, target, rule, effort.batch_clips, effort.lr, seed, self.device, augmentation, inputs
         )
 
     def _read(self, built: nn.Module | Attacker, spec: AttackerSpec, clips: ClipSet) -> Floats:
         if isinstance(built, nn.Module):
-            return self.predict(built, clips, spec.inputs)
+            return self.score_private(built, spec, clips)
         scores = np.asarray(built.predict(clips), dtype=np.float64)
         if scores.shape != clips.private.shape:
             rule = f"must return scores of shape {clips.private.shape}"

@@ -17,10 +17,14 @@ from torch.nn import functional as F
 
 from anon_tune.attackers import Fit
 from anon_tune.clips import ClipBatch, ClipSet, epoch_batches
+from anon_tune.evaluation.augmentation import AS_THEY_ARE, Augmentation
 from anon_tune.evaluation.metrics import class_mean_ap, top1
+from anon_tune.evaluation.private_labels import Categories, private_loss, private_scores
 from anon_tune.evaluation.stop_rules import StopRule
 
 Target = Literal["private", "action"]
+
+_DECIMALS = 5
 
 
 def fit(
@@ -33,10 +37,10 @@ def fit(
     lr: float,
     seed: int,
     device: torch.device,
-    max_shift: int = 0,
+    augmentation: Augmentation = AS_THEY_ARE,
     inputs: Sequence[str] = (),
 ) -> Fit:
-    """Train a network in place on a split: cross-entropy on actions, BCE on private attributes.
+    """Train a network in place on a split: on actions by cross-entropy, on private attributes by `private_loss`.
 
     Args:
         network: Trained in place.
@@ -48,20 +52,21 @@ def fit(
         lr: Learning rate.
         seed: Of the order of clips. Draws of the network come from torch's own generator.
         device: Where to compute.
-        max_shift: What it learns from is shifted at random, by at most so many pixels.
+        augmentation: Random views of what it learns from.
         inputs: What the network gets besides the frames.
     """
 
     def look(now: nn.Module) -> float:
-        scores = predict(now, val, batch_clips, device, inputs).numpy()
-        return class_mean_ap(scores, val.private) if target == "private" else top1(scores, val.actions)
+        if target == "action":
+            return top1(predict(now, val, batch_clips, device, inputs).numpy(), val.actions)
+        return class_mean_ap(score_private(now, val, batch_clips, device, augmentation, inputs).numpy(), val.private)
 
     network.to(device).train()
     course = rule.begin(network, lr, look)
     for step, batch in enumerate(endless(train, batch_clips, seed), start=1):
         course.before(step)
-        seen = replace(batch, clips=shifted(batch.clips, max_shift)) if max_shift else batch
-        loss = loss_of(network, seen, target, device, inputs)
+        seen = replace(batch, clips=augmentation.view(batch.clips))
+        loss = loss_of(network, seen, target, device, inputs, train.categories)
         course.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         course.optimizer.step()
@@ -71,23 +76,18 @@ def fit(
 
 
 def loss_of(
-    network: nn.Module, batch: ClipBatch, target: Target, device: torch.device, inputs: Sequence[str] = ()
+    network: nn.Module,
+    batch: ClipBatch,
+    target: Target,
+    device: torch.device,
+    inputs: Sequence[str] = (),
+    categories: Categories = (),
 ) -> Tensor:
-    """Return the cross-entropy on actions or the BCE on private attributes, a scalar with gradient."""
+    """Return the cross-entropy on actions or `private_loss` on private attributes, a scalar with gradient."""
     logits = network(batch.clips.to(device), **_given(batch.inputs, inputs, device))
     if target == "action":
         return F.cross_entropy(logits, batch.actions.to(device))
-    return F.binary_cross_entropy_with_logits(logits, batch.private.to(device))
-
-
-def shifted(clips: Tensor, most: int) -> Tensor:
-    """Shift clips (B,T,C,H,W), each by its own draw of up to ``most`` pixels; what was at the border repeats."""
-    down, right = torch.randint(-most, most + 1, (2, len(clips), 1))
-    rows, columns = (
-        (torch.arange(size) + by).clamp(0, size - 1) for size, by in zip(clips.shape[-2:], (down, right), strict=True)
-    )
-    moved = clips[torch.arange(len(clips))[:, None, None], :, :, rows[:, :, None], columns[:, None]]
-    return moved.permute(0, 3, 4, 1, 2)
+    return private_loss(logits, batch.private.to(device), categories)
 
 
 def endless(clips: ClipSet, batch_clips: int, seed: int) -> Iterator[ClipBatch]:
@@ -96,23 +96,48 @@ def endless(clips: ClipSet, batch_clips: int, seed: int) -> Iterator[ClipBatch]:
         yield from epoch_batches(clips, batch_clips, epoch, seed, shuffle=True)
 
 
+def score_private(
+    network: nn.Module,
+    clips: ClipSet,
+    batch_clips: int,
+    device: torch.device,
+    augmentation: Augmentation = AS_THEY_ARE,
+    inputs: Sequence[str] = (),
+) -> Tensor:
+    """Return the scores of a network for the private attributes of every clip, (N,A) on the CPU."""
+    logits = predict(network, clips, batch_clips, device, inputs, augmentation.mirrors)
+    return private_scores(logits, clips.categories).round(decimals=_DECIMALS)
+
+
 @torch.no_grad()
 def predict(
-    network: nn.Module, clips: ClipSet, batch_clips: int, device: torch.device, inputs: Sequence[str] = ()
+    network: nn.Module,
+    clips: ClipSet,
+    batch_clips: int,
+    device: torch.device,
+    inputs: Sequence[str] = (),
+    mirrored: bool = False,
 ) -> Tensor:
     """Return the logits of every clip of a split in its order, (N,O) on the CPU.
 
     Kernels differ in the last bits by the size of a batch and the place in it, and that noise must not
     break the ties of an attacker that sees nothing. So the last batch is filled up by repeating its clips,
     and logits are rounded to 5 decimals.
+
+    Args:
+        mirrored: Return the mean of the logits of each clip and of its mirror image.
     """
     network.eval()
     parts: list[Tensor] = []
     for batch in epoch_batches(clips, batch_clips, 0, 0, shuffle=False):
         rows = torch.arange(batch_clips) % len(batch)
         given = _given({name: batch.inputs[name][rows] for name in inputs}, inputs, device)
-        parts.append(network(batch.clips[rows].to(device), **given)[: len(batch)].cpu())
-    return torch.cat(parts).double().round(decimals=5)
+        seen = batch.clips[rows].to(device)
+        logits = network(seen, **given)
+        if mirrored:
+            logits = (logits + network(seen.flip(-1), **given)) / 2
+        parts.append(logits[: len(batch)].cpu())
+    return torch.cat(parts).double().round(decimals=_DECIMALS)
 
 
 def _given(batch: Mapping[str, Tensor], names: Sequence[str], device: torch.device) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ from torch import Tensor
 
 from anon_tune.attackers import AttackerInputs, AttackerSpec
 from anon_tune.clips import Clips, ClipSet, epoch_batches
-from anon_tune.evaluation.lab import Effort, Lab, strongest
+from anon_tune.evaluation.committee import with_committees
+from anon_tune.evaluation.lab import Attack, Effort, Lab, RawWeights, strongest
 from anon_tune.evaluation.metrics import (
     average_precisions,
     bootstrap_interval,
@@ -45,14 +47,15 @@ def measure(
     device: torch.device,
     extra_attackers: Sequence[str | AttackerSpec] = (),
     attacker_inputs: AttackerInputs | None = None,
+    raw: RawWeights = MappingProxyType({}),
 ) -> Score:
     """Measure leakage and accuracy of a frozen anonymizer.
 
-    Every split is anonymized once, clamped and quantized to uint8. Attackers and the classifier are
-    trained from scratch on the training split, with a fixed effort. A full score is read on the test
-    split, and on the validation split for those who select; a rung score on the validation split only.
-    Leakage is the largest cMAP among the attackers on the split that is read, so it errs on the high
-    side.
+    Every split is anonymized once, clamped and quantized to uint8. Attackers and the classifier are trained on the
+    training split, with a fixed effort: attackers from scratch and further from raw-trained weights, and a full score
+    adds their committees. A full score is read on the test split, and on the validation split for those who select; a
+    rung score on the validation split only. Leakage is the largest cMAP among the attackers on the split that is read,
+    so it errs on the high side. An audit does the same with more effort and more seeds, see `certify`.
 
     Args:
         anonymizer: f_A; put in eval mode.
@@ -63,6 +66,7 @@ def measure(
         device: Where to compute.
         extra_attackers: Attackers of the method itself, in addition to those of the recipe.
         attacker_inputs: What they get besides the frames; None for nothing.
+        raw: Weights of attackers that were trained on raw clips, see `raw_attackers`.
 
     Raises:
         RecipeError: An attacker has an unknown name.
@@ -83,7 +87,7 @@ def measure(
             for n in names
         }
         lab = Lab({name: one.clips for name, one in made.items()}, effort, device)
-        score = _score(lab, made, clips, recipe, full, ceilings)
+        score = _score(lab, made, clips, recipe, full, ceilings, raw)
     return replace(score, seconds=time.monotonic() - start)
 
 
@@ -94,10 +98,13 @@ def _score(
     recipe: EvaluationRecipe,
     full: bool,
     ceilings: Ceilings | None,
+    raw: RawWeights,
 ) -> Score:
     """Train attackers and classifier on anonymized splits and read them; ``seconds`` is yet to be filled in."""
     splits, read = lab.splits, "test" if full else "val"
-    attacks = list(lab.attacks([recipe.seed], {}))
+    attacks = list(lab.attacks([recipe.seed], raw))
+    if full:
+        attacks = with_committees(attacks, splits["val"], splits["test"])
     best = strongest(attacks, read)
     network, _ = lab.classifier(len(clips.actions))
     classifier = {name: lab.predict(network, split) for name, split in splits.items() if name != "train"}
@@ -124,7 +131,7 @@ def _score(
         full=full,
         leakage=replace(leakage, validation=max(attack.values["val"] for attack in attacks)),
         accuracy=accuracy,
-        attackers={attack.family: attack.values[read] for attack in attacks},
+        attackers=_by_family(attacks, read),
         attributes=dict(zip(clips.attributes, precisions.tolist(), strict=True)),
         distortion=made[read].distortion,
         num_train_clips=len(splits["train"]),
@@ -133,6 +140,12 @@ def _score(
         seconds=math.nan,
         seconds_per_frame=_seconds_per_frame(list(made.values())),
     )
+
+
+def _by_family(attacks: Sequence[Attack], split: str) -> dict[str, float]:
+    """Return the cMAP of the strongest attacker of each family on a split."""
+    families = dict.fromkeys(attack.family for attack in attacks)
+    return {name: strongest([a for a in attacks if a.family == name], split).values[split] for name in families}
 
 
 def _seconds_per_frame(splits: list[AnonymizedSplit]) -> float:

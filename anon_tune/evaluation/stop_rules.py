@@ -45,14 +45,7 @@ class Course(Protocol):
 
 
 class StopRule(Protocol):
-    """When a training ends.
-
-    Attributes:
-        shifts: Whether an attacker that asks for random shifts gets them.
-    """
-
-    @property
-    def shifts(self) -> bool: ...
+    """When a training ends."""
 
     def begin(self, network: nn.Module, lr: float, look: Look) -> Course:
         """Begin a training of a network, at a learning rate."""
@@ -67,11 +60,6 @@ class FixedSteps:
     """
 
     num_steps: int
-
-    @property
-    def shifts(self) -> bool:
-        """No: a short training has no time to learn from shifted clips."""
-        return False
 
     def begin(self, network: nn.Module, lr: float, look: Look) -> Course:
         """Begin a training; it never looks at the validation split."""
@@ -100,11 +88,6 @@ class Plateau:
     check_steps: int
     patience: int
 
-    @property
-    def shifts(self) -> bool:
-        """Yes: there is time to learn from shifted clips."""
-        return True
-
     def begin(self, network: nn.Module, lr: float, look: Look) -> Course:
         """Begin a training."""
         return _Average(network, lr, look, self)
@@ -131,7 +114,9 @@ class _Average:
     def __init__(self, network: nn.Module, lr: float, look: Look, rule: Plateau) -> None:
         self._network, self._lr, self._look, self._rule = network, lr, look, rule
         self._average = copy.deepcopy(network)
-        self._pairs = list(zip(self._average.parameters(), network.parameters(), strict=True))
+        weights = zip(self._average.parameters(), network.parameters(), strict=True)
+        statistics = zip(self._average.buffers(), network.buffers(), strict=True)
+        self._pairs = [(mean, now) for mean, now in (*weights, *statistics) if mean.is_floating_point()]
         self.optimizer: optim.Optimizer = optim.Adam(network.parameters(), lr=lr, fused=True)
         self._curve: list[tuple[int, float]] = []
         self._best: tuple[float, int, dict[str, Tensor]] | None = None

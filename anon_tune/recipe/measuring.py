@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from anon_tune.errors import RecipeError, suggest
 from anon_tune.recipe.old_names import first_attackers, with_new_names
 from anon_tune.recipe.part import Part, Positive, refusal
 
-MEASURE_VERSION = 1
+MEASURE_VERSION = 2
 """Version of the measurement: the attackers by name, how long each may train, and how leakage is computed. It rises
 whenever the same anonymizer, clips and recipe would get another score, as scores of two versions do not compare."""
 
-_STUDY_ATTACKERS: tuple[str, ...] = first_attackers(3)
-_AUDIT_ATTACKERS: tuple[str, ...] = (*_STUDY_ATTACKERS, "pixels")
+_ATTACKERS: tuple[str, ...] = ("frame", "clip", "motion", "pixels")
 
 
 def _several(names: object) -> object:
@@ -42,11 +41,21 @@ def _renamed(values: Any, old: str, to_names: Callable[[Any], Any]) -> Any:
 
 
 class EffortRecipe(Part):
-    """How long a fresh attacker or classifier may train. It is the same for every trial, so that scores compare."""
+    """How long attackers and the classifier may train. It is the same for every trial, so that scores compare.
 
-    attackers: AttackerNames = Field(_STUDY_ATTACKERS, description="names of `anon_tune.attackers`")
-    attacker_steps: Positive = Field(240, description="optimizer steps of each attacker")
-    classifier_steps: Positive = Field(300, description="optimizer steps of the action classifier")
+    Each attacker trains once: either from scratch, or, in fewer steps, further from weights that it got on raw clips.
+    An attacker that has no such weights is trained from scratch.
+    """
+
+    attackers: AttackerNames = Field(_ATTACKERS, description="names of `anon_tune.attackers`")
+    fresh: tuple[str, ...] = Field(("frame",), description="those of the attackers that are trained from scratch")
+    attacker_steps: Positive = Field(480, description="optimizer steps of an attacker that is trained from scratch")
+    further_steps: Positive = Field(
+        120, description="optimizer steps of an attacker that starts from raw-trained weights"
+    )
+    classifier_steps: Positive = Field(150, description="optimizer steps of the action classifier")
+
+    _fresh_names = field_validator("fresh", mode="before")(_several)
 
     @model_validator(mode="before")
     @classmethod
@@ -60,7 +69,9 @@ class EvaluationRecipe(Part):
 
     version: ClassVar[int] = MEASURE_VERSION
 
-    rung: EffortRecipe = EffortRecipe(attackers=("frame",), attacker_steps=120, classifier_steps=150)
+    rung: EffortRecipe = EffortRecipe(
+        attackers=("frame",), fresh=(), attacker_steps=120, further_steps=120, classifier_steps=75
+    )
     full: EffortRecipe = EffortRecipe()
     num_bootstraps: Positive = Field(200, description="resamples behind an interval")
     confidence: float = Field(0.95, gt=0.5, lt=1)
@@ -75,7 +86,7 @@ class AuditRecipe(Part):
 
     version: ClassVar[int] = MEASURE_VERSION
 
-    attackers: AttackerNames = Field(_AUDIT_ATTACKERS, description="names of `anon_tune.attackers`")
+    attackers: AttackerNames = Field(_ATTACKERS, description="names of `anon_tune.attackers`")
     num_seeds: Positive = Field(3, description="seeds of every attacker, fresh and from raw-trained weights")
     max_steps: Positive = Field(3200, description="most optimizer steps of an attacker, if it does not stop improving")
     check_steps: Positive = Field(40, description="optimizer steps between two looks at the validation split")

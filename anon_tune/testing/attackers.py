@@ -82,7 +82,8 @@ def check_attacker_network(spec: AttackerSpec) -> None:
 
 
 def _attack(spec: AttackerSpec, splits: Mapping[str, ClipSet]) -> Mapping[str, NDArray[np.float64]]:
-    effort = Effort((spec,), FixedSteps(5), FixedSteps(5), batch_clips=8, lr=3e-3, width=_WIDTH, seed=0)
+    rule = FixedSteps(5)
+    effort = Effort((spec,), None, rule, rule, rule, batch_clips=8, lr=3e-3, width=_WIDTH, seed=0)
     return Lab(splits, effort, torch.device("cpu")).attack(spec, "fresh", seed=1).scores
 
 

@@ -31,6 +31,8 @@ class ClipTrialBody:
         cpus_per_worker: CPUs, and threads, of a worker.
         gpus_per_worker: GPUs of a worker; below 1 the same share of its memory is all it gets.
         stills: Another clip store, for the privacy branch; empty where it learns on the clips.
+        baselines: Folder that keeps attackers trained on raw clips, a path that every node sees or a URI; empty to
+            train them in every process.
     """
 
     clips: str
@@ -38,6 +40,7 @@ class ClipTrialBody:
     cpus_per_worker: int = 1
     gpus_per_worker: float = 0.0
     stills: str = ""
+    baselines: str = ""
 
     @property
     def in_process(self) -> bool:
@@ -52,7 +55,7 @@ class ClipTrialBody:
         """
         if self.in_process:
             torch.set_num_threads(self.cpus_per_worker)
-            report = perform(job, _open(self.clips), torch.device("cpu"), _stills(job, self.stills))
+            report = perform(job, _open(self.clips), torch.device("cpu"), _stills(job, self.stills), self.baselines)
             assert report is not None  # a single worker is world rank 0
             return report
         return self._train_in_workers(job)
@@ -69,6 +72,7 @@ class ClipTrialBody:
                 "job": job,
                 "clips": self.clips,
                 "stills": self.stills,
+                "baselines": self.baselines,
                 "threads": self.cpus_per_worker,
                 "gpus": self.gpus_per_worker,
             },
@@ -105,7 +109,7 @@ def _worker(config: dict[str, Any]) -> RungReport | AnonTuneError | None:
         begun, leads = TrialDirectory.at(job.directory).begun, get_context().get_world_rank() == 0
         if leads:
             begun.write(json.dumps({"node": socket.gethostname(), "time": time.time()}).encode())
-        report = perform(job, _open(config["clips"]), get_device(), _stills(job, config["stills"]))
+        report = perform(job, _open(config["clips"]), get_device(), _stills(job, config["stills"]), config["baselines"])
         if leads:
             begun.remove()
         return report

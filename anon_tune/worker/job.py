@@ -15,7 +15,7 @@ import torch
 from torchvision.io import write_png
 
 from anon_tune.clips import Clips
-from anon_tune.evaluation import measure
+from anon_tune.evaluation import measure, raw_attackers
 from anon_tune.folder import File
 from anon_tune.methods import attackers_of, build_anonymizer, is_trained, trainer_of
 from anon_tune.methods.loading import given_anonymizer
@@ -30,7 +30,9 @@ _CURVE_POINTS = 100
 _PREVIEW_CLIPS, _PREVIEW_FRAMES = 2, 4
 
 
-def perform(job: RungJob, clips: Clips, device: torch.device, stills: Clips | None = None) -> RungReport | None:
+def perform(
+    job: RungJob, clips: Clips, device: torch.device, stills: Clips | None = None, baselines: str = ""
+) -> RungReport | None:
     """Do a rung job; the same function for one worker in process and for several under Ray Train.
 
     Training goes on from the trial's checkpoint if there is one. The files it leaves in the job's
@@ -42,6 +44,7 @@ def perform(job: RungJob, clips: Clips, device: torch.device, stills: Clips | No
         clips: The clip store; the score is always of its clips.
         device: Where to compute.
         stills: Another store, on whose training stills the privacy branch learns instead.
+        baselines: Folder that keeps attackers trained on raw clips for all trials; empty for this process's memory.
 
     Returns:
         The report on the worker of world rank 0, None on the others.
@@ -61,7 +64,8 @@ def perform(job: RungJob, clips: Clips, device: torch.device, stills: Clips | No
     if Collective().world_rank != 0:
         return None
     own, inputs = attackers_of(recipe)
-    score = measure(anonymizer, clips, recipe.evaluation, job.full, job.ceilings, device, own, inputs)
+    raw = raw_attackers(clips, recipe.evaluation, device, baselines)
+    score = measure(anonymizer, clips, recipe.evaluation, job.full, job.ceilings, device, own, inputs, raw)
     if trains:
         with place.weights.writing() as path:
             save_weights(anonymizer.state_dict(), path, {"recipe": recipe.model_dump_json()})

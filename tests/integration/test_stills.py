@@ -23,6 +23,7 @@ from anon_tune.clips.store import Labels, StoreWriter
 from anon_tune.commands.study import make_body
 from anon_tune.commands.study_clips import find_stills
 from anon_tune.errors import RecipeError
+from anon_tune.folder import Folder
 from anon_tune.methods import build_anonymizer, make_recipe
 from anon_tune.recipe import Recipe
 from anon_tune.search import SearchSpace
@@ -210,7 +211,7 @@ def test_a_trial_on_stills_is_measured_on_the_clips(
     avatars: Clips, stills: Clips, tiny_recipe: Build, tmp_path: Path
 ) -> None:
     settings = StudySettings(stills=stills.location, stills_fingerprint=stills.fingerprint)
-    body = make_body(find_stills(stills.location, avatars) and avatars, settings)
+    body = make_body(Folder.at(tmp_path), find_stills(stills.location, avatars) and avatars, settings)
     assert isinstance(body, ClipTrialBody)
     recipe = tiny_recipe()
     report = pickle.loads(pickle.dumps(body)).advance(job(recipe, tmp_path / "one"))

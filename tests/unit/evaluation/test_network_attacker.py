@@ -10,7 +10,7 @@ from torch import nn
 from anon_tune.attackers import ATTACKERS, Setting, find
 from anon_tune.clips import Clips, epoch_batches
 from anon_tune.evaluation import FixedSteps, fit, predict
-from anon_tune.evaluation.network_attacker import shifted
+from anon_tune.evaluation.augmentation import shifted
 
 CPU = torch.device("cpu")
 

@@ -1,0 +1,99 @@
+"""Attackers that were trained on raw clips: made once for all trials of a study, each of which trains them further.
+
+An attacker that starts from them finds in a few steps what one that starts from nothing needs many for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from anon_tune.clips import Clips
+from anon_tune.errors import DataError
+from anon_tune.evaluation.lab import Effort, Lab, RawWeights
+from anon_tune.folder import File, Folder
+from anon_tune.networks import save_weights
+from anon_tune.networks.weights import read_tensors
+from anon_tune.recipe import EvaluationRecipe
+
+
+def raw_attackers(clips: Clips, recipe: EvaluationRecipe, device: torch.device, kept: str = "") -> RawWeights:
+    """Return the weights of the recipe's networks, each trained on raw training clips with a full score's effort.
+
+    They are read if they were kept, and otherwise trained and kept. A file that is torn, or of other clips or another
+    measurement, is made again.
+
+    Args:
+        clips: The raw clips; only train and val are looked at.
+        recipe: Names the attackers, their effort and their seed.
+        device: Where to compute.
+        kept: The folder that keeps them, a path or a URI; empty to remember them in this process only.
+    """
+    key = _key(clips, recipe)
+    file = File(Folder.at(kept), f"{key}.safetensors") if kept else None
+    if file is not None and (found := _read(file, key)) is not None:
+        return found
+    made = _train(clips, recipe, device)
+    if file is not None:
+        with file.writing() as path:
+            save_weights(pack(made), path, {"raw_attackers": key, "digest": _digest(pack(made))})
+    return made
+
+
+def pack(weights: RawWeights) -> dict[str, Tensor]:
+    """Return the tensors of all attackers in one mapping, named ``family/seed/name``."""
+    return {
+        f"{family}/{seed}/{name}": tensor for (family, seed), own in weights.items() for name, tensor in own.items()
+    }
+
+
+def unpack(tensors: Mapping[str, Tensor]) -> dict[tuple[str, int], dict[str, Tensor]]:
+    """Undo `pack`."""
+    weights: dict[tuple[str, int], dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        family, seed, name = key.split("/", 2)
+        weights.setdefault((family, int(seed)), {})[name] = tensor
+    return weights
+
+
+@lru_cache(maxsize=2)
+def _train(clips: Clips, recipe: EvaluationRecipe, device: torch.device) -> RawWeights:
+    effort = Effort.of_study(recipe, full=True)
+    lab = Lab({name: clips.split(name) for name in ("train", "val")}, effort, device)
+    found = [attack for attack in lab.attacks([recipe.seed], {}) if attack.network is not None]
+    return {
+        (attack.family, attack.seed): {k: v.detach().cpu().clone() for k, v in attack.network.state_dict().items()}
+        for attack in found
+        if attack.network is not None
+    }
+
+
+def _key(clips: Clips, recipe: EvaluationRecipe) -> str:
+    told = json.dumps([clips.fingerprint, recipe.fingerprint()])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _read(file: File, key: str) -> RawWeights | None:
+    """Return the weights of a file; None if it is not there or cannot be used."""
+    try:
+        if not file.exists():
+            return None
+        with file.reading() as path:
+            tensors, metadata = read_tensors(path)
+    except (OSError, DataError):
+        return None
+    if metadata.get("raw_attackers") != key or metadata.get("digest") != _digest(tensors):
+        return None
+    return unpack(tensors)
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    told = hashlib.sha256()
+    for name in sorted(tensors):
+        told.update(name.encode() + tensors[name].cpu().contiguous().numpy().tobytes())
+    return told.hexdigest()[:16]
