@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from anon_tune.driver.environment import environment
-from anon_tune.driver.nodes_know import check_nodes
+from anon_tune.driver.node_check import check_nodes
 from anon_tune.driver.placement import Slots
 from anon_tune.driver.session import living_nodes, living_resources, ray_session
 from anon_tune.driver.tune_executor import TuneExecutor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from tempfile import TemporaryDirectory
 
-from anon_tune.driver.nodes_know import check_nodes
+from anon_tune.driver.node_check import check_nodes
 from anon_tune.driver.placement import Slots
 from anon_tune.driver.run import StudyInterrupted, stop_signals
 from anon_tune.driver.session import living_resources, ray_session

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from anon_tune.errors import DataError, RecipeError, suggest
 from anon_tune.methods.method import find
 from anon_tune.methods.spec import MethodSpec
-from anon_tune.methods.table import TABLE, find_spec, names
+from anon_tune.methods.table import METHODS, find_spec, names
 from anon_tune.recipe import Part, Recipe, flat_names, flat_values, nest, refusal
 from anon_tune.recipe import recipe_names as shared_names
 from anon_tune.recipe.old_names import with_new_names
@@ -87,7 +87,7 @@ def read_recipe(document: str | Mapping[str, Any] | None, where: str = "recipe")
 
 def recipe_names() -> frozenset[str]:
     """Return every flat dotted name that a recipe of our methods takes, those of their sections among them."""
-    return shared_names().union(*(_section_names(find_spec(name)) for name in TABLE))
+    return shared_names().union(*(_section_names(find_spec(name)) for name in METHODS.ours))
 
 
 def check_name(name: str, where: str) -> None:
@@ -100,7 +100,7 @@ def check_name(name: str, where: str) -> None:
     if name in shared_names():
         return
     of = _part(name)
-    known = _section_names(find_spec(of)) if "." in name and (of in TABLE or of in names()) else frozenset()
+    known = _section_names(find_spec(of)) if "." in name and of in names() else frozenset()
     if name not in known:
         raise RecipeError(where, f"unknown name '{name}'", remedy=_remedy(name, known))
 

@@ -138,7 +138,7 @@ def check_network(kind: Kind, name: str, where: str) -> NetworkSpec:
     """
     at = f"'{kind}.network'"
     known = [n for n, spec in NETWORKS.ours.items() if kind in spec.kinds]
-    known += [n for n in NETWORKS.names() if n not in NETWORKS.ours]  # of what kind, only its package knows
+    known += sorted(NETWORKS.names_of_packages())  # of what kind, only its package knows
     if name not in known and name not in NETWORKS.ours:
         raise RecipeError(where, f"{at}: unknown network '{name}'", remedy=suggest(name, known))
     spec = NETWORKS.find(name, where)

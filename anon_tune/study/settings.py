@@ -168,8 +168,8 @@ def load_study(directory: StudyLocation) -> tuple[SearchSpace, StudySettings]:
     except UsageError as error:  # of a name or a value that an earlier version took
         if error.where.startswith("package "):  # that brings a method
             raise
-        rule = f"not the frozen copy of a study: {error.where}: {error.rule}"
-        raise StudyError(where, rule, error.got, _REMEDY) from None
+        rule = "not the frozen copy of a study"
+        raise StudyError(where, rule, remedy=_REMEDY, cause=f"{error.where}: {error.reason}") from None
 
 
 def freeze_study(directory: StudyLocation, space: SearchSpace, settings: StudySettings) -> bool:

@@ -39,7 +39,7 @@ _SMALL = {
 def spec_keeps_the_contract(name: str) -> None:
     """The spec is whole, and its recipe survives a file and a process."""
     method = find(name)
-    assert not list(broken_rules(method.name, method.spec))
+    assert not list(broken_rules(method.spec))
     assert method.spec.summary
     recipe = _recipe(name)
     assert read_recipe(recipe.model_dump_json()) == recipe

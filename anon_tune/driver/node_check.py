@@ -11,8 +11,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from anon_tune.attackers import ATTACKERS
 from anon_tune.errors import AnonTuneError, UsageError
-from anon_tune.methods import find, load_builder, names
-from anon_tune.methods.table import TABLE
+from anon_tune.methods import METHODS, find, load_builder
 from anon_tune.networks import NETWORKS
 from anon_tune.search.space import SearchSpace
 
@@ -28,9 +27,8 @@ def check_nodes(space: SearchSpace) -> None:
         UsageError: A node lacks a package, or cannot load it.
     """
     named = set(_words(space))
-    foreign = named & (set(names()) - set(TABLE))
-    others = (set(ATTACKERS.names()) - set(ATTACKERS.ours)) | (set(NETWORKS.names()) - set(NETWORKS.ours))
-    if not foreign and not named & others:
+    methods = sorted(named & METHODS.names_of_packages())
+    if not methods and not named & (ATTACKERS.names_of_packages() | NETWORKS.names_of_packages()):
         return
     nodes: Sequence[Mapping[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     asked = []
@@ -38,7 +36,7 @@ def check_nodes(space: SearchSpace) -> None:
         if node["Alive"]:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             task = _what_is_wrong.options(num_cpus=0, scheduling_strategy=there)
-            asked.append((node["NodeManagerHostname"], task.remote(space.tables(), space.where, sorted(foreign))))
+            asked.append((node["NodeManagerHostname"], task.remote(space.tables(), space.where, methods)))
     for host, reference in asked:
         try:
             wrong = ray.get(reference)
@@ -56,7 +54,7 @@ def _what_is_wrong(tables: Mapping[str, Any], where: str, methods: Sequence[str]
             load_builder(find(name).spec)
         SearchSpace.from_tables(tables, where)
     except AnonTuneError as error:
-        return error.rule if error.got is None else f"{error.rule}, got {error.got}"
+        return error.reason
     return ""
 
 
