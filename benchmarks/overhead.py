@@ -68,13 +68,13 @@ class Analytic:
     def advance(self, job: RungJob) -> RungReport:
         """Sleep, and measure."""
         time.sleep(self.seconds)
-        noise = random.Random(f"{job.trial} {job.rung}")
+        noise = random.Random(f"{job.trial_id} {job.rung}")
         place = (math.log10(job.recipe.penalty.weight.start) + 1) / 2
         hurt = abs(job.recipe.penalty.threshold.start - 0.12)
         losses = 0.4 + 0.4 * place + hurt, 0.9 - 0.5 * (1 - math.sqrt(max(place, 0.0))) - hurt
         readings = [Reading(v + noise.gauss(0, 0.02), 0.2, 0.95, v, v, v + noise.gauss(0, 0.02)) for v in losses]
         score = Score(job.full, *readings, {}, {}, 0.1, 1, 1, 0, 0.0, seconds_per_frame=0.01)
-        return RungReport(job.trial, job.rung, job.step, score, (), max(self.seconds, job.step), "here", "")
+        return RungReport(job.trial_id, job.rung, job.step, score, (), max(self.seconds, job.step), "here", "")
 
 
 def timed_study(body: Any, num_trials: int, folder: Path, **settings: Any) -> float:

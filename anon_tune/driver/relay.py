@@ -52,9 +52,9 @@ class Relay:
         with self._keeping_error():
             goes_on = self._desk.decide(report) is Decision.GO_ON
         if goes_on:
-            self._jobs.go_on(report.trial)
+            self._jobs.go_on(report.trial_id)
         else:
-            self._jobs.end(report.trial)
+            self._jobs.end(report.trial_id)
         return goes_on
 
     def fail(self, trial_id: str, reason: str) -> None:

@@ -156,13 +156,13 @@ class RungTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Do one job."""
         job = self.assignment.job(self.iteration, self.directory)
-        trial_id = self.assignment.trial
+        trial_id = self.assignment.trial_id
         directory = TrialDirectory.at(self.directory)
         try:
             report = within(self.job_limit_s, directory, self.through_train, lambda: self.body.advance(job))
         except AnonTuneError as error:
             return {"failed": trial_id, "reason": str(error)}
-        return {"report": replace(report, trial=trial_id)}
+        return {"report": replace(report, trial_id=trial_id)}
 
 
 class _DeskSearcher(Searcher):
@@ -185,7 +185,7 @@ class _DeskSearcher(Searcher):
         assignment = self._desk.next()
         if assignment is None:
             return Searcher.FINISHED if self._desk.is_finished else None
-        directory = self._study.trial(assignment.trial).folder
+        directory = self._study.trial(assignment.trial_id).folder
         if not directory.is_remote:  # bodies may count on it
             directory.path.mkdir(parents=True, exist_ok=True)
         self._under_way.add(trial_id)
@@ -277,7 +277,7 @@ def _precedence(trial: TuneTrial) -> tuple[bool, int]:
 
 
 def _id(trial: TuneTrial) -> str:
-    return str(trial.config["assignment"].trial)
+    return str(trial.config["assignment"].trial_id)
 
 
 @contextmanager

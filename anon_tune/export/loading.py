@@ -105,7 +105,7 @@ def load_trial(directory: StudyLocation, trial: Trial) -> LoadedAnonymizer:
     if trial.rung is None:
         remedy = "Choose one that was measured, see 'front --all'"
         raise StudyError(f"trial {trial.id}", "has no weights yet", trial.state.value, remedy)
-    with reading_file(study.weights(trial.reports[-1].checkpoint).location) as path:
+    with reading_file(study.weights(trial.reports[-1].weights).location) as path:
         tensors, metadata = read_tensors(path)
         recipe = _recipe_of(metadata.get("recipe"), str(path))
         return LoadedAnonymizer(ready_anonymizer(recipe, tensors, str(path)), recipe, subject)

@@ -62,7 +62,7 @@ class Ladder:
             self._by_place[place].promote(trial.id)
 
     def promotable(self, closing: bool = False) -> str | None:
-        """Return the trial that waits and should go on first: at the highest rung, the first of its order, or None.
+        """Return the waiting trial that should go on first: the best at the highest rung; None if there is none.
 
         Args:
             closing: No more trials will arrive.
@@ -70,12 +70,12 @@ class Ladder:
         if not self.promotes:
             return None
         for _, rung in sorted(self._by_place.items(), key=lambda item: (-item[0][1], item[0][0])):
-            trial = rung.promotable(everyone=closing and not rung.decides)
-            if trial is not None:
-                return trial
+            trial_id = rung.promotable(everyone=closing and not rung.decides)
+            if trial_id is not None:
+                return trial_id
         return None
 
     @property
     def paused(self) -> list[str]:
-        """The trials that wait."""
+        """The ids of the trials that wait."""
         return list(self._paused)

@@ -98,7 +98,7 @@ class Bookkeeper:
 
     def decide(self, report: RungReport) -> Decision:
         """Record a report with the trial's new state, and return the decision. A rung reported twice counts once."""
-        trial = self._records[report.trial]
+        trial = self._records[report.trial_id]
         if not trial.state.is_final and all(known.rung != report.rung for known in trial.reports):
             trial = self._record(trial, report)
         if trial.state.is_final:

@@ -50,7 +50,7 @@ class Body:
         leakage, accuracy = (0.95, 0.95) if job.recipe.method == "identity" else (0.4 + 0.4 * place, 0.5 + 0.4 * place)
         readings = [Reading(v, 0.2, 0.95, v, v, v) for v in (leakage, accuracy)]
         score = Score(job.full, *readings, {}, {}, 0.1, 1, 1, 0, 0.1)
-        return RungReport(job.trial, job.rung, job.step, score, (), 0.1, "here", "")
+        return RungReport(job.trial_id, job.rung, job.step, score, (), 0.1, "here", "")
 
 
 def run_as_owner(command: list[str], folder: Path) -> None:

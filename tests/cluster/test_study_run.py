@@ -63,10 +63,10 @@ class ToyBody:
         with open(directory / "calls.txt", "a") as file:
             file.write(f"{job.rung} {job.step} {job.full} {os.getpid()}\n")
         time.sleep(self.seconds)
-        while job.full and job.trial.isdigit() and int(job.trial) >= self.stuck_from:
+        while job.full and job.trial_id.isdigit() and int(job.trial_id) >= self.stuck_from:
             time.sleep(0.1)
         if job.rung > 0:
-            self._go_wrong(self.trouble.get(job.trial, ""), directory)
+            self._go_wrong(self.trouble.get(job.trial_id, ""), directory)
         if job.recipe.method == "identity":
             leakage = accuracy = 0.95 if job.full else 0.9
         elif job.recipe.method == "black-out":
@@ -74,10 +74,10 @@ class ToyBody:
         else:
             hidden = 1 / (1 + job.recipe.penalty.weight.start)
             leakage, accuracy = 0.9 - 0.3 * hidden, 0.9 - 0.2 * hidden**2
-            if int(job.trial) >= self.worse_from:
-                worse = 0.3 * (1 + int(job.trial) - self.worse_from)
+            if int(job.trial_id) >= self.worse_from:
+                worse = 0.3 * (1 + int(job.trial_id) - self.worse_from)
                 leakage, accuracy = leakage + worse, accuracy - worse
-        if self.trouble.get(job.trial) == "nan" and job.rung > 0:
+        if self.trouble.get(job.trial_id) == "nan" and job.rung > 0:
             leakage = math.nan
         ceilings = job.ceilings
         score = Score(
@@ -92,7 +92,7 @@ class ToyBody:
             seed=0,
             seconds=0.01,
         )
-        return RungReport(job.trial, job.rung, job.step, score, (), 0.02, "here", "")
+        return RungReport(job.trial_id, job.rung, job.step, score, (), 0.02, "here", "")
 
     @staticmethod
     def _go_wrong(how: str, directory: Path) -> None:

@@ -46,7 +46,7 @@ def measured(job: RungJob) -> Score:
     else:
         hidden = 1 / (1 + job.recipe.penalty.weight.start)
         leakage, accuracy = 0.9 - 0.5 * hidden, 0.9 - 0.5 * hidden**2
-    seeds = [job.recipe.evaluation.seed, job.recipe.training.seed, *job.trial.encode()]
+    seeds = [job.recipe.evaluation.seed, job.recipe.training.seed, *job.trial_id.encode()]
     leakage, accuracy = np.random.default_rng(seeds).normal([leakage, accuracy], 0.03).tolist()
     top = job.ceilings or job
     ceilings = (leakage, accuracy) if top is job else (job.ceilings.leakage, job.ceilings.accuracy)
@@ -67,17 +67,17 @@ class ToyBody:
         directory = Path(job.directory)
         directory.mkdir(parents=True, exist_ok=True)
         with open(self.calls, "a") as file:
-            print(job.trial, directory.name, job.recipe.evaluation.seed, job.recipe.training.seed, file=file)
+            print(job.trial_id, directory.name, job.recipe.evaluation.seed, job.recipe.training.seed, file=file)
         time.sleep(self.seconds)
         while directory.name == self.stuck:
             time.sleep(0.1)
-        how = dict(self.trouble).get(job.trial)
+        how = dict(self.trouble).get(job.trial_id)
         if how == "bad clips":
             raise DataError("clips", "must not be empty")
         if how == "killed once" and not (mark := Path(f"{self.calls}.killed")).exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return RungReport(job.trial, job.rung, job.step, measured(job), (), 0.01, "here", "")
+        return RungReport(job.trial_id, job.rung, job.step, measured(job), (), 0.01, "here", "")
 
 
 def write_study(directory: Path) -> Path:

@@ -24,7 +24,7 @@ def trial(number: int, leakage: float, accuracy: float, **fields: object) -> Tri
     report = RungReport(f"{number:04d}", 0, 60, score, (), 5.0, "here", "", Cost(cpu_s=3600.0))
     params = {"penalty.weight": float(number)}
     made = Trial(
-        report.trial, number, "adversarial", params, "f", TrialState.COMPLETE, (report,), ended=float(number + 1)
+        report.trial_id, number, "adversarial", params, "f", TrialState.COMPLETE, (report,), ended=float(number + 1)
     )
     return replace(made, **fields)  # type: ignore[arg-type]
 

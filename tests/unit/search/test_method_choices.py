@@ -262,11 +262,11 @@ class Desk:
         """Finish what is handed out."""
         done: list[Assignment] = []
         while len(done) < most and (assignment := self.book.next()) is not None:
-            self.book.start(assignment.trial)
+            self.book.start(assignment.trial_id)
             for job in assignment.jobs:
                 reading = Reading(0.5, 0.2, 0.9, 0.4, 0.6, 0.5)
                 score = Score(job.full, reading, reading, {}, {}, 0.0, 1, 1, 0, 0.1)
-                self.book.decide(RungReport(assignment.trial, job.rung, job.step, score, (), 1.0, "here", ""))
+                self.book.decide(RungReport(assignment.trial_id, job.rung, job.step, score, (), 1.0, "here", ""))
             done.append(assignment)
         return done
 
@@ -280,7 +280,7 @@ RUNGS = {"fixed": {"training.num_steps": 90}, "study": {"rungs": {"min_steps": 1
 
 def test_a_trial_says_its_method_and_a_closed_form_one_has_no_rungs_between(tmp_path: Path) -> None:
     desk = Desk(tmp_path, space(["blur:4", "bdq"], weight("bdq"), **RUNGS), 6)
-    todo = {a.trial: a.todo for a in desk.work()}
+    todo = {a.trial_id: a.todo for a in desk.work()}
     assert {t.method for t in desk.trials} == {"blur:4", "bdq"}
     for trial in desk.trials:
         assert trial.method == trial.params["method"]

@@ -39,14 +39,14 @@ class TradeOff:
         if job.recipe.method in ("identity", "black-out"):
             leakage = accuracy = 0.95 if job.recipe.method == "identity" else 0.2
         else:
-            noise = random.Random(f"{job.trial} {job.rung}")
+            noise = random.Random(f"{job.trial_id} {job.rung}")
             place = (math.log10(job.recipe.penalty.weight.start) + 1) / 2
             hurt = abs(job.recipe.penalty.threshold.start / 0.3 - 0.4)
             leakage = 0.4 + 0.4 * place + 0.2 * hurt + noise.gauss(0, 0.01) - 0.1 * (not job.full)
             accuracy = 0.9 - 0.5 * (1 - math.sqrt(max(place, 0.0))) - 0.3 * hurt + noise.gauss(0, 0.01)
         readings = [Reading(v, 0.2, 0.95, v, v, v) for v in (leakage, accuracy)]
         score = Score(job.full, *readings, {}, {}, 0.1, 1, 1, 0, 0.1, seconds_per_frame=0.01)
-        return RungReport(job.trial, job.rung, job.step, score, (), float(job.step), "node-1", "")
+        return RungReport(job.trial_id, job.rung, job.step, score, (), float(job.step), "node-1", "")
 
 
 @dataclass
