@@ -38,7 +38,8 @@ from anon_tune.ledger import Ledger
 from anon_tune.search.proposer import Proposer
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.bookkeeper import Bookkeeper
-from anon_tune.study.settings import StudySettings, freeze_study
+from anon_tune.study.frozen_study import freeze_study
+from anon_tune.study.settings import StudySettings
 from anon_tune.study.virtual_time import VirtualClock, drive
 from anon_tune.trackers.optuna_storage import OptunaRecord
 from anon_tune.trial import Reading, RungJob, RungReport, Score, TrialState

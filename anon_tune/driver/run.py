@@ -24,8 +24,9 @@ from anon_tune.search.callers_sampler import CallersSampler
 from anon_tune.search.proposer import Proposer
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.bookkeeper import Bookkeeper
+from anon_tune.study.frozen_study import freeze_study
 from anon_tune.study.lock import Hold, driver_lock
-from anon_tune.study.settings import StudySettings, freeze_study, with_record_name
+from anon_tune.study.settings import StudySettings
 from anon_tune.study.spending import Prices
 from anon_tune.study.warm_start import known_before
 from anon_tune.study_directory import StudyDirectory, StudyLocation
@@ -72,8 +73,7 @@ def run_study(
     study = StudyDirectory.at(directory)
     with driver_lock(study) as hold, _local_copy(study.folder, hold) as here:
         known = known_before(study, space, settings)
-        settings = with_record_name(study, space, settings)
-        freeze_study(study, space, settings)
+        settings = freeze_study(study, space, settings)
         study.ended.remove()
         ledger = Ledger(study.ledger, hold.check)
         StudyDirectory.at(here).journal.remove()  # a cache, rebuilt from the ledger

@@ -12,8 +12,8 @@ from anon_tune.driver.session import living_resources, ray_session
 from anon_tune.driver.tune_executor import TuneExecutor
 from anon_tune.errors import StudyError
 from anon_tune.ledger import Ledger
+from anon_tune.study.frozen_study import load_study
 from anon_tune.study.lock import driver_lock
-from anon_tune.study.settings import load_study
 from anon_tune.study.verification_plan import VerificationDesk, VerificationPlan, VerifyStep, in_order
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import TrialBody

@@ -15,7 +15,7 @@ from anon_tune.methods.loading import given_anonymizer, ready_anonymizer
 from anon_tune.networks import Anonymizer
 from anon_tune.networks.weights import read_tensors
 from anon_tune.recipe import Recipe
-from anon_tune.study.settings import load_study
+from anon_tune.study.frozen_study import load_study
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial
 

@@ -21,7 +21,7 @@ from anon_tune.report.progress_figures import progress_charts
 from anon_tune.report.selection import carded_note, drawn_note, importance_note, listed_note
 from anon_tune.report.training_figures import loss_chart, rungs_chart
 from anon_tune.report.wording import text
-from anon_tune.study.settings import FrozenFacts, frozen_facts
+from anon_tune.study.frozen_study import FrozenFacts, frozen_facts
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial
 

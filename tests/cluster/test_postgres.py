@@ -23,7 +23,8 @@ import ray.cloudpickle
 from anon_tune.driver.run import StudyInterrupted, run_study
 from anon_tune.errors import AnonTuneError, StudyError
 from anon_tune.search.space import SearchSpace
-from anon_tune.study.settings import StudySettings, load_study
+from anon_tune.study.frozen_study import load_study
+from anon_tune.study.settings import StudySettings
 from anon_tune.trackers.optuna_storage import open_storage
 from anon_tune.trial import Reading, RungJob, RungReport, Score, Trial
 

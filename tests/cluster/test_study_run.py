@@ -27,8 +27,9 @@ from anon_tune.errors import DataError, PlacementError, StudyError
 from anon_tune.ledger import Ledger
 from anon_tune.search.parameters import StopRules
 from anon_tune.search.space import SearchSpace
+from anon_tune.study.frozen_study import load_study
 from anon_tune.study.lock import driver_lock
-from anon_tune.study.settings import StudySettings, load_study
+from anon_tune.study.settings import StudySettings
 from anon_tune.trackers.optuna_storage import open_storage
 from anon_tune.trial import Cost, Reading, RungJob, RungReport, Score, Trial, TrialState
 

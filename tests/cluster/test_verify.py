@@ -21,8 +21,9 @@ from anon_tune.errors import DataError, StudyError
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import ParetoFront, front_candidates
 from anon_tune.search.space import SearchSpace
+from anon_tune.study.frozen_study import freeze_study
 from anon_tune.study.lock import driver_lock
-from anon_tune.study.settings import StudySettings, freeze_study
+from anon_tune.study.settings import StudySettings
 from anon_tune.trial import ANCHORS, Reading, RungJob, RungReport, Score, Trial, TrialState
 
 pytestmark = pytest.mark.cluster
