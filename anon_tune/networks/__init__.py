@@ -14,9 +14,9 @@ from anon_tune.on_demand import on_demand
 if TYPE_CHECKING:
     from anon_tune.networks.anonymizers import Anonymizer, FrameAnonymizer
     from anon_tune.networks.device import pick_device
-    from anon_tune.networks.privacy import PrivacyNetwork, build_privacy
-    from anon_tune.networks.table import NETWORKS, NetworkSpec, check_network
-    from anon_tune.networks.utility import UtilityNetwork, build_utility
+    from anon_tune.networks.privacy import PrivacyNetwork
+    from anon_tune.networks.table import NETWORKS, NetworkSpec, build_network, check_network
+    from anon_tune.networks.utility import UtilityNetwork
     from anon_tune.networks.weights import load_weights, save_weights
 
 _MODULES = {
@@ -26,8 +26,7 @@ _MODULES = {
     "NetworkSpec": "anon_tune.networks.table",
     "PrivacyNetwork": "anon_tune.networks.privacy",
     "UtilityNetwork": "anon_tune.networks.utility",
-    "build_privacy": "anon_tune.networks.privacy",
-    "build_utility": "anon_tune.networks.utility",
+    "build_network": "anon_tune.networks.table",
     "check_network": "anon_tune.networks.table",
     "load_weights": "anon_tune.networks.weights",
     "pick_device": "anon_tune.networks.device",
@@ -41,8 +40,7 @@ __all__ = [
     "NetworkSpec",
     "PrivacyNetwork",
     "UtilityNetwork",
-    "build_privacy",
-    "build_utility",
+    "build_network",
     "check_network",
     "load_weights",
     "pick_device",
