@@ -41,7 +41,7 @@ from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.frozen_study import freeze_study
 from anon_tune.study.settings import StudySettings
 from anon_tune.study.virtual_time import VirtualClock, drive
-from anon_tune.trackers.optuna_storage import OptunaRecord
+from anon_tune.trackers.optuna_storage import OptunaMirror
 from anon_tune.trial import Reading, RungJob, RungReport, Score, TrialState
 
 QUIET = {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "RAY_AUTH_TOKEN": "a" * 32}
@@ -223,7 +223,7 @@ def scale(folder: Path, num_trials: int, through_ray: bool) -> dict[str, Any]:
     else:
         freeze_study(folder, study, settings)
         clock = VirtualClock()
-        record = OptunaRecord(study, JournalStorage(JournalFileBackend(str(folder / "optuna.journal"))), "scale")
+        record = OptunaMirror(study, JournalStorage(JournalFileBackend(str(folder / "optuna.journal"))), "scale")
         proposer = Proposer(study, "auto", 0, num_trials, record)
         num_over = [0]
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from anon_tune.driver.job_limit import why_hung
-from anon_tune.driver.running_jobs import JobsUnderWay, begun_by_train
+from anon_tune.driver.running_jobs import RunningJobs, begun_by_train
 from anon_tune.errors import AnonTuneError
 from anon_tune.study.assignment import Assignment, Decision
 from anon_tune.study.desk import ClusterDesk
@@ -33,7 +33,7 @@ class Relay:
     ) -> None:
         self._desk, self._study = desk, study
         self._job_limit_s, self._through_train = job_limit_s, through_train
-        self._jobs = JobsUnderWay(desk.know)
+        self._jobs = RunningJobs(desk.know)
         self.error: AnonTuneError | None = None
 
     def start(self, trial_id: str, worker: Any) -> None:

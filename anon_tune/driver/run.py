@@ -31,7 +31,7 @@ from anon_tune.study.spending import Prices
 from anon_tune.study.warm_start import known_before
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trackers.external import watchers
-from anon_tune.trackers.optuna_storage import OptunaRecord, open_storage, record_name
+from anon_tune.trackers.optuna_storage import OptunaMirror, open_storage, record_name
 from anon_tune.trial import Trial, TrialBody
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1"}
@@ -83,27 +83,29 @@ def run_study(
             settings = settings.on_private_cluster() if is_private else settings
             check_nodes(space)
             executor = TuneExecutor.of(settings, body, study, Slots(settings, living_resources))
-            record = OptunaRecord(space, open_storage(settings.storage, here), record_name(study, settings))
-            proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known, sampler)
+            mirror = OptunaMirror(space, open_storage(settings.storage, here), record_name(study, settings))
+            proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, mirror, known, sampler)
             prices = Prices.of(settings, living_nodes)
             tidy = partial(_tidy, study)
-            with watchers(study, here, space, settings) as told:
-                book = Bookkeeper(ledger, space, proposer, settings, prices, on_change, on_end=tidy, watchers=told)
-                if not book.is_finished:
-                    executor.run(book, StudyDirectory.at(here), stopped, hold.lost)
+            with watchers(study, here, space, settings) as listeners:
+                bookkeeper = Bookkeeper(
+                    ledger, space, proposer, settings, prices, on_change, on_end=tidy, watchers=listeners
+                )
+                if not bookkeeper.is_finished:
+                    executor.run(bookkeeper, StudyDirectory.at(here), stopped, hold.lost)
         hold.check()
-        _check_anchors(study, book)
-        if book.is_finished:
-            study.ended.write(book.stop_reason.encode())
+        _check_anchors(study, bookkeeper)
+        if bookkeeper.is_finished:
+            study.ended.write(bookkeeper.stop_reason.encode())
         if stopped.is_set():
             raise StudyInterrupted(f"{study}: stopped. Go on with: anon-tune resume {study}")
-        if on_stop and book.stop_reason:
-            on_stop(book.stop_reason)
+        if on_stop and bookkeeper.stop_reason:
+            on_stop(bookkeeper.stop_reason)
     return ledger
 
 
-def _check_anchors(study: StudyDirectory, book: Bookkeeper) -> None:
-    anchor = book.failed_anchor
+def _check_anchors(study: StudyDirectory, bookkeeper: Bookkeeper) -> None:
+    anchor = bookkeeper.failed_anchor
     if anchor is not None:
         rule = f"the anchor '{anchor.id}' failed, and no score can be read without it"
         raise StudyError(str(study), rule, anchor.reason, "Fix the cause, then run 'anon-tune resume'")

@@ -14,7 +14,7 @@ from ray.exceptions import RayError
 from anon_tune.study_directory import TrialDirectory
 
 
-class JobsUnderWay:
+class RunningJobs:
     """Tracks the current job of each trial.
 
     Args:

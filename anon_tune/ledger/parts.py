@@ -33,7 +33,7 @@ _MOST_LISTINGS = 10  # with the waits between them about 25 s: longer than a sha
 _GONE = (errno.ENOENT, errno.ESTALE)
 
 
-class Part(NamedTuple):
+class LedgerPart(NamedTuple):
     """A file and the records that its name promises, first and last included."""
 
     first: int
@@ -41,10 +41,10 @@ class Part(NamedTuple):
     name: str
 
 
-def list_parts(folder: Folder) -> list[Part]:
+def list_parts(folder: Folder) -> list[LedgerPart]:
     """Return what lies in the folder, by first record; a larger part comes before one that starts with it."""
     found = [match for name in folder.names() if (match := LEDGER_PART.fullmatch(name))]
-    parts = [Part(int(match[1]), int(match[2] or match[1]), match[0]) for match in found]
+    parts = [LedgerPart(int(match[1]), int(match[2] or match[1]), match[0]) for match in found]
     return sorted(parts, key=lambda part: (part.first, -part.last))
 
 

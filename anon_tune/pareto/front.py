@@ -48,7 +48,7 @@ class ParetoFront:
         trials: Every COMPLETE trial whose score is finite, anchors among them.
         scores: The score a trial is judged by, by id; also of trials that are not in ``trials``. See
             `anon_tune.pareto.repeats.judged_scores`.
-        ranks: Front rank by trial id, 0 for the front itself.
+        front_ranks: Front rank by trial id, 0 for the front itself.
         probabilities: By trial id, how likely a trial is on the front; only of trials that may stand there, and
             empty unless the study is verified.
         reference_point: None as long as no trial is scored.
@@ -61,7 +61,7 @@ class ParetoFront:
 
     trials: tuple[Trial, ...]
     scores: Mapping[str, Score]
-    ranks: Mapping[str, int]
+    front_ranks: Mapping[str, int]
     probabilities: Mapping[str, float]
     reference_point: ReferencePoint | None
     hypervolume: float
@@ -91,7 +91,7 @@ class ParetoFront:
         return cls(
             trials=scored,
             scores=scores,
-            ranks=ranks,
+            front_ranks=ranks,
             probabilities=front_probabilities({t.id: scores[t.id] for t in eligible}) if verified else {},
             reference_point=reference,
             hypervolume=hypervolume(standing, reference.losses) if reference is not None else 0.0,
@@ -110,7 +110,7 @@ class ParetoFront:
     @property
     def members(self) -> tuple[Trial, ...]:
         """The trials of front rank 0, anchors included, from the lowest leakage to the highest."""
-        front = [trial for trial in self.trials if self.ranks[trial.id] == 0]
+        front = [trial for trial in self.trials if self.front_ranks[trial.id] == 0]
         return tuple(sorted(front, key=lambda trial: (self.scores[trial.id].leakage.value, trial.id)))
 
     def pick(self, leakage_at_most: float) -> Trial:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from anon_tune.pareto import default_reference
 
 
-class Layers:
+class ParetoLayers:
     """Points with two losses in nondominated layers.
 
     Adding one of n points moves others down only where it must: about the square root of n layers, each in one
@@ -23,7 +23,7 @@ class Layers:
         2015 for two objectives; they keep layers in trees, we in sorted lists.
 
     Example:
-        >>> layers = Layers()
+        >>> layers = ParetoLayers()
         >>> [layers.add("a", (2.0, 2.0)), layers.add("b", (1.0, 3.0)), layers.add("c", (1.0, 1.0))]
         [0, 0, 0]
         >>> layers.names(1)

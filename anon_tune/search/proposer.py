@@ -62,7 +62,7 @@ class Observation:
     constraints: Mapping[str, float]
 
 
-class TrialRecord(Protocol):
+class TrialMirror(Protocol):
     """Keeps trials for tools outside, for example in an Optuna storage."""
 
     def begin(self, trial_id: str, params: Mapping[str, Any]) -> None:
@@ -82,7 +82,7 @@ class Proposer:
         kind: Which sampler.
         seed: At least 0.
         num_trials: How many trials the study will have.
-        record: Also receives every trial.
+        mirror: Also receives every trial.
         known: Observations from an earlier study, by names of their own.
         sampler: A sampler of the caller's in the place of `kind`; None for ours.
     """
@@ -93,12 +93,12 @@ class Proposer:
         kind: Sampler,
         seed: int,
         num_trials: int,
-        record: TrialRecord,
+        mirror: TrialMirror,
         known: Mapping[str, Observation] | None = None,
         sampler: CallersSampler | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._space, self._seed, self._num_trials, self._record = space, seed, num_trials, record
+        self._space, self._seed, self._num_trials, self._mirror = space, seed, num_trials, mirror
         # A caller's sampler needs nothing of what is done around ours, as with random points.
         self.kind = choose_sampler(kind, space, num_trials) if sampler is None else "random"
         self._callers = None if sampler is None else CallersModel(sampler, space)
@@ -145,10 +145,10 @@ class Proposer:
         self._pending[trial_id] = params
         if self._callers:
             self._callers.begin(trial_id, params)
-        self._record.begin(trial_id, params)
+        self._mirror.begin(trial_id, params)
 
     def tell(self, trial: Trial) -> None:
-        """Update what is known of a trial. When the trial has ended, the record is updated as well.
+        """Update what is known of a trial. When the trial has ended, the mirror is updated as well.
 
         An anchor has no params and is no trial of Optuna's; it only shows how full losses differ
         from a rung's.
@@ -170,7 +170,7 @@ class Proposer:
             if self._callers:
                 losses = None if seen is None else self._estimate(seen)
                 self._callers.end(trial.id, trial.params, losses, {} if seen is None else seen.constraints)
-            self._record.end(trial)
+            self._mirror.end(trial)
 
     def observations(self) -> dict[str, Losses]:
         """Return the losses, estimated where need be, of all trials that the sampler looks at."""

@@ -9,7 +9,7 @@ from anon_tune.search.sampler import score_losses
 from anon_tune.trial import RungReport, Trial
 
 
-class Ladder:
+class RungBrackets:
     """The rungs of a study.
 
     Only trained trials are compared. A closed-form trial is finished at its first rung, so it would be no fair standard

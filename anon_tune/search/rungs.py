@@ -10,7 +10,7 @@ from itertools import islice
 
 import numpy as np
 
-from anon_tune.search.pareto_layers import Layers
+from anon_tune.search.pareto_layers import ParetoLayers
 
 _TINY = 1e-300
 
@@ -115,7 +115,7 @@ class Rung:
 
     def __init__(self, factor: int) -> None:
         self._factor = factor
-        self._layers = Layers()
+        self._layers = ParetoLayers()
         self._infeasible: list[tuple[float, str]] = []
         self._violations: dict[str, float] = {}
         self._broken: set[str] = set()  # not finite

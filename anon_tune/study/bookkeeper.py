@@ -10,7 +10,7 @@ from dataclasses import replace
 from anon_tune.ledger import Ledger
 from anon_tune.methods import is_trained
 from anon_tune.search.proposer import Proposer
-from anon_tune.search.rung_brackets import Ladder
+from anon_tune.search.rung_brackets import RungBrackets
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.assignment import Assignment, Decision, fault
 from anon_tune.study.records import Records
@@ -51,10 +51,10 @@ class Bookkeeper:
         self._space, self._prices, self._clock = space, prices or Prices(), clock
         self._uses_rungs = settings.rungs
         rungs = space.study.rungs if settings.rungs and space.study.rungs else None
-        self._ladder = Ladder(rungs, space.study.constraints, settings.seed)
+        self._brackets = RungBrackets(rungs, space.study.constraints, settings.seed)
         self._spending = Spending(settings.stop, clock)
         self._records = Records(ledger, proposer, self._spending, clock, on_change, on_end, watchers)
-        self._turns = Turns(self._records, self._ladder, space, proposer, clock)
+        self._turns = Turns(self._records, self._brackets, space, proposer, clock)
         self._num_losses: Counter[str] = Counter()
 
     @property
@@ -139,7 +139,7 @@ class Bookkeeper:
         levels = self._space.levels(recipe, rungs=self._uses_rungs)
         last = len(levels) - 1
         # A closed-form method does not change with training, so one rung score and the full score are enough.
-        first = min(self._ladder.bracket(trial), last)
+        first = min(self._brackets.bracket(trial), last)
         plan = range(first, last + 1) if is_trained(trial.method) else sorted({0, last})
         done = {report.rung for report in trial.reports}
         todo = [rung for rung in plan if rung not in done]
@@ -149,7 +149,7 @@ class Bookkeeper:
         violation = 0.0 if trial.is_anchor else self._space.study.constraints.violation(report.score)
         cost = self._prices.cost(report.node, report.seconds)
         report = replace(report, cost=cost, violation=violation, ended=self._clock())
-        self._ladder.add(trial, report)
+        self._brackets.add(trial, report)
         state, reason = self._judge(trial, report)
         reports = (*trial.reports, replace(report, curve=()))
         seconds = trial.seconds + report.seconds
@@ -162,10 +162,10 @@ class Bookkeeper:
             return TrialState.FAILED, failure
         if report.score.full:
             return TrialState.COMPLETE, ""
-        if self._ladder.promotes and is_trained(trial.method):
-            self._ladder.pause(trial)
+        if self._brackets.promotes and is_trained(trial.method):
+            self._brackets.pause(trial)
             return TrialState.WAITING, ""
-        verdict = self._ladder.verdict(trial, report)
+        verdict = self._brackets.verdict(trial, report)
         if verdict is None or verdict.keep:
             return TrialState.RUNNING, ""
         return TrialState.PRUNED, verdict.reason(report.rung, report.step)

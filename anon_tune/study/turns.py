@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from anon_tune.errors import RecipeError
 from anon_tune.search.proposer import Proposer
-from anon_tune.search.rung_brackets import Ladder
+from anon_tune.search.rung_brackets import RungBrackets
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.records import Records
 from anon_tune.trial import ANCHORS, Trial, TrialState
@@ -22,16 +22,21 @@ class Turns:
 
     Args:
         records: Read, and written where a trial ends without having a turn again.
-        ladder: Is given what the records know of rungs.
+        brackets: Is given what the records know of rungs.
         space: What is searched.
         proposer: Proposes new trials.
         clock: Unix time.
     """
 
     def __init__(
-        self, records: Records, ladder: Ladder, space: SearchSpace, proposer: Proposer, clock: Callable[[], float]
+        self,
+        records: Records,
+        brackets: RungBrackets,
+        space: SearchSpace,
+        proposer: Proposer,
+        clock: Callable[[], float],
     ) -> None:
-        self._records, self._ladder, self._space, self._proposer = records, ladder, space, proposer
+        self._records, self._brackets, self._space, self._proposer = records, brackets, space, proposer
         self._clock = clock
         self._is_cut = False
         self._unfinished: list[str] = []
@@ -50,14 +55,14 @@ class Turns:
     def _take_up(self, trial: Trial) -> None:
         """Put a trial where an earlier driver had it."""
         for report in trial.reports:
-            self._ladder.add(trial, report)
-        waits = trial.state is TrialState.WAITING and self._ladder.promotes and bool(trial.reports)
+            self._brackets.add(trial, report)
+        waits = trial.state is TrialState.WAITING and self._brackets.promotes and bool(trial.reports)
         for report in trial.reports[: -1 if waits else None]:
-            self._ladder.climb(trial, report.rung)
+            self._brackets.climb(trial, report.rung)
         if trial.state.is_final or trial.is_anchor:
             return
         if waits:
-            self._ladder.pause(trial)
+            self._brackets.pause(trial)
         else:
             self._unfinished.append(trial.id)
 
@@ -81,13 +86,13 @@ class Turns:
             return self._begin_anchor(self._anchors.pop(0))
         if not self._records.is_complete(ANCHORS[0]):
             return None
-        if not self._unfinished and not self._records.spending.reason and (waits := self._ladder.promotable()):
+        if not self._unfinished and not self._records.spending.reason and (waits := self._brackets.promotable()):
             self._leave_rung(waits)
             return waits
         while not self._unfinished and not self._is_proposed:
             if (proposed := self._propose()) is not None:
                 return proposed
-        if not self._unfinished and self._is_proposed and self._records.open == set(self._ladder.paused):
+        if not self._unfinished and self._is_proposed and self._records.open == set(self._brackets.paused):
             self._close()
         return self._unfinished.pop(0) if self._unfinished else None
 
@@ -121,20 +126,20 @@ class Turns:
 
     def _leave_rung(self, trial_id: str) -> Trial:
         trial = self._records[trial_id]
-        self._ladder.climb(trial, trial.reports[-1].rung)
+        self._brackets.climb(trial, trial.reports[-1].rung)
         return trial
 
     def _close(self) -> None:
         """Decide about waiting trials when no new trials will come. Rungs with too few trials let all of them go on."""
         spent = self._records.spending.reason
         if not spent:
-            while (trial_id := self._ladder.promotable(closing=True)) is not None:
+            while (trial_id := self._brackets.promotable(closing=True)) is not None:
                 self._leave_rung(trial_id)
                 self._unfinished.append(trial_id)
-        for trial_id in [] if self._unfinished else self._ladder.paused:
+        for trial_id in [] if self._unfinished else self._brackets.paused:
             trial = self._leave_rung(trial_id)
             last = trial.reports[-1]
-            verdict = self._ladder.verdict(trial, last)
+            verdict = self._brackets.verdict(trial, last)
             assert verdict is not None  # it waits at a rung
             self._is_cut = bool(spent)
             reason = spent or f"{verdict.reason(last.rung, last.step)}, never promoted"

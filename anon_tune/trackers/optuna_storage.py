@@ -33,7 +33,7 @@ _STATES = {
 }
 
 
-class OptunaRecord:
+class OptunaMirror:
     """Writes trials to an Optuna study, for dashboards and tools; nothing is read from it.
 
     A trial is RUNNING from its proposal on. It ends COMPLETE with the validation readings of its full score,

@@ -17,7 +17,7 @@ from anon_tune.search.space import SearchSpace
 from anon_tune.study.assignment import Assignment
 from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.settings import StudySettings
-from anon_tune.trackers.optuna_storage import OptunaRecord
+from anon_tune.trackers.optuna_storage import OptunaMirror
 from anon_tune.trial import ANCHORS, Reading, RungReport, Score, Trial, TrialState
 
 SHIPPED = Path(__file__).parents[3] / "search_spaces"
@@ -254,7 +254,7 @@ class Desk:
     """A bookkeeper in a folder, which is read again by the next one."""
 
     def __init__(self, folder: Path, of: SearchSpace, num_trials: int, seed: int = 0) -> None:
-        self.record = OptunaRecord(of, InMemoryStorage(), "toy")
+        self.record = OptunaMirror(of, InMemoryStorage(), "toy")
         proposer = Proposer(of, "random", seed, num_trials, self.record)
         self.book = Bookkeeper(Ledger(folder), of, proposer, StudySettings(num_trials=num_trials, seed=seed))
 

@@ -19,7 +19,7 @@ from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.settings import StudySettings
 from anon_tune.study.spending import Prices
 from anon_tune.study.virtual_time import VirtualClock, drive
-from anon_tune.trackers.optuna_storage import OptunaRecord
+from anon_tune.trackers.optuna_storage import OptunaMirror
 from anon_tune.trial import Reading, RungJob, RungReport, Score, Trial
 
 SEARCH = {
@@ -62,7 +62,7 @@ class VirtualStudy:
     def run(self, num_workers: int = 1, until_s: float = math.inf) -> list[Trial]:
         """Go on with the study, like a driver that starts."""
         self.body, self.clock = TradeOff(), VirtualClock()
-        self.record = OptunaRecord(self.space, InMemoryStorage(), "study")
+        self.record = OptunaMirror(self.space, InMemoryStorage(), "study")
         settings = self.settings
         self.proposer = Proposer(
             self.space, settings.sampler, settings.seed, settings.num_trials, self.record, self.known

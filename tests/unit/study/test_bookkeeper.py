@@ -20,7 +20,7 @@ from anon_tune.study.assignment import Assignment, Decision
 from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.settings import StudySettings
 from anon_tune.study.spending import Node, Prices
-from anon_tune.trackers.optuna_storage import OptunaRecord
+from anon_tune.trackers.optuna_storage import OptunaMirror
 from anon_tune.trial import Ceilings, Cost, Reading, RungReport, Score, TrialState
 
 TABLES: dict[str, Any] = {
@@ -39,7 +39,7 @@ class Desk:
 
     def __init__(self, folder: Path, num_trials: int = 8, of: SearchSpace | None = None, kind: Any = "random") -> None:
         of = of or space()
-        self.record = OptunaRecord(of, InMemoryStorage(), "toy")
+        self.record = OptunaMirror(of, InMemoryStorage(), "toy")
         self.proposer = Proposer(of, kind, 0, num_trials, self.record)
         self.book = Bookkeeper(Ledger(folder), of, self.proposer, StudySettings(num_trials=num_trials))
 
@@ -296,7 +296,7 @@ def test_a_job_that_never_reports_is_recorded_and_paid_for(tmp_path: Path) -> No
     def driver() -> Bookkeeper:
         of = space()
         settings = StudySettings(num_trials=3, gpus_per_worker=2, stop=StopRules(gpu_hours=1.5))
-        proposer = Proposer(of, "random", 0, 3, OptunaRecord(of, InMemoryStorage(), "toy"))
+        proposer = Proposer(of, "random", 0, 3, OptunaMirror(of, InMemoryStorage(), "toy"))
         prices = Prices.of(settings, lambda: [Node("here", {"CPU": 8, "GPU": 4}, price_per_hour=8.0)])
         return Bookkeeper(Ledger(tmp_path), of, proposer, settings, prices, clock=lambda: now[0])
 
