@@ -36,7 +36,7 @@ def within(
 
         def arm() -> None:
             began = f"{time.time()}\n".encode()
-            if is_remote:  # out of reach for who is about to end: what the driver finds is when it began
+            if is_remote:  # a process that is about to end cannot write there, so the start time is written now
                 directory.hung.write(began)
             file.write(began)
             file.flush()
@@ -75,7 +75,7 @@ def why_hung(directory: TrialDirectory, job_limit_s: float | None) -> str:
         if job_limit_s is None or not directory.hung.exists():
             return ""
         began, _, text = directory.hung.read().decode(errors="replace").partition("\n")
-    except OSError:  # a store that is away for a moment: the reason is not worth a study
+    except OSError:  # the store does not answer: a study does not end for want of a reason
         return ""
     threads = [t for t in text.split("hread 0x") if Path(__file__).name in t]  # one of them is at the job
     places = [line.strip().removeprefix("File ") for t in threads for line in t.splitlines() if "File " in line]

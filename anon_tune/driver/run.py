@@ -107,13 +107,16 @@ def run_study(
 def _check_anchors(study: StudyDirectory, bookkeeper: Bookkeeper) -> None:
     anchor = bookkeeper.failed_anchor
     if anchor is not None:
-        rule = f"the anchor '{anchor.id}' failed, and no score can be read without it"
-        raise StudyError(str(study), rule, anchor.reason, "Fix the cause, then run 'anon-tune resume'")
+        rule = f"no score can be read without the anchor '{anchor.id}', which failed"
+        raise StudyError(str(study), rule, remedy="Fix the cause, then run 'anon-tune resume'", cause=anchor.reason)
 
 
 @contextmanager
 def _local_copy(folder: Folder, hold: Hold) -> Iterator[Path]:
-    """Give the driver a directory for what only it writes; a study far away gets a copy at the end."""
+    """Yield a local directory for the files that only the driver writes: the study's own, unless it is a URI.
+
+    Then the files are copied to the study at the end.
+    """
     if not folder.is_remote:
         yield folder.path
         return
@@ -121,7 +124,7 @@ def _local_copy(folder: Folder, hold: Hold) -> Iterator[Path]:
         try:
             yield Path(scratch)
         finally:
-            with suppress(OSError, AnonTuneError):  # all of it is for looking at, and an error before says more
+            with suppress(OSError, AnonTuneError):  # no result depends on these files; an earlier error says more
                 hold.check()
                 for file in Path(scratch).rglob("*"):
                     if file.is_file():
@@ -129,7 +132,7 @@ def _local_copy(folder: Folder, hold: Hold) -> Iterator[Path]:
 
 
 def _tidy(study: StudyDirectory, trial: Trial) -> None:
-    with suppress(OSError):  # that costs room, and no trial
+    with suppress(OSError):  # files that stay cost disk space only
         study.trial(trial.id).tidy()
 
 

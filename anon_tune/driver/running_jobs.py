@@ -37,11 +37,11 @@ class RunningJobs:
         """Take note that a trial's next job begins, on the same worker."""
         self._since[trial_id] = time.monotonic()
 
-    def look(self) -> None:
+    def collect_nodes(self) -> None:
         """Collect the answers of the workers that have answered."""
         for trial_id, answer in [*self._asked.items()]:
             if ray.wait([answer], timeout=0)[0]:
-                self._hear(trial_id)
+                self._take_answer(trial_id)
 
     def end(self, trial_id: str) -> tuple[float, str] | None:
         """Return how many seconds a job has run and on which node, empty if unknown; None if none was under way."""
@@ -50,12 +50,12 @@ class RunningJobs:
             return None
         seconds = time.monotonic() - since
         if trial_id in self._asked:
-            self._hear(trial_id)
+            self._take_answer(trial_id)
         return seconds, self._nodes.pop(trial_id, "")
 
-    def _hear(self, trial_id: str) -> None:
+    def _take_answer(self, trial_id: str) -> None:
         try:
-            # A worker that started answers before it begins; a driver that stops does not wait for one that hangs.
+            # A worker answers before its first job, so this rarely waits. One that hangs must not hold up the driver.
             name = str(ray.get(self._asked.pop(trial_id), timeout=1))
         except RayError:  # it died first, or its node did
             return
@@ -72,7 +72,7 @@ def begun_by_train(directory: TrialDirectory) -> tuple[float, str] | None:
     Args:
         directory: The trial's.
     """
-    with suppress(OSError, ValueError, KeyError):  # without a word there is nothing to count
+    with suppress(OSError, ValueError, KeyError):  # no file: no worker had begun
         begun = json.loads(directory.begun.read())
         directory.begun.remove()
         return max(0.0, time.time() - float(begun["time"])), str(begun["node"])

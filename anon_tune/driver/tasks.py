@@ -11,9 +11,9 @@ from ray.exceptions import RayError
 
 from anon_tune.datasets.side_by_side import Item, Map, Result
 from anon_tune.driver.session import ray_session
-from anon_tune.errors import AnonTuneError
+from anon_tune.errors import UnreachableError
 
-_REMEDY = "What is done is kept; run the same again"
+_REMEDY = "Run the same command again; finished items are kept"
 
 
 def in_tasks(num_workers: int | None = None) -> Map:
@@ -36,7 +36,8 @@ def in_tasks(num_workers: int | None = None) -> Map:
                 while waiting:
                     yield ray.get(waiting.popleft())
             except RayError as error:
-                raise AnonTuneError("cluster", "a task was lost", str(error).splitlines()[0], _REMEDY) from error
+                cause = str(error).splitlines()[0]
+                raise UnreachableError("cluster", "a task was lost", remedy=_REMEDY, cause=cause) from error
 
     return run
 

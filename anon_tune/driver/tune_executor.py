@@ -193,7 +193,7 @@ class _DeskSearcher(Searcher):
         return {"assignment": assignment, "directory": directory.location, "place": self._num_handed_out}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Make room for another; see the class."""
+        """Free the slot of an assignment that is over."""
         self._under_way.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
@@ -233,7 +233,7 @@ class _Decider(Stopper):
         return not self._relay.report(result["report"])
 
     def stop_all(self) -> bool:
-        """Stop all of them if asked to."""
+        """Return whether the whole run must end."""
         return self._must_stop()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -252,16 +252,16 @@ class _Listener(Callback):
         self._relay.start(_id(trial), trial.temporary_state.ray_actor)
 
     def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
-        """Hear where jobs run."""
-        self._relay.look()
+        """Collect the names of the nodes on which jobs run."""
+        self._relay.collect_nodes()
 
     def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Give the worker that Tune starts in place of a lost one what is left to do."""
-        rest = self._relay.renew(_id(trial))
-        trial.set_config({**trial.config, "assignment": rest})  # type: ignore[no-untyped-call]
+        """Give the remaining jobs to the worker that Tune starts in place of a lost one."""
+        remaining = self._relay.replace_worker(_id(trial))
+        trial.set_config({**trial.config, "assignment": remaining})  # type: ignore[no-untyped-call]
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Record that the last retry failed; Tune has none for a worker that dies while it starts or is reused."""
+        """Record that a worker was lost for good. Tune does not retry one that dies while it starts or is reused."""
         never_began = trial.run_metadata.num_failures <= trial.max_failures
         self._relay.give_up(_id(trial), last_words(trial.error_file), trial.max_failures if never_began else None)
 
@@ -269,7 +269,7 @@ class _Listener(Callback):
         """Record the jobs that a stopped driver leaves unfinished."""
         for trial in trials:
             if self._relay.error is None and not self._lost.is_set():
-                self._relay.waste(_id(trial))
+                self._relay.record_lost_job(_id(trial))
 
 
 def _precedence(trial: TuneTrial) -> tuple[bool, int]:

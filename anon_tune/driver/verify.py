@@ -68,7 +68,8 @@ def verify_study(
     if stopped.is_set():
         raise StudyInterrupted(f"{study}: stopped. Go on with the same command")
     if plan.failures:
-        name, number = min(plan.failures, key=in_order)
-        rule = f"{len(plan.failures)} repeats could not be taken, the first is repeat {number} of trial '{name}'"
-        raise StudyError(str(study), rule, plan.failures[name, number], "Fix the cause, then verify again")
+        trial_id, number = min(plan.failures, key=in_order)
+        rule = f"{len(plan.failures)} repeats could not be taken, the first is repeat {number} of trial '{trial_id}'"
+        remedy = "Fix the cause, then verify again"
+        raise StudyError(str(study), rule, remedy=remedy, cause=plan.failures[trial_id, number])
     return plan.ledger

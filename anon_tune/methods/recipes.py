@@ -69,9 +69,9 @@ def read_recipe(document: str | Mapping[str, Any] | None, where: str = "recipe")
         RecipeError: There is no such method, or not in what is installed here.
         UsageError: The package that brings the method is broken.
     """
-    rule, remedy = "must hold the recipe of its anonymizer", "Take another file"
+    rule, remedy = "holds no recipe of an anonymizer", "Choose another file"
     if document is None:
-        raise DataError(where, rule, "none", remedy)
+        raise DataError(where, rule, remedy=remedy)
     try:
         tree = dict(json.loads(document) if isinstance(document, str) else document)
         spec = find(str(tree["method"]), where).spec
@@ -81,8 +81,8 @@ def read_recipe(document: str | Mapping[str, Any] | None, where: str = "recipe")
             raise DataError(where, f"the method '{spec.name}' has no values of its own", str(given), remedy)
         return Recipe.model_validate(tree | {"section": section})
     except (KeyError, TypeError, ValueError) as error:  # pydantic's and JSON's errors are ValueErrors
-        got = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
-        raise DataError(where, rule, got, remedy) from None
+        cause = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+        raise DataError(where, rule, remedy=remedy, cause=cause) from None
 
 
 def recipe_names() -> frozenset[str]:
@@ -135,7 +135,7 @@ def _check_place(name: str, value: object, spec: MethodSpec, where: str) -> None
     other = method_of(name)
     if other not in (None, spec.name):
         remedy = f"Leave it out, or choose the method '{other}'"
-        raise RecipeError(where, f"'{name}' is of the method '{other}'", f"the method '{spec.name}'", remedy)
+        raise RecipeError(where, f"'{name}' needs the method '{other}'", f"the method '{spec.name}'", remedy)
     if spec.owns(name):
         key = next((f"{spec.name}.{key}" for own, key in spec.sets.items() if name.startswith(own)), None)
         remedy = f"Set '{key}' in its place" if key else "Leave it out, or choose the method 'adversarial'"

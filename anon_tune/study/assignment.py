@@ -76,8 +76,8 @@ class Assignment:
         return replace(self.jobs[index], directory=directory)
 
 
-def fault(report: RungReport) -> str:
-    """Return why a trial cannot continue after a report; empty if it can."""
+def why_not_finite(report: RungReport) -> str:
+    """Return the reason why a trial fails whose report is not finite; empty if the report is."""
     if report.score.is_finite:
         return ""
     rule = f"rung {report.rung} (step {report.step}): leakage and accuracy must be finite"

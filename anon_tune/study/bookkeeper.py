@@ -12,7 +12,7 @@ from anon_tune.methods import is_trained
 from anon_tune.search.proposer import Proposer
 from anon_tune.search.rung_brackets import RungBrackets
 from anon_tune.search.space import SearchSpace
-from anon_tune.study.assignment import Assignment, Decision, fault
+from anon_tune.study.assignment import Assignment, Decision, why_not_finite
 from anon_tune.study.records import Records
 from anon_tune.study.settings import StudySettings
 from anon_tune.study.spending import Prices, Spending
@@ -85,7 +85,7 @@ class Bookkeeper:
     def next(self) -> Assignment | None:
         """Hand out the next trial; None if there is none at the moment."""
         trial_id = self._turns.next()
-        return None if trial_id is None else self.rest(trial_id)
+        return None if trial_id is None else self.remaining(trial_id)
 
     def start(self, trial_id: str) -> None:
         """Record that a trial runs. A second start, after its worker died, changes nothing."""
@@ -105,18 +105,18 @@ class Bookkeeper:
             return Decision.STOP
         return Decision.WAIT if trial.state is TrialState.WAITING else Decision.GO_ON
 
-    def know(self, node: str) -> None:
-        """Take note that a job runs on a node, whose price is to be known if it goes."""
-        self._prices.know(node)
+    def record_node(self, node: str) -> None:
+        """Keep the price of a node that a job runs on, because the node may be lost before the job ends."""
+        self._prices.remember(node)
 
-    def waste(self, trial_id: str, seconds: float, node: str) -> None:
+    def record_lost_job(self, trial_id: str, seconds: float, node: str) -> None:
         """Record a job that ended without a report. Its cost counts as spent."""
         trial = self._records[trial_id]
         if not trial.state.is_final:
             job = LostJob(seconds, node, self._prices.cost(node, seconds), self._clock())
             self._records.write(replace(trial, lost=(*trial.lost, job)), lost=job)
 
-    def lose(self, trial_id: str, reason: str, max_losses: int) -> None:
+    def hand_out_again(self, trial_id: str, reason: str, max_losses: int) -> None:
         """Hand out a trial again if its worker was lost before it started; fail the trial after too many losses."""
         if self._records[trial_id].state.is_final:
             return
@@ -124,7 +124,7 @@ class Bookkeeper:
         if self._num_losses[trial_id] > max_losses:
             self.fail(trial_id, reason)
         else:
-            self._turns.again(trial_id)
+            self._turns.hand_out_again(trial_id)
 
     def fail(self, trial_id: str, reason: str) -> None:
         """Record that a trial failed without a report. A trial that is already over does not change."""
@@ -132,7 +132,7 @@ class Bookkeeper:
         if not trial.state.is_final:
             self._records.write(replace(trial, state=TrialState.FAILED, reason=reason))
 
-    def rest(self, trial_id: str) -> Assignment:
+    def remaining(self, trial_id: str) -> Assignment:
         """Return the rungs that a trial still has to reach: those without a report in the ledger."""
         trial = self._records[trial_id]
         recipe = self._space.recipe(trial.params, method=trial.method)
@@ -158,7 +158,7 @@ class Bookkeeper:
 
     def _judge(self, trial: Trial, report: RungReport) -> tuple[TrialState, str]:
         """Return the trial's state after a report, and the reason for it."""
-        if failure := fault(report):
+        if failure := why_not_finite(report):
             return TrialState.FAILED, failure
         if report.score.full:
             return TrialState.COMPLETE, ""

@@ -22,6 +22,7 @@ from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings
 from anon_tune.study_directory import LEDGER_PART, StudyDirectory, StudyLocation
 
+_RULE = "is not the frozen copy of a study"
 _REMEDY = "Read it with the version of anon_tune that wrote it, see [versions] there"
 
 Tables = Mapping[str, Any]
@@ -92,12 +93,11 @@ def _validated(tables: Tables, where: str) -> tuple[SearchSpace, StudySettings]:
         if isinstance(error, ValidationError):
             at = ".".join(map(str, error.errors()[0]["loc"]))
             first = f"{at}: {error.errors()[0]['msg']}" if at else error.errors()[0]["msg"]
-        raise StudyError(where, "not the frozen copy of a study", first, _REMEDY) from None
+        raise StudyError(where, _RULE, remedy=_REMEDY, cause=first) from None
     except UsageError as error:  # of a name or a value that an earlier version took
         if error.where.startswith("package "):  # that brings a method
             raise
-        rule = "not the frozen copy of a study"
-        raise StudyError(where, rule, remedy=_REMEDY, cause=f"{error.where}: {error.reason}") from None
+        raise StudyError(where, _RULE, remedy=_REMEDY, cause=f"{error.where}: {error.reason}") from None
 
 
 def freeze_study(directory: StudyLocation, space: SearchSpace, settings: StudySettings) -> StudySettings:
@@ -118,7 +118,7 @@ def freeze_study(directory: StudyLocation, space: SearchSpace, settings: StudySe
         known_space, known = _validated(before, str(study.frozen))
         _check_same(str(study), before, known_space, space, settings)
     elif any(LEDGER_PART.fullmatch(name) for name in study.ledger.names()):
-        raise StudyError(str(study), f"a ledger without its {study.frozen.name}", remedy="Give an empty directory")
+        raise StudyError(str(study), f"holds a ledger but no {study.frozen.name}", remedy="Give an empty directory")
     settings = _with_record_name(study.name, space, settings, known)
     tables = {
         "where": space.where,
@@ -196,8 +196,9 @@ def _check_sampler_class(where: str, old: str, new: str) -> None:
         return
     if old:
         remedy = f"Go on in Python: anon_tune.open_study({where!r}).resume(sampler=...)"
-        raise StudyError(where, f"its sampler is one of the caller's, {old}", new or "none", remedy)
-    raise StudyError(where, "its sampler is one of ours", new, "Leave sampler out, or give another directory")
+        raise StudyError(where, f"must go on with the sampler of the caller's, {old}", new or "none", remedy)
+    remedy = "Leave sampler out, or give another directory"
+    raise StudyError(where, "must go on with the sampler of ours that it began with", new, remedy)
 
 
 def _read(study: StudyDirectory) -> dict[str, Any]:
@@ -209,7 +210,8 @@ def _read(study: StudyDirectory) -> dict[str, Any]:
         remedy = "Check permissions and connection, then try again"
         raise kind(str(study.frozen), "cannot be read", remedy=remedy, cause=why(error)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise StudyError(str(study.frozen), "not valid TOML", cause=str(error)) from None
+        remedy = "Restore it from a copy"
+        raise StudyError(str(study.frozen), "is not valid TOML", remedy=remedy, cause=str(error)) from None
 
 
 def _versions() -> dict[str, str]:

@@ -73,7 +73,7 @@ class VerificationPlan:
             remedy = "Let the study go on: anon-tune resume"
             raise StudyError(where, "nothing to verify: no trial has a full score yet", remedy=remedy)
         if not retrain and any(self._is_retrained(t, r) for t in self.trials for r in t.repeats):
-            rule = "its repeats were trained anew, and the two kinds do not mix"
+            rule = "its repeats were trained anew and do not compare with repeats that were only measured"
             raise StudyError(where, rule, remedy="Add --retrain")
 
     @property
@@ -146,7 +146,7 @@ class VerificationPlan:
         weights = self.study.weights(trial.reports[-1].weights)
         if not weights.exists():
             remedy = "Put it back, or train again with --retrain"
-            raise StudyError(f"trial {trial.id}", "its weights are gone", str(weights), remedy)
+            raise StudyError(f"trial {trial.id}", f"its weights are missing: {weights}", remedy=remedy)
         return weights.location
 
     def _missing(self, trial: Trial) -> list[int]:
@@ -212,7 +212,7 @@ class VerificationDesk:
     def next(self) -> Assignment | None:
         """Hand out a repeat whose ceilings are known; None while there is none."""
         if self._again:
-            return self.rest(self._again.pop(0))
+            return self.remaining(self._again.pop(0))
         ready = self._ready()
         if ready is None:
             return None
@@ -220,10 +220,10 @@ class VerificationDesk:
         trial_id, number = ready
         repeat_id = self._plan.repeat_id(trial_id, number)
         self._open[repeat_id] = ready
-        return self.rest(repeat_id)
+        return self.remaining(repeat_id)
 
     def start(self, trial_id: str) -> None:
-        """Do nothing: the ledger knows only of repeats that were taken."""
+        """Do nothing: the ledger records only finished repeats."""
 
     def decide(self, report: RungReport) -> Decision:
         """Record a repeat; its worker is free."""
@@ -236,11 +236,11 @@ class VerificationDesk:
         if trial_id in self._open:
             self._end(trial_id, reason)
 
-    def rest(self, trial_id: str) -> Assignment:
+    def remaining(self, trial_id: str) -> Assignment:
         """Return the assignment of a repeat that was handed out."""
         return Assignment(trial_id, (self._plan.job(*self._open[trial_id]),))
 
-    def lose(self, trial_id: str, reason: str, max_losses: int) -> None:
+    def hand_out_again(self, trial_id: str, reason: str, max_losses: int) -> None:
         """Hand a repeat out again whose worker was lost before it began, or fail it after too many losses."""
         self._num_losses[trial_id] += 1
         if self._num_losses[trial_id] > max_losses:
@@ -248,11 +248,11 @@ class VerificationDesk:
         else:
             self._again.append(trial_id)
 
-    def waste(self, trial_id: str, seconds: float, node: str) -> None:
-        """Do nothing: what a study cost does not hold what was measured after it."""
+    def record_lost_job(self, trial_id: str, seconds: float, node: str) -> None:
+        """Do nothing: repeats do not count towards the cost of a study."""
 
-    def know(self, node: str) -> None:
-        """Do nothing: see `waste`."""
+    def record_node(self, node: str) -> None:
+        """Do nothing: see `record_lost_job`."""
 
     def _ready(self) -> tuple[str, int] | None:
         if not self._waiting and not self._open:

@@ -34,11 +34,11 @@ class Watchers:
         self._watchers = list(watchers)
 
     def add(self, name: str, watcher: Watcher) -> None:
-        """Tell one more."""
+        """Add a watcher."""
         self._watchers.append((name, watcher))
 
     def see(self, trial: Trial, report: RungReport | None = None) -> None:
-        """Tell all of them."""
+        """Pass a record to every watcher."""
         for name, watcher in [*self._watchers]:
             try:
                 watcher.see(trial, report)

@@ -104,7 +104,7 @@ def _writing() -> Iterator[None]:
     except Exception as error:
         last = (str(error).strip() or type(error).__name__).splitlines()[0]
         remedy = "Fix it, then run 'anon-tune resume'; the ledger has everything"
-        raise StudyError("--storage", "takes nothing any more", last, remedy) from None
+        raise StudyError("--storage", "cannot be written", remedy=remedy, cause=last) from None
 
 
 def record_name(study: StudyDirectory, settings: StudySettings) -> str:
@@ -130,4 +130,4 @@ def open_storage(url: str | None, directory: StudyLocation) -> BaseStorage:
     except Exception as error:  # SQLAlchemy and drivers raise their own kinds
         last = str(error).strip().splitlines()[0]
         remedy = "Give a URL such as sqlite:////tmp/study.db, with its driver installed"
-        raise StudyError("--storage", f"cannot be opened: {last}", url, remedy) from None
+        raise StudyError("--storage", "cannot be opened", url, remedy, last) from None

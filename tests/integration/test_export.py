@@ -235,7 +235,7 @@ def test_the_card_never_takes_the_place_of_the_weights(small_study: Path, tmp_pa
 def test_weights_that_are_gone_are_named(small_study: Path, tmp_path: Path) -> None:
     trial = trial_of(small_study, "0000")
     lost = replace(trial, reports=(replace(trial.reports[-1], weights="trials/0000/gone.safetensors"),))
-    with pytest.raises(AnonTuneError, match=r"trials/0000/gone\.safetensors: not a readable safetensors file"):
+    with pytest.raises(AnonTuneError, match=r"trials/0000/gone\.safetensors: is not a readable safetensors file"):
         export_anonymizer(small_study, lost, "avatars", tmp_path / "x")
 
 

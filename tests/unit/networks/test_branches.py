@@ -103,6 +103,6 @@ def test_loading_nothing_changes_nothing() -> None:
 @pytest.mark.parametrize("content", [b"", b"\x80\x04K\x01.", b"garbage" * 100])
 def test_a_file_that_is_no_safetensors_is_named_in_one_line(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "bad.safetensors").write_bytes(content)
-    with pytest.raises(AnonTuneError, match=r"bad\.safetensors: not a readable safetensors file") as caught:
+    with pytest.raises(AnonTuneError, match=r"bad\.safetensors: is not a readable safetensors file") as caught:
         read_tensors(tmp_path / "bad.safetensors")
     assert "\n" not in str(caught.value)

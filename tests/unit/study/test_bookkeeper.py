@@ -202,14 +202,14 @@ def test_a_trial_whose_worker_is_lost_is_handed_out_again_and_then_given_up(tmp_
     desk = Desk(tmp_path, num_trials=1)
     for _ in range(2):
         assert desk.take().trial_id == "identity"
-        desk.book.lose("identity", "the node went", max_losses=2)
+        desk.book.hand_out_again("identity", "the node went", max_losses=2)
     desk.anchors()
     half = desk.take()
     desk.deliver(half, 0, 0.2, 0.6)
-    desk.book.lose(half.trial_id, "the node went", max_losses=1)
+    desk.book.hand_out_again(half.trial_id, "the node went", max_losses=1)
     again = desk.take()
     assert (again.trial_id, again.todo) == (half.trial_id, (1, 2))
-    desk.book.lose(half.trial_id, "the node went", max_losses=1)
+    desk.book.hand_out_again(half.trial_id, "the node went", max_losses=1)
     assert (desk.book.trials[-1].state, desk.book.trials[-1].reason) == (TrialState.FAILED, "the node went")
     assert desk.book.is_finished
 
@@ -304,12 +304,12 @@ def test_a_job_that_never_reports_is_recorded_and_paid_for(tmp_path: Path) -> No
     desk.book = driver()
     desk.anchors()
     first = desk.take()
-    desk.book.waste(first.trial_id, 1800.0, "here")
-    desk.book.waste(first.trial_id, 0.0, "")
+    desk.book.record_lost_job(first.trial_id, 1800.0, "here")
+    desk.book.record_lost_job(first.trial_id, 0.0, "")
     desk.deliver(first, 0, 0.1, 0.9)
-    desk.book.waste(first.trial_id, 360.0, "unknown")
+    desk.book.record_lost_job(first.trial_id, 360.0, "unknown")
     desk.book.fail(first.trial_id, "ValueError: no such thing")
-    desk.book.waste(first.trial_id, 99.0, "here")  # it is over
+    desk.book.record_lost_job(first.trial_id, 99.0, "here")  # it is over
 
     trial = desk.book.trials[-1]
     assert trial.state is TrialState.FAILED and trial.seconds == 1.0
@@ -326,7 +326,7 @@ def test_a_job_that_never_reports_is_recorded_and_paid_for(tmp_path: Path) -> No
     assert desk.book.stop_reason == ""
     now[0] += 1
     second = desk.take()
-    desk.book.waste(second.trial_id, 900.0, "here")
+    desk.book.record_lost_job(second.trial_id, 900.0, "here")
     again = driver()
     assert again.stop_reason.startswith("1.7") and "GPU-hours are spent" in again.stop_reason
     assert {t.id: t.lost_s for t in again.trials}["0001"] == 900.0
@@ -351,4 +351,4 @@ def test_a_trial_waits_where_trials_are_promoted_and_its_rest_is_handed_out_late
         trial.trial_id, 0, 10, Score(False, *[reading(0.1)] * 2, {}, {}, 0, 1, 1, 0, 0.1), (), 1, "here", ""
     )
     assert desk.book.decide(report) is desk.book.decide(report) is Decision.WAIT
-    assert (trial.todo, desk.book.rest(trial.trial_id).todo) == ((0, 1, 2), (1, 2))
+    assert (trial.todo, desk.book.remaining(trial.trial_id).todo) == ((0, 1, 2), (1, 2))

@@ -54,7 +54,7 @@ def verify(virtual_study: Build) -> Callable[..., tuple[VerificationPlan, list[V
             for _ in range(lose):
                 assignment = desk.next()
                 assert assignment is not None and assignment.trial_id == "identity/repeat-1"
-                desk.lose(assignment.trial_id, "the node went", max_losses=1)
+                desk.hand_out_again(assignment.trial_id, "the node went", max_losses=1)
             drive(desk, body, 3, clock, study.folder / "trials")
             assert desk.is_finished and not desk.is_hopeless
         return plan, steps

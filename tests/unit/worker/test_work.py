@@ -120,7 +120,7 @@ def test_weights_are_measured_as_they_are_and_nothing_is_left(
     assert other.score.distortion == trained.score.distortion  # the same anonymizer
     assert other.score.attackers != trained.score.attackers  # by other attackers
     file.unlink()
-    with pytest.raises(AnonTuneError, match=r"anonymizer\.safetensors: not a readable safetensors file"):
+    with pytest.raises(AnonTuneError, match=r"anonymizer\.safetensors: is not a readable safetensors file"):
         done(replace(job(recipe, tmp_path / "again"), weights=str(file)), avatars)
 
 
