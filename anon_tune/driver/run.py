@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from anon_tune.errors import AnonTuneError, StudyError
 from anon_tune.folder import Folder
 from anon_tune.ledger import Ledger
 from anon_tune.search.callers_sampler import CallersSampler
-from anon_tune.search.proposer import Proposer
+from anon_tune.search.proposer import Observation, Proposer
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.frozen_study import freeze_study
@@ -83,25 +83,34 @@ def run_study(
             settings = settings.on_private_cluster() if is_private else settings
             check_nodes(space)
             executor = TuneExecutor.of(settings, body, study, Slots(settings, living_resources))
-            mirror = OptunaMirror(space, open_storage(settings.storage, here), record_name(study, settings))
-            proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, mirror, known, sampler)
+            proposer = _proposer(study, here, space, settings, known, sampler)
             prices = Prices.of(settings, living_nodes)
             tidy = partial(_tidy, study)
             with watchers(study, here, space, settings) as listeners:
-                bookkeeper = Bookkeeper(
-                    ledger, space, proposer, settings, prices, on_change, on_end=tidy, watchers=listeners
-                )
-                if not bookkeeper.is_finished:
-                    executor.run(bookkeeper, StudyDirectory.at(here), stopped, hold.lost)
+                desk = Bookkeeper(ledger, space, proposer, settings, prices, on_change, on_end=tidy, watchers=listeners)
+                if not desk.is_finished:
+                    executor.run(desk, StudyDirectory.at(here), stopped, hold.lost)
         hold.check()
-        _check_anchors(study, bookkeeper)
-        if bookkeeper.is_finished:
-            study.ended.write(bookkeeper.stop_reason.encode())
+        _check_anchors(study, desk)
+        if desk.is_finished:
+            study.ended.write(desk.stop_reason.encode())
         if stopped.is_set():
             raise StudyInterrupted(f"{study}: stopped. Go on with: anon-tune resume {study}")
-        if on_stop and bookkeeper.stop_reason:
-            on_stop(bookkeeper.stop_reason)
+        if on_stop and desk.stop_reason:
+            on_stop(desk.stop_reason)
     return ledger
+
+
+def _proposer(
+    study: StudyDirectory,
+    here: Path,
+    space: SearchSpace,
+    settings: StudySettings,
+    known: Mapping[str, Observation],
+    sampler: CallersSampler | None,
+) -> Proposer:
+    mirror = OptunaMirror(space, open_storage(settings.storage, here), record_name(study, settings))
+    return Proposer(space, settings.sampler, settings.seed, settings.num_trials, mirror, known, sampler)
 
 
 def _check_anchors(study: StudyDirectory, bookkeeper: Bookkeeper) -> None:
