@@ -156,8 +156,7 @@ class _Brush:
         self._paint(np.hypot(dx - along * gx, dy - along * gy) - np.float32(radius), colour)
 
     def box(self, centre: Array, half: tuple[float, float], corner: float, colour: Array, stripes: float = 0.0) -> None:
-        """Paint a box with round corners. If `stripes` is above 0, only horizontal bands with this period are painted.
-        """
+        """Paint a box with round corners. With `stripes` above 0, paint only horizontal bands with this period."""
         dx, dy = self._x - _column(centre, 0), self._y - _column(centre, 1)
         qx, qy = np.abs(dx) - np.float32(half[0] - corner), np.abs(dy) - np.float32(half[1] - corner)
         outside = np.hypot(np.maximum(qx, 0), np.maximum(qy, 0))

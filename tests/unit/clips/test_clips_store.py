@@ -159,8 +159,8 @@ DAMAGES = {
     ),
     "fewer clips": (lambda d: _edit_manifest(d, lambda t: t.slice(0, 9)), "requires uint8 frames of shape"),
     "later clips": (lambda d: _edit_manifest(d, lambda t: t.slice(1)), "must number the clips from 0"),
-    "cut frames": (lambda d: (d / "frames.npy").write_bytes((d / "frames.npy").read_bytes()[:-9]), "not a whole"),
-    "no array": (lambda d: (d / "frames.npy").write_bytes(b""), "not a whole"),
+    "cut frames": (lambda d: (d / "frames.npy").write_bytes((d / "frames.npy").read_bytes()[:-9]), "not a complete"),
+    "no array": (lambda d: (d / "frames.npy").write_bytes(b""), "not a complete"),
     "wrong type": (lambda d: np.save(d / "frames.npy", np.zeros((10, 3, 5, 7, 3), np.float32)), "got float32"),
     "other frames": (lambda d: np.save(d / "frames.npy", np.zeros((10, 3, 5, 7, 3), np.uint8)), "not those of"),
 }
