@@ -37,7 +37,7 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
 class StudyInterrupted(KeyboardInterrupt):
-    """SIGINT or SIGTERM ended a study; everything finished is in the ledger."""
+    """A study was ended by SIGINT or SIGTERM; everything that was finished is in the ledger."""
 
 
 def run_study(
@@ -55,19 +55,19 @@ def run_study(
     from their next rung, and the number of trials may have grown. A first SIGINT or SIGTERM stops cleanly.
 
     Args:
-        directory: The study directory; a path that every node sees, or a URI that pyarrow opens.
-        space: What is searched.
-        body: Does the work of a trial.
-        settings: How it is run.
+        directory: The study directory: a path that every node sees, or a URI that pyarrow can open.
+        space: The search space of the study.
+        body: Does the jobs of trials.
+        settings: The settings of the study.
         on_change: Called with all trials, anchors first, after every change.
-        on_stop: Called with the reason when a stop rule ended the study.
-        sampler: A sampler of the caller's, of the class that the settings name; None for one of ours.
+        on_stop: Called with the reason if a stop rule ended the study.
+        sampler: A sampler that the caller passed in, of the class that the settings name; None for one of ours.
 
     Raises:
         StudyError: The directory belongs to another study or another process, or an anchor failed.
         UsageError: A node lacks a package that the search space needs.
         PlacementError: A trial needs more than the cluster has.
-        StudyInterrupted: Stopped by a signal.
+        StudyInterrupted: A signal stopped the study.
     """
     study = StudyDirectory.at(directory)
     with driver_lock(study) as hold, _local_copy(study.folder, hold) as here:
@@ -77,7 +77,7 @@ def run_study(
         study.ended.remove()
         ledger = Ledger(study.ledger, hold.check)
         StudyDirectory.at(here).journal.remove()  # a cache, rebuilt from the ledger
-        # Ray first: its workers must not inherit the one thread that a busy machine leaves the sampler.
+        # Ray is started first, because its workers must not inherit the limit of one thread, which is for the sampler.
         session = ray_session(dashboard=settings.runs_through_train)
         with session as is_private, environment(_ONE_THREAD), stop_signals() as stopped:
             settings = settings.on_private_cluster() if is_private else settings
@@ -105,13 +105,16 @@ def run_study(
 def _check_anchors(study: StudyDirectory, book: Bookkeeper) -> None:
     anchor = book.failed_anchor
     if anchor is not None:
-        rule = f"the anchor '{anchor.id}' failed, and no score can be read without it"
-        raise StudyError(str(study), rule, anchor.reason, "Fix the cause, then run 'anon-tune resume'")
+        rule = f"the anchor '{anchor.id}' failed, and scores mean nothing without it"
+        raise StudyError(str(study), rule, remedy="Fix the cause, then run 'anon-tune resume'", cause=anchor.reason)
 
 
 @contextmanager
 def _local_copy(folder: Folder, hold: Hold) -> Iterator[Path]:
-    """Give the driver a directory for what only it writes; a study far away gets a copy at the end."""
+    """Yield a directory on this machine for the files that only the driver writes.
+
+    If the study directory is at a URI, these files are copied there when the block ends.
+    """
     if not folder.is_remote:
         yield folder.path
         return
@@ -119,7 +122,7 @@ def _local_copy(folder: Folder, hold: Hold) -> Iterator[Path]:
         try:
             yield Path(scratch)
         finally:
-            with suppress(OSError, AnonTuneError):  # all of it is for looking at, and an error before says more
+            with suppress(OSError, AnonTuneError):  # these files are only for viewing; an earlier error matters more
                 hold.check()
                 for file in Path(scratch).rglob("*"):
                     if file.is_file():
@@ -127,13 +130,13 @@ def _local_copy(folder: Folder, hold: Hold) -> Iterator[Path]:
 
 
 def _tidy(study: StudyDirectory, trial: Trial) -> None:
-    with suppress(OSError):  # that costs room, and no trial
+    with suppress(OSError):  # files that stay only take space; that is no reason to end a study
         study.trial(trial.id).tidy()
 
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """Set the event at the first SIGINT or SIGTERM. A second signal has its default effect."""
+    """Yield an event that the first SIGINT or SIGTERM sets. A second signal has its default effect."""
     stopped = threading.Event()
     before: dict[signal.Signals, Any] = {}
 

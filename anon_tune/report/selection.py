@@ -1,4 +1,4 @@
-"""Chooses which trials of a large study the page shows, so that a browser can handle it. It shows small studies whole."""
+"""Chooses which trials of a large study the page shows, so that a browser can handle it."""
 
 from __future__ import annotations
 

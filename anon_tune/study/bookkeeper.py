@@ -1,4 +1,4 @@
-"""The bookkeeper of a study: which trial is next, which reports arrived, which trials go on. Knows no Ray."""
+"""The bookkeeper of a study decides which trial is next and which trials go on. It does not use Ray."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Bookkeeper:
         return Decision.WAIT if trial.state is TrialState.WAITING else Decision.GO_ON
 
     def know(self, node: str) -> None:
-        """Take note that a job runs on a node, whose price is to be known if it goes."""
+        """Look up the price of a node that runs a job, so that the price is known even if the node is lost."""
         self._prices.know(node)
 
     def waste(self, trial_id: str, seconds: float, node: str) -> None:

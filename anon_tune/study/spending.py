@@ -18,12 +18,12 @@ _LEAST_GROWTH = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of a cluster as far as costs go.
+    """What the cost of a node depends on.
 
     Attributes:
-        name: Its host name.
-        resources: In Ray's names.
-        price_per_hour: In whatever currency the cluster file uses; 0 if it names none.
+        name: Host name of the node.
+        resources: Its resources, by Ray's names.
+        price_per_hour: Its price, in the currency of the cluster file; 0 if the file gives none.
     """
 
     name: str
@@ -33,12 +33,12 @@ class Node:
 
 @dataclass(slots=True)
 class Prices:
-    """Turns the seconds of a job into what it cost.
+    """Computes the cost of a job from its seconds.
 
     Attributes:
-        cpus: CPUs that a trial reserves, over all its workers.
-        gpus: GPUs, likewise.
-        find: Lists the nodes of the cluster; asked again for a name that it has not listed before.
+        cpus: CPUs that a trial reserves for all its workers together.
+        gpus: GPUs that a trial reserves for all its workers together.
+        find: Lists the nodes of the cluster. It is called again for a node that it has not listed before.
     """
 
     cpus: float = 0.0
@@ -59,9 +59,10 @@ class Prices:
         return self._nodes[name]
 
     def cost(self, name: str, seconds: float) -> Cost:
-        """Return what a job cost on a node: of the node's price the larger of its shares of CPUs and GPUs.
+        """Return the cost of a job on a node.
 
-        A trial of several workers is priced as if all ran on nodes like that of the first one.
+        A job pays the share of the node's price that equals its share of the node's CPUs or GPUs, whichever is larger.
+        A trial of several workers is priced as if all of them ran on nodes like that of the first one.
         """
         node, money = self.know(name), 0.0
         if node.price_per_hour:
@@ -77,9 +78,9 @@ class Spending:
     """Adds up the cost of a study and says when to stop handing out trials.
 
     Attributes:
-        rules: When to stop.
-        clock: Seconds.
-        total: Spent so far, also by earlier drivers.
+        rules: The stop rules of the study.
+        clock: Returns the time in seconds.
+        total: Cost so far, including that of earlier drivers.
     """
 
     rules: StopRules
@@ -119,7 +120,7 @@ class Spending:
 
     @property
     def reason(self) -> str:
-        """Return which stop rule ends the study; empty if none does yet."""
+        """Why a stop rule ends the study; empty while none does."""
         self._reason = self._reason or self._now_enough()
         return self._reason
 

@@ -1,4 +1,4 @@
-"""Whose turn it is when a worker is free."""
+"""Chooses the trial that a free worker gets."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Turns:
     at a rung go before new trials if they are good enough.
 
     Args:
-        records: Read, and written where a trial ends without having a turn again.
-        ladder: Is given what the records know of rungs.
-        space: What is searched.
+        records: The trials of the study. A trial that ends without another turn is written here.
+        ladder: The rungs of the study; it receives all rung scores of the records.
+        space: The search space of the study.
         proposer: Proposes new trials.
-        clock: Unix time.
+        clock: Returns Unix time.
     """
 
     def __init__(
@@ -35,20 +35,20 @@ class Turns:
         self._clock = clock
         self._is_cut = False
         self._unfinished: list[str] = []
-        for trial in records.by_end():  # as they came in the first time
+        for trial in records.by_end():  # in the order in which an earlier driver recorded them
             self._take_up(trial)
         self._anchors = [name for name in ANCHORS if not records.is_complete(name)]
         for name in self._anchors:
-            # A failed anchor gets another try from every new driver: without it there is no study.
+            # Every new driver tries a failed anchor again, because a study cannot go on without its anchors.
             if name in records and records[name].state is TrialState.FAILED:
                 kept = tuple(report for report in records[name].reports if report.score.is_finite)
                 records.put(replace(records[name], state=TrialState.WAITING, reason="", reports=kept))
-        # Trials need not start in the order of their numbers: a driver that ends may leave some out.
+        # A driver that ended may have left numbers out, so the missing numbers are not always the last ones.
         known = {trial.number for trial in records.trials}
         self._numbers = deque(number for number in range(proposer.num_points) if number not in known)
 
     def _take_up(self, trial: Trial) -> None:
-        """Put a trial where an earlier driver had it."""
+        """Restore the place that a trial had under an earlier driver: at a rung, or among the unfinished trials."""
         for report in trial.reports:
             self._ladder.add(trial, report)
         waits = trial.state is TrialState.WAITING and self._ladder.promotes and bool(trial.reports)
@@ -76,7 +76,7 @@ class Turns:
         return not self._numbers or bool(self._records.spending.reason)
 
     def next(self) -> str | None:
-        """Return the trial whose turn it is; None while there is none."""
+        """Return the id of the trial whose turn it is; None while no trial can be handed out."""
         if self._anchors and (self._anchors[0] == ANCHORS[0] or self._records.is_complete(ANCHORS[0])):
             return self._begin_anchor(self._anchors.pop(0))
         if not self._records.is_complete(ANCHORS[0]):
@@ -92,7 +92,7 @@ class Turns:
         return self._unfinished.pop(0) if self._unfinished else None
 
     def again(self, trial_id: str) -> None:
-        """Give a trial another turn, before any that is new."""
+        """Give a trial another turn, before any new trial."""
         if self._records[trial_id].is_anchor:
             self._anchors = sorted([*self._anchors, trial_id], key=ANCHORS.index)
         else:
@@ -105,7 +105,7 @@ class Turns:
         return name
 
     def _propose(self) -> str | None:
-        """Make the next trial; None if its values do not go together, which fails it."""
+        """Propose a new trial and return its id. If its combination of values is not valid, the trial fails: None."""
         number = self._numbers.popleft()
         trial_id = f"{number:04d}"
         params = self._proposer.ask(trial_id, number)

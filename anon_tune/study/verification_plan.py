@@ -1,4 +1,4 @@
-"""The plan for measuring trials again with new seeds: which repeats are missing, which is next, where results go."""
+"""Plans the measurement of trials with new seeds: which repeats are missing, which is next, where results go."""
 
 from __future__ import annotations
 
@@ -202,12 +202,12 @@ class VerificationDesk:
 
     @property
     def is_finished(self) -> bool:
-        """True when nothing is left, or what is left waits for ceilings that could not be measured."""
+        """True when no repeat is left, or when all that are left wait for ceilings that could not be measured."""
         return not self._open and self._ready() is None
 
     @property
     def is_hopeless(self) -> bool:
-        """False: what can be measured is measured, whatever fails."""
+        """Always False, because all other repeats are still measured if one fails."""
         return False
 
     def next(self) -> Assignment | None:
@@ -224,7 +224,7 @@ class VerificationDesk:
         return self.rest(repeat_id)
 
     def start(self, trial_id: str) -> None:
-        """Do nothing: the ledger knows only of repeats that were taken."""
+        """Do nothing, because the ledger records a repeat only once it is measured."""
 
     def decide(self, report: RungReport) -> Decision:
         """Record a repeat; its worker is free."""
@@ -233,7 +233,7 @@ class VerificationDesk:
         return Decision.STOP
 
     def fail(self, trial_id: str, reason: str) -> None:
-        """Keep the reason why a repeat could not be taken."""
+        """Keep the reason why a repeat could not be measured."""
         if trial_id in self._open:
             self._end(trial_id, reason)
 
@@ -250,14 +250,14 @@ class VerificationDesk:
             self._again.append(trial_id)
 
     def waste(self, trial_id: str, seconds: float, node: str) -> None:
-        """Do nothing: what a study cost does not hold what was measured after it."""
+        """Do nothing, because measurements after the study do not count as its cost."""
 
     def know(self, node: str) -> None:
         """Do nothing: see `waste`."""
 
     def _ready(self) -> tuple[str, int] | None:
         if not self._waiting and not self._open:
-            self._waiting = self._plan.todo()  # means may have called for more
+            self._waiting = self._plan.todo()  # comparing means may have made more trials candidates
         return next((pair for pair in self._waiting if self._plan.is_ready(*pair)), None)
 
     def _end(self, repeat_id: str, answer: RungReport | str) -> None:

@@ -245,7 +245,9 @@ def test_a_study_may_grow_but_not_change(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("shared_ray")
 def test_nothing_starts_that_can_never_run(tmp_path: Path) -> None:
-    with pytest.raises(PlacementError, match="a trial needs 64 CPU; 1 nodes, the largest with 2 CPU"):
+    with pytest.raises(
+        PlacementError, match="a trial needs 64 CPU, but the cluster has 1 node, the largest with 2 CPU"
+    ):
         run_study(tmp_path, SPACE, ToyBody(), StudySettings(cpus_per_worker=64))
     assert Ledger(tmp_path / "ledger").trials() == []
 
