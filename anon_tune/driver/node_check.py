@@ -10,12 +10,18 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from anon_tune.attackers import ATTACKERS
+from anon_tune.driver.packages import brought_modules
+from anon_tune.driver.session import gives_packages
 from anon_tune.errors import AnonTuneError, UsageError
 from anon_tune.methods import METHODS, find, load_builder
 from anon_tune.networks import NETWORKS
 from anon_tune.search.space import SearchSpace
 
 _REMEDY = "Bring a whole package with --package, or install it on every node"
+_TOO_LATE = (
+    "Ray ran in this process already, and its workers do not get the packages that were brought. Call ray.shutdown() "
+    "first, or install the package on every node"
+)
 
 
 def check_nodes(space: SearchSpace) -> None:
@@ -44,7 +50,9 @@ def check_nodes(space: SearchSpace) -> None:
         except RayError:  # the node was lost, which trials survive
             continue
         if wrong:
-            raise UsageError(f"node '{host}'", "cannot take this study", cause=wrong, remedy=_REMEDY)
+            is_late = bool(brought_modules()) and not gives_packages()
+            remedy = _TOO_LATE if is_late else _REMEDY
+            raise UsageError(f"node '{host}'", "cannot take this study", cause=wrong, remedy=remedy)
 
 
 @ray.remote

@@ -71,6 +71,7 @@ class CallersModel:
     """
 
     def __init__(self, sampler: CallersSampler, space: SearchSpace) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         directions = [StudyDirection.MINIMIZE for _ in OBJECTIVES]
         self._study = optuna.create_study(sampler=sampler, directions=directions)
         self._space, self._asked = space, list[Trial]()
