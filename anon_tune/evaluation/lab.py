@@ -91,7 +91,7 @@ class Effort:
             specs_of(effort.attackers, extra, f"{where}.attackers"),
             effort.fresh,
             FixedSteps(effort.attacker_steps),
-            FixedSteps(effort.further_steps),
+            FixedSteps(effort.num_further_steps),
             FixedSteps(effort.classifier_steps),
             recipe.batch_clips,
             recipe.lr,

@@ -21,6 +21,8 @@ from anon_tune.networks import save_weights
 from anon_tune.networks.weights import read_tensors
 from anon_tune.recipe import EvaluationRecipe
 
+_MARK = "raw_attackers"
+
 
 def raw_attackers(clips: Clips, recipe: EvaluationRecipe, device: torch.device, kept: str = "") -> RawWeights:
     """Return the weights of the recipe's networks, each trained on raw training clips with a full score's effort.
@@ -41,7 +43,7 @@ def raw_attackers(clips: Clips, recipe: EvaluationRecipe, device: torch.device, 
     made = _train(clips, recipe, device)
     if file is not None:
         with file.writing() as path:
-            save_weights(pack(made), path, {"raw_attackers": key, "digest": _digest(pack(made))})
+            save_weights(pack(made), path, {_MARK: f"{key} {_digest(pack(made))}"})
     return made
 
 
@@ -87,9 +89,7 @@ def _read(file: File, key: str) -> RawWeights | None:
             tensors, metadata = read_tensors(path)
     except (OSError, DataError):
         return None
-    if metadata.get("raw_attackers") != key or metadata.get("digest") != _digest(tensors):
-        return None
-    return unpack(tensors)
+    return unpack(tensors) if metadata.get(_MARK) == f"{key} {_digest(tensors)}" else None
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

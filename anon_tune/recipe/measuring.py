@@ -50,12 +50,17 @@ class EffortRecipe(Part):
     attackers: AttackerNames = Field(_ATTACKERS, description="names of `anon_tune.attackers`")
     fresh: tuple[str, ...] = Field(("frame",), description="those of the attackers that are trained from scratch")
     attacker_steps: Positive = Field(480, description="optimizer steps of an attacker that is trained from scratch")
-    further_steps: Positive = Field(
-        120, description="optimizer steps of an attacker that starts from raw-trained weights"
+    further_steps: Positive | None = Field(
+        None, description="of an attacker that starts from raw-trained weights; None for a quarter of attacker_steps"
     )
     classifier_steps: Positive = Field(150, description="optimizer steps of the action classifier")
 
     _fresh_names = field_validator("fresh", mode="before")(_several)
+
+    @property
+    def num_further_steps(self) -> int:
+        """Optimizer steps of an attacker that starts from raw-trained weights."""
+        return self.further_steps or max(1, self.attacker_steps // 4)
 
     @model_validator(mode="before")
     @classmethod
