@@ -63,7 +63,10 @@ def find_spec(name: str, where: str = "method") -> MethodSpec:
     """
     spec = _loaded.get(name) or _load(name)
     if spec is None:
-        raise RecipeError(where, f"unknown method '{name}'", remedy=suggest(name, names()))
+        remedy = suggest(name, names())
+        if not remedy.endswith("?"):  # no near name
+            remedy = f"If a package adds it, install that package. {remedy}"
+        raise RecipeError(where, f"unknown method '{name}'", remedy=remedy)
     return spec
 
 

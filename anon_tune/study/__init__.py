@@ -6,16 +6,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from anon_tune.study.settings import StudySettings, load_study
+    from anon_tune.study.settings import StudySettings, load_study, read_study
 
 _LAZY = {
     "StudySettings": "anon_tune.study.settings",
     "load_study": "anon_tune.study.settings",
+    "read_study": "anon_tune.study.settings",
 }
 
 __all__ = [
     "StudySettings",
     "load_study",
+    "read_study",
 ]
 
 

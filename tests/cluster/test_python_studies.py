@@ -1,4 +1,4 @@
-"""Studies that a Python program runs: the README's, with a sampler of the caller's, and with somebody else's package."""
+"""Studies that a Python program runs: the README's, with a caller's sampler, and with somebody else's package."""
 
 from __future__ import annotations
 
@@ -113,8 +113,9 @@ from anon_tune.errors import UsageError
 
 def run():
     fixed = {tiny_params | {"training.num_steps": 2}}
-    space, clips, package = {str(example_package / "space.toml")!r}, {str(avatars.directory)!r}, {str(example_package)!r}
-    return anon_tune.run_study(space, clips=clips, out="study", trials=2, set=fixed, rungs=False, packages=[package])
+    given = {{"clips": {str(avatars.directory)!r}, "packages": [{str(example_package)!r}]}}
+    space = {str(example_package / "space.toml")!r}
+    return anon_tune.run_study(space, out="study", trials=2, set=fixed, rungs=False, **given)
 
 ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
 try:
