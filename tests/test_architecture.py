@@ -18,6 +18,7 @@ ROOT = "anon_tune"
 # the ones say which way imports run within a row.
 LEVELS = {
     "errors": 10,
+    "on_demand": 10,
     "address": 20,
     "entry_points": 20,
     "schedule": 20,
@@ -52,6 +53,7 @@ LEVELS = {
 
 THIRD_PARTY = {
     "errors": set(),
+    "on_demand": set(),
     "address": set(),
     "entry_points": set(),
     "schedule": {"pydantic"},

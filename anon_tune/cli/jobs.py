@@ -19,7 +19,6 @@ from anon_tune.commands.submit import Submission, check_shared
 from anon_tune.commands.submit import fetch as run_fetch
 from anon_tune.commands.submit import submit as run_submit
 from anon_tune.errors import UsageError
-from anon_tune.search.shipped import find_space
 
 if TYPE_CHECKING:
     from anon_tune.cluster.jobs import Head, JobState
@@ -162,6 +161,8 @@ def _ask(address: str | None, status: str | None, stop: str, follow: bool) -> No
 
 def _checked_study(context: typer.Context, words: list[str]) -> Submission:
     """Check the arguments of a study as 'anon-tune study' would, as far as possible without its clips."""
+    from anon_tune.search.shipped import find_space
+
     planned(study_options(_parsed(context, "study", words)))
     as_given = _as_given(context, "study", words)
     for name in ("clips", "stills", "warm_start"):

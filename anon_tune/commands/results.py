@@ -72,7 +72,7 @@ def flat_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 def write_report(directory: StudyLocation, output: Path | None = None) -> Path | str:
     """Write the report of a study directory and return its path or URI."""
     from anon_tune import report
-    from anon_tune.search import importance
+    from anon_tune.search.importances import importance
     from anon_tune.study import read_study
 
     trials = read_trials(directory)

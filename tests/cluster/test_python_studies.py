@@ -1,4 +1,4 @@
-"""Studies that a Python program runs: the README's, with a caller's sampler, and with somebody else's package."""
+"""Studies run from Python: the README example, a sampler of the caller, and a package of somebody else."""
 
 from __future__ import annotations
 
@@ -113,9 +113,9 @@ from anon_tune.errors import UsageError
 
 def run():
     fixed = {tiny_params | {"training.num_steps": 2}}
-    given = {{"clips": {str(avatars.directory)!r}, "packages": [{str(example_package)!r}]}}
-    space = {str(example_package / "space.toml")!r}
-    return anon_tune.run_study(space, out="study", trials=2, set=fixed, rungs=False, **given)
+    space, clips = {str(example_package / "space.toml")!r}, {str(avatars.directory)!r}
+    package = {str(example_package)!r}
+    return anon_tune.run_study(space, clips=clips, out="study", trials=2, set=fixed, rungs=False, packages=[package])
 
 ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
 try:

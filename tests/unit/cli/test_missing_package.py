@@ -50,7 +50,7 @@ def foreign_study(small_study: Path, tmp_path: Path) -> Path:
     made = replace(model, id="0004", number=4, method="tint", params={"method": "tint", "tint.strength": 0.5})
     ledger.append(replace(made, state=TrialState.RUNNING, reports=()))
     for report in model.reports:
-        ledger.append(replace(made, state=TrialState.RUNNING), replace(report, trial="0004"))
+        ledger.append(replace(made, state=TrialState.RUNNING), replace(report, trial_id="0004"))
     ledger.append(made)
     return folder
 
