@@ -22,6 +22,8 @@ from anon_tune.trial import Trial
 FORM = "anon_tune anonymizer 1"
 """Of an anonymizer file: its format and version."""
 
+_PROGRAMS = (".pt2", ".onnx")
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedAnonymizer:
@@ -65,6 +67,9 @@ def load_file(file: str | Path) -> LoadedAnonymizer:
         DataError: It cannot be read, or is damaged.
     """
     path = Path(file)
+    if path.suffix in _PROGRAMS:
+        rule = "is an exported program, which runs without anon_tune; a safetensors file is needed here"
+        raise ExportError(str(path), rule, remedy="Export the trial again, with -o NAME.safetensors")
     tensors, metadata = read_tensors(path)
     if metadata.get("format") != FORM:
         raise ExportError(str(path), f"must be an '{FORM}' file", metadata.get("format"), "Write one with 'export'")

@@ -18,7 +18,7 @@ from anon_tune.errors import StudyError, UsageError
 from anon_tune.folder import kind_of, why
 from anon_tune.methods import names
 from anon_tune.recipe import MEASURE_VERSION
-from anon_tune.recipe.old_names import OLD_NAMES
+from anon_tune.recipe.old_names import OLD_NAMES, with_new_names
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings
 from anon_tune.study_directory import LEDGER_PART, StudyDirectory, StudyLocation
@@ -109,7 +109,9 @@ def _validated(
 ) -> tuple[SearchSpace, StudySettings]:
     try:
         settings = StudySettings.model_validate(tables["settings"])
-        return build({"defaults": {}, **tables["space"]}, str(tables["where"])), settings
+        # Old names are said to stand here: the file that the study was begun with may have new ones by now.
+        fixed = with_new_names(tables["space"].get("fixed", {}), where)
+        return build({"defaults": {}, **tables["space"], "fixed": fixed}, str(tables["where"])), settings
     except (AttributeError, KeyError, TypeError, ValueError) as error:  # pydantic's errors are ValueErrors
         first = f"no table {error}" if isinstance(error, KeyError) else why(error)
         if isinstance(error, ValidationError):

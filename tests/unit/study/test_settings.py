@@ -70,7 +70,8 @@ def test_a_study_that_was_frozen_under_old_names_goes_on(tmp_path: Path, capsys:
     space, settings = load_study(tmp_path)
     assert space == new
     assert freeze_study(tmp_path, space, settings) == settings
-    assert "'evaluation.full.num_attackers' is now called" in capsys.readouterr().err
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"{file}: 'evaluation.full.num_attackers' is now called 'evaluation.full.attackers'")
     assert load_study(tmp_path)[0].fingerprint() == new.fingerprint()
 
 
