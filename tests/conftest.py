@@ -153,7 +153,7 @@ def small_study(avatars: Clips, tiny_params: dict[str, Any], tmp_path_factory: p
                 ceilings[step == 6] = Ceilings(score.leakage.value, score.accuracy.value)
             ledger.append(record, report)
         if last.is_final:
-            reason = "rung 0 (step 3): position 3 of 3, layer 1" if last is TrialState.PRUNED else ""
+            reason = "rung 0 (step 3): position 3 of 3, front rank 1" if last is TrialState.PRUNED else ""
             ledger.append(replace(record, state=last, reason=reason))
 
     run("identity", -1, {}, "identity", TrialState.COMPLETE)

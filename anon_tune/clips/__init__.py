@@ -1,6 +1,6 @@
-"""Clips on disk and in batches: the manifest, the frame store, augmentation, and the generated avatars.
+"""Clip stores on disk, batches of clips with augmentation, and the generated clips called avatars.
 
-Names resolve on first use, so that reading a manifest does not load torch.
+Names are imported on first use, so that reading a manifest does not load torch.
 """
 
 from __future__ import annotations

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anon_tune.errors import StudyError, UsageError, suggest
 from anon_tune.study_directory import StudyDirectory, StudyLocation
-from anon_tune.trial import Trial
+
+if TYPE_CHECKING:
+    from anon_tune.trial import Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Runs and resumes studies on Ray. Importing it does not load Ray."""
+"""Runs, resumes and verifies studies on Ray. Importing this room does not load Ray."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether every node has the packages of somebody else that a study needs: asked before its first trial."""
+"""Checks before the first trial that every node has the packages of other authors that a study needs."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from anon_tune.attackers import ATTACKERS
+from anon_tune.driver.packages import brought_modules
+from anon_tune.driver.session import gives_packages
 from anon_tune.errors import AnonTuneError, UsageError
 from anon_tune.methods import METHODS, find, load_builder
 from anon_tune.networks import NETWORKS
 from anon_tune.search.space import SearchSpace
 
 _REMEDY = "Bring a whole package with --package, or install it on every node"
+_TOO_LATE = (
+    "Ray ran in this process already, and its workers do not get the packages that were brought. Call ray.shutdown() "
+    "first, or install the package on every node"
+)
 
 
 def check_nodes(space: SearchSpace) -> None:
-    """Let every living node check a search space that names what an installed package brings, one small task a node.
+    """Check that every living node can load what a search space names, with one small task per node.
 
-    Costs nothing where a space names only what is ours. A node that comes later is not asked.
+    No task is started if the space names only methods, attackers and networks of this package. Nodes that join later
+    are not checked.
 
     Raises:
         UsageError: A node lacks a package, or cannot load it.
@@ -43,7 +50,9 @@ def check_nodes(space: SearchSpace) -> None:
         except RayError:  # the node was lost, which trials survive
             continue
         if wrong:
-            raise UsageError(f"node '{host}'", "cannot take this study", cause=wrong, remedy=_REMEDY)
+            is_late = bool(brought_modules()) and not gives_packages()
+            remedy = _TOO_LATE if is_late else _REMEDY
+            raise UsageError(f"node '{host}'", "cannot take this study", cause=wrong, remedy=remedy)
 
 
 @ray.remote
@@ -59,7 +68,7 @@ def _what_is_wrong(tables: Mapping[str, Any], where: str, methods: Sequence[str]
 
 
 def _words(space: SearchSpace) -> Iterator[str]:
-    """Yield every text that a value of a trial may be; of a method with arguments its name."""
+    """Yield every text that a recipe value of a trial can be; of a method with arguments, only the name."""
     values = [*space.defaults.values(), *space.fixed.values()]
     values += [probe for parameter in space.search.values() for probe in parameter.probes]
     for value in values:

@@ -1,4 +1,4 @@
-"""Reports the events of workers to the desk."""
+"""Passes the events of workers to the desk."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from anon_tune.trial import RungReport
 
 
 class Relay:
-    """Reports every event to a desk, and times jobs so that a job without a report is recorded as lost.
+    """Passes every event to a desk, and times jobs, so that a job without a report is recorded as lost.
 
     Args:
         desk: Receives the events.
-        study: Its directory of trials holds one for every assignment.
-        job_limit_s: The limit after which workers end themselves.
-        through_train: True if jobs are done by workers of Ray Train.
+        study: The study directory, which has a trial directory for every assignment.
+        job_limit_s: Seconds after which a worker ends itself; None for no limit.
+        through_train: True if workers of Ray Train do the jobs.
 
     Attributes:
-        error: The first that the desk raised, before Ray makes a traceback of it.
+        error: The first error that the desk raised, kept because Ray turns it into a traceback.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Relay:
         self.error: AnonTuneError | None = None
 
     def start(self, trial_id: str, worker: Any) -> None:
-        """Record that a worker, a handle of its actor, begins with an assignment."""
+        """Record that a worker, given as a handle of its actor, begins with an assignment."""
         with self._keeping_error():
             self._jobs.begin(trial_id, worker)
             self._desk.start(trial_id)
@@ -48,7 +48,7 @@ class Relay:
             self._jobs.collect_nodes()
 
     def report(self, report: RungReport) -> bool:
-        """Bring a report; return whether its worker goes on with the next job."""
+        """Pass on a report; return True if its worker goes on with the next job."""
         with self._keeping_error():
             goes_on = self._desk.decide(report) is Decision.GO_ON
         if goes_on:

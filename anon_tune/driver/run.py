@@ -38,7 +38,7 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
 class StudyInterrupted(KeyboardInterrupt):
-    """SIGINT or SIGTERM ended a study; everything finished is in the ledger."""
+    """A study was ended by SIGINT or SIGTERM; everything that was finished is in the ledger."""
 
 
 def run_study(
@@ -56,19 +56,19 @@ def run_study(
     from their next rung, and the number of trials may have grown. A first SIGINT or SIGTERM stops cleanly.
 
     Args:
-        directory: The study directory; a path that every node sees, or a URI that pyarrow opens.
-        space: What is searched.
-        body: Does the work of a trial.
-        settings: How it is run.
+        directory: The study directory: a path that every node sees, or a URI that pyarrow can open.
+        space: The search space of the study.
+        body: Does the jobs of trials.
+        settings: The settings of the study.
         on_change: Called with all trials, anchors first, after every change.
-        on_stop: Called with the reason when a stop rule ended the study.
-        sampler: A sampler of the caller's, of the class that the settings name; None for one of ours.
+        on_stop: Called with the reason if a stop rule ended the study.
+        sampler: A sampler that the caller passed in, of the class that the settings name; None for one of ours.
 
     Raises:
         StudyError: The directory belongs to another study or another process, or an anchor failed.
         UsageError: A node lacks a package that the search space needs.
         PlacementError: A trial needs more than the cluster has.
-        StudyInterrupted: Stopped by a signal.
+        StudyInterrupted: A signal stopped the study.
     """
     study = StudyDirectory.at(directory)
     with driver_lock(study) as hold, _local_copy(study.folder, hold) as here:
@@ -77,7 +77,7 @@ def run_study(
         study.ended.remove()
         ledger = Ledger(study.ledger, hold.check)
         StudyDirectory.at(here).journal.remove()  # a cache, rebuilt from the ledger
-        # Ray first: its workers must not inherit the one thread that a busy machine leaves the sampler.
+        # Ray is started first, because its workers must not inherit the limit of one thread, which is for the sampler.
         session = ray_session(dashboard=settings.runs_through_train)
         with session as is_private, environment(_ONE_THREAD), stop_signals() as stopped:
             settings = settings.on_private_cluster() if is_private else settings
@@ -147,7 +147,7 @@ def _tidy(study: StudyDirectory, trial: Trial) -> None:
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """Set the event at the first SIGINT or SIGTERM. A second signal has its default effect."""
+    """Yield an event that the first SIGINT or SIGTERM sets. A second signal has its default effect."""
     stopped = threading.Event()
     before: dict[signal.Signals, Any] = {}
 

@@ -1,4 +1,4 @@
-"""Dominance, hypervolume, the front of a study and the pick from it."""
+"""Dominance and hypervolume, the front of a study, and the choice of one trial from it, called the pick."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of how the front grew, over trials, seconds and cost."""
+"""Figures of the hypervolume over trials, seconds and cost."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _HOUR = 3600
 
 
 def progress_charts(trials: Sequence[Trial]) -> dict[str, Chart]:
-    """Draw hypervolume over trials, over seconds and, where they are known, over hours and money spent.
+    """Draw hypervolume over trials, over seconds and, if they are known, over hours and money spent.
 
-    Hours are those of GPUs if a trial used any, else of CPUs. Empty as long as no trial has ended.
+    Hours are GPU-hours if any trial used a GPU, otherwise CPU-hours. The result is empty while no trial has ended.
     """
     entries = growth(trials)
     if not entries:

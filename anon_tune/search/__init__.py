@@ -1,4 +1,4 @@
-"""Search spaces, the proposal of points, and the early stopping of trials. Importing this room does not load Optuna."""
+"""Search spaces, samplers that propose points, and rungs that stop trials early. Importing it does not load Optuna."""
 
 from anon_tune.search.space import SearchSpace
 

@@ -1,4 +1,4 @@
-"""The bookkeeper of a study: which trial is next, which reports arrived, which trials go on. Knows no Ray."""
+"""The bookkeeper of a study decides which trial is next and which trials go on. It does not use Ray."""
 
 from __future__ import annotations
 

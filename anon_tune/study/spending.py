@@ -18,12 +18,12 @@ _LEAST_GROWTH = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of a cluster as far as costs go.
+    """What the cost of a node depends on.
 
     Attributes:
-        name: Its host name.
-        resources: In Ray's names.
-        price_per_hour: In whatever currency the cluster file uses; 0 if it names none.
+        name: Host name of the node.
+        resources: Its resources, by Ray's names.
+        price_per_hour: Its price, in the currency of the cluster file; 0 if the file gives none.
     """
 
     name: str
@@ -36,9 +36,9 @@ class Prices:
     """Computes the cost of a job from its seconds.
 
     Attributes:
-        cpus: CPUs that a trial reserves, over all its workers.
-        gpus: GPUs, likewise.
-        find: Lists the nodes of the cluster; asked again for a name that it has not listed before.
+        cpus: CPUs that a trial reserves for all its workers together.
+        gpus: GPUs that a trial reserves for all its workers together.
+        find: Lists the nodes of the cluster. It is called again for a node that it has not listed before.
     """
 
     cpus: float = 0.0
@@ -79,9 +79,9 @@ class Spending:
     """Adds up the cost of a study and says when to stop handing out trials.
 
     Attributes:
-        rules: When to stop.
-        clock: Seconds.
-        total: Spent so far, also by earlier drivers.
+        rules: The stop rules of the study.
+        clock: Returns the time in seconds.
+        total: Cost so far, including that of earlier drivers.
     """
 
     rules: StopRules

@@ -1,4 +1,4 @@
-"""Whose turn it is when a worker is free."""
+"""Chooses the trial that a free worker gets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Turns:
         brackets: Receives the reports that the records have.
         space: What is searched.
         proposer: Proposes new trials.
-        clock: Unix time.
+        clock: Returns Unix time.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ class Turns:
             self._restore(trial)
         self._anchors = [name for name in ANCHORS if not records.is_complete(name)]
         for name in self._anchors:
-            # A failed anchor gets another try from every new driver: without it there is no study.
+            # Every new driver tries a failed anchor again, because a study cannot go on without its anchors.
             if name in records and records[name].state is TrialState.FAILED:
                 kept = tuple(report for report in records[name].reports if report.score.is_finite)
                 records.put(replace(records[name], state=TrialState.WAITING, reason="", reports=kept))
-        # Trials need not start in the order of their numbers: a driver that ends may leave some out.
+        # A driver that ended may have left numbers out, so the missing numbers are not always the last ones.
         known = {trial.number for trial in records.trials}
         self._numbers = deque(number for number in range(proposer.num_points) if number not in known)
 
@@ -81,7 +81,7 @@ class Turns:
         return not self._numbers or bool(self._records.spending.reason)
 
     def next(self) -> str | None:
-        """Return the trial whose turn it is; None while there is none."""
+        """Return the id of the trial whose turn it is; None while no trial can be handed out."""
         if self._anchors and (self._anchors[0] == ANCHORS[0] or self._records.is_complete(ANCHORS[0])):
             return self._begin_anchor(self._anchors.pop(0))
         if not self._records.is_complete(ANCHORS[0]):

@@ -1,4 +1,4 @@
-"""The plan for measuring trials again with new seeds: which repeats are missing, which is next, where results go."""
+"""Plans the measurement of trials with new seeds: which repeats are missing, which is next, where results go."""
 
 from __future__ import annotations
 
@@ -201,12 +201,12 @@ class VerificationDesk:
 
     @property
     def is_finished(self) -> bool:
-        """True when nothing is left, or what is left waits for ceilings that could not be measured."""
+        """True when no repeat is left, or when all that are left wait for ceilings that could not be measured."""
         return not self._open and self._ready() is None
 
     @property
     def is_hopeless(self) -> bool:
-        """False: what can be measured is measured, whatever fails."""
+        """Always False, because all other repeats are still measured if one fails."""
         return False
 
     def next(self) -> Assignment | None:
@@ -232,7 +232,7 @@ class VerificationDesk:
         return Decision.STOP
 
     def fail(self, trial_id: str, reason: str) -> None:
-        """Keep the reason why a repeat could not be taken."""
+        """Keep the reason why a repeat could not be measured."""
         if trial_id in self._open:
             self._end(trial_id, reason)
 
@@ -256,7 +256,7 @@ class VerificationDesk:
 
     def _ready(self) -> tuple[str, int] | None:
         if not self._waiting and not self._open:
-            self._waiting = self._plan.todo()  # means may have called for more
+            self._waiting = self._plan.todo()  # comparing means may have made more trials candidates
         return next((pair for pair in self._waiting if self._plan.is_ready(*pair)), None)
 
     def _end(self, repeat_id: str, answer: RungReport | str) -> None:

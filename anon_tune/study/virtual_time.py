@@ -37,12 +37,12 @@ def drive(
     jobs end at the same time, the one that began first is reported first.
 
     Args:
-        desk: For example a `Bookkeeper`, with the same clock.
-        body: Does the jobs; is asked when a job begins.
-        num_workers: At least 1.
-        clock: Stands at the time of the event while the desk is asked.
-        directory: Of the trials, named in jobs.
-        until_s: Jobs that would end later are left unfinished.
+        desk: For example a `Bookkeeper` with the same clock.
+        body: Does the jobs; it is called when a job begins.
+        num_workers: Number of workers, at least 1.
+        clock: Shows the time of the current event whenever the desk is called.
+        directory: The directory of all trials; jobs get a directory in it.
+        until_s: Jobs that would end after this time are left unfinished.
     """
     order = itertools.count()
     ends: list[tuple[float, int, Assignment, int, RungReport]] = []

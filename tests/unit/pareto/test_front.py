@@ -109,7 +109,7 @@ def test_anchors_are_never_picked_and_the_error_names_the_lowest_leakage(make_tr
     trials = [make_trial("black-out", 0.2, 0.2), make_trial("0007", make_reading(0.5, validation=0.55), 0.9)]
     with pytest.raises(StudyError, match=r"got 0\.3\. The lowest available is 0\.5500 \(trial 0007\)\."):
         ParetoFront.of(trials).pick(0.3)
-    with pytest.raises(StudyError, match=r"No trial but the anchors has a full score yet"):
+    with pytest.raises(StudyError, match=r"Only the anchors have a full score so far"):
         ParetoFront.of(trials[:1]).pick(0.3)
 
 

@@ -79,11 +79,11 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "anchor": (
         {"search": {"method": {"choices": ["spact", "identity"]}}},
-        "x.toml: 'identity' is an anchor, which is in every study. Leave it out.",
+        "x.toml: 'identity' is an anchor, which every study measures anyway. Leave it out.",
     ),
     "fixed anchor": (
         {"fixed": {"method": "black-out"}, "search": {"privacy.weight": WEIGHT}},
-        "x.toml: 'black-out' is an anchor, which is in every study. Leave it out.",
+        "x.toml: 'black-out' is an anchor, which every study measures anyway. Leave it out.",
     ),
     "fixed unknown": (
         {"fixed": {"method": "spakt"}, "search": {"privacy.weight": WEIGHT}},
@@ -101,23 +101,23 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no use for closed forms": (
         {"search": {"method": {"choices": ["negative", "blur"]}, "privacy.weight": WEIGHT}},
-        "x.toml: 'privacy.weight' is searched, but has no use for the method 'negative' or 'blur'. Remove it.",
+        "x.toml: 'privacy.weight' is searched, but is not used by the method 'negative' or 'blur'. Remove it.",
     ),
     "no use for the methods it names": (
         {"search": {"method": {"choices": ["spact", "bdq", "blur"]}, **weight("blur")}},
-        "x.toml: 'privacy.weight' is searched, but has no use for the method 'blur'. Remove it.",
+        "x.toml: 'privacy.weight' is searched, but is not used by the method 'blur'. Remove it.",
     ),
     "a part that no method uses": (
         {"search": {"method": {"choices": ["spact", "vita"]}, "penalty.threshold": WEIGHT}},
-        "x.toml: 'penalty.threshold' is searched, but has no use for the method 'spact' or 'vita'. Remove it.",
+        "x.toml: 'penalty.threshold' is searched, but is not used by the method 'spact' or 'vita'. Remove it.",
     ),
     "section of a method that is not chosen": (
         {"search": {"method": {"choices": ["spact", "bdq"]}, "vita.num_branches": BRANCHES}},
-        "x.toml: 'vita.num_branches' is of the method 'vita', which is not chosen. Leave it out, or choose",
+        "x.toml: 'vita.num_branches' belongs to the method 'vita', which is not chosen. Leave it out, or choose",
     ),
     "fixed section of a method that is not chosen": (
         {"fixed": {"bdq.sigma": 2.0}, "search": {"privacy.weight": WEIGHT}},
-        "x.toml: 'bdq.sigma' is of the method 'bdq', which is not chosen. Leave it out, or choose that method.",
+        "x.toml: 'bdq.sigma' belongs to the method 'bdq', which is not chosen. Leave it out, or choose that method.",
     ),
     "unknown name in a section": (
         {"fixed": {"method": "vita", "vita.branches": 2}, "search": {"privacy.weight": WEIGHT}},
@@ -137,11 +137,11 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "set by every method": (
         {"search": {"method": {"choices": ["vita", "spact"]}, "penalty.weight": WEIGHT}},
-        "x.toml: 'penalty.weight' is searched, but has no use for the method 'vita' or 'spact'. Remove it.",
+        "x.toml: 'penalty.weight' is searched, but is not used by the method 'vita' or 'spact'. Remove it.",
     ),
     "set by the fixed method": (
         {"fixed": {"method": "spact"}, "search": {"penalty.weight": WEIGHT}},
-        "x.toml: 'penalty.weight' is searched, but has no use for the method 'spact'. Remove it.",
+        "x.toml: 'penalty.weight' is searched, but is not used by the method 'spact'. Remove it.",
     ),
     "fixed against the fixed method": (
         {"fixed": {"method": "spact", "penalty.weight": 2.0}, "search": {"privacy.weight": WEIGHT}},

@@ -100,7 +100,7 @@ BAD = {
     ),
     "evaluation searched": (
         '[search]\n"evaluation.width" = {low = 4, high = 8, integer = true}',
-        "'evaluation.width' must not be searched, or scores do not compare",
+        "'evaluation.width' must not be searched, because scores could not be compared",
     ),
     "when on nothing": (
         '[search]\n"privacy.cap" = {low = 1, high = 2, when = {"privacy.bound" = ["cap"]}}',

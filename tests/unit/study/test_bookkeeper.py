@@ -118,7 +118,7 @@ def test_a_stopped_trial_is_pruned_with_its_reason_and_an_anchor_never(tmp_path:
     hopeless = desk.take()
     assert not desk.deliver(hopeless, 0, 0.5, 0.5)
     trial = desk.book.trials[-1]
-    assert (trial.state, trial.reason) == (TrialState.PRUNED, "rung 0 (step 10): position 6 of 6, layer 5")
+    assert (trial.state, trial.reason) == (TrialState.PRUNED, "rung 0 (step 10): position 6 of 6, front rank 5")
     recorded = desk.recorded()["0005"]
     assert (recorded.state.name, recorded.values) == ("PRUNED", None)
     assert recorded.user_attrs["last_losses"] == [0.5, -0.5]
