@@ -12,6 +12,7 @@ import typer
 from anon_tune.cli import anonymize_options as options
 from anon_tune.commands.anonymize import AnonymizeOptions, AnonymizeWatch, run_anonymize
 from anon_tune.errors import AnonTuneError
+from anon_tune.video.folder_files import printable
 
 
 def anonymize(
@@ -26,6 +27,9 @@ def anonymize(
     scale: options.Scale = False,
     preview: options.Preview = False,
     drop_audio: options.DropAudio = False,
+    encode_audio: options.EncodeAudio = False,
+    accept_damage: options.AcceptDamage = False,
+    ending: options.Ending = None,
     crf: options.Crf = 20,
     chunk: options.Chunk = None,
     device: options.Device = "auto",
@@ -56,6 +60,9 @@ def anonymize(
         scale=scale,
         preview=preview,
         drop_audio=drop_audio,
+        encode_audio=encode_audio,
+        accept_damage=accept_damage,
+        ending=ending,
         crf=crf,
         chunk=chunk,
         device=device,
@@ -66,7 +73,9 @@ def anonymize(
     except KeyboardInterrupt:
         if watch.target is None:
             raise
-        print(f"Stopped. {watch.target} was not written; the videos before it are complete.", file=sys.stderr)
+        print(
+            f"Stopped. {printable(watch.target)} was not written; the videos before it are complete.", file=sys.stderr
+        )
         raise typer.Exit(130) from None
 
 
@@ -80,11 +89,14 @@ class _Watch(AnonymizeWatch):
         from anon_tune.cli.anonymize_view import VideoProgress
 
         self.target = target
-        with VideoProgress(source.name) as progress:
+        with VideoProgress(printable(source.name)) as progress:
             yield progress.show
 
+    def left_out(self, folder: Path, said: str) -> None:
+        print(f"{printable(folder)}: {said}. Name one itself to include it.", file=sys.stderr, flush=True)
+
     def done(self, target: Path) -> None:
-        print(target, flush=True)
+        print(printable(target), flush=True)
 
     def failed(self, error: AnonTuneError) -> None:
         print(f"error: {error}", file=sys.stderr, flush=True)
