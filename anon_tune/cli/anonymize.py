@@ -42,12 +42,11 @@ def anonymize(
     anon-tune anonymize videos -o anonymized --study runs/first
     --leakage-at-most 0.75
 
-    Writes upright H.264 video in .mp4, .m4v, .mov or .mkv. Beside each video it writes
-    a report (out.mp4.json), which includes the certificate if there is one. Location,
-    device and other metadata, subtitles and data streams are dropped. If a video
-    cannot be read, the command reports it, anonymizes the others, and exits with 2.
+    Writes upright H.264 in .mp4, .m4v, .mov or .mkv, and beside each video a report
+    (out.mp4.json) with the certificate if there is one. Location, device and other
+    metadata, subtitles and data streams are dropped. If a video cannot be read, the
+    command reports it, anonymizes the others, and exits with 2.
     """
-    watch = _Watch()
     given = AnonymizeOptions(
         inputs=inputs,
         output=output,
@@ -68,6 +67,7 @@ def anonymize(
         device=device,
         force=force,
     )
+    watch = _Watch()
     try:
         run_anonymize(given, watch)
     except KeyboardInterrupt:

@@ -11,7 +11,8 @@ from av.container import InputContainer
 
 from anon_tune.video.opening import UnreadableError
 
-_SMALL_CUT = 0.02  # of a video's length: a header rounds, and the last frame may have no length
+_SMALL_CUT = 0.02  # of a video's length: a header rounds
+_GRACE_S = 0.5
 _MOST_NAMED = 10
 _REMEDY = "Use another copy, or add --accept-damage to take what can be decoded"
 
@@ -74,10 +75,12 @@ class DamageWatch:
             UnreadableError: The video stops well before its declared end.
         """
         start, end, declared = float(self._start()), self.end, stream_seconds(self._container, self._stream)
+        grace = _GRACE_S
         if not declared:  # only the whole file says how long it is, which another stream may fill
             start, declared = (self._container.start_time or 0) / av.time_base, file_seconds(self._container)
-            end = max(end, self._reached)
-        if declared - (end - start) > max(1.0, _SMALL_CUT * declared):
+            end, grace = max(end, self._reached), 2 * _GRACE_S
+        frame = 1 / (self._stream.average_rate or 25)  # which the last one may lack
+        if declared - (end - start) > max(grace, _SMALL_CUT * declared) + frame:
             self._suspect(f"stops after {end - start:.1f} of {declared:.1f} seconds")
 
     def _start(self) -> Any:

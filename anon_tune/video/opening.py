@@ -19,14 +19,16 @@ class UnreadableError(Exception):
         rule: What is wrong, as in ``has no video stream``.
         got: The offending value; None where there is none.
         remedy: What to do about it.
+        noun: The same where a list of bad files says what it got, as in ``no video stream``.
     """
 
-    def __init__(self, rule: str, got: str | None = None, remedy: str = _REMEDY) -> None:
-        super().__init__(rule, got, remedy)
+    def __init__(self, rule: str, got: str | None = None, remedy: str = _REMEDY, noun: str = "") -> None:
+        super().__init__(rule, got, remedy, noun)
         self.rule, self.got, self.remedy = rule, got, remedy
+        self._noun = noun
 
     def __str__(self) -> str:
-        return self.rule if self.got is None else f"{self.rule}: {self.got}"
+        return self._noun or f"the video {self.rule}{f': {self.got}' if self.got else ''}"
 
 
 def open_video(path: Path) -> tuple[InputContainer, av.VideoStream]:
@@ -39,14 +41,14 @@ def open_video(path: Path) -> tuple[InputContainer, av.VideoStream]:
         av.FFmpegError, OSError: It cannot be read.
     """
     if path.is_file() and not path.stat().st_size:  # a pipe has no size either
-        raise UnreadableError("is an empty file")
+        raise UnreadableError("is an empty file", noun="an empty file")
     container = av.open(as_file(path), metadata_errors="replace")
     try:
         shown = [stream for stream in container.streams.video if not stream.disposition & _PICTURES]
         if not shown:
-            raise UnreadableError("has no video stream", remedy="Give a file that has one")
+            raise UnreadableError("has no video stream", remedy="Give a file that has one", noun="no video stream")
         if shown[0].codec_context is None:
-            raise UnreadableError("has no video that can be decoded: there is no decoder", remedy="Convert it first")
+            raise UnreadableError("has video for which there is no decoder", remedy="Convert it first")
     except BaseException:
         container.close()
         raise
