@@ -67,6 +67,10 @@ def anonymize(
         device=device,
         force=force,
     )
+    _run(given)
+
+
+def _run(given: AnonymizeOptions) -> None:
     watch = _Watch()
     try:
         run_anonymize(given, watch)

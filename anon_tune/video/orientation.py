@@ -10,6 +10,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.sidedata import sidedata
 from numpy.typing import NDArray
 
 from anon_tune.video.opening import UnreadableError
@@ -48,8 +49,7 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
     Raises:
         UnreadableError: The matrix turns by something else than quarters.
     """
-    side_data: Any = frame.side_data
-    found = side_data.get("DISPLAYMATRIX")
+    found = _side_data(frame).get("DISPLAYMATRIX")
     if found is None:
         return Orientation(0, mirrored=False)
     matrix = np.frombuffer(bytes(found), np.int32)
@@ -61,3 +61,18 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
     if along >= across:  # x' = a x, y' = d y
         return Orientation(2 if d < 0 else 0, mirrored=(a < 0) != (d < 0))
     return Orientation(1 if b < 0 else 3, mirrored=(b < 0) == (c < 0))  # x' = c y, y' = b x
+
+
+def _side_data(frame: av.VideoFrame) -> Any:
+    """Return the side data of a frame by name; PyAV 18 knows some kinds not, such as EXIF, and then lists none."""
+    try:
+        return frame.side_data
+    except ValueError:
+        sidedata.Type._missing_ = classmethod(_unknown)  # type: ignore[assignment]
+        return frame.side_data
+
+
+def _unknown(cls: type[sidedata.Type], value: object) -> Any:
+    member: Any = object.__new__(cls)
+    member._name_, member._value_ = f"UNKNOWN_{value}", value
+    return member

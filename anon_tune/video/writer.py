@@ -5,6 +5,7 @@ Shapes: H height, W width, of a frame as it is shown: upright, square pixels or 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -112,5 +113,6 @@ class VideoWriter:
         try:
             yield
         except av.FFmpegError as error:
-            remedy = "Free the disk, add --drop-audio, or name another output"
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            remedy = "Free the disk" if full else "Name another output, or add --drop-audio"
             raise ExportError(self._output, "cannot be written", remedy=remedy, cause=error.strerror) from None
