@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import anon_tune
 from anon_tune.commands.anonymize_subject import Chosen
-from anon_tune.methods import find
 from anon_tune.video.folder_files import printable
 
 if TYPE_CHECKING:
@@ -83,6 +82,8 @@ def _audio(done: AnonymizedVideo, options: VideoOptions) -> str:
 
 
 def _limits(done: AnonymizedVideo, chosen: Chosen) -> list[str]:
+    from anon_tune.methods import find
+
     limits, facts = [], done.source
     if "persons" in find(chosen.loaded.subject.method).spec.needs:
         limits.append("If the detector finds no one in a frame, the frame is left unchanged; check the result.")
