@@ -6,7 +6,7 @@ import importlib.metadata
 import platform
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,13 +16,15 @@ from pydantic import ValidationError
 import anon_tune
 from anon_tune.errors import StudyError, UsageError
 from anon_tune.folder import kind_of, why
+from anon_tune.methods import names
 from anon_tune.recipe import MEASURE_VERSION
-from anon_tune.recipe.old_names import OLD_NAMES
+from anon_tune.recipe.old_names import OLD_NAMES, with_new_names
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings
 from anon_tune.study_directory import LEDGER_PART, StudyDirectory, StudyLocation
 
 _RULE = "is not the frozen copy of a study"
+_INSTALL = "Install the package; 'resume' and 'verify' also take it with --package"
 _REMEDY = "Read it with the version of anon_tune that wrote it, see [versions] there"
 
 Tables = Mapping[str, Any]
@@ -84,10 +86,32 @@ def load_study(directory: StudyLocation) -> tuple[SearchSpace, StudySettings]:
     return _validated(_read(study), str(study.frozen))
 
 
-def _validated(tables: Tables, where: str) -> tuple[SearchSpace, StudySettings]:
+def read_study(directory: StudyLocation) -> tuple[SearchSpace, StudySettings]:
+    """Read the frozen copy of a study to look at. The packages that add its methods need not be installed.
+
+    Raises:
+        StudyError: The directory holds no study, or none that this version reads.
+        UnreachableError: It is on a store that does not answer.
+    """
+    study = StudyDirectory.at(directory)
+    return _validated(_read(study), str(study.frozen), _as_far_as_known)
+
+
+def _as_far_as_known(tables: Tables, where: str) -> SearchSpace:
+    try:
+        return SearchSpace.from_tables(tables, where)
+    except UsageError:
+        return SearchSpace.unchecked(tables, where)
+
+
+def _validated(
+    tables: Tables, where: str, build: Callable[[Tables, str], SearchSpace] = SearchSpace.from_tables
+) -> tuple[SearchSpace, StudySettings]:
     try:
         settings = StudySettings.model_validate(tables["settings"])
-        return SearchSpace.from_tables({"defaults": {}, **tables["space"]}, str(tables["where"])), settings
+        # Old names are said to stand here: the file that the study was begun with may have new ones by now.
+        fixed = with_new_names(tables["space"].get("fixed", {}), where)
+        return build({"defaults": {}, **tables["space"], "fixed": fixed}, str(tables["where"])), settings
     except (AttributeError, KeyError, TypeError, ValueError) as error:  # pydantic's errors are ValueErrors
         first = f"no table {error}" if isinstance(error, KeyError) else why(error)
         if isinstance(error, ValidationError):
@@ -97,7 +121,18 @@ def _validated(tables: Tables, where: str) -> tuple[SearchSpace, StudySettings]:
     except UsageError as error:  # of a name or a value that an earlier version took
         if error.where.startswith("package "):  # that brings a method
             raise
+        for name in _methods(tables["space"]):
+            if name not in names():
+                rule = f"the study uses the method '{name}', which is of a package that is not installed here"
+                raise StudyError(where, rule, remedy=_INSTALL) from None
         raise StudyError(where, _RULE, remedy=_REMEDY, cause=f"{error.where}: {error.reason}") from None
+
+
+def _methods(space: Tables) -> list[str]:
+    """Return the names of the methods that trials may have, without their arguments."""
+    fixed, searched = (_table(space, table).get("method") for table in ("fixed", "search"))
+    choices = searched.get("choices", ()) if isinstance(searched, Mapping) else ()
+    return [str(text).partition(":")[0] for text in (fixed, *choices) if text is not None]
 
 
 def freeze_study(directory: StudyLocation, space: SearchSpace, settings: StudySettings) -> StudySettings:

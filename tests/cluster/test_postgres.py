@@ -21,7 +21,7 @@ import ray
 import ray.cloudpickle
 
 from anon_tune.driver.run import StudyInterrupted, run_study
-from anon_tune.errors import AnonTuneError, StudyError
+from anon_tune.errors import AnonTuneError, UnreachableError
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.frozen_study import load_study
 from anon_tune.study.settings import StudySettings
@@ -144,11 +144,12 @@ def test_a_server_that_cannot_be_used_is_one_line(tmp_path: Path, server: str, m
         nobody.bind(("127.0.0.1", 0))  # and listens to nobody
         url = f"postgresql://ann@127.0.0.1:{nobody.getsockname()[1]}/postgres"
         with pytest.raises(
-            StudyError, match=r"^--storage: cannot be opened: .*Connection refused.*, got postgresql://"
+            UnreachableError, match=r"^--storage: cannot be opened: .*Connection refused.*, got postgresql://"
         ):
             open_storage(url, tmp_path)
     monkeypatch.setenv("PGPASSWORD", "wrong")
-    with pytest.raises(StudyError, match=r"^--storage: cannot be opened: .*password authentication failed") as told:
+    refused = r"^--storage: cannot be opened: .*password authentication failed"
+    with pytest.raises(UnreachableError, match=refused) as told:
         open_storage(server, tmp_path)
     assert "\n" not in str(told.value) and "wrong" not in str(told.value)
     with pytest.raises(AnonTuneError, match=r"got postgresql://ann:\*\*\*@127.* Put the password into PGPASSWORD"):

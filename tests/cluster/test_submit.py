@@ -157,7 +157,7 @@ def test_who_has_no_token_gets_one_line(one_head: Any, tmp_path: Path, tiny_stud
     submit = ["submit", SPACE, *study]
     no_token, wrong_token = {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "none")}, {"RAY_AUTH_TOKEN_PATH": str(wrong)}
     for words, environment, said in (
-        (submit, no_token, "no token to show the head"),
+        (submit, no_token, "no token for the head"),
         (submit, wrong_token, "does not accept this token"),
         (submit, {"RAY_AUTH_MODE": "disabled"}, "asks for a token"),
         (["submit", "--stop", "raysubmit_x"], wrong_token, "does not accept this token"),

@@ -26,7 +26,7 @@ from anon_tune.ledger import Ledger
 from anon_tune.methods import build_anonymizer
 from anon_tune.recipe import Recipe
 from anon_tune.study import load_study
-from anon_tune.video.files import TimedFrame, VideoReader
+from anon_tune.video.reader import TimedFrame, VideoReader
 
 VIDEOS = Path(__file__).parents[3] / "shared" / "data" / "videos"
 REAL = sorted(VIDEOS.glob("*")) if VIDEOS.is_dir() else []
@@ -352,7 +352,10 @@ def test_audio_that_a_container_cannot_hold_is_named(run: Run, tmp_path: Path) -
         container.mux([*video.encode(None), *sound.encode(None)])
     code, said = run(source, "-o", tmp_path / "out.mp4", "--method", "blur:2")
     assert code == 2
-    assert said.startswith(f"error: {source}: its audio cannot be copied into .mp4, got wavpack. Add --drop-audio, ")
+    assert said == (
+        f"error: {source}: its audio cannot be copied into .mp4, got wavpack. To keep it, let the output end in .mkv, "
+        "or add --encode-audio; or leave it out with --drop-audio."
+    )
     assert names(tmp_path) == ["in.mkv"]
     assert run(source, "-o", tmp_path / "out.mkv", "--method", "blur:2")[0] == 0
     assert run(source, "-o", tmp_path / "out.mp4", "--method", "blur:2", "--drop-audio")[0] == 0

@@ -150,11 +150,12 @@ def _write_trial(ledger: Ledger, directory: Path, number: int, rng: np.random.Ge
         reason = f"training: L_T must be finite, got nan at step 17. {NASTY}"
         ledger.append(replace(trial, state=TrialState.FAILED, reason=reason))
         return
-    ledger.append(trial, report(name, 0, leakage - 0.05, accuracy - 0.1, rng))
+    trains = method != "blur:4"
+    ledger.append(trial, report(name, 0, leakage - 0.05, accuracy - 0.1, rng, trains))
     if number % 10 in (5, 8):
         ledger.append(replace(trial, state=TrialState.PRUNED, reason="dominated at rung 0"))
     elif number % 10 != 9:
-        ledger.append(replace(trial, state=TrialState.COMPLETE), report(name, 1, leakage, accuracy, rng))
+        ledger.append(replace(trial, state=TrialState.COMPLETE), report(name, 1, leakage, accuracy, rng, trains))
         preview(directory, name, rng)
 
 
