@@ -1,4 +1,4 @@
-"""The adversarial game with a distortion penalty: on pixels, on features of the utility network, or without gradient."""
+"""The game with a distortion penalty: on pixels, on features of the utility network, or without its gradient."""
 
 from dataclasses import replace
 
