@@ -23,7 +23,7 @@ from anon_tune.methods import make_recipe
 from anon_tune.recipe import Recipe
 from anon_tune.search import SearchSpace
 from anon_tune.study import StudySettings
-from anon_tune.study.settings import freeze_study
+from anon_tune.study.frozen_study import freeze_study
 from anon_tune.trial import Ceilings, RungJob, Trial, TrialState
 from anon_tune.worker.job import perform
 

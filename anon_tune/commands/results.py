@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anon_tune.errors import StudyError, UsageError, suggest
 from anon_tune.study_directory import StudyDirectory, StudyLocation
-from anon_tune.trial import Trial
+
+if TYPE_CHECKING:
+    from anon_tune.trial import Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ def flat_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 def write_report(directory: StudyLocation, output: Path | None = None) -> Path | str:
     """Write the report of a study directory and return its path or URI."""
     from anon_tune import report
-    from anon_tune.search import importance
+    from anon_tune.search.importances import importance
     from anon_tune.study import load_study
 
     trials = read_trials(directory)

@@ -36,7 +36,7 @@ def within(
 
         def arm() -> None:
             began = f"{time.time()}\n".encode()
-            if is_remote:  # a process that is ended cannot upload its stack, so the driver only finds the start time
+            if is_remote:  # a process that is about to end cannot write there, so the start time is written now
                 directory.hung.write(began)
             file.write(began)
             file.flush()
@@ -75,7 +75,7 @@ def why_hung(directory: TrialDirectory, job_limit_s: float | None) -> str:
         if job_limit_s is None or not directory.hung.exists():
             return ""
         began, _, text = directory.hung.read().decode(errors="replace").partition("\n")
-    except OSError:  # the store does not answer; a study must not end because a reason is missing
+    except OSError:  # the store does not answer: a study does not end for want of a reason
         return ""
     threads = [t for t in text.split("hread 0x") if Path(__file__).name in t]  # this file is on the job's stack
     places = [line.strip().removeprefix("File ") for t in threads for line in t.splitlines() if "File " in line]

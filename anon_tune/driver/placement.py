@@ -51,8 +51,9 @@ def place(settings: StudySettings, nodes: Sequence[Mapping[str, float]]) -> Plac
         largest = max(nodes, key=lambda n: (n.get("GPU", 0), n.get("CPU", 0)), default={})
         raise PlacementError(
             "placement",
-            f"a trial needs {what}, but the cluster has {many}, the largest with {_say(largest)}",
-            remedy="Ask for less, add nodes, or give --scale-to if an autoscaler can add nodes",
+            f"a trial needs {what}",
+            f"{many}, the largest with {_say(largest)}",
+            "Ask for less, add nodes, or give --scale-to if an autoscaler can add nodes",
         )
     resources = {"cpu": 0.0, "memory": 1.0} if settings.runs_through_train else {"cpu": settings.cpus_per_worker}
     wanted = max(fits, settings.scale_to or 0)

@@ -14,7 +14,7 @@ from ray.exceptions import RayError
 from anon_tune.study_directory import TrialDirectory
 
 
-class JobsUnderWay:
+class RunningJobs:
     """Tracks the current job of each trial.
 
     Args:
@@ -37,11 +37,11 @@ class JobsUnderWay:
         """Record that the next job of a trial begins on the same worker."""
         self._since[trial_id] = time.monotonic()
 
-    def look(self) -> None:
-        """Collect the node names of the workers that have answered by now."""
+    def collect_nodes(self) -> None:
+        """Collect the answers of the workers that have answered."""
         for trial_id, answer in [*self._asked.items()]:
             if ray.wait([answer], timeout=0)[0]:
-                self._hear(trial_id)
+                self._take_answer(trial_id)
 
     def end(self, trial_id: str) -> tuple[float, str] | None:
         """Forget the job of a trial. Return its seconds and its node, empty if unknown; None if there was no job."""
@@ -50,12 +50,12 @@ class JobsUnderWay:
             return None
         seconds = time.monotonic() - since
         if trial_id in self._asked:
-            self._hear(trial_id)
+            self._take_answer(trial_id)
         return seconds, self._nodes.pop(trial_id, "")
 
-    def _hear(self, trial_id: str) -> None:
+    def _take_answer(self, trial_id: str) -> None:
         try:
-            # A worker that started answers before it begins; a driver that stops does not wait for one that hangs.
+            # A worker answers before its first job, so this rarely waits. One that hangs must not hold up the driver.
             name = str(ray.get(self._asked.pop(trial_id), timeout=1))
         except RayError:  # the worker or its node was lost before it answered
             return
@@ -72,7 +72,7 @@ def begun_by_train(directory: TrialDirectory) -> tuple[float, str] | None:
     Args:
         directory: The directory of the trial.
     """
-    with suppress(OSError, ValueError, KeyError):  # without the file, no job had begun
+    with suppress(OSError, ValueError, KeyError):  # no file: no worker had begun
         begun = json.loads(directory.begun.read())
         directory.begun.remove()
         return max(0.0, time.time() - float(begun["time"])), str(begun["node"])

@@ -11,9 +11,9 @@ from ray.exceptions import RayError
 
 from anon_tune.datasets.side_by_side import Item, Map, Result
 from anon_tune.driver.session import ray_session
-from anon_tune.errors import AnonTuneError
+from anon_tune.errors import UnreachableError
 
-_REMEDY = "Run the same command again; finished work is kept"
+_REMEDY = "Run the same command again; finished items are kept"
 
 
 def in_tasks(num_workers: int | None = None) -> Map:
@@ -40,7 +40,7 @@ def in_tasks(num_workers: int | None = None) -> Map:
                     yield ray.get(waiting.popleft())
             except RayError as error:
                 cause = str(error).splitlines()[0]
-                raise AnonTuneError("cluster", "a task was lost", remedy=_REMEDY, cause=cause) from error
+                raise UnreachableError("cluster", "a task was lost", remedy=_REMEDY, cause=cause) from error
 
     return run
 

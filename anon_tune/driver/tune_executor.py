@@ -157,13 +157,13 @@ class RungTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Do one job."""
         job = self.assignment.job(self.iteration, self.directory)
-        trial_id = self.assignment.trial
+        trial_id = self.assignment.trial_id
         directory = TrialDirectory.at(self.directory)
         try:
             report = within(self.job_limit_s, directory, self.through_train, lambda: self.body.advance(job))
         except AnonTuneError as error:
             return {"failed": trial_id, "reason": str(error)}
-        return {"report": replace(report, trial=trial_id)}
+        return {"report": replace(report, trial_id=trial_id)}
 
 
 class _DeskSearcher(Searcher):
@@ -186,15 +186,15 @@ class _DeskSearcher(Searcher):
         assignment = self._desk.next()
         if assignment is None:
             return Searcher.FINISHED if self._desk.is_finished else None
-        directory = self._study.trial(assignment.trial).folder
-        if not directory.is_remote:  # trial bodies expect that the directory exists
+        directory = self._study.trial(assignment.trial_id).folder
+        if not directory.is_remote:  # bodies may count on it
             directory.path.mkdir(parents=True, exist_ok=True)
         self._under_way.add(trial_id)
         self._num_handed_out += 1
         return {"assignment": assignment, "directory": directory.location, "place": self._num_handed_out}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Note that an assignment ended, so that another one can be handed out."""
+        """Free the slot of an assignment that is over."""
         self._under_way.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
@@ -234,7 +234,7 @@ class _Decider(Stopper):
         return not self._relay.report(result["report"])
 
     def stop_all(self) -> bool:
-        """Return True if the whole run must end."""
+        """Return whether the whole run must end."""
         return self._must_stop()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -253,16 +253,16 @@ class _Listener(Callback):
         self._relay.start(_id(trial), trial.temporary_state.ray_actor)
 
     def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
-        """Find out on which nodes jobs run."""
-        self._relay.look()
+        """Collect the names of the nodes on which jobs run."""
+        self._relay.collect_nodes()
 
     def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Give the remaining jobs to the worker that replaces a lost one."""
-        rest = self._relay.renew(_id(trial))
-        trial.set_config({**trial.config, "assignment": rest})  # type: ignore[no-untyped-call]
+        """Give the remaining jobs to the worker that Tune starts in place of a lost one."""
+        remaining = self._relay.replace_worker(_id(trial))
+        trial.set_config({**trial.config, "assignment": remaining})  # type: ignore[no-untyped-call]
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Record that the last retry failed. Tune does not retry if a worker dies while it starts or is reused."""
+        """Record that a worker was lost for good. Tune does not retry one that dies while it starts or is reused."""
         never_began = trial.run_metadata.num_failures <= trial.max_failures
         self._relay.give_up(_id(trial), last_words(trial.error_file), trial.max_failures if never_began else None)
 
@@ -270,7 +270,7 @@ class _Listener(Callback):
         """Record the jobs that a stopped driver leaves unfinished."""
         for trial in trials:
             if self._relay.error is None and not self._lost.is_set():
-                self._relay.waste(_id(trial))
+                self._relay.record_lost_job(_id(trial))
 
 
 def _precedence(trial: TuneTrial) -> tuple[bool, int]:
@@ -278,7 +278,7 @@ def _precedence(trial: TuneTrial) -> tuple[bool, int]:
 
 
 def _id(trial: TuneTrial) -> str:
-    return str(trial.config["assignment"].trial)
+    return str(trial.config["assignment"].trial_id)
 
 
 @contextmanager

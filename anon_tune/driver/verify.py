@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from tempfile import TemporaryDirectory
 
-from anon_tune.driver.nodes_know import check_nodes
+from anon_tune.driver.node_check import check_nodes
 from anon_tune.driver.placement import Slots
 from anon_tune.driver.run import StudyInterrupted, stop_signals
 from anon_tune.driver.session import living_resources, ray_session
 from anon_tune.driver.tune_executor import TuneExecutor
 from anon_tune.errors import StudyError
 from anon_tune.ledger import Ledger
+from anon_tune.study.frozen_study import load_study
 from anon_tune.study.lock import driver_lock
-from anon_tune.study.settings import load_study
 from anon_tune.study.verification_plan import VerificationDesk, VerificationPlan, VerifyStep, in_order
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import TrialBody
@@ -69,8 +69,8 @@ def verify_study(
     if stopped.is_set():
         raise StudyInterrupted(f"{study}: stopped. Go on with the same command")
     if plan.failures:
-        name, number = min(plan.failures, key=in_order)
-        rule = f"{len(plan.failures)} repeats could not be measured, the first is repeat {number} of trial '{name}'"
-        reason = plan.failures[name, number]
-        raise StudyError(str(study), rule, remedy="Fix the cause, then verify again", cause=reason)
+        trial_id, number = min(plan.failures, key=in_order)
+        rule = f"{len(plan.failures)} repeats could not be taken, the first is repeat {number} of trial '{trial_id}'"
+        remedy = "Fix the cause, then verify again"
+        raise StudyError(str(study), rule, remedy=remedy, cause=plan.failures[trial_id, number])
     return plan.ledger

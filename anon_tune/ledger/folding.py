@@ -72,14 +72,14 @@ class _Columns:
         """Return the report in a row."""
         plain = self.plain
         return RungReport(
-            trial=plain["trial"][row],
+            trial_id=plain["trial"][row],
             rung=plain["rung"][row],
             step=plain["step"][row],
             score=self.score(row),
             curve=Curve(self._curves, row),
             seconds=plain["seconds"][row],
             node=plain["node"][row],
-            checkpoint=plain["checkpoint"][row],
+            weights=plain["checkpoint"][row],
             cost=self.cost(row),
             violation=plain["violation"][row],
             ended=plain["time"][row],

@@ -33,18 +33,18 @@ _MOST_LISTINGS = 10  # these take about 25 s with the waits between them, longer
 _GONE = (errno.ENOENT, errno.ESTALE)
 
 
-class Part(NamedTuple):
-    """A file of the ledger: its name, and the numbers of its first and last record, which the name says."""
+class LedgerPart(NamedTuple):
+    """A file and the records that its name promises, first and last included."""
 
     first: int
     last: int
     name: str
 
 
-def list_parts(folder: Folder) -> list[Part]:
-    """Return the parts in the folder, sorted by first record; of two with the same first record, the larger first."""
+def list_parts(folder: Folder) -> list[LedgerPart]:
+    """Return what lies in the folder, by first record; a larger part comes before one that starts with it."""
     found = [match for name in folder.names() if (match := LEDGER_PART.fullmatch(name))]
-    parts = [Part(int(match[1]), int(match[2] or match[1]), match[0]) for match in found]
+    parts = [LedgerPart(int(match[1]), int(match[2] or match[1]), match[0]) for match in found]
     return sorted(parts, key=lambda part: (part.first, -part.last))
 
 

@@ -94,7 +94,7 @@ def report_row(report: RungReport) -> dict[str, Any]:
         "step": report.step,
         "seconds": report.seconds,
         "node": report.node,
-        "checkpoint": report.checkpoint,
+        "checkpoint": report.weights,
         "curve_steps": [point.step for point in report.curve],
         "curve_terms": [
             (name, [p.terms.get(name, math.nan) for p in report.curve]) for name in term_names(report.curve)

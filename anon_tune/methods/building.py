@@ -22,7 +22,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from anon_tune.errors import UsageError
+from anon_tune.errors import UsageError, cause_of
 from anon_tune.methods.method import find
 from anon_tune.methods.spec import MethodSpec
 from anon_tune.recipe import Recipe
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from anon_tune.attackers import AttackerInputs
     from anon_tune.networks import Anonymizer
     from anon_tune.training import GameHooks, TrialTrainer
+
+_REMEDY = "Fix the package that brings it, or uninstall it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +62,12 @@ def load_builder(spec: MethodSpec) -> Builder:
     where = f"method '{spec.name}'"
     try:
         module = import_module(spec.builder)
-    except (Exception, SystemExit) as error:  # a package may do anything when it is imported
-        lines = str(error).splitlines() or [""]
-        cause = f"{type(error).__name__}: {lines[0]}"
+    except (Exception, SystemExit) as error:  # a package of somebody else may raise anything
         rule = f"its builder '{spec.builder}' cannot be loaded"
-        raise UsageError(where, rule, cause, "Repair or uninstall the package") from error
+        raise UsageError(where, rule, remedy=_REMEDY, cause=cause_of(error)) from error
     if not callable(getattr(module, "build", None)):
         rule = f"its builder '{spec.builder}' must have a function 'build'"
-        raise UsageError(where, rule, remedy="Repair or uninstall the package")
+        raise UsageError(where, rule, remedy=_REMEDY)
     return Builder(module.build, *(_offered(module, name) for name in ("hooks", "trainer", "attacker_inputs")))
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from anon_tune.errors import DataError, RecipeError, suggest
 from anon_tune.methods.method import find
 from anon_tune.methods.spec import MethodSpec
-from anon_tune.methods.table import TABLE, find_spec, names
+from anon_tune.methods.table import METHODS, find_spec, names
 from anon_tune.recipe import Part, Recipe, flat_names, flat_values, nest, refusal
 from anon_tune.recipe import recipe_names as shared_names
 from anon_tune.recipe.old_names import with_new_names
@@ -72,9 +72,9 @@ def read_recipe(document: str | Mapping[str, Any] | None, where: str = "recipe")
         RecipeError: No installed package has the method.
         UsageError: The package that adds the method is broken.
     """
-    rule, remedy = "must hold the recipe of its anonymizer", "Take another file"
+    rule, remedy = "holds no recipe of an anonymizer", "Choose another file"
     if document is None:
-        raise DataError(where, rule, "none", remedy)
+        raise DataError(where, rule, remedy=remedy)
     try:
         tree = dict(json.loads(document) if isinstance(document, str) else document)
         spec = find(str(tree["method"]), where).spec
@@ -83,14 +83,14 @@ def read_recipe(document: str | Mapping[str, Any] | None, where: str = "recipe")
         if given and section is None:
             raise DataError(where, f"the method '{spec.name}' has no values of its own", str(given), remedy)
         return Recipe.model_validate(tree | {"section": section})
-    except (KeyError, TypeError, ValueError) as error:  # errors of pydantic and json are ValueErrors
-        got = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
-        raise DataError(where, rule, got, remedy) from None
+    except (KeyError, TypeError, ValueError) as error:  # pydantic's and JSON's errors are ValueErrors
+        cause = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+        raise DataError(where, rule, remedy=remedy, cause=cause) from None
 
 
 def recipe_names() -> frozenset[str]:
-    """Return every flat dotted name that recipes of our own methods take, including those of their sections."""
-    return shared_names().union(*(_section_names(find_spec(name)) for name in TABLE))
+    """Return every flat dotted name that a recipe of our methods takes, those of their sections among them."""
+    return shared_names().union(*(_section_names(find_spec(name)) for name in METHODS.ours))
 
 
 def check_name(name: str, where: str) -> None:
@@ -103,7 +103,7 @@ def check_name(name: str, where: str) -> None:
     if name in shared_names():
         return
     of = _part(name)
-    known = _section_names(find_spec(of)) if "." in name and (of in TABLE or of in names()) else frozenset()
+    known = _section_names(find_spec(of)) if "." in name and of in names() else frozenset()
     if name not in known:
         raise RecipeError(where, f"unknown name '{name}'", remedy=_remedy(name, known))
 
@@ -138,7 +138,7 @@ def _check_place(name: str, value: object, spec: MethodSpec, where: str) -> None
     other = method_of(name)
     if other not in (None, spec.name):
         remedy = f"Leave it out, or choose the method '{other}'"
-        raise RecipeError(where, f"'{name}' belongs to the method '{other}'", f"the method '{spec.name}'", remedy)
+        raise RecipeError(where, f"'{name}' needs the method '{other}'", f"the method '{spec.name}'", remedy)
     if spec.owns(name):
         key = next((f"{spec.name}.{key}" for own, key in spec.sets.items() if name.startswith(own)), None)
         remedy = f"Set '{key}' instead" if key else "Leave it out, or choose the method 'adversarial'"

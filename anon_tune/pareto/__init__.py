@@ -6,13 +6,13 @@ from anon_tune.pareto.agreement import RungAgreement, rung_agreement
 from anon_tune.pareto.document import front_document
 from anon_tune.pareto.dominance import coverage, default_reference, front_ranks, hypervolume
 from anon_tune.pareto.front import ParetoFront, ReferencePoint, front_candidates
-from anon_tune.pareto.growth import Progress, Staircase, progress
+from anon_tune.pareto.growth import GrowthPoint, Staircase, growth
 from anon_tune.pareto.repeats import LEVELS, attainment, front_probabilities, judged_scores
 
 __all__ = [
     "LEVELS",
+    "GrowthPoint",
     "ParetoFront",
-    "Progress",
     "ReferencePoint",
     "RungAgreement",
     "Staircase",
@@ -23,8 +23,8 @@ __all__ = [
     "front_document",
     "front_probabilities",
     "front_ranks",
+    "growth",
     "hypervolume",
     "judged_scores",
-    "progress",
     "rung_agreement",
 ]

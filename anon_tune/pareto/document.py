@@ -25,7 +25,7 @@ def front_document(trials: Sequence[Trial], all_trials: bool = False) -> dict[st
         all_trials: List every trial, not only the front and the anchors.
     """
     front = ParetoFront.of(trials)
-    listed = [t for t in trials if all_trials or t.is_anchor or front.ranks.get(t.id) == 0]
+    listed = [t for t in trials if all_trials or t.is_anchor or front.front_ranks.get(t.id) == 0]
     rows = [_row(trial, front) for trial in listed]
     point = front.reference_point
     return {
@@ -43,7 +43,7 @@ def _row(trial: Trial, front: ParetoFront) -> dict[str, Any]:
         "trial": trial.id,
         "method": trial.method,
         "state": trial.state.value,
-        "front_rank": front.ranks.get(trial.id),
+        "front_rank": front.front_ranks.get(trial.id),
     }
     for objective in OBJECTIVES:
         reading: Reading | None = getattr(score, objective.name) if score is not None else None

@@ -48,20 +48,20 @@ class ParetoFront:
         trials: Every COMPLETE trial whose score is finite, including the anchors.
         scores: The score by which a trial is judged, by trial id; also of trials that are not in ``trials``. See
             `anon_tune.pareto.repeats.judged_scores`.
-        ranks: Front rank by trial id; 0 for trials on the front.
-        probabilities: Probability that a trial is on the front, by trial id. Only trials that may be on the front have
-            one, and only in a verified study.
-        reference_point: The point against which hypervolume is measured; None while no trial is scored.
-        hypervolume: Area of the union, over the trials on the front, of the rectangles with the sides
-            ``ceiling leakage - leakage`` and ``accuracy - floor accuracy``; in [0, 1].
-        num_beyond_reference: Number of trials, without anchors, that add nothing to the hypervolume because they leak
-            as much as raw clips or recognize no more than guessing.
+        front_ranks: Front rank by trial id, 0 for the front itself.
+        probabilities: By trial id, how likely a trial is on the front; only of trials that may stand there, and
+            empty unless the study is verified.
+        reference_point: None as long as no trial is scored.
+        hypervolume: ``(ceiling leakage - leakage) x (accuracy - floor accuracy)``, joined over the
+            front; in [0, 1].
+        num_beyond_reference: Trials, anchors apart, that add nothing to the hypervolume because
+            they leak as much as raw clips or recognize no more than chance.
         is_verified: True if trials were measured again and are judged by their means.
     """
 
     trials: tuple[Trial, ...]
     scores: Mapping[str, Score]
-    ranks: Mapping[str, int]
+    front_ranks: Mapping[str, int]
     probabilities: Mapping[str, float]
     reference_point: ReferencePoint | None
     hypervolume: float
@@ -91,7 +91,7 @@ class ParetoFront:
         return cls(
             trials=scored,
             scores=scores,
-            ranks=ranks,
+            front_ranks=ranks,
             probabilities=front_probabilities({t.id: scores[t.id] for t in eligible}) if verified else {},
             reference_point=reference,
             hypervolume=hypervolume(standing, reference.losses) if reference is not None else 0.0,
@@ -110,7 +110,7 @@ class ParetoFront:
     @property
     def members(self) -> tuple[Trial, ...]:
         """The trials of front rank 0, anchors included, from the lowest leakage to the highest."""
-        front = [trial for trial in self.trials if self.ranks[trial.id] == 0]
+        front = [trial for trial in self.trials if self.front_ranks[trial.id] == 0]
         return tuple(sorted(front, key=lambda trial: (self.scores[trial.id].leakage.value, trial.id)))
 
     def pick(self, leakage_at_most: float) -> Trial:

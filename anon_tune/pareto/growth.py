@@ -10,7 +10,7 @@ from anon_tune.pareto.front import ParetoFront
 from anon_tune.trial import Cost, Trial, losses
 
 
-class Progress(NamedTuple):
+class GrowthPoint(NamedTuple):
     """The hypervolume after one trial ended.
 
     Attributes:
@@ -26,8 +26,8 @@ class Progress(NamedTuple):
     cost: Cost
 
 
-def progress(trials: Sequence[Trial]) -> list[Progress]:
-    """Return the hypervolume after every trial that ended, in the order in which trials ended.
+def growth(trials: Sequence[Trial]) -> list[GrowthPoint]:
+    """Follow the hypervolume through a study, one entry after each final trial in order of ending.
 
     In a verified study trials count with the means that were measured afterwards, as on the front.
     """
@@ -35,7 +35,7 @@ def progress(trials: Sequence[Trial]) -> list[Progress]:
     eligible = {trial.id for trial in found.eligible}
     first = min((trial.started for trial in trials), default=0.0)
     stairs = Staircase(found.reference_point.losses) if found.reference_point is not None else None
-    entries: list[Progress] = []
+    entries: list[GrowthPoint] = []
     num_trials, volume, cost = 0, 0.0, Cost()
     for trial in sorted((t for t in trials if t.state.is_final), key=lambda t: t.ended):
         num_trials += not trial.is_anchor
@@ -45,8 +45,8 @@ def progress(trials: Sequence[Trial]) -> list[Progress]:
             score = found.scores[trial.id]
             volume += stairs.add(losses(score.leakage.value, score.accuracy.value))
             if not eligible:
-                volume = found.hypervolume  # the same value without the rounding errors of the sum
-        entries.append(Progress(num_trials, trial.ended - first, volume, cost))
+                volume = found.hypervolume  # the same, less what adding up has rounded
+        entries.append(GrowthPoint(num_trials, trial.ended - first, volume, cost))
     return entries
 
 

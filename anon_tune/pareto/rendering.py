@@ -63,8 +63,8 @@ def _param(name: str, value: object) -> str:
 
 
 def _plot(front: ParetoFront) -> str:
-    """Draw all scored trials as SVG, with leakage to the right and accuracy upwards, both from 0 to 1."""
-    others = [trial for trial in front.trials if front.ranks[trial.id] > 0]
+    """Draw all scored trials, leakage to the right and accuracy upwards, both from 0 to 1, as SVG."""
+    others = [trial for trial in front.trials if front.front_ranks[trial.id] > 0]
     across, up = _WIDTH - _LEFT - 8, _HEIGHT - _BOTTOM - 8
     axes = f"M{_LEFT},8 V{8 + up} H{_LEFT + across}"
     marks = "".join(

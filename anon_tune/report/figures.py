@@ -36,8 +36,8 @@ def front_chart(front: ParetoFront) -> Chart | None:
         return None
     ours = [t for t in drawn_trials(front) if not t.is_anchor]
     eligible = {t.id for t in front.eligible}
-    on_front = [t for t in ours if front.ranks[t.id] == 0]
-    dominated = [t for t in ours if front.ranks[t.id] > 0 and t.id in eligible]
+    on_front = [t for t in ours if front.front_ranks[t.id] == 0]
+    dominated = [t for t in ours if front.front_ranks[t.id] > 0 and t.id in eligible]
     single = [t for t in ours if t.id not in eligible and t.is_feasible]
     broken = [t for t in ours if not t.is_feasible]
     members = [front.scores[t.id] for t in front.members]
@@ -148,7 +148,7 @@ def _points(
 ) -> Any:
     scores = [front.scores[t.id] for t in trials]
     symbols = [(symbol or _SYMBOLS[_kind(t)]) + ("-open" if hollow else "") for t in trials]
-    barred = len(front.trials) <= _MOST_BARS or all(front.ranks[t.id] == 0 for t in trials)
+    barred = len(front.trials) <= _MOST_BARS or all(front.front_ranks[t.id] == 0 for t in trials)
     return go.Scatter(
         name=name,
         mode="markers",

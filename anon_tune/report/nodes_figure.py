@@ -20,7 +20,7 @@ class _Job(NamedTuple):
     node: str
     start: float
     end: float
-    trial: str
+    trial_id: str
     what: str
 
 
@@ -115,6 +115,6 @@ def _bars(name: str, colour: str, jobs: Sequence[tuple[_Job, int]], zero: float)
         base=[(job.start - zero) / 60 for job, _ in jobs],
         x=[(job.end - job.start) / 60 for job, _ in jobs],
         marker={"color": colour, "line": {"width": 0.5, "color": "#FFFFFF"}},
-        hovertext=[f"<b>{text(job.trial)}</b> {text(job.what)}, {duration(job.end - job.start)}" for job, _ in jobs],
+        hovertext=[f"<b>{text(job.trial_id)}</b> {text(job.what)}, {duration(job.end - job.start)}" for job, _ in jobs],
         hoverinfo="text",
     )

@@ -15,13 +15,13 @@ from anon_tune.report import tables
 from anon_tune.report.certificates import certificate_cards
 from anon_tune.report.chart import Chart
 from anon_tune.report.figures import front_chart, importance_charts, parallel_chart
-from anon_tune.report.measuring import measuring_note
+from anon_tune.report.measuring_notes import measuring_note
 from anon_tune.report.nodes_figure import lost_note, nodes_chart
 from anon_tune.report.progress_figures import progress_charts
 from anon_tune.report.selection import carded_note, drawn_note, importance_note, listed_note
 from anon_tune.report.training_figures import loss_chart, rungs_chart
 from anon_tune.report.wording import text
-from anon_tune.study.settings import FrozenFacts, frozen_facts
+from anon_tune.study.frozen_study import FrozenFacts, frozen_facts
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial
 

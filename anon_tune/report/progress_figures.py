@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from anon_tune.pareto import Progress, progress
+from anon_tune.pareto import GrowthPoint, growth
 from anon_tune.report.chart import BLUE, Chart, axis
 from anon_tune.report.selection import MOST_POINTS
 from anon_tune.trial import Trial
@@ -19,7 +19,7 @@ def progress_charts(trials: Sequence[Trial]) -> dict[str, Chart]:
 
     Hours are GPU-hours if any trial used a GPU, otherwise CPU-hours. The result is empty while no trial has ended.
     """
-    entries = progress(trials)
+    entries = growth(trials)
     if not entries:
         return {}
     shown = _steps(entries)
@@ -37,8 +37,8 @@ def progress_charts(trials: Sequence[Trial]) -> dict[str, Chart]:
     return charts
 
 
-def _steps(entries: Sequence[Progress]) -> list[Progress]:
-    """Leave out entries at which the hypervolume did not change, if there are very many entries."""
+def _steps(entries: Sequence[GrowthPoint]) -> list[GrowthPoint]:
+    """Leave out, of many, the entries at which the line only goes on level."""
     if len(entries) <= MOST_POINTS:
         return list(entries)
     before = [None, *(entry.hypervolume for entry in entries)]
@@ -46,7 +46,7 @@ def _steps(entries: Sequence[Progress]) -> list[Progress]:
     return [*steps, entries[-1]]
 
 
-def _chart(entries: Sequence[Progress], x: Sequence[float], title: str) -> Chart:
+def _chart(entries: Sequence[GrowthPoint], x: Sequence[float], title: str) -> Chart:
     line = go.Scatter(
         x=list(x),
         y=[entry.hypervolume for entry in entries],

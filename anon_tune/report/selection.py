@@ -33,9 +33,9 @@ def thinned(items: Sequence[_Item], most: int) -> list[_Item]:
 
 
 def drawn_trials(front: ParetoFront) -> list[Trial]:
-    """Return the scored trials that charts draw: the front, the anchors, and others evenly over all front ranks."""
-    always = {t.id for t in front.trials if t.is_anchor or front.ranks[t.id] == 0}
-    others = sorted((t for t in front.trials if t.id not in always), key=lambda t: (front.ranks[t.id], t.number))
+    """Return the scored trials that charts draw: front, anchors, and others evenly from the best rank to the worst."""
+    always = {t.id for t in front.trials if t.is_anchor or front.front_ranks[t.id] == 0}
+    others = sorted((t for t in front.trials if t.id not in always), key=lambda t: (front.front_ranks[t.id], t.number))
     drawn = always | {t.id for t in thinned(others, MOST_POINTS)}
     return [t for t in front.trials if t.id in drawn]
 
@@ -52,11 +52,11 @@ def listed_trials(trials: Sequence[Trial], front: ParetoFront) -> list[Trial]:
     """Return the trials that the table lists: the front, the anchors, and then best and newest trials, half of each."""
     if len(trials) <= MOST_ROWS:
         return list(trials)
-    always = {t.id for t in trials if t.is_anchor or front.ranks.get(t.id) == 0}
+    always = {t.id for t in trials if t.is_anchor or front.front_ranks.get(t.id) == 0}
     others = [t for t in trials if t.id not in always]
     places = max(MOST_ROWS - len(always), 0)
     worst = len(trials)
-    best = sorted(others, key=lambda t: (front.ranks.get(t.id, worst), -t.number))[: places // 2]
+    best = sorted(others, key=lambda t: (front.front_ranks.get(t.id, worst), -t.number))[: places // 2]
     listed = always | {t.id for t in best}
     newest = sorted((t for t in others if t.id not in listed), key=lambda t: -t.number)
     listed |= {t.id for t in newest[: places - len(best)]}

@@ -189,7 +189,7 @@ def trial_table(trials: Sequence[Trial], front: ParetoFront) -> str:
 
 def _row(trial: Trial, names: Sequence[str], front: ParetoFront, carded: bool) -> str:
     name = text(trial.id)
-    score, front_rank = front.scores.get(trial.id), front.ranks.get(trial.id)
+    score, front_rank = front.scores.get(trial.id), front.front_ranks.get(trial.id)
     probability = front.probabilities.get(trial.id)
     fractions = [None] * 3 if score is None else [score.leakage.value, score.leakage.normalized, score.accuracy.value]
     cells = [

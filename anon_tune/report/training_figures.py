@@ -78,13 +78,13 @@ def loss_chart(trials: Sequence[Trial], front: ParetoFront) -> Chart | None:
     if not drawn:
         return None
     worst = len(trials)
-    drawn.sort(key=lambda t: (front.ranks.get(t.id, worst), -t.number))
-    num_front = min(sum(front.ranks.get(t.id) == 0 for t in drawn), MOST_CARDS)
+    drawn.sort(key=lambda t: (front.front_ranks.get(t.id, worst), -t.number))
+    num_front = min(sum(front.front_ranks.get(t.id) == 0 for t in drawn), MOST_CARDS)
     drawn = drawn[: num_front + _MOST_OTHERS]
     terms = _terms(drawn)
     data = []
     for index, trial in enumerate(sorted(drawn, key=lambda t: t.number)):
-        shown = front.ranks.get(trial.id) == 0 or (num_front == 0 and index < len(CYCLE))
+        shown = front.front_ranks.get(trial.id) == 0 or (num_front == 0 and index < len(CYCLE))
         data += _lines(trial, terms, index, shown)
     return Chart(data, lambda narrow: _plots(terms, narrow))
 

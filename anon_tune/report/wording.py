@@ -65,7 +65,7 @@ def per_frame(seconds: float) -> str:
 def hover(trial: Trial, front: ParetoFront) -> str:
     """Return what the point of a trial shows on hover: escaped lines joined by ``<br>``."""
     lines = [f"<b>{text(trial.id)}</b> · {text(trial.method)}"]
-    rank = front.ranks.get(trial.id)
+    rank = front.front_ranks.get(trial.id)
     if rank is not None:
         lines[0] += " · on the front" if rank == 0 else f" · front rank {rank}"
     if note := certainty(trial, front):

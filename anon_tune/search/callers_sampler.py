@@ -12,7 +12,7 @@ from optuna.study import StudyDirection
 from optuna.trial import Trial, create_trial
 from optuna.trial import TrialState as OptunaState
 
-from anon_tune.errors import UsageError
+from anon_tune.errors import UsageError, cause_of
 from anon_tune.search.forecast import Losses
 from anon_tune.search.sampler import distributions, suggest_point
 from anon_tune.search.space import SearchSpace
@@ -49,10 +49,11 @@ def check_sampler(sampler: object, space: SearchSpace) -> CallersSampler:
             model.begin(str(number), point)
             model.end(str(number), point, losses, {})
         model.suggest({})
-    except Exception as error:  # the sampler is not our code and may raise anything
-        said = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-        remedy = "Pass one that can search several objectives, for example optuna.samplers.NSGAIISampler"
-        raise UsageError("sampler", f"{class_name(sampler)} cannot propose a trial", said, remedy) from error
+    except Exception as error:  # of somebody else's code, which may raise anything
+        remedy = "Take one that searches several objectives, as optuna.samplers.NSGAIISampler"
+        raise UsageError(
+            "sampler", f"{class_name(sampler)} cannot propose a trial", remedy=remedy, cause=cause_of(error)
+        ) from error
     return sampler
 
 
@@ -70,6 +71,7 @@ class CallersModel:
     """
 
     def __init__(self, sampler: CallersSampler, space: SearchSpace) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         directions = [StudyDirection.MINIMIZE for _ in OBJECTIVES]
         self._study = optuna.create_study(sampler=sampler, directions=directions)
         self._space, self._asked = space, list[Trial]()

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from anon_tune.pareto import default_reference
 
 
-class Layers:
-    """Points with two losses, both minimized, in nondominated layers.
+class ParetoLayers:
+    """Points with two losses in nondominated layers.
 
     The layer with index k holds the points of front rank k. A new point moves others to the next layer only where it
     must. With n points it touches about the square root of n layers, and moves one contiguous piece of each, so
@@ -24,7 +24,7 @@ class Layers:
         They keep layers in trees; we keep them in sorted lists.
 
     Example:
-        >>> layers = Layers()
+        >>> layers = ParetoLayers()
         >>> [layers.add("a", (2.0, 2.0)), layers.add("b", (1.0, 3.0)), layers.add("c", (1.0, 1.0))]
         [0, 0, 0]
         >>> layers.names(1)

@@ -64,8 +64,8 @@ class Observation:
     constraints: Mapping[str, float]
 
 
-class TrialRecord(Protocol):
-    """Writes trials down for tools outside this package, for example into an Optuna storage."""
+class TrialMirror(Protocol):
+    """Keeps trials for tools outside, for example in an Optuna storage."""
 
     def begin(self, trial_id: str, params: Mapping[str, Any]) -> None:
         """Write that a trial is running."""
@@ -84,9 +84,9 @@ class Proposer:
         kind: The sampler to use, by name.
         seed: Seed of the study, at least 0.
         num_trials: How many trials the study will have.
-        record: Told about every trial as well.
-        known: Observations from an earlier study, under names that no trial of this study has.
-        sampler: A sampler that the caller passed in, used instead of `kind`; None to use `kind`.
+        mirror: Also receives every trial.
+        known: Observations from an earlier study, by names of their own.
+        sampler: A sampler of the caller's in the place of `kind`; None for ours.
     """
 
     def __init__(
@@ -95,14 +95,13 @@ class Proposer:
         kind: Sampler,
         seed: int,
         num_trials: int,
-        record: TrialRecord,
+        mirror: TrialMirror,
         known: Mapping[str, Observation] | None = None,
         sampler: CallersSampler | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._space, self._seed, self._num_trials, self._record = space, seed, num_trials, record
-        # Our samplers get startup points and a selection of the trials. A caller's sampler needs neither, nor does
-        # random search, so it is treated like random search.
+        self._space, self._seed, self._num_trials, self._mirror = space, seed, num_trials, mirror
+        # A caller's sampler needs nothing of what is done around ours, as with random points.
         self.kind = choose_sampler(kind, space, num_trials) if sampler is None else "random"
         self._callers = None if sampler is None else CallersModel(sampler, space)
         self._num_startup = num_startup_trials(self.kind, num_trials)
@@ -149,10 +148,10 @@ class Proposer:
         self._pending[trial_id] = params
         if self._callers:
             self._callers.begin(trial_id, params)
-        self._record.begin(trial_id, params)
+        self._mirror.begin(trial_id, params)
 
     def tell(self, trial: Trial) -> None:
-        """Learn what a trial shows now. When the trial has ended, the record is told as well.
+        """Update what is known of a trial. When the trial has ended, the mirror is updated as well.
 
         An anchor has no params, so Optuna never sees it. It only shows how final losses differ from those at a rung.
         """
@@ -173,7 +172,7 @@ class Proposer:
             if self._callers:
                 losses = None if seen is None else self._estimate(seen)
                 self._callers.end(trial.id, trial.params, losses, {} if seen is None else seen.constraints)
-            self._record.end(trial)
+            self._mirror.end(trial)
 
     def observations(self) -> dict[str, Losses]:
         """Return the losses of all trials that the sampler looks at; final losses are estimated where not measured."""

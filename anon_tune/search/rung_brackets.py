@@ -9,7 +9,7 @@ from anon_tune.search.sampler import score_losses
 from anon_tune.trial import RungReport, Trial
 
 
-class Ladder:
+class RungBrackets:
     """The rungs of a study.
 
     Only trials of trained methods are compared. A closed-form method is finished at its first rung, so comparing
@@ -62,9 +62,7 @@ class Ladder:
             self._by_place[place].promote(trial.id)
 
     def promotable(self, closing: bool = False) -> str | None:
-        """Return the id of the waiting trial that should go on next, or None.
-
-        Higher rungs come first; at a rung, the best trial that may go on is taken.
+        """Return the waiting trial that should go on first: the best at the highest rung; None if there is none.
 
         Args:
             closing: True if no more trials will arrive. Every waiting trial may then go on at a rung with too few
@@ -73,12 +71,12 @@ class Ladder:
         if not self.promotes:
             return None
         for _, rung in sorted(self._by_place.items(), key=lambda item: (-item[0][1], item[0][0])):
-            trial = rung.promotable(everyone=closing and not rung.decides)
-            if trial is not None:
-                return trial
+            trial_id = rung.promotable(everyone=closing and not rung.decides)
+            if trial_id is not None:
+                return trial_id
         return None
 
     @property
     def paused(self) -> list[str]:
-        """Ids of the trials that wait at a rung, in the order in which they began to wait."""
+        """The ids of the trials that wait."""
         return list(self._paused)

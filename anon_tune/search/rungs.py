@@ -10,7 +10,7 @@ from itertools import islice
 
 import numpy as np
 
-from anon_tune.search.pareto_layers import Layers
+from anon_tune.search.pareto_layers import ParetoLayers
 
 _TINY = 1e-300  # avoids a division by zero
 
@@ -115,15 +115,15 @@ class Rung:
 
     def __init__(self, factor: int) -> None:
         self._factor = factor
-        self._layers = Layers()
+        self._layers = ParetoLayers()
         self._infeasible: list[tuple[float, str]] = []
         self._violations: dict[str, float] = {}
         self._broken: set[str] = set()  # trials with a loss that is not finite
         self._promoted: set[str] = set()
 
-    def __contains__(self, trial: str) -> bool:
+    def __contains__(self, trial_id: str) -> bool:
         """True if the trial was measured here."""
-        return trial in self._layers.losses or trial in self._violations or trial in self._broken
+        return trial_id in self._layers.losses or trial_id in self._violations or trial_id in self._broken
 
     @property
     def num_trials(self) -> int:
@@ -135,37 +135,37 @@ class Rung:
         """True if enough trials have arrived to decide."""
         return self.num_trials >= 2 * self._factor
 
-    def add(self, trial: str, losses: tuple[float, float], violation: float = 0.0) -> None:
-        """Add a trial. A trial that was added before keeps its first losses.
+    def add(self, trial_id: str, losses: tuple[float, float], violation: float = 0.0) -> None:
+        """Take a trial in; one that is there already stays as it is.
 
         Args:
-            trial: Id of the trial.
-            losses: The two losses, both minimized.
+            trial_id: Its id.
+            losses: Both minimized.
             violation: By how much it breaks the constraints; 0 if it keeps them.
         """
-        if trial in self:
+        if trial_id in self:
             return
         if not all(map(math.isfinite, losses)):
-            self._broken.add(trial)
+            self._broken.add(trial_id)
         elif violation > 0:
-            insort(self._infeasible, (violation, trial))
-            self._violations[trial] = violation
+            insort(self._infeasible, (violation, trial_id))
+            self._violations[trial_id] = violation
         else:
-            self._layers.add(trial, losses)
+            self._layers.add(trial_id, losses)
 
-    def verdict(self, trial: str) -> Verdict:
-        """Judge an added trial by the trials here now. This is the rule for stopping; `promotable` is for promotion."""
-        if trial in self._broken:
+    def verdict(self, trial_id: str) -> Verdict:
+        """Say whether a trial that was added goes on, if it is judged now and once."""
+        if trial_id in self._broken:
             return Verdict(keep=False, position=-1, num_trials=self.num_trials, front_rank=-1)
         count = self.num_trials
         kept = math.ceil(count / self._factor)
-        if trial in self._violations:
-            violation = self._violations[trial]
-            position = len(self._layers) + bisect_left(self._infeasible, (violation, trial))
+        if trial_id in self._violations:
+            violation = self._violations[trial_id]
+            position = len(self._layers) + bisect_left(self._infeasible, (violation, trial_id))
             return Verdict(not self.decides or position < kept, position, count, -1, violation)
-        layer = self._layers.layer_of(self._layers.losses[trial])
+        layer = self._layers.layer_of(self._layers.losses[trial_id])
         start = next(start for index, start in enumerate(self._layers.starts()) if index == layer)
-        position = start + self._ordered(layer).index(trial)
+        position = start + self._ordered(layer).index(trial_id)
         keep = not self.decides or layer < self._num_spared or position < kept
         return Verdict(keep, position, count, layer)
 
@@ -181,15 +181,15 @@ class Rung:
             count = self.num_trials // self._factor
         else:
             return None
-        return next((trial for trial in self._first(count) if trial not in self._promoted), None)
+        return next((trial_id for trial_id in self._first(count) if trial_id not in self._promoted), None)
 
     def best(self, count: int) -> list[str]:
         """Return the first `count` trials of the order that have not been promoted."""
         return list(islice(self._first(count), count))
 
-    def promote(self, trial: str) -> None:
+    def promote(self, trial_id: str) -> None:
         """Note that a trial has gone on."""
-        self._promoted.add(trial)
+        self._promoted.add(trial_id)
 
     @property
     def _num_spared(self) -> int:
@@ -209,7 +209,7 @@ class Rung:
                 yield from self._ordered(layer)[: count - start]
             else:
                 return
-        yield from (trial for _, trial in self._infeasible[: max(0, count - len(self._layers))])
+        yield from (trial_id for _, trial_id in self._infeasible[: max(0, count - len(self._layers))])
 
     def _ordered(self, layer: int) -> list[str]:
         covered = self._layers.coverage(layer)

@@ -88,7 +88,7 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         remedy = "Give the path of a search space"
         raise SpaceError(where, "cannot be read", remedy=remedy, cause=error.strerror) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpaceError(where, f"not valid TOML: {error}") from None
+        raise SpaceError(where, "is not valid TOML", cause=str(error)) from None
     for key in raw:
         if key not in _TABLES:
             raise SpaceError(where, f"unknown table '{key}'", remedy=suggest(key, _TABLES))

@@ -28,18 +28,18 @@ class Assignment:
     """The jobs of one worker. It does them in this order, as long as the decision about each report is to go on.
 
     Attributes:
-        trial: Id under which reports come back, and the name of the directory below that of all trials. It is a
-            trial's, or that of a repeat of one.
+        trial_id: Id under which reports come back, and the name of the directory below that of all trials. It is
+            a trial's, or that of a repeat of one.
         jobs: At least one. Their directory is left empty, see `job`.
     """
 
-    trial: str
+    trial_id: str
     jobs: tuple[RungJob, ...]
 
     @classmethod
     def of_rungs(
         cls,
-        trial: str,
+        trial_id: str,
         recipe: Recipe,
         levels: Sequence[int],
         todo: Iterable[int],
@@ -48,18 +48,18 @@ class Assignment:
         """Return the assignment that takes a trial from rung to rung.
 
         Args:
-            trial: Its id.
+            trial_id: Its id.
             recipe: Its recipe.
             levels: Steps of all rungs.
             todo: Indices of the rungs that the trial has to reach, in order.
             ceilings: The ceilings of a rung score and those of the full score; None for the identity anchor.
         """
         last = len(levels) - 1
-        jobs = (
-            RungJob(trial, recipe, "", rung, levels[rung], rung == last, ceilings[rung == last] if ceilings else None)
-            for rung in todo
-        )
-        return cls(trial, tuple(jobs))
+        jobs = []
+        for rung in todo:
+            full = rung == last
+            jobs.append(RungJob(trial_id, recipe, "", rung, levels[rung], full, ceilings[full] if ceilings else None))
+        return cls(trial_id, tuple(jobs))
 
     @property
     def recipe(self) -> Recipe:
@@ -76,8 +76,8 @@ class Assignment:
         return replace(self.jobs[index], directory=directory)
 
 
-def fault(report: RungReport) -> str:
-    """Return why a trial cannot continue after a report; empty if it can."""
+def why_not_finite(report: RungReport) -> str:
+    """Return the reason why a trial fails whose report is not finite; empty if the report is."""
     if report.score.is_finite:
         return ""
     rule = f"rung {report.rung} (step {report.step}): leakage and accuracy must be finite"

@@ -50,18 +50,18 @@ class ClusterDesk(Desk, Protocol):
         """True when the run cannot succeed any more, so that running jobs are given up."""
         ...
 
-    def rest(self, trial_id: str) -> Assignment:
+    def remaining(self, trial_id: str) -> Assignment:
         """Return the unfinished part of an assignment, for a worker that replaces a lost one."""
         ...
 
-    def lose(self, trial_id: str, reason: str, max_losses: int) -> None:
+    def hand_out_again(self, trial_id: str, reason: str, max_losses: int) -> None:
         """Hand out an assignment again if its worker was lost before it began; fail it after too many losses."""
         ...
 
-    def waste(self, trial_id: str, seconds: float, node: str) -> None:
+    def record_lost_job(self, trial_id: str, seconds: float, node: str) -> None:
         """Record a job that ended without a report."""
         ...
 
-    def know(self, node: str) -> None:
+    def record_node(self, node: str) -> None:
         """Record the node that a job runs on, so that its price is still known if the node is lost."""
         ...

@@ -49,16 +49,16 @@ def drive(
 
     def begin(assignment: Assignment, index: int) -> None:
         try:
-            report = body.advance(assignment.job(index, str(directory / assignment.trial)))
+            report = body.advance(assignment.job(index, str(directory / assignment.trial_id)))
         except AnonTuneError as error:
-            desk.fail(assignment.trial, str(error))
+            desk.fail(assignment.trial_id, str(error))
             return
-        report = replace(report, trial=assignment.trial)
+        report = replace(report, trial_id=assignment.trial_id)
         heapq.heappush(ends, (clock.now + report.seconds, next(order), assignment, index, report))
 
     while True:
         while len(ends) < num_workers and (assignment := desk.next()) is not None:
-            desk.start(assignment.trial)
+            desk.start(assignment.trial_id)
             begin(assignment, 0)
         if not ends or ends[0][0] > until_s:
             return

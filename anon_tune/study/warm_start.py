@@ -10,7 +10,8 @@ from anon_tune.recipe import MEASURE_VERSION
 from anon_tune.search.proposer import Observation
 from anon_tune.search.sampler import score_losses
 from anon_tune.search.space import SearchSpace
-from anon_tune.study.settings import StudySettings, frozen_facts, load_study
+from anon_tune.study.frozen_study import frozen_facts, load_study
+from anon_tune.study.settings import StudySettings
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial, TrialState
 

@@ -38,7 +38,7 @@ class Watchers:
         self._watchers.append((name, watcher))
 
     def see(self, trial: Trial, report: RungReport | None = None) -> None:
-        """Pass a record to all watchers."""
+        """Pass a record to every watcher."""
         for name, watcher in [*self._watchers]:
             try:
                 watcher.see(trial, report)

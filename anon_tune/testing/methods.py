@@ -39,7 +39,7 @@ _SMALL = {
 def spec_keeps_the_contract(name: str) -> None:
     """The spec is complete, and a recipe of the method does not change when it is written, read or copied."""
     method = find(name)
-    assert not list(broken_rules(method.name, method.spec))
+    assert not list(broken_rules(method.spec))
     assert method.spec.summary
     recipe = _recipe(name)
     assert read_recipe(recipe.model_dump_json()) == recipe

@@ -31,8 +31,8 @@ _STATES = {
 }
 
 
-class OptunaRecord:
-    """Writes trials to an Optuna study. Nothing is ever read from it.
+class OptunaMirror:
+    """Writes trials to an Optuna study, for dashboards and tools; nothing is read from it.
 
     A trial is RUNNING once it is proposed. It ends as COMPLETE with the validation readings of its full score, as
     PRUNED, or as FAIL. The reason and the last rung are user attributes. The study's constraints are constraints of the

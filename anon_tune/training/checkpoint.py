@@ -10,6 +10,7 @@ from torch import Tensor, nn, optim
 from anon_tune.errors import AnonTuneError
 from anon_tune.networks.weights import read_tensors, save_weights
 
+_REMEDY = "Remove it to start this trial anew"
 _FORM = "2"  # version of the file format; earlier files have no version, and another kind of fingerprint
 
 
@@ -45,19 +46,13 @@ def read_checkpoint(
     if metadata.get("form") != _FORM:
         return None
     if metadata.get("fingerprint") != fingerprint:
-        raise AnonTuneError(
-            str(path),
-            f"must be of recipe {fingerprint}",
-            metadata.get("fingerprint"),
-            "Remove it to start this trial anew",
-        )
+        raise AnonTuneError(str(path), f"must be of recipe {fingerprint}", metadata.get("fingerprint"), _REMEDY)
     try:
         _fill(tensors, modules, optimizers)
         return int(metadata["step"])
     except (KeyError, ValueError, RuntimeError) as error:  # torch raises RuntimeError for a shape that does not fit
         cause = str(error).splitlines()[0]
-        remedy = "Remove it to start this trial anew"
-        raise AnonTuneError(str(path), "the checkpoint is damaged", remedy=remedy, cause=cause) from None
+        raise AnonTuneError(str(path), "is damaged", remedy=_REMEDY, cause=cause) from None
 
 
 def _fill(

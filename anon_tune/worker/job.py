@@ -70,14 +70,14 @@ def perform(job: RungJob, clips: Clips, device: torch.device, stills: Clips | No
             write_preview(anonymizer, clips, path, device)
         place.checkpoint.remove()
     return RungReport(
-        trial=job.trial,
+        trial_id=job.trial_id,
         rung=job.rung,
         step=job.step,
         score=score,
         curve=_thin(points),
         seconds=time.monotonic() - start,
         node=socket.gethostname(),
-        checkpoint=recorded_weights(job.trial) if trains else "",
+        weights=recorded_weights(job.trial_id) if trains else "",
     )
 
 

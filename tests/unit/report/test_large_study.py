@@ -24,7 +24,7 @@ def trial(number: int, leakage: float, accuracy: float, **fields: object) -> Tri
     report = RungReport(f"{number:04d}", 0, 60, score, (), 5.0, "here", "", Cost(cpu_s=3600.0))
     params = {"penalty.weight": float(number)}
     made = Trial(
-        report.trial, number, "adversarial", params, "f", TrialState.COMPLETE, (report,), ended=float(number + 1)
+        report.trial_id, number, "adversarial", params, "f", TrialState.COMPLETE, (report,), ended=float(number + 1)
     )
     return replace(made, **fields)  # type: ignore[arg-type]
 
@@ -69,7 +69,7 @@ def test_charts_draw_the_front_and_some_others(many: list[Trial]) -> None:
     drawn = drawn_trials(front)
     assert {t.id for t in front.members} < {t.id for t in drawn}
     assert len(drawn) == 20 + 30
-    assert {front.ranks[t.id] for t in drawn} == {0, 1, 2, 3, 4}
+    assert {front.front_ranks[t.id] for t in drawn} == {0, 1, 2, 3, 4}
     shown = {name for trace in spec(front_chart(front)) for name in trace.get("customdata", [])}
     assert shown == {t.id for t in drawn}
     found = parallel_chart(front)

@@ -17,7 +17,7 @@ from anon_tune.search.space import SearchSpace
 from anon_tune.study.assignment import Assignment
 from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.settings import StudySettings
-from anon_tune.trackers.optuna_storage import OptunaRecord
+from anon_tune.trackers.optuna_storage import OptunaMirror
 from anon_tune.trial import ANCHORS, Reading, RungReport, Score, Trial, TrialState
 
 SHIPPED = Path(__file__).parents[3] / "search_spaces"
@@ -254,7 +254,7 @@ class Desk:
     """A bookkeeper in a folder, which is read again by the next one."""
 
     def __init__(self, folder: Path, of: SearchSpace, num_trials: int, seed: int = 0) -> None:
-        self.record = OptunaRecord(of, InMemoryStorage(), "toy")
+        self.record = OptunaMirror(of, InMemoryStorage(), "toy")
         proposer = Proposer(of, "random", seed, num_trials, self.record)
         self.book = Bookkeeper(Ledger(folder), of, proposer, StudySettings(num_trials=num_trials, seed=seed))
 
@@ -262,11 +262,11 @@ class Desk:
         """Finish what is handed out."""
         done: list[Assignment] = []
         while len(done) < most and (assignment := self.book.next()) is not None:
-            self.book.start(assignment.trial)
+            self.book.start(assignment.trial_id)
             for job in assignment.jobs:
                 reading = Reading(0.5, 0.2, 0.9, 0.4, 0.6, 0.5)
                 score = Score(job.full, reading, reading, {}, {}, 0.0, 1, 1, 0, 0.1)
-                self.book.decide(RungReport(assignment.trial, job.rung, job.step, score, (), 1.0, "here", ""))
+                self.book.decide(RungReport(assignment.trial_id, job.rung, job.step, score, (), 1.0, "here", ""))
             done.append(assignment)
         return done
 
@@ -280,7 +280,7 @@ RUNGS = {"fixed": {"training.num_steps": 90}, "study": {"rungs": {"min_steps": 1
 
 def test_a_trial_says_its_method_and_a_closed_form_one_has_no_rungs_between(tmp_path: Path) -> None:
     desk = Desk(tmp_path, space(["blur:4", "bdq"], weight("bdq"), **RUNGS), 6)
-    todo = {a.trial: a.todo for a in desk.work()}
+    todo = {a.trial_id: a.todo for a in desk.work()}
     assert {t.method for t in desk.trials} == {"blur:4", "bdq"}
     for trial in desk.trials:
         assert trial.method == trial.params["method"]

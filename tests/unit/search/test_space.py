@@ -137,7 +137,7 @@ BAD = {
         '[study]\nrungs = {min_steps = 5, factor = 1}\n[search]\n"penalty.weight" = {low = 1, high = 2}',
         "[study]: 'rungs.factor': input should be greater than or equal to 2, got 1",
     ),
-    "not toml": ('[search]\n"penalty.weight" = {low = 1,, high = 2}', "not valid TOML: "),
+    "not toml": ('[search]\n"penalty.weight" = {low = 1,, high = 2}', "is not valid TOML: "),
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import rung_agreement
 from anon_tune.report import write_report
-from anon_tune.report.measuring import measuring_note
+from anon_tune.report.measuring_notes import measuring_note
 from anon_tune.trial import Trial, TrialState
 
 

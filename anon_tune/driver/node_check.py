@@ -10,13 +10,18 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from anon_tune.attackers import ATTACKERS
+from anon_tune.driver.packages import brought_modules
+from anon_tune.driver.session import gives_packages
 from anon_tune.errors import AnonTuneError, UsageError
-from anon_tune.methods import find, load_builder, names
-from anon_tune.methods.table import TABLE
+from anon_tune.methods import METHODS, find, load_builder
 from anon_tune.networks import NETWORKS
 from anon_tune.search.space import SearchSpace
 
 _REMEDY = "Bring a whole package with --package, or install it on every node"
+_TOO_LATE = (
+    "Ray ran in this process already, and its workers do not get the packages that were brought. Call ray.shutdown() "
+    "first, or install the package on every node"
+)
 
 
 def check_nodes(space: SearchSpace) -> None:
@@ -29,9 +34,8 @@ def check_nodes(space: SearchSpace) -> None:
         UsageError: A node lacks a package, or cannot load it.
     """
     named = set(_words(space))
-    foreign = named & (set(names()) - set(TABLE))
-    others = (set(ATTACKERS.names()) - set(ATTACKERS.ours)) | (set(NETWORKS.names()) - set(NETWORKS.ours))
-    if not foreign and not named & others:
+    methods = sorted(named & METHODS.names_of_packages())
+    if not methods and not named & (ATTACKERS.names_of_packages() | NETWORKS.names_of_packages()):
         return
     nodes: Sequence[Mapping[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     asked = []
@@ -39,14 +43,16 @@ def check_nodes(space: SearchSpace) -> None:
         if node["Alive"]:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             task = _what_is_wrong.options(num_cpus=0, scheduling_strategy=there)
-            asked.append((node["NodeManagerHostname"], task.remote(space.tables(), space.where, sorted(foreign))))
+            asked.append((node["NodeManagerHostname"], task.remote(space.tables(), space.where, methods)))
     for host, reference in asked:
         try:
             wrong = ray.get(reference)
         except RayError:  # the node was lost, which trials survive
             continue
         if wrong:
-            raise UsageError(f"node '{host}'", "cannot take this study", cause=wrong, remedy=_REMEDY)
+            is_late = bool(brought_modules()) and not gives_packages()
+            remedy = _TOO_LATE if is_late else _REMEDY
+            raise UsageError(f"node '{host}'", "cannot take this study", cause=wrong, remedy=remedy)
 
 
 @ray.remote
@@ -57,7 +63,7 @@ def _what_is_wrong(tables: Mapping[str, Any], where: str, methods: Sequence[str]
             load_builder(find(name).spec)
         SearchSpace.from_tables(tables, where)
     except AnonTuneError as error:
-        return error.rule if error.got is None else f"{error.rule}, got {error.got}"
+        return error.reason
     return ""
 
 
