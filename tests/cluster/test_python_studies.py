@@ -1,4 +1,4 @@
-"""Studies that a Python program runs: the README's, with a sampler of the caller's, and with somebody else's package."""
+"""Studies that a Python program runs: that of the README, with the caller's sampler, and with another's package."""
 
 from __future__ import annotations
 
