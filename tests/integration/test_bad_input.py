@@ -1,4 +1,4 @@
-"""What a user does wrong is one line on stderr, in one form, with exit code 2 and no traceback."""
+"""A mistake of a user is one line on stderr, in one form, with exit code 2 and no traceback."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def space(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def study(say: Say, space: Path, avatars: Clips, tmp_path: Path) -> Say:
-    """Call `study` with a space's text, or its own arguments."""
+    """Call `study` with the text of a search space, or with other arguments."""
 
     def call(*arguments: object, text: str = SPACE, clips: object = avatars.directory) -> Any:
         space.write_text(text)
