@@ -1,4 +1,4 @@
-"""Studies that a Python program runs: that of the README, with the caller's sampler, and with another's package."""
+"""Studies run from Python: the README example, a sampler of the caller, and a package of somebody else."""
 
 from __future__ import annotations
 
@@ -113,7 +113,8 @@ from anon_tune.errors import UsageError
 
 def run():
     fixed = {tiny_params | {"training.num_steps": 2}}
-    space, clips, package = {str(example_package / "space.toml")!r}, {str(avatars.directory)!r}, {str(example_package)!r}
+    space, clips = {str(example_package / "space.toml")!r}, {str(avatars.directory)!r}
+    package = {str(example_package)!r}
     return anon_tune.run_study(space, clips=clips, out="study", trials=2, set=fixed, rungs=False, packages=[package])
 
 ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
