@@ -1,5 +1,8 @@
 """The trainer, which plays the adversarial game: pretraining, warm-up, and the two moves of every step.
 
+Move 1 updates the anonymizer f_A against frozen branches. Move 2 updates the utility network f_T and the privacy
+branches f_B against the frozen anonymizer.
+
 Shapes: B clips, T frames per clip, S stills per clip, C channels, H height, W width, A attributes, K actions.
 """
 
@@ -35,9 +38,8 @@ _UTILITY_ALONE = replace(UTILITY, weight=lambda recipe: Schedule(start=1.0))  # 
 class Trainer:
     """Plays the minimax game of one recipe on one training split.
 
-    In every step, move 1 updates the anonymizer f_A against frozen branches, and move 2 updates the utility network f_T
-    and the privacy branches f_B against the frozen anonymizer. Every random number depends only on the recipe's seed
-    and the step, so training that was saved and loaded goes on bit-identically on CPU.
+    Every random number depends only on the recipe's seed and the step, so training that was saved and loaded goes on
+    bit-identically on CPU.
 
     Args:
         recipe: The recipe of the trial.
@@ -125,8 +127,7 @@ class Trainer:
     def load(self, path: Path) -> None:
         """Go on from a checkpoint of the same recipe.
 
-        A checkpoint that an earlier version wrote in another format is ignored. Training then starts from the
-        beginning, with the same result.
+        One that an earlier version wrote in another format is ignored: training from the start has the same result.
         """
         step = read_checkpoint(path, self._modules(), self.optimizers, self.recipe.training_fingerprint())
         if step is not None:
@@ -136,13 +137,8 @@ class Trainer:
         """Play move 1 on a batch: with f_T and f_B frozen, minimize the weighted sum of the terms over f_A.
 
         Without terms of the method, the sum is ``w_T L_T - w_B L_B + w_P L_penalty``. If there are several f_B, L_B is
-        that of the strongest. With the target ``uniform``, the term of `uniform` replaces ``-L_B``.
-
-        Args:
-            index: Index of the batch.
-
-        Returns:
-            The terms by name, without their weights.
+        that of the strongest. With the target ``uniform``, the term of `uniform` replaces ``-L_B``. Returns the terms
+        by name, without their weights.
         """
         self._learn(self.utility, self.privacy, frozen=True)
         batch = self.batches.clips(index)
@@ -164,11 +160,8 @@ class Trainer:
     def restart_branches(self, first: int) -> None:
         """Restart all privacy branches with fresh weights, and let only them learn on the present outputs of f_A.
 
-        The fresh weights depend only on the recipe's seed and the step. A checkpoint is written before the restart of
-        its step, so training that goes on from it does the restart too.
-
-        Args:
-            first: Index of the first batch of this warm-up.
+        They learn on the batches from index ``first`` on. The fresh weights depend only on the recipe's seed and the
+        step. A checkpoint is written before the restart of its step, so training that goes on from it restarts too.
         """
         self.privacy.restart(self.recipe.training.seed * 1_000_003 + self.step)
         self.optimizers["privacy"].state.clear()  # its moments belong to the old weights
@@ -214,11 +207,7 @@ class Trainer:
         self._update("privacy", total, {"privacy": total})
 
     def _update(self, player: str, total: Tensor, terms: Mapping[str, Tensor]) -> dict[str, float]:
-        """Take one optimizer step on a total loss, and return its terms, averaged over the workers.
-
-        Raises:
-            DivergedError: A term is NaN or infinite.
-        """
+        """Take one optimizer step on a total loss, and return its terms, averaged over the workers."""
         optimizer = self.optimizers[player]
         optimizer.zero_grad(set_to_none=True)
         total.backward()
