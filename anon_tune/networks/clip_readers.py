@@ -1,4 +1,4 @@
-"""Networks that classify clips: the attackers and the action classifier of a measurement are built from them.
+"""Networks that classify clips. The attackers and the action classifier of a measurement are built from them.
 
 Their layers normalize over the batch: on clips of this size they learn several times faster than by groups. They are
 fresh in every measurement and never part of an anonymizer, so what one clip sees of another in training does no harm.
@@ -22,7 +22,7 @@ _COARSE = 16
 
 
 class StillsReader(nn.Module):
-    """Looks at frames one by one and averages the logits: appearance, or movement.
+    """Classifies single frames, or differences of successive frames, and averages the logits over the clip.
 
     In training it sees one frame of a clip, drawn anew each time, so that it sees more clips in the same time.
 
@@ -49,7 +49,7 @@ class StillsReader(nn.Module):
 
 
 class ClipReader(nn.Module):
-    """Looks at the whole clip in space and time; also the action classifier.
+    """Classifies the whole clip in space and time. The action classifier of a measurement is one too.
 
     Args:
         num_outputs: O.
@@ -69,7 +69,12 @@ class ClipReader(nn.Module):
 
 
 class CoarseReader(nn.Module):
-    """Looks at the coarse colours of the mean frame, without any convolution."""
+    """Classifies the mean frame at 16 x 16 pixels, without convolutions.
+
+    Args:
+        num_outputs: The number O of outputs.
+        width: A quarter of the number of hidden units.
+    """
 
     def __init__(self, num_outputs: int, width: int) -> None:
         super().__init__()
@@ -119,7 +124,7 @@ def _one_of_each(x: Tensor) -> Tensor:
 
 
 def _moves(clips: Tensor) -> Tensor:
-    """Return differences of successive frames (B,T-1,C,H,W), or zeros where there is one frame only."""
+    """Return scaled differences of successive frames, (B,T-1,C,H,W), or zeros of the clips' shape if T is 1."""
     return (clips[:, 1:] - clips[:, :-1]) * 4 if clips.shape[1] > 1 else torch.zeros_like(clips)
 
 
