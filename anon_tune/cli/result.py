@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from anon_tune.commands.results import ExportOptions, flat_rows, read_trials, write_report
+from anon_tune.commands.results import ExportOptions, flat_rows, measure_note, read_trials, write_report
 from anon_tune.commands.results import export as run_export
 from anon_tune.folder import Folder
 
@@ -46,6 +46,8 @@ def front(
     from anon_tune.pareto import front_document
 
     document = front_document(read_trials(directory), all_trials)
+    if old := measure_note(directory):
+        print(f"{directory}: {old}", file=sys.stderr)
     if format is Format.JSON:
         print(json.dumps(document, indent=2, allow_nan=False))
     elif format is Format.CSV:

@@ -44,6 +44,17 @@ def read_trials(directory: StudyLocation) -> list[Trial]:
     return Ledger(study.ledger).trials()
 
 
+def measure_note(directory: StudyLocation) -> str:
+    """Return a sentence on a study that was measured with another version of the measurement; else empty."""
+    from anon_tune.recipe import measured_before
+    from anon_tune.study.frozen_study import frozen_facts
+
+    try:
+        return measured_before(frozen_facts(StudyDirectory.at(directory)).measure_version)
+    except StudyError:  # a front needs the ledger only
+        return ""
+
+
 def pick_trial(directory: StudyLocation, leakage_at_most: float | None, trial: str | None) -> Trial:
     """Return the trial of a study that a user chose by one of two options.
 

@@ -1,6 +1,6 @@
 """Everything that one training run and its measurement depend on: frozen, checked, with a fingerprint."""
 
-from anon_tune.recipe.measuring import MEASURE_VERSION, AuditRecipe, EffortRecipe, EvaluationRecipe
+from anon_tune.recipe.measuring import MEASURE_VERSION, AuditRecipe, EffortRecipe, EvaluationRecipe, measured_before
 from anon_tune.recipe.part import Part, flat_names, flat_values, refusal
 from anon_tune.recipe.recipe import Recipe, nest, recipe_names
 from anon_tune.recipe.training import AnonymizerRecipe, PenaltyRecipe, PrivacyRecipe, TrainingRecipe, UtilityRecipe
@@ -19,6 +19,7 @@ __all__ = [
     "UtilityRecipe",
     "flat_names",
     "flat_values",
+    "measured_before",
     "nest",
     "recipe_names",
     "refusal",

@@ -15,6 +15,17 @@ MEASURE_VERSION = 2
 """Version of the measurement: the attackers by name, how long each may train, and how leakage is computed. It rises
 whenever the same anonymizer, clips and recipe would get another score, as scores of two versions do not compare."""
 
+
+def measured_before(version: int | str) -> str:
+    """Return a sentence to show with scores of another version of the measurement; empty for this version."""
+    if str(version) == str(MEASURE_VERSION):
+        return ""
+    return (
+        f"Measured with version {version} of the measurement; it is version {MEASURE_VERSION} now, and scores of two "
+        "versions do not compare. To compare, audit the trials again, or run a new study."
+    )
+
+
 _ATTACKERS: tuple[str, ...] = ("frame", "clip", "motion", "pixels")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from anon_tune.certificate import Attacker, Certificate, Interval
+from anon_tune.recipe import measured_before
 from anon_tune.report.wording import duration
 
 MEANING = {
@@ -70,7 +71,9 @@ def facts(c: Certificate) -> tuple[str, ...]:
     """Return sentences that say on which clips leakage was measured, how long it took, and when."""
     data = c.data
     codec = f", through {data.codec}" if data.codec else ""
+    old = measured_before(c.measure_version)
     return (
+        *([old] if old else []),
         f"On {data.clips}: {data.num_train_clips} training clips, {data.num_validation_clips} validation clips, "
         f"{data.num_test_clips} test clips{codec}.",
         f"Strongest attacker: {c.strongest}. Distortion {c.distortion:.3f}. {duration(c.seconds)}, {c.created}.",

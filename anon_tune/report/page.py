@@ -11,6 +11,7 @@ from plotly.offline import get_plotlyjs
 from anon_tune.folder import File
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import ParetoFront
+from anon_tune.recipe import measured_before
 from anon_tune.report import tables
 from anon_tune.report.certificates import certificate_cards
 from anon_tune.report.chart import Chart
@@ -80,6 +81,8 @@ def _page(study: StudyDirectory, trials: Sequence[Trial], importance: Mapping[st
     sections = _sections(trials, front, importance, study)
     links = "".join(f'<a href="#{key}">{name}</a>' for key, name, _ in sections)
     body = "".join(f'<section id="{key}"><h2>{name}</h2>{content}</section>' for key, name, content in sections)
+    old = measured_before(facts.measure_version) if study.frozen.exists() else ""
+    warning = f'<p class="failed">{text(old)}</p>' if old else ""
     resources = files("anon_tune.report")
     style = resources.joinpath("page.css").read_text("utf-8")
     script = resources.joinpath("page.js").read_text("utf-8")
@@ -94,7 +97,7 @@ def _page(study: StudyDirectory, trials: Sequence[Trial], importance: Mapping[st
 <style>{style}</style>
 </head>
 <body>
-<header><h1>{title}</h1>{tables.summary(trials, front)}{tables.settings(shown)}
+<header><h1>{title}</h1>{warning}{tables.summary(trials, front)}{tables.settings(shown)}
 {tables.elsewhere(study, facts.storage)}</header>
 <nav aria-label="Sections">{links}</nav>
 <main>{body}</main>
