@@ -1,4 +1,4 @@
-"""What `submit`, `status` and `fetch` refuse before any cluster is asked."""
+"""Mistakes that `submit`, `status` and `fetch` refuse before they ask any cluster."""
 
 from __future__ import annotations
 

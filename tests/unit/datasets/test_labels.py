@@ -1,6 +1,6 @@
 import pytest
 
-from anon_tune.datasets.labels import Found, attribute_columns, match_files, split_files
+from anon_tune.datasets.labels import Found, attribute_columns, label_found, match_files, split_files
 from anon_tune.errors import DataError, UsageError
 
 FILES = [f"{p}/{p}{t}_{a}.mp4" for p in ("ann", "bob") for t in (1, 2, 3) for a in ("walk", "kick")]
@@ -73,13 +73,23 @@ def test_splits_by_group() -> None:
 def test_the_hold_out_is_even_and_leaves_rare_labels_in_train() -> None:
     files = [Found(f"{p}{a}{n}", a, "train", (p,)) for p in "abcde" for a in ("walk", "kick", "sit") for n in range(4)]
     files += [Found("rare", "walk", "train", ("f",)), Found("test", "walk", "test", ("a",))]
-    splits = split_files(files, ["test"], [], 0.25)
-    held = [f for f, s in zip(files, splits, strict=True) if s == "val"]
+    splitter, _ = label_found(files, ["person"], ["test"], [], 0.25)
+    splits = {one.id: one.split for one in splitter.split()}
+    held = [f for f in files if splits[f.file] == "val"]
     assert len(held) == 15
     assert [sum(f.action == a for f in held) for a in ("walk", "kick", "sit")] == [5, 5, 5]
     assert [sum(f.private == (p,) for f in held) for p in "abcdef"] == [3, 3, 3, 3, 3, 0]
-    assert splits == split_files(files, ["test"], [], 0.25)
-    assert splits[-1] == "test"
+    assert splits["test"] == "test"
+
+
+def test_bad_files_take_no_part_in_a_split() -> None:
+    files = [Found(f"{p}{a}{n}", a, "train", (p,)) for p in "ab" for a in ("walk", "kick") for n in range(5)]
+    files += [Found(f"test{p}", "walk", "test", (p,)) for p in "ab"]
+    good = [one for at, one in enumerate(files) if at % 2 or one.group == "test"]
+    bad = {one.file for one in files} - {one.file for one in good}
+    splitter, _ = label_found(files, ["person"], ["test"], [], 0.2)
+    assert splitter.split(bad) == label_found(good, ["person"], ["test"], [], 0.2)[0].split()
+    assert [one.split for one in splitter.split(bad)] == 8 * ["train"] + 2 * ["val"] + 2 * ["test"]
 
 
 @pytest.mark.parametrize(
