@@ -1,4 +1,4 @@
-"""Videos come out anonymized and otherwise as they were, or not at all."""
+"""Videos are anonymized and otherwise unchanged, or not written at all."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Run = Callable[..., tuple[int, str]]
 
 @pytest.fixture(scope="module")
 def run() -> Run:
-    """Run ``anonymize``; returns the exit code and the line of an error, else what was printed."""
+    """Run ``anonymize``, and return the exit code and either the error line or what was printed."""
 
     def call(*arguments: Any) -> tuple[int, str]:
         done = CliRunner().invoke(app, ["anonymize", *map(str, arguments)])
@@ -64,7 +64,7 @@ def write_video(
     metadata: bool = False,
     pixel_format: str = "yuv420p",
 ) -> Path:
-    """Write a moving gradient, ticks of 1/1000 s; `times` are the frames' time stamps."""
+    """Write a video of a moving gradient; `times` are the time stamps of the frames in 1/1000 s."""
     height, width = size
     with av.open(str(path), "w") as container:
         if metadata:
@@ -102,7 +102,7 @@ def frames_of(path: Path) -> list[TimedFrame]:
 
 
 def times_of(path: Path) -> list[float]:
-    """Return when frames are shown, by FFmpeg's own reader."""
+    """Return the times at which frames are shown, as FFmpeg reads them."""
     with av.open(str(path)) as container:
         return [float(frame.pts * frame.time_base) for frame in container.decode(container.streams.video[0])]
 

@@ -29,7 +29,7 @@ Answer = Callable[..., str]
 
 @pytest.fixture
 def answer(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Answer:
-    """Call the command line in this process and return what it prints; nothing may be said on stderr."""
+    """Call the command line in this process and return its output; stderr must stay empty."""
 
     def call(*arguments: object) -> str:
         monkeypatch.setattr(sys, "argv", ["anon-tune", *map(str, arguments)])
