@@ -49,11 +49,7 @@ class DamageWatch:
         """Yield every packet of the video and of its audio; look at the others only for how far they reach."""
         wanted = {self._stream.index, *(stream.index for stream in self._container.streams.audio)}
         for packet in self._container.demux():
-            if packet.stream.index == self._stream.index:
-                if packet.is_corrupt:
-                    at = self.end if packet.pts is None else float(packet.pts * packet.time_base)
-                    self._suspect(f"is damaged, or was cut or joined, after {self._after_start(at):.1f} seconds")
-            elif packet.size and packet.pts is not None:
+            if packet.stream.index != self._stream.index and packet.size and packet.pts is not None:
                 end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
                 self._reached = max(self._reached, end)
             if packet.stream.index in wanted:
@@ -61,6 +57,9 @@ class DamageWatch:
 
     def decode(self, packet: av.Packet[Any]) -> Iterator[av.VideoFrame]:
         """Yield the frames of a packet of the video."""
+        if packet.is_corrupt:
+            at = self.end if packet.pts is None else float(packet.pts * packet.time_base)
+            self._suspect(f"is damaged, or was cut or joined, after {self._after_start(at):.1f} seconds")
         for frame in self._stream.decode(packet):
             if frame.is_corrupt:
                 self._suspect(f"has a damaged frame after {self._after_start(self.end):.1f} seconds")

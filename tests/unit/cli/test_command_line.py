@@ -91,6 +91,13 @@ def test_the_version_is_the_packages(answer: Answer) -> None:
     assert answer("--version") == f"anon_tune {anon_tune.__version__}\n"
 
 
+def test_a_paragraph_of_help_is_broken_only_where_the_line_ends(
+    answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "\n by luck. This command measures the anchors" in answer("verify", "--help")
+
+
 def test_avatars_are_made_and_described(answer: Answer, tmp_path: Path) -> None:
     said = answer("clips", "avatars", "-o", tmp_path / "a", "--seed", 3, "--num-frames", 2, "--size", "16x24")
     assert open_clips(tmp_path / "a").shape == (2, 16, 24, 3)
