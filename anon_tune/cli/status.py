@@ -34,7 +34,10 @@ def status(
     watch: Annotated[
         float | None,
         typer.Option(
-            "--watch", min=0.1, metavar="SECONDS", help="Print the status at this interval until the study is over."
+            "--watch",
+            min=0.1,
+            metavar="SECONDS",
+            help="Print the status at this interval until the study is over or no driver holds it.",
         ),
     ] = None,
     format: Annotated[StatusFormat, typer.Option(help="table or json. With --watch, json is one line per update.")] = (
@@ -75,7 +78,9 @@ def show_status(status: dict[str, Any], now: float) -> Group:
 
     from anon_tune.cli.study_progress import clock
 
-    counts = ", ".join(f"{n} {state.lower().replace('_', ' ')}" for state, n in status["states"].items() if n)
+    is_left = status["driver"] is None  # what began and has not ended then waits for a driver
+    names = {"TO_COME": "to come", **({"RUNNING": "unfinished", "WAITING": "waiting"} if is_left else {})}
+    counts = ", ".join(f"{n} {names.get(state, state.lower())}" for state, n in status["states"].items() if n)
     cost = status["cost"]
     spent = f"spent {cost['cpu_s'] / 3600:.2f} CPU-h, {cost['gpu_s'] / 3600:.2f} GPU-h"
     if cost["money"]:
@@ -86,14 +91,24 @@ def show_status(status: dict[str, Any], now: float) -> Group:
         f"hypervolume {_number(status['hypervolume'])} (validation {_number(status['hypervolume_validation'])}), "
         f"{status['num_on_front']} on the front",
         spent,
-        "complete" if status["is_complete"] else f"about {clock(status['left_s'])} left, last record {last}",
+        f"{_how_it_goes(status)}, last record {last}" if not status["is_complete"] else "complete",
     ]
-    table = Table("running", "method", "last rung", "step", "since", box=None)
+    table = Table("unfinished" if is_left else "running", "method", "last rung", "step", "since", box=None)
     for row in status["running"]:
         rung, step = ("" if row[name] is None else str(row[name]) for name in ("rung", "step"))
         table.add_row(row["trial"], row["method"], rung, step, clock(now - row["since"]))
     failures = [f"{row['trial']} FAILED {clock(now - row['ended'])} ago: {row['reason']}" for row in status["failures"]]
     return Group(Text("\n".join(lines)), *([table] if status["running"] else []), *map(Text, failures))
+
+
+def _how_it_goes(status: dict[str, Any]) -> str:
+    from anon_tune.cli.study_progress import clock
+
+    if status["driver"] is not None:
+        return f"about {clock(status['left_s'])} left"
+    if status["copied_from"] is not None:
+        return f"a copy of {status['copied_from']}, which may have gone on since"
+    return f"no driver holds this study (go on with: anon-tune resume {status['study']})"
 
 
 def _number(value: float | None) -> str:
