@@ -130,14 +130,13 @@ def _print_table(document: dict[str, Any]) -> None:
         )
     # A pipe has no width to fit, so each trial stays on one line there.
     Console(width=None if sys.stdout.isatty() else 400).print(table)
-    point = document["reference_point"]
-    if point is None:
-        print("No trial has a full score yet.")
-        return
-    print(
-        f"hypervolume {document['hypervolume']:.4f} against leakage {point['leakage']:.3f} (raw clips) "
-        f"and accuracy {point['accuracy']:.3f} (chance)"
-    )
+    if (point := document["reference_point"]) is not None:
+        print(
+            f"hypervolume {document['hypervolume']:.4f} against leakage {point['leakage']:.3f} (raw clips) "
+            f"and accuracy {point['accuracy']:.3f} (chance)"
+        )
+    if document["empty"] is not None:
+        print(document["empty"])
 
 
 def _param(name: str, value: object) -> str:

@@ -90,6 +90,7 @@ def show_status(status: dict[str, Any], now: float) -> Group:
         f"{status['study']}: {status['num_trials']} trials: {counts}",
         f"hypervolume {_number(status['hypervolume'])} (validation {_number(status['hypervolume_validation'])}), "
         f"{status['num_on_front']} on the front",
+        *([status["empty"]] if status["empty"] is not None else []),
         spent,
         f"{_how_it_goes(status)}, last record {last}" if not status["is_complete"] else "complete",
     ]

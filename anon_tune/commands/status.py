@@ -9,7 +9,7 @@ from typing import Any
 
 from anon_tune.commands.study_view import StudyView
 from anon_tune.ledger import Ledger
-from anon_tune.pareto import front_document
+from anon_tune.pareto import Cause, EmptyFront, front_document
 from anon_tune.search.points import num_points
 from anon_tune.study.lock import driver_of
 from anon_tune.study.settings import load_study
@@ -22,13 +22,14 @@ _LAST_FAILURES = 5
 def study_status(directory: StudyLocation) -> dict[str, Any]:
     """Return the state of a study as plain values for ``json.dumps(..., allow_nan=False)``; unknown values are None.
 
-    Keys: ``study``, ``num_trials`` (to propose, anchors not counted), ``states`` (number of trials by state; trials
-    that have not started are ``TO_COME``), ``is_complete``, ``running`` (including anchors: start time, last rung and
-    step measured), ``hypervolume`` (on test clips, as in `front_document`), ``hypervolume_validation`` (on validation
-    clips, as the search sees it), ``num_on_front``, ``cost``, ``left_s``, ``last_record`` (Unix time), ``failures``
-    (the last few, latest first), ``driver`` (the process that holds the study, None if no process does; then the
-    trials under ``running`` wait for `resume`, and ``left_s`` is None), ``copied_from`` (the study of which the
-    directory is a copy, else None).
+    Keys: ``study``, ``copied_from`` (the study of which the directory is a copy, else None), ``num_trials`` (to
+    propose, anchors not counted), ``states`` (number of trials by state; trials that have not started are ``TO_COME``),
+    ``is_complete``, ``driver`` (the process that holds the study; None if no process does, so that no trial runs),
+    ``running`` (trials that began and have not ended, including anchors: start time, last rung and step measured),
+    ``hypervolume`` (on test clips, as in `front_document`), ``hypervolume_validation`` (on validation clips, as the
+    search sees it), ``num_on_front``, ``empty`` (why no trial is on the front although some are over, else None),
+    ``cost``, ``left_s`` (None without a driver), ``last_record`` (Unix time), ``failures`` (the last few, latest
+    first).
 
     Raises:
         StudyError: There is no study.
@@ -55,6 +56,7 @@ def status_document(
         driver: The process that runs the study; None if no process does.
     """
     view = StudyView.of(trials, num_trials)
+    empty = EmptyFront.of(trials)
     over = {t.id for t in trials if t.state.is_final}
     failed = sorted((t for t in trials if t.state is TrialState.FAILED), key=lambda t: -t.ended)
     states = {state.value: view.states[state] for state in TrialState}
@@ -67,6 +69,7 @@ def status_document(
         "hypervolume": _known(front_document(trials)["hypervolume"]),
         "hypervolume_validation": _known(view.hypervolume),
         "num_on_front": len(view.front),
+        "empty": None if empty is None or empty.cause is Cause.EARLY else str(empty),
         "cost": asdict(view.cost),
         "left_s": 0.0 if has_ended else None if driver is None else _known(view.left_s),
         "last_record": max((t.ended for t in trials), default=None),

@@ -1,8 +1,9 @@
-"""Whether every node has the packages of somebody else that a study needs: asked before its first trial."""
+"""Whether every node has what a study needs from elsewhere, packages and files: asked before its first trial."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -10,7 +11,8 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from anon_tune.attackers import ATTACKERS
-from anon_tune.errors import AnonTuneError, UsageError
+from anon_tune.driver.session import joins_cluster
+from anon_tune.errors import AnonTuneError, DataError, UsageError
 from anon_tune.methods import find, load_builder, names
 from anon_tune.methods.table import TABLE
 from anon_tune.networks import NETWORKS
@@ -19,18 +21,34 @@ from anon_tune.search.space import SearchSpace
 _REMEDY = "Bring a whole package with --package, or install it on every node"
 
 
-def check_nodes(space: SearchSpace) -> None:
-    """Let every living node check a search space that names what an installed package brings, one small task a node.
-
-    Costs nothing where a space names only what is ours. A node that comes later is not asked.
+def check_files(space: SearchSpace) -> None:
+    """Read the files of weights that a search space names, unless a cluster is there, whose nodes may have them alone.
 
     Raises:
-        UsageError: A node lacks a package, or cannot load it.
+        DataError: One cannot be read.
     """
+    if not joins_cluster():
+        _read(space.files())
+
+
+def check_nodes(space: SearchSpace, trains: bool = True) -> None:
+    """Let every living node check a search space that names files, or what an installed package brings.
+
+    This takes one small task a node, and nothing where a space names only what is ours. A node that comes later is not
+    asked.
+
+    Args:
+        space: The search space.
+        trains: Anonymizers are to be trained, which may start from files of weights.
+
+    Raises:
+        UsageError: A node lacks a package or a file, or cannot load it.
+    """
+    files = space.files() if trains else {}
     named = set(_words(space))
     foreign = named & (set(names()) - set(TABLE))
     others = (set(ATTACKERS.names()) - set(ATTACKERS.ours)) | (set(NETWORKS.names()) - set(NETWORKS.ours))
-    if not foreign and not named & others:
+    if not foreign and not named & others and not files:
         return
     nodes: Sequence[Mapping[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     asked = []
@@ -38,26 +56,45 @@ def check_nodes(space: SearchSpace) -> None:
         if node["Alive"]:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             task = _what_is_wrong.options(num_cpus=0, scheduling_strategy=there)
-            asked.append((node["NodeManagerHostname"], task.remote(space.tables(), space.where, sorted(foreign))))
+            needed = files if node["Resources"].get("CPU") else {}  # a head that runs no trial
+            answer = task.remote(space.tables(), space.where, sorted(foreign), needed)
+            asked.append((node["NodeManagerHostname"], answer))
     for host, reference in asked:
         try:
-            wrong = ray.get(reference)
+            wrong, remedy = ray.get(reference)
         except RayError:  # the node was lost, which trials survive
             continue
         if wrong:
-            raise UsageError(f"node '{host}'", "cannot take this study", cause=wrong, remedy=_REMEDY)
+            raise UsageError(f"node '{host}'", "cannot take this study", cause=wrong, remedy=remedy)
 
 
 @ray.remote
-def _what_is_wrong(tables: Mapping[str, Any], where: str, methods: Sequence[str]) -> str:
-    """Return why this node cannot load what a search space names; empty if it can."""
+def _what_is_wrong(
+    tables: Mapping[str, Any], where: str, methods: Sequence[str], files: Mapping[str, str]
+) -> tuple[str, str]:
+    """Return why this node cannot load what a search space names, and a remedy; empty if it can."""
+    try:
+        _read(files)
+    except AnonTuneError as error:
+        return str(error), "Put the file where every node sees it"
     try:
         for name in methods:
             load_builder(find(name).spec)
         SearchSpace.from_tables(tables, where)
     except AnonTuneError as error:
-        return error.rule if error.got is None else f"{error.rule}, got {error.got}"
-    return ""
+        return error.rule if error.got is None else f"{error.rule}, got {error.got}", _REMEDY
+    return "", ""
+
+
+def _read(files: Mapping[str, str]) -> None:
+    if files:  # else torch is not loaded
+        from anon_tune.networks.weights import read_tensors
+    for file, name in files.items():
+        try:
+            read_tensors(Path(file))
+        except DataError as error:
+            rule = "must be a safetensors file that can be read"
+            raise DataError(name, rule, file, "Check the path", cause=error.cause) from None
 
 
 def _words(space: SearchSpace) -> Iterator[str]:

@@ -29,6 +29,11 @@ _WORKERS = {"RAY_CHDIR_TO_TRIAL_DIR": "0"}  # relative paths mean the same in a 
 _JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray for the driver of a job
 
 
+def joins_cluster() -> bool:
+    """True if `ray_session` uses a cluster that is there already."""
+    return ray.is_initialized() or bool(os.environ.get("RAY_ADDRESS"))
+
+
 @contextmanager
 def ray_session(*, dashboard: bool) -> Iterator[bool]:
     """Use the cluster that is there, else a private one that ends with the block; yields whether it is private.

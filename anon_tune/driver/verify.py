@@ -44,7 +44,7 @@ def verify_study(
         The ledger.
 
     Raises:
-        StudyError: Nothing to verify, another process writes the directory, weights are gone, repeats could
+        StudyError: There is nothing to verify, another process writes the directory, weights are gone, repeats could
             not be taken, or the repeats that are there were trained anew and ``retrain`` is false.
         UsageError: A node lacks a package that the search space needs.
         PlacementError: A trial needs more than the cluster has.
@@ -59,7 +59,7 @@ def verify_study(
         session = ray_session(dashboard=settings.runs_through_train)
         with session as is_private, stop_signals() as stopped, TemporaryDirectory(prefix="anon-tune-") as scratch:
             settings = settings.on_private_cluster() if is_private else settings
-            check_nodes(space)
+            check_nodes(space, retrain)
             # A repeat that trains anew does in one job what the study did in several: the limit is not for it.
             settings = settings.model_copy(update={"job_limit_s": None})
             executor = TuneExecutor.of(settings, body, study, Slots(settings, living_resources))

@@ -14,11 +14,11 @@ from anon_tune.trial import OBJECTIVES, Cost, Reading, Trial
 def front_document(trials: Sequence[Trial], all_trials: bool = False) -> dict[str, Any]:
     """Return the front as plain values for ``json.dumps(..., allow_nan=False)``.
 
-    Keys: ``reference_point`` (null as long as nothing is scored), ``hypervolume``, ``cost`` and ``lost_s`` (of all
-    trials, listed or not) and ``trials``, from the lowest leakage to the highest, unscored trials last. What is not
-    known is null. Rung scores never appear: they are cheaper and do not compare with full ones. Readings
-    of a trial with ``num_repeats`` above 0 are means; ``probability_on_front`` is null unless the study is verified
-    and the trial repeated (or an anchor).
+    Keys: ``reference_point`` (null as long as nothing is scored), ``hypervolume``, ``empty`` (why no trial but the
+    anchors is on the front, else null), ``cost`` and ``lost_s`` (of all trials, listed or not) and ``trials``, from the
+    lowest leakage to the highest, unscored trials last. What is not known is null. Rung scores never appear: they are
+    cheaper and do not compare with full ones. Readings of a trial with ``num_repeats`` above 0 are means;
+    ``probability_on_front`` is null unless the study is verified and the trial repeated (or an anchor).
 
     Args:
         trials: All trials of one ledger, also of a study that is still running.
@@ -31,6 +31,7 @@ def front_document(trials: Sequence[Trial], all_trials: bool = False) -> dict[st
     return {
         "reference_point": None if point is None else {"leakage": point.leakage, "accuracy": point.accuracy},
         "hypervolume": front.hypervolume,
+        "empty": None if front.empty is None else str(front.empty),
         "cost": asdict(sum((trial.cost for trial in trials), Cost())),
         "lost_s": sum((trial.lost_s for trial in trials), 0.0),
         "trials": sorted(rows, key=lambda row: math.inf if row["leakage"] is None else row["leakage"]),

@@ -10,6 +10,7 @@ import numpy as np
 
 from anon_tune.errors import StudyError
 from anon_tune.pareto.dominance import front_ranks, hypervolume
+from anon_tune.pareto.empty_front import EmptyFront
 from anon_tune.pareto.rendering import front_html, front_text
 from anon_tune.pareto.repeats import front_probabilities, judged_scores
 from anon_tune.trial import Score, Trial, TrialState, losses
@@ -39,8 +40,8 @@ class ReferencePoint:
 class ParetoFront:
     """The scored trials of a study, in front ranks.
 
-    A trial that breaks a constraint keeps a rank of at least 1 and adds nothing to the hypervolume. As soon as any
-    trial was measured again, the study counts as verified: repeated trials are judged by their means, and
+    A trial or an anchor that breaks a constraint keeps a rank of at least 1 and adds nothing to the hypervolume. As
+    soon as any trial was measured again, the study counts as verified: repeated trials are judged by their means, and
     only they and the anchors may stand on the front. A trial with a single measurement keeps a rank of at least
     1, whatever its luck.
 
@@ -57,6 +58,7 @@ class ParetoFront:
         num_beyond_reference: Trials, anchors apart, that add nothing to the hypervolume because
             they leak as much as raw clips or recognize no more than chance.
         is_verified: True if trials were measured again and are judged by their means.
+        empty: Why no trial but the anchors can stand on the front; None if one can.
     """
 
     trials: tuple[Trial, ...]
@@ -67,6 +69,7 @@ class ParetoFront:
     hypervolume: float
     num_beyond_reference: int
     is_verified: bool
+    empty: EmptyFront | None
 
     @classmethod
     def of(cls, trials: Sequence[Trial]) -> ParetoFront:
@@ -97,13 +100,14 @@ class ParetoFront:
             hypervolume=hypervolume(standing, reference.losses) if reference is not None else 0.0,
             num_beyond_reference=beyond,
             is_verified=verified,
+            empty=EmptyFront.of(trials),
         )
 
     @property
     def eligible(self) -> tuple[Trial, ...]:
-        """The trials that may stand on the front.
+        """The trials and anchors that may stand on the front.
 
-        All that break no constraint, in a verified study of those the repeated ones and the anchors.
+        All that break no constraint; in a verified study, of those, the repeated ones and the anchors.
         """
         return tuple(trial for trial in self.trials if _is_eligible(trial, self.is_verified))
 
@@ -134,12 +138,8 @@ class ParetoFront:
             return min(allowed, key=self._preference)
         rule = "the leakage limit must be kept by a trial on the validation and on the test split"
         if not choice:
-            broken = any(not trial.is_feasible for trial in self.trials)
-            remedy = (
-                "Every trial with a full score breaks a constraint of the study: loosen it, or take one with --trial"
-                if broken
-                else "No trial but the anchors has a full score yet: let the study go on"
-            )
+            unmeasured = "No trial that keeps the constraints was measured again: anon-tune verify"
+            remedy = unmeasured if self.empty is None else str(self.empty)
             raise StudyError("front", rule, leakage_at_most, remedy)
         lowest = min(choice, key=self._exposed)
         remedy = f"The lowest available is {self._exposed(lowest):.4f} (trial {lowest.id})"
@@ -171,16 +171,18 @@ def front_candidates(trials: Sequence[Trial]) -> list[Trial]:
     are repeated, no single measurement is nondominated.
 
     Args:
-        trials: All trials of one ledger; those without a usable score, or that break a constraint, are left out.
+        trials: All trials of one ledger; left out are those without a usable score, and trials, but no anchors, that
+            break a constraint.
 
     Returns:
         In the order given.
     """
     scores = judged_scores(trials)
-    scored = [trial for trial in trials if trial.is_feasible and _is_usable(trial, scores)]
-    ranks = front_ranks(_points(scored, scores)).tolist()
-    pairs = zip(scored, ranks, strict=True)
-    return [trial for trial, rank in pairs if trial.is_anchor or trial.repeats or rank < _CANDIDATE_RANKS]
+    usable = [trial for trial in trials if _is_usable(trial, scores)]
+    feasible = [trial for trial in usable if trial.is_feasible]
+    layers = front_ranks(_points(feasible, scores)).tolist()
+    chosen = {t.id for t, layer in zip(feasible, layers, strict=True) if t.repeats or layer < _CANDIDATE_RANKS}
+    return [trial for trial in usable if trial.is_anchor or trial.id in chosen]
 
 
 def _is_usable(trial: Trial, scores: Mapping[str, Score]) -> bool:

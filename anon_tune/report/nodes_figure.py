@@ -79,15 +79,11 @@ def lost_note(trials: Sequence[Trial]) -> str:
         return ""
     seconds = sum(job.seconds for job in lost)
     total = seconds + sum(trial.seconds for trial in trials)
-    jobs = (
-        f"{len(lost)} job was lost with its worker"
-        if len(lost) == 1
-        else f"{len(lost)} jobs were lost with their workers"
-    )
+    jobs = "1 job" if len(lost) == 1 else f"{len(lost)} jobs"
     return (
-        f"{jobs}, {duration(seconds)} of {duration(total)} ({percent(seconds / total)}). That is the most that can "
+        f"{jobs} ended without a report, {duration(seconds)} of {duration(total)} ({percent(seconds / total)}). That is the most that can "
         "have been lost: what a trainer had saved, which it does every minute, was not done again. Counted are jobs "
-        "whose worker died, hung or raised, or whose driver was stopped; not those of a driver that was killed."
+        "that failed, whose worker died or hung, or whose driver was stopped; not those of a driver that was killed."
     )
 
 

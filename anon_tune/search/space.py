@@ -125,6 +125,12 @@ class SearchSpace(Part):
         """
         return validate(StopRules, (standing or self.study.stop).model_dump() | dict(given), "stop rules")
 
+    def files(self) -> dict[str, str]:
+        """Return the files of weights that trials may start from: the recipe name that each is a value of, by path."""
+        values = [*self.defaults.items(), *self.fixed.items()]
+        values += [(name, choice) for name, parameter in self.search.items() for choice in parameter.probes]
+        return {v: name for name, v in values if name.endswith(".weights") and isinstance(v, str)}
+
     def is_active(self, name: str, params: Mapping[str, Any]) -> bool:
         """True if every choice that a searched name depends on has a value that calls for it."""
         return all(
