@@ -74,15 +74,16 @@ def run_study(
         known = known_before(study, space, settings)
         settings = with_record_name(study, space, settings)
         freeze_study(study, space, settings)
-        study.ended.remove()
         ledger = Ledger(study.ledger, hold.check)
-        StudyDirectory.at(here).journal.remove()  # a cache, rebuilt from the ledger
         # Ray first: its workers must not inherit the one thread that a busy machine leaves the sampler.
         session = ray_session(dashboard=settings.runs_through_train)
         with session as is_private, environment(_ONE_THREAD), stop_signals() as stopped:
             settings = settings.on_private_cluster() if is_private else settings
             check_nodes(space)
             executor = TuneExecutor.of(settings, body, study, Slots(settings, living_resources))
+            # Only now that Ray is there: a study that cannot go on stays as it was.
+            study.ended.remove()
+            StudyDirectory.at(here).journal.remove()  # a cache, rebuilt from the ledger
             record = OptunaRecord(space, open_storage(settings.storage, here), record_name(study, settings))
             proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known, sampler)
             prices = Prices.of(settings, living_nodes)

@@ -81,9 +81,10 @@ def lost_note(trials: Sequence[Trial]) -> str:
     total = seconds + sum(trial.seconds for trial in trials)
     jobs = "1 job" if len(lost) == 1 else f"{len(lost)} jobs"
     return (
-        f"{jobs} ended without a report, {duration(seconds)} of {duration(total)} ({percent(seconds / total)}). That is the most that can "
-        "have been lost: what a trainer had saved, which it does every minute, was not done again. Counted are jobs "
-        "that failed, whose worker died or hung, or whose driver was stopped; not those of a driver that was killed."
+        f"{jobs} ended without a report, {duration(seconds)} of {duration(total)} ({percent(seconds / total)}). "
+        "That is the most that can have been lost: what a trainer had saved, which it does every minute, was not done "
+        "again. Counted are jobs that failed, whose worker died or hung, or whose driver was stopped; not those of a "
+        "driver that was killed."
     )
 
 
