@@ -81,10 +81,7 @@ def run_study(
             settings = settings.on_private_cluster() if is_private else settings
             check_nodes(space)
             executor = TuneExecutor.of(settings, body, study, Slots(settings, living_resources))
-            # Only now that Ray is there: a study that cannot go on stays as it was.
-            study.ended.remove()
-            StudyDirectory.at(here).journal.remove()  # a cache, rebuilt from the ledger
-            record = OptunaRecord(space, open_storage(settings.storage, here), record_name(study, settings))
+            record = _new_record(study, here, space, settings)
             proposer = Proposer(space, settings.sampler, settings.seed, settings.num_trials, record, known, sampler)
             prices = Prices.of(settings, living_nodes)
             tidy = partial(_tidy, study)
@@ -101,6 +98,13 @@ def run_study(
         if on_stop and book.stop_reason:
             on_stop(book.stop_reason)
     return ledger
+
+
+def _new_record(study: StudyDirectory, here: Path, space: SearchSpace, settings: StudySettings) -> OptunaRecord:
+    """Begin Optuna's record anew. Ray must be there by now: a study that cannot go on stays as it was."""
+    study.ended.remove()
+    StudyDirectory.at(here).journal.remove()  # a cache, rebuilt from the ledger
+    return OptunaRecord(space, open_storage(settings.storage, here), record_name(study, settings))
 
 
 def _check_anchors(study: StudyDirectory, book: Bookkeeper) -> None:
