@@ -11,6 +11,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from anon_tune.attackers import ATTACKERS
+from anon_tune.driver.reaching import check_head, cluster_address
 from anon_tune.driver.session import joins_cluster
 from anon_tune.errors import AnonTuneError, DataError, UsageError
 from anon_tune.methods import find, load_builder, names
@@ -21,14 +22,21 @@ from anon_tune.search.space import SearchSpace
 _REMEDY = "Bring a whole package with --package, or install it on every node"
 
 
-def check_files(space: SearchSpace) -> None:
-    """Read the files of weights that a search space names, unless a cluster is there, whose nodes may have them alone.
+def check_here(space: SearchSpace) -> None:
+    """Check what can be checked before clips are made and Ray is joined or started.
+
+    That is the address of a cluster. Without a cluster it is also the files of weights that a search space names; the
+    nodes of a cluster may have files that this machine has not.
 
     Raises:
-        DataError: One cannot be read.
+        UsageError: ``RAY_ADDRESS`` is no address of a head.
+        UnreachableError: No head answers there.
+        DataError: A file cannot be read.
     """
     if not joins_cluster():
         _read(space.files())
+    elif not ray.is_initialized():
+        check_head(cluster_address())
 
 
 def check_nodes(space: SearchSpace, trains: bool = True) -> None:
