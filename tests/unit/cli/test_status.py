@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from anon_tune.cli import app
 from anon_tune.cli.status import show_status
@@ -103,9 +102,7 @@ def test_the_last_failures_are_told_with_their_reasons(small_study: Path) -> Non
     ]
     status = status_document([*trials, *late], 20, driver="pid 1 on here") | {"study": "runs/x", "copied_from": None}
     assert [row["trial"] for row in status["failures"]] == ["0010", "0009", "0008", "0007", "0006"]
-    console = Console(width=120, record=True)
-    console.print(show_status(status, 1070.0))
-    said = console.export_text()
+    said = show_status(status, 1070.0, 120)
     assert "0010 FAILED 1:00 ago: reason 10 [/b]" in said and "runs/x: 20 trials: 1 running" in said
 
 
