@@ -8,8 +8,9 @@ Example:
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from anon_tune.on_demand import on_demand
 
 if TYPE_CHECKING:
     from anon_tune.certificate import Certificate
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 # Resolved on first use, so that `import anon_tune` loads neither torch nor Ray.
-_LAZY = {
+_MODULES = {
     "AnonTuneError": "anon_tune.errors",
     "Certificate": "anon_tune.certificate",
     "Ledger": "anon_tune.ledger",
@@ -56,11 +57,7 @@ __all__ = [
     "run_study",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'anon_tune' has no attribute '{name}'")
+__getattr__ = on_demand(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:

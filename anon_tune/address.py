@@ -1,4 +1,4 @@
-"""Addresses that users give: none may carry a secret, as they are written into studies, certificates and logs."""
+"""Refuses addresses that carry a password or a key, because addresses are written into studies and logs."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import re
 from anon_tune.errors import UsageError
 
 _PASSWORD = re.compile(r"^([^/?#@:]*):(?!\d+/).*@")
-_KEY = re.compile(r"^([^?#@:]*):.*@")  # of S3, which may hold slashes and begin with digits; a bucket has no port
-_USER = re.compile(r"^([^/?#@:]+)@")  # of HTTP: it is a token
+_KEY = re.compile(r"^([^?#@:]*):.*@")  # an S3 key may hold slashes and begin with digits; a bucket has no port
+_USER = re.compile(r"^([^/?#@:]+)@")  # in an HTTP address, a user without a password is a token
 _PARAMETER = re.compile(
     r"([?&;][^=&;#]*(?:passw\w*|pwd|secret\w*|token|credentials?|access_?key|account_?key|api_?key|sig(?:nature)?|sas)=)[^&;#]+",
     re.IGNORECASE,
 )
 OBJECT_STORES = ("s3", "gs", "gcs", "abfs", "abfss")
-"""Schemes of the object stores that pyarrow opens."""
+"""URI schemes of the object stores that pyarrow can open."""
 
 _REMEDIES = {
     "postgres": "Put the password into PGPASSWORD or ~/.pgpass",
     "mysql": "Put the password into ~/.my.cnf",
     "s3": "Put the key into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "gs": "Put the key into the file that GOOGLE_APPLICATION_CREDENTIALS names",
-    "http": "Put the password into the environment, as MLFLOW_TRACKING_PASSWORD",
+    "http": "Put the password into an environment variable such as MLFLOW_TRACKING_PASSWORD",
 }
 
 
@@ -29,11 +29,11 @@ def refuse_secret(where: str, address: str | None) -> None:
     """Refuse an address that carries a password or a key.
 
     Args:
-        where: The option or setting that holds it.
-        address: A URL, a path or a name.
+        where: The option or setting that holds the address.
+        address: A URL, a path or a name; None is accepted.
 
     Raises:
-        UsageError: It does; the message has stars in its place.
+        UsageError: The address carries a secret. The message shows stars instead of it.
     """
     scheme, sign, rest = (address or "").partition("://")
     shown = (_KEY if scheme in OBJECT_STORES else _PASSWORD).sub(r"\1:***@", rest)
@@ -41,6 +41,6 @@ def refuse_secret(where: str, address: str | None) -> None:
         shown = _USER.sub("***@", shown)
     shown = _PARAMETER.sub(r"\1***", shown)
     if sign and shown != rest:
-        remedy = next((words for kind, words in _REMEDIES.items() if scheme.startswith(kind)), "Keep it elsewhere")
-        rule = "must not carry a password or key, as it is written down"
+        remedy = next((words for kind, words in _REMEDIES.items() if scheme.startswith(kind)), "Remove the secret")
+        rule = "must not carry a password or key, because the address is stored with the study"
         raise UsageError(where, rule, f"{scheme}://{shown}", remedy)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, Protocol, TypeVar
 
-from anon_tune.errors import RecipeError, UsageError, suggest
+from anon_tune.errors import RecipeError, UsageError, cause_of, suggest
 
 
 class Named(Protocol):
@@ -33,16 +33,23 @@ class Table(Generic[Spec]):
         group: The entry-point group under which installed packages add their own.
         kind: The type of a spec; an entry point must lead to an instance of it.
         ours: The specs we ship, by name.
+        broken_rules: Yields each rule of the contract that a package's spec breaks, as the end of a sentence.
     """
 
     what: str
     group: str
     kind: type[Spec]
     ours: Mapping[str, Spec]
+    broken_rules: Callable[[Spec], Iterable[str]] = lambda spec: ()
+    _loaded: dict[tuple[EntryPoint, tuple[str, ...]], Spec] = field(default_factory=dict, compare=False, repr=False)
 
     def names(self) -> tuple[str, ...]:
         """Return every known name, ours first; loads no package."""
         return tuple(dict.fromkeys([*self.ours, *(entry.name for entry in _entries(self.group))]))
+
+    def names_of_packages(self) -> frozenset[str]:
+        """Return the names that only installed packages have."""
+        return frozenset(self.names()) - self.ours.keys()
 
     def find(self, name: str, where: str) -> Spec:
         """Return the spec of a name.
@@ -64,22 +71,25 @@ class Table(Generic[Spec]):
             return self.ours[name]
         if not entries:
             raise RecipeError(where, f"unknown {self.what} '{name}'", remedy=suggest(name, self.names()))
-        return self._load(entries[0])
+        key = (entries[0], tuple(sys.path))  # another package may bring the same entry point from elsewhere
+        if key not in self._loaded:
+            self._loaded[key] = self._load(entries[0])
+        return self._loaded[key]
 
     def _load(self, entry: EntryPoint) -> Spec:
         where, remedy = f"package {_package(entry)}", "Fix the package, or uninstall it"
+        one = f"its {self.what} '{entry.name}'"
         try:
             spec = entry.load()
-        except Exception as error:  # a package of somebody else may raise anything
-            first = (str(error).splitlines() or [""])[0]
-            rule = f"its {self.what} '{entry.name}' cannot be loaded: {type(error).__name__}: {first}"
-            raise UsageError(where, rule, remedy=remedy) from error
+        except (Exception, SystemExit) as error:  # a package of somebody else may raise anything
+            raise UsageError(where, f"{one} cannot be loaded", remedy=remedy, cause=cause_of(error)) from error
         if not isinstance(spec, self.kind):
-            rule = f"its {self.what} '{entry.name}' must be of type {self.kind.__module__}.{self.kind.__name__}"
+            rule = f"{one} must be of type {self.kind.__module__}.{self.kind.__name__}"
             raise UsageError(where, rule, type(spec).__name__, remedy)
         if spec.name != entry.name:
-            rule = f"its {self.what} '{entry.name}' must have the name of its entry point"
-            raise UsageError(where, rule, spec.name, remedy)
+            raise UsageError(where, f"{one} must have the name of its entry point", spec.name, remedy)
+        for broken in self.broken_rules(spec):
+            raise UsageError(where, f"{one} {broken}", remedy=remedy)
         return spec
 
 

@@ -22,13 +22,18 @@ class AnonTuneError(Exception):
         self.where, self.rule, self.got, self.remedy, self.cause = where, rule, got, remedy, cause
 
     def __str__(self) -> str:
-        text = f"{self.where}: {self.rule}"
+        end = f" {self.remedy}" if self.remedy else ""
+        return _sentence(f"{self.where}: {self.reason}") + (_sentence(end) if end else "")
+
+    @property
+    def reason(self) -> str:
+        """The message without its place and its remedy: ``<rule>: <cause>, got <value>``."""
+        text = self.rule
         if self.cause:
             text += f": {self.cause.rstrip('.')}"
         if self.got is not None:
             text += f", got {self.got if isinstance(self.got, str) else repr(self.got)}"
-        end = f" {self.remedy}" if self.remedy else ""
-        return _sentence(text) + (_sentence(end) if end else "")
+        return text
 
 
 class UsageError(AnonTuneError):
@@ -73,6 +78,11 @@ class ClusterError(UnreachableError):
 
 class DivergedError(AnonTuneError):
     """A loss stopped being finite; the trial ends as FAILED."""
+
+
+def cause_of(error: BaseException) -> str:
+    """Return what an exception of somebody else's code says, in one line: its type, and the first line of its text."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

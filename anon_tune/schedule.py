@@ -1,4 +1,4 @@
-"""A value at a step: constant, linear, cosine or staircase. Pure."""
+"""A number that changes with the training step: constant, linear, cosine or staircase."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Schedule(BaseModel):
         cosine      a + (b - a) (1 - cos(pi t)) / 2
         staircase   a + (b - a) min(floor(t k), k - 1) / (k - 1)      with k = num_stairs
 
-    A plain number stands for a constant, in a recipe file as in Python.
+    A plain number stands for a constant schedule, in a recipe file and in Python.
 
     Attributes:
-        kind: Which curve.
-        start: Value at step 0; the only value of a constant.
-        end: Value at the last step; required unless constant, refused if constant.
-        num_stairs: Number of levels of a staircase, at least 2.
+        kind: The shape of the curve.
+        start: Value at step 0; a constant schedule has no other value.
+        end: Value at the last step; required for every kind but constant, which has none.
+        num_stairs: Number of levels of a staircase, at least 2; only a staircase has it.
 
     Example:
         >>> Schedule(kind="linear", start=0.0, end=2.0).at(50, 100)
@@ -48,15 +48,15 @@ class Schedule(BaseModel):
 
     @property
     def lowest(self) -> float:
-        """The smallest value the schedule takes."""
+        """The smallest value that the schedule takes."""
         return self.start if self.end is None else min(self.start, self.end)
 
     def at(self, step: int, num_steps: int) -> float:
         """Return the value at a step.
 
         Args:
-            step: 0 to num_steps; values beyond are held at the ends.
-            num_steps: Length of the run in steps, at least 1.
+            step: The training step. Before 0 and after `num_steps`, the value is that at the nearer end.
+            num_steps: Number of training steps, at least 1.
         """
         if self.end is None:
             return self.start

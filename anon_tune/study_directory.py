@@ -1,12 +1,12 @@
-"""The study directory, which holds all files of a study. Their names are defined here and nowhere else.
+"""The names of all files in a study directory. They are defined here and nowhere else.
 
 study.toml            the frozen copy of search space and settings
 ledger/               the records of all trials
 trials/ID/            weights, preview and checkpoint of a trial; trials/ID/repeat-N/ those of a repeat
 audits/ID.json        the certificate of a trial
-clips/                the built-in clips, if the study is on them
-report.html           the page
-ended.txt             there once the study hands out no more trials: the stop rule that ended it, or empty
+clips/                the built-in clips, if the study uses them
+report.html           the report page
+ended.txt             exists once the study begins no more trials; names the stop rule that ended it, or is empty
 optuna.journal        Optuna's storage, a cache
 tensorboard/          event files
 warm_start.json       what the sampler knew before the first trial
@@ -34,7 +34,7 @@ _FETCHED = ".fetched"
 _CERTIFICATE = ".json"
 
 LEDGER_PART = re.compile(r"([0-9]+)(?:-([0-9]+))?\.parquet")
-"""Name of a file of the ledger: the first record in it, and the last one if there are several."""
+"""Matches the name of a file in the ledger: the number of its first record, and of its last if it has several."""
 
 _RESULTS = re.compile(
     rf"{re.escape(_FROZEN)}|{re.escape(_ENDED)}|{re.escape(_REPORT)}|{_LEDGER}/{LEDGER_PART.pattern}|{_AUDITS}/[^/]+{re.escape(_CERTIFICATE)}"
@@ -46,7 +46,7 @@ class TrialDirectory:
     """The directory of a trial, or of a repeat of a trial, inside a study directory.
 
     Attributes:
-        folder: Its location; need not exist.
+        folder: The folder; it need not exist.
     """
 
     def __init__(self, folder: Folder) -> None:
@@ -54,7 +54,7 @@ class TrialDirectory:
 
     @staticmethod
     def at(location: Location) -> TrialDirectory:
-        """Return the one at a path or a URI."""
+        """Return the trial directory at a path or a URI."""
         return TrialDirectory(Folder.at(location))
 
     @property
@@ -64,27 +64,27 @@ class TrialDirectory:
 
     @property
     def preview(self) -> File:
-        """Some frames, original in the upper half and anonymized below."""
+        """A picture of some frames, the original ones above the anonymized ones."""
         return File(self.folder, _PREVIEW)
 
     @property
     def checkpoint(self) -> File:
-        """The trainer's checkpoint, from which the next job continues; not needed once the trial is over."""
+        """The trainer's checkpoint, from which the next job goes on; not needed once the trial is over."""
         return File(self.folder, "trainer.safetensors")
 
     @property
     def begun(self) -> File:
-        """Written by workers of Ray Train while they do a job: their node and the Unix time at which they began."""
+        """Node and Unix time at which workers of Ray Train began a job; exists only while they do the job."""
         return File(self.folder, "begun.json")
 
     @property
     def hung(self) -> File:
-        """Where a job stood when it took too long."""
+        """The stack of a job that took too long."""
         return File(self.folder, "hung.txt")
 
     @property
     def ray_train(self) -> Folder:
-        """Where Ray Train keeps its own account of a job."""
+        """The folder for Ray Train's own files about a job."""
         return self.folder / "ray_train"
 
     def repeat(self, number: int) -> TrialDirectory:
@@ -92,20 +92,20 @@ class TrialDirectory:
         return TrialDirectory(self.folder / f"{_REPEAT}{number}")
 
     def tidy(self) -> None:
-        """Remove the files that a finished trial no longer needs. Checkpoints would be most of a study's bytes.
+        """Remove the files that a finished trial no longer needs; checkpoints would be most of a study's bytes.
 
         Raises:
-            OSError: The place cannot be written.
+            OSError: The files cannot be removed.
         """
         self.checkpoint.remove()
         self.folder.remove(self.ray_train.name)
 
 
 class StudyDirectory:
-    """The locations of a study's files, which all commands share. Asking for a location reads and creates nothing.
+    """The locations of all files of a study. Asking for a location reads and creates nothing.
 
     Attributes:
-        folder: Its location; need not exist.
+        folder: The folder; it need not exist.
     """
 
     def __init__(self, folder: Folder) -> None:
@@ -113,7 +113,7 @@ class StudyDirectory:
 
     @staticmethod
     def at(location: StudyLocation) -> StudyDirectory:
-        """Return the one at a path or a URI."""
+        """Return the study directory at a path or a URI."""
         return location if isinstance(location, StudyDirectory) else StudyDirectory(Folder.at(location))
 
     def __str__(self) -> str:
@@ -124,17 +124,17 @@ class StudyDirectory:
 
     @property
     def name(self) -> str:
-        """Its own name, the last part of its location."""
+        """The name of the study directory: the last part of its location."""
         return self.folder.name
 
     @property
     def frozen(self) -> File:
-        """The frozen copy of search space and settings. A directory is a study if it has this file."""
+        """The frozen copy of search space and settings. A directory with this file is a study directory."""
         return File(self.folder, _FROZEN)
 
     @property
     def lock(self) -> File:
-        """The lock that is held by the one driver that writes."""
+        """The lock, which the driver holds while it writes; there can be only one such driver."""
         return File(self.folder, ".lock")
 
     @property
@@ -144,7 +144,7 @@ class StudyDirectory:
 
     @property
     def trials(self) -> Folder:
-        """Holds a directory for each trial."""
+        """The folder that holds a directory per trial."""
         return self.folder / _TRIALS
 
     def trial(self, trial_id: str) -> TrialDirectory:
@@ -152,12 +152,12 @@ class StudyDirectory:
         return TrialDirectory(self.trials / trial_id)
 
     def weights(self, recorded: str) -> File:
-        """Return the weights that a record names, see `recorded_weights`."""
+        """Return the file of weights that a record names; see `recorded_weights`."""
         return File(self.folder, recorded)
 
     @property
     def audits(self) -> Folder:
-        """The certificates of trials."""
+        """The folder of the certificates of trials."""
         return self.folder / _AUDITS
 
     def certificate(self, trial_id: str) -> File:
@@ -165,38 +165,38 @@ class StudyDirectory:
         return File(self.audits, f"{trial_id}{_CERTIFICATE}")
 
     def certificates(self) -> list[tuple[str, File]]:
-        """Return the names and files of all certificates that are there, in the order of their names."""
+        """Return trial id and file of every certificate that exists, sorted by trial id."""
         names = sorted(name for name in self.audits.names() if name.endswith(_CERTIFICATE))
         return [(name.removesuffix(_CERTIFICATE), File(self.audits, name)) for name in names]
 
     @property
     def clips(self) -> Folder:
-        """The built-in clips, where the study is on them."""
+        """The store of the built-in clips, if the study uses them."""
         return self.folder / "clips"
 
     @property
     def report(self) -> File:
-        """The page."""
+        """The report page."""
         return File(self.folder, _REPORT)
 
     @property
     def ended(self) -> File:
-        """Exists once the study hands out no more trials. It holds the stop rule that ended the study, or is empty."""
+        """Exists once the study begins no more trials. It names the stop rule that ended the study, or is empty."""
         return File(self.folder, _ENDED)
 
     @property
     def journal(self) -> File:
-        """Optuna's storage, where the study names no other: a cache, rebuilt from the ledger."""
+        """The Optuna storage if the study names no other: a cache that can be rebuilt from the ledger."""
         return File(self.folder, "optuna.journal")
 
     @property
     def tensorboard(self) -> Folder:
-        """Event files for TensorBoard."""
+        """The folder of the event files for TensorBoard."""
         return self.folder / "tensorboard"
 
     @property
     def warm_start(self) -> File:
-        """What the sampler knew before the first trial."""
+        """What the sampler knew from earlier studies before the first trial."""
         return File(self.folder, "warm_start.json")
 
     @property
@@ -206,7 +206,7 @@ class StudyDirectory:
 
     @property
     def tune_log(self) -> File:
-        """What Ray Tune logs."""
+        """The log of Ray Tune."""
         return File(self.folder, "tune.log")
 
     @property
@@ -237,26 +237,26 @@ class StudyDirectory:
 
 
 StudyLocation: TypeAlias = "StudyDirectory | Location"
-"""Names a study directory: as itself, by a folder, a path, or a URI."""
+"""A study directory, given as a `StudyDirectory`, a `Folder`, a path or a URI."""
 
 
 def recorded_weights(trial_id: str) -> str:
-    """Return the name of a trial's weights as a report has it, relative to the study directory."""
+    """Return the path of a trial's weights relative to the study directory, as reports record it."""
     return f"{_TRIALS}/{trial_id}/{_WEIGHTS}"
 
 
 def is_result(name: str) -> bool:
-    """True for the relative name of the frozen copy, of a file of the ledger, of the report or of a certificate."""
+    """True for the relative path of the frozen copy, of a ledger file, of the report or of a certificate."""
     return ".." not in name.split("/") and _RESULTS.fullmatch(name) is not None
 
 
 def is_output(name: str) -> bool:
-    """True for the relative name of weights or of a preview, of a trial or of a repeat."""
+    """True for the relative path of weights or a preview, of a trial or of a repeat."""
     return ".." not in name.split("/") and _OUTPUTS.fullmatch(name) is not None
 
 
 def output_folders(study: StudyDirectory) -> list[str]:
-    """Return the relative names of the folders that hold weights or previews, repeats among them."""
+    """Return the relative paths of all folders that can hold weights or previews: those of trials and of repeats."""
     found = []
     for trial in study.trials.names():
         inside = f"{_TRIALS}/{trial}"

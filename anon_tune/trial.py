@@ -142,7 +142,7 @@ class RungJob:
     """What a worker is asked to do: bring one trial up to a rung and measure it there.
 
     Attributes:
-        trial: Trial id, also the name of its directory.
+        trial_id: Id of the trial, also the name of its directory.
         recipe: What to train and how to measure it.
         directory: Where checkpoints and previews go: a path that every node sees, or a URI that pyarrow opens.
         rung: Index of the rung, counted from 0.
@@ -152,7 +152,7 @@ class RungJob:
         weights: Path or URI of a safetensors file whose anonymizer is measured instead of training one; empty to train.
     """
 
-    trial: str
+    trial_id: str
     recipe: Recipe
     directory: str
     rung: int
@@ -186,27 +186,27 @@ class RungReport:
     """What a worker sends back.
 
     Attributes:
-        trial: Trial id.
+        trial_id: Id of the trial.
         rung: Index of the rung.
         step: Steps trained so far.
         score: The measurement taken there.
         curve: Losses since the rung before, thinned to at most 100 points.
         seconds: Wall time of the whole job.
         node: Host name or address of the worker.
-        checkpoint: Path of the anonymizer's weights (not of the trainer's checkpoint); empty for an anchor.
+        weights: Path of the anonymizer's weights below the study directory; empty if nothing was trained.
         cost: Cost of the whole job; filled in by the driver, which knows resources and prices.
         violation: By how much the study's constraints are broken, 0 if all are kept; filled in by the driver.
         ended: Unix time of its record; filled in by the driver.
     """
 
-    trial: str
+    trial_id: str
     rung: int
     step: int
     score: Score
     curve: Sequence[LossPoint]
     seconds: float
     node: str
-    checkpoint: str
+    weights: str
     cost: Cost = Cost()
     violation: float = 0.0
     ended: float = field(default=0.0, compare=False)

@@ -28,7 +28,8 @@ from anon_tune.folder import Folder
 from anon_tune.ledger import Ledger, parts
 from anon_tune.ledger.record import report_row, trial_row
 from anon_tune.search.space import SearchSpace
-from anon_tune.study.settings import StudySettings, freeze_study
+from anon_tune.study.frozen_study import freeze_study
+from anon_tune.study.settings import StudySettings
 from anon_tune.trial import Cost, LossPoint, Reading, RungReport, Score, Trial, TrialState
 
 FAMILIES = ("frame", "clip", "motion", "pairs", "pose")

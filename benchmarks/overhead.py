@@ -38,9 +38,10 @@ from anon_tune.ledger import Ledger
 from anon_tune.search.proposer import Proposer
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.bookkeeper import Bookkeeper
-from anon_tune.study.settings import StudySettings, freeze_study
+from anon_tune.study.frozen_study import freeze_study
+from anon_tune.study.settings import StudySettings
 from anon_tune.study.virtual_time import VirtualClock, drive
-from anon_tune.trackers.optuna_storage import OptunaRecord
+from anon_tune.trackers.optuna_storage import OptunaMirror
 from anon_tune.trial import Reading, RungJob, RungReport, Score, TrialState
 
 QUIET = {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "RAY_AUTH_TOKEN": "a" * 32}
@@ -68,13 +69,13 @@ class Analytic:
     def advance(self, job: RungJob) -> RungReport:
         """Sleep, and measure."""
         time.sleep(self.seconds)
-        noise = random.Random(f"{job.trial} {job.rung}")
+        noise = random.Random(f"{job.trial_id} {job.rung}")
         place = (math.log10(job.recipe.penalty.weight.start) + 1) / 2
         hurt = abs(job.recipe.penalty.threshold.start - 0.12)
         losses = 0.4 + 0.4 * place + hurt, 0.9 - 0.5 * (1 - math.sqrt(max(place, 0.0))) - hurt
         readings = [Reading(v + noise.gauss(0, 0.02), 0.2, 0.95, v, v, v + noise.gauss(0, 0.02)) for v in losses]
         score = Score(job.full, *readings, {}, {}, 0.1, 1, 1, 0, 0.0, seconds_per_frame=0.01)
-        return RungReport(job.trial, job.rung, job.step, score, (), max(self.seconds, job.step), "here", "")
+        return RungReport(job.trial_id, job.rung, job.step, score, (), max(self.seconds, job.step), "here", "")
 
 
 def timed_study(body: Any, num_trials: int, folder: Path, **settings: Any) -> float:
@@ -222,7 +223,7 @@ def scale(folder: Path, num_trials: int, through_ray: bool) -> dict[str, Any]:
     else:
         freeze_study(folder, study, settings)
         clock = VirtualClock()
-        record = OptunaRecord(study, JournalStorage(JournalFileBackend(str(folder / "optuna.journal"))), "scale")
+        record = OptunaMirror(study, JournalStorage(JournalFileBackend(str(folder / "optuna.journal"))), "scale")
         proposer = Proposer(study, "auto", 0, num_trials, record)
         num_over = [0]
 

@@ -90,7 +90,7 @@ class OptunaAlone(Peer):
 
     def tell(self, report: RungReport) -> None:
         """Learn a full score."""
-        self._study.tell(self._open.pop(report.trial), score_losses(report.score))
+        self._study.tell(self._open.pop(report.trial_id), score_losses(report.score))
 
 
 def last_step(problem: Problem) -> int:
@@ -122,7 +122,7 @@ class Asha:
 
     def keeps(self, report: RungReport, loss: float) -> bool:
         """Decide at a rung."""
-        trial = SimpleNamespace(trial_id=report.trial)
+        trial = SimpleNamespace(trial_id=report.trial_id)
         action = self._scheduler.on_trial_result(None, trial, {"step": report.step, "loss": loss})  # type: ignore[arg-type]
         return action != "STOP"
 
@@ -156,17 +156,17 @@ class Scalarized(Peer):
     def keeps(self, report: RungReport) -> bool:
         """Let ASHA decide."""
         loss = scalarize(self.problem, score_losses(report.score))
-        self._open[report.trial].report(loss, report.step)
+        self._open[report.trial_id].report(loss, report.step)
         return self._asha.keeps(report, loss)
 
     def tell_stopped(self, report: RungReport) -> None:
         """PRUNED, with what it reported."""
-        self._study.tell(self._open.pop(report.trial), state=optuna.trial.TrialState.PRUNED)
+        self._study.tell(self._open.pop(report.trial_id), state=optuna.trial.TrialState.PRUNED)
 
     def tell(self, report: RungReport) -> None:
         """Learn a full score."""
         loss = scalarize(self.problem, score_losses(report.score))
-        self._study.tell(self._open.pop(report.trial), loss)
+        self._study.tell(self._open.pop(report.trial_id), loss)
 
 
 class RayTune(Peer):
@@ -205,7 +205,7 @@ class RayTune(Peer):
     def tell(self, report: RungReport) -> None:
         """Learn a score."""
         leakage, loss = score_losses(report.score)
-        self._search.on_trial_complete(report.trial, {"leakage": leakage, "loss": loss})
+        self._search.on_trial_complete(report.trial_id, {"leakage": leakage, "loss": loss})
 
 
 class SyneTune(Peer):
@@ -246,7 +246,7 @@ class SyneTune(Peer):
         """Let it decide."""
         leakage, loss = score_losses(report.score)
         result = {"step": report.step, "leakage": leakage, "loss": loss}
-        return str(self._scheduler.on_trial_result(SimpleNamespace(trial_id=report.trial), result)) != "STOP"
+        return str(self._scheduler.on_trial_result(SimpleNamespace(trial_id=report.trial_id), result)) != "STOP"
 
     def tell(self, report: RungReport) -> None:
         """It needs no full score."""
@@ -288,4 +288,4 @@ class Ax(Peer):
     def tell(self, report: RungReport) -> None:
         """Learn a full score."""
         leakage, loss = score_losses(report.score)
-        self._client.complete_trial(self._open.pop(report.trial), raw_data={"leakage": leakage, "loss": loss})
+        self._client.complete_trial(self._open.pop(report.trial_id), raw_data={"leakage": leakage, "loss": loss})

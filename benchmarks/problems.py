@@ -172,8 +172,8 @@ class AnalyticBody:
         rng = np.random.default_rng(stable_seed(self._seed, problem.name, x.tolist(), job.step, job.full))
         losses = problem.seen(x, job.step / STEPS, rng)
         measuring = FULL_MEASURING_S if job.full else RUNG_MEASURING_S
-        steps = job.step - self._reached.get(job.trial, 0)
-        self._reached[job.trial] = job.step
+        steps = job.step - self._reached.get(job.trial_id, 0)
+        self._reached[job.trial_id] = job.step
         return report(job, score(job, losses, losses, measuring), (0.7 + 0.6 * float(x.mean())) * steps + measuring)
 
 
@@ -189,4 +189,4 @@ def score(job: RungJob, losses: Losses, validation: Losses, seconds: float) -> S
 
 def report(job: RungJob, measured: Score, seconds: float) -> RungReport:
     """Return the report of a job."""
-    return RungReport(job.trial, job.rung, job.step, measured, (), seconds, "virtual", "")
+    return RungReport(job.trial_id, job.rung, job.step, measured, (), seconds, "virtual", "")

@@ -65,7 +65,7 @@ class Watched:
         """Pass on, and note the params."""
         assignment = self._desk.next()
         if assignment is not None and assignment.recipe.method not in ANCHORS:
-            self._params[assignment.trial] = {n: value_of(assignment.recipe, n) for n in self._problem.space.search}
+            self._params[assignment.trial_id] = {n: value_of(assignment.recipe, n) for n in self._problem.space.search}
         return assignment
 
     def start(self, trial_id: str) -> None:
@@ -79,9 +79,9 @@ class Watched:
     def decide(self, report: RungReport) -> Decision:
         """Pass on, and note a full score."""
         decision = self._desk.decide(report)
-        self.num_reports += report.trial in self._params
-        if report.score.full and report.trial in self._params:
-            self.full.append((self._clock.now, score_losses(report.score), self._params[report.trial]))
+        self.num_reports += report.trial_id in self._params
+        if report.score.full and report.trial_id in self._params:
+            self.full.append((self._clock.now, score_losses(report.score), self._params[report.trial_id]))
         return decision
 
 

@@ -18,7 +18,7 @@ from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.desk import Desk
 from anon_tune.study.settings import StudySettings
 from anon_tune.study.virtual_time import VirtualClock
-from anon_tune.trackers.optuna_storage import OptunaRecord
+from anon_tune.trackers.optuna_storage import OptunaMirror
 
 MOST_TRIALS = 250  # more than any strategy comes to before the end
 
@@ -45,7 +45,7 @@ def ours(
     """
     space = _with_rungs(problem.space, **changes)
     settings = StudySettings(num_trials=MOST_TRIALS, sampler=sampler, seed=seed, rungs=rungs)
-    record = OptunaRecord(space, InMemoryStorage(), "bench")
+    record = OptunaMirror(space, InMemoryStorage(), "bench")
     proposer = Proposer(space, sampler, seed, MOST_TRIALS, record)
     return Bookkeeper(Ledger(directory / "ledger"), space, proposer, settings, clock=clock)
 

@@ -136,15 +136,15 @@ class TabularBody:
     def advance(self, job: RungJob) -> RungReport:
         """Look up; the report's seconds are the recorded ones of the job."""
         table = self._table
-        recorded = table.seeds[stable_seed(job.trial, self._seed) % len(table.seeds)]
+        recorded = table.seeds[stable_seed(job.trial_id, self._seed) % len(table.seeds)]
         if job.recipe.method in ANCHORS:
             values = table.anchor(job.recipe.method, job.step, recorded)
             seconds = values["seconds"] if self._anchors_take_time else 0.0
             return report(job, self._score(job, values, recorded), seconds)
         x = table.unit({name: value_of(job.recipe, name) for name in table.space.search})
         values = table.values(x, job.step, recorded)
-        training = table.training_s(x, self._reached.get(job.trial, 0), job.step, recorded)
-        self._reached[job.trial] = job.step
+        training = table.training_s(x, self._reached.get(job.trial_id, 0), job.step, recorded)
+        self._reached[job.trial_id] = job.step
         return report(job, self._score(job, values, recorded), training + values["score_seconds"])
 
     @staticmethod

@@ -23,7 +23,7 @@ from anon_tune.methods import make_recipe
 from anon_tune.recipe import Recipe
 from anon_tune.search import SearchSpace
 from anon_tune.study import StudySettings
-from anon_tune.study.settings import freeze_study
+from anon_tune.study.frozen_study import freeze_study
 from anon_tune.trial import Ceilings, RungJob, Trial, TrialState
 from anon_tune.worker.job import perform
 
@@ -153,7 +153,7 @@ def small_study(avatars: Clips, tiny_params: dict[str, Any], tmp_path_factory: p
                 ceilings[step == 6] = Ceilings(score.leakage.value, score.accuracy.value)
             ledger.append(record, report)
         if last.is_final:
-            reason = "rung 0 (step 3): position 3 of 3, layer 1" if last is TrialState.PRUNED else ""
+            reason = "rung 0 (step 3): position 3 of 3, front rank 1" if last is TrialState.PRUNED else ""
             ledger.append(replace(record, state=last, reason=reason))
 
     run("identity", -1, {}, "identity", TrialState.COMPLETE)

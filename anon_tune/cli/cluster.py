@@ -75,7 +75,8 @@ def check(
 
 def _settings(study: str | None, workers: int | None, cpus: float | None, gpus: float | None) -> StudySettings:
     from anon_tune.errors import UsageError
-    from anon_tune.study.settings import StudySettings, load_study
+    from anon_tune.study.frozen_study import load_study
+    from anon_tune.study.settings import StudySettings
 
     settings = load_study(study)[1] if study else StudySettings()
     if cpus == 0:

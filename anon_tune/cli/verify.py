@@ -53,7 +53,7 @@ def _show(step: VerifyStep) -> None:
     readings = f"leakage {score.leakage.value:.3f} accuracy {score.accuracy.value:.3f}"
     left = time.strftime("%H:%M:%S", time.gmtime(step.left_s))
     print(
-        f"{step.trial} repeat {step.repeat.number}: {readings}; {step.done} of {step.total}, about {left} left",
+        f"{step.trial_id} repeat {step.repeat.number}: {readings}; {step.done} of {step.total}, about {left} left",
         file=sys.stderr,
         flush=True,
     )

@@ -1,12 +1,13 @@
-"""Clips on disk and in batches: the manifest, the frame store, augmentation, and the generated avatars.
+"""Clip stores on disk, batches of clips with augmentation, and the generated clips called avatars.
 
-Names resolve on first use, so that reading a manifest does not load torch.
+Names are imported on first use, so that reading a manifest does not load torch.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from anon_tune.on_demand import on_demand
 
 if TYPE_CHECKING:
     from anon_tune.clips.avatars import make_avatars
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from anon_tune.clips.stills import StillSampler, check_stills
     from anon_tune.clips.store import Clips, ClipSet, open_clips
 
-_LAZY = {
+_MODULES = {
     "ClipBatch": "anon_tune.clips.batches",
     "ClipSampler": "anon_tune.clips.batches",
     "ClipSet": "anon_tune.clips.store",
@@ -43,8 +44,4 @@ __all__ = [
     "round_trip_split",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'anon_tune.clips' has no attribute '{name}'")
+__getattr__ = on_demand(__name__, _MODULES)

@@ -1,4 +1,4 @@
-"""From stored frames to network input, and the random views of a clip.
+"""Turns stored frames into network input, with a random crop and mirror image of each clip, called a view.
 
 Shapes: B clips of a batch, T frames, C = 3 channels, H height, W width.
 """
@@ -22,13 +22,13 @@ def to_unit(frames: NDArray[np.uint8]) -> Tensor:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Views:
-    """One random view a clip, the same for all its frames; every number is in [0, 1).
+    """One random view per clip, the same for all frames of the clip. Every number is in [0, 1).
 
     Attributes:
-        scale: (B,) where the crop's size lies between smallest and whole.
-        top: (B,) where the crop lies vertically.
-        left: (B,) where the crop lies horizontally.
-        mirror: (B,) mirrored if below one half.
+        scale: (B,) size of the crop: 0 is the smallest allowed, 1 the whole frame.
+        top: (B,) vertical place of the crop: 0 is the top, 1 the bottom.
+        left: (B,) horizontal place of the crop: 0 is the left edge, 1 the right edge.
+        mirror: (B,) a clip is mirrored if its number is below 0.5.
     """
 
     scale: NDArray[np.float64]
@@ -38,21 +38,21 @@ class Views:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, num_clips: int) -> Views:
-        """Draw views for a number of clips."""
+        """Draw one view for each of `num_clips` clips."""
         return cls(*rng.random((4, num_clips)))
 
     def read(self, frames: NDArray[np.uint8], rows: NDArray[np.int64], start: int, crop: float, flip: bool) -> Tensor:
-        """Read clips from a store, each by its own view; of a memory map only what the crop shows is read.
+        """Read clips from a store, each through its own view. From a memory map, only the crops are read.
 
         Args:
             frames: (N, T, H, W, 3) uint8.
-            rows: (B,) which clips.
-            start: Index of the first clip's view.
-            crop: Smallest crop as a fraction of height and width, in (0, 1]; 1 leaves clips as they are.
-            flip: Mirror about half of the clips.
+            rows: (B,) rows of the clips to read.
+            start: Index of the view of the first clip.
+            crop: Smallest crop as a fraction of height and width, in (0, 1]; with 1, clips are not cropped.
+            flip: True to mirror about half of the clips.
 
         Returns:
-            (B, T, C, H, W) in [0, 1], resized back bilinearly.
+            (B, T, C, H, W) float32 in [0, 1]; crops are resized bilinearly to H and W.
         """
         if crop == 1 and not flip:
             return to_unit(frames[rows])
@@ -65,6 +65,6 @@ class Views:
         top, left = int(self.top[at] * (height - h + 1)), int(self.left[at] * (width - w + 1))
         shown = to_unit(np.array(clip[None, :, top : top + h, left : left + w]))[0]
         if (h, w) != (height, width):
-            # Rounding in the weights can leave [0, 1] by one unit in the last place.
+            # Rounding in the interpolation weights can give values just outside of [0, 1].
             shown = F.interpolate(shown, (height, width), mode="bilinear", align_corners=False).clamp_(0, 1)
         return shown.flip(-1) if flip and self.mirror[at] < 0.5 else shown

@@ -1,13 +1,12 @@
-"""The built-in generated clips: people told apart by looks, actions told apart by motion alone.
+"""The built-in generated clips, called avatars: people differ in their looks, actions differ in motion only.
 
-Every clip draws every pose parameter (arms, crouch, place) from one distribution: the value at a random
-moment of a sweep through the range. The action lets one parameter run through its sweep, forwards or
-backwards, and holds the others. So a frame taken from a clip at random, without its place in time, says
-nothing about the action, and a clip played backwards is a clip of the paired action.
+A person has three pose parameters: arms, crouch and place. An action moves one of them through its range, forwards or
+backwards, and holds the other two at values drawn from the same sweep. A frame taken from a clip at random therefore
+says nothing about the action, and a clip played backwards is a clip of the paired action.
 
-Private attributes are drawn a person, independently. Four live in colour and texture (skin, shirt,
-stripes, hair) and two in the silhouette (build, hat), so an anonymizer that keeps the motion of the
-silhouette readable has to give something away.
+The private attributes of a person are drawn independently. Four are visible in colour and texture (skin, shirt,
+stripes, hair) and two in the silhouette (build, hat). An anonymizer that keeps the motion of the silhouette visible
+therefore has to reveal something.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ from anon_tune.clips.store import Clips, Labels, StoreWriter
 from anon_tune.errors import DataError
 
 ATTRIBUTES = ("skin=dark", "shirt=warm", "pattern=striped", "hair=blond", "build=broad", "headgear=hat")
-# Forwards and backwards through the sweep of arms, crouch and place.
+# A pair of actions for each of arms, crouch and place: forwards and backwards through its range.
 ACTIONS = (("raise-arms", "lower-arms"), ("crouch", "rise"), ("step-right", "step-left"))
 FPS = 8.0
 
 _CLIPS_PER_PERSON = 4
 _NUM_BOXES = 5
-# Separate random streams under one seed.
+# Numbers of the separate random streams under one seed.
 _CAST, _PERSON, _CLIP = 0, 1, 2
 
 
@@ -47,23 +46,26 @@ def make_avatars(
     width: int = 32,
     force: bool = False,
 ) -> Clips:
-    """Draw a set of clips and store it; the same arguments give the same bytes.
+    """Draw a set of clips and store it. The same arguments give the same bytes.
 
     A person has four clips, all in one split. Actions and attributes are balanced in every split.
 
     Args:
-        directory: The store to make.
-        seed: Of people, poses and backgrounds.
+        directory: The clip store to create.
+        seed: Seed of people, poses and backgrounds.
         num_train: Clips in the training split, at least 1.
         num_val: Clips in the validation split, at least 1.
         num_test: Clips in the test split, at least 1.
         num_frames: Frames per clip, at least 2.
-        height: Pixels, at least 16.
-        width: Pixels, at least 16.
-        force: Replace a directory that is already there.
+        height: Height of a frame in pixels, at least 16.
+        width: Width of a frame in pixels, at least 16.
+        force: Replace a clip store that exists.
+
+    Returns:
+        The new store, open for reading.
 
     Raises:
-        DataError: If a number is too small or the directory exists.
+        DataError: A number is too small, or the directory exists.
     """
     sizes = {"num_train": (num_train, 1), "num_val": (num_val, 1), "num_test": (num_test, 1)}
     sizes |= {"num_frames": (num_frames, 2), "height": (height, 16), "width": (width, 16)}
@@ -79,7 +81,7 @@ def make_avatars(
 
 
 def _cast(seed: int, counts: dict[str, int]) -> Iterator[Labels]:
-    """Say who does what: shuffled decks of all looks and of all actions, so that both are balanced."""
+    """Yield the labels of every clip. Looks and actions are dealt from shuffled decks, so that both are balanced."""
     rng = _rng(seed, _CAST)
     names = [name for pair in ACTIONS for name in pair]
     for split, count in counts.items():
@@ -119,7 +121,7 @@ def _draw(seed: int, number: int, labels: Labels, shape: tuple[int, int, int, in
 
 
 def _pose(rng: np.random.Generator, moving: int, num_frames: int) -> Pose:
-    """Draw a pose a frame: one parameter sweeps upwards, the others rest somewhere on their sweep."""
+    """Draw a pose for every frame: one parameter sweeps upwards, the others rest at some point of their sweep."""
     num = len(ACTIONS)
     low, high = rng.uniform(0.0, 0.12, (num, 1)), rng.uniform(0.88, 1.0, (num, 1))
     paths = low + (high - low) * np.linspace(0, 1, num_frames)
@@ -151,7 +153,7 @@ def _person(body: np.random.Generator, clothes: np.random.Generator, private: tu
 
 
 def _background(rng: np.random.Generator, height: int, width: int) -> Array:
-    """Draw a still background, (H, W, 3): a gradient, boxes in any colour, and grain."""
+    """Draw a background, (H, W, 3), the same in all frames: a gradient, boxes of random colours, and grain."""
     y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j].astype(np.float32)
     angle = rng.uniform(0, 2 * math.pi)
     slope = np.clip(0.5 + (x - 0.5) * math.cos(angle) + (y - 0.5) * math.sin(angle), 0, 1)[..., None]

@@ -1,4 +1,4 @@
-"""Batches of clips as pure functions of a seed and a step.
+"""Batches of clips. A batch depends only on a seed and a step.
 
 Shapes: B clips of a batch, T frames, C = 3 channels, H height, W width, A private attributes.
 """
@@ -17,20 +17,20 @@ from anon_tune.clips.augment import Views
 from anon_tune.clips.store import ClipSet
 from anon_tune.errors import DataError
 
-# Separate random streams under one seed; those after the last are of further views.
+# Numbers of the separate random streams under one seed. View k of a batch has the stream _VIEWS + k.
 _ORDER, _VIEWS = 0, 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipBatch:
-    """Some clips with their labels.
+    """A batch of clips with their labels.
 
     Attributes:
         clips: (B, T, C, H, W) float32 in [0, 1].
-        actions: (B,) int64.
-        private: (B, A) float32, 0 or 1.
+        actions: (B,) int64 action labels, as in `ClipSet`.
+        private: (B, A) float32 private labels, 0 or 1.
         ids: B clip ids.
-        inputs: What attackers get besides the frames, by name (B, ...).
+        inputs: Arrays (B, ...) that attackers get besides the frames, by name.
     """
 
     clips: Tensor
@@ -44,18 +44,19 @@ class ClipBatch:
 
 
 class ClipSampler:
-    """An endless stream of augmented training batches, each a pure function of seed and step.
+    """An endless stream of augmented training batches.
 
-    The clips are shuffled anew each epoch and laid end to end, so every clip is seen equally often and
-    a batch may reach into the next epoch. A resumed run therefore sees the batches it would have seen.
+    A batch depends only on the seed and the step, so resumed training sees the batches that it would have seen without
+    the interruption. The clips are shuffled anew in every epoch, and the epochs are joined, so a batch may reach into
+    the next epoch and every clip is seen equally often.
 
     Args:
-        clip_set: Where the clips come from.
+        clip_set: The clips to draw from.
         batch_clips: Clips in a batch, over all parts together, at least 1.
-        seed: Of order and augmentation.
-        crop: Smallest random crop as a fraction of height and width, in (0, 1]; the same box for all
-            frames of a clip, resized back.
-        flip: Mirror about half of the clips.
+        seed: Seed of order and augmentation.
+        crop: Smallest random crop as a fraction of height and width, in (0, 1]. All frames of a clip have the same
+            crop, and are resized to their old size.
+        flip: True to mirror about half of the clips.
     """
 
     def __init__(self, clip_set: ClipSet, batch_clips: int, seed: int, crop: float = 1.0, flip: bool = False) -> None:
@@ -66,14 +67,14 @@ class ClipSampler:
         """Return the batch of a step, or one part of it.
 
         Args:
-            step: From 0.
-            part: Which part, 0 to num_parts - 1; the parts in order are the whole batch.
-            num_parts: Into how many equal parts the batch is cut, one a worker.
-            view: From 0; other crops and mirrors of the same clips.
+            step: The training step, from 0.
+            part: The part to return, 0 to num_parts - 1. The parts in order are the whole batch.
+            num_parts: Number of equal parts into which the batch is cut, one per worker.
+            view: Number of the view, from 0. Another view has other crops and mirror images of the same clips.
 
         Raises:
-            DataError: If the batch cannot be cut into equal parts; unequal ones would bias the
-                workers' mean gradient.
+            DataError: The batch cannot be cut into equal parts. Unequal parts would bias the mean gradient of the
+                workers.
         """
         size, rest = divmod(self._batch_clips, num_parts)
         if rest:
@@ -97,11 +98,11 @@ def epoch_batches(clip_set: ClipSet, batch_clips: int, epoch: int, seed: int, sh
     """Yield every clip once, without augmentation; the last batch may be smaller.
 
     Args:
-        clip_set: Where the clips come from.
+        clip_set: The clips.
         batch_clips: Clips in a batch, at least 1.
-        epoch: From 0; the order is a pure function of seed and epoch.
-        seed: Of the order.
-        shuffle: Keep the order of the store if False.
+        epoch: Number of the epoch, from 0. The order depends only on seed and epoch.
+        seed: Seed of the order.
+        shuffle: False to keep the order of the store.
     """
     order = _order(len(clip_set), seed, epoch) if shuffle else np.arange(len(clip_set))
     for start in range(0, len(order), batch_clips):

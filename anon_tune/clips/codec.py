@@ -1,4 +1,4 @@
-"""A round trip of clips through a video codec: H.264 encoding and decoding, in memory.
+"""Encodes clips as H.264 video and decodes them again, in memory, to see what a codec does to them.
 
 Shapes: N clips, T frames, H height, W width.
 """
@@ -19,24 +19,23 @@ from anon_tune.errors import DataError
 
 
 def round_trip(frames: NDArray[np.uint8], fps: float, crf: int) -> NDArray[np.uint8]:
-    """Encode one clip as H.264 with 4:2:0 colour and decode it again; the same input gives the same bytes.
+    """Encode one clip as H.264 with 4:2:0 colour and decode it again. The same input gives the same bytes.
 
-    An odd height or width is made even by repeating the last row or column, which is cut off again.
+    An odd height or width is made even by repeating the last row or column, which is cut off again afterwards.
 
     Args:
         frames: (T, H, W, 3) uint8 RGB, T at least 1.
-        fps: Frames per second, above 0; the encoder spends less on frames that are shown for less time.
-        crf: Constant rate factor, 0 (finest; colour still loses half its resolution) to 51.
+        fps: Frames per second, above 0. The encoder spends fewer bits on frames that are shown for a shorter time.
+        crf: Constant rate factor, from 0 (best, although colour still loses half its resolution) to 51 (worst).
 
     Returns:
         (T, H, W, 3) uint8 RGB.
 
     Raises:
-        DataError: If the codec does not give back every frame.
+        DataError: The codec does not return every frame.
 
     Source:
-        x264 at its preset ``medium``, as tools write files by default; without a container, which changes
-        no pixel.
+        x264 with its preset ``medium``, the default of most tools. No container is used, as it changes no pixel.
     """
     height, width = frames.shape[1:3]
     even = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
@@ -44,7 +43,7 @@ def round_trip(frames: NDArray[np.uint8], fps: float, crf: int) -> NDArray[np.ui
     encoder.height, encoder.width, encoder.pix_fmt = even.shape[1], even.shape[2], "yuv420p"
     encoder.framerate = Fraction(fps).limit_denominator(1000)
     encoder.time_base = 1 / encoder.framerate
-    # x264's assembly gives small frames now and then other bytes in the same process; its C code does not.
+    # For small frames, the assembly code of x264 sometimes gives other bytes in the same process; its C code does not.
     encoder.options = {"crf": str(crf), "preset": "medium", "x264-params": "no-asm=1"}
     decoder = av.CodecContext.create("h264", "r")
     encoder.thread_count = decoder.thread_count = 1  # the same bytes on any machine
@@ -57,7 +56,7 @@ def round_trip(frames: NDArray[np.uint8], fps: float, crf: int) -> NDArray[np.ui
     packets += encoder.encode(None)
     decoded = [frame for packet in packets for frame in decoder.decode(packet)] + decoder.decode(None)
     if len(decoded) != len(frames):
-        rule = f"must give back all {len(frames)} frames of a clip"
+        rule = f"must return all {len(frames)} frames of a clip"
         raise DataError("codec h264", rule, len(decoded), "Audit without --codec")
     return np.stack([frame.to_ndarray(format="rgb24")[:height, :width] for frame in decoded])
 
@@ -65,14 +64,17 @@ def round_trip(frames: NDArray[np.uint8], fps: float, crf: int) -> NDArray[np.ui
 def round_trip_split(
     clips: ClipSet, path: Path, fps: float, crf: int, progress: Callable[[int, int], None] | None = None
 ) -> ClipSet:
-    """Put every clip of a split through `round_trip`.
+    """Encode and decode every clip of a split.
 
     Args:
         clips: The split.
-        path: The memory-mapped file to write, (N, T, H, W, 3) uint8; it must outlive the result.
+        path: The file to write the frames to, (N, T, H, W, 3) uint8. The result maps it, so it must be kept as long.
         fps: As in `round_trip`.
         crf: As in `round_trip`.
-        progress: Called with clips done and clips in all.
+        progress: Called after every clip with the number of clips done and the number of all clips.
+
+    Returns:
+        The split with the decoded frames.
     """
     frames = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=clips.frames.shape)
     for at, clip in enumerate(clips.frames):

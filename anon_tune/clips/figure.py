@@ -1,8 +1,8 @@
-"""Draws an articulated person on frames: capsules and boxes by signed distance, anti-aliased.
+"""Draws a person with joints on frames, from anti-aliased capsules and boxes given by signed distances.
 
-Lengths are fractions of the frame height, y points down, x = 0 is the middle of the frame.
+Lengths are fractions of the frame height, y points down, and x = 0 is the middle of the frame.
 
-Shapes: T frames, H height, W width, C = 3 channels; a joint is (T, 2), x and y in every frame. All float32.
+Shapes: T frames, H height, W width, C = 3 channels; a joint is (T, 2), x and y in every frame. All are float32.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _STRIPE = 0.13
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """How somebody looks; colours are RGB in [0, 1].
+    """The looks of a person. Colours are RGB in [0, 1]; lengths are fractions of the frame height.
 
     Attributes:
         skin: Colour of face, forearms and hands.
@@ -36,7 +36,7 @@ class Person:
         hat: Colour of a tall hat; None for no hat.
         girth: Half width of the torso.
         limb: Radius of arms and legs.
-        height: Factor on all lengths, about 1.
+        height: Factor of body height, about 1.
     """
 
     skin: Array
@@ -52,13 +52,13 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where somebody's joints are, a value a frame: each (T,) in [0, 1].
+    """The pose of a person in every frame. Each array is (T,) in [0, 1].
 
     Attributes:
-        arms: From hanging to overhead.
-        crouch: From upright to squatting.
-        across: From the left of the frame to the right; the legs open and close on the way.
-        bend: Of the elbows.
+        arms: 0 with arms hanging, 1 with arms overhead.
+        crouch: 0 upright, 1 squatting.
+        across: 0 at the left of the frame, 1 at the right; the legs open and close on the way.
+        bend: How far the elbows are bent.
     """
 
     arms: Array
@@ -71,9 +71,9 @@ def draw_person(canvas: Array, person: Person, pose: Pose) -> None:
     """Draw a person over frames, in place.
 
     Args:
-        canvas: (T, H, W, C) float32 in [0, 1].
-        person: How they look.
-        pose: T poses.
+        canvas: The frames, (T, H, W, C) float32 in [0, 1].
+        person: The looks of the person.
+        pose: The pose in each of the T frames.
     """
     size = person.height
     brush = _Brush(canvas)
@@ -111,7 +111,7 @@ def _draw_legs(brush: _Brush, person: Person, pose: Pose, hip: Array) -> None:
         foot = _joint(top[:, 0] + side * opening, _FLOOR)
         gap = foot - top
         reach = np.hypot(gap[:, 0], gap[:, 1])
-        # The knee is the apex of an isosceles triangle, on the outer side.
+        # Hip, knee and foot form an isosceles triangle, with the knee on the outer side.
         out = np.sqrt(np.maximum(half**2 - (reach / 2) ** 2, 0)) / reach
         knee = (top + foot) / 2 + side * _joint(gap[:, 1] * out, -gap[:, 0] * out)
         brush.capsule(top, knee, 1.15 * person.limb, person.trousers)
@@ -134,12 +134,12 @@ def _draw_arms(brush: _Brush, person: Person, pose: Pose, neck: Array) -> None:
 
 
 def _joint(x: Array | float, y: Array | float) -> Array:
-    """Return points (T, 2), or (2,) from two numbers."""
+    """Return joints (T, 2) from arrays of x and y, or an offset (2,) from two numbers."""
     return np.stack(np.broadcast_arrays(x, y), axis=-1).astype(np.float32)
 
 
 class _Brush:
-    """Paints shapes on T frames at once; a pixel is covered as its signed distance says."""
+    """Paints shapes on T frames at once. The signed distance of a pixel to a shape says how much of it is covered."""
 
     def __init__(self, canvas: Array) -> None:
         _, height, width, _ = canvas.shape
@@ -149,14 +149,14 @@ class _Brush:
         self._x, self._y = x[None, None, :], y[None, :, None]
 
     def capsule(self, start: Array, end: Array, radius: float, colour: Array) -> None:
-        """Paint all that is within a radius of the segment between two joints."""
+        """Paint everything within a radius of the segment between two joints."""
         dx, dy = self._x - _column(start, 0), self._y - _column(start, 1)
         gx, gy = _column(end - start, 0), _column(end - start, 1)
         along = np.clip((dx * gx + dy * gy) / np.maximum(gx * gx + gy * gy, 1e-9), 0, 1)
         self._paint(np.hypot(dx - along * gx, dy - along * gy) - np.float32(radius), colour)
 
     def box(self, centre: Array, half: tuple[float, float], corner: float, colour: Array, stripes: float = 0.0) -> None:
-        """Paint a box with round corners; with `stripes`, only horizontal bands of that period."""
+        """Paint a box with round corners. With `stripes` above 0, paint only horizontal bands with this period."""
         dx, dy = self._x - _column(centre, 0), self._y - _column(centre, 1)
         qx, qy = np.abs(dx) - np.float32(half[0] - corner), np.abs(dy) - np.float32(half[1] - corner)
         outside = np.hypot(np.maximum(qx, 0), np.maximum(qy, 0))

@@ -1,4 +1,4 @@
-"""The frames of a clip store: one memory-mapped array, uint8 of shape (N, T, H, W, 3)."""
+"""The frames of a clip store: one memory-mapped uint8 array of shape (N, T, H, W, 3)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REMEDY = "Import or make the clips again"
 
 
 def content_hash(frames: NDArray[np.uint8]) -> str:
-    """Return the SHA-256 of one clip's frames, 64 hex digits."""
+    """Return the SHA-256 of the frames of one clip, as 64 hex digits."""
     return hashlib.sha256(np.ascontiguousarray(frames).data).hexdigest()
 
 
@@ -25,24 +25,24 @@ def map_frames(path: Path, manifest: Manifest, every: bool = False) -> NDArray[n
 
     Args:
         path: The ``.npy`` file.
-        manifest: What it must agree with.
-        every: Compare every clip with its hash, which reads the whole file. One is enough to tell another
-            store's frames.
+        manifest: The manifest that the frames must agree with.
+        every: Compare the hash of every clip, which reads the whole file. Otherwise only the first clip is compared,
+            which is enough to notice the frames of another store.
 
     Returns:
         (N, T, H, W, 3) uint8, read-only.
 
     Raises:
-        DataError: If it is damaged or belongs to another manifest.
+        DataError: The file is damaged or belongs to another manifest.
     """
     try:
         frames: NDArray[np.uint8] = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(str(path), "not a whole .npy file", remedy=_REMEDY, cause=why(error)) from None
+        raise DataError(str(path), "not a complete .npy file", remedy=_REMEDY, cause=why(error)) from None
     expected = (len(manifest.entries), *manifest.shape)
     if frames.dtype != np.uint8 or frames.shape != expected:
         got = f"{frames.dtype} {frames.shape}"
-        raise DataError(str(path), f"the manifest calls for uint8 frames of shape {expected}", got, _REMEDY)
+        raise DataError(str(path), f"the manifest requires uint8 frames of shape {expected}", got, _REMEDY)
     for row, entry in enumerate(manifest.entries if every else manifest.entries[:1]):
         if content_hash(frames[row]) != entry.content_hash:
             raise DataError(str(path), "the frames are not those of the manifest", remedy=_REMEDY)

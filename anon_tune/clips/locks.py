@@ -1,4 +1,4 @@
-"""Locks between processes, also on different nodes of a shared file system."""
+"""Locks between processes, which may run on different nodes if these share a file system."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 @contextmanager
 def locked(path: Path, wait: bool) -> Iterator[None]:
-    """Hold the lock of a file, which is made if it is not there; it ends with the process at the latest.
+    """Hold the lock of a file during a block. The lock is released at the latest when the process ends.
 
     Args:
-        path: In a directory that exists.
-        wait: Wait while another process holds the lock.
+        path: The file, in a directory that exists; it is created if it does not exist.
+        wait: True to wait while another process holds the lock.
 
     Raises:
-        BlockingIOError: Somebody holds it and `wait` is False.
+        BlockingIOError: Another process holds the lock and `wait` is False.
     """
     with open(path, "a") as file:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

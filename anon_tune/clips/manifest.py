@@ -1,4 +1,4 @@
-"""The manifest of a clip store: one Parquet row a clip, and what is true of the whole store."""
+"""The manifest of a clip store: a Parquet file with a row per clip, and metadata of the whole store."""
 
 from __future__ import annotations
 
@@ -35,15 +35,16 @@ _REMEDY = "Import or make the clips again"
 
 @dataclass(frozen=True, slots=True)
 class ClipEntry:
-    """One clip of the manifest; its place in `Manifest.entries` is its row in the frame store.
+    """One clip of the manifest. Its index in `Manifest.entries` is its row in the frames.
 
     Attributes:
-        id: Unique in the store.
-        file: Path relative to the imported folder, empty for generated clips.
-        split: train, val or test.
-        group: What the clip was split by, a person or a take; never in both train and test.
+        id: A name that is unique in the store.
+        file: Path of the video relative to the imported folder; empty for generated clips.
+        split: ``train``, ``val`` or ``test``.
+        group: Name of the person or take that the clip belongs to. Clips were split by groups, so a group of the test
+            split is in no other split.
         action: Name of the action class.
-        private: One truth value an attribute, in the manifest's order.
+        private: One truth value per private attribute, in the order of `Manifest.attributes`.
         content_hash: SHA-256 of the stored frames.
     """
 
@@ -61,11 +62,11 @@ class Manifest:
     """All clips of a store.
 
     Attributes:
-        entries: By row. The rows of one split are contiguous, so that a split is a view.
-        attributes: Names of the private binary attributes.
-        shape: Of one clip, (T, H, W, 3).
+        entries: One entry per row. The rows of a split are contiguous, so a split is a view of the frames.
+        attributes: Names of the private attributes, which are binary.
+        shape: Shape of one clip, (T, H, W, 3).
         fps: Nominal frames per second of the stored clips.
-        source: Where the clips came from, for people.
+        source: Where the clips came from, in words for a reader.
     """
 
     entries: tuple[ClipEntry, ...]
@@ -85,16 +86,20 @@ class Manifest:
         return range(rows[0], rows[-1] + 1) if rows else range(0)
 
     def fingerprint(self) -> str:
-        """Return 16 hex digits that change with any frame, label or split, and not with `source`."""
+        """Return 16 hex digits that change with any frame, label or split, but not with `source`."""
         clips = [[e.content_hash, e.split, e.group, e.action, e.private] for e in self.entries]
         text = json.dumps([VERSION, self.shape, self.attributes, clips], separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def check(self, where: str) -> None:
-        """Refuse entries that break a rule of the store.
+        """Check the rules of a store.
+
+        Args:
+            where: The file or directory, for error messages.
 
         Raises:
-            DataError: On no clips, repeated ids, an unknown or scattered split, a group in both train and test.
+            DataError: There are no clips, an id is repeated, a split is unknown or not contiguous, or a group is in
+                the test split and in another split.
         """
         entries = self.entries
         if not entries:
@@ -103,7 +108,7 @@ class Manifest:
             raise DataError(where, "clip ids must be unique", remedy=_REMEDY)
         unknown = sorted({e.split for e in entries} - set(SPLITS))
         if unknown:
-            raise DataError(where, f"a split is one of {', '.join(SPLITS)}", unknown[0], _REMEDY)
+            raise DataError(where, f"a split must be one of {', '.join(SPLITS)}", unknown[0], _REMEDY)
         for split in SPLITS:
             if any(entries[row].split != split for row in self.rows(split)):
                 raise DataError(where, f"the rows of split '{split}' must be contiguous", remedy=_REMEDY)
@@ -129,7 +134,7 @@ def read_manifest(path: Path) -> Manifest:
     """Read and check a manifest.
 
     Raises:
-        DataError: If the file is no manifest of this version, lacks a column, or breaks a rule.
+        DataError: The file is no manifest of this version, lacks a column, or breaks a rule of the store.
     """
     where = str(path)
     try:
@@ -145,12 +150,13 @@ def read_manifest(path: Path) -> Manifest:
         if name not in table.column_names or table.schema.field(name).type != kind:
             raise DataError(where, f"needs a column '{name}' of type {kind}", remedy=_REMEDY)
         if table.column(name).null_count:
-            raise DataError(where, f"column '{name}' must have no empty values", remedy=_REMEDY)
+            raise DataError(where, f"the column '{name}' must have no empty values", remedy=_REMEDY)
     try:
         num_frames, height, width, channels = map(int, facts["shape"])
         fps, source = float(facts["fps"]), str(facts["source"])
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(where, "damaged", f"{type(error).__name__} {error}", _REMEDY) from None
+        cause = f"{type(error).__name__} {error}"
+        raise DataError(where, "the manifest is damaged", remedy=_REMEDY, cause=cause) from None
     entries = _entries(table.sort_by("row").to_pylist(), attributes, where)
     manifest = Manifest(entries, attributes, (num_frames, height, width, channels), fps, source)
     manifest.check(where)
@@ -161,13 +167,13 @@ def _facts(table: pa.Table, where: str) -> dict[str, Any]:
     try:
         facts = json.loads((table.schema.metadata or {}).get(b"anon_tune", b"{}"))
     except ValueError as error:
-        raise DataError(where, "damaged", remedy=_REMEDY, cause=why(error)) from None
+        raise DataError(where, "the manifest is damaged", remedy=_REMEDY, cause=why(error)) from None
     return facts if isinstance(facts, dict) else {}
 
 
 def _entries(rows: Sequence[dict[str, Any]], attributes: Sequence[str], where: str) -> tuple[ClipEntry, ...]:
     if [row["row"] for row in rows] != list(range(len(rows))):
-        raise DataError(where, f"column 'row' must number the clips from 0 to {len(rows) - 1}", remedy=_REMEDY)
+        raise DataError(where, f"the column 'row' must number the clips from 0 to {len(rows) - 1}", remedy=_REMEDY)
     names = [name for name in _PLAIN if name != "row"]
     return tuple(
         ClipEntry(**{name: row[name] for name in names}, private=tuple(row[_PREFIX + name] for name in attributes))

@@ -1,4 +1,4 @@
-"""Clip stores on any filesystem that pyarrow knows, copied once to each node that reads them."""
+"""Copies a clip store from a URI once to each node that reads it, and from this machine to a URI."""
 
 from __future__ import annotations
 
@@ -28,18 +28,19 @@ def user_cache() -> Path:
 
 
 def fetch_store(uri: str) -> Path:
-    """Return this node's copy of a clip store, made now if it is not there.
+    """Return this node's copy of a clip store, and copy the store first if the node has none.
 
-    The copy is in ``clips/<fingerprint>`` of `user_cache`. So a store that has changed is copied again, and a store
-    with two names is copied once. A copy is either complete or absent: the other processes of a node wait for the one
-    that copies, and the directory gets its name only after its size and the hash of every clip match the manifest.
+    The copy is in ``clips/<fingerprint>`` of `user_cache`. A store that has changed is therefore copied again, and a
+    store with two URIs is copied once. A copy is either complete or absent: while one process of a node copies, the
+    others wait, and the directory gets its name only after its size and the hash of every clip match the manifest.
 
     Args:
-        uri: Of a store's directory, such as ``s3://bucket/clips``. Credentials and regions are found as pyarrow's
-            filesystems do, S3's in the environment or in ``~/.aws``.
+        uri: URI of a clip store, such as ``s3://bucket/clips``. pyarrow looks for credentials and region, for S3 in
+            the environment and in ``~/.aws``.
 
     Raises:
-        DataError: If the filesystem cannot be read, it holds no store, or the cache cannot be written.
+        DataError: The URI holds no clip store or a damaged one, or the cache cannot be written.
+        UnreachableError: The file system of the URI does not answer.
     """
     filesystem, path = open_filesystem(uri)
     home = user_cache() / "clips"
@@ -57,35 +58,40 @@ def fetch_store(uri: str) -> Path:
                     map_frames(new / FRAMES, manifest, every=True)
                     new.rename(target)
     except (OSError, pa.ArrowException) as error:
-        remedy = f"Check permissions and connection; copies go to {home}"
+        remedy = f"Check the connection, and the permissions of {home}, where copies are kept"
         raise _kind(error)(uri, "cannot be copied to this node", remedy=remedy, cause=why(error)) from None
     return target
 
 
 def save_store(directory: Path, uri: str) -> None:
-    """Copy a clip store to a URI; the manifest comes last, so half a copy is no store.
+    """Copy a clip store to a URI. The manifest is copied last, so an incomplete copy is not taken for a store.
 
     Args:
-        directory: The store.
-        uri: Of a directory that holds no store.
+        directory: The clip store.
+        uri: URI of a directory that holds no clip store.
 
     Raises:
-        DataError: If a store is there, or the filesystem cannot be written.
+        DataError: The URI already holds a clip store, or cannot be written.
+        UnreachableError: The file system of the URI does not answer.
     """
     filesystem, path = open_filesystem(uri)
     local = fs.LocalFileSystem()
     try:
         if filesystem.get_file_info(f"{path}/{MANIFEST}").type != fs.FileType.NotFound:
-            raise DataError(uri, "already holds a clip store", remedy="Name another place")
+            raise DataError(uri, "already holds a clip store", remedy="Name another URI")
         filesystem.create_dir(path, recursive=True)
         for name in (FRAMES, MANIFEST):
             fs.copy_files(str(directory / name), f"{path}/{name}", local, filesystem, chunk_size=_CHUNK_BYTES)
     except (OSError, pa.ArrowException) as error:
-        raise _kind(error)(uri, "cannot be written", remedy="Check access and connection", cause=why(error)) from None
+        remedy = "Check permissions and connection"
+        raise _kind(error)(uri, "cannot be written", remedy=remedy, cause=why(error)) from None
 
 
 def _kind(error: Exception) -> type[AnonTuneError]:
-    """Return the class for what a copy raised: the system's own errors have a number, a silent store's have none."""
+    """Return the exception class for an error while copying.
+
+    Errors of the operating system have a number. An error without one comes from a store that does not answer.
+    """
     return DataError if getattr(error, "errno", None) else UnreachableError
 
 
@@ -93,7 +99,8 @@ def _read_remote_manifest(filesystem: fs.FileSystem, path: str, uri: str, to: Pa
     with suppress(FileNotFoundError):
         _copy(filesystem, f"{path}/{MANIFEST}", to)
         return read_manifest(to)
-    raise DataError(uri, f"a clip store must hold '{MANIFEST}'", remedy="Name another or copy one there")
+    remedy = "Give the URI of a clip store, or copy a clip store there"
+    raise DataError(uri, f"a clip store must hold '{MANIFEST}'", remedy=remedy)
 
 
 def _copy(filesystem: fs.FileSystem, path: str, to: Path) -> None:

@@ -1,4 +1,4 @@
-"""Stills of a second clip store, for privacy branches that do not learn on the clips themselves.
+"""Batches of stills from a second clip store, for a privacy branch that does not learn on the clips themselves.
 
 Shapes: B clips of a batch, S stills of each, T frames of a stored clip, C = 3 channels, H height, W width.
 """
@@ -16,19 +16,19 @@ from anon_tune.errors import DataError
 
 
 class StillSampler:
-    """An endless stream of stills with their private labels, each batch a pure function of seed and step.
+    """An endless stream of batches of stills with their private labels. A batch depends only on seed and step.
 
-    Every frame of a stored clip is a still; photographs are clips of one frame. The stills of a clip
-    are different frames of it where it has enough, and each has a crop and a mirror of its own, so
-    that two of them are two views even where they are one frame.
+    Every frame of a stored clip is a still; a photograph is a clip of one frame. The S stills of a clip are different
+    frames if the clip has that many. Each still is cropped and mirrored by itself, so two stills are different views
+    even if they are the same frame.
 
     Args:
-        clip_set: Where the stills come from.
+        clip_set: The clips to draw from.
         batch_clips: Clips in a batch, over all parts together, at least 1.
-        stills_per_clip: S, at least 1.
-        seed: Of order, frames and augmentation.
-        crop: As of `ClipSampler`.
-        flip: As of `ClipSampler`.
+        stills_per_clip: The number S of stills per clip, at least 1.
+        seed: Seed of order, frames and augmentation.
+        crop: As in `ClipSampler`.
+        flip: As in `ClipSampler`.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class StillSampler:
         self._seed = seed
 
     def batch(self, step: int, part: int = 0, num_parts: int = 1) -> ClipBatch:
-        """Return the batch of a step, or one part of it, as `ClipSampler.batch`; `clips` is (B,S,C,H,W) here."""
+        """Return the batch of a step, or one part of it, like `ClipSampler.batch`, but with `clips` (B, S, C, H, W)."""
         num_stills, batch_clips, num_frames = self._shape
         views = [self._sampler.batch(step, part, num_parts, view) for view in range(num_stills)]
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + step)
@@ -56,14 +56,15 @@ class StillSampler:
 
 
 def check_stills(stills: Clips, clips: Clips) -> None:
-    """Refuse stills that a privacy branch cannot learn on, or that the clips are measured on.
+    """Check that a privacy branch can learn on stills, and that trials are not measured on the same clips.
 
     Args:
-        stills: Its training split is learned on.
-        clips: Its validation and test splits are measured on.
+        stills: The store whose training split the privacy branch learns on.
+        clips: The store on whose validation and test splits trials are measured.
 
     Raises:
-        DataError: There is no training split or no private attribute, or a video is in both.
+        DataError: The stills have no training split or no private attribute with two values, or a training still is
+            among the clips that trials are measured on.
     """
     learned = stills.split("train")
     if not stills.attributes:
@@ -76,5 +77,5 @@ def check_stills(stills: Clips, clips: Clips) -> None:
     names, contents = {entry.id for entry in measured}, {entry.content_hash for entry in measured}
     for entry in stills.manifest.entries:
         if entry.split == "train" and (entry.id in names or entry.content_hash in contents):
-            rule = f"a training still may not be among the clips that {clips.location} measures on"
+            rule = f"a training still must not be a validation or test clip of {clips.location}"
             raise DataError(stills.location, rule, f"'{entry.id}'", "Import the stills without it")

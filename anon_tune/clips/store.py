@@ -1,9 +1,9 @@
-"""The clip store: a manifest beside one memory-mapped array of frames.
+"""Reads and writes clip stores. A clip store is a manifest and one memory-mapped array of frames.
 
-A store is a directory with ``manifest.parquet`` and ``frames.npy``, uint8 of shape (N, T, H, W, 3).
-Every process of a node maps the same pages, so workers share one copy, and only what is indexed is
-read. One file, whatever its size: rows have a fixed length, a split is a slice of it, and no reader has
-to know where a shard ends. To hand clips to another process, hand over `Clips.location`.
+A store is a directory with ``manifest.parquet`` and ``frames.npy``, a uint8 array of shape (N, T, H, W, 3). All
+processes of a node map the same pages, so workers share one copy, and only the clips that are indexed are read. The
+frames are a single file of any size, because rows have a fixed length and a split is a slice. To pass clips to another
+process, pass `Clips.location`.
 
 Shapes: N clips, B clips of a batch, T frames, H height, W width, C = 3 channels, A private attributes.
 """
@@ -39,12 +39,12 @@ class ClipSet:
     """The clips of one split.
 
     Attributes:
-        frames: (N, T, H, W, 3) uint8, a memory-mapped view: only what is indexed is read.
-        actions: (N,) int64, index into `Clips.actions`.
-        private: (N, A) uint8, 0 or 1, columns in the order of `Clips.attributes`.
+        frames: (N, T, H, W, 3) uint8, a view of a memory map; only the clips that are indexed are read.
+        actions: (N,) int64, indices into `Clips.actions`.
+        private: (N, A) uint8, 0 or 1, with columns in the order of `Clips.attributes`.
         groups: N group names.
         ids: N clip ids.
-        inputs: What attackers get besides the frames, by name, a row a clip (N, ...); raw clips come without any.
+        inputs: Arrays (N, ...) that attackers get besides the frames, by name; raw clips have none.
     """
 
     frames: NDArray[np.uint8]
@@ -69,9 +69,9 @@ class Clips:
     """An open clip store; see `open_clips`.
 
     Attributes:
-        location: The name it was opened by, a directory or a URI, the same on every node.
-        directory: The store on this node.
-        manifest: One entry a clip.
+        location: The directory or URI that it was opened with; the same on every node.
+        directory: The directory of the store, or of its copy, on this node.
+        manifest: The manifest, with one entry per clip.
     """
 
     location: str
@@ -86,12 +86,12 @@ class Clips:
 
     @property
     def attributes(self) -> tuple[str, ...]:
-        """Names of the private binary attributes."""
+        """Names of the private attributes, which are binary."""
         return self.manifest.attributes
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Of one clip, (T, H, W, 3)."""
+        """Shape of one clip, (T, H, W, 3)."""
         return self.manifest.shape
 
     @property
@@ -106,20 +106,21 @@ class Clips:
 
     @property
     def num_clips(self) -> int:
-        """Clips of all splits together."""
+        """Number of clips in all splits together."""
         return len(self.manifest.entries)
 
     def split(self, name: str) -> ClipSet:
         """Return the clips of ``train``, ``val`` or ``test``.
 
         Raises:
-            DataError: If the name is unknown or the split has no clips.
+            DataError: No split has this name, or the split has no clips.
         """
         if name not in SPLITS:
             raise DataError(str(self.directory), f"unknown split '{name}'", remedy=suggest(name, SPLITS))
         rows = self.manifest.rows(name)
         if not rows:
-            raise DataError(str(self.directory), f"split '{name}' has no clips", remedy="Import with such a split")
+            remedy = "Import the clips again with such a split"
+            raise DataError(str(self.directory), f"split '{name}' has no clips", remedy=remedy)
         entries = [self.manifest.entries[row] for row in rows]
         index = {action: at for at, action in enumerate(self.actions)}
         return ClipSet(
@@ -131,7 +132,7 @@ class Clips:
         )
 
     def __reduce__(self) -> Any:
-        # A memory map would pickle as a copy of every frame.
+        # Pickling a memory map would copy every frame.
         return open_clips, (self.location,)
 
 
@@ -139,13 +140,13 @@ def open_clips(location: Path | str) -> Clips:
     """Open a clip store for reading.
 
     Args:
-        location: What `import_folder` or `make_avatars` wrote: a directory, or the URI of one on a filesystem
-            that pyarrow knows (``s3://``, ``gs://``), which is copied once a node; see `fetch_store`.
+        location: A directory that `import_folder` or `make_avatars` wrote, or its URI on a file system that pyarrow
+            knows (``s3://``, ``gs://``). A store at a URI is copied once to each node; see `fetch_store`.
 
     Raises:
-        DataError: If a file is missing or damaged, or frames and manifest do not belong together.
-        UsageError: If the URI carries a key, or is none that pyarrow can open.
-        UnreachableError: If the store does not answer.
+        DataError: A file is missing or damaged, or frames and manifest do not belong together.
+        UsageError: The URI carries a key, or pyarrow cannot open it.
+        UnreachableError: The file system of the URI does not answer.
     """
     refuse_secret("--clips", str(location))
     if is_uri(location) and (far := Folder.at(location)).is_remote:
@@ -153,7 +154,8 @@ def open_clips(location: Path | str) -> Clips:
     directory = Folder.at(location).path if is_uri(location) else Path(location)
     for name in (MANIFEST, FRAMES):
         if not (directory / name).is_file():
-            raise DataError(str(directory), f"a clip store must hold '{name}'", remedy="Name another or import one")
+            remedy = "Give the directory of a clip store, or import one"
+            raise DataError(str(directory), f"a clip store must hold '{name}'", remedy=remedy)
     manifest = read_manifest(directory / MANIFEST)
     frames = map_frames(directory / FRAMES, manifest)
     return Clips(str(directory), directory, manifest, frames)
@@ -165,7 +167,7 @@ def _is_store(directory: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What is known of a clip before its frames; fields as in `ClipEntry`."""
+    """The labels of a clip, which are known before its frames are read; the fields are those of `ClipEntry`."""
 
     id: str
     file: str
@@ -176,18 +178,19 @@ class Labels:
 
 
 class StoreWriter:
-    """Writes a clip store clip by clip, in a hidden directory that is renamed when complete.
+    """Writes a clip store clip by clip, in a hidden directory that is renamed when the store is complete.
 
-    Used as a context manager; leaving it by an exception removes what was written, except in `hidden`.
+    Used as a context manager. If the block raises, what was written is removed, unless the caller gave `hidden`.
 
     Args:
-        directory: The store to make.
-        shape: Of one clip, (T, H, W, 3).
-        force: Replace a clip store that is already there; nothing else is ever replaced.
-        hidden: A directory to write in, which may hold frames of an interrupted writer; see `restore`.
+        directory: The clip store to create.
+        shape: Shape of one clip, (T, H, W, 3).
+        force: Replace a clip store that exists. Nothing but a clip store is ever replaced.
+        hidden: A directory to write in, which may hold frames of an interrupted writer; see `restore`. None for a
+            new directory.
 
     Raises:
-        DataError: If the directory exists and `force` is not given, or it is no clip store.
+        DataError: The directory cannot be written, it exists and `force` is False, or it exists and is no clip store.
     """
 
     def __init__(
@@ -225,7 +228,7 @@ class StoreWriter:
         return len(self._entries)
 
     def _write_header(self) -> None:
-        # numpy pads the header so that the first axis may grow in place.
+        # numpy pads the header, so it keeps its length when the number of clips grows.
         header = {"descr": "|u1", "fortran_order": False, "shape": (len(self), *self._shape)}
         self._file.seek(0)
         npy.write_array_header_1_0(self._file, header)
@@ -235,14 +238,17 @@ class StoreWriter:
         self._file.seek(self._header_bytes + len(self) * math.prod(self._shape))
 
     def add(self, labels: Labels, frames: NDArray[np.uint8]) -> str:
-        """Append one clip; clips of one split must follow each other.
+        """Append one clip. The clips of a split must follow each other.
 
         Args:
-            labels: What is known of it.
+            labels: The labels of the clip.
             frames: (T, H, W, 3) uint8.
 
         Returns:
-            Its content hash; the frames are on disk.
+            The content hash of the clip, whose frames are written when the call returns.
+
+        Raises:
+            ValueError: The frames have another shape or type.
         """
         if frames.shape != self._shape or frames.dtype != np.uint8:
             raise ValueError(f"frames must be uint8 of shape {self._shape}, got {frames.dtype} {frames.shape}")
@@ -252,7 +258,7 @@ class StoreWriter:
         return self._enter(labels, content_hash(frames))
 
     def restore(self, labels: Labels, expected_hash: str) -> bool:
-        """Append a clip whose frames are already in the next row; say False if they are not."""
+        """Append a clip whose frames an earlier writer left in the next row; return False if they are not there."""
         self._to_next_row()
         frames = self._file.read(math.prod(self._shape))
         if hashlib.sha256(frames).hexdigest() != expected_hash:
@@ -266,16 +272,16 @@ class StoreWriter:
         return clip_hash
 
     def finish(self, attributes: Sequence[str], fps: float, source: str, drop_constant: bool = False) -> Clips:
-        """Complete the store, move it to its place and open it.
+        """Complete the store, give the directory its name and open it.
 
         Args:
             attributes: Names of the private attributes, in the order of the labels.
             fps: Nominal frames per second.
-            source: Where the clips came from, for people.
+            source: Where the clips came from, in words for a reader.
             drop_constant: Leave out attributes that are the same for every clip.
 
         Raises:
-            DataError: If the clips break a rule of the manifest, or something has come to be at the store's place.
+            DataError: The clips break a rule of the manifest, or the directory exists by now.
         """
         entries = tuple(self._entries)
         if drop_constant:
@@ -289,7 +295,7 @@ class StoreWriter:
         self._write_header()
         self._file.close()
         write_manifest(self._hidden / MANIFEST, manifest)
-        check_place(self.directory, self._force)  # again: making the clips may have taken hours
+        check_place(self.directory, self._force)  # checked again, because writing the clips may have taken hours
         if self._force and self.directory.is_dir():
             shutil.rmtree(self.directory)
         self._hidden.rename(self.directory)
@@ -297,12 +303,13 @@ class StoreWriter:
 
 
 def check_place(directory: Path, force: bool) -> None:
-    """Refuse to make a store where something is that may not be replaced.
+    """Check that a clip store can be created at a directory.
 
     Raises:
-        DataError: As `StoreWriter`.
+        DataError: The directory exists and `force` is False, or it exists and is no clip store.
     """
     if directory.exists() and not force:
         raise DataError(str(directory), "already exists", remedy="Name another directory or add --force")
     if directory.exists() and not _is_store(directory):
-        raise DataError(str(directory), "only a clip store is replaced, and this is none", remedy="Name another")
+        rule = "exists and is no clip store, so it is not replaced"
+        raise DataError(str(directory), rule, remedy="Name another directory")

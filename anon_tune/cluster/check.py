@@ -19,7 +19,7 @@ _SUPPORTED = "Give a file of Ray's cluster launcher, a KubeRay RayJob or RayClus
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class NodeFit:
     """How trials fit one type of nodes.
 
     Attributes:
@@ -46,7 +46,7 @@ class Expectation:
         most_per_hour: Price of the most expensive nodes that may be up together.
     """
 
-    fits: tuple[Fit, ...]
+    fits: tuple[NodeFit, ...]
     max_trials: int
     least_per_hour: float
     most_per_hour: float
@@ -108,7 +108,7 @@ def expect(cluster: Cluster, settings: StudySettings) -> Expectation:
     return Expectation(fits, placement.max_concurrent, least, most)
 
 
-def _fit(node_type: NodeType, settings: StudySettings) -> Fit:
+def _fit(node_type: NodeType, settings: StudySettings) -> NodeFit:
     one = settings.model_copy(update={"workers_per_trial": 1})
     workers = _count(one, node_type)
     price = node_type.price_per_hour
@@ -117,7 +117,7 @@ def _fit(node_type: NodeType, settings: StudySettings) -> Fit:
         needs = {"CPU": settings.cpus_per_worker, "GPU": settings.gpus_per_worker}
         has = node_type.resources
         price *= settings.workers_per_trial * max(need / has[name] for name, need in needs.items() if has.get(name))
-    return Fit(node_type, workers, _count(settings, node_type), price if workers else None)
+    return NodeFit(node_type, workers, _count(settings, node_type), price if workers else None)
 
 
 def _count(settings: StudySettings, node_type: NodeType) -> int:

@@ -13,7 +13,7 @@ _TO_FILL_IN = re.compile(r"REPLACE[-_]?ME", re.IGNORECASE)
 _WORLD = ("0.0.0.0/0", "::/0")
 _MAX_NAMES = 12
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 
 @dataclass(slots=True)
@@ -30,17 +30,17 @@ class Findings:
     errors: list[ClusterFileError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def error(self, path: Path, rule: str, got: object = None, remedy: str = "") -> None:
+    def error(self, path: KeyPath, rule: str, got: object = None, remedy: str = "") -> None:
         """Add an error; the path leads to what is at fault, or is empty."""
         where = f"{self.file}: {dotted(path)}" if path else self.file
         self.errors.append(ClusterFileError(where, rule, got, remedy))
 
-    def note(self, path: Path, text: str) -> None:
+    def note(self, path: KeyPath, text: str) -> None:
         """Add a note."""
         self.notes.append(f"{dotted(path)}: {text}" if path else text)
 
 
-def dotted(path: Path) -> str:
+def dotted(path: KeyPath) -> str:
     """Return a path as one writes it: keys with dots, positions in brackets."""
     text = ""
     for part in path:
@@ -48,9 +48,9 @@ def dotted(path: Path) -> str:
     return text
 
 
-def note_placeholders(document: object, findings: Findings, prefix: Path = ()) -> None:
+def note_placeholders(document: object, findings: Findings, prefix: KeyPath = ()) -> None:
     """Note every value that its user has to fill in."""
-    seen: dict[str, Path] = {}
+    seen: dict[str, KeyPath] = {}
     for path, value in leaves(document, prefix):
         if isinstance(value, str) and _TO_FILL_IN.search(value):
             seen.setdefault(value, path)
@@ -58,7 +58,7 @@ def note_placeholders(document: object, findings: Findings, prefix: Path = ()) -
         findings.note(path, f"still to be filled in: {value}")
 
 
-def leaves(document: object, prefix: Path = ()) -> Iterator[tuple[Path, object]]:
+def leaves(document: object, prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, object]]:
     """Yield every value that is neither a table nor a list, with its path."""
     if isinstance(document, Mapping):
         for key, value in document.items():
@@ -75,7 +75,7 @@ def is_world(address_range: object) -> bool:
     return address_range in _WORLD
 
 
-def check_schema(document: object, schema: Mapping[str, Any], findings: Findings, prefix: Path = ()) -> bool:
+def check_schema(document: object, schema: Mapping[str, Any], findings: Findings, prefix: KeyPath = ()) -> bool:
     """Check a document against a JSON schema, one error a fault; return whether it has none."""
     import jsonschema
 

@@ -8,8 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from anon_tune.cluster.findings import Findings, brief, check_schema, note_placeholders
-from anon_tune.cluster.findings import Path as KeyPath
+from anon_tune.cluster.findings import Findings, KeyPath, brief, check_schema, note_placeholders
 from anon_tune.cluster.nodes import Cluster, NodeType, read_price
 from anon_tune.errors import ClusterFileError
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from anon_tune.cluster.findings import Findings, Path
+from anon_tune.cluster.findings import Findings, KeyPath
 from anon_tune.study.spending import PRICE_LABEL
 
 
@@ -65,7 +65,7 @@ class Cluster:
             left -= max(more, 0)
 
 
-def read_price(labels: Mapping[str, object], findings: Findings, path: Path) -> float | None:
+def read_price(labels: Mapping[str, object], findings: Findings, path: KeyPath) -> float | None:
     """Return the price an hour that a node's labels name; None if they name none."""
     text = labels.get(PRICE_LABEL)
     if text is None:

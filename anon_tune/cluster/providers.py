@@ -10,8 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from anon_tune.cluster.findings import Findings, brief, did_you_mean
-from anon_tune.cluster.findings import Path as KeyPath
+from anon_tune.cluster.findings import Findings, KeyPath, brief, did_you_mean
 
 _RAYS_OWN_AWS = {"SubnetIds"}  # resolved to a SubnetId of the API by Ray
 _RAYS_OWN_AZURE = {"availability_zone"}

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import anon_tune
 from anon_tune.commands.anonymize_subject import Chosen
-from anon_tune.methods import find
 
 if TYPE_CHECKING:
     from anon_tune.export import AnonymizedVideo, VideoOptions
@@ -69,6 +68,8 @@ def document(
 
 
 def _limits(done: AnonymizedVideo, chosen: Chosen) -> list[str]:
+    from anon_tune.methods import find
+
     limits = []
     if "persons" in find(chosen.loaded.subject.method).spec.needs:
         limits.append("If the detector finds no one in a frame, the frame is left unchanged; check the result.")

@@ -16,16 +16,16 @@ from anon_tune.commands.results import (
     write_report,
 )
 from anon_tune.folder import Folder, Location
-from anon_tune.pareto import ParetoFront, front_document
-from anon_tune.trial import Trial
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from anon_tune.driver import VerifyStep
+    from anon_tune.pareto import ParetoFront
     from anon_tune.search import SearchSpace
     from anon_tune.search.callers_sampler import CallersSampler
     from anon_tune.study import StudySettings
+    from anon_tune.trial import Trial
 
 
 class Study:
@@ -72,6 +72,8 @@ class Study:
     @property
     def front(self) -> ParetoFront:
         """The front of privacy leakage against accuracy; a notebook shows it as a table and a plot."""
+        from anon_tune.pareto import ParetoFront
+
         return ParetoFront.of(self.trials)
 
     def to_pandas(self) -> pd.DataFrame:
@@ -81,6 +83,8 @@ class Study:
         accuracy with floor, ceiling and interval, costs, and params. Unknown values are missing values.
         """
         import pandas as pd
+
+        from anon_tune.pareto import front_document
 
         rows = flat_rows(front_document(self.trials, all_trials=True))
         return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame({"trial": []}).set_index("trial")

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from anon_tune.errors import StudyError, UsageError, suggest
 from anon_tune.study_directory import StudyDirectory, StudyLocation
-from anon_tune.trial import Trial
+
+if TYPE_CHECKING:
+    from anon_tune.trial import Trial
 
 if TYPE_CHECKING:
     from anon_tune.pareto import EmptyFront
@@ -87,7 +89,7 @@ def flat_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 def write_report(directory: StudyLocation, output: Path | None = None) -> Path | str:
     """Write the report of a study directory and return its path or URI."""
     from anon_tune import report
-    from anon_tune.search import importance
+    from anon_tune.search.importances import importance
     from anon_tune.study import load_study
 
     trials = read_trials(directory)

@@ -11,8 +11,8 @@ from anon_tune.commands.study_view import StudyView
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import Cause, EmptyFront, front_document
 from anon_tune.search.points import num_points
+from anon_tune.study.frozen_study import load_study
 from anon_tune.study.lock import driver_of
-from anon_tune.study.settings import load_study
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import ANCHORS, Trial, TrialState
 

@@ -189,7 +189,7 @@ def prepare_study(options: StudyOptions) -> ReadyStudy:
     Raises:
         AnonTuneError: An option cannot be used.
     """
-    from anon_tune.driver.nodes_know import check_here
+    from anon_tune.driver.node_check import check_here
 
     bring_packages(options.package)
     space, settings = planned(options)
@@ -227,7 +227,7 @@ def prepare_resume(
     Raises:
         AnonTuneError: There is no study, or it cannot be continued here.
     """
-    from anon_tune.driver.nodes_know import check_here
+    from anon_tune.driver.node_check import check_here
     from anon_tune.study import load_study
 
     bring_packages(package)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anon_tune.address import refuse_secret
-from anon_tune.commands.status import study_status
 from anon_tune.errors import ClusterError
 from anon_tune.folder import Folder, is_uri
 from anon_tune.study_directory import StudyDirectory
@@ -103,6 +102,8 @@ def look(target: str, head: Head | None) -> tuple[dict[str, Any], bool]:
         target: A study directory, or the id of a job.
         head: The head that runs the job; None for a directory.
     """
+    from anon_tune.commands.status import study_status
+
     if head is None:
         document = study_status(target)
         return document, document["is_complete"] or document["driver"] is None

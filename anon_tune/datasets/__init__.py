@@ -5,8 +5,9 @@ Names resolve on first use, so that reading a list of data sets does not load to
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from anon_tune.on_demand import on_demand
 
 if TYPE_CHECKING:
     from anon_tune.datasets.decode import BadFile
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from anon_tune.datasets.side_by_side import in_processes
     from anon_tune.datasets.video_folder import ImportResult, import_folder
 
-_LAZY = {
+_MODULES = {
     "BadFile": "anon_tune.datasets.decode",
     "ImportResult": "anon_tune.datasets.video_folder",
     "ImportedPair": "anon_tune.datasets.paired",
@@ -32,8 +33,4 @@ __all__ = [
     "in_processes",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'anon_tune.datasets' has no attribute '{name}'")
+__getattr__ = on_demand(__name__, _MODULES)

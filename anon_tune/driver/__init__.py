@@ -1,16 +1,17 @@
-"""Runs and resumes studies on Ray. Importing it does not load Ray."""
+"""Runs, resumes and verifies studies on Ray. Importing this room does not load Ray."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from anon_tune.on_demand import on_demand
 
 if TYPE_CHECKING:
     from anon_tune.driver.run import StudyInterrupted, run_study
     from anon_tune.driver.verify import verify_study
     from anon_tune.study.verification_plan import VerifyStep
 
-_LAZY = {
+_MODULES = {
     "StudyInterrupted": "anon_tune.driver.run",
     "VerifyStep": "anon_tune.study.verification_plan",
     "run_study": "anon_tune.driver.run",
@@ -24,8 +25,4 @@ __all__ = [
     "verify_study",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'anon_tune.driver' has no attribute '{name}'")
+__getattr__ = on_demand(__name__, _MODULES)

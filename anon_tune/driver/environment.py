@@ -1,4 +1,4 @@
-"""Environment variables for as long as a block lasts."""
+"""Sets environment variables for the time of a block."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables, except where the user has, and take them back at the end."""
+    """Set environment variables that the user has not set, and remove them when the block ends."""
     added = {name: value for name, value in values.items() if name not in os.environ}
     os.environ.update(added)
     try:

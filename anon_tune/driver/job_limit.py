@@ -24,9 +24,9 @@ def within(
     Ray Train's workers is timed from their start, because before that they may wait for a node.
 
     Args:
-        seconds: Limit; None for no limit.
-        directory: The trial's.
-        through_train: True if Ray Train's workers do the job.
+        seconds: The limit; None for no limit.
+        directory: The directory of the trial.
+        through_train: True if workers of Ray Train do the job.
         advance: Does the job.
     """
     if seconds is None:
@@ -36,7 +36,7 @@ def within(
 
         def arm() -> None:
             began = f"{time.time()}\n".encode()
-            if is_remote:  # out of reach for who is about to end: what the driver finds is when it began
+            if is_remote:  # a process that is about to end cannot write there, so the start time is written now
                 directory.hung.write(began)
             file.write(began)
             file.flush()
@@ -65,19 +65,19 @@ def within(
 
 
 def why_hung(directory: TrialDirectory, job_limit_s: float | None) -> str:
-    """Return where a worker hung, if this limit ended it; empty if the worker died for another reason.
+    """Return where a worker hung, if the limit ended it; empty if the worker died for another reason.
 
     Args:
-        directory: The trial's.
-        job_limit_s: The limit that the worker had.
+        directory: The directory of the trial.
+        job_limit_s: The limit of the worker in seconds; None if it had none.
     """
     try:
         if job_limit_s is None or not directory.hung.exists():
             return ""
         began, _, text = directory.hung.read().decode(errors="replace").partition("\n")
-    except OSError:  # a store that is away for a moment: the reason is not worth a study
+    except OSError:  # the store does not answer: a study does not end for want of a reason
         return ""
-    threads = [t for t in text.split("hread 0x") if Path(__file__).name in t]  # one of them is at the job
+    threads = [t for t in text.split("hread 0x") if Path(__file__).name in t]  # this file is on the job's stack
     places = [line.strip().removeprefix("File ") for t in threads for line in t.splitlines() if "File " in line]
     if places:
         return f"a job took longer than {job_limit_s:g} s, in {places[0]}"

@@ -1,9 +1,10 @@
-"""Python packages that somebody else wrote, brought to the driver and, through Ray's runtime environment, to workers.
+"""Makes Python packages of other authors importable in the driver and, through Ray's runtime environment, in workers.
 
-A package is brought as the wheel it is, or is built to. Ray would install a wheel with all that it depends on, on
-every node; and a plain folder has no entry points, which stand in the metadata that only a wheel holds. So the
-wheel is unpacked here, its folder goes onto this process's path, and Ray gets what lies at its top, the metadata
-among it. What the package depends on must be installed where it runs.
+A package is given as a wheel, or as a folder that is built into a wheel. The wheel is unpacked here, its folder is put
+on this process's import path, and Ray gets everything at the top of the folder, including the metadata. Ray itself
+could install wheels, but would also install all their dependencies on every node. It could send plain folders, but
+these have no entry points, which are in the metadata of a wheel. The dependencies of a package must already be
+installed wherever it runs.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ class BroughtPackage:
     """A package that this process and the workers of its studies can import.
 
     Attributes:
-        wheel: As it was given, or built.
-        folder: Where it is unpacked.
+        wheel: The wheel that was given or built.
+        folder: The folder into which the wheel is unpacked.
     """
 
     wheel: Path
@@ -39,7 +40,7 @@ class BroughtPackage:
 
     @property
     def modules(self) -> list[str]:
-        """What lies at its top: modules, packages, and the metadata with the entry points."""
+        """Everything at the top of the folder: modules, packages, and the metadata with the entry points."""
         return [str(entry) for entry in sorted(self.folder.iterdir()) if entry.is_dir() or entry.suffix == ".py"]
 
 
@@ -47,16 +48,16 @@ _brought: dict[Path, BroughtPackage] = {}
 
 
 def bring_packages(given: Sequence[str | Path]) -> list[BroughtPackage]:
-    """Let this process import packages, and the workers of every study that it runs from now on.
+    """Make packages importable in this process and in the workers of every study that it runs from now on.
 
     Args:
         given: Folders of packages, or wheels.
 
     Returns:
-        Those that were given, in their order.
+        The packages, in the order given.
 
     Raises:
-        UsageError: One is no package, or cannot be built.
+        UsageError: A folder or file is no Python package, or cannot be built into a wheel.
     """
     packages = [_bring(Path(one).resolve()) for one in given]
     importlib.invalidate_caches()
@@ -64,7 +65,7 @@ def bring_packages(given: Sequence[str | Path]) -> list[BroughtPackage]:
 
 
 def brought_modules() -> list[str]:
-    """Return what Ray's ``py_modules`` needs, so that workers have every package that was brought."""
+    """Return what Ray's ``py_modules`` takes, so that workers can import every package brought so far."""
     return [module for package in _brought.values() for module in package.modules]
 
 
@@ -72,7 +73,7 @@ def _bring(given: Path) -> BroughtPackage:
     if given in _brought:
         return _brought[given]
     scratch = Path(tempfile.mkdtemp(prefix="anon-tune-package-"))
-    atexit.register(shutil.rmtree, scratch, ignore_errors=True)  # not before: modules may be imported at any time
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)  # not earlier, because modules may be imported any time
     wheel = _build(given, scratch / "wheel") if given.is_dir() else given
     package = BroughtPackage(wheel, scratch / "unpacked")
     _unpack(wheel, package.folder, str(given))
@@ -82,7 +83,7 @@ def _bring(given: Path) -> BroughtPackage:
 
 
 def _build(folder: Path, output: Path) -> Path:
-    """Build the wheel of a folder, with the build backend that is installed here, or else with one that pip fetches."""
+    """Build the wheel of a folder, with an installed build backend or, if that fails, with one that pip downloads."""
     if not any((folder / name).is_file() for name in ("pyproject.toml", "setup.py")):
         raise UsageError(_WHERE, "is no Python package, it has no pyproject.toml", str(folder), _REMEDY)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(output)]
@@ -97,7 +98,7 @@ def _build(folder: Path, output: Path) -> Path:
 
 
 def _unpack(wheel: Path, folder: Path, where: str) -> None:
-    """Unpack a wheel as an installer would, but for its scripts and data."""
+    """Unpack a wheel as an installer does, but without its scripts and data files."""
     if wheel.suffix != ".whl":
         raise UsageError(_WHERE, "must be the folder of a Python package, or a wheel", where, _REMEDY)
     try:

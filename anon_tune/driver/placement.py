@@ -50,8 +50,9 @@ def place(settings: StudySettings, nodes: Sequence[Mapping[str, float]]) -> Plac
         largest = max(nodes, key=lambda n: (n.get("GPU", 0), n.get("CPU", 0)), default={})
         raise PlacementError(
             "placement",
-            f"a trial needs {what}; {len(nodes)} nodes, the largest with {_say(largest)}",
-            remedy="Ask for less, add nodes, or give --scale-to where an autoscaler starts them",
+            f"a trial needs {what}",
+            f"{len(nodes)} nodes, the largest with {_say(largest)}",
+            "Ask for less, add nodes, or give --scale-to where an autoscaler starts them",
         )
     resources = {"cpu": 0.0, "memory": 1.0} if settings.runs_through_train else {"cpu": settings.cpus_per_worker}
     wanted = max(fits, settings.scale_to or 0)

@@ -1,4 +1,4 @@
-"""Reports the events of workers to the desk."""
+"""Passes the events of workers to the desk."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from anon_tune.driver.job_limit import why_hung
-from anon_tune.driver.running_jobs import JobsUnderWay, begun_by_train
+from anon_tune.driver.running_jobs import RunningJobs, begun_by_train
 from anon_tune.errors import AnonTuneError
 from anon_tune.study.assignment import Assignment, Decision
 from anon_tune.study.desk import ClusterDesk
@@ -16,16 +16,16 @@ from anon_tune.trial import RungReport
 
 
 class Relay:
-    """Reports every event to a desk, and times jobs so that a job without a report is recorded as lost.
+    """Passes every event to a desk, and times jobs, so that a job without a report is recorded as lost.
 
     Args:
         desk: Receives the events.
-        study: Its directory of trials holds one for every assignment.
-        job_limit_s: The limit after which workers end themselves.
-        through_train: True if jobs are done by workers of Ray Train.
+        study: The study directory, which has a trial directory for every assignment.
+        job_limit_s: Seconds after which a worker ends itself; None for no limit.
+        through_train: True if workers of Ray Train do the jobs.
 
     Attributes:
-        error: The first that the desk raised, before Ray makes a traceback of it.
+        error: The first error that the desk raised, kept because Ray turns it into a traceback.
     """
 
     def __init__(
@@ -33,41 +33,41 @@ class Relay:
     ) -> None:
         self._desk, self._study = desk, study
         self._job_limit_s, self._through_train = job_limit_s, through_train
-        self._jobs = JobsUnderWay(desk.know)
+        self._jobs = RunningJobs(desk.record_node)
         self.error: AnonTuneError | None = None
 
     def start(self, trial_id: str, worker: Any) -> None:
-        """Record that a worker, a handle of its actor, begins with an assignment."""
+        """Record that a worker, given as a handle of its actor, begins with an assignment."""
         with self._keeping_error():
             self._jobs.begin(trial_id, worker)
             self._desk.start(trial_id)
 
-    def look(self) -> None:
+    def collect_nodes(self) -> None:
         """Find out on which nodes jobs run."""
         with self._keeping_error():
-            self._jobs.look()
+            self._jobs.collect_nodes()
 
     def report(self, report: RungReport) -> bool:
-        """Bring a report; return whether its worker goes on with the next job."""
+        """Pass on a report; return True if its worker goes on with the next job."""
         with self._keeping_error():
             goes_on = self._desk.decide(report) is Decision.GO_ON
         if goes_on:
-            self._jobs.go_on(report.trial)
+            self._jobs.go_on(report.trial_id)
         else:
-            self._jobs.end(report.trial)
+            self._jobs.end(report.trial_id)
         return goes_on
 
     def fail(self, trial_id: str, reason: str) -> None:
         """Record that an assignment failed with a reason of its own."""
         with self._keeping_error():
-            self.waste(trial_id)
+            self.record_lost_job(trial_id)
             self._desk.fail(trial_id, reason)
 
-    def renew(self, trial_id: str) -> Assignment:
+    def replace_worker(self, trial_id: str) -> Assignment:
         """Record the cost of a lost worker; return the remaining work for its replacement."""
         with self._keeping_error():
-            self.waste(trial_id)
-            return self._desk.rest(trial_id)
+            self.record_lost_job(trial_id)
+            return self._desk.remaining(trial_id)
 
     def give_up(self, trial_id: str, last_words: str, max_losses: int | None) -> None:
         """Record that a worker was lost and is not replaced.
@@ -79,20 +79,20 @@ class Relay:
                 more often than this. None if the worker had begun.
         """
         with self._keeping_error():
-            self.waste(trial_id)
+            self.record_lost_job(trial_id)
             reason = why_hung(self._study.trial(trial_id), self._job_limit_s) or last_words
             if max_losses is None:
                 self._desk.fail(trial_id, reason)
             else:
-                self._desk.lose(trial_id, reason, max_losses)
+                self._desk.hand_out_again(trial_id, reason, max_losses)
 
-    def waste(self, trial_id: str) -> None:
+    def record_lost_job(self, trial_id: str) -> None:
         """Record a job that ended without a report, if one was under way."""
         job = self._jobs.end(trial_id)
         if job and self._through_train:
             job = begun_by_train(self._study.trial(trial_id))
         if job:
-            self._desk.waste(trial_id, *job)
+            self._desk.record_lost_job(trial_id, *job)
 
     @contextmanager
     def _keeping_error(self) -> Iterator[None]:

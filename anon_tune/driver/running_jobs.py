@@ -1,4 +1,4 @@
-"""When jobs started, and on which node. This is all that is known about a job that never reports."""
+"""Keeps when and on which node each job started, which is all that is known about a job that never reports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ray.exceptions import RayError
 from anon_tune.study_directory import TrialDirectory
 
 
-class JobsUnderWay:
+class RunningJobs:
     """Tracks the current job of each trial.
 
     Args:
@@ -28,36 +28,36 @@ class JobsUnderWay:
         self._asked: dict[str, Any] = {}
 
     def begin(self, trial_id: str, worker: Any) -> None:
-        """Take note that a worker, a handle of a `RungTrainable`, begins with a trial."""
+        """Record that a worker, given as a handle of a `RungTrainable`, begins with a trial."""
         self._since[trial_id] = time.monotonic()
         self._nodes.pop(trial_id, None)
         self._asked[trial_id] = worker.node_name.remote()
 
     def go_on(self, trial_id: str) -> None:
-        """Take note that a trial's next job begins, on the same worker."""
+        """Record that the next job of a trial begins on the same worker."""
         self._since[trial_id] = time.monotonic()
 
-    def look(self) -> None:
+    def collect_nodes(self) -> None:
         """Collect the answers of the workers that have answered."""
         for trial_id, answer in [*self._asked.items()]:
             if ray.wait([answer], timeout=0)[0]:
-                self._hear(trial_id)
+                self._take_answer(trial_id)
 
     def end(self, trial_id: str) -> tuple[float, str] | None:
-        """Return how many seconds a job has run and on which node, empty if unknown; None if none was under way."""
+        """Forget the job of a trial. Return its seconds and its node, empty if unknown; None if there was no job."""
         since = self._since.pop(trial_id, None)
         if since is None:
             return None
         seconds = time.monotonic() - since
         if trial_id in self._asked:
-            self._hear(trial_id)
+            self._take_answer(trial_id)
         return seconds, self._nodes.pop(trial_id, "")
 
-    def _hear(self, trial_id: str) -> None:
+    def _take_answer(self, trial_id: str) -> None:
         try:
-            # A worker that started answers before it begins; a driver that stops does not wait for one that hangs.
+            # A worker answers before its first job, so this rarely waits. One that hangs must not hold up the driver.
             name = str(ray.get(self._asked.pop(trial_id), timeout=1))
-        except RayError:  # it died first, or its node did
+        except RayError:  # the worker or its node was lost before it answered
             return
         self._nodes[trial_id] = name
         self._on_node(name)
@@ -70,9 +70,9 @@ def begun_by_train(directory: TrialDirectory) -> tuple[float, str] | None:
     with their node and start time, which is read and removed here.
 
     Args:
-        directory: The trial's.
+        directory: The directory of the trial.
     """
-    with suppress(OSError, ValueError, KeyError):  # without a word there is nothing to count
+    with suppress(OSError, ValueError, KeyError):  # no file: no worker had begun
         begun = json.loads(directory.begun.read())
         directory.begun.remove()
         return max(0.0, time.time() - float(begun["time"])), str(begun["node"])

@@ -80,6 +80,14 @@ def ray_session(*, dashboard: bool) -> Iterator[bool]:
             ray.shutdown()
 
 
+def gives_packages() -> bool:
+    """True if the workers of the current session get the packages that were brought; false if somebody else began it.
+
+    What workers get is settled when a session begins, and Ray has no way to add to it later.
+    """
+    return "worker_process_setup_hook" in ray.get_runtime_context().runtime_env
+
+
 class _JobConfig(JobConfig):
     """A job for which Ray adds no folder to its workers' import path; see `_import_path`."""
 

@@ -1,4 +1,4 @@
-"""Work on many items as tasks of a Ray cluster."""
+"""Applies a function to many items as tasks of a Ray cluster."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from ray.exceptions import RayError
 
 from anon_tune.datasets.side_by_side import Item, Map, Result
 from anon_tune.driver.session import ray_session
-from anon_tune.errors import AnonTuneError
+from anon_tune.errors import UnreachableError
 
-_REMEDY = "What is done is kept; run the same again"
+_REMEDY = "Run the same command again; finished items are kept"
 
 
 def in_tasks(num_workers: int | None = None) -> Map:
-    """Return a map over the tasks of a Ray cluster, one CPU each; a task whose node is lost runs again.
+    """Return a map function that runs one task per item on a Ray cluster, each on one CPU, and keeps the order.
+
+    A task whose node is lost runs again.
 
     Args:
-        num_workers: Tasks at a time, at least 1; None for one a CPU of the cluster.
+        num_workers: Number of tasks at the same time, at least 1; None for two per CPU of the cluster, so that every
+            CPU is busy.
     """
 
     def run(function: Callable[[Item], Result], items: Sequence[Item], /) -> Iterator[Result]:
@@ -36,7 +39,8 @@ def in_tasks(num_workers: int | None = None) -> Map:
                 while waiting:
                     yield ray.get(waiting.popleft())
             except RayError as error:
-                raise AnonTuneError("cluster", "a task was lost", str(error).splitlines()[0], _REMEDY) from error
+                cause = str(error).splitlines()[0]
+                raise UnreachableError("cluster", "a task was lost", remedy=_REMEDY, cause=cause) from error
 
     return run
 

@@ -39,27 +39,27 @@ from anon_tune.trial import ANCHORS, TrialBody
 
 _log = logging.getLogger(__name__)
 _ENVIRONMENT = {
-    "RAY_AIR_NEW_OUTPUT": "0",  # the new output prints boxes even when told to be silent
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # CSV, JSON and TensorBoard: the ledger has it all
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours stops on SIGTERM too
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new output prints boxes even with verbose=0
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON and TensorBoard files, because the ledger has everything
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # our handler also stops on SIGTERM
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # how many may wait is ours to say, see `Slots`
+    "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # no limit here, because `Slots` limits the trials that wait
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # Tune's own state is never read
 }
 
 
 @dataclass(frozen=True)
 class TuneExecutor:
-    """Runs the jobs of one desk on the Ray cluster that is joined.
+    """Runs the jobs of one desk on the Ray cluster that this process has joined.
 
     Attributes:
         body: Does the jobs.
-        study: Its directory of trials holds one for every assignment.
-        resources: What one worker asks for.
+        study: The study directory, which has a trial directory for every assignment.
+        resources: Resources that one worker requests.
         slots: How many assignments may be under way.
-        max_failures: How often an assignment is begun anew whose worker died or raised.
-        job_limit_s: After so many seconds a worker ends itself that is at a job; None for no limit.
-        through_train: True if jobs are done by workers of Ray Train.
+        max_failures: How often an assignment is begun again after its worker died or raised an error.
+        job_limit_s: Seconds after which a worker ends itself if its job is not done; None for no limit.
+        through_train: True if workers of Ray Train do the jobs.
     """
 
     body: TrialBody
@@ -79,7 +79,7 @@ class TuneExecutor:
         """
         resources = place(settings, slots.nodes()).resources
         if not slots.fits():
-            _log.warning("No node is there yet that holds a trial; trials wait for the autoscaler's.")
+            _log.warning("A trial fits on no node yet. Trials wait until the autoscaler adds nodes.")
         through_train = settings.runs_through_train
         return cls(body, study, resources, slots, settings.max_failures, settings.job_limit_s, through_train)
 
@@ -87,13 +87,13 @@ class TuneExecutor:
         """Run jobs until the desk is finished or hopeless, or one of the events is set.
 
         Args:
-            desk: Hands out the work.
-            scratch: A directory on this machine for Tune's own files, which are removed at the end, and its log.
-            stopped: The user ends it; jobs under way are given up.
-            lost: Another driver has the study, so that the desk must not be told anything.
+            desk: Hands out the jobs.
+            scratch: A directory on this machine for Tune's log and for Tune's own files, which are removed at the end.
+            stopped: Set when the user ends the run; running jobs are given up.
+            lost: Set when another driver has taken over the study, so that nothing more may be reported to the desk.
 
         Raises:
-            AnonTuneError: The desk raised it.
+            AnonTuneError: The desk raised this error.
         """
         relay = Relay(desk, self.study, self.job_limit_s, self.through_train)
         work = tune.with_parameters(
@@ -117,7 +117,7 @@ class TuneExecutor:
                     verbose=0,
                 )
             except TuneError:
-                if relay.error is not None:  # it comes back as Tune's own with a traceback for text
+                if relay.error is not None:  # Tune turns the desk's error into a TuneError with a traceback as text
                     raise relay.error from None
                 raise
             finally:
@@ -125,10 +125,11 @@ class TuneExecutor:
 
 
 class RungTrainable(tune.Trainable):
-    """A worker: does the jobs of an assignment, one per step. Between two steps nothing runs.
+    """A worker, which does the jobs of an assignment, one per step of Tune.
 
-    So a trial can be stopped after any job without leaving processes of its body behind. The body keeps its own
-    checkpoints. A worker remembers only the number of its steps; a replacement is given the remaining jobs.
+    Nothing runs between two steps, so a trial can be stopped after any job without leaving processes behind. The trial
+    body keeps its own checkpoints. A worker only remembers the number of its steps; its replacement gets the jobs that
+    are left.
     """
 
     def setup(
@@ -138,38 +139,38 @@ class RungTrainable(tune.Trainable):
         job_limit_s: float | None = None,
         through_train: bool = False,
     ) -> None:
-        """Take the body and the limit, once for all assignments of this worker, and the first assignment."""
+        """Receive the first assignment, and the body and the limit for all assignments of this worker."""
         if body is not None:
             self.body, self.job_limit_s, self.through_train = body, job_limit_s, through_train
         self.assignment, self.directory = config["assignment"], config["directory"]
         TrialDirectory.at(self.directory).hung.remove()  # of an earlier attempt
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next assignment."""
+        """Receive the next assignment."""
         self.setup(new_config)
         return True
 
     def node_name(self) -> str:
-        """Return the host name of this worker's node, as reports have it."""
+        """Return the host name of this worker's node, which reports use as the name of the node."""
         return socket.gethostname()
 
     def step(self) -> dict[str, Any]:
         """Do one job."""
         job = self.assignment.job(self.iteration, self.directory)
-        trial_id = self.assignment.trial
+        trial_id = self.assignment.trial_id
         directory = TrialDirectory.at(self.directory)
         try:
             report = within(self.job_limit_s, directory, self.through_train, lambda: self.body.advance(job))
         except AnonTuneError as error:
             return {"failed": trial_id, "reason": str(error)}
-        return {"report": replace(report, trial=trial_id)}
+        return {"report": replace(report, trial_id=trial_id)}
 
 
 class _DeskSearcher(Searcher):
-    """Hands out the desk's assignments.
+    """Hands out the assignments of the desk to Tune.
 
-    Ray's own OptunaSearch tells stopped trials COMPLETE and leaves NaN trials RUNNING when there are several
-    objectives; here the desk tells Optuna every trial's end, after the ledger has it.
+    Ray's own OptunaSearch is not used. With several objectives, it marks stopped trials as COMPLETE and leaves trials
+    with NaN RUNNING. Here the desk tells Optuna how every trial ended, once the ledger has it.
     """
 
     def __init__(self, desk: ClusterDesk, study: StudyDirectory, slots: Slots) -> None:
@@ -179,13 +180,13 @@ class _DeskSearcher(Searcher):
         self._num_handed_out = 0
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the config of the next assignment, None to be asked again, or FINISHED."""
+        """Return the config of the next assignment, None if Tune shall ask again later, or FINISHED."""
         if len(self._under_way) >= self._slots.number():
             return None
         assignment = self._desk.next()
         if assignment is None:
             return Searcher.FINISHED if self._desk.is_finished else None
-        directory = self._study.trial(assignment.trial).folder
+        directory = self._study.trial(assignment.trial_id).folder
         if not directory.is_remote:  # bodies may count on it
             directory.path.mkdir(parents=True, exist_ok=True)
         self._under_way.add(trial_id)
@@ -193,14 +194,14 @@ class _DeskSearcher(Searcher):
         return {"assignment": assignment, "directory": directory.location, "place": self._num_handed_out}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Make room for another; see the class."""
+        """Free the slot of an assignment that is over."""
         self._under_way.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
-        """Save nothing: the ledger holds it all."""
+        """Save nothing, because the ledger has everything."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Restore nothing: the ledger holds it all."""
+        """Restore nothing, because the ledger has everything."""
 
 
 class _NewestFirst(FIFOScheduler):
@@ -211,13 +212,13 @@ class _NewestFirst(FIFOScheduler):
     """
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
-        """Return an anchor that waits, else the newest trial that does."""
+        """Return an anchor that waits for a worker, or else the newest trial that does."""
         pending = [trial for trial in tune_controller.get_live_trials() if trial.status == TuneTrial.PENDING]
         return max(pending, key=_precedence, default=None)
 
 
 class _Decider(Stopper):
-    """Reports every result to the desk, and ends the trial or the whole run if the desk decides so.
+    """Passes every result to the desk, and ends the trial or the whole run if the desk decides so.
 
     If the whole run is ended, running trials stay RUNNING in the ledger.
     """
@@ -226,18 +227,18 @@ class _Decider(Stopper):
         self._relay, self._must_stop = relay, must_stop
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Return whether a trial's worker is free."""
+        """Return True if the worker of a trial is free, so that Tune ends the trial."""
         if "failed" in result:
             self._relay.fail(result["failed"], result["reason"])
             return True
         return not self._relay.report(result["report"])
 
     def stop_all(self) -> bool:
-        """Stop all of them if asked to."""
+        """Return whether the whole run must end."""
         return self._must_stop()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return nothing: Tune pickles it into a snapshot that is never read."""
+        """Return no state, because Tune pickles this object only for a snapshot that is never read."""
         return {}
 
 
@@ -248,20 +249,20 @@ class _Listener(Callback):
         self._relay, self._lost = relay, lost
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Record that it runs."""
+        """Record that a trial runs."""
         self._relay.start(_id(trial), trial.temporary_state.ray_actor)
 
     def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
-        """Hear where jobs run."""
-        self._relay.look()
+        """Collect the names of the nodes on which jobs run."""
+        self._relay.collect_nodes()
 
     def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Give the worker that Tune starts in place of a lost one what is left to do."""
-        rest = self._relay.renew(_id(trial))
-        trial.set_config({**trial.config, "assignment": rest})  # type: ignore[no-untyped-call]
+        """Give the remaining jobs to the worker that Tune starts in place of a lost one."""
+        remaining = self._relay.replace_worker(_id(trial))
+        trial.set_config({**trial.config, "assignment": remaining})  # type: ignore[no-untyped-call]
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Record that the last retry failed; Tune has none for a worker that dies while it starts or is reused."""
+        """Record that a worker was lost for good. Tune does not retry one that dies while it starts or is reused."""
         never_began = trial.run_metadata.num_failures <= trial.max_failures
         self._relay.give_up(_id(trial), last_words(trial.error_file), trial.max_failures if never_began else None)
 
@@ -269,7 +270,7 @@ class _Listener(Callback):
         """Record the jobs that a stopped driver leaves unfinished."""
         for trial in trials:
             if self._relay.error is None and not self._lost.is_set():
-                self._relay.waste(_id(trial))
+                self._relay.record_lost_job(_id(trial))
 
 
 def _precedence(trial: TuneTrial) -> tuple[bool, int]:
@@ -277,14 +278,14 @@ def _precedence(trial: TuneTrial) -> tuple[bool, int]:
 
 
 def _id(trial: TuneTrial) -> str:
-    return str(trial.config["assignment"].trial)
+    return str(trial.config["assignment"].trial_id)
 
 
 @contextmanager
 def _no_keys_for_workers() -> Iterator[None]:
-    """Keep Tune from putting keys into a runtime environment, which Ray writes into its logs.
+    """Keep Tune from sending AWS keys to workers in a runtime environment, which Ray writes into its logs.
 
-    Nodes have credentials of their own.
+    Nodes must have credentials of their own.
     """
     names = class_cache.ENV_VARS_TO_PROPAGATE
     kept = {name for name in names if name.startswith("AWS_")}
@@ -297,7 +298,7 @@ def _no_keys_for_workers() -> Iterator[None]:
 
 @contextmanager
 def _logs_to(file: Path) -> Iterator[None]:
-    """Send what Tune logs to a file: the screen belongs to the study's own progress."""
+    """Write Tune's log messages to a file, because the terminal shows the progress of the study."""
     logger = logging.getLogger("ray.tune")
     handler = logging.FileHandler(file, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

@@ -15,7 +15,7 @@ from anon_tune.methods.loading import given_anonymizer, ready_anonymizer
 from anon_tune.networks import Anonymizer
 from anon_tune.networks.weights import read_tensors
 from anon_tune.recipe import Recipe
-from anon_tune.study.settings import load_study
+from anon_tune.study.frozen_study import load_study
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial
 
@@ -105,7 +105,7 @@ def load_trial(directory: StudyLocation, trial: Trial) -> LoadedAnonymizer:
     if trial.rung is None:
         remedy = "Choose one that was measured, see 'front --all'"
         raise StudyError(f"trial {trial.id}", "has no weights yet", trial.state.value, remedy)
-    with reading_file(study.weights(trial.reports[-1].checkpoint).location) as path:
+    with reading_file(study.weights(trial.reports[-1].weights).location) as path:
         tensors, metadata = read_tensors(path)
         recipe = _recipe_of(metadata.get("recipe"), str(path))
         return LoadedAnonymizer(ready_anonymizer(recipe, tensors, str(path)), recipe, subject)

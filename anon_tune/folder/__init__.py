@@ -1,4 +1,4 @@
-"""A directory that studies live in, and its files: on a path of this machine, or behind a URI that pyarrow opens."""
+"""Folders and files with the same calls everywhere: at a path of this machine, or at a URI that pyarrow can open."""
 
 from anon_tune.folder.file import File, kind_of, reading_file, writing_file
 from anon_tune.folder.filesystem import is_uri, open_filesystem, why

@@ -1,4 +1,4 @@
-"""A file of a folder: read, or written whole or not at all."""
+"""A file at a path or a URI. It is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from anon_tune.folder.folder import Folder, Location
 
 
 class File:
-    """A file of a folder, wherever that is; it need not exist."""
+    """A file in a folder at a path or a URI; the file need not exist.
+
+    Args:
+        folder: The folder that holds the file.
+        name: Name of the file in the folder.
+    """
 
     def __init__(self, folder: Folder, name: str) -> None:
         self.folder, self.name = folder, name
@@ -29,42 +34,50 @@ class File:
 
     @property
     def location(self) -> str:
-        """Its path or URI, by which `at` finds it again."""
+        """The path or URI of the file; `at` takes it."""
         return (self.folder / self.name).location
 
     @property
     def path(self) -> Path:
-        """Where it is on this machine; as `Folder.path`."""
+        """The path of the file on this machine.
+
+        Raises:
+            StudyError: The folder is not on this machine.
+        """
         return self.folder.path / self.name
 
     def exists(self) -> bool:
-        """True if it is there."""
+        """True if the file exists."""
         return self.folder.has(self.name)
 
     def read(self) -> bytes:
-        """Return its content."""
+        """Return the content of the file."""
         return self.folder.read(self.name)
 
     def write(self, content: bytes) -> None:
-        """Write it; as `Folder.write`."""
+        """Write the file, replacing one that exists; see `Folder.write`."""
         self.folder.write(self.name, content)
 
     def remove(self) -> None:
-        """Remove it if it is there."""
+        """Remove the file if it exists."""
         self.folder.remove(self.name)
 
     def reading(self) -> AbstractContextManager[Path]:
-        """Give the block a path on this machine at which it can read the file."""
+        """Return a context that yields a path on this machine from which the file can be read."""
         return self.folder.reading(self.name)
 
     def writing(self) -> AbstractContextManager[Path]:
-        """Give the block a path on this machine to write at; its end makes that the file, unless it raised."""
+        """Return a context that yields a path on this machine to write to; see `Folder.writing`."""
         return self.folder.writing(self.name)
 
 
 @contextmanager
 def reading_file(location: Path | str) -> Iterator[Path]:
-    """Give the block a path on this machine at which it can read the file at a path or a URI."""
+    """Yield a path on this machine from which the file at a path or a URI can be read.
+
+    Raises:
+        DataError: There is no file at the URI.
+    """
     file = File.at(location)
     if file.folder.is_remote and not file.exists():
         raise DataError(str(location), "no such file", remedy="Check the address")
@@ -73,11 +86,18 @@ def reading_file(location: Path | str) -> Iterator[Path]:
 
 
 def writing_file(location: Path | str) -> AbstractContextManager[Path]:
-    """Give the block a path on this machine to write at; the file is there whole when it ends, or not at all."""
+    """Return a context that yields a path on this machine to write to.
+
+    When the block ends, what was written there becomes the file at the location. If the block raises, the location
+    stays as it was.
+    """
     return File.at(location).writing()
 
 
 def kind_of(error: OSError, location: Location, otherwise: type[AnonTuneError]) -> type[AnonTuneError]:
-    """Return the class for an error at a place: a store far away does not answer, unless it says what is missing."""
-    silent = Folder.at(location).is_remote and not isinstance(error, FileNotFoundError)
-    return UnreachableError if silent else otherwise
+    """Return the exception class for a system error at a location.
+
+    At a URI, every error but a missing file counts as a store that does not answer.
+    """
+    unreachable = Folder.at(location).is_remote and not isinstance(error, FileNotFoundError)
+    return UnreachableError if unreachable else otherwise

@@ -1,4 +1,4 @@
-"""URIs, and the pyarrow file systems behind them."""
+"""Takes URIs apart and opens the pyarrow file systems that they name."""
 
 from __future__ import annotations
 
@@ -14,25 +14,29 @@ if TYPE_CHECKING:
 
 
 def is_uri(location: Path | str) -> bool:
-    """Say whether a place is named by a URI and not by a path."""
+    """True if a location is a URI, not a path."""
     return isinstance(location, str) and "://" in location
 
 
 def split_query(location: str) -> tuple[str, str]:
-    """Return a location without a URI's query, and the query with its mark."""
+    """Split a URI into the part before the query and the query with its question mark; a path has no query."""
     path, mark, query = location.partition("?") if is_uri(location) else (location, "", "")
     return path, mark + query
 
 
 def open_filesystem(location: str) -> tuple[fs.FileSystem, str]:
-    """Return the file system of a URI and the path in it; folders of one store share its connections."""
+    """Return the file system of a URI and the path in it. All URIs of one store share its connections.
+
+    Raises:
+        UsageError: pyarrow cannot open the URI.
+    """
     address = urlsplit(location)
     query = f"?{address.query}" if address.query else ""
     try:
         if not address.netloc:
             raise ValueError("no bucket or host")
         filesystem, root = _connect(f"{address.scheme}://{address.netloc}{query}")
-    except (OSError, ValueError) as error:  # Arrow's own errors are ValueErrors
+    except (OSError, ValueError) as error:  # errors of Arrow itself are ValueErrors
         rule, remedy = "must be a URI that pyarrow can open", "Write s3://bucket/name"
         raise UsageError(location, rule, remedy=remedy, cause=why(error)) from None
     return filesystem, (root.rstrip("/") + unquote(address.path)).rstrip("/")
@@ -47,6 +51,6 @@ def _connect(store: str) -> tuple[fs.FileSystem, str]:
 
 
 def why(error: BaseException) -> str:
-    """Return in one line what the system, or a store far away, said."""
+    """Return the cause of an error in one line, as the operating system or the store reported it."""
     said = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
     return str(said).splitlines()[0]

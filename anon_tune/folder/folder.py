@@ -1,4 +1,4 @@
-"""A directory that studies live in: on a file system of this machine, or behind a URI that pyarrow opens."""
+"""A folder at a path of this machine or at a URI that pyarrow can open, with the same calls for both."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from anon_tune.folder.filesystem import is_uri, open_filesystem, split_query
 if TYPE_CHECKING:
     from pyarrow import fs
 
-_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # from file systems on which a folder cannot be synced
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # raised by file systems that cannot sync a folder
 
 
 Location: TypeAlias = "Folder | Path | str"
-"""Names a folder: as itself, by a path, or by a URI."""
+"""A folder, given as a `Folder`, a path or a URI."""
 
 
 class Folder(ABC):
-    """A directory; the same calls wherever it is.
+    """A folder on this machine or at a URI.
 
-    It comes into being with the first file that is written. A file has its name only when it is complete, and is
-    as safe as the place makes it when the call that wrote it returns. All calls raise OSError as Python's own do.
+    The folder is created when its first file is written. A file gets its name only when it is complete. When a call
+    that writes a file returns, the file is on disk, or the store has confirmed it. All calls raise OSError as Python's
+    own functions do.
 
     Args:
         location: An absolute path, or a URI.
@@ -50,7 +51,7 @@ class Folder(ABC):
         if isinstance(location, Folder):
             return location
         if isinstance(location, str) and location.startswith("file://"):
-            location = unquote(urlsplit(location).path)  # a path has more: locks, moves, syncs
+            location = unquote(urlsplit(location).path)  # as a path, it also has locks and syncs
         if is_uri(location):
             refuse_secret("directory", str(location))
             return _RemoteFolder(str(location))
@@ -63,41 +64,41 @@ class Folder(ABC):
         return f"Folder.at({self.location!r})"
 
     def __truediv__(self, name: str) -> Folder:
-        """Return the folder of that name, or path of names, inside this one."""
+        """Return the folder inside this one with this name, which may have several parts."""
         path, query = split_query(self.location)
         return type(self)(f"{path.rstrip('/')}/{name}{query}")
 
     @property
     def name(self) -> str:
-        """Its own name, the last part of its location."""
+        """The name of the folder: the last part of its location."""
         return split_query(self.location)[0].rstrip("/").rpartition("/")[2]
 
     @property
     def is_remote(self) -> bool:
-        """True behind a URI."""
+        """True if the folder is at a URI."""
         return is_uri(self.location)
 
     @property
     @abstractmethod
     def path(self) -> Path:
-        """Where it is on this machine.
+        """The path of the folder on this machine.
 
         Raises:
-            StudyError: It is elsewhere.
+            StudyError: The folder is at a URI.
         """
 
     @property
     @abstractmethod
     def storage(self) -> tuple[fs.FileSystem | None, str]:
-        """The pyarrow file system and the path in it, as Ray takes them; None for this machine's own."""
+        """The pyarrow file system and the path in it, as Ray takes them; the file system of this machine is None."""
 
     @abstractmethod
     def names(self) -> list[str]:
-        """Return the names of all files and folders in it, in any order; none where it does not exist."""
+        """Return the names of all files and folders in this folder, in any order; none if it does not exist."""
 
     @abstractmethod
     def has(self, name: str) -> bool:
-        """True if there is a file of that name."""
+        """True if a file of that name exists."""
 
     @abstractmethod
     def read(self, name: str) -> bytes:
@@ -105,19 +106,23 @@ class Folder(ABC):
 
     @abstractmethod
     def write(self, name: str, content: bytes) -> None:
-        """Write a file, in the place of one that is there; readers see the old one or the new one."""
+        """Write a file, replacing one that exists. A reader sees the old file or the new one, never a part."""
 
     @abstractmethod
     def remove(self, name: str) -> None:
-        """Remove a file, or a folder with all in it; one that is not there is no error."""
+        """Remove a file, or a folder with everything in it. It is no error if there is none."""
 
     @abstractmethod
     def reading(self, name: str) -> AbstractContextManager[Path]:
-        """Give the block a path on this machine at which it can read a file."""
+        """Return a context that yields a path on this machine from which a file can be read."""
 
     @abstractmethod
     def writing(self, name: str) -> AbstractContextManager[Path]:
-        """Give the block a path on this machine to write at; its end makes that the file, unless it raised."""
+        """Return a context that yields a path on this machine to write to.
+
+        When the block ends, what was written there becomes the file, replacing one that exists. If the block raises,
+        the folder stays as it was.
+        """
 
 
 class _LocalFolder(Folder):
@@ -165,7 +170,7 @@ class _LocalFolder(Folder):
             _sync(hidden)
             os.replace(hidden, path)
         except BaseException:
-            with suppress(OSError):  # what went wrong first is what to tell
+            with suppress(OSError):  # the first error is the one to raise
                 os.unlink(hidden)
             raise
         with _unless_unsupported():
@@ -173,11 +178,11 @@ class _LocalFolder(Folder):
 
 
 class _RemoteFolder(Folder):
-    """Behind pyarrow's file systems. Object stores make a file appear when it is complete; others need a move."""
+    """A folder at a URI. In an object store, a file appears only when it is complete; elsewhere it must be renamed."""
 
     @property
     def path(self) -> Path:
-        rule = "must be a directory of this machine here"
+        rule = "must be a directory on this machine for this command"
         raise StudyError(self.location, rule, remedy="Copy it with 'anon-tune fetch' first")
 
     @property
@@ -241,7 +246,7 @@ class _RemoteFolder(Folder):
 
 
 def _sync(path: Path) -> None:
-    """Put a file's content, or a folder's names, on disk."""
+    """Force the content of a file, or the names in a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -251,7 +256,7 @@ def _sync(path: Path) -> None:
 
 @contextmanager
 def _unless_unsupported() -> Iterator[None]:
-    """Let a file system do without syncing folders if it cannot."""
+    """Ignore the error of a file system that cannot sync folders."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The loss curves of a ledger: columns for all reports, from which a point is made when it is looked at."""
+"""The loss curves of a ledger, kept as columns. A point of a curve is made only when it is read."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from anon_tune.trial import LossPoint
 
 
 class CurveColumns:
-    """The steps and terms of all reports, flat, with the place where each row's begin.
+    """The steps and terms of all reports in flat columns, with the place at which those of each row begin.
 
     Args:
-        records: Rows of a ledger.
+        records: All records of a ledger, one row each.
     """
 
     def __init__(self, records: pa.Table) -> None:
@@ -31,11 +31,11 @@ class CurveColumns:
         self._first = {name: _numbers(first.values.field(name)) for name in FIRST_TERMS}
 
     def length(self, row: int) -> int:
-        """Return how many points a row's curve has."""
+        """Return how many points the curve of a row has."""
         return self._length(self._ends, row) or self._length(self._first_ends, row)
 
     def point(self, row: int, at: int) -> LossPoint:
-        """Return a point of a row's curve, counted from 0."""
+        """Return one point of the curve of a row; points are counted from 0."""
         if self._length(self._ends, row):
             terms = range(*self._term_ends[row : row + 2])
             values = {self._names[term]: self._values[self._value_starts[term] + at].item() for term in terms}
@@ -51,11 +51,13 @@ class CurveColumns:
 
 
 class Curve(Sequence[LossPoint]):
-    """Losses of a report, equal to a tuple of points, which are made when looked at: a large study has a million.
+    """The loss curve of one report. It behaves like a tuple of points.
+
+    A point is made when it is read, because a large study has a million of them.
 
     Args:
-        columns: Of all reports of a ledger.
-        row: Of the report.
+        columns: The curves of all reports of the ledger.
+        row: Row of the report.
     """
 
     __slots__ = ("_columns", "_row")
@@ -85,7 +87,7 @@ class Curve(Sequence[LossPoint]):
         return repr(tuple(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return tuple, (list(self),)  # without the curves of the whole ledger
+        return tuple, (list(self),)  # a pickle must not carry the curves of the whole ledger
 
 
 def _numbers(column: pa.Array) -> Any:

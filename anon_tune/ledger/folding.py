@@ -1,4 +1,4 @@
-"""From records back to trials, column by column: a row as a dict costs more than all the rest."""
+"""Turns records back into trials. It works on columns, because a dict per row would take most of the time."""
 
 from __future__ import annotations
 
@@ -15,26 +15,29 @@ from anon_tune.ledger.curves import Curve, CurveColumns
 from anon_tune.ledger.record import READING
 from anon_tune.trial import Cost, LostJob, Reading, Repeat, RungReport, Score, Trial, TrialState
 
-_ZERO_IF_NULL = ("cpu_s", "gpu_s", "money", "violation")  # in parts from before there were such columns
+_ZERO_IF_NULL = ("cpu_s", "gpu_s", "money", "violation")  # null in files written before these columns existed
 
 
 def fold(records: pa.Table) -> list[Trial]:
-    """Fold records into trials, anchors first, then by number.
+    """Combine the records of each trial into one trial.
 
-    A trial whose full score is recorded is COMPLETE even if the driver died before saying so.
+    A trial whose full score is recorded is COMPLETE, even if the driver died before it recorded that state.
 
     Args:
-        records: Each once, in order.
+        records: Every record once, in order.
+
+    Returns:
+        The anchors, then all other trials by number.
 
     Raises:
         ValueError: A record is damaged.
-        TypeError: Likewise.
+        TypeError: A record is damaged.
     """
     columns = _Columns(records)
     by_trial: dict[str, list[int]] = {}
     for row, name in enumerate(columns.plain["trial"]):
         if name not in by_trial and ({"/", "\\"} & set(name) or name in ("", ".", "..")):
-            raise ValueError(f"the trial '{name}', whose files would lie elsewhere")
+            raise ValueError(f"the trial id '{name}' is not a plain name, so its files could lie outside the study")
         by_trial.setdefault(name, []).append(row)
     with _uncollected():
         return sorted((_fold(columns, rows) for rows in by_trial.values()), key=lambda t: (t.number, t.id))
@@ -42,7 +45,7 @@ def fold(records: pa.Table) -> list[Trial]:
 
 @contextlib.contextmanager
 def _uncollected() -> Iterator[None]:
-    """Keep the garbage collector from walking all new objects again and again for nothing: half of the time."""
+    """Turn the garbage collector off for a block. It finds nothing in the new objects, but doubles the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -53,7 +56,7 @@ def _uncollected() -> Iterator[None]:
 
 
 class _Columns:
-    """The columns of a ledger as lists, by name; in a row that does not use a column its value means nothing."""
+    """The columns of a ledger as lists, by name. In a row that does not use a column, the value has no meaning."""
 
     def __init__(self, records: pa.Table) -> None:
         nested = [name for name in records.column_names if pa.types.is_nested(records.schema.field(name).type)]
@@ -66,33 +69,33 @@ class _Columns:
         self._curves = CurveColumns(records)
 
     def report(self, row: int) -> RungReport:
-        """Return the report that a row holds."""
+        """Return the report in a row."""
         plain = self.plain
         return RungReport(
-            trial=plain["trial"][row],
+            trial_id=plain["trial"][row],
             rung=plain["rung"][row],
             step=plain["step"][row],
             score=self.score(row),
             curve=Curve(self._curves, row),
             seconds=plain["seconds"][row],
             node=plain["node"][row],
-            checkpoint=plain["checkpoint"][row],
+            weights=plain["checkpoint"][row],
             cost=self.cost(row),
             violation=plain["violation"][row],
             ended=plain["time"][row],
         )
 
     def lost(self, row: int) -> LostJob:
-        """Return the lost job that a row holds."""
+        """Return the lost job in a row."""
         plain = self.plain
         return LostJob(plain["lost_s"][row], plain["node"][row], self.cost(row), plain["time"][row])
 
     def cost(self, row: int) -> Cost:
-        """Return the cost that a row holds."""
+        """Return the cost in a row."""
         return Cost(*(self.plain[name][row] for name in ("cpu_s", "gpu_s", "money")))
 
     def score(self, row: int) -> Score:
-        """Return the score that a row holds."""
+        """Return the score in a row."""
         plain = self.plain
         per_frame = plain["seconds_per_frame"][row]
         return Score(
@@ -106,12 +109,13 @@ class _Columns:
             num_test_clips=plain["num_test_clips"][row],
             seed=plain["seed"][row],
             seconds=plain["score_seconds"][row],
-            seconds_per_frame=math.nan if math.isnan(per_frame) else per_frame,  # the one NaN that equals the default
+            # Python's own NaN object, so that the score equals one in which the field was left at its default.
+            seconds_per_frame=math.nan if math.isnan(per_frame) else per_frame,
         )
 
 
 class _Maps:
-    """A column of maps; keys that are alike are one string."""
+    """A column of maps, read row by row. Equal keys share one string object to save memory."""
 
     def __init__(self, column: pa.ChunkedArray) -> None:
         maps = column.combine_chunks()
@@ -128,13 +132,14 @@ class _Maps:
 
 def _values(name: str, column: pa.ChunkedArray) -> list[Any]:
     if name in _ZERO_IF_NULL or pa.types.is_integer(column.type):
-        column = column.fill_null(0)  # numpy's integers have no null
+        column = column.fill_null(0)  # numpy integers cannot be null
     return list(column.to_numpy().tolist())
 
 
 def _fold(columns: _Columns, rows: Sequence[int]) -> Trial:
     plain = columns.plain
-    # By rung: one redone after a crash counts once, unless it had failed with a score that is not finite.
+    # A rung that was measured again after a crash counts once, with its first score. A score that is not finite is
+    # replaced by the next one.
     reports: dict[int, RungReport] = {}
     for row in rows:
         if columns.is_report[row]:
@@ -142,7 +147,7 @@ def _fold(columns: _Columns, rows: Sequence[int]) -> Trial:
             if rung not in reports or not reports[rung].score.is_finite:
                 reports[rung] = columns.report(row)
     repeats = {plain["repeat"][row]: row for row in rows if columns.is_repeat[row]}
-    # A trial ended when its study was done with it, however often it was measured afterwards.
+    # Repeats are measured after the study, so they do not change when and how the trial ended.
     last = next((row for row in reversed(rows) if not columns.is_repeat[row]), rows[-1])
     state = TrialState(plain["state"][last])
     if not state.is_final and any(r.score.full for r in reports.values()):

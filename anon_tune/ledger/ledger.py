@@ -1,4 +1,4 @@
-"""The ledger of one study."""
+"""Writes and reads the ledger of one study."""
 
 from __future__ import annotations
 
@@ -20,64 +20,66 @@ class Ledger:
     """The ledger of one study directory.
 
     Args:
-        folder: The ``ledger`` folder, a path or a URI; created on the first append.
-        guard: Called before every record; raises if this process must write no more.
+        folder: The ``ledger`` folder, as a path or a URI; it is created by the first append.
+        guard: Called before every record is written; it raises if this process must not write any more.
     """
 
     def __init__(self, folder: Location, guard: Callable[[], None] | None = None) -> None:
         self._guard = guard
         self.folder = Folder.at(folder)
-        self._next: int | None = None  # known to a writer alone
+        self._next: int | None = None  # number of the next record; None until this process writes
 
     def append(self, trial: Trial, report: RungReport | None = None, rung_correlation: float | None = None) -> None:
-        """Record a trial's present state, with the report that led to it if there is one.
+        """Record the present state of a trial, and the report that led to it if there is one.
 
         The record is on disk when the call returns.
 
         Args:
-            trial: As it now stands.
-            report: What a worker sent.
-            rung_correlation: Rank correlation of rung and full leakage over all trials up to this one.
+            trial: The trial in its new state.
+            report: The report that a worker sent; None if the state changed for another reason.
+            rung_correlation: Rank correlation of rung leakage and full leakage over all trials up to this one; None
+                if it is not known.
 
         Raises:
-            StudyError: The disk is full or takes no file; all earlier records are safe.
+            StudyError: The record cannot be written, for example because the disk is full. All earlier records are
+                safe.
         """
         row = {} if report is None else report_row(report)
         self._write(trial, row | {"rung_correlation": rung_correlation})
 
     def append_lost(self, trial: Trial, job: LostJob) -> None:
-        """Record a job that never reported.
+        """Record a job that ended without a report.
 
         The record is on disk when the call returns.
 
         Raises:
-            StudyError: The disk is full or takes no file; all earlier records are safe.
+            StudyError: The record cannot be written; all earlier records are safe.
         """
         self._write(trial, lost_row(job))
 
     def append_repeat(self, trial: Trial, repeat: Repeat) -> None:
-        """Record one more measurement of a trial; of two with the same number the later one counts.
+        """Record one more measurement of a trial. If two repeats have the same number, the later one counts.
 
         The record is on disk when the call returns.
 
         Raises:
-            StudyError: The disk is full or takes no file; all earlier records are safe.
+            StudyError: The record cannot be written; all earlier records are safe.
         """
         self._write(trial, repeat_row(repeat))
 
     def trials(self) -> list[Trial]:
-        """Fold the records into trials, anchors first, then by number.
+        """Read all records and return the trials: the anchors, then all other trials by number.
 
-        A trial whose full score is recorded is COMPLETE even if the driver died before saying so.
+        A trial whose full score is recorded is COMPLETE, even if the driver died before it recorded that state.
 
         Raises:
-            StudyError: A file in the folder is named like a ledger's and is none, or a record is damaged.
+            StudyError: A file with the name of a ledger file is not one, or a record is damaged.
         """
         records = read_parts(self.folder)
         try:
             return fold(records)
-        except (TypeError, ValueError) as error:  # JSON's errors are ValueErrors
-            remedy = "Put a copy in its place"
+        except (TypeError, ValueError) as error:  # errors of the json module are ValueErrors
+            remedy = "Replace the folder by an undamaged copy"
             raise StudyError(str(self.folder), "holds a damaged record", remedy=remedy, cause=why(error)) from None
 
     def _write(self, trial: Trial, values: Mapping[str, Any]) -> None:
@@ -88,8 +90,8 @@ class Ledger:
                 self._next = prepare_writing(self.folder)
             add_record(self.folder, trial_row(self._next, trial, values))
         except OSError as error:
-            mend = "Make room there" if error.errno in _FULL else "Check permissions and connection"
-            remedy = f"{mend}, then go on: what was recorded before is safe"
+            action = "Free space there" if error.errno in _FULL else "Check permissions and connection"
+            remedy = f"{action}, then go on with 'resume' or 'verify'; all earlier records are safe"
             kind, rule = kind_of(error, self.folder, StudyError), "a record could not be written"
             raise kind(str(self.folder), rule, remedy=remedy, cause=why(error)) from None
         self._next += 1

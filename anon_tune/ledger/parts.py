@@ -1,12 +1,12 @@
-"""The files of a ledger: one a record at first, then merged in blocks of 64, and those again by 64.
+"""The files of a ledger, called parts: one per record at first, later merged into blocks of 64 and of 4096 records.
 
-``00000005.parquet`` holds record 5, ``00000064-00000127.parquet`` records 64 to 127. When the last record of
-an aligned block of 64 or 4096 is written, the parts inside are merged into one: each record is written at most three
-times, and 40,000 records lie in some 120 files. Larger blocks would make a merge heavy on memory.
+``00000005.parquet`` holds record 5, ``00000064-00000127.parquet`` holds records 64 to 127. Once the last record of an
+aligned block of 64 or 4096 is written, the parts inside the block are merged into one. Each record is therefore written
+at most three times, and 40,000 records lie in about 120 files. Merging larger blocks would need much memory.
 
 A crash can leave a hidden file, which readers ignore and the next writer removes. It can also leave a merged part
 beside its originals. Then readers count every record once, and the next writer removes the originals. An original is
-removed only after a merged part on disk was checked to hold all its records.
+removed only after the merged part that holds its records is on disk.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from anon_tune.study_directory import LEDGER_PART
 
 _SIZES = (64, 64**2)
 _HIDDEN = re.compile(r"\.[0-9]+(?:-[0-9]+)?\.parquet\.[0-9]+")
-_MOST_LISTINGS = 10  # with the waits between them about 25 s: longer than a shared folder's listing stays stale
+_MOST_LISTINGS = 10  # these take about 25 s with the waits between them, longer than NFS shows a stale listing
 _GONE = (errno.ENOENT, errno.ESTALE)
 
 
-class Part(NamedTuple):
+class LedgerPart(NamedTuple):
     """A file and the records that its name promises, first and last included."""
 
     first: int
@@ -41,21 +41,22 @@ class Part(NamedTuple):
     name: str
 
 
-def list_parts(folder: Folder) -> list[Part]:
+def list_parts(folder: Folder) -> list[LedgerPart]:
     """Return what lies in the folder, by first record; a larger part comes before one that starts with it."""
     found = [match for name in folder.names() if (match := LEDGER_PART.fullmatch(name))]
-    parts = [Part(int(match[1]), int(match[2] or match[1]), match[0]) for match in found]
+    parts = [LedgerPart(int(match[1]), int(match[2] or match[1]), match[0]) for match in found]
     return sorted(parts, key=lambda part: (part.first, -part.last))
 
 
 def read_parts(folder: Folder) -> pa.Table:
     """Read every record once, in order, also while another process appends and merges.
 
-    A listing may be overtaken by a merge: then a listed file is gone, or a hole shows among the records, and the
-    folder is listed again. A hole that stays is a file that somebody took away, and no error.
+    A merge may finish after the folder was listed. Then a listed file is gone, or records are missing, and the folder
+    is listed again. Records that stay missing are no error: somebody removed their file.
 
     Raises:
-        StudyError: A file that is not a ledger's, or one that is listed and cannot be opened.
+        StudyError: A file with the name of a part is not a ledger file, or it cannot be read.
+        UnreachableError: The store that holds the folder does not answer.
     """
     read: dict[str, pa.Table] = {}
     known_holes = -1
@@ -79,22 +80,23 @@ def read_parts(folder: Folder) -> pa.Table:
             if holes in (0, known_holes):
                 return table
             known_holes = holes
-        elif attempt:  # the first time a merge is the likely cause, and its result is there already
+        elif attempt:  # the first time, a merge is the likely cause and its result is there, so no wait is needed
             time.sleep(0.05 * 2**attempt)
-    raise StudyError(gone or str(folder), "is listed but cannot be opened", remedy="Is the file system well?")
+    remedy = "Check that the file system works, then try again"
+    raise StudyError(gone or str(folder), "is listed but cannot be opened", remedy=remedy)
 
 
 def read_part(folder: Folder, name: str) -> pa.Table:
-    """Return the records of one file, in the present schema.
+    """Return the records of one part, with the columns of the present schema.
 
     Raises:
-        StudyError: It is not a ledger's file.
-        OSError: It cannot be opened.
+        StudyError: The file is not a ledger file.
+        OSError: The file cannot be opened.
     """
     remedy = "Move it away and try again"
-    content, path = folder.read(name), f"{folder}/{name}"  # in one go: a merge may remove the file at any moment
+    content, path = folder.read(name), f"{folder}/{name}"  # read at once, because a merge may remove the file any time
     try:
-        with pq.ParquetFile(pa.BufferReader(content)) as file:  # for small files half the cost of read_table
+        with pq.ParquetFile(pa.BufferReader(content)) as file:  # takes half the time of read_table for a small file
             table = _in_schema(file.read(use_threads=False))
     except (OSError, pa.ArrowException) as error:
         raise StudyError(path, "not a ledger file", remedy=remedy, cause=why(error)) from None
@@ -104,7 +106,7 @@ def read_part(folder: Folder, name: str) -> pa.Table:
 
 
 def prepare_writing(folder: Folder) -> int:
-    """Remove what a writer before left behind, merge what is due, and return the number of the next record.
+    """Remove hidden files that an earlier writer left, merge full blocks, and return the number of the next record.
 
     Raises:
         OSError: The folder cannot be listed or cleaned.
@@ -118,12 +120,12 @@ def prepare_writing(folder: Folder) -> int:
 
 
 def add_record(folder: Folder, record: pa.Table) -> None:
-    """Write one record, and merge the blocks that are full by it.
+    """Write one record, and merge the blocks that it fills.
 
-    The record is on disk when the call returns. A merge that fails, on a full disk say, is left for later.
+    The record is on disk when the call returns. A merge that fails, for example on a full disk, is tried again later.
 
     Raises:
-        OSError: The record could not be written; nothing is left behind.
+        OSError: The record cannot be written; no file is left behind.
     """
     _write_part(folder, record)
     next_record = record["record"][0].as_py() + 1
@@ -132,10 +134,10 @@ def add_record(folder: Folder, record: pa.Table) -> None:
 
 
 def _compact(folder: Folder, next_record: int) -> None:
-    """Merge the parts of every full block, one that ends before the next record; smaller blocks first.
+    """Merge the parts of every block that ends before the next record, smaller blocks first.
 
-    A block that cannot be read or written stays as it is: its records are safe in the smaller parts, a reader
-    names a damaged one, and the next merge tries again. A study must not end for it.
+    If a block cannot be read or written, its parts stay as they are. A study must not end because of that: the records
+    are safe in the smaller parts, a reader reports a damaged part, and the next merge tries again.
     """
     for size in _SIZES:
         blocks: dict[int, list[str]] = {}
@@ -152,20 +154,21 @@ def _compact(folder: Folder, next_record: int) -> None:
 def _merge(folder: Folder, names: list[str]) -> None:
     tables = {name: read_part(folder, name) for name in names}
     merged = _joined(tables.values())
-    # After a crash amidst a merge its result is already there; written again, it is surely on disk.
+    # After a crash during a merge, the merged part may be there but not safely on disk, so it is written again.
     kept = _write_part(folder, merged)
-    for name in names:  # lowest record first: a reader whose listing lacks the later ones finds the first ones gone
+    for name in names:  # lowest record first, so that a reader with an old listing notices that a file is gone
         if name != kept:
             folder.remove(name)
 
 
 def _write_part(folder: Folder, table: pa.Table) -> str:
-    """Write records under a name made of the first and the last."""
+    """Write records as one part, named after the first and the last record, and return the name."""
     first, last = table["record"][0].as_py(), table["record"][-1].as_py()
     name = f"{first:08d}.parquet" if first == last else f"{first:08d}-{last:08d}.parquet"
     content = pa.BufferOutputStream()
     several = len(table) > 1
-    pq.write_table(table, content, use_dictionary=several, write_statistics=several)  # else larger than the record
+    # For a single record, the dictionary and the statistics would be larger than the record.
+    pq.write_table(table, content, use_dictionary=several, write_statistics=several)
     folder.write(name, content.getvalue().to_pybytes())
     return name
 
@@ -179,7 +182,7 @@ def _joined(tables: Iterable[pa.Table]) -> pa.Table:
 
 
 def _in_schema(table: pa.Table) -> pa.Table:
-    """Return a table with the present columns; null where it is older than one."""
+    """Return a table with all columns of the present schema; those that it lacks are null."""
     names = set(table.column_names)
     columns = [table[f.name].cast(f.type) if f.name in names else pa.nulls(len(table), f.type) for f in SCHEMA]
     return pa.table(columns, schema=SCHEMA)

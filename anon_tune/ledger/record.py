@@ -1,4 +1,4 @@
-"""A record as a row: the columns of a ledger, and what a trial and its report put into them."""
+"""The columns of a ledger, and how a trial, a report, a repeat or a lost job becomes a row."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pyarrow as pa
 from anon_tune.trial import Cost, LossPoint, LostJob, Reading, Repeat, RungReport, Score, Trial
 
 READING = ("", "_floor", "_ceiling", "_low", "_high", "_validation")
-"""What follows an objective's name, in the order of a `Reading`."""
+"""Column suffixes after the name of an objective, in the order of the fields of a `Reading`."""
 
 FIRST_TERMS = ("utility", "privacy", "penalty", "distortion")
-"""The terms that a point of the column ``curve`` holds beside its step."""
+"""The terms in a point of the column ``curve``, which ledgers had before terms were named."""
 
 _CURVE = pa.struct([("step", pa.int64()), *[(name, pa.float64()) for name in FIRST_TERMS]])
 
@@ -30,8 +30,8 @@ SCHEMA = pa.schema(
         ("state", pa.string()),
         ("reason", pa.string()),
         ("fingerprint", pa.string()),
-        ("params", pa.string()),  # JSON: trials of one study may have different names
-        ("rung", pa.int64()),  # null where the record carries no report
+        ("params", pa.string()),  # JSON, because trials of one study may have different params
+        ("rung", pa.int64()),  # null if the record holds no report
         ("step", pa.int64()),
         ("full", pa.bool_()),
         *[(name + suffix, pa.float64()) for name in ("leakage", "accuracy") for suffix in READING],
@@ -46,30 +46,31 @@ SCHEMA = pa.schema(
         ("seconds", pa.float64()),
         ("node", pa.string()),
         ("checkpoint", pa.string()),
-        ("curve", pa.list_(_CURVE)),  # of ledgers from before terms had names of their own; null since
-        ("repeat", pa.int64()),  # null where the record carries no repeat
+        ("curve", pa.list_(_CURVE)),  # only in old ledgers, from before terms were named; null otherwise
+        ("repeat", pa.int64()),  # null if the record holds no repeat
         ("training_seed", pa.int64()),
-        ("rung_correlation", pa.float64()),  # over all trials so far, where this record made one COMPLETE
+        ("rung_correlation", pa.float64()),  # over all trials so far; only if this record made a trial COMPLETE
         ("seconds_per_frame", pa.float64()),  # null if it was not measured
-        ("cpu_s", pa.float64()),  # of the job that this record reports, as are the next three
+        ("cpu_s", pa.float64()),  # this and the next three are of the job that the record reports
         ("gpu_s", pa.float64()),
         ("money", pa.float64()),
         ("violation", pa.float64()),
-        ("lost_s", pa.float64()),  # of a job that never reported; null where the record carries none
+        ("lost_s", pa.float64()),  # seconds of a job that never reported; null if the record holds no lost job
         ("curve_steps", pa.list_(pa.int64())),
-        ("curve_terms", pa.map_(pa.string(), pa.list_(pa.float64()))),  # a value a step, NaN where a term has none
+        ("curve_terms", pa.map_(pa.string(), pa.list_(pa.float64()))),  # a value per step; NaN if the term has none
     ]
 )
-"""One row a record; columns are only ever added, and only nullable ones."""
+"""One row per record. Columns are never removed, and a new column must be nullable, so that old ledgers stay readable.
+"""
 
 
 def trial_row(record: int, trial: Trial, values: Mapping[str, Any]) -> pa.Table:
-    """Return one record, a table of one row.
+    """Return one record as a table of one row.
 
     Args:
-        record: Its number.
-        trial: As it now stands.
-        values: Of the columns that say more than that.
+        record: Number of the record.
+        trial: The trial in its present state.
+        values: Values of the columns that a report, a repeat or a lost job fills.
     """
     row: dict[str, Any] = {
         "record": record,
@@ -93,7 +94,7 @@ def report_row(report: RungReport) -> dict[str, Any]:
         "step": report.step,
         "seconds": report.seconds,
         "node": report.node,
-        "checkpoint": report.checkpoint,
+        "checkpoint": report.weights,
         "curve_steps": [point.step for point in report.curve],
         "curve_terms": [
             (name, [p.terms.get(name, math.nan) for p in report.curve]) for name in term_names(report.curve)
@@ -104,7 +105,7 @@ def report_row(report: RungReport) -> dict[str, Any]:
 
 
 def term_names(curve: Iterable[LossPoint]) -> list[str]:
-    """Return the names of all terms of a curve, in the order in which they first stand."""
+    """Return the names of all terms of a curve, in the order in which they first appear."""
     return list(dict.fromkeys(name for point in curve for name in point.terms))
 
 

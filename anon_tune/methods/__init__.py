@@ -8,10 +8,11 @@ from anon_tune.methods.building import Builder, attackers_of, build_anonymizer, 
 from anon_tune.methods.method import Method, find, is_trained
 from anon_tune.methods.recipes import check_name, defaults_of, make_recipe, method_of, read_recipe, recipe_names
 from anon_tune.methods.spec import GAME, Argument, MethodSpec
-from anon_tune.methods.table import names, specs
+from anon_tune.methods.table import METHODS, names, specs
 
 __all__ = [
     "GAME",
+    "METHODS",
     "Argument",
     "Builder",
     "Method",

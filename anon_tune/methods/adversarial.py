@@ -1,4 +1,4 @@
-"""The game with every value of the recipe free."""
+"""The adversarial game in which every value of the recipe can be set."""
 
 from anon_tune.methods.spec import GAME, MethodSpec
 

@@ -1,16 +1,16 @@
-"""From a recipe to its anonymizer: the modules that build methods, loaded on demand.
+"""Builds the anonymizer of a recipe. The module that builds a method is loaded only when it is needed.
 
-The module that a spec names as its builder has::
+The module that a spec names as its builder has the function::
 
-    def build(recipe: Recipe, **arguments) -> Anonymizer     the arguments of a closed-form method, by name
+    def build(recipe: Recipe, **arguments) -> Anonymizer     takes the arguments of a closed-form method, by name
 
-and, where the method needs them::
+and, if the method needs them, these functions::
 
-    def hooks(recipe: Recipe) -> GameHooks                   terms and hooks of the game
-    def trainer(...) -> TrialTrainer                         what trains a method that is no game, in place of the game
-    def attacker_inputs(recipe: Recipe) -> AttackerInputs    what the method's own attackers get besides frames
+    def hooks(recipe: Recipe) -> GameHooks                   returns what the method adds to the game
+    def trainer(...) -> TrialTrainer                         replaces the game
+    def attacker_inputs(recipe: Recipe) -> AttackerInputs    returns what the method's own attackers get besides frames
 
-Source of the section: ``recipe.section``. Weights to start from are loaded here, not by the builder.
+They find the method's own section in ``recipe.section``. Weights to start from are loaded here, not by the builder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from anon_tune.errors import UsageError
+from anon_tune.errors import UsageError, cause_of
 from anon_tune.methods.method import find
 from anon_tune.methods.spec import MethodSpec
 from anon_tune.recipe import Recipe
@@ -32,17 +32,19 @@ if TYPE_CHECKING:
     from anon_tune.networks import Anonymizer
     from anon_tune.training import GameHooks, TrialTrainer
 
+_REMEDY = "Fix the package that brings it, or uninstall it"
+
 
 @dataclass(frozen=True, slots=True)
 class Builder:
-    """What the builder module of a method offers; None for what it does not.
+    """The functions of a builder module; None for those that it does not have.
 
     Attributes:
-        build: Recipe and arguments to anonymizer.
-        hooks: Recipe to the hooks of the game.
-        trainer: Makes what trains the method in place of the game; takes what `anon_tune.training.Trainer` takes but
-            hooks.
-        attacker_inputs: Recipe to what the method's attackers get besides the frames.
+        build: Returns the anonymizer of a recipe and arguments.
+        hooks: Returns what the method adds to the game.
+        trainer: Returns a trainer that replaces the game. It takes the arguments of `anon_tune.training.Trainer`
+            without ``hooks``.
+        attacker_inputs: Returns what the method's own attackers get besides the frames.
     """
 
     build: Callable[..., Anonymizer]
@@ -52,22 +54,20 @@ class Builder:
 
 
 def load_builder(spec: MethodSpec) -> Builder:
-    """Load the builder of a method, and torch with it.
+    """Load the builder module of a method. This loads torch too.
 
     Raises:
-        UsageError: It cannot be loaded, or has no ``build``.
+        UsageError: The module cannot be loaded, or has no function ``build``.
     """
     where = f"method '{spec.name}'"
     try:
         module = import_module(spec.builder)
-    except (Exception, SystemExit) as error:  # whatever a package does when it is imported
-        lines = str(error).splitlines() or [""]
-        cause = f"{type(error).__name__}: {lines[0]}"
+    except (Exception, SystemExit) as error:  # a package of somebody else may raise anything
         rule = f"its builder '{spec.builder}' cannot be loaded"
-        raise UsageError(where, rule, cause, "Repair or uninstall the package") from error
+        raise UsageError(where, rule, remedy=_REMEDY, cause=cause_of(error)) from error
     if not callable(getattr(module, "build", None)):
         rule = f"its builder '{spec.builder}' must have a function 'build'"
-        raise UsageError(where, rule, remedy="Repair or uninstall the package")
+        raise UsageError(where, rule, remedy=_REMEDY)
     return Builder(module.build, *(_offered(module, name) for name in ("hooks", "trainer", "attacker_inputs")))
 
 
@@ -76,11 +76,11 @@ def _offered(module: ModuleType, name: str) -> Callable[..., Any] | None:
 
 
 def build_anonymizer(recipe: Recipe) -> Anonymizer:
-    """Build the anonymizer of a recipe; a trained one with fresh weights or those of a local file.
+    """Build the anonymizer of a recipe. A trained method starts with fresh weights or those of a local file.
 
     Raises:
-        RecipeError: Unknown method or argument.
-        UsageError: The package that brings the method is broken.
+        RecipeError: The method or an argument is unknown.
+        UsageError: The package that adds the method is broken.
         DataError: The file of weights does not fit the network.
     """
     from anon_tune.networks import load_weights
@@ -93,16 +93,16 @@ def build_anonymizer(recipe: Recipe) -> Anonymizer:
 
 
 def attackers_of(recipe: Recipe) -> tuple[tuple[str, ...], AttackerInputs | None]:
-    """Return the attackers that a recipe's method brings, and what gives them more than the frames."""
+    """Return the names of the attackers that a recipe's method adds, and the function that makes their inputs."""
     spec = find(recipe.method).spec
     made = load_builder(spec).attacker_inputs if spec.attackers else None
     return spec.attackers, made(recipe) if made is not None else None
 
 
 def trainer_of(recipe: Recipe) -> Callable[..., TrialTrainer]:
-    """Return what trains a recipe's method: a trainer of its own, or the game with the method's hooks.
+    """Return what trains a recipe's method: the method's own trainer, or the game with the method's hooks.
 
-    Call the result with what `anon_tune.training.Trainer` takes.
+    The result takes the arguments of `anon_tune.training.Trainer` without ``hooks``.
     """
     from anon_tune.training import Trainer
 

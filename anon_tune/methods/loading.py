@@ -1,4 +1,4 @@
-"""From a recipe, and weights if it is trained, to an anonymizer that is ready to use."""
+"""Makes an anonymizer that is ready to use from a recipe and, for a trained method, its weights."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ def ready_anonymizer(recipe: Recipe, tensors: Mapping[str, Tensor], where: str) 
     """Build an anonymizer on the CPU, in eval mode, without gradients.
 
     Args:
-        recipe: What it is, trained or closed-form.
-        tensors: All of its weights; empty for a closed-form one. Those that its training began with need not exist.
-        where: The file that they are of, for an error.
+        recipe: The recipe of the anonymizer, trained or closed-form.
+        tensors: All its weights, empty for a closed-form method. The file of weights that training began with need not
+            exist any more.
+        where: The file that the weights came from, for error messages.
 
     Raises:
         DataError: A tensor is missing, is left over or has another shape.
@@ -31,7 +32,11 @@ def ready_anonymizer(recipe: Recipe, tensors: Mapping[str, Tensor], where: str) 
 
 
 def given_anonymizer(recipe: Recipe, weights: Path | str = "") -> Anonymizer:
-    """Build an anonymizer as `ready_anonymizer` does, with the weights of a file, a path or a URI, if one is given.
+    """Build an anonymizer as `ready_anonymizer` does.
+
+    Args:
+        recipe: The recipe of the anonymizer.
+        weights: The file of its weights, as a path or a URI; empty for a closed-form method.
 
     Raises:
         DataError: The file cannot be read, or is of another network.

@@ -1,4 +1,4 @@
-"""A method as a user writes it: ``blur:4``, ``person-blur:4,detector=hog``, ``spact``."""
+"""Parses a method as a user writes it: ``blur:4``, ``person-blur:4,detector=hog``, ``spact``."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from anon_tune.methods.table import find_spec
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A parsed name: which method, with which arguments.
+    """A method with values for its arguments.
 
     Attributes:
-        spec: Of the method.
-        values: Every argument of a closed-form one.
+        spec: The spec of the method.
+        values: The value of every argument; empty for a trained method.
     """
 
     spec: MethodSpec
@@ -25,7 +25,7 @@ class Method:
 
     @property
     def name(self) -> str:
-        """Without arguments."""
+        """The name of the method, without arguments."""
         return self.spec.name
 
     @property
@@ -38,12 +38,12 @@ def find(text: str, where: str = "method") -> Method:
     """Find the method that is written ``name``, ``name:value`` or ``name:value,name=value``.
 
     Args:
-        text: What a user writes.
-        where: The file or option named in an error.
+        text: The method as a user writes it.
+        where: The file or option that it came from, for error messages.
 
     Raises:
-        RecipeError: Unknown name or argument, or a value out of range.
-        UsageError: The package that brings the method cannot be loaded or breaks the contract.
+        RecipeError: The name or an argument is unknown, or a value is out of range.
+        UsageError: The package that adds the method cannot be loaded or breaks the contract.
 
     Example:
         >>> find("blur:4").values
@@ -67,7 +67,7 @@ def find(text: str, where: str = "method") -> Method:
 
 
 def is_trained(text: str) -> bool:
-    """True for a method that training changes, False for a closed-form one; as `find` takes it."""
+    """True for a trained method, False for a closed-form one; the method is written as for `find`."""
     return find_spec(text.partition(":")[0]).is_trained
 
 

@@ -1,4 +1,4 @@
-"""The game with a distortion penalty: on pixels, on features of the utility network, or without its gradient."""
+"""The adversarial game with a distortion penalty: on pixels, on utility features, or without a gradient."""
 
 from dataclasses import replace
 

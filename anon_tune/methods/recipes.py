@@ -1,4 +1,4 @@
-"""From flat names, or from a file, to a recipe with the section of its method."""
+"""Makes a recipe, with the section of its method, from flat dotted names or from a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from anon_tune.errors import DataError, RecipeError, suggest
 from anon_tune.methods.method import find
 from anon_tune.methods.spec import MethodSpec
-from anon_tune.methods.table import TABLE, find_spec, names
+from anon_tune.methods.table import METHODS, find_spec, names
 from anon_tune.recipe import Part, Recipe, flat_names, flat_values, nest, refusal
 from anon_tune.recipe import recipe_names as shared_names
 from anon_tune.recipe.old_names import with_new_names
@@ -21,19 +21,21 @@ _REMEDY = "Change it in the file or with --set"
 
 
 def make_recipe(params: Mapping[str, Any], where: str = "recipe", defaults: Mapping[str, Any] | None = None) -> Recipe:
-    """Build a recipe from flat dotted names; what is not named keeps its default.
+    """Build a recipe from flat dotted names. Values that are not named keep their defaults.
 
-    A schedule takes a number (``penalty.weight``) or its own fields (``penalty.weight.kind``). A value of the
+    A schedule is given as a number (``penalty.weight``) or by its fields (``penalty.weight.kind``). A value in the
     method's own section is named ``<method>.<field>``.
 
     Args:
-        params: Flat dotted names to plain values.
-        where: The file or option named in an error.
-        defaults: As `defaults_of` returned them, perhaps in an earlier version; None for those of this version.
+        params: Values by flat dotted name.
+        where: The file or option that they came from, for error messages.
+        defaults: Defaults as `defaults_of` returned them, perhaps in an earlier version; None for those of this
+            version.
 
     Raises:
-        RecipeError: An unknown name, a value out of range, or one that the method sets itself or has no use for.
-        UsageError: The package that brings the method is broken.
+        RecipeError: A name is unknown or belongs to another method, a value is out of range, or the method sets it
+            itself.
+        UsageError: The package that adds the method is broken.
 
     Example:
         >>> make_recipe({"penalty.weight": 2.0}).penalty.weight.start
@@ -58,20 +60,21 @@ def make_recipe(params: Mapping[str, Any], where: str = "recipe", defaults: Mapp
 
 
 def read_recipe(document: str | Mapping[str, Any] | None, where: str = "recipe") -> Recipe:
-    """Read a recipe back from JSON, or from what JSON gave.
+    """Read a recipe back from JSON or from parsed JSON.
 
     Args:
-        document: Of ``Recipe.model_dump_json``, or ``Recipe.model_dump``; None is refused.
-        where: The file named in an error.
+        document: What ``Recipe.model_dump_json`` or ``Recipe.model_dump`` returned. None, which stands for a file
+            without a recipe, is an error.
+        where: The file that it came from, for error messages.
 
     Raises:
-        DataError: It is no recipe.
-        RecipeError: There is no such method, or not in what is installed here.
-        UsageError: The package that brings the method is broken.
+        DataError: The document is no recipe.
+        RecipeError: No installed package has the method.
+        UsageError: The package that adds the method is broken.
     """
-    rule, remedy = "must hold the recipe of its anonymizer", "Take another file"
+    rule, remedy = "holds no recipe of an anonymizer", "Choose another file"
     if document is None:
-        raise DataError(where, rule, "none", remedy)
+        raise DataError(where, rule, remedy=remedy)
     try:
         tree = dict(json.loads(document) if isinstance(document, str) else document)
         spec = find(str(tree["method"]), where).spec
@@ -81,26 +84,26 @@ def read_recipe(document: str | Mapping[str, Any] | None, where: str = "recipe")
             raise DataError(where, f"the method '{spec.name}' has no values of its own", str(given), remedy)
         return Recipe.model_validate(tree | {"section": section})
     except (KeyError, TypeError, ValueError) as error:  # pydantic's and JSON's errors are ValueErrors
-        got = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
-        raise DataError(where, rule, got, remedy) from None
+        cause = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+        raise DataError(where, rule, remedy=remedy, cause=cause) from None
 
 
 def recipe_names() -> frozenset[str]:
     """Return every flat dotted name that a recipe of our methods takes, those of their sections among them."""
-    return shared_names().union(*(_section_names(find_spec(name)) for name in TABLE))
+    return shared_names().union(*(_section_names(find_spec(name)) for name in METHODS.ours))
 
 
 def check_name(name: str, where: str) -> None:
-    """Refuse a flat dotted name that no recipe takes.
+    """Check that some recipe takes a flat dotted name.
 
     Raises:
-        RecipeError: It is unknown.
-        UsageError: The package that brings its method is broken.
+        RecipeError: The name is unknown.
+        UsageError: The package that adds its method is broken.
     """
     if name in shared_names():
         return
     of = _part(name)
-    known = _section_names(find_spec(of)) if "." in name and (of in TABLE or of in names()) else frozenset()
+    known = _section_names(find_spec(of)) if "." in name and of in names() else frozenset()
     if name not in known:
         raise RecipeError(where, f"unknown name '{name}'", remedy=_remedy(name, known))
 
@@ -109,19 +112,19 @@ def _remedy(name: str, known: frozenset[str]) -> str:
     of, dot, _ = name.partition(".")
     parts = {_part(known) for known in shared_names()}.union(names())
     if dot and not get_close_matches(of, parts):
-        return f"If '{of}' is a method of a package, install the package, or bring it with --package"
+        return f"If a package adds the method '{of}', install it, or bring it with --package"
     return suggest(name, known or recipe_names())
 
 
 def method_of(name: str) -> str | None:
-    """Return the method whose section a flat dotted name is of; None for a name that all recipes share."""
+    """Return the method in whose section a flat dotted name is; None for a name of the shared recipe."""
     return None if name in shared_names() else _part(name)
 
 
 def defaults_of(methods: Iterable[str]) -> dict[str, Any]:
-    """Return this version's default of every value that recipes of these methods take, by flat dotted name.
+    """Return this version's defaults of all values that recipes of these methods take, by flat dotted name.
 
-    A value without a default (None) is left out.
+    Values whose default is None are left out.
     """
     found = dict(flat_values(Recipe()))
     for text in methods:
@@ -131,14 +134,14 @@ def defaults_of(methods: Iterable[str]) -> dict[str, Any]:
 
 
 def _check_place(name: str, value: object, spec: MethodSpec, where: str) -> None:
-    """Refuse a value of another method's section, and one that the method sets itself."""
+    """Refuse a value in the section of another method, and a value that the method sets itself."""
     other = method_of(name)
     if other not in (None, spec.name):
         remedy = f"Leave it out, or choose the method '{other}'"
-        raise RecipeError(where, f"'{name}' is of the method '{other}'", f"the method '{spec.name}'", remedy)
+        raise RecipeError(where, f"'{name}' needs the method '{other}'", f"the method '{spec.name}'", remedy)
     if spec.owns(name):
         key = next((f"{spec.name}.{key}" for own, key in spec.sets.items() if name.startswith(own)), None)
-        remedy = f"Set '{key}' in its place" if key else "Leave it out, or choose the method 'adversarial'"
+        remedy = f"Set '{key}' instead" if key else "Leave it out, or choose the method 'adversarial'"
         raise RecipeError(where, f"'{name}' is set by the method '{spec.name}'", value, remedy)
 
 
@@ -157,7 +160,7 @@ def _section_names(spec: MethodSpec) -> frozenset[str]:
 
 
 def _laid_over(defaults: Mapping[str, Any], values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the defaults under a prefix with values in their place; a field of a schedule replaces all of it."""
+    """Return the defaults under a prefix, replaced by values. A field of a schedule replaces the whole schedule."""
     hidden = {name.rpartition(".")[0] for name in values} | values.keys()
     kept = {name: value for name, value in defaults.items() if name.startswith(prefix) and name not in hidden}
     return kept | dict(values)

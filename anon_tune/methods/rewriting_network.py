@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from anon_tune.networks import Anonymizer, check_network
+from anon_tune.networks import Anonymizer, build_network
 from anon_tune.recipe import Recipe
 
 
 def build(recipe: Recipe) -> Anonymizer:
     """Return the network with fresh weights."""
-    network = check_network("anonymizer", recipe.anonymizer.network, "recipe").anonymizer
-    assert network is not None  # it was checked
-    return network(recipe.anonymizer)
+    return build_network(recipe.anonymizer)

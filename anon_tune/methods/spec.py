@@ -1,4 +1,4 @@
-"""The spec of a method, which loads without torch: the values it takes and the values it fixes."""
+"""The spec of a method: the values that it takes and the values that it fixes. Specs load without torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Value = float | int | str | bool
 Need = Literal["whole clips", "stills", "persons", "utility task"]
 
 GAME = ("anonymizer", "utility", "privacy", "penalty", "training")
-"""Parts of a recipe that a method may use: those of the game."""
+"""The parts of the shared recipe that the adversarial game uses. A method can use any of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,12 @@ class Argument:
     """A value that a closed-form method takes, written after its name: ``blur:4``.
 
     Attributes:
-        name: As in ``name=value``; the first argument may be given by its value alone.
-        default: Also tells its type: whole number, number or one of ``choices``.
-        low: Smallest value.
-        high: Largest value.
-        choices: Of a text.
-        unit: Of a number, for example ``pixels``.
+        name: The name in ``name=value``. The first argument may be given by its value only.
+        default: The default, whose type is that of the argument: int, float, or str for one of ``choices``.
+        low: Smallest value of a number.
+        high: Largest value of a number.
+        choices: The texts that are allowed; empty for a number.
+        unit: Unit of a number, for example ``pixels``.
     """
 
     name: str
@@ -42,19 +42,20 @@ class MethodSpec:
     """Everything that is known about a method before it is built.
 
     Attributes:
-        name: As users write it: lower-case letters, digits and hyphens.
-        summary: What it does, in one line.
-        builder: The module with its ``build``, loaded when an anonymizer is made; see `anon_tune.methods.building`.
-        source: The paper, and how we differ; empty if there is none.
+        name: The name that users write, in lower-case letters, digits and hyphens.
+        summary: What the method does, in one line.
+        builder: The module with the function ``build``, loaded when an anonymizer is built; see
+            `anon_tune.methods.building`.
+        source: The paper, and how we differ from it; empty if there is none.
         is_trained: False for a closed-form method.
-        arguments: What a closed-form method takes.
-        section: The recipe section of a trained one, with a default for every value. Its values are named
+        arguments: The arguments of a closed-form method.
+        section: The recipe section of a trained method, with a default for every value. Its values are named
             ``<name of the method>.<field>``.
         fixes: Values of the shared recipe that make the method what it is; users cannot change them.
         sets: Values of the shared recipe that a field of the section sets: flat dotted name to field.
-        uses: Parts of the shared recipe that it depends on (of `GAME`). Others are not searched for it.
-        needs: What it needs besides single frames.
-        attackers: Names of attackers of its own, which measure this method besides those of the recipe.
+        uses: Parts of the shared recipe that the method depends on, from `GAME`. Other parts are not searched for it.
+        needs: What the method needs besides single frames.
+        attackers: Names of the method's own attackers, which attack it together with those of the recipe.
     """
 
     name: str
@@ -71,11 +72,11 @@ class MethodSpec:
     attackers: tuple[str, ...] = ()
 
     def owns(self, name: str) -> bool:
-        """True for the flat dotted name of a shared recipe value, or a field of it, that the method fixes or sets."""
+        """True if the method itself fixes or sets this value of the shared recipe, given by its flat dotted name."""
         return any(name == own or name.startswith(f"{own}.") for own in (*self.fixes, *self.sets))
 
     def has_use(self, name: str) -> bool:
-        """True for a flat dotted name that a search may vary for this method."""
+        """True if the method uses the value with this flat dotted name, so that a search may vary it."""
         part, _, rest = name.partition(".")
         if part == self.name:
             return bool(rest)
@@ -83,7 +84,7 @@ class MethodSpec:
 
     @property
     def example(self) -> str:
-        """How the method is written with the default of its first argument, as ``blur:2.0``."""
+        """The method with the default of its first argument, as users write it, for example ``blur:2.0``."""
         first = next(iter(self.arguments), None)
         if first is None:
             return self.name

@@ -7,15 +7,15 @@ from anon_tune.recipe import Part
 
 
 class VitaRecipe(Part):
-    """The privacy branches that attack at the same time; the strongest of them drives the anonymizer."""
+    """Number and restarts of the privacy branches. The anonymizer learns from the strongest branch."""
 
-    num_branches: int = Field(4, ge=1, le=16, description="privacy branches")
-    restart_steps: int = Field(50, ge=0, description="steps between fresh starts of the branches; 0 never")
+    num_branches: int = Field(4, ge=1, le=16, description="number of privacy branches")
+    restart_steps: int = Field(50, ge=0, description="steps between fresh starts of the branches; 0 for no restarts")
 
 
 SPEC = MethodSpec(
     name="vita",
-    summary="Several privacy branches, restarted from time to time, driven to say 0.5 of everything.",
+    summary="Several privacy branches, restarted from time to time, which the anonymizer drives to outputs of 0.5.",
     builder="anon_tune.methods.rewriting_network",
     source="VITA, arXiv:1807.08379 and 1906.05675. We differ as `anon_tune.training.branches` says.",
     is_trained=True,

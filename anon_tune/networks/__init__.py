@@ -7,30 +7,30 @@ Names resolve on first use, so that anonymizing does not load torchvision, which
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from anon_tune.on_demand import on_demand
 
 if TYPE_CHECKING:
     from anon_tune.networks.anonymizers import Anonymizer, FrameAnonymizer
     from anon_tune.networks.device import pick_device
-    from anon_tune.networks.privacy import PrivacyNetwork, build_privacy
-    from anon_tune.networks.table import NETWORKS, NetworkSpec, check_network
-    from anon_tune.networks.utility import UtilityNetwork, build_utility
+    from anon_tune.networks.privacy import PrivacyNetwork
+    from anon_tune.networks.table import NETWORKS, NetworkSpec, build_network, check_network
+    from anon_tune.networks.utility import UtilityNetwork
     from anon_tune.networks.weights import load_weights, save_weights
 
-_LAZY = {
-    "Anonymizer": "anonymizers",
-    "FrameAnonymizer": "anonymizers",
-    "NETWORKS": "table",
-    "NetworkSpec": "table",
-    "PrivacyNetwork": "privacy",
-    "UtilityNetwork": "utility",
-    "build_privacy": "privacy",
-    "build_utility": "utility",
-    "check_network": "table",
-    "load_weights": "weights",
-    "pick_device": "device",
-    "save_weights": "weights",
+_MODULES = {
+    "Anonymizer": "anon_tune.networks.anonymizers",
+    "FrameAnonymizer": "anon_tune.networks.anonymizers",
+    "NETWORKS": "anon_tune.networks.table",
+    "NetworkSpec": "anon_tune.networks.table",
+    "PrivacyNetwork": "anon_tune.networks.privacy",
+    "UtilityNetwork": "anon_tune.networks.utility",
+    "build_network": "anon_tune.networks.table",
+    "check_network": "anon_tune.networks.table",
+    "load_weights": "anon_tune.networks.weights",
+    "pick_device": "anon_tune.networks.device",
+    "save_weights": "anon_tune.networks.weights",
 }
 
 __all__ = [
@@ -40,16 +40,11 @@ __all__ = [
     "NetworkSpec",
     "PrivacyNetwork",
     "UtilityNetwork",
-    "build_privacy",
-    "build_utility",
+    "build_network",
     "check_network",
     "load_weights",
     "pick_device",
     "save_weights",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(f"anon_tune.networks.{_LAZY[name]}"), name)
-    raise AttributeError(f"module 'anon_tune.networks' has no attribute '{name}'")
+__getattr__ = on_demand(__name__, _MODULES)

@@ -10,7 +10,6 @@ from torch.nn import functional as F
 from torchvision import models
 
 from anon_tune.networks.convolutions import GRID, Readout, small2d
-from anon_tune.networks.table import check_network
 from anon_tune.networks.utility import Normalize
 from anon_tune.networks.weights import load_weights
 from anon_tune.recipe import PrivacyRecipe
@@ -52,17 +51,6 @@ class PrivacyNetwork(nn.Module):
         """Map frames (N,C,H,W) in [0, 1] to logits (N,A), or to unit vectors (N,E)."""
         x: Tensor = self.head(self.trunk(self.normalize(frames)))
         return F.normalize(x, dim=1) if self.embeds else x
-
-
-def build_privacy(recipe: PrivacyRecipe, num_attributes: int) -> PrivacyNetwork:
-    """Build f_B with fresh weights, or with those of a local file and a fresh head.
-
-    Raises:
-        RecipeError: The recipe names an unknown network.
-    """
-    build = check_network("privacy", recipe.network, "recipe").privacy
-    assert build is not None
-    return build(recipe, num_attributes)
 
 
 def build_small2d(recipe: PrivacyRecipe, num_attributes: int) -> PrivacyNetwork:

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 from anon_tune.entry_points import Table
 from anon_tune.errors import RecipeError, suggest
+from anon_tune.recipe import AnonymizerRecipe, PrivacyRecipe, UtilityRecipe
 
 if TYPE_CHECKING:
     from anon_tune.networks.anonymizers import Anonymizer
     from anon_tune.networks.privacy import PrivacyNetwork
     from anon_tune.networks.utility import UtilityNetwork
-    from anon_tune.recipe import AnonymizerRecipe, PrivacyRecipe, UtilityRecipe
 
 Kind = Literal["anonymizer", "utility", "privacy"]
 """What a network can serve as: f_A, f_T or f_B; each is the section of the recipe that names it."""
@@ -138,7 +138,7 @@ def check_network(kind: Kind, name: str, where: str) -> NetworkSpec:
     """
     at = f"'{kind}.network'"
     known = [n for n, spec in NETWORKS.ours.items() if kind in spec.kinds]
-    known += [n for n in NETWORKS.names() if n not in NETWORKS.ours]  # of what kind, only its package knows
+    known += sorted(NETWORKS.names_of_packages())  # of what kind, only its package knows
     if name not in known and name not in NETWORKS.ours:
         raise RecipeError(where, f"{at}: unknown network '{name}'", remedy=suggest(name, known))
     spec = NETWORKS.find(name, where)
@@ -146,3 +146,29 @@ def check_network(kind: Kind, name: str, where: str) -> NetworkSpec:
         rule = f"{at}: '{name}' must be a network for '{kind}', and is one for '{', '.join(spec.kinds)}'"
         raise RecipeError(where, rule, remedy=suggest(name, known))
     return spec
+
+
+@overload
+def build_network(section: AnonymizerRecipe) -> Anonymizer: ...
+@overload
+def build_network(section: UtilityRecipe, num_outputs: int) -> UtilityNetwork: ...
+@overload
+def build_network(section: PrivacyRecipe, num_outputs: int) -> PrivacyNetwork: ...
+def build_network(section: AnonymizerRecipe | UtilityRecipe | PrivacyRecipe, num_outputs: int = 0) -> Any:
+    """Build the network that a section of a recipe names: f_A with fresh weights, f_T or f_B also with those of a file.
+
+    Args:
+        section: Of the recipe; says what the network serves as.
+        num_outputs: Number of actions for f_T, of private attributes for f_B.
+
+    Raises:
+        RecipeError: No network of this kind has the name.
+        UsageError: The package that adds it does not load or breaks the contract.
+        DataError: The file of weights does not fit the network.
+    """
+    kind = _KIND_OF[type(section)]
+    build = getattr(check_network(kind, section.network, "recipe"), kind)
+    return build(section) if kind == "anonymizer" else build(section, num_outputs)
+
+
+_KIND_OF: dict[type, Kind] = {AnonymizerRecipe: "anonymizer", UtilityRecipe: "utility", PrivacyRecipe: "privacy"}

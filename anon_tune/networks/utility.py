@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torchvision.models import video
 
 from anon_tune.networks.convolutions import GRID, Readout, small3d
-from anon_tune.networks.table import check_network
 from anon_tune.networks.weights import load_weights
 from anon_tune.recipe import UtilityRecipe
 
@@ -64,17 +63,6 @@ class Normalize(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         mean = x.new_tensor(self.mean).view(-1, 1, 1)
         return (x - mean) / x.new_tensor(self.std).view(-1, 1, 1)
-
-
-def build_utility(recipe: UtilityRecipe, num_actions: int) -> UtilityNetwork:
-    """Build f_T with fresh weights, or with those of a local file and a fresh head.
-
-    Raises:
-        RecipeError: The recipe names an unknown network.
-    """
-    build = check_network("utility", recipe.network, "recipe").utility
-    assert build is not None
-    return build(recipe, num_actions)
 
 
 def build_small3d(recipe: UtilityRecipe, num_actions: int) -> UtilityNetwork:

@@ -30,7 +30,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             metadata = dict(file.metadata() or {})
         return load_file(path), metadata
     except (OSError, SafetensorError) as error:
-        rule = "not a readable safetensors file"
+        rule = "is not a readable safetensors file"
         raise DataError(str(path), rule, remedy="Check the path", cause=why(error)) from None
 
 

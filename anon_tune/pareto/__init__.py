@@ -1,4 +1,4 @@
-"""Dominance, hypervolume, the front of a study and the pick from it."""
+"""Dominance and hypervolume, the front of a study, and the choice of one trial from it, called the pick."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from anon_tune.pareto.document import front_document
 from anon_tune.pareto.dominance import coverage, default_reference, front_ranks, hypervolume
 from anon_tune.pareto.empty_front import Cause, EmptyFront
 from anon_tune.pareto.front import ParetoFront, ReferencePoint, front_candidates
-from anon_tune.pareto.growth import Progress, Staircase, progress
+from anon_tune.pareto.growth import GrowthPoint, Staircase, growth
 from anon_tune.pareto.repeats import LEVELS, attainment, front_probabilities, judged_scores
 
 __all__ = [
     "LEVELS",
     "Cause",
     "EmptyFront",
+    "GrowthPoint",
     "ParetoFront",
-    "Progress",
     "ReferencePoint",
     "RungAgreement",
     "Staircase",
@@ -26,8 +26,8 @@ __all__ = [
     "front_document",
     "front_probabilities",
     "front_ranks",
+    "growth",
     "hypervolume",
     "judged_scores",
-    "progress",
     "rung_agreement",
 ]

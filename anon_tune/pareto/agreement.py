@@ -1,4 +1,4 @@
-"""How well the order of trials by their cheap rung scores agrees with the order by their full scores."""
+"""Measures how well cheap rung scores put trials into the same order as their full scores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from anon_tune.trial import Trial, TrialState
 
-_FEWEST = 3  # two trials agree or disagree wholly, whatever the rung is worth
+_FEWEST = 3  # with two trials, the correlation is always 1 or -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class RungAgreement:
 
     Attributes:
         correlation: Spearman's rank correlation, in [-1, 1].
-        num_trials: Trials it was taken over.
+        num_trials: Number of trials that it was computed from.
     """
 
     correlation: float
@@ -27,17 +27,17 @@ class RungAgreement:
 
 
 def rung_agreement(trials: Sequence[Trial]) -> RungAgreement | None:
-    """Correlate the leakage of each COMPLETE trial's last rung with its full leakage on the test split.
+    """Correlate leakage at the last rung with full leakage on the test split, over all COMPLETE trials.
 
     Rung leakage is measured on the validation split, so the two numbers share neither clips nor attackers.
-    Full leakage is the number that a reader sees, so it is what a rung must predict. Trials that a rung
-    stopped have no full score, so the agreement is only among trials that the rung let pass.
+    Full leakage is the number that a reader sees, so it is what a rung must predict. A trial that a rung
+    stopped has no full score, so only trials that passed their rungs are compared.
 
     Args:
-        trials: Of one study; anchors and scores that are not finite are left out.
+        trials: All trials of one study. Anchors and scores that are not finite are left out.
 
     Returns:
-        None with fewer than 3 trials, or where all leak the same at one of the two.
+        None if fewer than 3 trials can be compared, or if all rung leakages or all full leakages are equal.
     """
     pairs = [pair for trial in trials if (pair := _pair(trial)) is not None]
     if len(pairs) < _FEWEST:
@@ -58,7 +58,7 @@ def _pair(trial: Trial) -> tuple[float, float] | None:
 
 
 def _mean_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ranks from 1; equal values share the mean of theirs."""
+    """Return (n,) ranks from 1; equal values get the mean of their ranks."""
     _, at, counts = np.unique(values, return_inverse=True, return_counts=True)
     shared: NDArray[np.float64] = np.cumsum(counts) - (counts - 1) / 2
     return shared[at]

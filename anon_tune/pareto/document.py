@@ -1,4 +1,4 @@
-"""The front as a JSON document."""
+"""Writes the front as a JSON document."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from anon_tune.trial import OBJECTIVES, Cost, Reading, Trial
 def front_document(trials: Sequence[Trial], all_trials: bool = False) -> dict[str, Any]:
     """Return the front as plain values for ``json.dumps(..., allow_nan=False)``.
 
-    Keys: ``reference_point`` (null as long as nothing is scored), ``hypervolume``, ``empty`` (why no trial but the
-    anchors is on the front, else null), ``cost`` and ``lost_s`` (of all trials, listed or not) and ``trials``, from the
-    lowest leakage to the highest, unscored trials last. What is not known is null. Rung scores never appear: they are
-    cheaper and do not compare with full ones. Readings of a trial with ``num_repeats`` above 0 are means;
-    ``probability_on_front`` is null unless the study is verified and the trial repeated (or an anchor).
+    The keys are ``reference_point`` (null while no trial has a full score), ``hypervolume``, ``empty`` (why no trial
+    but the anchors is on the front, else null), ``cost`` and ``lost_s`` (both summed over all trials, listed or not), and
+    ``trials``, from the lowest leakage to the highest, with trials without a full score last. Values that are not known
+    are null. Rung scores never appear, because they are cheaper and cannot be compared with full scores. If a trial has
+    ``num_repeats`` above 0, its readings are means. ``probability_on_front`` is null unless the study is verified and
+    the trial is an anchor or has repeats.
 
     Args:
-        trials: All trials of one ledger, also of a study that is still running.
-        all_trials: List every trial instead of the front and the anchors.
+        trials: All trials of one ledger; the study may still be running.
+        all_trials: List every trial, not only the front and the anchors.
     """
     front = ParetoFront.of(trials)
-    listed = [t for t in trials if all_trials or t.is_anchor or front.ranks.get(t.id) == 0]
+    listed = [t for t in trials if all_trials or t.is_anchor or front.front_ranks.get(t.id) == 0]
     rows = [_row(trial, front) for trial in listed]
     point = front.reference_point
     return {
@@ -44,7 +45,7 @@ def _row(trial: Trial, front: ParetoFront) -> dict[str, Any]:
         "trial": trial.id,
         "method": trial.method,
         "state": trial.state.value,
-        "front_rank": front.ranks.get(trial.id),
+        "front_rank": front.front_ranks.get(trial.id),
     }
     for objective in OBJECTIVES:
         reading: Reading | None = getattr(score, objective.name) if score is not None else None
@@ -67,5 +68,5 @@ def _reading_row(name: str, reading: Reading | None) -> dict[str, Any]:
 
 
 def _number(value: float) -> float | None:
-    """Turn what strict JSON cannot say into null."""
+    """Return None for NaN and infinity, which strict JSON cannot express."""
     return value if math.isfinite(value) else None

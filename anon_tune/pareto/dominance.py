@@ -1,7 +1,7 @@
 """Dominance and hypervolume of rows of losses.
 
-Shapes: n rows, m losses a row, m at least 2. Every loss is minimized. A row with a NaN or an
-infinite value is never on a front and never influences another row.
+Shapes: n rows, m losses per row, m at least 2. Every loss is minimized. A row with a NaN or an infinite value is never
+on a front and never influences another row.
 """
 
 from __future__ import annotations
@@ -10,26 +10,26 @@ import moocore
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_WORSE = 0.1  # how far behind the worst row a default reference lies, as a part of the range
-_LEAST_RANGE = 1e-9  # below it the rows agree in a loss: its extent is then a common factor, and 1 serves
+_WORSE = 0.1  # distance of the default reference from the worst value of a loss, as a fraction of the loss's range
+_LEAST_RANGE = 1e-9  # below this range all rows agree in a loss, and a range of 1 is used; it scales all rows alike
 
 
 def front_ranks(losses: ArrayLike) -> NDArray[np.int64]:
-    """Return the nondominated layer of every row.
+    """Return the front rank of every row.
 
-    A row dominates another if it is nowhere larger and somewhere smaller. Layer 0 is what no row
-    dominates, layer 1 what no row dominates once layer 0 is gone, and so on. Equal rows do not
-    dominate each other and share their layer.
+    A row dominates another row if it is larger in no loss and smaller in at least one. Front rank 0 holds the rows that
+    no row dominates, front rank 1 the rows that no row dominates once front rank 0 is removed, and so on. Equal rows do
+    not dominate each other and have the same front rank.
 
     Args:
         losses: (n, m), minimized; not changed.
 
     Returns:
-        (n,) layers counted from 0; -1 for a row that is not finite.
+        (n,) front ranks counted from 0; -1 for a row that is not finite.
 
     Source:
-        Deb et al. 2002 (NSGA-II), nondominated sorting; computed by moocore, which compares NaN
-        as if it were a number and therefore only ever sees the finite rows.
+        Nondominated sorting, Deb et al. 2002 (NSGA-II), computed by moocore. It is only given finite rows, because it
+        compares NaN as if it were a number.
 
     Example:
         >>> front_ranks([[0.2, 0.5], [0.3, 0.4], [0.3, 0.6], [float("nan"), 0.0]]).tolist()
@@ -46,15 +46,15 @@ def front_ranks(losses: ArrayLike) -> NDArray[np.int64]:
 def hypervolume(losses: ArrayLike, reference: ArrayLike) -> float:
     """Return the volume between the rows and a reference point.
 
-    ``volume { y : some row <= y <= reference }``. A row that is not smaller than the reference in
-    every loss adds nothing.
+    ``volume { y : some row <= y <= reference }``. A row adds nothing unless it is smaller than the reference in every
+    loss.
 
     Args:
         losses: (n, m), minimized; not changed.
         reference: (m,), finite.
 
     Returns:
-        At least 0, in the product of the losses' units; 0 without rows.
+        At least 0, in the product of the units of the losses; 0 if there are no rows.
 
     Example:
         >>> hypervolume([[1.0, 2.0], [2.0, 1.0]], [3.0, 3.0])
@@ -66,17 +66,17 @@ def hypervolume(losses: ArrayLike, reference: ArrayLike) -> float:
 
 
 def coverage(losses: ArrayLike, reference: ArrayLike | None = None) -> NDArray[np.float64]:
-    """Return the hypervolume that every row alone covers.
+    """Return the exclusive hypervolume of every row: the part that no other row covers.
 
     ``HV(S) - HV(S without the row)``, so a dominated row and each of two equal rows cover 0.
 
     Args:
         losses: (n, m), minimized; not changed.
-        reference: (m,), finite; if None, the worst finite value of each loss plus a tenth of its
-            range, so that the ends of a layer count too.
+        reference: (m,), finite; None for the worst finite value of each loss plus a tenth of its range, so that the
+            ends of a front cover something too.
 
     Returns:
-        (n,) of at least 0; 0 for a row that is not finite.
+        (n,) hypervolumes of at least 0; 0 for a row that is not finite.
 
     Example:
         >>> coverage([[1.0, 2.0], [2.0, 1.0], [2.5, 2.5]], [3.0, 3.0]).tolist()
@@ -92,7 +92,7 @@ def coverage(losses: ArrayLike, reference: ArrayLike | None = None) -> NDArray[n
         point = np.asarray(reference, dtype=float)
         if rows.shape[1] == 2:
             covered[finite] = moocore.hv_contributions(kept, point, ignore_dominated=False)
-        else:  # there moocore takes losses that differ by less than about 1e-7 for equal
+        else:  # with more than two losses, moocore treats losses that differ by less than about 1e-7 as equal
             whole = moocore.hypervolume(kept, point)
             without = [moocore.hypervolume(np.delete(kept, i, axis=0), point) for i in range(len(kept))]
             covered[finite] = np.maximum(whole - np.array(without), 0.0)
@@ -100,10 +100,10 @@ def coverage(losses: ArrayLike, reference: ArrayLike | None = None) -> NDArray[n
 
 
 def default_reference(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (m,) the worst value of each loss plus a tenth of its range.
+    """Return the default reference point, (m,): the worst value of each loss plus a tenth of its range.
 
     Args:
-        rows: (n, m), finite, at least one.
+        rows: (n, m), finite, n at least 1.
     """
     worst = rows.max(axis=0)
     spread = worst - rows.min(axis=0)
@@ -111,5 +111,5 @@ def default_reference(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _finite(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return (n,) True where a whole row is finite; an empty list counts as no rows."""
+    """Return (n,) True for every row of finite values; an empty list has no rows."""
     return np.asarray(np.isfinite(rows).all(axis=1)) if rows.size else np.zeros(len(rows), dtype=bool)

@@ -1,4 +1,4 @@
-"""The front of a study, and the pick from it."""
+"""The front of a study, and the choice of one trial from it under a leakage limit."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _CANDIDATE_RANKS = 2
 
 @dataclass(frozen=True, slots=True)
 class ReferencePoint:
-    """What hypervolume is measured against, in natural units.
+    """The point against which hypervolume is measured, as leakage and accuracy.
 
     Attributes:
-        leakage: Ceiling leakage, that of raw clips.
-        accuracy: Floor accuracy, that of chance.
+        leakage: Ceiling of leakage, measured on raw clips, in [0, 1].
+        accuracy: Floor of accuracy, that of guessing, in [0, 1].
     """
 
     leakage: float
@@ -32,24 +32,24 @@ class ReferencePoint:
 
     @property
     def losses(self) -> tuple[float, float]:
-        """The point as losses."""
+        """The point as two losses, both minimized."""
         return losses(self.leakage, self.accuracy)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ParetoFront:
-    """The scored trials of a study, in front ranks.
+    """The scored trials of a study, sorted into front ranks.
 
-    A trial or an anchor that breaks a constraint keeps a rank of at least 1 and adds nothing to the hypervolume. As
-    soon as any trial was measured again, the study counts as verified: repeated trials are judged by their means, and
-    only they and the anchors may stand on the front. A trial with a single measurement keeps a rank of at least
-    1, whatever its luck.
+    Not every trial may be on the front. A trial or anchor that breaks a constraint has a front rank of at least 1 and
+    adds nothing to the hypervolume. Once any trial but an anchor was measured again, the study counts as verified. From
+    then on repeated trials are judged by their means, only they and the anchors may be on the front, and a trial with a
+    single measurement, which may have been lucky, has a front rank of at least 1.
 
     Attributes:
-        trials: Every COMPLETE trial whose score is finite, anchors among them.
-        scores: The score a trial is judged by, by id; also of trials that are not in ``trials``. See
+        trials: Every COMPLETE trial whose score is finite, including the anchors.
+        scores: The score by which a trial is judged, by trial id; also of trials that are not in ``trials``. See
             `anon_tune.pareto.repeats.judged_scores`.
-        ranks: Front rank by trial id, 0 for the front itself.
+        front_ranks: Front rank by trial id, 0 for the front itself.
         probabilities: By trial id, how likely a trial is on the front; only of trials that may stand there, and
             empty unless the study is verified.
         reference_point: None as long as no trial is scored.
@@ -63,7 +63,7 @@ class ParetoFront:
 
     trials: tuple[Trial, ...]
     scores: Mapping[str, Score]
-    ranks: Mapping[str, int]
+    front_ranks: Mapping[str, int]
     probabilities: Mapping[str, float]
     reference_point: ReferencePoint | None
     hypervolume: float
@@ -73,10 +73,10 @@ class ParetoFront:
 
     @classmethod
     def of(cls, trials: Sequence[Trial]) -> ParetoFront:
-        """Sort a study's trials into front ranks.
+        """Sort the trials of a study into front ranks.
 
         Args:
-            trials: All trials of one ledger; those without a usable score are left out.
+            trials: All trials of one ledger; those without a finite full score are left out.
         """
         scores = judged_scores(trials)
         scored = tuple(trial for trial in trials if _is_usable(trial, scores))
@@ -94,7 +94,7 @@ class ParetoFront:
         return cls(
             trials=scored,
             scores=scores,
-            ranks=ranks,
+            front_ranks=ranks,
             probabilities=front_probabilities({t.id: scores[t.id] for t in eligible}) if verified else {},
             reference_point=reference,
             hypervolume=hypervolume(standing, reference.losses) if reference is not None else 0.0,
@@ -105,26 +105,26 @@ class ParetoFront:
 
     @property
     def eligible(self) -> tuple[Trial, ...]:
-        """The trials and anchors that may stand on the front.
+        """The trials and anchors that may be on the front.
 
-        All that break no constraint; in a verified study, of those, the repeated ones and the anchors.
+        These are all that break no constraint; in a verified study, only the anchors and repeated trials among them.
         """
         return tuple(trial for trial in self.trials if _is_eligible(trial, self.is_verified))
 
     @property
     def members(self) -> tuple[Trial, ...]:
         """The trials of front rank 0, anchors included, from the lowest leakage to the highest."""
-        front = [trial for trial in self.trials if self.ranks[trial.id] == 0]
+        front = [trial for trial in self.trials if self.front_ranks[trial.id] == 0]
         return tuple(sorted(front, key=lambda trial: (self.scores[trial.id].leakage.value, trial.id)))
 
     def pick(self, leakage_at_most: float) -> Trial:
         """Choose the trial to export under a leakage limit; never an anchor.
 
-        Validation accuracy decides (ties: lower validation leakage, then id). A choice by the test
-        split would favour the trials whose test readings happen to be lucky, and those readings
-        would then be no estimate any more. The test split is looked at for safety alone: a trial
-        that is known to leak more than the limit there is not handed out. In a verified study all of
-        this is read from means, and only repeated trials are handed out. A trial that breaks a constraint never is.
+        The trial with the highest validation accuracy is chosen; if several have it, lower validation leakage decides,
+        then the id. A choice by the test split would prefer trials with lucky test readings, which would then no longer
+        be fair estimates. The test split is used for safety only: a trial that leaks more than the limit there is not
+        chosen. In a verified study all readings are means, and only repeated trials are chosen. A trial that breaks a
+        constraint is never chosen.
 
         Args:
             leakage_at_most: Limit in [0, 1] for the leakage on the validation and on the test split.
@@ -136,7 +136,7 @@ class ParetoFront:
         allowed = [trial for trial in choice if self._exposed(trial) <= leakage_at_most]
         if allowed:
             return min(allowed, key=self._preference)
-        rule = "the leakage limit must be kept by a trial on the validation and on the test split"
+        rule = "the leakage limit must be kept by a trial on the validation split and on the test split"
         if not choice:
             unmeasured = "No trial that keeps the constraints was measured again: anon-tune verify"
             remedy = unmeasured if self.empty is None else str(self.empty)
@@ -153,7 +153,7 @@ class ParetoFront:
         return front_html(self)
 
     def _exposed(self, trial: Trial) -> float:
-        """Return the larger of the two leakages that a limit must hold for."""
+        """Return the larger of the leakages on the validation split and on the test split."""
         leakage = self.scores[trial.id].leakage
         return max(leakage.value, leakage.validation)
 
@@ -164,18 +164,18 @@ class ParetoFront:
 
 
 def front_candidates(trials: Sequence[Trial]) -> list[Trial]:
-    """Return the trials that may be on the front: anchors, repeated trials, and the first two front ranks of all.
+    """Return the trials that are worth measuring again: anchors, repeated trials, and the first two front ranks.
 
-    For this every trial stands with the best number there is, a mean or its one measurement, so that a trial
-    with a single measurement becomes a candidate when means fall behind it. Once all candidates
-    are repeated, no single measurement is nondominated.
+    For these front ranks, a repeated trial counts with its mean and any other trial with its single measurement. A
+    trial with a single measurement therefore becomes a candidate when the means of others fall behind it. Once all
+    candidates are repeated, no trial with a single measurement is nondominated.
 
     Args:
-        trials: All trials of one ledger; left out are those without a usable score, and trials, but no anchors, that
-            break a constraint.
+        trials: All trials of one ledger. Those without a finite full score are left out, and trials, but no anchors,
+            that break a constraint.
 
     Returns:
-        In the order given.
+        The candidates, in the order given.
     """
     scores = judged_scores(trials)
     usable = [trial for trial in trials if _is_usable(trial, scores)]
@@ -195,13 +195,13 @@ def _is_eligible(trial: Trial, verified: bool) -> bool:
 
 
 def _points(trials: Sequence[Trial], scores: Mapping[str, Score]) -> np.ndarray:
-    """Return (n, 2) losses of trials that have a usable score."""
+    """Return the losses, (n, 2), of trials that have a full score."""
     judged = [scores[trial.id] for trial in trials]
     return np.array([losses(s.leakage.value, s.accuracy.value) for s in judged], dtype=float).reshape(-1, 2)
 
 
 def _reference(scored: Sequence[Trial], scores: Mapping[str, Score]) -> ReferencePoint | None:
-    """Read ceiling leakage and floor accuracy from the identity anchor, or else from the first scored trial."""
+    """Take ceiling leakage and floor accuracy from the identity anchor, or else from the first trial that has them."""
     for trial in sorted(scored, key=lambda t: t.method != "identity"):
         score = scores[trial.id]
         point = ReferencePoint(score.leakage.ceiling, score.accuracy.floor)

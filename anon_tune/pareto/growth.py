@@ -1,4 +1,4 @@
-"""How the hypervolume of a study grew, trial by trial, and what it cost."""
+"""Follows the hypervolume and the cost of a study from trial to trial."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from anon_tune.pareto.front import ParetoFront
 from anon_tune.trial import Cost, Trial, losses
 
 
-class Progress(NamedTuple):
+class GrowthPoint(NamedTuple):
     """The hypervolume after one trial ended.
 
     Attributes:
-        num_trials: Trials that have ended so far, anchors not counted.
-        seconds: Since the study's first record.
-        hypervolume: Of everything scored so far, against the study's final reference point.
-        cost: Of all trials that have ended so far, however they ended, anchors included.
+        num_trials: Number of trials that have ended so far, without anchors.
+        seconds: Time since the study's first record.
+        hypervolume: Hypervolume of everything scored so far, against the study's final reference point.
+        cost: Cost of all trials that have ended so far, in any state, including anchors.
     """
 
     num_trials: int
@@ -26,7 +26,7 @@ class Progress(NamedTuple):
     cost: Cost
 
 
-def progress(trials: Sequence[Trial]) -> list[Progress]:
+def growth(trials: Sequence[Trial]) -> list[GrowthPoint]:
     """Follow the hypervolume through a study, one entry after each final trial in order of ending.
 
     In a verified study trials count with the means that were measured afterwards, as on the front.
@@ -35,7 +35,7 @@ def progress(trials: Sequence[Trial]) -> list[Progress]:
     eligible = {trial.id for trial in found.eligible}
     first = min((trial.started for trial in trials), default=0.0)
     stairs = Staircase(found.reference_point.losses) if found.reference_point is not None else None
-    entries: list[Progress] = []
+    entries: list[GrowthPoint] = []
     num_trials, volume, cost = 0, 0.0, Cost()
     for trial in sorted((t for t in trials if t.state.is_final), key=lambda t: t.ended):
         num_trials += not trial.is_anchor
@@ -46,17 +46,18 @@ def progress(trials: Sequence[Trial]) -> list[Progress]:
             volume += stairs.add(losses(score.leakage.value, score.accuracy.value))
             if not eligible:
                 volume = found.hypervolume  # the same, less what adding up has rounded
-        entries.append(Progress(num_trials, trial.ended - first, volume, cost))
+        entries.append(GrowthPoint(num_trials, trial.ended - first, volume, cost))
     return entries
 
 
 class Staircase:
-    """The nondominated points of two losses and what they cover, kept while points arrive.
+    """The nondominated points among points with two losses, kept up to date while points arrive.
 
-    A point costs a search among the present ones and a step for each that it removes, so n points cost O(n log n).
+    Adding a point takes a binary search, and a step for every point that it removes. Since a point is removed only
+    once, n points take O(n log n) steps.
 
     Args:
-        reference: Points that are not smaller in both losses cover nothing and are not kept.
+        reference: The reference point. A point that is not smaller in both losses covers nothing and is not kept.
     """
 
     def __init__(self, reference: tuple[float, float]) -> None:
@@ -64,7 +65,7 @@ class Staircase:
         self.points: list[tuple[float, float]] = []  # the first loss rises, the second falls
 
     def add(self, point: tuple[float, float]) -> float:
-        """Take a finite point in and return by how much the hypervolume grows."""
+        """Add a finite point and return by how much the hypervolume grows."""
         x, y = point
         right, top = self.reference
         if x >= right or y >= top:

@@ -1,4 +1,4 @@
-"""A front as text, and as HTML for a notebook: a plot and a table of its members."""
+"""Renders a front as text, and as HTML with a plot and a table for a notebook."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HEADS = ("trial", "method", "leakage", "normalized", "accuracy", "params")
 
 
 def front_text(front: ParetoFront) -> str:
-    """Return the members of a front as lines, from the lowest leakage to the highest."""
+    """Return a front as text: a summary, then a table of its trials from the lowest leakage to the highest."""
     rows = [_HEADS, *(_cells(trial, front) for trial in front.members[:_MOST_ROWS])]
     widths = [max(len(row[at]) for row in rows) for at in range(len(_HEADS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -26,7 +26,7 @@ def front_text(front: ParetoFront) -> str:
 
 
 def front_html(front: ParetoFront) -> str:
-    """Return the front as HTML that needs nothing else: no script, no style sheet, no file."""
+    """Return the front as HTML without scripts, style sheets or other files."""
     head = "".join(f"<th>{name}</th>" for name in _HEADS)
     rows = "".join(
         f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in _cells(trial, front))}</tr>"
@@ -65,7 +65,7 @@ def _param(name: str, value: object) -> str:
 
 def _plot(front: ParetoFront) -> str:
     """Draw all scored trials, leakage to the right and accuracy upwards, both from 0 to 1, as SVG."""
-    others = [trial for trial in front.trials if front.ranks[trial.id] > 0]
+    others = [trial for trial in front.trials if front.front_ranks[trial.id] > 0]
     across, up = _WIDTH - _LEFT - 8, _HEIGHT - _BOTTOM - 8
     axes = f"M{_LEFT},8 V{8 + up} H{_LEFT + across}"
     marks = "".join(

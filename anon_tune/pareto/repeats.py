@@ -1,9 +1,8 @@
-"""What a trial is worth after it was measured again: means over its repeats, and how sure they are.
+"""Judges trials that were measured again by the mean of their repeats, and says how certain the means are.
 
-A front of single measurements is too good to be true: a trial stands on it because it is good or
-because its one measurement was lucky, and the more trials there are, the more luck is selected.
-So a repeated trial is judged by the mean of its repeats alone; the measurement that selected it
-is left out.
+A front of single measurements is too good to be true. A trial is on it because it is good or because its one
+measurement was lucky, and the more trials there are, the more luck is selected. A repeated trial is therefore judged by
+the mean of its repeats only. The measurement by which it was selected does not count.
 """
 
 from __future__ import annotations
@@ -21,28 +20,29 @@ from anon_tune.pareto.dominance import front_ranks
 from anon_tune.trial import OBJECTIVES, Reading, Score, Trial, losses
 
 LEVELS = (10, 50, 90)
-"""Attainment levels in percent of the repeats: what the best tenth, half and nearly all reach."""
+"""Levels of the attainment surfaces, in percent of the repeats that reach them."""
 
-_ERRORS_PER_INTERVAL = 1.96  # standard errors in half an interval of 95 %, the recipe's default confidence
+_ERRORS_PER_INTERVAL = 1.96  # standard errors in half of a 95 % interval, the default confidence of the recipe
 _DRAWS = 1000
-_SIGNS = np.array(losses(1.0, 1.0))  # between objectives and losses, either way
+_SIGNS = np.array(losses(1.0, 1.0))  # multiplied with these, objectives become losses and losses objectives
 
 
 def judged_scores(trials: Sequence[Trial]) -> dict[str, Score]:
     """Return the score that each trial is judged by: the mean of its repeats, or its one full score.
 
-    A mean's interval joins two kinds of chance. Which clips are in the test split is the same in every
-    repeat, so the bootstrap's half-widths are averaged and do not shrink. Seeds differ, so their
-    share shrinks with the number of repeats K: ``1.96 s / sqrt(K)``. The two are joined by the root of
-    the sum of their squares. The spread ``s`` is pooled over the repeated trials of a study (anchors
-    count only if there are no others), since a few repeats say little about the spread of one trial; it is
-    0 as long as no trial has two repeats.
+    The interval of a mean has two parts. The first is the chance of which clips are in the test split. They are the
+    same in every repeat, so the half-widths of the bootstrap intervals are averaged and do not shrink. The second is
+    the chance of the seeds. They differ between repeats, so this part shrinks with the number of repeats K:
+    ``1.96 s / sqrt(K)``. The half-width is the root of the sum of both squares. The standard deviation ``s`` is pooled
+    over all repeated trials of the study, because a few repeats say little about the spread of one trial; anchors count
+    only if no other trial is repeated. It is 0 while no trial has two repeats.
 
     Args:
         trials: All trials of one ledger.
 
     Returns:
-        By trial id, for trials with a full score. A reading whose repeats are not all finite is not finite.
+        Scores by trial id, of all trials that have a full score or repeats. A reading is not finite if that of one of
+        its repeats is not.
     """
     spreads = _spreads(trials)
     scores = {}
@@ -55,18 +55,18 @@ def judged_scores(trials: Sequence[Trial]) -> dict[str, Score]:
 
 
 def front_probabilities(scores: Mapping[str, Score]) -> dict[str, float]:
-    """Return the probability that each trial is on the front of these trials.
+    """Return, for each trial, the probability that it is on the front of these trials.
 
-    Both readings of every trial are drawn from normal distributions about their values, with the standard
-    errors that their intervals stand for; the probability is the share of draws in which no other trial
-    dominates the trial. Trials are drawn independently of each other, though they share clips and seeds, so
-    probabilities err towards the middle. The draws are the same in every call and for every order of trials.
+    Leakage and accuracy of every trial are drawn from normal distributions around their values, with standard errors
+    taken from their intervals. The probability is the fraction of draws in which no other trial dominates the trial.
+    Trials are drawn independently of each other although they share clips and seeds, so the probabilities are less
+    extreme than the true ones. The draws are the same in every call and for every order of trials.
 
     Args:
-        scores: By trial id; finite.
+        scores: Scores by trial id, all finite.
 
     Returns:
-        By trial id, in [0, 1]; their sum is at least 1, as every draw has a front.
+        Probabilities in [0, 1] by trial id. They add up to at least 1, because every draw has a front.
     """
     if not scores:
         return {}
@@ -80,22 +80,21 @@ def front_probabilities(scores: Mapping[str, Score]) -> dict[str, float]:
 
 
 def attainment(trials: Iterable[Trial], levels: Sequence[int] = LEVELS) -> dict[int, NDArray[np.float64]]:
-    """Return how far the fronts of single repeats reach.
+    """Return attainment surfaces, which show how the front varies between repeats.
 
-    Every repeat number is one front: all trials as that repeat saw them. The surface at a level of p percent
-    is the front of what is reached or surpassed by at least p percent of these fronts; so a low level is an
-    optimistic front and a high level one to count on.
+    The k-th repeats of all trials form one front. The surface at a level of p percent is the border of what at least
+    p percent of these fronts reach or surpass. A low level is therefore optimistic, and a high level can be relied on.
 
     Args:
-        trials: Trials that may stand on the front; those without repeats are left out.
-        levels: In percent, above 0 and at most 100.
+        trials: Trials that may be on the front; those without repeats are left out.
+        levels: Levels in percent, above 0 and at most 100.
 
     Returns:
-        By level, (n, 2) leakage and accuracy, from the lowest leakage to the highest. Empty unless at least
-        two repeats are recorded, with finite readings, of every repeated trial.
+        For each level, leakage and accuracy, (n, 2), from the lowest leakage to the highest. The result is empty unless
+        every repeated trial has at least two repeats in common with the others, all with finite readings.
 
     Source:
-        Empirical attainment function, Grunert da Fonseca et al. 2001; computed by moocore.
+        Empirical attainment function, Grunert da Fonseca et al. 2001, computed by moocore.
     """
     repeated = [{r.number: r.score for r in trial.repeats} for trial in trials if trial.repeats]
     numbers = sorted(set.intersection(*(set(r) for r in repeated))) if repeated else []
@@ -112,7 +111,7 @@ def attainment(trials: Iterable[Trial], levels: Sequence[int] = LEVELS) -> dict[
 
 
 def _spreads(trials: Sequence[Trial]) -> dict[str, float]:
-    """Return each objective's standard deviation between the repeats of one trial, pooled over trials."""
+    """Return for each objective the standard deviation between repeats of one trial, pooled over the trials."""
     several = [trial for trial in trials if len(trial.repeats) > 1]
     several = [trial for trial in several if not trial.is_anchor] or several
     spreads = {}
@@ -142,7 +141,7 @@ def _mean_score(scores: Sequence[Score], spreads: Mapping[str, float]) -> Score:
 def _mean_reading(readings: Sequence[Reading], spread: float) -> Reading:
     value = _mean(r.value for r in readings)
     seeds = _ERRORS_PER_INTERVAL * spread / math.sqrt(len(readings))
-    # An interval of a biased statistic may lie wholly on one side of its value: that side counts, and only it.
+    # The interval of a biased statistic may lie entirely on one side of its value. Then the other half-width is 0.
     below = math.hypot(max(_mean(r.value - r.low for r in readings), 0.0), seeds)
     above = math.hypot(max(_mean(r.high - r.value for r in readings), 0.0), seeds)
     return Reading(
@@ -156,7 +155,7 @@ def _mean_reading(readings: Sequence[Reading], spread: float) -> Reading:
 
 
 def _means(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Average what all of them have."""
+    """Return the mean of every name that all of the mappings have."""
     return {name: _mean(v[name] for v in values) for name in values[0] if all(name in v for v in values)}
 
 
@@ -165,12 +164,12 @@ def _finite(values: Iterable[float]) -> list[float]:
 
 
 def _mean(values: Iterable[float]) -> float:
-    """Return the mean, the same in any order; NaN if a value is not finite."""
+    """Return the mean, which does not depend on the order of the values; NaN if a value is not finite."""
     known = list(values)
     return math.fsum(known) / len(known) if all(map(math.isfinite, known)) else math.nan
 
 
 def _error(reading: Reading) -> float:
-    """Return a standard error; the longer half of the interval counts, as the other may be cut off at 0 or 1."""
+    """Return a standard error, from the longer half of the interval, because the other may be cut off at 0 or 1."""
     half = max(reading.high - reading.value, reading.value - reading.low)
     return half / _ERRORS_PER_INTERVAL if 0 < half < math.inf else 0.0

@@ -1,4 +1,4 @@
-"""One self-contained HTML page about a study."""
+"""Writes the report page of a study: one HTML file that needs no other file and no network."""
 
 from __future__ import annotations
 

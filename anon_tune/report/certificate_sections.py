@@ -1,4 +1,4 @@
-"""What a certificate says, as titles, sentences and tables: the terminal and the page print the same ones."""
+"""Turns a certificate into titles, sentences and tables, which both the terminal and the page print."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from anon_tune.certificate import Attacker, Certificate, Interval
 from anon_tune.report.wording import duration
 
 MEANING = {
-    "CERTIFIED": "every attacker had stopped improving, and every canary had the leakage it must have.",
+    "CERTIFIED": "every attacker had stopped improving, and every canary had the leakage that it must have.",
     "LOWER_BOUND": "an attacker was still improving when its steps ran out, or had less effort than the default; "
     "true leakage may be higher.",
     "REFUSED": "a check of the measurement itself failed; its numbers say nothing about the anonymizer.",
 }
-"""What a status says, by status."""
+"""The meaning of each status of a certificate."""
 
 START = {"fresh": "Fresh", "raw": "Started from raw", "frozen": "Learned on raw only"}
-"""What an attacker began with, in words."""
+"""The name, in tables, of the weights that an attacker began with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The leakage of the strongest of several attackers, and that of the weakest.
+    """The leakage that the strongest and the weakest of several attackers found.
 
     Attributes:
-        most: cMAP of the strongest; a fraction.
-        least: cMAP of the weakest.
-        rising: One of them was still improving at its last step.
+        most: cMAP of the strongest attacker, a fraction.
+        least: cMAP of the weakest attacker, a fraction.
+        rising: True if one of the attackers was still improving at its last step.
     """
 
     most: float
@@ -36,7 +36,7 @@ class Spread:
 
 
 Cell = str | float | Interval | Spread | None
-"""Words as they are; a float is a fraction, and NaN where it was not measured; None is nothing."""
+"""A cell of a table: text, a fraction (NaN if it was not measured), an interval, a spread, or None if it is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,12 @@ class Section:
     """A table of a certificate.
 
     Attributes:
-        title: What it shows; empty for the numbers at the top.
-        note: How to read it.
+        title: What the table shows; empty for the numbers at the top.
+        note: How to read the table.
         head: Names of the columns.
-        rows: Cells, as many as the head has names.
-        num_words: How many of the last columns hold words, not numbers; the first always does.
-        is_detail: It spells out what another section sums up.
+        rows: Rows of cells, one cell per column.
+        num_words: Number of columns at the right that hold words, not numbers. The first column always holds words.
+        is_detail: True if the table lists what another section sums up.
     """
 
     title: str
@@ -61,24 +61,24 @@ class Section:
 
 
 def title(c: Certificate) -> str:
-    """Return what was audited."""
+    """Return the title of a certificate: what was audited."""
     method = "" if c.subject.method in (c.subject.name, "unknown") else f", method {c.subject.method}"
     return f"{c.subject.kind} {c.subject.name}{method}"
 
 
 def facts(c: Certificate) -> tuple[str, ...]:
-    """Return sentences on what was measured, how long it took and when."""
+    """Return sentences that say on which clips leakage was measured, how long it took, and when."""
     data = c.data
     codec = f", through {data.codec}" if data.codec else ""
     return (
-        f"On {data.clips}: {data.num_train_clips} clips to learn from, {data.num_validation_clips} to choose by, "
-        f"{data.num_test_clips} to test on{codec}.",
+        f"On {data.clips}: {data.num_train_clips} training clips, {data.num_validation_clips} validation clips, "
+        f"{data.num_test_clips} test clips{codec}.",
         f"Strongest attacker: {c.strongest}. Distortion {c.distortion:.3f}. {duration(c.seconds)}, {c.created}.",
     )
 
 
 def sections(c: Certificate) -> tuple[Section, ...]:
-    """Return the tables of a certificate, in the order in which they are read."""
+    """Return the tables of a certificate in the order in which they are shown."""
     return (
         _top(c),
         _attackers(c),
@@ -91,7 +91,7 @@ def sections(c: Certificate) -> tuple[Section, ...]:
 
 
 def by_family(certificate: Certificate) -> dict[str, dict[str, list[Attacker]]]:
-    """Group attackers by family and start, in the order of the certificate."""
+    """Group the attackers by family, then by start, in the order of the certificate."""
     grouped: dict[str, dict[str, list[Attacker]]] = {}
     for attacker in certificate.attackers:
         grouped.setdefault(attacker.family, {}).setdefault(attacker.start, []).append(attacker)
@@ -100,8 +100,8 @@ def by_family(certificate: Certificate) -> dict[str, dict[str, list[Attacker]]]:
 
 def _top(c: Certificate) -> Section:
     note = (
-        "Floor: one blind attacker. By chance: the highest score that as many blind attackers reach by luck. "
-        f"Ceiling: raw clips. Frozen: learned on raw clips only. Intervals resample {c.data.resampled}s."
+        "Floor: a blind attacker. By chance: the highest score that as many blind attackers reach by luck. "
+        f"Ceiling: raw clips. Frozen: attackers that learned on raw clips only. Intervals resample {c.data.resampled}s."
     )
     leakage = (c.leakage, c.leakage_interval, c.leakage_floor, c.leakage_ceiling, c.leakage_normalized)
     accuracy = (c.accuracy, c.accuracy_interval, c.accuracy_floor, c.accuracy_ceiling, None)
@@ -138,7 +138,7 @@ def _spread(attackers: Sequence[Attacker]) -> Cell:
 def _every_attacker(c: Certificate) -> Section:
     return Section(
         "Every attacker",
-        "the step is the one it was read at",
+        "each attacker is scored at the step with its best validation score",
         ("Family", "Start", "Seed", "Leakage", "Validation", "Step", "Stopped improving"),
         tuple(
             (
@@ -188,7 +188,7 @@ def _reconstruction(c: Certificate) -> Section:
 def _linkage(c: Certificate) -> Section:
     return Section(
         "Linkage",
-        "how early a clip with the same private labels is retrieved"
+        "how early in a ranked list a clip with the same private labels is found"
         if c.linkage
         else "none, because no test clip shares its private labels with a training clip",
         ("Gallery and query", "Rank-1", "By chance", "mAP", "By chance"),

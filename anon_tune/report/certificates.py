@@ -1,4 +1,4 @@
-"""Leakage certificates as cards of the page."""
+"""Shows leakage certificates as cards on the page."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["certificate_cards"]
 
 
 def certificate_cards(study: StudyDirectory) -> str:
-    """Return a card for every certificate of a study; empty if there is none.
+    """Return HTML with a card for every certificate of a study; empty if there is none.
 
-    A file that is no certificate is named with what is wrong with it: the rest of a report stands.
+    A file that cannot be read as a certificate gets a card with the error, so that the rest of the page is still shown.
     """
     cards = []
     for stem, file in study.certificates():
@@ -46,7 +46,7 @@ def _section(section: Section) -> str:
 
 
 def _table(section: Section) -> str:
-    """Return a table; every cell is escaped here."""
+    """Return a table as HTML. Every cell is escaped here."""
     heads = "".join(f'<th scope="col">{text(name)}</th>' for name in section.head)
     body = "".join(f"<tr>{''.join(f'<td>{text(_words(cell))}</td>' for cell in row)}</tr>" for row in section.rows)
     return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'

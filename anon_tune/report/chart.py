@@ -1,4 +1,4 @@
-"""The look that all figures share, and a figure as JSON for the page."""
+"""The colours and layout that all figures share, and the JSON in which the page holds a figure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-# Okabe and Ito's colours, told apart with every common colour blindness.
+# The colours of Okabe and Ito, which people with any common colour blindness can tell apart.
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, INK, MUTED = "#56B4E9", "#CC79A7", "#1F2933", "#8A94A0"
 LABEL = "#5F6B76"
@@ -29,13 +29,18 @@ _AXIS = {
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A figure in two layouts: for a wide window and for a telephone."""
+    """A figure with two layouts, for a wide window and for a phone.
+
+    Attributes:
+        data: Traces of Plotly.
+        layout: Returns Plotly's layout; its argument is True for the narrow one.
+    """
 
     data: Sequence[Any]
     layout: Callable[[bool], dict[str, Any]]
 
     def json(self) -> str:
-        """Return ``{"data", "wide", "narrow"}`` that may stand inside a script element."""
+        """Return the figure as JSON with the keys ``data``, ``wide`` and ``narrow``, safe inside a script element."""
         wide = json.loads(go.Figure(self.data, _layout(self.layout(False))).to_json())
         narrow = go.Figure(layout=_layout(self.layout(True))).to_plotly_json()["layout"]
         spec = {"data": wide["data"], "wide": wide["layout"], "narrow": narrow}
@@ -43,7 +48,7 @@ class Chart:
 
 
 def axis(title: str = "", **settings: Any) -> dict[str, Any]:
-    """Return an axis in the common look."""
+    """Return the settings of an axis, in the style that all figures share."""
     return _AXIS | {"title": {"text": title, "standoff": 12}} | settings
 
 

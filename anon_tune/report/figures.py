@@ -1,6 +1,6 @@
-"""Figures of the objectives: the front, and what the params have to do with it.
+"""Figures of the objectives: the front, and how the objectives depend on the params.
 
-Where there is nothing to draw yet, the answer is None, or no chart among several.
+A function that has nothing to draw yet returns None, or leaves out the chart from several.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from anon_tune.trial import OBJECTIVES, Reading, Score, Trial
 
 _MARKS = {"identity": ("diamond", VERMILLION, "top left"), "black-out": ("square", INK, "top right")}
 _SYMBOLS = {"adversarial": "circle", "trained baseline": "triangle-up", "closed-form": "cross"}
-_MOST_BARS = 300  # of more points the intervals hide each other, and a browser draws each as two paths
-_LOG_RATIO = 20.0  # a param whose values span more, and crowd at the low end, is drawn on a log scale
+_MOST_BARS = 300  # with more points, intervals hide each other and slow the browser down
+_LOG_RATIO = 20.0  # a param with a larger ratio of highest to lowest value, and mostly low values, gets a log scale
 
 
 def front_chart(front: ParetoFront) -> Chart | None:
     """Draw leakage against accuracy: full scores with intervals, anchors, floors and ceilings.
 
-    In a verified study also how far the fronts of single repeats reach; trials measured once are hollow there. Of
-    a large study many points are left out, and the intervals of those that are not on the front.
+    For a verified study, the attainment surfaces are drawn too, and trials that were measured once are hollow. For a
+    large study, many points are left out, and so are the intervals of trials that are not on the front.
     """
     if not front.trials:
         return None
     ours = [t for t in drawn_trials(front) if not t.is_anchor]
     eligible = {t.id for t in front.eligible}
-    on_front = [t for t in ours if front.ranks[t.id] == 0]
-    dominated = [t for t in ours if front.ranks[t.id] > 0 and t.id in eligible]
+    on_front = [t for t in ours if front.front_ranks[t.id] == 0]
+    dominated = [t for t in ours if front.front_ranks[t.id] > 0 and t.id in eligible]
     single = [t for t in ours if t.id not in eligible and t.is_feasible]
     broken = [t for t in ours if not t.is_feasible]
     members = [front.scores[t.id] for t in front.members]
@@ -60,7 +60,7 @@ def front_chart(front: ParetoFront) -> Chart | None:
         symbol, colour, side = _MARKS[trial.method]
         points = _points(trial.method, [trial], front, {"color": colour, "size": 13})
         points.update(mode="markers+text", text=[trial.method], textposition=side, marker={"symbol": symbol})
-        points.update(showlegend=False)  # it bears its name
+        points.update(showlegend=False)  # its name is written beside the point
         data.append(points)
     data = [trace for trace in data if trace.x is None or len(trace.x)] + _kinds_legend(ours)
     scores = [front.scores[t.id] for t in front.trials]
@@ -74,7 +74,7 @@ def front_chart(front: ParetoFront) -> Chart | None:
             "Accuracy (higher is better)" if narrow else "Accuracy: top-1 of a fresh classifier (higher is better)"
         )
         return {
-            "height": 380 + 20 * num_entries if narrow else 580,  # there the legend has an entry a line
+            "height": 380 + 20 * num_entries if narrow else 580,  # the narrow legend has one entry per line
             "hovermode": "closest",
             "xaxis": axis(x_title, tickformat=".0%", range=_span([s.leakage for s in scores])),
             "yaxis": axis(y_title, tickformat=".0%", range=_span([s.accuracy for s in scores])),
@@ -86,7 +86,7 @@ def front_chart(front: ParetoFront) -> Chart | None:
 
 
 def _attained(front: ParetoFront) -> list[Any]:
-    """Return a band between the surfaces of the first and the last level, and a line at the one between."""
+    """Return a band between the attainment surfaces of the first and the last level, and a line at the middle level."""
     surfaces = attainment(front.eligible)
     if not surfaces:
         return []
@@ -116,13 +116,13 @@ def _attained(front: ParetoFront) -> list[Any]:
 
 
 def _stairs(surface: NDArray[np.float64], right: float, bottom: float) -> NDArray[np.float64]:
-    """Return the corners (n, 2) of a surface's stairs, from the bottom at its left end to the right edge."""
+    """Return the corners (n, 2) of a surface drawn as stairs, from the bottom at its left end to the right edge."""
     x, y = surface.T
     return np.column_stack([np.append(np.repeat(x, 2), right), np.insert(np.repeat(y, 2), 0, bottom)])
 
 
 def _kinds_legend(trials: Sequence[Trial]) -> list[Any]:
-    """Return an entry without points for every symbol, if there are several."""
+    """Return a legend entry without points for every symbol in the plot, if there are several symbols."""
     kinds = {_kind(t) for t in trials}
     shown = [kind for kind in _SYMBOLS if kind in kinds and len(kinds) > 1]
     marker = {"color": LABEL, "size": 9}
@@ -148,7 +148,7 @@ def _points(
 ) -> Any:
     scores = [front.scores[t.id] for t in trials]
     symbols = [(symbol or _SYMBOLS[_kind(t)]) + ("-open" if hollow else "") for t in trials]
-    barred = len(front.trials) <= _MOST_BARS or all(front.ranks[t.id] == 0 for t in trials)
+    barred = len(front.trials) <= _MOST_BARS or all(front.front_ranks[t.id] == 0 for t in trials)
     return go.Scatter(
         name=name,
         mode="markers",
@@ -175,7 +175,7 @@ def _error_bars(readings: Sequence[Reading], colour: str) -> dict[str, Any]:
 
 
 def _bounds(score: Score) -> list[dict[str, Any]]:
-    """Return dashed lines at the floor and the ceiling of both objectives."""
+    """Return dashed lines at floor and ceiling of both objectives."""
     lines = []
     for objective, across in zip(OBJECTIVES, ("x", "y"), strict=True):
         along = "y" if across == "x" else "x"
@@ -201,7 +201,7 @@ def _span(readings: Sequence[Reading]) -> list[float]:
 
 
 def parallel_chart(front: ParetoFront) -> tuple[Chart, int] | None:
-    """Draw the params and both objectives of scored trials as parallel axes, with their number."""
+    """Draw the params and both objectives of scored trials on parallel axes; return the number of axes too."""
     trials = [t for t in drawn_trials(front) if not t.is_anchor]
     names = sorted({name for t in trials for name in t.params})
     if len(trials) < 2 or not names:
@@ -222,7 +222,7 @@ def parallel_chart(front: ParetoFront) -> tuple[Chart, int] | None:
 
 
 def _dimension(name: str, values: Sequence[Any]) -> dict[str, Any]:
-    """Return one axis; a trial that lacks the param stands on a tick of its own."""
+    """Return one axis. Trials without the param are at an extra tick of their own."""
     given = [v for v in values if v is not None]
     if any(isinstance(v, bool | str) for v in given):
         return _categories(name, values)
@@ -247,7 +247,7 @@ def _dimension(name: str, values: Sequence[Any]) -> dict[str, Any]:
 
 
 def _categories(name: str, values: Sequence[Any]) -> dict[str, Any]:
-    # Plotly shows these ticks as they are, without reading HTML: escaped ones would show their escapes.
+    # Plotly does not read HTML in these ticks, so escaped text would show its escapes.
     words = [NOTHING if v is None else shorten(v) for v in values]
     known = sorted(set(words))
     place = {word: index for index, word in enumerate(known)}
@@ -261,7 +261,7 @@ def _categories(name: str, values: Sequence[Any]) -> dict[str, Any]:
 
 
 def importance_charts(importance: Mapping[str, Mapping[str, float]]) -> dict[str, Chart]:
-    """Draw each objective's shares as bars; an objective without shares is left out."""
+    """Draw the share of each param as bars, a chart per objective; an objective without shares is left out."""
     charts = {}
     for (objective, shares), colour in zip(importance.items(), (VERMILLION, BLUE, PURPLE, ORANGE), strict=False):
         known = sorted((share, name) for name, share in shares.items() if math.isfinite(share))
@@ -286,7 +286,7 @@ def _bars(objective: str, shares: Sequence[tuple[float, str]], colour: str) -> C
             "height": 90 + 30 * len(shares),
             "title": {"text": text(objective), "x": 0, "font": {"size": 14}},
             "margin": {"l": 20, "r": 20, "t": 40, "b": 30},
-            "xaxis": axis(showticklabels=False, ticks="", rangemode="tozero"),  # the bars carry their shares
+            "xaxis": axis(showticklabels=False, ticks="", rangemode="tozero"),  # the shares are written on the bars
             "yaxis": axis(type="category", ticks=""),
         }
 

@@ -1,4 +1,4 @@
-"""A figure of the jobs over time on each node, including lost jobs."""
+"""A figure of the jobs on each node over time, including lost jobs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anon_tune.report.chart import LEGEND, SKY, VERMILLION, Chart, axis
 from anon_tune.report.wording import duration, percent, shorten, text
 from anon_tune.trial import Trial
 
-_MOST_JOBS = 2000  # of more the newest: a browser draws each as a path
+_MOST_JOBS = 2000  # only the newest jobs are drawn, because more of them slow the browser down
 _LANE_PX = 16
 _MOST_PX = 1200
 
@@ -20,14 +20,14 @@ class _Job(NamedTuple):
     node: str
     start: float
     end: float
-    trial: str
+    trial_id: str
     what: str
 
 
 def nodes_chart(trials: Sequence[Trial]) -> Chart | None:
-    """Draw every job as a bar in the lanes of its node, lost ones in their own colour; None as long as there is none.
+    """Draw every job as a bar at its node, lost jobs in another colour. Return None if there is no job yet.
 
-    Jobs that ran at one time on a node have a lane each. Of many jobs the newest are drawn.
+    Jobs that ran at the same time on a node have different lanes. Of very many jobs, the newest are drawn.
     """
     done = [
         _Job(report.node, report.ended - report.seconds, report.ended, trial.id, f"rung {report.rung}")
@@ -50,7 +50,7 @@ def nodes_chart(trials: Sequence[Trial]) -> Chart | None:
         for name, colour, is_lost in (("reported", SKY, False), ("lost", VERMILLION, True))
     ]
     data = [trace for trace in data if len(trace.x)]
-    # One label a node, at its first lane.
+    # A node has one label, at its first lane.
     firsts = {node: place[node, lane] for node, lane in reversed(order)}
 
     def layout(narrow: bool) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def nodes_chart(trials: Sequence[Trial]) -> Chart | None:
 
 
 def lost_note(trials: Sequence[Trial]) -> str:
-    """Return what was lost, as a sentence; empty if nothing was."""
+    """Return sentences about the jobs that were lost; empty if none was lost."""
     lost = [job for trial in trials for job in trial.lost]
     if not lost:
         return ""
@@ -81,20 +81,21 @@ def lost_note(trials: Sequence[Trial]) -> str:
     total = seconds + sum(trial.seconds for trial in trials)
     jobs = "1 job" if len(lost) == 1 else f"{len(lost)} jobs"
     return (
-        f"{jobs} ended without a report, {duration(seconds)} of {duration(total)} ({percent(seconds / total)}). "
-        "That is the most that can have been lost: what a trainer had saved, which it does every minute, was not done "
-        "again. Counted are jobs that failed, whose worker died or hung, or whose driver was stopped; not those of a "
-        "driver that was killed."
+        f"{jobs} ended without a report, {duration(seconds)} of {duration(total)} ({percent(seconds / total)}). At "
+        "most this time was lost: trainers save a checkpoint every minute, and work before the last checkpoint was not "
+        "done again. This counts jobs that failed, whose worker died or hung, or whose driver was stopped, but not "
+        "those of a driver that was killed."
     )
 
 
 def _lanes(jobs: Sequence[_Job]) -> list[tuple[str, int]]:
-    """Return for each job, in the order of their starts, its node and the first lane there that is free by then."""
+    """Return, for jobs in the order of their starts, the node of each and the first lane that is free there."""
     free: dict[str, list[float]] = {}
     lanes = []
     for job in jobs:
         ends = free.setdefault(job.node, [])
-        # Starts are computed from the seconds that a worker measured. Ends are when the driver received the report.
+        # The start is computed from the seconds that the worker measured, the end is when the driver got the report.
+        # So the start may be slightly too early.
         start = job.start + min(1.0, 0.1 * (job.end - job.start))
         lane = next((lane for lane, end in enumerate(ends) if end <= start), len(ends))
         ends[lane : lane + 1] = [job.end]
@@ -110,6 +111,6 @@ def _bars(name: str, colour: str, jobs: Sequence[tuple[_Job, int]], zero: float)
         base=[(job.start - zero) / 60 for job, _ in jobs],
         x=[(job.end - job.start) / 60 for job, _ in jobs],
         marker={"color": colour, "line": {"width": 0.5, "color": "#FFFFFF"}},
-        hovertext=[f"<b>{text(job.trial)}</b> {text(job.what)}, {duration(job.end - job.start)}" for job, _ in jobs],
+        hovertext=[f"<b>{text(job.trial_id)}</b> {text(job.what)}, {duration(job.end - job.start)}" for job, _ in jobs],
         hoverinfo="text",
     )

@@ -6,14 +6,14 @@ const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: [
 for (const holder of document.querySelectorAll(".chart")) {
   const spec = JSON.parse(holder.nextElementSibling.textContent);
   const draw = () => {
-    const { data, wide, narrow } = structuredClone(spec); // Plotly writes into what it is given
+    const { data, wide, narrow } = structuredClone(spec); // a copy, because Plotly changes its arguments
     Plotly.react(holder, data, NARROW.matches ? narrow : wide, CONFIG);
   };
   draw();
   NARROW.addEventListener("change", draw);
 }
 
-// A click on a point of the front leads to its card, where there is one.
+// A click on a point of the front leads to the card of the trial, if it has one.
 document.getElementById("front-plot")?.on("plotly_click", (event) => {
   const card = document.getElementById(`trial-${event.points[0].customdata}`);
   if (card) location.hash = card.id;
@@ -37,7 +37,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const keyed = [...body.rows].map((row) => [valueOf(row, column), row]);
       const known = keyed.filter(([value]) => value !== "");
       known.sort(([a], [b]) => (descending ? compare(b, a) : compare(a, b)));
-      const unknown = keyed.filter(([value]) => value === ""); // last in either direction
+      const unknown = keyed.filter(([value]) => value === ""); // these come last in both directions
       body.append(...[...known, ...unknown].map(([, row]) => row));
     });
   });

@@ -1,4 +1,4 @@
-"""One self-contained HTML page about a study."""
+"""Puts the report page of a study together: one HTML file that needs no other file and no network."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ from anon_tune.report import tables
 from anon_tune.report.certificates import certificate_cards
 from anon_tune.report.chart import Chart
 from anon_tune.report.figures import front_chart, importance_charts, parallel_chart
-from anon_tune.report.measuring import measuring_note
+from anon_tune.report.measuring_notes import measuring_note
 from anon_tune.report.nodes_figure import lost_note, nodes_chart
 from anon_tune.report.progress_figures import progress_charts
 from anon_tune.report.selection import carded_note, drawn_note, importance_note, listed_note
 from anon_tune.report.training_figures import loss_chart, rungs_chart
 from anon_tune.report.wording import text
-from anon_tune.study.settings import FrozenFacts, frozen_facts
+from anon_tune.study.frozen_study import FrozenFacts, frozen_facts
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial
 
-# The page may run what it carries and show what it embeds, and can reach nothing else.
-# Plotly's parallel coordinates compile their shaders' bindings at run time, hence unsafe-eval.
+# The page may run only the scripts and show only the images that it contains. It can reach nothing else.
+# unsafe-eval is needed because Plotly's parallel coordinates compile code at run time.
 _POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'"
 
 _READINGS = {
     False: "Full scores, each measured once, with bootstrap intervals. The best of many single measurements are partly "
-    "luck: 'anon-tune verify' measures them again.",
+    "luck. 'anon-tune verify' measures them again.",
     True: "Means of repeats with new seeds. Their intervals combine the variation over clips and over seeds. A hollow "
-    "trial was measured once and does not count. The band shows how far the fronts of single repeats reach.",
+    "mark is a trial that was measured once, which does not count. The band shows how the front varies between "
+    "repeats.",
 }
 
 
@@ -43,17 +44,17 @@ def write_report(
     output: Path | None = None,
     trials: Sequence[Trial] | None = None,
 ) -> Path | str:
-    """Write one HTML page that shows a study, finished or running, and needs no network.
+    """Write one HTML page that shows a study, finished or running.
 
     Args:
-        directory: The study directory, a path or a URI; reads its ledger, its frozen copy and the previews
-            and certificates of its trials as far as they exist.
+        directory: The study directory, as a path or a URI. Its ledger is read, and, if they exist, its frozen copy of
+            the settings and the previews and certificates of its trials.
         importance: Share of each param in each objective, in [0, 1], by objective and param.
-        output: Where to write; the directory's own page if None. Replaced in one move.
-        trials: What the ledger holds, for a caller that has just read it.
+        output: The file to write; None for ``report.html`` in the study directory. A file that exists is replaced.
+        trials: The trials of the ledger, if the caller has read them already.
 
     Returns:
-        The page's path, or its URI.
+        The path of the page, or its URI if the study directory is at a URI.
 
     Raises:
         StudyError: There is no such directory, or its ledger cannot be read.
@@ -107,14 +108,14 @@ def _page(study: StudyDirectory, trials: Sequence[Trial], importance: Mapping[st
 def _sections(
     trials: Sequence[Trial], front: ParetoFront, importance: Mapping[str, Mapping[str, float]], study: StudyDirectory
 ) -> list[tuple[str, str, str]]:
-    """Return (anchor, heading, HTML) of every section in order."""
+    """Return the sections of the page in order, each as (id, heading, HTML)."""
     return [*_result_sections(trials, front, importance, study), *_course_sections(trials, front)]
 
 
 def _result_sections(
     trials: Sequence[Trial], front: ParetoFront, importance: Mapping[str, Mapping[str, float]], study: StudyDirectory
 ) -> list[tuple[str, str, str]]:
-    """Return the sections of what the study found."""
+    """Return the sections that show what the study found."""
     parallel = parallel_chart(front)
     return [
         (
@@ -127,13 +128,19 @@ def _result_sections(
         (
             "certificates",
             "Certificates",
-            _note("What longer attacks by more attackers found. Every certificate in <code>audits/</code> is here.")
+            _note(
+                "Leakage found by more attackers that train longer than those of the study. Every certificate in "
+                "<code>audits/</code> is shown."
+            )
             + (certificate_cards(study) or _not_yet("'anon-tune audit' has measured no trial")),
         ),
         (
             "progress",
             "Hypervolume",
-            _note("What the front covers between raw leakage and chance accuracy. Anchors are not counted as trials.")
+            _note(
+                "Area that the front covers between the leakage of raw clips and the accuracy of guessing. Anchors are "
+                "not counted as trials."
+            )
             + _charts(progress_charts(trials), "no trial has ended"),
         ),
         (
@@ -151,8 +158,8 @@ def _result_sections(
             "importance",
             "Importance of params",
             _note(
-                "Share of each param in what distinguishes the best quarter of trials. "
-                "Params not sampled in every trial are left out." + importance_note(trials)
+                "How much each param contributes to what distinguishes the best quarter of trials. "
+                "Params that were not sampled in every trial are left out." + importance_note(trials)
             )
             + _charts(
                 {f"importance-{text(k)}": chart for k, chart in importance_charts(importance).items()},
@@ -163,30 +170,36 @@ def _result_sections(
 
 
 def _course_sections(trials: Sequence[Trial], front: ParetoFront) -> list[tuple[str, str, str]]:
-    """Return the sections of how the trials went."""
+    """Return the sections that show how the trials went."""
     return [
         (
             "rungs",
             "Rung survival",
-            _note(f"Trained trials measured at each rung, and whether they went on. {measuring_note(trials)}")
+            _note(
+                f"Number of trials that were measured at each rung, and whether they went on. {measuring_note(trials)}"
+            )
             + _chart("rungs-plot", rungs_chart(trials), "no trial has been proposed"),
         ),
         (
             "nodes",
             "Nodes",
-            _note(f"Jobs over time, node by node. {lost_note(trials)}")
+            _note(f"Jobs over time on each node. {lost_note(trials)}")
             + _chart("nodes-plot", nodes_chart(trials), "no job has ended"),
         ),
         (
             "losses",
             "Losses",
-            _note("Trials of the front, and up to 40 others that the legend switches on. Double-click shows one alone.")
+            _note(
+                "Trials on the front, and up to 40 others. Click a trial in the legend to show or hide it, or "
+                "double-click to show it alone."
+            )
             + _chart("losses-plot", loss_chart(trials, front), "no trial has reached its first rung"),
         ),
         (
             "trials",
             "All trials",
-            _note(f"A click on a head sorts.{listed_note(trials, front)}") + tables.trial_table(trials, front)
+            _note(f"Click the head of a column to sort by it.{listed_note(trials, front)}")
+            + tables.trial_table(trials, front)
             if trials
             else _not_yet("no trial has started"),
         ),

@@ -1,4 +1,4 @@
-"""Figures of how the front grew, over trials, seconds and cost."""
+"""Figures of the hypervolume over trials, seconds and cost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from anon_tune.pareto import Progress, progress
+from anon_tune.pareto import GrowthPoint, growth
 from anon_tune.report.chart import BLUE, Chart, axis
 from anon_tune.report.selection import MOST_POINTS
 from anon_tune.trial import Trial
@@ -15,11 +15,11 @@ _HOUR = 3600
 
 
 def progress_charts(trials: Sequence[Trial]) -> dict[str, Chart]:
-    """Draw hypervolume over trials, over seconds and, where they are known, over hours and money spent.
+    """Draw hypervolume over trials, over seconds and, if they are known, over hours and money spent.
 
-    Hours are those of GPUs if a trial used any, else of CPUs. Empty as long as no trial has ended.
+    Hours are GPU-hours if any trial used a GPU, otherwise CPU-hours. The result is empty while no trial has ended.
     """
-    entries = progress(trials)
+    entries = growth(trials)
     if not entries:
         return {}
     shown = _steps(entries)
@@ -37,7 +37,7 @@ def progress_charts(trials: Sequence[Trial]) -> dict[str, Chart]:
     return charts
 
 
-def _steps(entries: Sequence[Progress]) -> list[Progress]:
+def _steps(entries: Sequence[GrowthPoint]) -> list[GrowthPoint]:
     """Leave out, of many, the entries at which the line only goes on level."""
     if len(entries) <= MOST_POINTS:
         return list(entries)
@@ -46,7 +46,7 @@ def _steps(entries: Sequence[Progress]) -> list[Progress]:
     return [*steps, entries[-1]]
 
 
-def _chart(entries: Sequence[Progress], x: Sequence[float], title: str) -> Chart:
+def _chart(entries: Sequence[GrowthPoint], x: Sequence[float], title: str) -> Chart:
     line = go.Scatter(
         x=list(x),
         y=[entry.hypervolume for entry in entries],

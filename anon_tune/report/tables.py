@@ -1,4 +1,4 @@
-"""The parts of the page that are plain HTML: summary, gallery, trials, failures."""
+"""The parts of the page that are plain HTML: summary, settings, gallery, table of trials, and failed trials."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CAVEAT = (
 
 
 def summary(trials: Sequence[Trial], front: ParetoFront) -> str:
-    """Return tiles with the state of the study."""
+    """Return tiles that show the state of the study."""
     states = Counter(t.state for t in trials if not t.is_anchor)
     by_state = ", ".join(f"{states[s]} {s.value.lower()}" for s in TrialState if states[s]) or "none yet"
     point = front.reference_point
@@ -45,13 +45,13 @@ def summary(trials: Sequence[Trial], front: ParetoFront) -> str:
         else "not yet: nothing has a full score"
     )
     if front.num_beyond_reference:
-        against += f"; {front.num_beyond_reference} trials lie beyond that and add nothing"
+        against += f"; {front.num_beyond_reference} trials are worse than this point and add nothing"
     on_front = sum(not t.is_anchor for t in front.members)
     judged = ", judged by the means of their repeats" if front.is_verified else ""
     seconds = max((t.ended for t in trials), default=0.0) - min((t.started for t in trials), default=0.0)
     tiles = [
         ("Trials", str(sum(states.values())), by_state),
-        ("On the front", str(on_front), f"trials, anchors apart, that no other beats in both objectives{judged}"),
+        ("On the front", str(on_front), f"trials, without anchors, that no other trial dominates{judged}"),
         ("Hypervolume", f"{front.hypervolume:.4f}", against),
         ("Time", duration(seconds), "from the first record to the last"),
         *_spent(trials),
@@ -63,26 +63,27 @@ def summary(trials: Sequence[Trial], front: ParetoFront) -> str:
 
 
 def _spent(trials: Sequence[Trial]) -> list[tuple[str, str, str]]:
-    """Return a tile with what all trials have used, if anything of it is known."""
+    """Return a tile with the cost of all trials; none if no cost is known."""
     cost = sum((t.cost for t in trials), Cost())
     parts = [f"{hours(cost.gpu_s)} GPU-hours"] if cost.gpu_s else []
     parts += [f"{hours(cost.cpu_s)} CPU-hours"] if cost.cpu_s else []
     parts += [f"{cost.money:,.2f} in the currency of the cluster file"] if cost.money else []
-    return [("Spent", parts[0], ", ".join([*parts[1:], "reserved by all trials, however they ended"]))] if parts else []
+    return [("Spent", parts[0], ", ".join([*parts[1:], "reserved by all trials, in any state"]))] if parts else []
 
 
 def settings(study: Mapping[str, object]) -> str:
-    """Return what ``study.toml`` says about the study itself as a folded list."""
+    """Return the settings and versions in ``study.toml`` as a list that a reader can unfold."""
     rows = [f"<tr><th>{text(name)}</th><td>{plain(value)}</td></tr>" for name, value in _flat(study)]
     return f"<details><summary>Versions and settings</summary><table>{''.join(rows)}</table></details>" if rows else ""
 
 
 def elsewhere(study: StudyDirectory, storage: object) -> str:
-    """Return the commands that show the same study in other tools, as far as there is something to show.
+    """Return the commands that show the same study in TensorBoard and in Optuna's dashboard, if these have data.
 
     Args:
         study: The study directory.
-        storage: Optuna's, if it is not the journal in the directory; one that carries a secret is left out.
+        storage: URL of the Optuna storage, if it is not the journal in the directory. A URL that carries a secret is
+            left out.
     """
     commands = []
     if study.tensorboard.names():
@@ -94,7 +95,7 @@ def elsewhere(study: StudyDirectory, storage: object) -> str:
     elif not study.folder.is_remote and study.journal.exists():
         commands.append(shlex.join(["optuna-dashboard", str(study.journal)]))
     said = " and ".join(f"<code>{text(command)}</code>" for command in commands)
-    return f'<p class="note">Also to be seen with {said}.</p>' if said else ""
+    return f'<p class="note">This study can also be viewed with {said}.</p>' if said else ""
 
 
 def _flat(table: Mapping[str, object], prefix: str = "") -> list[tuple[str, object]]:
@@ -105,12 +106,14 @@ def _flat(table: Mapping[str, object], prefix: str = "") -> list[tuple[str, obje
 
 
 def gallery(trials: Sequence[Trial], front: ParetoFront, study: StudyDirectory) -> str:
-    """Return a card for every trial on the front, of very many for some, and for every other anchor with a preview.
+    """Return a card for every trial on the front and for every other anchor that has a preview.
+
+    If very many trials are on the front, only some of them have a card.
 
     Args:
-        trials: All trials.
+        trials: All trials of the study.
         front: Their front.
-        study: Where their previews are.
+        study: The study directory, which holds the previews.
     """
     members = carded_trials(front)
     listed = {t.id for t in members}
@@ -126,7 +129,7 @@ def _card(trial: Trial, front: ParetoFront, study: StudyDirectory) -> str:
         data = base64.b64encode(preview.read()).decode("ascii")
         picture = (
             f'<figure><img src="data:image/png;base64,{data}" alt="Frames of clips, original above, by {name} below">'
-            "<figcaption>above original, below anonymized</figcaption></figure>"
+            "<figcaption>original above, anonymized below</figcaption></figure>"
         )
     title = "Anchor" if trial.is_anchor else "Trial"
     score = front.scores.get(trial.id)
@@ -152,7 +155,7 @@ def _readings(score: Score) -> str:
 
 
 def _bar(of: Reading | None, kind: str) -> str:
-    """Draw a reading as a bar with its floor and ceiling as ticks."""
+    """Draw a reading as a bar, with ticks at its floor and its ceiling."""
     if of is None or not math.isfinite(of.value):
         return ""
     ticks = "".join(f'<i style="left:{v * 100:.1f}%"></i>' for v in (of.floor, of.ceiling) if math.isfinite(v))
@@ -168,9 +171,9 @@ def _values(title: str, unit: str, values: Mapping[str, float]) -> str:
 
 
 def trial_table(trials: Sequence[Trial], front: ParetoFront) -> str:
-    """Return trials as rows; the page's script sorts by a column when its head is clicked.
+    """Return a table of trials. The script of the page sorts it by a column when the head of the column is clicked.
 
-    A verified study has two columns more. Of a large study the front, the best ranked and the newest are there.
+    For a verified study it has two more columns. For a large study, see `listed_trials`.
     """
     trials = listed_trials(trials, front)
     names = sorted({name for t in trials for name in t.params})
@@ -188,7 +191,7 @@ def trial_table(trials: Sequence[Trial], front: ParetoFront) -> str:
 
 def _row(trial: Trial, names: Sequence[str], front: ParetoFront, carded: bool) -> str:
     name = text(trial.id)
-    score, front_rank = front.scores.get(trial.id), front.ranks.get(trial.id)
+    score, front_rank = front.scores.get(trial.id), front.front_ranks.get(trial.id)
     probability = front.probabilities.get(trial.id)
     fractions = [None] * 3 if score is None else [score.leakage.value, score.leakage.normalized, score.accuracy.value]
     cells = [
@@ -219,12 +222,13 @@ def _param(value: object) -> str:
 
 
 def failures(trials: Sequence[Trial]) -> str:
-    """Return every FAILED trial with its reason, of very many the newest."""
+    """Return a table of the FAILED trials with their reasons; of very many, the newest are listed."""
     failed = [t for t in trials if t.state is TrialState.FAILED]
     if not failed:
         return "<p>No trial failed.</p>"
     left_out = len(failed) - MOST_FAILURES
-    note = f'<p class="note">The newest {MOST_FAILURES}; {left_out} others failed too.</p>' if left_out > 0 else ""
+    said = f"This lists the newest {MOST_FAILURES}; {left_out} others failed too."
+    note = f'<p class="note">{said}</p>' if left_out > 0 else ""
     failed = failed[-MOST_FAILURES:]
     rows = "".join(
         f"<tr><td>{text(t.id)}</td><td>{text(t.reason or 'no reason was recorded')}</td>"

@@ -1,6 +1,6 @@
-"""Figures of how trials went: who survived which rung, and the losses on the way.
+"""Figures of how trials went: how many passed each rung, and their training losses.
 
-Every function returns None where there is nothing to draw yet.
+A chart is None while there is nothing to draw.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MOST_TERMS = 12
 
 
 def rungs_chart(trials: Sequence[Trial]) -> Chart | None:
-    """Draw how many trained trials were measured at each rung, and how many went on or were stopped there."""
+    """Draw how many trials were measured at each rung, and how many went on or were stopped there; without anchors."""
     trained = [t for t in trials if not t.is_anchor]
     if not trained:
         return None
@@ -69,27 +69,28 @@ def rungs_chart(trials: Sequence[Trial]) -> Chart | None:
 
 
 def loss_chart(trials: Sequence[Trial], front: ParetoFront) -> Chart | None:
-    """Draw the losses over steps for the front and at most 40 other trials; the legend toggles a trial.
+    """Draw training losses over steps for the front and at most 40 other trials. The legend shows and hides a trial.
 
-    The best-ranked of the others come first, then the newest. Of a large front it is the newest trials.
+    The other trials are those with the best front ranks, and among equal front ranks the newest. Of a large front, the
+    newest trials are drawn.
     """
     drawn = [t for t in trials if any(report.curve for report in t.reports)]
     if not drawn:
         return None
     worst = len(trials)
-    drawn.sort(key=lambda t: (front.ranks.get(t.id, worst), -t.number))
-    num_front = min(sum(front.ranks.get(t.id) == 0 for t in drawn), MOST_CARDS)
+    drawn.sort(key=lambda t: (front.front_ranks.get(t.id, worst), -t.number))
+    num_front = min(sum(front.front_ranks.get(t.id) == 0 for t in drawn), MOST_CARDS)
     drawn = drawn[: num_front + _MOST_OTHERS]
     terms = _terms(drawn)
     data = []
     for index, trial in enumerate(sorted(drawn, key=lambda t: t.number)):
-        shown = front.ranks.get(trial.id) == 0 or (num_front == 0 and index < len(CYCLE))
+        shown = front.front_ranks.get(trial.id) == 0 or (num_front == 0 and index < len(CYCLE))
         data += _lines(trial, terms, index, shown)
     return Chart(data, lambda narrow: _plots(terms, narrow))
 
 
 def _terms(trials: Sequence[Trial]) -> list[str]:
-    """Return the names of the terms of these trials, those that most of them have first; at most 12."""
+    """Return the names of at most 12 loss terms of these trials; those that most trials have come first."""
     names = [name for t in trials for name in _first_point(t).terms]
     return [name for name, _ in Counter(names).most_common(_MOST_TERMS)]
 
@@ -99,7 +100,7 @@ def _first_point(trial: Trial) -> LossPoint:
 
 
 def _lines(trial: Trial, terms: Sequence[str], index: int, shown: bool) -> list[Any]:
-    """Return one line a term; they share a legend entry."""
+    """Return one line per term; the lines of a trial share a legend entry."""
     curve = [point for report in trial.reports for point in report.curve]
     steps = [point.step for point in curve]
     dash = _DASHES[index // len(CYCLE) % len(_DASHES)]
@@ -122,12 +123,12 @@ def _lines(trial: Trial, terms: Sequence[str], index: int, shown: bool) -> list[
 
 
 def _finite(value: float | None) -> float | None:
-    """Return a value, or None where there is nothing to draw."""
+    """Return a finite value, or None if there is none to draw."""
     return value if value is not None and math.isfinite(value) else None
 
 
 def _plots(terms: Sequence[str], narrow: bool) -> dict[str, Any]:
-    """Return a layout of one plot a term, in two columns or one."""
+    """Return a layout with one plot per term, in two columns, or in one if it is narrow."""
     columns = 1 if narrow else 2
     rows = math.ceil(len(terms) / columns)
     layout: dict[str, Any] = {"height": (275 if narrow else 310) * rows, "hovermode": "closest"}

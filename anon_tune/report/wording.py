@@ -1,7 +1,7 @@
-"""Numbers and names as a reader sees them. Fractions become percent here and nowhere else.
+"""Formats numbers and names for a reader. Fractions become percent here and nowhere else.
 
-Whatever comes from data passes through `text` before it meets HTML. Plotly reads a part of HTML in
-hover texts, labels and legends too, so the same holds there.
+All text that comes from data passes through `text` before it is put into HTML. Plotly reads some HTML in hover texts,
+labels and legends, so the same holds for them.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ NOTHING = "—"
 
 
 def text(value: object) -> str:
-    """Escape any value for HTML, attribute values included."""
+    """Return any value as text that is escaped for HTML, also for values of HTML attributes."""
     return html.escape(str(value), quote=True)
 
 
 def percent(fraction: float | None) -> str:
-    """Write a fraction as percent with one decimal; a dash where there is none."""
+    """Format a fraction as percent with one decimal; a dash if there is none or it is not finite."""
     return f"{fraction * 100:z.1f}%" if fraction is not None and math.isfinite(fraction) else NOTHING
 
 
 def reading(value: Reading) -> str:
-    """Write a value with its interval."""
+    """Format a value with its interval, in percent."""
     return f"{percent(value.value)} [{percent(value.low)}, {percent(value.high)}]"
 
 
 def plain(value: object) -> str:
-    """Write a param's value in few digits, escaped."""
+    """Format the value of a param with at most four digits, escaped."""
     return text(f"{value:.4g}" if isinstance(value, float) else value)
 
 
 def shorten(value: object, length: int = 16) -> str:
-    """Write a category in at most ``length`` characters, NOT escaped, for a label that reads no HTML."""
+    """Shorten a value to at most ``length`` characters. It is NOT escaped; use it only for labels that read no HTML."""
     words = str(value)
     return words if len(words) <= length else words[: length - 1] + "…"
 
 
 def duration(seconds: float) -> str:
-    """Write seconds as the two largest units."""
+    """Format seconds in their two largest units, such as ``3 min 20 s``."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -53,19 +53,19 @@ def duration(seconds: float) -> str:
 
 
 def hours(seconds: float) -> str:
-    """Write seconds as hours, in three digits where they are few."""
+    """Format seconds as hours, with three digits below 100 hours."""
     return _short(seconds / 3600)
 
 
 def per_frame(seconds: float) -> str:
-    """Format the time that anonymizing a frame takes; a dash if it was not measured."""
-    return f"{_short(seconds * 1000)} ms a frame" if math.isfinite(seconds) else NOTHING
+    """Format the time that anonymizing one frame takes; a dash if it was not measured."""
+    return f"{_short(seconds * 1000)} ms per frame" if math.isfinite(seconds) else NOTHING
 
 
 def hover(trial: Trial, front: ParetoFront) -> str:
-    """Write what a trial's point shows on hover: escaped lines joined by ``<br>``."""
+    """Return what the point of a trial shows on hover: escaped lines joined by ``<br>``."""
     lines = [f"<b>{text(trial.id)}</b> · {text(trial.method)}"]
-    rank = front.ranks.get(trial.id)
+    rank = front.front_ranks.get(trial.id)
     if rank is not None:
         lines[0] += " · on the front" if rank == 0 else f" · front rank {rank}"
     if note := certainty(trial, front):
@@ -80,20 +80,20 @@ def hover(trial: Trial, front: ParetoFront) -> str:
 
 
 def certainty(trial: Trial, front: ParetoFront) -> str:
-    """Describe how certain a trial's place on the front is in a verified study, or why it has none; else empty."""
+    """Say why a trial cannot be on the front or, in a verified study, how probable it is there; otherwise empty."""
     if not trial.is_feasible:
-        return "breaks a constraint of the study, so it cannot stand on the front"
+        return "breaks a constraint of the study, so it cannot be on the front"
     if not front.is_verified:
         return ""
     if not trial.repeats:
-        return "measured once, which is not enough to stand on the front" if not trial.is_anchor else "measured once"
+        return "measured once, which is not enough to be on the front" if not trial.is_anchor else "measured once"
     number = len(trial.repeats)
     words = f"mean of {number} repeats" if number > 1 else "one repeat"
     return f"{words}, on the front with probability {percent(front.probabilities.get(trial.id))}"
 
 
 def param_lines(params: Mapping[str, object]) -> list[str]:
-    """Write one escaped ``name = value`` a param, in order of name."""
+    """Return one escaped ``name = value`` per param, sorted by name."""
     return [f"{text(name)} = {plain(params[name])}" for name in sorted(params)]
 
 

@@ -11,24 +11,24 @@ from anon_tune.search.sampler import score_losses
 from anon_tune.trial import Trial
 
 Losses = tuple[float, float]
-_FEWEST_PAIRS, _MOST_PAIRS = 3, 200  # trials that a forecast is fitted to
+_FEWEST_PAIRS, _MOST_PAIRS = 3, 200  # number of trials that a forecast is fitted to
 
 
 class Forecasts:
-    """Predicts full losses from rung losses, using the trials that were measured both at the rung and in full.
+    """Predicts final losses from rung losses, using the trials that were measured both at the rung and in full.
 
-    For each loss it fits a line through the mean of these trials. The slope is pulled towards 1 as if three more trials
-    had slope 1. With few trials, the forecast is thus the rung's loss plus the average change. If the rung turns out to
-    predict little, forecasts move towards the mean.
+    For each loss it fits a line through the mean of these trials. The slope is pulled towards 1, as if three more
+    trials had slope 1. With few trials, a forecast is therefore the rung's loss plus the average change. If the rung
+    turns out to predict little, forecasts move towards the mean.
     """
 
     def __init__(self) -> None:
-        self._trained: dict[int, deque[tuple[Losses, Losses]]] = {}  # by rung: losses there and in full
-        self._lines: dict[int, tuple[Losses, Losses]] = {}  # as known so far
-        self._untrained: list[tuple[Losses, Losses]] = []  # measured at one rung, but do not change with training
+        self._trained: dict[int, deque[tuple[Losses, Losses]]] = {}  # by rung: losses at the rung and final losses
+        self._lines: dict[int, tuple[Losses, Losses]] = {}  # by rung: fitted shift and slope of each loss
+        self._untrained: list[tuple[Losses, Losses]] = []  # of closed-form methods, whose rung does not matter
 
     def learn(self, trial: Trial) -> None:
-        """Take in a trial with a full score."""
+        """Learn from a trial that has a full score; any other trial is ignored."""
         if trial.score is None or not trial.score.is_finite:
             return
         full = score_losses(trial.score)
@@ -42,14 +42,14 @@ class Forecasts:
                     self._untrained.append(pair)
 
     def at(self, rung: int, losses: Losses) -> Losses:
-        """Return the final losses predicted from those at a rung; the same losses as long as nothing is known."""
+        """Return the final losses predicted from losses at a rung; unchanged while no trial has shown how they move."""
         if rung not in self._lines:
             self._lines[rung] = self._line(rung)
         (shift_a, slope_a), (shift_b, slope_b) = self._lines[rung]
         return shift_a + slope_a * losses[0], shift_b + slope_b * losses[1]
 
     def _line(self, rung: int) -> tuple[Losses, Losses]:
-        """Return shift and slope for each loss."""
+        """Return shift and slope for each loss, so that the final loss is about ``shift + slope * rung_loss``."""
         trained = self._trained.get(rung, ())
         enough = len(trained) >= _FEWEST_PAIRS
         pairs = np.array([*trained] if enough else [*self._untrained, *trained])

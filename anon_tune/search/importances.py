@@ -1,4 +1,4 @@
-"""Which parameter moved which objective."""
+"""Measures how much each searched parameter moved each objective."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from anon_tune.search.space import SearchSpace
 from anon_tune.trial import OBJECTIVES, Trial, TrialState
 
 _FEWEST_TRIALS = 8
-_TOP = 0.25  # PED-ANOVA compares the best quarter with all; it needs a few trials in there
+_TOP = 0.25  # PED-ANOVA compares the best quarter with all trials; the quarter must hold a few trials
 
 
 def importance(trials: Sequence[Trial], space: SearchSpace) -> dict[str, dict[str, float]]:
-    """Return the share of each parameter in what separates good trials from all, by objective.
+    """Return, for each objective, how much each parameter contributes to what separates good trials from all trials.
 
     Args:
-        trials: Of a ledger; only COMPLETE ones count, and no anchors.
-        space: They were sampled from.
+        trials: All trials of a ledger. Only COMPLETE trials count; anchors do not.
+        space: The search space that they were sampled from.
 
     Returns:
-        ``{objective: {param: share}}``, largest first; the shares of an objective add up to 1. A
-        parameter that is not always sampled is left out. Empty with fewer than 8 trials, and an
-        objective is left out where all trials have the same value.
+        ``{objective: {param: share}}``, the largest share first. The shares of an objective add up to 1. A parameter
+        that only some of the trials have is left out, and so is an objective with the same value in all trials. The
+        result is empty if fewer than 8 trials count.
 
     Source:
-        PED-ANOVA, Watanabe et al. 2023 (arXiv:2304.10255), as in Optuna, with its best tenth
-        widened to the best quarter for small studies.
+        PED-ANOVA, Watanabe et al. 2023 (arXiv:2304.10255), as implemented in Optuna. Optuna's best tenth is widened
+        to the best quarter, because our studies are small.
     """
     complete = [t for t in trials if t.state is TrialState.COMPLETE and not t.is_anchor and t.score]
     always = [name for name in space.search if all(name in t.params for t in complete)]

@@ -1,4 +1,4 @@
-"""Which names are searched for which method: a name is searched only for the methods that use it."""
+"""Finds out which recipe names each method uses, so that a name is searched only for methods that use it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ DEFAULT = "adversarial"
 
 
 def methods_of(search: Mapping[str, Parameter], fixed: Mapping[str, Any], name: str = "method") -> tuple[str, ...]:
-    """Return the methods of a study, or those for which the conditions of a name hold."""
+    """Return the methods that trials of a study can have.
+
+    Args:
+        search: What is searched.
+        fixed: Recipe names with one value in every trial.
+        name: A searched name other than ``method``: only methods under which this name is searched are returned.
+    """
     searched = search.get("method")
     if searched is None:
         return (str(fixed.get("method", DEFAULT)),)
@@ -25,11 +31,12 @@ def methods_of(search: Mapping[str, Parameter], fixed: Mapping[str, Any], name: 
 
 
 def check_methods(search: Mapping[str, Parameter], fixed: Mapping[str, Any], where: str) -> None:
-    """Refuse anchors, unknown methods, one method twice, and sections of methods that are not chosen.
+    """Check the methods of a study and the recipe sections of methods.
 
     Raises:
-        SpaceError: A rule is broken.
-        UsageError: The package that brings a method is broken.
+        SpaceError: A method is unknown, is an anchor or is given twice, or a name belongs to a method that is not
+            chosen.
+        UsageError: The package that adds a method is broken.
     """
     searched = search.get("method")
     if searched is not None and (not isinstance(searched, Choices) or searched.when):
@@ -41,23 +48,23 @@ def check_methods(search: Mapping[str, Parameter], fixed: Mapping[str, Any], whe
         except RecipeError as error:
             raise SpaceError(f"{where}: 'method'", error.rule, error.got, error.remedy) from None
         if method.name in ANCHORS:
-            rule = f"'{name}' is an anchor, which is in every study"
+            rule = f"'{name}' is an anchor, which every study measures anyway"
             raise SpaceError(where, rule, remedy="Leave it out")
         other = known.setdefault((method.name, tuple(method.values.items())), name)
         if other != name:
-            raise SpaceError(where, f"'{other}' and '{name}' are one method", remedy="Keep one of the two")
+            raise SpaceError(where, f"'{other}' and '{name}' are the same method", remedy="Keep one of the two")
     chosen = {name for name, _ in known}
     for name in (*fixed, *search):
         if method_of(name) not in (None, *chosen):
-            rule = f"'{name}' is of the method '{method_of(name)}', which is not chosen"
+            rule = f"'{name}' belongs to the method '{method_of(name)}', which is not chosen"
             raise SpaceError(where, rule, remedy="Leave it out, or choose that method")
 
 
 def with_conditions(search: Mapping[str, Parameter], fixed: Mapping[str, Any], where: str) -> dict[str, Parameter]:
-    """Add to each name the condition that the method has a use for it, where a method of the study has none.
+    """Search each name only for the methods that use it, by a condition on ``method`` where some methods do not.
 
     Raises:
-        SpaceError: No method has a use for a name.
+        SpaceError: No method of the study uses a name.
     """
     conditioned = dict(search)
     for name, parameter in search.items():
@@ -66,7 +73,7 @@ def with_conditions(search: Mapping[str, Parameter], fixed: Mapping[str, Any], w
         methods = methods_of(search, fixed, name)
         users = tuple(m for m in methods if find(m).spec.has_use(name))
         if not users:
-            rule = f"'{name}' is searched, but has no use for the method {' or '.join(repr(m) for m in methods)}"
+            rule = f"'{name}' is searched, but is not used by the method {' or '.join(repr(m) for m in methods)}"
             raise SpaceError(where, rule, remedy="Remove it")
         if users != methods:
             conditioned[name] = parameter.model_copy(update={"when": {**parameter.when, "method": users}})
@@ -74,6 +81,6 @@ def with_conditions(search: Mapping[str, Parameter], fixed: Mapping[str, Any], w
 
 
 def has_place(name: str, method: str) -> bool:
-    """True for a recipe value that may be set for a method: not by the method itself, and of no other's section."""
+    """True if a recipe may set this name for a method: the method does not set it, and no other method owns it."""
     spec = find(method).spec
     return method_of(name) in (None, spec.name) and not spec.owns(name)

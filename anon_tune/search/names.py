@@ -1,4 +1,4 @@
-"""Names in a recipe that stand for things in tables: attackers and networks."""
+"""Checks that the attackers and networks that a recipe names exist."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from anon_tune.recipe import Recipe
 
 
 def check_names(recipe: Recipe, where: str) -> None:
-    """Refuse unknown attackers and networks. This loads the packages that add attackers or networks, but not torch.
+    """Check that every attacker and network of a recipe exists.
+
+    This loads the packages that add attackers or networks, but not torch.
 
     Args:
-        recipe: Of a trial.
-        where: The file it came from, named in an error.
+        recipe: The recipe of a trial.
+        where: The file that it came from, for error messages.
 
     Raises:
-        RecipeError: No attacker or network has the name.
-        UsageError: The package that adds it does not load or breaks the contract.
+        RecipeError: No attacker or network has this name.
+        UsageError: The package that adds it does not load, or breaks the contract of attackers or networks.
     """
     check_attackers(recipe.evaluation.rung.attackers, f"{where}: 'evaluation.rung.attackers'")
     check_attackers(recipe.evaluation.full.attackers, f"{where}: 'evaluation.full.attackers'")

@@ -1,4 +1,4 @@
-"""Nondominated layers that are kept up to date as points arrive, for two losses."""
+"""Keeps points with two losses sorted into nondominated layers while points arrive."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from numpy.typing import NDArray
 from anon_tune.pareto import default_reference
 
 
-class Layers:
+class ParetoLayers:
     """Points with two losses in nondominated layers.
 
-    Adding one of n points moves others down only where it must: about the square root of n layers, each in one
-    piece, instead of sorting all of them anew.
+    The layer with index k holds the points of front rank k. A new point moves others to the next layer only where it
+    must. With n points it touches about the square root of n layers, and moves one contiguous piece of each, so
+    nothing is sorted again.
 
     Source:
-        The observation that a layer pushes one contiguous piece into the next is that of Yakupov and Buzdalov
-        2015 for two objectives; they keep layers in trees, we in sorted lists.
+        Yakupov and Buzdalov 2015 observed for two objectives that a layer pushes one contiguous piece into the next.
+        They keep layers in trees; we keep them in sorted lists.
 
     Example:
-        >>> layers = Layers()
+        >>> layers = ParetoLayers()
         >>> [layers.add("a", (2.0, 2.0)), layers.add("b", (1.0, 3.0)), layers.add("c", (1.0, 1.0))]
         [0, 0, 0]
         >>> layers.names(1)
@@ -31,7 +32,7 @@ class Layers:
     """
 
     def __init__(self) -> None:
-        # Each layer sorted by its first loss, which sorts the second downwards: hence its negative.
+        # A layer sorted by the first loss has falling second losses. It stores their negatives, which rise, for bisect.
         self._layers: list[tuple[list[float], list[float], list[str]]] = []
         self.losses: dict[str, tuple[float, float]] = {}
 
@@ -40,27 +41,28 @@ class Layers:
         return len(self.losses)
 
     def names(self, layer: int) -> list[str]:
-        """Return the points of a layer, by their first loss."""
+        """Return the names of the points in a layer, smallest first loss first."""
         return self._layers[layer][2]
 
     def starts(self) -> Iterator[int]:
-        """Return, layer by layer, how many points lie in those before it."""
+        """Return for each layer how many points lie in the layers before it."""
         sizes = [len(names) for _, _, names in self._layers]
         return (end - size for end, size in zip(accumulate(sizes), sizes, strict=True))
 
     def coverage(self, layer: int) -> NDArray[np.float64]:
-        """Return what each point of a layer alone covers, in the order of `names`.
+        """Return the hypervolume that only this point of its layer covers, for each point in the order of `names`.
 
-        As `anon_tune.pareto.coverage` without a reference; a layer is sorted already, so it takes no sweep.
+        Same result as `anon_tune.pareto.coverage` without a reference point, but faster, because a layer is already
+        sorted.
         """
         rows = np.column_stack([self._layers[layer][0], np.negative(self._layers[layer][1])])
         right, top = default_reference(rows)
         return np.asarray(np.diff(rows[:, 0], append=right) * -np.diff(rows[:, 1], prepend=top))
 
     def layer_of(self, losses: tuple[float, float]) -> int:
-        """Return the first layer that holds no point which dominates these losses."""
+        """Return the index of the first layer in which no point dominates these losses."""
         low, high = 0, len(self._layers)
-        while low < high:  # what a layer does not dominate, no later one does
+        while low < high:  # if no point of a layer dominates the losses, no point of a later layer does
             middle = (low + high) // 2
             if self._dominates(middle, losses):
                 low = middle + 1
@@ -69,11 +71,11 @@ class Layers:
         return low
 
     def add(self, name: str, losses: tuple[float, float]) -> int:
-        """Add a point and return its layer.
+        """Add a point and return the index of its layer.
 
         Args:
-            name: Not yet there.
-            losses: Both finite.
+            name: A name that no point has yet.
+            losses: Two finite numbers.
         """
         self.losses[name] = losses
         layer = index = self.layer_of(losses)
@@ -82,7 +84,8 @@ class Layers:
             if index == len(self._layers):
                 self._layers.append(([], [], []))
             firsts, seconds, _ = self._layers[index]
-            # What a piece dominates is one piece too: from its first point's first loss to its last one's second.
+            # The points that the moved piece dominates are contiguous too. They begin at the first loss of the piece's
+            # first point and end at the second loss of its last point.
             low, high = bisect_left(firsts, moved[0][0]), bisect_right(seconds, moved[1][-1])
             equal = low < len(firsts) and (firsts[low], seconds[low]) == (moved[0][0], moved[1][0])
             piece = slice(low, low if equal else max(low, high))
@@ -94,7 +97,8 @@ class Layers:
 
     def _dominates(self, layer: int, losses: tuple[float, float]) -> bool:
         firsts, seconds, _ = self._layers[layer]
-        at = bisect_right(firsts, losses[0]) - 1  # of those not larger in the first loss, the least in the second
+        # Of the points whose first loss is not larger, the last one has the smallest second loss.
+        at = bisect_right(firsts, losses[0]) - 1
         if at < 0:
             return False
         first, second = firsts[at], -seconds[at]

@@ -1,4 +1,4 @@
-"""Points that need no model: quasi-random ones, and a grid. Both are known before the study begins."""
+"""Quasi-random points and grid points, which are known before the study begins and need no trial results."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from anon_tune.search.parameters import Range, Sampler
 from anon_tune.search.space import SearchSpace
 
-_MOST_LOOKS = 1_000_000  # at a grid's points, of which many may be one
+_MOST_LOOKS = 1_000_000  # grid points examined at most; many may coincide, because inactive names are left out
 
 
 def quasi_random_point(space: SearchSpace, seed: int, number: int) -> dict[str, Any]:
     """Return one point of a scrambled Sobol sequence.
 
     Args:
-        space: What is searched; a name whose condition does not hold is left out.
-        seed: Of the scrambling; one sequence a study.
+        space: The search space; a name whose condition does not hold is left out of the point.
+        seed: Seed of the scrambling; a study uses one sequence.
         number: Place in the sequence, from 0.
 
     Source:
-        Sobol 1967 with Owen's scrambling, computed by scipy.
+        Sobol 1967 with the scrambling of Owen 1995, computed by scipy.
     """
     from scipy.stats import qmc  # loads slowly, and 'anon-tune --help' needs none of it
 
@@ -36,15 +36,16 @@ def quasi_random_point(space: SearchSpace, seed: int, number: int) -> dict[str, 
 
 
 def grid_points(space: SearchSpace, num_trials: int, seed: int) -> list[Mapping[str, Any]]:
-    """Return a grid of about as many points as there are trials, shuffled, each point once.
+    """Return a shuffled grid of at most `num_trials` different points.
 
-    Choices, whole numbers and stepped ranges take all their values; every other range takes as many as let the
-    grid fit the trials, at least 2.
+    Choices, ranges of whole numbers and ranges with a step take all their values. Every other range takes the same
+    number of values, at least 2: the largest number with which the grid has at most `num_trials` points.
 
     Args:
-        space: What is searched.
-        num_trials: A larger grid is cut off there; a smaller one makes the study shorter.
-        seed: Of the order, so that a grid that is cut off is not a corner of it.
+        space: The search space.
+        num_trials: Number of trials of the study. A larger grid is cut off at this number; a smaller grid makes the
+            study shorter.
+        seed: Seed of the order. Shuffled, a grid that is cut off still covers the whole space.
     """
     num_values = 2
     while _size(space, num_values + 1) <= num_trials and _size(space, num_values + 1) > _size(space, num_values):
@@ -59,14 +60,14 @@ def grid_points(space: SearchSpace, num_trials: int, seed: int) -> list[Mapping[
             left, at = divmod(left, len(choices))
             if space.is_active(name, point):
                 point[name] = choices[at]
-        points.setdefault(tuple(point.items()), point)  # those that differ in an inactive name are one
+        points.setdefault(tuple(point.items()), point)  # points that differ only in an inactive name are the same
         if len(points) == num_trials:
             break
     return [*points.values()]
 
 
 def num_points(space: SearchSpace, sampler: Sampler, num_trials: int, seed: int) -> int:
-    """Return how many points a study proposes: its number of trials, or fewer if a grid has no more."""
+    """Return how many points a study proposes: its number of trials, or fewer if its grid has fewer points."""
     if sampler != "grid":
         return num_trials
     return min(num_trials, len(space.first) + len(grid_points(space, num_trials, seed)))

@@ -2,10 +2,10 @@
 
 For each proposal the sampler gets a new Optuna study. In it, a trial with a full score has its final losses. A trial
 that runs, waits or was stopped has an estimate of its final losses. A trial without any score is pending. The estimates
-are needed because Optuna's samplers hardly use stopped trials of several objectives: the Gaussian process and NSGA-II
-ignore them, and TPE only knows that they are worse than complete ones.
+are needed because Optuna's samplers hardly use stopped trials when there are several objectives: the Gaussian process
+and NSGA-II ignore them, and TPE only knows that they are worse than complete ones.
 
-So a proposal is a function of the study's seed, the trial's number, and the known trials.
+A proposal therefore depends only on the study's seed, the trial's number, and the known trials.
 """
 
 from __future__ import annotations
@@ -39,8 +39,10 @@ from anon_tune.search.sampler import (
 from anon_tune.search.space import SearchSpace
 from anon_tune.trial import OBJECTIVES, Trial, TrialState
 
-_GENERATION = f"{NSGAIISampler.__name__}:generation"  # where the sampler looks for who may be a parent
-_MOST_ELITES = 8  # populations that are kept of all trials; a survivor is always among the last one and the new
+_GENERATION = f"{NSGAIISampler.__name__}:generation"  # attribute by which the sampler finds possible parents
+# NSGA-II picks its parents from the best population so far and the new trials. Once more than this many populations
+# of trials are known, the others are forgotten.
+_MOST_ELITES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,10 @@ class Observation:
 
     Attributes:
         number: Number of the trial; below 0 for a trial of an earlier study.
-        params: Its point.
-        rung: Rung at which its losses were measured; None for losses of the full score.
-        losses: The losses measured there.
-        constraints: As in Optuna: at most 0 if the constraint is kept.
+        params: The point that it was given.
+        rung: Index of the rung at which its losses were measured; None if they are those of the full score.
+        losses: The two measured losses, both minimized.
+        constraints: By name, as in Optuna: at most 0 if the constraint is kept.
     """
 
     number: int
@@ -62,11 +64,11 @@ class Observation:
     constraints: Mapping[str, float]
 
 
-class TrialRecord(Protocol):
+class TrialMirror(Protocol):
     """Keeps trials for tools outside, for example in an Optuna storage."""
 
     def begin(self, trial_id: str, params: Mapping[str, Any]) -> None:
-        """Write a trial as running."""
+        """Write that a trial is running."""
         ...
 
     def end(self, trial: Trial) -> None:
@@ -78,11 +80,11 @@ class Proposer:
     """Proposes points and learns from trials.
 
     Args:
-        space: What is searched.
-        kind: Which sampler.
-        seed: At least 0.
+        space: The search space.
+        kind: The sampler to use, by name.
+        seed: Seed of the study, at least 0.
         num_trials: How many trials the study will have.
-        record: Also receives every trial.
+        mirror: Also receives every trial.
         known: Observations from an earlier study, by names of their own.
         sampler: A sampler of the caller's in the place of `kind`; None for ours.
     """
@@ -93,12 +95,12 @@ class Proposer:
         kind: Sampler,
         seed: int,
         num_trials: int,
-        record: TrialRecord,
+        mirror: TrialMirror,
         known: Mapping[str, Observation] | None = None,
         sampler: CallersSampler | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._space, self._seed, self._num_trials, self._record = space, seed, num_trials, record
+        self._space, self._seed, self._num_trials, self._mirror = space, seed, num_trials, mirror
         # A caller's sampler needs nothing of what is done around ours, as with random points.
         self.kind = choose_sampler(kind, space, num_trials) if sampler is None else "random"
         self._callers = None if sampler is None else CallersModel(sampler, space)
@@ -115,21 +117,22 @@ class Proposer:
 
     @property
     def num_points(self) -> int:
-        """How many points there are to propose."""
+        """How many points this study proposes: its number of trials, or fewer if its grid has fewer points."""
         if self._grid is None:
             return self._num_trials
         return min(self._num_trials, len(self._space.first) + len(self._grid))
 
     def ask(self, trial_id: str, number: int) -> dict[str, Any]:
-        """Propose a point.
+        """Propose a point and mark it as pending.
 
-        A closed-form method has no other params and nothing random: where the sampler proposes one again, the
-        method that was proposed least is taken instead, as long as there is one that can give another score.
+        A closed-form method has no params and nothing random, so it always gets the same score. If the sampler
+        proposes one that was proposed before, the least proposed of the methods that can give a new score replaces
+        it, if there is one.
 
         Args:
-            trial_id: Under which it will be told.
-            number: Of the trial, from 0; below the number of the space's first points it is one of these, and the
-                sampler fills in what that leaves out.
+            trial_id: Id of the new trial.
+            number: Number of the new trial, from 0. The first trials get the first points of the space; the sampler
+                fills in the names that such a point leaves out.
         """
         given = dict(self._given(number))
         suggest = self._callers.suggest if self._callers else partial(self._suggest, self._model(number))
@@ -140,18 +143,17 @@ class Proposer:
         return point
 
     def begin(self, trial_id: str, params: Mapping[str, Any]) -> None:
-        """Take a point as proposed, of a trial that is yet to report."""
+        """Mark the point of a trial as pending: proposed, but without a score so far."""
         self._meet(trial_id, self._space.method(params))
         self._pending[trial_id] = params
         if self._callers:
             self._callers.begin(trial_id, params)
-        self._record.begin(trial_id, params)
+        self._mirror.begin(trial_id, params)
 
     def tell(self, trial: Trial) -> None:
-        """Update what is known of a trial. When the trial has ended, the record is updated as well.
+        """Update what is known of a trial. When the trial has ended, the mirror is updated as well.
 
-        An anchor has no params and is no trial of Optuna's; it only shows how full losses differ
-        from a rung's.
+        An anchor has no params, so Optuna never sees it. It only shows how final losses differ from those at a rung.
         """
         self._forecasts.learn(trial)
         if trial.is_anchor:
@@ -160,7 +162,7 @@ class Proposer:
         seen = self._observe(trial)
         if seen is not None:
             self._known[trial.id] = seen
-        elif trial.state.is_final:  # it failed, and what rungs said of it goes too
+        elif trial.state.is_final:  # it failed, so its losses at rungs are forgotten too
             self._known.pop(trial.id, None)
         if seen is not None or trial.state.is_final:
             self._pending.pop(trial.id, None)
@@ -170,14 +172,14 @@ class Proposer:
             if self._callers:
                 losses = None if seen is None else self._estimate(seen)
                 self._callers.end(trial.id, trial.params, losses, {} if seen is None else seen.constraints)
-            self._record.end(trial)
+            self._mirror.end(trial)
 
     def observations(self) -> dict[str, Losses]:
-        """Return the losses, estimated where need be, of all trials that the sampler looks at."""
+        """Return the losses of all trials that the sampler looks at; final losses are estimated where not measured."""
         return {trial: self._estimate(seen) for trial, seen in self._known.items()}
 
     def _meet(self, trial_id: str, method: str) -> None:
-        """Count a trial's method, once."""
+        """Count the method of a trial; a trial that was counted before is not counted again."""
         self._proposed[method] += trial_id not in self._met
         self._met.add(trial_id)
 
@@ -196,7 +198,7 @@ class Proposer:
         return seen.losses if seen.rung is None else self._forecasts.at(seen.rung, seen.losses)
 
     def _given(self, number: int) -> Mapping[str, Any]:
-        """Return what is settled about a point before any sampler is asked."""
+        """Return the values of a point that are fixed before any sampler is asked."""
         if number < len(self._space.first):
             return self._space.first[number]
         if self._grid is not None:
@@ -207,7 +209,7 @@ class Proposer:
         return {}
 
     def _model(self, number: int) -> optuna.Study:
-        """Make the study that a sampler looks at."""
+        """Make the Optuna study that a sampler looks at."""
         sampler = make_sampler(self.kind, self._num_trials, self._seed, number)
         model = optuna.create_study(sampler=sampler, directions=[StudyDirection.MINIMIZE for _ in OBJECTIVES])
         if self.kind in ("gp", "tpe"):
@@ -218,7 +220,7 @@ class Proposer:
         return model
 
     def _elite(self, count: int) -> list[tuple[str, Observation]]:
-        """Return the best trials, in the order of a rung, by number."""
+        """Return the `count` best trials, as a rung orders trials, sorted by trial number."""
         ranking = Rung(factor=2)
         for trial_id, seen in self._known.items():
             ranking.add(trial_id, self._estimate(seen), violation(seen.constraints))
@@ -230,11 +232,14 @@ class Proposer:
             model.enqueue_trial(dict(given))
         trial = model.ask()
         point = suggest_point(trial, self._space)
-        model.tell(trial, state=OptunaState.FAIL)  # which samplers ignore, if it must be asked again
+        model.tell(trial, state=OptunaState.FAIL)  # samplers ignore failed trials, so the model can be asked again
         return point
 
     def _instead(self, point: Mapping[str, Any]) -> str | None:
-        """Return another method for a point that can only repeat a score, None if there is no need or no other."""
+        """Return a method to replace that of a point which could only repeat a score.
+
+        None if the point can give a new score, or if no other method can.
+        """
         if "method" not in point or is_trained(point["method"]) or not self._proposed[point["method"]]:
             return None
         methods = (str(method) for method in self._space.search["method"].probes)

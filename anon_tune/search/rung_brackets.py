@@ -1,4 +1,4 @@
-"""All rungs of a study in their brackets: which trials go on, which wait, and which is promoted next."""
+"""Holds all rungs of a study by bracket, and decides which trials go on, which wait and which is promoted next."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from anon_tune.search.sampler import score_losses
 from anon_tune.trial import RungReport, Trial
 
 
-class Ladder:
+class RungBrackets:
     """The rungs of a study.
 
-    Only trained trials are compared. A closed-form trial is finished at its first rung, so it would be no fair standard
-    for half-trained ones.
+    Only trials of trained methods are compared. A closed-form method is finished at its first rung, so comparing
+    half-trained networks with it would not be fair.
 
     Args:
-        rungs: Factor, brackets and variant; None for a study that stops no trials.
-        constraints: Of the study.
-        seed: Of the study; deals trials to brackets.
+        rungs: First step, factor, brackets and whether trials wait for promotion; None if the study stops no trials.
+        constraints: The constraints of the study.
+        seed: Seed of the study, by which trials are dealt to brackets.
     """
 
     def __init__(self, rungs: Rungs | None, constraints: Constraints, seed: int) -> None:
@@ -38,7 +38,7 @@ class Ladder:
         return deal_bracket(self._seed, trial.number, self._rungs.brackets, self._rungs.factor)
 
     def add(self, trial: Trial, report: RungReport) -> None:
-        """Take in a rung score; a full score is no rung's."""
+        """Add the score of a trial to its rung; full scores and closed-form methods are not compared at rungs."""
         if self._rungs is None or report.score.full or not is_trained(trial.method):
             return
         place = self.bracket(trial), report.rung
@@ -46,36 +46,37 @@ class Ladder:
         rung.add(trial.id, score_losses(report.score), self._constraints.violation(report.score))
 
     def verdict(self, trial: Trial, report: RungReport) -> Verdict | None:
-        """Judge a trial at a rung that it has been added to; None if the study stops no trials."""
+        """Judge a trial at a rung that it has been added to; None if the trial is not compared at rungs."""
         if self._rungs is None or report.score.full or not is_trained(trial.method):
             return None
         return self._by_place[self.bracket(trial), report.rung].verdict(trial.id)
 
     def pause(self, trial: Trial) -> None:
-        """Let a trial wait at the rung that it was last added to."""
+        """Note that a trial waits at the rung that it was added to last."""
         self._paused[trial.id] = None
 
     def climb(self, trial: Trial, rung: int) -> None:
-        """Note that a trial has left a rung upwards."""
+        """Note that a trial has left a rung for the next one."""
         self._paused.pop(trial.id, None)
         if (place := (self.bracket(trial), rung)) in self._by_place:
             self._by_place[place].promote(trial.id)
 
     def promotable(self, closing: bool = False) -> str | None:
-        """Return the trial that waits and should go on first: at the highest rung, the first of its order, or None.
+        """Return the waiting trial that should go on first: the best at the highest rung; None if there is none.
 
         Args:
-            closing: No more trials will arrive.
+            closing: True if no more trials will arrive. Every waiting trial may then go on at a rung with too few
+                trials to decide.
         """
         if not self.promotes:
             return None
         for _, rung in sorted(self._by_place.items(), key=lambda item: (-item[0][1], item[0][0])):
-            trial = rung.promotable(everyone=closing and not rung.decides)
-            if trial is not None:
-                return trial
+            trial_id = rung.promotable(everyone=closing and not rung.decides)
+            if trial_id is not None:
+                return trial_id
         return None
 
     @property
     def paused(self) -> list[str]:
-        """The trials that wait."""
+        """The ids of the trials that wait."""
         return list(self._paused)

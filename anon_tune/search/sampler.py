@@ -1,4 +1,4 @@
-"""The choice of an Optuna sampler for a study, and the search space as Optuna distributions."""
+"""Chooses an Optuna sampler for a study and translates the search space into Optuna distributions."""
 
 from __future__ import annotations
 
@@ -15,16 +15,20 @@ from anon_tune.search.parameters import Choices, Parameter, Sampler
 from anon_tune.search.space import SearchSpace
 from anon_tune.trial import Score, losses
 
-_MOST_MODEL_TRIALS = 250  # a Gaussian process takes 0.5 s for a suggestion at 100 trials and 4.6 s at 500
+_MOST_MODEL_TRIALS = 250  # a Gaussian process needs 0.5 s for a proposal at 100 trials and 4.6 s at 500
 
 
 def score_losses(score: Score) -> tuple[float, float]:
-    """Return the losses used by search and rungs: the validation readings, never the test split."""
+    """Return the losses that search and rungs use: those of the validation split, never of the test split."""
     return losses(score.leakage.validation, score.accuracy.validation)
 
 
 def choose_sampler(kind: Sampler, space: SearchSpace, num_trials: int) -> Sampler:
-    """Return what ``auto`` stands for: a Gaussian process where it fits, else TPE, and NSGA-II for many trials."""
+    """Return the sampler that ``auto`` stands for in a study; any other name is returned as it is.
+
+    It is NSGA-II for more than 250 trials, the Gaussian process if nothing but ranges without conditions is searched,
+    and TPE otherwise.
+    """
     if kind != "auto":
         return kind
     if num_trials > _MOST_MODEL_TRIALS:
@@ -33,40 +37,41 @@ def choose_sampler(kind: Sampler, space: SearchSpace, num_trials: int) -> Sample
 
 
 def num_startup_trials(kind: Sampler, num_trials: int) -> int:
-    """Return how many quasi-random points come before the model's own."""
+    """Return how many quasi-random points come before those that the sampler chooses."""
     if kind == "nsga2":
         return population_size(num_trials)
-    # Fitted to fewer points a Gaussian process spends its trials on the corners of the space.
+    # A Gaussian process fitted to fewer points proposes mostly corners of the space.
     return max(4, min(10, 3 * num_trials // 8 if kind == "gp" else num_trials // 4))
 
 
 def population_size(num_trials: int) -> int:
-    """Return the population of NSGA-II; Optuna's 50 would be random search for the first 50 trials."""
+    """Return the population size of NSGA-II; Optuna's default of 50 would make the first 50 trials random search."""
     return max(4, min(50, num_trials // 5))
 
 
 def make_sampler(kind: Sampler, num_trials: int, seed: int, number: int) -> BaseSampler:
-    """Return a sampler for one proposal.
+    """Return a new sampler for one proposal, with a seed of its own.
 
-    It is made anew for each, with a seed of its own, so that a proposal depends on what is known and on its
-    number, but not on how many proposals this process has made before: a resumed study goes on as it would have.
+    A proposal must depend on the known trials and on its number, but not on how many proposals this process has made
+    before. Then a resumed study goes on exactly as it would have without the interruption.
 
     Args:
-        kind: Not ``auto``; what needs no model gets a random sampler, which fills in what points leave open.
-        num_trials: How many the study has.
-        seed: Of the study.
-        number: Of the trial.
+        kind: Any sampler but ``auto``. Those that need no model get a random sampler, which only fills in the names
+            that a given point leaves out.
+        num_trials: How many trials the study has.
+        seed: Seed of the study.
+        number: Number of the trial.
     """
     seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         match kind:
-            # Every other proposal of a Gaussian process is TPE's: while it knows little it spends itself on the
+            # Every other proposal comes from TPE, because a Gaussian process that knows little proposes mostly
             # corners of the space, where it is least certain.
             case "gp" if number % 2 == 0:
                 return GPSampler(seed=seed, n_startup_trials=1, warn_independent_sampling=False)
             case "gp" | "tpe":
-                # Independent, not multivariate: under noise the latter loses to it.
+                # With noisy scores, independent TPE does better than multivariate TPE.
                 return TPESampler(seed=seed, n_startup_trials=1, multivariate=False)
             case "nsga2":
                 return NSGAIISampler(seed=seed, population_size=population_size(num_trials))
@@ -75,12 +80,12 @@ def make_sampler(kind: Sampler, num_trials: int, seed: int, number: int) -> Base
 
 
 def distributions(space: SearchSpace, params: Mapping[str, Any]) -> dict[str, BaseDistribution]:
-    """Return Optuna's names for what a point was sampled from."""
+    """Return the Optuna distribution of every name in a point."""
     return {name: distribution(space.search[name]) for name in params}
 
 
 def distribution(parameter: Parameter) -> BaseDistribution:
-    """Return Optuna's name for a range or choices."""
+    """Return a range or choices as an Optuna distribution."""
     if isinstance(parameter, Choices):
         return CategoricalDistribution(parameter.choices)
     if parameter.integer:

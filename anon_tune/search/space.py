@@ -1,4 +1,4 @@
-"""The search space of a study, checked against the recipe."""
+"""The search space of a study. Every value in it has been checked against the recipe."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class SearchSpace(Part):
     """A checked search space.
 
     Attributes:
-        where: The file it came from, named in errors.
+        where: The file that it came from, for error messages.
         fixed: Recipe names with one value in every trial.
-        search: Recipe names that are sampled, every name after those it depends on.
-        first: Points to try first; what they leave out is sampled.
+        search: Recipe names that are sampled. A name comes after the names that its condition depends on.
+        first: Points to try first; names that they leave out are sampled.
         study: Defaults of the study.
-        defaults: Values of the recipe that are neither fixed nor searched. A study keeps the defaults it started with,
-            even if a later version of this package has others.
+        defaults: Values of the recipe that are neither fixed nor searched. A study keeps the defaults that it began
+            with, even if a later version of this package has others.
 
     Example:
         >>> space = SearchSpace.from_tables({"search": {"penalty.weight": {"low": 0.1, "high": 10.0}}}, "x.toml")
@@ -47,14 +47,14 @@ class SearchSpace(Part):
 
     @classmethod
     def load(cls, path: Path | str, overrides: Mapping[str, Any] | None = None) -> SearchSpace:
-        """Read a TOML file and what it extends.
+        """Read a TOML file and the files that it extends.
 
         Args:
             path: The file.
-            overrides: Recipe names to values that win over the file and end the search of them.
+            overrides: Values by recipe name. They replace those of the file, and these names are not searched.
 
         Raises:
-            SpaceError: The file breaks a rule, or an override names what no recipe knows.
+            SpaceError: The file breaks a rule, or an override has a name that no recipe knows.
         """
         space = cls.from_tables(read_tables(Path(path), overrides or {}), str(path))
         for name, parameter in space.search.items():  # only here: a study of an earlier version may have such a range
@@ -67,10 +67,15 @@ class SearchSpace(Part):
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, Any], where: str) -> SearchSpace:
-        """Check resolved tables, with flat names in ``fixed``, ``search``, ``first`` and, of a study, ``defaults``.
+        """Check tables that are already merged with those of the files they extend.
+
+        Args:
+            tables: ``fixed``, ``search`` and ``first`` with flat dotted names, ``study``, and, if a study stored the
+                tables, ``defaults``.
+            where: The file that they came from, for error messages.
 
         Raises:
-            SpaceError: A rule is broken.
+            SpaceError: The tables break a rule.
         """
         parsed = parse_tables(tables, where)
         methods = methods_of(parsed["search"], parsed["fixed"])
@@ -79,7 +84,7 @@ class SearchSpace(Part):
         return space
 
     def tables(self) -> dict[str, Any]:
-        """Return what `from_tables` takes, ready for TOML."""
+        """Return this space as `from_tables` takes it, in types that TOML knows."""
         search = {n: p.model_dump(mode="json", exclude_defaults=True) for n, p in self.search.items()}
         return {
             "fixed": dict(self.fixed),
@@ -90,22 +95,22 @@ class SearchSpace(Part):
         }
 
     def method(self, params: Mapping[str, Any]) -> str:
-        """Return the method of a trial: sampled, or fixed, or else ``adversarial``."""
+        """Return the method of a trial: the sampled one, else the fixed one, else ``adversarial``."""
         return str({"method": DEFAULT, **self.fixed, **params}["method"])
 
     def recipe(self, params: Mapping[str, Any], method: str | None = None) -> Recipe:
         """Return the recipe of a trial.
 
-        Where the method is searched, a fixed value that the method of this trial sets itself gives way
-        to the method's, and one of another method's section is left out; where the method is fixed, the two
-        contradict each other. A closed-form method takes only the fixed measurement and training lengths.
+        If the method is searched, two kinds of fixed values are left out: those that the method of this trial sets
+        itself, and those in the section of another method. If the method is fixed, such a value is an error. A
+        closed-form method takes only the fixed values of the sections ``evaluation`` and ``training``.
 
         Args:
             params: Sampled values; must be empty for an anchor.
-            method: As in `Recipe`; if None, that of `method`.
+            method: Name of the method, as in `Recipe`; None for the method of the params.
 
         Raises:
-            RecipeError: A value is out of range, or is set by the method.
+            RecipeError: A value is out of range, or the method sets it itself.
         """
         name = self.method(params) if method is None else method
         fixed = dict(self.fixed)
@@ -116,19 +121,23 @@ class SearchSpace(Part):
         return make_recipe({**fixed, **params, "method": name}, self.where, self.defaults)
 
     def with_constraints(self, given: Mapping[str, Any]) -> SearchSpace:
-        """Return this space with other constraints; what is not given stays.
+        """Return a copy of this space with some constraints replaced.
 
         Raises:
-            SpaceError: An unknown name, or a limit out of range.
+            SpaceError: No constraint has this name, or a limit is out of range.
         """
         constraints = validate(Constraints, self.study.constraints.model_dump() | dict(given), "constraints")
         return self.model_copy(update={"study": self.study.model_copy(update={"constraints": constraints})})
 
     def stop_rules(self, given: Mapping[str, Any], standing: StopRules | None = None) -> StopRules:
-        """Return the standing stop rules, or else the space's, with those given in their place.
+        """Return stop rules with some of them replaced.
+
+        Args:
+            given: The new values, by name.
+            standing: The stop rules to begin from; None for those of this space.
 
         Raises:
-            SpaceError: An unknown name, or a value out of range.
+            SpaceError: No stop rule has this name, or a value is out of range.
         """
         return validate(StopRules, (standing or self.study.stop).model_dump() | dict(given), "stop rules")
 
@@ -139,21 +148,26 @@ class SearchSpace(Part):
         return {v: name for name, v in values if name.endswith(".weights") and isinstance(v, str)}
 
     def is_active(self, name: str, params: Mapping[str, Any]) -> bool:
-        """True if every choice that a searched name depends on has a value that calls for it."""
+        """True if the condition of a searched name holds: every choice that it depends on has one of its values."""
         return all(
             other in params and any(params[other] == value for value in values)
             for other, values in self.search[name].when.items()
         )
 
     def levels(self, recipe: Recipe, *, rungs: bool = True) -> tuple[int, ...]:
-        """Return the steps at which a trial of this recipe is measured, the last in full."""
+        """Return the steps at which a trial with this recipe is measured; at the last step, it gets its full score.
+
+        Args:
+            recipe: The recipe of the trial.
+            rungs: False for a study that was told to use no rungs.
+        """
         steps = recipe.training.num_steps
         if self.study.rungs is False or not rungs:
             return (steps,)
         return rung_levels(self.study.rungs.min_steps, self.study.rungs.factor, steps)
 
     def fingerprint(self) -> str:
-        """Return 16 hex digits that change with what is fixed, searched or measured at a rung."""
+        """Return 16 hex digits that change with the fixed values, the searched names, the rungs and the constraints."""
         tables = self.tables()
         names = ("rungs", "constraints")
         kept = {"fixed": tables["fixed"], "search": tables["search"], **{n: tables["study"][n] for n in names}}
@@ -161,14 +175,14 @@ class SearchSpace(Part):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _check(self) -> None:
-        """Try the recipe at every end and choice.
+        """Make a recipe for both ends of every range and for every choice.
 
-        One value at a time is moved away from a base point, with the choices it depends on set so
-        that it is searched at all: enough to find a value out of range, and linear in their number.
+        One value at a time is moved away from a base point, and the choices that it depends on are set so that it is
+        searched at all. This finds every single value out of range, in a time that grows linearly with their number.
         """
         for name in self.search:
             if name.startswith("evaluation."):
-                rule = f"'{name}' must not be searched, or scores do not compare"
+                rule = f"'{name}' must not be searched, because scores could not be compared"
                 raise SpaceError(self.where, rule, remedy="Set it under [fixed]")
         base = dict(self._point({}))
         self._try(base, "the first value of every range and choice")
@@ -197,7 +211,7 @@ class SearchSpace(Part):
         check_names(recipe, self.where)
 
     def _ancestors(self, name: str) -> dict[str, Value]:
-        """Choose values of the choices above a name so that it is searched."""
+        """Choose a value for every choice that a name depends on, so that the name is searched."""
         chosen: dict[str, Value] = {}
         for other, values in self.search[name].when.items():
             chosen |= self._ancestors(other) | {other: values[0]}

@@ -1,4 +1,4 @@
-"""From TOML files to one checked search space: extends, overrides, flat names, messages."""
+"""Reads search-space files: merges the files that they extend and the overrides, and checks names and conditions."""
 
 from __future__ import annotations
 
@@ -21,13 +21,17 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 def read_tables(path: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Read a file and what it extends, then let the overrides win.
+    """Read a search-space file and the files that it extends, then replace values by the overrides.
+
+    Args:
+        path: The file.
+        overrides: Values by recipe name.
 
     Returns:
-        The tables ``fixed``, ``search``, ``first`` and ``study``, the first three with flat names.
+        The tables ``fixed``, ``search``, ``first`` and ``study``, the first three with flat dotted names.
 
     Raises:
-        SpaceError: Not readable, not TOML, extends itself, or an unknown name.
+        SpaceError: A file cannot be read, is not TOML, extends itself, or has an unknown name.
     """
     tables = _read(path, ())
     if overrides:
@@ -38,12 +42,12 @@ def read_tables(path: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def space_files(path: Path) -> list[Path]:
-    """Return a search-space file and those that it extends, nearest first.
+    """Return a search-space file and the files that it extends, the given file first.
 
     Raises:
         SpaceError: As `read_tables`.
     """
-    read_tables(path, {})  # finds a circle, and whatever else is wrong
+    read_tables(path, {})  # raises if the files extend each other in a circle, or break another rule
     files = [path]
     while parent := tomllib.loads(files[-1].read_text(encoding="utf-8")).get("extends"):
         files.append(files[-1].parent / parent)
@@ -51,7 +55,11 @@ def space_files(path: Path) -> list[Path]:
 
 
 def parse_tables(tables: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Turn resolved tables into the fields of a `SearchSpace`, names in the order of their conditions."""
+    """Turn merged tables into the fields of a `SearchSpace`. A name comes after the names that it depends on.
+
+    Raises:
+        SpaceError: The tables break a rule.
+    """
     fixed, specs = with_new_names(tables.get("fixed", {}), where), tables.get("search", {})
     _check_names(where, [*fixed, *specs])
     both = sorted(set(fixed) & set(specs))
@@ -61,7 +69,7 @@ def parse_tables(tables: Mapping[str, Any], where: str) -> dict[str, Any]:
     if not search:
         raise SpaceError(where, "nothing is searched", remedy="Add a range or choices under [search]")
     check_methods(search, fixed, where)
-    if "defaults" not in tables:  # a study keeps its conditions as it was begun with them
+    if "defaults" not in tables:  # tables stored by a study have the conditions that it began with already
         search = with_conditions(search, fixed, where)
     study = validate(StudyDefaults, tables.get("study", {}), f"{where}: [study]")
     gone = set(specs) - set(search)
@@ -73,14 +81,14 @@ def parse_tables(tables: Mapping[str, Any], where: str) -> dict[str, Any]:
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     where = str(path)
     if path.resolve() in seen:
-        raise SpaceError(where, "'extends' leads back to the file itself", remedy="Remove one of the 'extends'")
+        raise SpaceError(where, "'extends' leads back to the file itself", remedy="Remove 'extends' from one file")
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         remedy = "Give the path of a search space"
         raise SpaceError(where, "cannot be read", remedy=remedy, cause=error.strerror) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpaceError(where, f"not valid TOML: {error}") from None
+        raise SpaceError(where, "is not valid TOML", cause=str(error)) from None
     for key in raw:
         if key not in _TABLES:
             raise SpaceError(where, f"unknown table '{key}'", remedy=suggest(key, _TABLES))
@@ -107,9 +115,10 @@ _KINDS = {str: "the name of a file", dict: "a table", list: "an array of tables,
 
 
 def _merge(parent: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any]:
-    """Let the child win: a name it gives hides that name, its fields and what it is a field of.
+    """Merge the tables of a file into those of the file that it extends.
 
-    A method that it fixes hides what that method sets itself or has no use for.
+    A name in the child hides the same name in the parent, the fields of that name, and the value that it is a field
+    of. A method that the child fixes hides the names that this method sets itself or does not use.
     """
     given = {*child["fixed"], *child["search"]}
     method = child["fixed"].get("method")
@@ -126,16 +135,16 @@ def _merge(parent: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any
 
 
 def _fits(name: str, method: str, table: str) -> bool:
-    """True for a fixed name that has a place beside a method, or a searched one that it has a use for."""
+    """True if a name can stay in a table beside a method: if fixed, a recipe may set it; if searched, it is used."""
     try:
         chosen = find(method)
-    except RecipeError:  # said with the file's name, when all files are read
+    except RecipeError:  # raised again with the name of the file, once all files are read
         return True
     return has_place(name, method) if table == "fixed" else chosen.spec.has_use(name)
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Join nested TOML tables into dotted names, down to values and to specs (with a low or choices)."""
+    """Join nested TOML tables into dotted names. A table with ``low``, ``high`` or ``choices`` is not taken apart."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict) and not {"low", "high", "choices"} & set(value):
@@ -164,10 +173,10 @@ def _parameter(name: str, spec: object, where: str) -> Parameter:
 
 
 def _resolve_fixed(search: Mapping[str, Parameter], fixed: Mapping[str, Any], where: str) -> dict[str, Parameter]:
-    """Settle conditions on names that are fixed: they always hold, or the parameter is gone."""
+    """Remove conditions on fixed names. If such a condition does not hold, the parameter is removed instead."""
     kept = dict(search)
     changed = True
-    while changed:  # a parameter that is gone takes those that depend on it along
+    while changed:  # a removed parameter takes those that depend on it along
         changed = False
         for name, parameter in list(kept.items()):
             when = dict(parameter.when)
@@ -205,11 +214,16 @@ def _ordered(search: Mapping[str, Parameter], where: str) -> dict[str, Parameter
     try:
         return {name: search[name] for name in TopologicalSorter(graph).static_order()}
     except CycleError as error:
-        raise SpaceError(where, "conditions go in a circle", " -> ".join(error.args[1])) from None
+        remedy = "Remove one of these conditions"
+        raise SpaceError(where, "conditions go in a circle", " -> ".join(error.args[1]), remedy) from None
 
 
 def validate(model: type[_Model], values: Mapping[str, Any], where: str) -> _Model:
-    """Build a model; its first broken rule becomes a `SpaceError`."""
+    """Build a model from values.
+
+    Raises:
+        SpaceError: The values break a rule of the model; the error names the first one.
+    """
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -227,5 +241,5 @@ def validate(model: type[_Model], values: Mapping[str, Any], where: str) -> _Mod
 
 
 def _is_branch(part: str) -> bool:
-    """True for the names pydantic gives to the branches of a union in an error's location."""
+    """True for a name that pydantic gives to a branch of a union in the location of an error."""
     return part in ("int", "float", "str", "bool") or "[" in part or part in ("Rungs", "Range", "Choices")

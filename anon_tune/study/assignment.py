@@ -1,4 +1,4 @@
-"""The jobs that a worker is given, and the decision about each of its reports."""
+"""The jobs that a worker gets, and the decisions that are made about its reports."""
 
 from __future__ import annotations
 
@@ -25,45 +25,45 @@ class Decision(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Jobs of one worker, done in this order as long as the decision about each report is to go on.
+    """The jobs of one worker. It does them in this order, as long as the decision about each report is to go on.
 
     Attributes:
-        trial: Id under which reports come back, and the name of the directory below that of all trials. It is a
-            trial's, or that of a repeat of one.
+        trial_id: Id under which reports come back, and the name of the directory below that of all trials. It is
+            a trial's, or that of a repeat of one.
         jobs: At least one. Their directory is left empty, see `job`.
     """
 
-    trial: str
+    trial_id: str
     jobs: tuple[RungJob, ...]
 
     @classmethod
     def of_rungs(
         cls,
-        trial: str,
+        trial_id: str,
         recipe: Recipe,
         levels: Sequence[int],
         todo: Iterable[int],
         ceilings: tuple[Ceilings, Ceilings] | None,
     ) -> Assignment:
-        """Return the assignment that brings a trial from rung to rung.
+        """Return the assignment that takes a trial from rung to rung.
 
         Args:
-            trial: Its id.
+            trial_id: Its id.
             recipe: Its recipe.
             levels: Steps of all rungs.
-            todo: Indices of the rungs it has to reach, in order.
-            ceilings: Of a rung score and of the full score; None for the identity anchor.
+            todo: Indices of the rungs that the trial has to reach, in order.
+            ceilings: The ceilings of a rung score and those of the full score; None for the identity anchor.
         """
         last = len(levels) - 1
-        jobs = (
-            RungJob(trial, recipe, "", rung, levels[rung], rung == last, ceilings[rung == last] if ceilings else None)
-            for rung in todo
-        )
-        return cls(trial, tuple(jobs))
+        jobs = []
+        for rung in todo:
+            full = rung == last
+            jobs.append(RungJob(trial_id, recipe, "", rung, levels[rung], full, ceilings[full] if ceilings else None))
+        return cls(trial_id, tuple(jobs))
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe of its jobs."""
+        """The recipe of all its jobs."""
         return self.jobs[0].recipe
 
     @property
@@ -72,12 +72,12 @@ class Assignment:
         return tuple(job.rung for job in self.jobs)
 
     def job(self, index: int, directory: str) -> RungJob:
-        """Return a job, to be done in a directory that every node sees."""
+        """Return one of the jobs, with the directory to do it in, which every node must see."""
         return replace(self.jobs[index], directory=directory)
 
 
-def fault(report: RungReport) -> str:
-    """Return why a trial cannot continue after a report; empty if it can."""
+def why_not_finite(report: RungReport) -> str:
+    """Return the reason why a trial fails whose report is not finite; empty if the report is."""
     if report.score.is_finite:
         return ""
     rule = f"rung {report.rung} (step {report.step}): leakage and accuracy must be finite"

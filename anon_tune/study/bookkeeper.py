@@ -1,4 +1,4 @@
-"""The bookkeeper of a study: which trial is next, which reports arrived, which trials go on. Knows no Ray."""
+"""The bookkeeper of a study decides which trial is next and which trials go on. It does not use Ray."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import replace
 from anon_tune.ledger import Ledger
 from anon_tune.methods import is_trained
 from anon_tune.search.proposer import Proposer
-from anon_tune.search.rung_brackets import Ladder
+from anon_tune.search.rung_brackets import RungBrackets
 from anon_tune.search.space import SearchSpace
-from anon_tune.study.assignment import Assignment, Decision, fault
+from anon_tune.study.assignment import Assignment, Decision, why_not_finite
 from anon_tune.study.records import Records
 from anon_tune.study.settings import StudySettings
 from anon_tune.study.spending import Prices, Spending
@@ -51,10 +51,10 @@ class Bookkeeper:
         self._space, self._prices, self._clock = space, prices or Prices(), clock
         self._uses_rungs = settings.rungs
         rungs = space.study.rungs if settings.rungs and space.study.rungs else None
-        self._ladder = Ladder(rungs, space.study.constraints, settings.seed)
+        self._brackets = RungBrackets(rungs, space.study.constraints, settings.seed)
         self._spending = Spending(settings.stop, clock)
         self._records = Records(ledger, proposer, self._spending, clock, on_change, on_end, watchers)
-        self._turns = Turns(self._records, self._ladder, space, proposer, clock)
+        self._turns = Turns(self._records, self._brackets, space, proposer, clock)
         self._num_losses: Counter[str] = Counter()
 
     @property
@@ -85,7 +85,7 @@ class Bookkeeper:
     def next(self) -> Assignment | None:
         """Hand out the next trial; None if there is none at the moment."""
         trial_id = self._turns.next()
-        return None if trial_id is None else self.rest(trial_id)
+        return None if trial_id is None else self.remaining(trial_id)
 
     def start(self, trial_id: str) -> None:
         """Record that a trial runs. A second start, after its worker died, changes nothing."""
@@ -98,25 +98,25 @@ class Bookkeeper:
 
     def decide(self, report: RungReport) -> Decision:
         """Record a report with the trial's new state, and return the decision. A rung reported twice counts once."""
-        trial = self._records[report.trial]
+        trial = self._records[report.trial_id]
         if not trial.state.is_final and all(known.rung != report.rung for known in trial.reports):
             trial = self._record(trial, report)
         if trial.state.is_final:
             return Decision.STOP
         return Decision.WAIT if trial.state is TrialState.WAITING else Decision.GO_ON
 
-    def know(self, node: str) -> None:
-        """Take note that a job runs on a node, whose price is to be known if it goes."""
-        self._prices.know(node)
+    def record_node(self, node: str) -> None:
+        """Keep the price of a node that a job runs on, because the node may be lost before the job ends."""
+        self._prices.remember(node)
 
-    def waste(self, trial_id: str, seconds: float, node: str) -> None:
+    def record_lost_job(self, trial_id: str, seconds: float, node: str) -> None:
         """Record a job that ended without a report. Its cost counts as spent."""
         trial = self._records[trial_id]
         if not trial.state.is_final:
             job = LostJob(seconds, node, self._prices.cost(node, seconds), self._clock())
             self._records.write(replace(trial, lost=(*trial.lost, job)), lost=job)
 
-    def lose(self, trial_id: str, reason: str, max_losses: int) -> None:
+    def hand_out_again(self, trial_id: str, reason: str, max_losses: int) -> None:
         """Hand out a trial again if its worker was lost before it started; fail the trial after too many losses."""
         if self._records[trial_id].state.is_final:
             return
@@ -124,7 +124,7 @@ class Bookkeeper:
         if self._num_losses[trial_id] > max_losses:
             self.fail(trial_id, reason)
         else:
-            self._turns.again(trial_id)
+            self._turns.hand_out_again(trial_id)
 
     def fail(self, trial_id: str, reason: str) -> None:
         """Record that a trial failed without a report. A trial that is already over does not change."""
@@ -132,14 +132,14 @@ class Bookkeeper:
         if not trial.state.is_final:
             self._records.write(replace(trial, state=TrialState.FAILED, reason=reason))
 
-    def rest(self, trial_id: str) -> Assignment:
+    def remaining(self, trial_id: str) -> Assignment:
         """Return the rungs that a trial still has to reach: those without a report in the ledger."""
         trial = self._records[trial_id]
         recipe = self._space.recipe(trial.params, method=trial.method)
         levels = self._space.levels(recipe, rungs=self._uses_rungs)
         last = len(levels) - 1
         # A closed-form method does not change with training, so one rung score and the full score are enough.
-        first = min(self._ladder.bracket(trial), last)
+        first = min(self._brackets.bracket(trial), last)
         plan = range(first, last + 1) if is_trained(trial.method) else sorted({0, last})
         done = {report.rung for report in trial.reports}
         todo = [rung for rung in plan if rung not in done]
@@ -149,7 +149,7 @@ class Bookkeeper:
         violation = self._space.study.constraints.violation(report.score)
         cost = self._prices.cost(report.node, report.seconds)
         report = replace(report, cost=cost, violation=violation, ended=self._clock())
-        self._ladder.add(trial, report)
+        self._brackets.add(trial, report)
         state, reason = self._judge(trial, report)
         reports = (*trial.reports, replace(report, curve=()))
         seconds = trial.seconds + report.seconds
@@ -158,14 +158,14 @@ class Bookkeeper:
 
     def _judge(self, trial: Trial, report: RungReport) -> tuple[TrialState, str]:
         """Return the trial's state after a report, and the reason for it."""
-        if failure := fault(report):
+        if failure := why_not_finite(report):
             return TrialState.FAILED, failure
         if report.score.full:
             return TrialState.COMPLETE, ""
-        if self._ladder.promotes and is_trained(trial.method):
-            self._ladder.pause(trial)
+        if self._brackets.promotes and is_trained(trial.method):
+            self._brackets.pause(trial)
             return TrialState.WAITING, ""
-        verdict = self._ladder.verdict(trial, report)
+        verdict = self._brackets.verdict(trial, report)
         if verdict is None or verdict.keep:
             return TrialState.RUNNING, ""
         return TrialState.PRUNED, verdict.reason(report.rung, report.step)

@@ -1,6 +1,6 @@
-"""The interface between the account of a study and whatever runs its jobs.
+"""The desk: the interface between the decisions of a study and whatever runs its jobs.
 
-A desk hands out jobs and takes in their reports. It knows which jobs are left, and nothing about where they run.
+A desk hands out jobs and receives their reports. It knows which jobs are left, but not where they run.
 `Bookkeeper` is the desk of a study, and `VerificationDesk` is the desk of its verification. Jobs are run by Ray (see
 `anon_tune.driver.tune_executor`) or in virtual time (see `anon_tune.study.virtual_time`).
 """
@@ -14,14 +14,14 @@ from anon_tune.trial import RungReport
 
 
 class Desk(Protocol):
-    """Hands out work and takes in what comes back."""
+    """Hands out assignments and receives their reports."""
 
     def next(self) -> Assignment | None:
         """Hand out an assignment; None if there is none at the moment."""
         ...
 
     def start(self, trial_id: str) -> None:
-        """Take note that a worker begins with an assignment."""
+        """Record that a worker begins with an assignment."""
         ...
 
     def decide(self, report: RungReport) -> Decision:
@@ -42,26 +42,26 @@ class ClusterDesk(Desk, Protocol):
 
     @property
     def is_finished(self) -> bool:
-        """True when there is nothing left to hand out, and nothing that could come back."""
+        """True when nothing is left to hand out and no report is missing."""
         ...
 
     @property
     def is_hopeless(self) -> bool:
-        """True when the run can no longer succeed, so that jobs under way are given up."""
+        """True when the run cannot succeed any more, so that running jobs are given up."""
         ...
 
-    def rest(self, trial_id: str) -> Assignment:
+    def remaining(self, trial_id: str) -> Assignment:
         """Return the unfinished part of an assignment, for a worker that replaces a lost one."""
         ...
 
-    def lose(self, trial_id: str, reason: str, max_losses: int) -> None:
+    def hand_out_again(self, trial_id: str, reason: str, max_losses: int) -> None:
         """Hand out an assignment again if its worker was lost before it began; fail it after too many losses."""
         ...
 
-    def waste(self, trial_id: str, seconds: float, node: str) -> None:
+    def record_lost_job(self, trial_id: str, seconds: float, node: str) -> None:
         """Record a job that ended without a report."""
         ...
 
-    def know(self, node: str) -> None:
+    def record_node(self, node: str) -> None:
         """Record the node that a job runs on, so that its price is still known if the node is lost."""
         ...

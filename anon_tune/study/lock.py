@@ -1,4 +1,4 @@
-"""One driver at a time in a study directory."""
+"""The lock of a study directory, which lets only one driver at a time write it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LET_IT = "Let that one go on"
 
 
 class Hold:
-    """The lock as its holder has it; on a file system it cannot be lost.
+    """The lock in the hands of its holder. On a file system, it cannot be lost.
 
     Attributes:
         lost: Set when another process took the lock while this one was cut off or asleep.
@@ -172,7 +172,7 @@ def _beating(lock: File) -> Iterator[Hold]:
 
 
 def _uptime() -> float:
-    """Return seconds that go on while the machine sleeps."""
+    """Return seconds since the machine started, including the time that it slept."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 

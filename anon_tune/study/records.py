@@ -13,13 +13,13 @@ from anon_tune.study.spending import Spending
 from anon_tune.study.watchers import Watchers
 from anon_tune.trial import ANCHORS, LostJob, RungReport, Trial, TrialState
 
-_MOST_COMPARED = 500  # complete trials behind the agreement of rungs and full scores
+_MOST_COMPARED = 500  # most recent complete trials from which the agreement of rungs and full scores is computed
 
 
 class Records:
     """Keeps all trials, and writes every change in this order: ledger, Optuna, listeners.
 
-    So Optuna and the listeners never see a change that a crash could undo.
+    Optuna and the listeners therefore never see a change that a crash could undo.
 
     Args:
         ledger: Read once at the start, then only appended to.
@@ -86,12 +86,12 @@ class Records:
 
     @property
     def failed_anchor(self) -> Trial | None:
-        """An anchor that failed."""
+        """An anchor that failed; None if no anchor did."""
         anchors = (self._trials.get(name) for name in ANCHORS)
         return next((t for t in anchors if t is not None and t.state is TrialState.FAILED), None)
 
     def put(self, trial: Trial) -> None:
-        """Add a trial that waits for its first record, or an anchor that is tried again."""
+        """Add a trial that has no record yet, or an anchor that is tried again."""
         self._trials[trial.id] = trial
         self._open.add(trial.id)
 

@@ -18,12 +18,12 @@ _LEAST_GROWTH = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of a cluster as far as costs go.
+    """What the cost of a node depends on.
 
     Attributes:
-        name: Its host name.
-        resources: In Ray's names.
-        price_per_hour: In whatever currency the cluster file uses; 0 if it names none.
+        name: Host name of the node.
+        resources: Its resources, by Ray's names.
+        price_per_hour: Its price, in the currency of the cluster file; 0 if the file gives none.
     """
 
     name: str
@@ -33,12 +33,12 @@ class Node:
 
 @dataclass(slots=True)
 class Prices:
-    """Turns the seconds of a job into what it cost.
+    """Computes the cost of a job from its seconds.
 
     Attributes:
-        cpus: CPUs that a trial reserves, over all its workers.
-        gpus: GPUs, likewise.
-        find: Lists the nodes of the cluster; asked again for a name that it has not listed before.
+        cpus: CPUs that a trial reserves for all its workers together.
+        gpus: GPUs that a trial reserves for all its workers together.
+        find: Lists the nodes of the cluster. It is called again for a node that it has not listed before.
     """
 
     cpus: float = 0.0
@@ -48,22 +48,24 @@ class Prices:
 
     @classmethod
     def of(cls, settings: StudySettings, find: Callable[[], Iterable[Node]]) -> Prices:
-        """Return what trials with these settings cost on these nodes."""
+        """Return the prices of jobs with these settings on these nodes."""
         workers = settings.workers_per_trial
         return cls(settings.cpus_per_worker * workers, settings.gpus_per_worker * workers, find)
 
-    def know(self, name: str) -> Node:
-        """Return a node by its name. A node that was listed once is remembered after it is lost."""
+    def remember(self, name: str) -> Node:
+        """Return a node by its name, and keep it, so that its price is still known when it is lost."""
         if name not in self._nodes:
             self._nodes |= {name: Node(name, {})} | {node.name: node for node in self.find()}
         return self._nodes[name]
 
     def cost(self, name: str, seconds: float) -> Cost:
-        """Return what a job cost on a node: of the node's price the larger of its shares of CPUs and GPUs.
+        """Return the cost of a job on a node.
 
+        The money is a share of the node's price: the share of its CPUs or of its GPUs that the job reserved, whichever
+        is larger.
         A trial of several workers is priced as if all ran on nodes like that of the first one.
         """
-        node, money = self.know(name), 0.0
+        node, money = self.remember(name), 0.0
         if node.price_per_hour:
             needs = {"CPU": self.cpus, "GPU": self.gpus}
             shares = [need / node.resources[name] for name, need in needs.items() if node.resources.get(name)]
@@ -77,9 +79,9 @@ class Spending:
     """Adds up the cost of a study and says when to stop handing out trials.
 
     Attributes:
-        rules: When to stop.
-        clock: Seconds.
-        total: Spent so far, also by earlier drivers.
+        rules: The stop rules of the study.
+        clock: Returns the time in seconds.
+        total: Cost so far, including that of earlier drivers.
     """
 
     rules: StopRules
@@ -88,9 +90,9 @@ class Spending:
     _started: float = field(init=False)
     _front: Staircase | None = None  # None until the identity anchor sets the reference point
     _volume: float = 0.0
-    _mark: float = 0.0
+    _marked_volume: float = 0.0
     _begun: list[float] = field(default_factory=list)
-    _grown: float = 0.0
+    _grown_at: float = 0.0
     _reason: str = ""
 
     def __post_init__(self) -> None:
@@ -114,16 +116,16 @@ class Spending:
             return
         if trial.score is not None and self._front is not None:
             self._volume += self._front.add(score_losses(trial.score))
-        if self._volume > self._mark * (1 + _LEAST_GROWTH):
-            self._mark, self._grown = self._volume, trial.ended
+        if self._volume > self._marked_volume * (1 + _LEAST_GROWTH):
+            self._marked_volume, self._grown_at = self._volume, trial.ended
 
     @property
     def reason(self) -> str:
         """Return which stop rule ends the study; empty if none does yet."""
-        self._reason = self._reason or self._now_enough()
+        self._reason = self._reason or self._first_rule_met()
         return self._reason
 
-    def _now_enough(self) -> str:
+    def _first_rule_met(self) -> str:
         rules = self.rules
         spent = [
             ("seconds", rules.seconds, self.clock() - self._started),
@@ -133,7 +135,7 @@ class Spending:
         for name, limit, value in spent:
             if limit is not None and value >= limit:
                 return f"{value:.4g} of {limit:g} {name} are spent"
-        stalled = len(self._begun) - bisect_right(self._begun, self._grown)
+        stalled = len(self._begun) - bisect_right(self._begun, self._grown_at)
         if rules.stall_trials is not None and stalled >= rules.stall_trials:
             return f"the hypervolume has not grown while {stalled} trials began"
         return ""

@@ -1,4 +1,4 @@
-"""The plan for measuring trials again with new seeds: which repeats are missing, which is next, where results go."""
+"""Plans the measurement of trials with new seeds: which repeats are missing, which is next, where results go."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class VerifyStep:
     """Progress of a verification after a repeat has arrived.
 
     Attributes:
-        trial: Id of the trial that was measured.
+        trial_id: Id of the trial that was measured.
         repeat: The measurement.
         done: Repeats of this run so far.
         total: Repeats of this run that are known so far; more may follow once means are compared.
         left_s: Estimate of the seconds left.
     """
 
-    trial: str
+    trial_id: str
     repeat: Repeat
     done: int
     total: int
@@ -75,7 +75,7 @@ class VerificationPlan:
             remedy = "Let the study go on: anon-tune resume"
             raise StudyError(where, f"nothing to verify: the anchor '{ANCHORS[0]}' has no full score", remedy=remedy)
         if not retrain and any(self._is_retrained(t, r) for t in self.trials for r in t.repeats):
-            rule = "its repeats were trained anew, and the two kinds do not mix"
+            rule = "its repeats were trained anew and do not compare with repeats that were only measured"
             raise StudyError(where, rule, remedy="Add --retrain")
 
     @property
@@ -95,47 +95,47 @@ class VerificationPlan:
             for number in self._missing(trial)
             if (trial.id, number) not in self.failures
         ]
-        for name in {name for name, _ in missing}:
-            self._weights(self._trials[name])
+        for trial_id in {trial_id for trial_id, _ in missing}:
+            self._weights(self._trials[trial_id])
         return sorted(missing, key=in_order)
 
-    def is_ready(self, name: str, number: int) -> bool:
+    def is_ready(self, trial_id: str, number: int) -> bool:
         """True if a repeat can start: the ceilings of its seed are known."""
-        return name == ANCHORS[0] or number in self._ceilings()
+        return trial_id == ANCHORS[0] or number in self._ceilings()
 
-    def job(self, name: str, number: int) -> RungJob:
+    def job(self, trial_id: str, number: int) -> RungJob:
         """Return the job of a repeat that is ready, without its directory."""
-        trial = self._trials[name]
+        trial = self._trials[trial_id]
         recipe, last = self._recipe(trial, number), trial.reports[-1]
         return RungJob(
-            trial=name,
+            trial_id=trial_id,
             recipe=recipe,
             directory="",
             rung=last.rung,
             step=last.step,
             full=True,
-            ceilings=None if name == ANCHORS[0] else self._ceilings()[number],
+            ceilings=None if trial_id == ANCHORS[0] else self._ceilings()[number],
             weights=self._weights(trial),
         )
 
-    def repeat_id(self, name: str, number: int) -> str:
+    def repeat_id(self, trial_id: str, number: int) -> str:
         """Return the id of a repeat: the name of its directory below that of all trials."""
-        return f"{name}/{self.study.trial(name).repeat(number).folder.name}"
+        return f"{trial_id}/{self.study.trial(trial_id).repeat(number).folder.name}"
 
-    def receive(self, name: str, number: int, answer: RungReport | str) -> Repeat | None:
+    def receive(self, trial_id: str, number: int, answer: RungReport | str) -> Repeat | None:
         """Record a repeat, or keep the reason why there is none."""
-        trial = self._trials[name]
+        trial = self._trials[trial_id]
         if not (self._retrain and is_trained(trial.method)):
             with suppress(OSError):
-                self.study.trials.remove(self.repeat_id(name, number))
+                self.study.trials.remove(self.repeat_id(trial_id, number))
         if isinstance(answer, str):
-            self.failures[name, number] = answer
+            self.failures[trial_id, number] = answer
             return None
         repeat = Repeat(number, self._recipe(trial, number).training.seed, answer.score)
         self.ledger.append_repeat(trial, repeat)
         others = tuple(r for r in trial.repeats if r.number != number)
         repeats = tuple(sorted((*others, repeat), key=lambda r: r.number))
-        self._trials[name] = replace(trial, repeats=repeats)
+        self._trials[trial_id] = replace(trial, repeats=repeats)
         return repeat
 
     def _ceilings(self) -> dict[int, Ceilings]:
@@ -145,11 +145,10 @@ class VerificationPlan:
     def _weights(self, trial: Trial) -> str:
         if self._retrain or not is_trained(trial.method):
             return ""
-        name = trial.reports[-1].checkpoint
-        weights = self.study.weights(name)
+        weights = self.study.weights(trial.reports[-1].weights)
         if not weights.exists():
             remedy = "Put it back, or train again with --retrain"
-            raise StudyError(f"trial {trial.id}", "its weights are gone", str(weights), remedy)
+            raise StudyError(f"trial {trial.id}", f"its weights are missing: {weights}", remedy=remedy)
         return weights.location
 
     def _missing(self, trial: Trial) -> list[int]:
@@ -174,8 +173,8 @@ class VerificationPlan:
 
 def in_order(repeat: tuple[str, int]) -> tuple[bool, int]:
     """Order repeats, each a trial and a number: those of the identity anchor first, then seed by seed."""
-    name, number = repeat
-    return name != ANCHORS[0], number
+    trial_id, number = repeat
+    return trial_id != ANCHORS[0], number
 
 
 class VerificationDesk:
@@ -204,46 +203,46 @@ class VerificationDesk:
 
     @property
     def is_finished(self) -> bool:
-        """True when nothing is left, or what is left waits for ceilings that could not be measured."""
+        """True when no repeat is left, or when all that are left wait for ceilings that could not be measured."""
         return not self._open and self._ready() is None
 
     @property
     def is_hopeless(self) -> bool:
-        """False: what can be measured is measured, whatever fails."""
+        """Always False, because all other repeats are still measured if one fails."""
         return False
 
     def next(self) -> Assignment | None:
         """Hand out a repeat whose ceilings are known; None while there is none."""
         if self._again:
-            return self.rest(self._again.pop(0))
+            return self.remaining(self._again.pop(0))
         ready = self._ready()
         if ready is None:
             return None
         self._waiting.remove(ready)
-        name, number = ready
-        repeat_id = self._plan.repeat_id(name, number)
+        trial_id, number = ready
+        repeat_id = self._plan.repeat_id(trial_id, number)
         self._open[repeat_id] = ready
-        return self.rest(repeat_id)
+        return self.remaining(repeat_id)
 
     def start(self, trial_id: str) -> None:
-        """Do nothing: the ledger knows only of repeats that were taken."""
+        """Do nothing: the ledger records only finished repeats."""
 
     def decide(self, report: RungReport) -> Decision:
         """Record a repeat; its worker is free."""
-        if report.trial in self._open:
-            self._end(report.trial, report)
+        if report.trial_id in self._open:
+            self._end(report.trial_id, report)
         return Decision.STOP
 
     def fail(self, trial_id: str, reason: str) -> None:
-        """Keep the reason why a repeat could not be taken."""
+        """Keep the reason why a repeat could not be measured."""
         if trial_id in self._open:
             self._end(trial_id, reason)
 
-    def rest(self, trial_id: str) -> Assignment:
+    def remaining(self, trial_id: str) -> Assignment:
         """Return the assignment of a repeat that was handed out."""
         return Assignment(trial_id, (self._plan.job(*self._open[trial_id]),))
 
-    def lose(self, trial_id: str, reason: str, max_losses: int) -> None:
+    def hand_out_again(self, trial_id: str, reason: str, max_losses: int) -> None:
         """Hand a repeat out again whose worker was lost before it began, or fail it after too many losses."""
         self._num_losses[trial_id] += 1
         if self._num_losses[trial_id] > max_losses:
@@ -251,22 +250,22 @@ class VerificationDesk:
         else:
             self._again.append(trial_id)
 
-    def waste(self, trial_id: str, seconds: float, node: str) -> None:
-        """Do nothing: what a study cost does not hold what was measured after it."""
+    def record_lost_job(self, trial_id: str, seconds: float, node: str) -> None:
+        """Do nothing: repeats do not count towards the cost of a study."""
 
-    def know(self, node: str) -> None:
-        """Do nothing: see `waste`."""
+    def record_node(self, node: str) -> None:
+        """Do nothing: see `record_lost_job`."""
 
     def _ready(self) -> tuple[str, int] | None:
         if not self._waiting and not self._open:
-            self._waiting = self._plan.todo()  # means may have called for more
+            self._waiting = self._plan.todo()  # comparing means may have made more trials candidates
         return next((pair for pair in self._waiting if self._plan.is_ready(*pair)), None)
 
     def _end(self, repeat_id: str, answer: RungReport | str) -> None:
-        name, number = self._open.pop(repeat_id)
-        repeat = self._plan.receive(name, number, answer)
+        trial_id, number = self._open.pop(repeat_id)
+        repeat = self._plan.receive(trial_id, number, answer)
         self._done += 1
         left = len(self._waiting) + len(self._open)
         if repeat is not None and self._on_step is not None:
             left_s = (self._clock() - self._started) / self._done * left
-            self._on_step(VerifyStep(name, repeat, self._done, self._done + left, left_s))
+            self._on_step(VerifyStep(trial_id, repeat, self._done, self._done + left, left_s))

@@ -37,28 +37,28 @@ def drive(
     jobs end at the same time, the one that began first is reported first.
 
     Args:
-        desk: For example a `Bookkeeper`, with the same clock.
-        body: Does the jobs; is asked when a job begins.
-        num_workers: At least 1.
-        clock: Stands at the time of the event while the desk is asked.
-        directory: Of the trials, named in jobs.
-        until_s: Jobs that would end later are left unfinished.
+        desk: For example a `Bookkeeper` with the same clock.
+        body: Does the jobs; it is called when a job begins.
+        num_workers: Number of workers, at least 1.
+        clock: Shows the time of the current event whenever the desk is called.
+        directory: The directory of all trials; jobs get a directory in it.
+        until_s: Jobs that would end after this time are left unfinished.
     """
     order = itertools.count()
     ends: list[tuple[float, int, Assignment, int, RungReport]] = []
 
     def begin(assignment: Assignment, index: int) -> None:
         try:
-            report = body.advance(assignment.job(index, str(directory / assignment.trial)))
+            report = body.advance(assignment.job(index, str(directory / assignment.trial_id)))
         except AnonTuneError as error:
-            desk.fail(assignment.trial, str(error))
+            desk.fail(assignment.trial_id, str(error))
             return
-        report = replace(report, trial=assignment.trial)
+        report = replace(report, trial_id=assignment.trial_id)
         heapq.heappush(ends, (clock.now + report.seconds, next(order), assignment, index, report))
 
     while True:
         while len(ends) < num_workers and (assignment := desk.next()) is not None:
-            desk.start(assignment.trial)
+            desk.start(assignment.trial_id)
             begin(assignment, 0)
         if not ends or ends[0][0] > until_s:
             return

@@ -10,7 +10,8 @@ from anon_tune.recipe import MEASURE_VERSION
 from anon_tune.search.proposer import Observation
 from anon_tune.search.sampler import score_losses
 from anon_tune.search.space import SearchSpace
-from anon_tune.study.settings import StudySettings, frozen_facts, load_study
+from anon_tune.study.frozen_study import frozen_facts, load_study
+from anon_tune.study.settings import StudySettings
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial, TrialState
 
@@ -23,12 +24,13 @@ def known_before(directory: StudyLocation, space: SearchSpace, settings: StudySe
     were measured in the same way. If other fixed values of the recipe differ, they are only a first guess.
 
     Args:
-        directory: Of this study, a path or a URI.
-        space: Its search space.
-        settings: Names the directory of the earlier study.
+        directory: The directory of this study, as a path or a URI.
+        space: The search space of this study.
+        settings: The settings of this study, which name the directory of the earlier study.
 
     Raises:
-        StudyError: The earlier study measured on other clips or with another effort, or none of its trials fits.
+        StudyError: The earlier study used other clips or measured with another effort, or none of its trials is in the
+            search space.
     """
     if settings.warm_start is None:
         return {}
@@ -37,7 +39,7 @@ def known_before(directory: StudyLocation, space: SearchSpace, settings: StudySe
         rows = [[t.id, dict(t.params), *_losses(t), _constraints(t, space)] for t in _fitting(space, settings)]
         known.write(json.dumps(rows).encode())
     rows = json.loads(known.read())
-    # No trial of this study has such a name, nor a number below 0.
+    # The names and the negative numbers differ from those of all trials of this study.
     return {
         f"before-{name}": Observation(at - len(rows), params, None, (a, b), held)
         for at, (name, params, a, b, held) in enumerate(rows)
@@ -50,9 +52,9 @@ def _fitting(space: SearchSpace, settings: StudySettings) -> list[Trial]:
     measured_with = frozen_facts(earlier).measure_version
     where = f"--warm-start {earlier}"
     if was.clips_fingerprint != settings.clips_fingerprint:
-        raise StudyError(where, "must be a study on the same clips", was.clips, "Leave it out, or take these clips")
+        raise StudyError(where, "must be a study on the same clips", was.clips, "Leave it out, or use these clips")
     if measured_with != str(MEASURE_VERSION):
-        rule = f"must have been measured with version {MEASURE_VERSION} of the measure, or scores do not compare"
+        rule = f"must be measured with version {MEASURE_VERSION} of the measure, so that scores can be compared"
         raise StudyError(where, rule, measured_with, "Leave it out")
     efforts = [{n: v for n, v in s.fixed.items() if n.startswith("evaluation.")} for s in (other, space)]
     if efforts[0] != efforts[1]:

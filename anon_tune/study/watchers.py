@@ -1,4 +1,4 @@
-"""Listeners that receive trials after the ledger has them: TensorBoard files, MLflow, Weights & Biases."""
+"""Watchers, which receive every record once it is in the ledger: TensorBoard files, MLflow, Weights & Biases."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Watcher(Protocol):
         ...
 
     def close(self) -> None:
-        """Called when the driver ends."""
+        """Finish, because the driver ends."""
         ...
 
 
@@ -34,22 +34,22 @@ class Watchers:
         self._watchers = list(watchers)
 
     def add(self, name: str, watcher: Watcher) -> None:
-        """Tell one more."""
+        """Add a watcher."""
         self._watchers.append((name, watcher))
 
     def see(self, trial: Trial, report: RungReport | None = None) -> None:
-        """Tell all of them."""
+        """Pass a record to every watcher."""
         for name, watcher in [*self._watchers]:
             try:
                 watcher.see(trial, report)
-            except Exception as error:  # a full disk, a server that is gone: the ledger has it all the same
+            except Exception as error:  # for example a full disk or a lost server; the ledger has the record anyway
                 self._watchers.remove((name, watcher))
-                _log.warning("%s ends here, the study goes on: %s: %s", name, type(error).__name__, error)
+                _log.warning("%s stops, but the study goes on: %s: %s", name, type(error).__name__, error)
 
     def close(self) -> None:
-        """Tell all of them that the driver ends."""
+        """Tell all watchers that the driver ends."""
         for name, watcher in self._watchers:
             try:
                 watcher.close()
             except Exception as error:
-                _log.warning("%s did not end well: %s: %s", name, type(error).__name__, error)
+                _log.warning("%s could not be finished: %s: %s", name, type(error).__name__, error)

@@ -1,4 +1,5 @@
-"""Public conformance checks: the contract that every method, attacker and network must keep, ours or yours.
+"""Public checks of the contracts that every method, attacker and network must keep.
 
-Each check raises an AssertionError that says what is broken; a test of another package calls it as ours do.
+A check raises AssertionError if the contract is broken. Our own tests call these checks, and so can the tests of a
+package that adds a method, an attacker or a network.
 """

@@ -20,21 +20,21 @@ from anon_tune.evaluation import Effort, FixedSteps, Lab
 _ATTRIBUTES, _SHAPE, _WIDTH = 3, (4, 16, 20), 8
 
 Inputs = Callable[[NDArray[np.uint8]], Mapping[str, NDArray[np.float32]]]
-"""From frames (N,T,H,W,C) to what the attacker gets besides them, each with a row a clip."""
+"""Returns what an attacker gets besides the frames (N,T,H,W,C): arrays by name, with one row per clip, (N,...)."""
 
 
 def check_attacker(spec: AttackerSpec, inputs: Inputs | None = None) -> None:
     """Check that an attacker keeps its contract.
 
-    It maps clips to finite scores of the right shape, tells nothing from clips that all look the same, is a pure
-    function of its seed, and looks at no label of the clips it is read on.
+    It maps clips to finite scores of the right shape. It gives clips that look the same the same scores. Its scores
+    depend only on its seed and the clips, and not on labels of the clips that it scores.
 
     Args:
-        spec: Of the attacker.
-        inputs: What it gets besides the frames; None for nothing.
+        spec: The spec of the attacker.
+        inputs: Returns what the attacker gets besides the frames; None if it gets nothing else.
 
     Raises:
-        AssertionError: It does not.
+        AssertionError: The attacker breaks its contract.
 
     Example:
         >>> from anon_tune.attackers import find
@@ -56,13 +56,16 @@ def check_attacker(spec: AttackerSpec, inputs: Inputs | None = None) -> None:
 
 
 def check_attacker_network(spec: AttackerSpec) -> None:
-    """Check what holds for an attacker that is a network and needs nothing besides the frames.
+    """Check an attacker that is a network and gets nothing besides the frames.
 
-    It takes clips of any length in training and evaluation, passes a gradient to its weights, and its weights can be
-    saved and loaded.
+    It takes clips of any length in training and in evaluation mode, a gradient reaches its weights, and its weights can
+    be saved and loaded.
+
+    Args:
+        spec: The spec of the attacker.
 
     Raises:
-        AssertionError: It does not.
+        AssertionError: The attacker breaks its contract.
     """
     torch.manual_seed(0)
     network, other = (spec.build(Setting(_ATTRIBUTES, _WIDTH, _SHAPE)) for _ in range(2))
@@ -87,7 +90,7 @@ def _attack(spec: AttackerSpec, splits: Mapping[str, ClipSet]) -> Mapping[str, N
 
 
 def _clips(seed: int, inputs: Inputs | None) -> ClipSet:
-    """Make clips whose first attribute is their brightness; the others are drawn."""
+    """Make clips whose first attribute is their brightness; the other attributes are random."""
     rng = np.random.default_rng(seed)
     private = rng.permuted(np.tile(np.array([[0], [1]], np.uint8), (6, _ATTRIBUTES)), axis=0)
     frames = rng.integers(0, 128, (len(private), *_SHAPE, 3)) + 100 * private[:, 0].reshape(-1, 1, 1, 1, 1)

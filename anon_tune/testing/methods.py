@@ -1,4 +1,4 @@
-"""What every method keeps to, as functions of its name; each raises AssertionError where it is broken.
+"""Checks that every method must pass. A check takes the name of a method and raises AssertionError if it fails.
 
 Example, in a test file of your package::
 
@@ -37,9 +37,9 @@ _SMALL = {
 
 
 def spec_keeps_the_contract(name: str) -> None:
-    """The spec is whole, and its recipe survives a file and a process."""
+    """The spec is complete, and a recipe of the method does not change when it is written, read or copied."""
     method = find(name)
-    assert not list(broken_rules(method.name, method.spec))
+    assert not list(broken_rules(method.spec))
     assert method.spec.summary
     recipe = _recipe(name)
     assert read_recipe(recipe.model_dump_json()) == recipe
@@ -47,7 +47,7 @@ def spec_keeps_the_contract(name: str) -> None:
 
 
 def frames_come_out_as_frames(name: str) -> None:
-    """The output has the shape and type of the input and is in [0, 1]; the input is left as it was."""
+    """The output has the shape and type of the input and is in [0, 1]; the input is not changed."""
     anonymizer = _built(name)
     for shape in ((2, 4, 3, 24, 32), (1, 2, 3, 17, 19), (4, 3, 20, 24)):
         clips = _clips(*shape)
@@ -60,7 +60,7 @@ def frames_come_out_as_frames(name: str) -> None:
 
 
 def same_seed_gives_the_same(name: str) -> None:
-    """Built twice under one seed it does the same, and clips of a batch do not touch each other."""
+    """Two anonymizers built with the same seed are the same, and the clips of a batch do not affect each other."""
     one, two = _built(name), _built(name)
     clips = _clips(2, 4, 3, 16, 20)
     out = one(clips)
@@ -70,7 +70,7 @@ def same_seed_gives_the_same(name: str) -> None:
 
 
 def gradient_flows_if_trained(name: str) -> None:
-    """Every weight of a trained method gets a finite gradient; a closed-form one has no weights."""
+    """Every weight of a trained method gets a finite gradient; a closed-form method has no weights."""
     anonymizer = _built(name, frozen=False)
     weights = list(anonymizer.parameters())
     if not find(name).is_trained:
@@ -85,18 +85,21 @@ def gradient_flows_if_trained(name: str) -> None:
 
 
 def weights_go_out_and_come_back(name: str) -> None:
-    """What is saved and loaded into a fresh one does the same."""
+    """Weights that are saved and loaded into another anonymizer make it the same."""
     one, two = _built(name, seed=1), _built(name, seed=2)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "weights.safetensors"
-        save_weights(one.state_dict(), file, {"method": name})  # a file with nothing in it cannot be read
+        save_weights(one.state_dict(), file, {"method": name})  # metadata, because an empty file cannot be read
         load_weights(two, str(file))
     clips = _clips(1, 4, 3, 16, 20)
     assert torch.equal(one(clips), two(clips))
 
 
 def a_frame_depends_on_no_more_than_it_says(name: str) -> None:
-    """A frame's output depends on the `num_before` frames before it and itself, so a stream equals the whole."""
+    """An output frame depends only on its own frame and the `num_before` frames before it.
+
+    Frames of a stream are then the same as those of a whole clip.
+    """
     anonymizer = _built(name)
     before = anonymizer.num_before
     if before is None:
@@ -108,7 +111,7 @@ def a_frame_depends_on_no_more_than_it_says(name: str) -> None:
 
 
 def training_goes_on_bit_identically(name: str) -> None:
-    """Training in one go and training with a stop in between leave the same weights."""
+    """Training without a break and training that is saved, loaded and continued give the same weights."""
     if not find(name).is_trained:
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -137,7 +140,7 @@ CHECKS: tuple[Callable[[str], None], ...] = (
     a_frame_depends_on_no_more_than_it_says,
     training_goes_on_bit_identically,
 )
-"""All checks; each takes the name of a method, with arguments if it has any."""
+"""All checks. Each takes the name of a method, together with the method's arguments if it has any."""
 
 
 def _recipe(name: str) -> Recipe:

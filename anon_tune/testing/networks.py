@@ -1,4 +1,4 @@
-"""Checks that every network of the table must pass.
+"""Checks that every network must pass.
 
 Shapes: B clips, N frames, T frames per clip, C channels, H height, W width, K actions, A private attributes.
 """
@@ -17,29 +17,29 @@ _ACTIONS, _ATTRIBUTES = 5, 3
 
 
 def check_network_spec(spec: NetworkSpec) -> None:
-    """Check a network in everything it can serve as.
+    """Check a network in every role that it can have: anonymizer, utility network, privacy branch.
 
-    Shapes and range are right, a gradient reaches the weights, the seed decides the fresh weights, and saved weights
-    give the same network.
+    Its outputs have the right shape and range, a gradient reaches its weights, the seed decides its fresh weights, and
+    another network with the same weights gives the same outputs.
 
     Args:
-        spec: Of the network.
+        spec: The spec of the network.
 
     Raises:
-        AssertionError: It does not keep its contract.
+        AssertionError: The network breaks its contract.
 
     Example:
         >>> from anon_tune.networks import NETWORKS
         >>> check_network_spec(NETWORKS.ours["small3d"])
     """
-    assert spec.kinds, f"'{spec.name}' must serve as something"
+    assert spec.kinds, f"'{spec.name}' must have a role: anonymizer, utility or privacy"
     if (anonymizer := spec.anonymizer) is not None:
         _check_anonymizer(spec.name, lambda: anonymizer(AnonymizerRecipe(network=spec.name)))
     if (utility := spec.utility) is not None:
         clips = torch.rand(2, 4, 3, 16, 20)
         _check_outputs(spec.name, lambda: utility(UtilityRecipe(network=spec.name), _ACTIONS), clips, _ACTIONS)
         built = utility(UtilityRecipe(network=spec.name), _ACTIONS)
-        assert built.features(clips).dim() == 5, f"'{spec.name}' must give features (B,D,t,h,w)"
+        assert built.features(clips).dim() == 5, f"'{spec.name}' must return features (B,D,t,h,w)"
     if (privacy := spec.privacy) is not None:
         frames = torch.rand(4, 3, 32, 40)
         _check_outputs(spec.name, lambda: privacy(PrivacyRecipe(network=spec.name), _ATTRIBUTES), frames, _ATTRIBUTES)
@@ -60,7 +60,7 @@ def _check_anonymizer(name: str, build: Callable[[], nn.Module]) -> None:
 
 def _check_outputs(name: str, build: Callable[[], nn.Module], given: Tensor, num_outputs: int) -> None:
     network = _seeded(build)
-    assert network(given).shape == (len(given), num_outputs), f"'{name}' must give {num_outputs} logits"
+    assert network(given).shape == (len(given), num_outputs), f"'{name}' must return {num_outputs} logits"
     _check_weights(name, build, network, given)
 
 
@@ -74,7 +74,7 @@ def _check_weights(name: str, build: Callable[[], nn.Module], network: nn.Module
     with torch.no_grad():
         assert torch.equal(twin(given), fresh(given)), f"the seed must decide the fresh weights of '{name}'"
         other.load_state_dict(fresh.state_dict())
-        assert torch.equal(other(given), fresh(given)), f"'{name}' must be the same network with the same weights"
+        assert torch.equal(other(given), fresh(given)), f"'{name}' must give the same outputs with the same weights"
 
 
 def _seeded(build: Callable[[], nn.Module]) -> nn.Module:

@@ -1,1 +1,1 @@
-"""Trackers that receive trials after the ledger has them: TensorBoard, MLflow, Weights & Biases, an Optuna storage."""
+"""Passes trials on to TensorBoard, MLflow, Weights & Biases or an Optuna storage, once the ledger has recorded them."""

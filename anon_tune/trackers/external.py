@@ -1,4 +1,4 @@
-"""MLflow and Weights & Biases: one run per trial, with plain names and numbers only."""
+"""Sends trials to MLflow and Weights & Biases: one run per trial, with the same names and numbers in both."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from anon_tune.study_directory import StudyDirectory
 from anon_tune.trackers.tensorboard import TensorBoardFiles, measured
 from anon_tune.trial import RungReport, Trial, TrialState
 
-_UPLOAD_S = 1800.0  # how long the end of a run may wait for what is yet to be sent
+_UPLOAD_S = 1800.0  # longest time that the end of a run waits for its data to be sent
 
 
 class Runs(Protocol):
-    """Runs of a tracker, by the trials they are of."""
+    """The runs of a tracker, one per trial."""
 
     def begin(self, trial_id: str, params: Mapping[str, Any]) -> None:
-        """Begin the run of a trial."""
+        """Begin the run of a trial with its params."""
         ...
 
     def log(self, trial_id: str, step: int, numbers: Mapping[str, float]) -> None:
-        """Add numbers to a run."""
+        """Add numbers, by name, to the run of a trial at a training step."""
         ...
 
     def end(self, trial_id: str, failed: bool) -> None:
-        """End a run."""
+        """End the run of a trial."""
         ...
 
 
 class Tracker:
-    """A watcher that keeps a run for each trial: params, then numbers as they come, then the end.
+    """A watcher that keeps one run per trial: it sends the params, then the numbers of each report, then the end.
 
     Args:
-        runs: Of the tracker.
+        runs: The runs of MLflow or of Weights & Biases.
     """
 
     def __init__(self, runs: Runs) -> None:
@@ -51,10 +51,10 @@ class Tracker:
         self._under_way: set[str] = set()
 
     def see(self, trial: Trial, report: RungReport | None) -> None:
-        """Pass on."""
+        """Send what is new about a trial."""
         if trial.id not in self._under_way:
             if trial.state.is_final and report is None:
-                return  # it never ran
+                return  # the trial never ran, so it has no run
             self._under_way.add(trial.id)
             self._runs.begin(trial.id, dict(trial.params) or {"method": trial.method})
         if report is not None:
@@ -64,18 +64,18 @@ class Tracker:
             self._runs.end(trial.id, failed=trial.state is TrialState.FAILED)
 
     def close(self) -> None:
-        """End the runs of trials that are unfinished."""
+        """End the runs of all unfinished trials as failed."""
         while self._under_way:
             self._runs.end(self._under_way.pop(), failed=True)
 
 
 class InBackground:
-    """A watcher that calls another, possibly slow watcher in order, in a thread of its own.
+    """A watcher that passes all calls in order to another watcher, in a thread of its own.
 
-    An error of that watcher is raised at the next call.
+    It keeps a slow server from holding up the study. An error of the other watcher is raised at a later call.
 
     Args:
-        watcher: May wait for a server.
+        watcher: The watcher to call, which may wait for a server.
     """
 
     def __init__(self, watcher: Watcher) -> None:
@@ -84,7 +84,11 @@ class InBackground:
         self._calls: list[Future[None]] = []
 
     def see(self, trial: Trial, report: RungReport | None) -> None:
-        """Pass on, later."""
+        """Queue a call of the other watcher.
+
+        Raises:
+            Exception: What an earlier call of the other watcher raised.
+        """
         done = [call for call in self._calls if call.done()]
         self._calls = [call for call in self._calls if call not in done]
         for call in done:
@@ -92,7 +96,7 @@ class InBackground:
         self._calls.append(self._thread.submit(self._watcher.see, trial, report))
 
     def close(self) -> None:
-        """Wait until all is passed on."""
+        """Wait until all calls are done, and raise what one of them raised."""
         self._calls.append(self._thread.submit(self._watcher.close))
         self._thread.shutdown()
         for call in self._calls:
@@ -100,11 +104,11 @@ class InBackground:
 
 
 class MlflowRuns:
-    """Runs of an MLflow server or folder.
+    """Runs on an MLflow server or in an MLflow folder.
 
     Args:
-        uri: Of the server or folder.
-        experiment: Name of the experiment, which is made if it is not there.
+        uri: Tracking URI of the server or folder.
+        experiment: Name of the experiment; it is created if it does not exist.
     """
 
     def __init__(self, uri: str, experiment: str) -> None:
@@ -116,7 +120,7 @@ class MlflowRuns:
         self._ids: dict[str, str] = {}
 
     def begin(self, trial_id: str, params: Mapping[str, Any]) -> None:
-        """Begin a run of the trial's name, tagged with it."""
+        """Begin a run that has the id of the trial as its name and as the tag ``trial_name``."""
         from mlflow.entities import Param
 
         run = self._client.create_run(self._experiment_id, run_name=trial_id, tags={"trial_name": trial_id})
@@ -124,7 +128,7 @@ class MlflowRuns:
         self._client.log_batch(run.info.run_id, params=[Param(name, str(value)) for name, value in params.items()])
 
     def log(self, trial_id: str, step: int, numbers: Mapping[str, float]) -> None:
-        """Log metrics at a step."""
+        """Log numbers as metrics at a step."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
@@ -132,18 +136,21 @@ class MlflowRuns:
         self._client.log_batch(self._ids[trial_id], metrics=metrics)
 
     def end(self, trial_id: str, failed: bool) -> None:
-        """End a run as FINISHED or FAILED."""
+        """End the run of a trial as FINISHED or FAILED."""
         self._client.set_terminated(self._ids.pop(trial_id), "FAILED" if failed else "FINISHED")
 
 
 class WandbRuns:
-    """Runs of Weights & Biases, grouped by the study.
+    """Runs of Weights & Biases, grouped by study.
 
     Args:
-        project: Of the user.
+        project: The project that the user named.
         study: Name of the study.
-        key: Unique to the study, so that a resumed one goes on with its runs.
-        folder: Gets a folder ``wandb``.
+        key: A key that only this study has. With it, a resumed study finds its runs again.
+        folder: A folder in which Weights & Biases creates its folder ``wandb``.
+
+    Raises:
+        ValueError: There is no API key.
     """
 
     def __init__(self, project: str, study: str, key: str, folder: Path) -> None:
@@ -158,7 +165,7 @@ class WandbRuns:
         self._runs: dict[str, Any] = {}
 
     def begin(self, trial_id: str, params: Mapping[str, Any]) -> None:
-        """Begin or go on with the run of a trial."""
+        """Begin the run of a trial, or go on with it if it exists."""
         self._runs[trial_id] = self._init(
             project=self._project,
             group=self._study,
@@ -167,7 +174,7 @@ class WandbRuns:
             config=dict(params),
             dir=str(self._folder),
             resume="allow",
-            reinit="create_new",  # many trials run at a time
+            reinit="create_new",  # several runs are open at the same time
             allow_val_change=True,
             settings=self._settings,
         )
@@ -177,19 +184,19 @@ class WandbRuns:
         self._runs[trial_id].log(dict(numbers), step=step)
 
     def end(self, trial_id: str, failed: bool) -> None:
-        """End a run, when all is sent; how its trial ended is not told."""
+        """End the run of a trial once everything is sent. Weights & Biases does not learn whether the trial failed."""
         self._runs.pop(trial_id).finish()
 
 
 @contextmanager
 def watchers(study: StudyDirectory, here: Path, space: SearchSpace, settings: StudySettings) -> Iterator[Watchers]:
-    """Give everybody that the settings name, and end what they do with the block.
+    """Open the trackers that the settings name, and close them when the block ends.
 
     Args:
         study: The study directory.
-        here: Where on this machine the driver writes what goes there.
-        space: What is searched.
-        settings: Who is to be told.
+        here: Folder on this machine in which the driver collects files for the study directory.
+        space: The search space of the study.
+        settings: The settings of the study, which name the trackers.
 
     Raises:
         UsageError: A package is not installed.
@@ -207,7 +214,7 @@ def watchers(study: StudyDirectory, here: Path, space: SearchSpace, settings: St
 def _opened(
     study: StudyDirectory, here: Path, space: SearchSpace, settings: StudySettings
 ) -> Iterator[tuple[str, Watcher]]:
-    # A study is known by where it is and what it searches: another one of that name gets runs of its own.
+    # The key holds where the study is and what it searches, so another study of the same name gets runs of its own.
     key = hashlib.sha256(f"{study} {space.fingerprint()}".encode()).hexdigest()[:12]
     if settings.tensorboard:
         yield "TensorBoard", TensorBoardFiles(StudyDirectory.at(here).tensorboard.path)
@@ -223,12 +230,20 @@ def _opened(
 
 @contextmanager
 def _opening(package: str, value: str) -> Iterator[None]:
-    """Turn what a tracker raises, each its own kinds, into one line."""
+    """Turn whatever a tracker raises while it is opened into an error of one line.
+
+    Raises:
+        UsageError: The package of the tracker is not installed.
+        UnreachableError: The tracker cannot be opened.
+    """
     option = f"--{package}"
     if importlib.util.find_spec(package) is None:
-        raise UsageError(option, f"needs the package {package}", remedy=f"pip install 'anon_tune[{package}]'")
+        remedy = f"Install the extra: pip install 'anon_tune[{package}]'"
+        raise UsageError(option, f"needs the package {package}", remedy=remedy)
     try:
         yield
     except Exception as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UnreachableError(option, "cannot be used", value, "Fix that, or leave the option out", first) from None
+        raise UnreachableError(
+            option, "cannot be used", value, "Fix the cause, or leave the option out", first
+        ) from None

@@ -1,4 +1,4 @@
-"""The user's Optuna storage: every trial in its true state."""
+"""Writes the trials of a study to the user's Optuna storage, for Optuna's dashboards and tools."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ from anon_tune.study.settings import StudySettings
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import OBJECTIVES, Trial, TrialState
 
-"""Name of the storage's file in a study directory."""
-
 _STATES = {
     TrialState.COMPLETE: OptunaState.COMPLETE,
     TrialState.PRUNED: OptunaState.PRUNED,
@@ -33,19 +31,19 @@ _STATES = {
 }
 
 
-class OptunaRecord:
+class OptunaMirror:
     """Writes trials to an Optuna study, for dashboards and tools; nothing is read from it.
 
-    A trial is RUNNING from its proposal on. It ends COMPLETE with the validation readings of its full score,
-    PRUNED with its last rung, or FAIL with a reason, the latter two as user attributes, and carries the study's
-    constraints as Optuna's.
+    A trial is RUNNING once it is proposed. It ends as COMPLETE with the validation readings of its full score, as
+    PRUNED, or as FAIL. The reason and the last rung are user attributes. The study's constraints are constraints of the
+    Optuna trial.
 
-    A study of that name, which an earlier driver left behind, is replaced: all its trials are told anew.
+    An Optuna study of the same name, which an earlier driver left, is deleted, and the caller writes its trials again.
 
     Args:
-        space: What is searched.
+        space: The search space of the study.
         storage: Any Optuna storage.
-        name: Of the study, unique in the storage.
+        name: Name of the Optuna study, unique in the storage.
     """
 
     def __init__(self, space: SearchSpace, storage: BaseStorage, name: str) -> None:
@@ -54,7 +52,7 @@ class OptunaRecord:
         directions = [StudyDirection.MINIMIZE for _ in OBJECTIVES]
         with contextlib.suppress(KeyError):
             storage.delete_study(storage.get_study_id_from_name(name))
-        # Nothing is sampled here: a random sampler does nothing when a trial begins.
+        # Nothing is sampled from this study. A random sampler costs nothing when a trial begins.
         self.study = optuna.create_study(
             study_name=name, storage=storage, directions=directions, sampler=RandomSampler()
         )
@@ -65,7 +63,7 @@ class OptunaRecord:
         self._open: dict[str, int] = {}
 
     def begin(self, trial_id: str, params: Mapping[str, Any]) -> None:
-        """Write a trial as RUNNING."""
+        """Write that a trial is RUNNING."""
         template = create_trial(
             state=OptunaState.RUNNING,
             params=dict(params),
@@ -76,7 +74,7 @@ class OptunaRecord:
             self._open[trial_id] = self._storage.create_new_trial(self._id, template)
 
     def end(self, trial: Trial) -> None:
-        """Write how a trial ended; one that was not begun here is begun first."""
+        """Write how a trial ended; its beginning is written first if it was not."""
         if trial.id not in self._open:
             self.begin(trial.id, trial.params)
         attributes: dict[str, Any] = {"reason": trial.reason}
@@ -98,17 +96,17 @@ class OptunaRecord:
 
 @contextmanager
 def _writing() -> Iterator[None]:
-    """Turn what storages and drivers raise, each their own kinds, into one line."""
+    """Turn whatever a storage or its database driver raises into a `StudyError` of one line."""
     try:
         yield
     except Exception as error:
         last = (str(error).strip() or type(error).__name__).splitlines()[0]
         remedy = "Fix it, then run 'anon-tune resume'; the ledger has everything"
-        raise StudyError("--storage", "takes nothing any more", last, remedy) from None
+        raise StudyError("--storage", "cannot be written", remedy=remedy, cause=last) from None
 
 
 def record_name(study: StudyDirectory, settings: StudySettings) -> str:
-    """Return the name of a study in its storage."""
+    """Return the name of a study in its Optuna storage."""
     return settings.record_name or study.name
 
 
@@ -118,7 +116,11 @@ def dashboard_command(study: StudyDirectory, settings: StudySettings) -> str:
 
 
 def open_storage(url: str | None, directory: StudyLocation) -> BaseStorage:
-    """Open any Optuna storage URL, or the journal file in a directory.
+    """Open an Optuna storage.
+
+    Args:
+        url: URL of a database; None for the journal file in the study directory.
+        directory: The study directory.
 
     Raises:
         StudyError: The URL cannot be opened.
@@ -126,8 +128,8 @@ def open_storage(url: str | None, directory: StudyLocation) -> BaseStorage:
     if url is None:
         return JournalStorage(JournalFileBackend(StudyDirectory.at(directory).journal.location))
     try:
-        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})  # a server may restart
-    except Exception as error:  # SQLAlchemy and drivers raise their own kinds
+        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})  # survives a restart of the server
+    except Exception as error:  # SQLAlchemy and the database drivers raise exceptions of many kinds
         last = str(error).strip().splitlines()[0]
         remedy = "Give a URL such as sqlite:////tmp/study.db, with its driver installed"
-        raise StudyError("--storage", f"cannot be opened: {last}", url, remedy) from None
+        raise StudyError("--storage", "cannot be opened", url, remedy, last) from None

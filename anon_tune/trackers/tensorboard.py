@@ -1,4 +1,4 @@
-"""Event files that TensorBoard reads: a folder a trial, a file a driver, written as reports arrive."""
+"""Writes event files for TensorBoard as reports arrive: a folder per trial, and in it a file per driver."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from anon_tune.trial import RungReport, Trial
 
 
 class TensorBoardFiles:
-    """Writes losses over steps, what was measured at each rung, and params.
+    """Writes training losses by step, the scores at each rung, and the params of every trial.
 
-    A file is open only while it gets what a report brings, so a study of any size keeps none open. A driver that
-    resumes a study writes files of its own beside the earlier ones; TensorBoard reads them in turn.
+    A file is open only while a report is written to it, so the number of open files does not grow with the study. A
+    driver that resumes a study writes new files beside the earlier ones; TensorBoard reads all of them.
 
     Args:
-        folder: Gets one folder a trial.
+        folder: The folder that gets one folder per trial.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,10 +37,10 @@ class TensorBoardFiles:
         self._begun: set[str] = set()
 
     def see(self, trial: Trial, report: RungReport | None) -> None:
-        """Append what a report brings.
+        """Append the numbers of a report; nothing is written without one.
 
         Raises:
-            OSError: The disk is full or takes no file.
+            OSError: The file cannot be written, for example because the disk is full.
         """
         if report is None:
             return
@@ -57,11 +57,14 @@ class TensorBoardFiles:
         self._begun.add(trial.id)
 
     def close(self) -> None:
-        """Do nothing: no file is open."""
+        """Do nothing, because no file is open."""
 
 
 def measured(report: RungReport) -> dict[str, float]:
-    """Return the numbers of a report by name; a rung score, which is cheaper, has other names than a full one."""
+    """Return the finite numbers of a report by name.
+
+    The names begin with ``rung/`` or ``full/``, because rung scores cannot be compared with full scores.
+    """
     score, effort = report.score, "full" if report.score.full else "rung"
     numbers = {
         f"{effort}/leakage": score.leakage.value,

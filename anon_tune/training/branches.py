@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from anon_tune.networks import build_privacy
+from anon_tune.networks import build_network
 from anon_tune.recipe import PrivacyRecipe
 from anon_tune.training.collective import Collective
 from anon_tune.training.losses import adversary, privacy_loss, uniform
@@ -29,7 +29,7 @@ class PrivacyBranches(nn.ModuleList):
     """
 
     def __init__(self, recipe: PrivacyRecipe, num_attributes: int, collective: Collective) -> None:
-        super().__init__(build_privacy(recipe, num_attributes) for _ in range(recipe.num_branches))
+        super().__init__(build_network(recipe, num_attributes) for _ in range(recipe.num_branches))
         self.recipe, self.num_attributes, self.collective = recipe, num_attributes, collective
 
     def restart(self, seed: int) -> None:

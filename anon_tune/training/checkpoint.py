@@ -10,6 +10,7 @@ from torch import Tensor, nn, optim
 from anon_tune.errors import AnonTuneError
 from anon_tune.networks.weights import read_tensors, save_weights
 
+_REMEDY = "Remove it to start this trial anew"
 _FORM = "2"  # files before it had none, and fingerprints of another kind
 
 
@@ -41,18 +42,13 @@ def read_checkpoint(
     if metadata.get("form") != _FORM:
         return None
     if metadata.get("fingerprint") != fingerprint:
-        raise AnonTuneError(
-            str(path),
-            f"must be of recipe {fingerprint}",
-            metadata.get("fingerprint"),
-            "Remove it to start this trial anew",
-        )
+        raise AnonTuneError(str(path), f"must be of recipe {fingerprint}", metadata.get("fingerprint"), _REMEDY)
     try:
         _fill(tensors, modules, optimizers)
         return int(metadata["step"])
     except (KeyError, ValueError, RuntimeError) as error:  # the last is torch's, of a shape that does not fit
-        got = str(error).splitlines()[0]
-        raise AnonTuneError(str(path), "damaged", got, "Remove it to start this trial anew") from None
+        cause = str(error).splitlines()[0]
+        raise AnonTuneError(str(path), "is damaged", remedy=_REMEDY, cause=cause) from None
 
 
 def _fill(

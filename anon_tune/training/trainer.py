@@ -16,7 +16,7 @@ from torch import Tensor, nn, optim
 
 from anon_tune.clips import ClipBatch, ClipSet
 from anon_tune.errors import DivergedError
-from anon_tune.networks import Anonymizer, build_utility
+from anon_tune.networks import Anonymizer, build_network
 from anon_tune.recipe import Recipe
 from anon_tune.schedule import Schedule
 from anon_tune.training.batches import GameBatches
@@ -74,7 +74,7 @@ class Trainer:
         with torch.random.fork_rng():
             torch.manual_seed(recipe.training.seed)
             self.anonymizer = build().to(device)
-            self.utility = build_utility(recipe.utility, num_actions).to(device)
+            self.utility = build_network(recipe.utility, num_actions).to(device)
             self.privacy = PrivacyBranches(recipe.privacy, num_attributes, self.collective).to(device)
         for module in hooks.modules.values():
             module.to(device)

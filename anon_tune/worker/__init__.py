@@ -1,4 +1,4 @@
-"""The code that runs in workers: the body of a trial, in this process or through Ray Train."""
+"""The code that trains and measures trials in workers, in the calling process or through Ray Train."""
 
 from anon_tune.worker.body import ClipTrialBody
 

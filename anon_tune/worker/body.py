@@ -1,4 +1,4 @@
-"""The body of a trial on clips: in this process on CPU, or through Ray Train's TorchTrainer."""
+"""Does the rung jobs of trials: in the calling process on CPU, or in workers of Ray Train's TorchTrainer."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from anon_tune.worker.job import perform
 class ClipTrialBody:
     """Does rung jobs on one clip store.
 
-    One worker without a GPU trains in the calling process. Several workers, or a GPU, train in a
-    TorchTrainer that lives no longer than the job: between two rungs nothing runs, so a trial that
-    is stopped early leaves no worker and no placement group behind.
+    A single worker without a GPU trains in the calling process. Several workers, or workers with GPUs, train in a
+    TorchTrainer that lives no longer than the job. Nothing runs between two rungs, so a trial that is stopped early
+    leaves no worker and no placement group behind.
 
     Attributes:
-        clips: The clip store: a directory on storage that every node sees, or a URI, which each node copies once.
-        num_workers: Workers of one trial.
-        cpus_per_worker: CPUs, and threads, of a worker.
-        gpus_per_worker: GPUs of a worker; below 1 the same share of its memory is all it gets.
-        stills: Another clip store, for the privacy branch; empty where it learns on the clips.
+        clips: The clip store: a directory that every node sees, or a URI, which each node copies once.
+        num_workers: Number of workers per trial.
+        cpus_per_worker: CPUs per worker; a worker uses as many threads.
+        gpus_per_worker: GPUs per worker. A worker with a fraction of a GPU may use the same fraction of its memory.
+        stills: Another clip store on which the privacy branch learns; empty if it learns on the clips.
     """
 
     clips: str
@@ -41,14 +41,14 @@ class ClipTrialBody:
 
     @property
     def in_process(self) -> bool:
-        """True if a job needs no extra processes."""
+        """True if jobs are done in the calling process."""
         return self.num_workers == 1 and self.gpus_per_worker == 0
 
     def advance(self, job: RungJob) -> RungReport:
-        """Do a rung job.
+        """Do a rung job and return its report.
 
         Raises:
-            AnonTuneError: The trial is FAILED with this reason.
+            AnonTuneError: The trial cannot go on; it becomes FAILED with this reason.
         """
         if self.in_process:
             torch.set_num_threads(self.cpus_per_worker)
@@ -61,7 +61,7 @@ class ClipTrialBody:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchTrainer
 
-        # ray.train is typed as its first version, in which a worker returns nothing.
+        # Hence 'type: ignore': the types of ray.train are those of its version 1, in which a worker returns nothing.
         filesystem, path = TrialDirectory.at(job.directory).ray_train.storage
         trainer = TorchTrainer(
             _worker,  # type: ignore[arg-type]
@@ -82,7 +82,7 @@ class ClipTrialBody:
                 name=f"rung-{job.rung}",
                 storage_path=path,
                 storage_filesystem=filesystem,
-                failure_config=FailureConfig(max_failures=0),  # the study retries, so that lost jobs are counted
+                failure_config=FailureConfig(max_failures=0),  # the study itself retries, and counts lost jobs
             ),
         )
         outcome = trainer.fit().return_value  # type: ignore[attr-defined]
@@ -93,12 +93,12 @@ class ClipTrialBody:
 
 
 def _worker(config: dict[str, Any]) -> RungReport | AnonTuneError | None:
-    """Run in every worker. A failure of the trial is a value here: raising would start the group anew."""
+    """Run in every worker. An error of the trial is returned, because raising it would restart all workers."""
     from ray.train import get_context
     from ray.train.torch import get_device
 
     torch.set_num_threads(config["threads"])
-    if 0 < config["gpus"] < 1:  # Ray counts shares of a card and does not enforce them
+    if 0 < config["gpus"] < 1:  # Ray counts fractions of a GPU but does not enforce them
         torch.cuda.set_per_process_memory_fraction(config["gpus"])
     try:
         job = config["job"]
@@ -117,7 +117,7 @@ _opened: dict[str, Clips] = {}
 
 
 def _open(location: str) -> Clips:
-    """Open a clip store once a process: trials of a reused worker share the mapping."""
+    """Open a clip store once per process, so that all trials of a reused worker share one memory map."""
     if location not in _opened:
         _opened[location] = open_clips(location)
     return _opened[location]

@@ -1,4 +1,4 @@
-"""The only training function: train a trial up to a rung, measure it, and write its files.
+"""Does one rung job: trains a trial up to a rung, measures it and writes its files.
 
 Shapes: T frames per clip, C channels, H height, W width.
 """
@@ -31,20 +31,20 @@ _PREVIEW_CLIPS, _PREVIEW_FRAMES = 2, 4
 
 
 def perform(job: RungJob, clips: Clips, device: torch.device, stills: Clips | None = None) -> RungReport | None:
-    """Do a rung job; the same function for one worker in process and for several under Ray Train.
+    """Do a rung job. A single worker calls this in its process, and each of several workers under Ray Train.
 
-    Training goes on from the trial's checkpoint if there is one. The files it leaves in the job's
-    directory are the trainer's checkpoint (until the full score), the anonymizer's weights and a
-    preview of original and anonymized frames. A job with weights is measured and leaves nothing.
+    Training goes on from the trial's checkpoint if there is one. The job leaves these files in its directory: the
+    trainer's checkpoint until the full score, the anonymizer's weights, and, with the full score, a preview of original
+    and anonymized frames. A job that brings weights is only measured and leaves no files.
 
     Args:
-        job: What to do.
-        clips: The clip store; the score is always of its clips.
-        device: Where to compute.
-        stills: Another store, on whose training stills the privacy branch learns instead.
+        job: The trial, its recipe, and the step up to which to train it.
+        clips: The clip store on which the trial trains and is measured.
+        device: The device to compute on.
+        stills: Another clip store; if given, the privacy branch learns on its training stills instead.
 
     Returns:
-        The report on the worker of world rank 0, None on the others.
+        The report on the worker of world rank 0, None on the other workers.
 
     Raises:
         AnonTuneError: The trial cannot go on, for example because a loss is not finite.
@@ -70,14 +70,14 @@ def perform(job: RungJob, clips: Clips, device: torch.device, stills: Clips | No
             write_preview(anonymizer, clips, path, device)
         place.checkpoint.remove()
     return RungReport(
-        trial=job.trial,
+        trial_id=job.trial_id,
         rung=job.rung,
         step=job.step,
         score=score,
         curve=_thin(points),
         seconds=time.monotonic() - start,
         node=socket.gethostname(),
-        checkpoint=recorded_weights(job.trial) if trains else "",
+        weights=recorded_weights(job.trial_id) if trains else "",
     )
 
 
@@ -113,13 +113,13 @@ def _save(trainer: TrialTrainer, checkpoint: File) -> None:
 
 @torch.no_grad()
 def write_preview(anonymizer: Anonymizer, clips: Clips, path: Path, device: torch.device) -> None:
-    """Write a PNG of some frames of two test clips, original above, anonymized below.
+    """Write a PNG with some frames of two test clips, the original frames above the anonymized ones.
 
     Args:
-        anonymizer: f_A; put in eval mode.
-        clips: The clip store; the first and the middle clip of its test split are shown.
-        path: Where to.
-        device: Where to compute.
+        anonymizer: The anonymizer f_A; it is put into eval mode.
+        clips: The clip store; the first clip and the middle clip of its test split are shown.
+        path: The file to write.
+        device: The device to compute on.
     """
     test = clips.split("test")
     rows = [k * len(test) // _PREVIEW_CLIPS for k in range(_PREVIEW_CLIPS)]

@@ -86,7 +86,7 @@ def test_nodes_come_when_trials_wait_and_go_when_none_do(
     # Without a word about nodes to come, what does not fit is refused at once.
     assert processes.run("refused", study) == 2
     said = processes.said("refused")
-    assert "placement: a trial needs 1 CPU; 1 nodes, the largest with 0 CPU. " in said and "--scale-to" in said
+    assert "placement: a trial needs 1 CPU, got 1 nodes, the largest with 0 CPU. " in said and "--scale-to" in said
 
     assert processes.run("study", [*study, "--scale-to", "2"]) == 0, processes.said("study")[-4000:]
     trials = Ledger(out / "ledger").trials()

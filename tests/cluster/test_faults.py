@@ -59,8 +59,8 @@ class Body:
     def advance(self, job: RungJob) -> RungReport:
         time.sleep(self.seconds)
         if job.rung == 1:
-            _meet(dict(self.trouble).get(job.trial, ""), Path(job.directory))
-        noise = random.Random(f"{job.trial} {job.rung}")
+            _meet(dict(self.trouble).get(job.trial_id, ""), Path(job.directory))
+        noise = random.Random(f"{job.trial_id} {job.rung}")
         place = job.recipe.penalty.weight.start / 10
         leakage, accuracy = (
             0.4 + 0.4 * place + noise.gauss(0, self.noise),
@@ -68,7 +68,7 @@ class Body:
         )
         readings = [Reading(v, 0.2, 0.95, v, v, v) for v in (leakage, accuracy)]
         score = Score(job.full, *readings, {}, {}, 0.1, 1, 1, 0, 0.1, seconds_per_frame=0.01)
-        return RungReport(job.trial, job.rung, job.step, score, (), self.seconds, "here", "")
+        return RungReport(job.trial_id, job.rung, job.step, score, (), self.seconds, "here", "")
 
 
 def _meet(trouble: str, directory: Path) -> None:

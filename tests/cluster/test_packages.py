@@ -34,7 +34,7 @@ def test_a_package_comes_with_a_job_and_a_node_that_lacks_it_is_named_before_any
     # Nobody has it: said here, and nothing is sent.
     unsent = site.client("submit", *words)
     assert (unsent.returncode, unsent.stdout) == (2, "")
-    assert "unknown name 'tint.strength'. If 'tint' is a method of a package" in unsent.stderr
+    assert "unknown name 'tint.strength'. If a package adds the method 'tint'" in unsent.stderr
 
     # Where one node lacked it the study does not begin, so that all trials below are from nodes that were given it.
     done = site.client("submit", *words, "--package", str(example_package), "--follow")

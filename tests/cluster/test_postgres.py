@@ -23,7 +23,8 @@ import ray.cloudpickle
 from anon_tune.driver.run import StudyInterrupted, run_study
 from anon_tune.errors import AnonTuneError, StudyError
 from anon_tune.search.space import SearchSpace
-from anon_tune.study.settings import StudySettings, load_study
+from anon_tune.study.frozen_study import load_study
+from anon_tune.study.settings import StudySettings
 from anon_tune.trackers.optuna_storage import open_storage
 from anon_tune.trial import Reading, RungJob, RungReport, Score, Trial
 
@@ -50,7 +51,7 @@ class Body:
         leakage, accuracy = (0.95, 0.95) if job.recipe.method == "identity" else (0.4 + 0.4 * place, 0.5 + 0.4 * place)
         readings = [Reading(v, 0.2, 0.95, v, v, v) for v in (leakage, accuracy)]
         score = Score(job.full, *readings, {}, {}, 0.1, 1, 1, 0, 0.1)
-        return RungReport(job.trial, job.rung, job.step, score, (), 0.1, "here", "")
+        return RungReport(job.trial_id, job.rung, job.step, score, (), 0.1, "here", "")
 
 
 def run_as_owner(command: list[str], folder: Path) -> None:

@@ -111,5 +111,5 @@ def test_no_node_is_waited_for_that_nobody_will_start(
     shutil.copytree(small_study, study)
     text = (study / "study.toml").read_text()
     (study / "study.toml").write_text(text.replace("cpus_per_worker = 1", "cpus_per_worker = 640\nscale_to = 4"))
-    with pytest.raises(PlacementError, match="a trial needs 640 CPU; 1 nodes"):
+    with pytest.raises(PlacementError, match="a trial needs 640 CPU, got 1 nodes"):
         verify_study(study, ClipTrialBody("unused"), 1)

@@ -30,7 +30,7 @@ class SlowBody:
     def advance(self, job: RungJob) -> RungReport:
         directory = Path(job.directory)
         node = ray.get_runtime_context().get_node_id()
-        if job.trial.isdigit():
+        if job.trial_id.isdigit():
             (directory / f"on {node}").touch()
             while len({file.name for file in directory.parent.glob("*/on *")}) < 2:
                 time.sleep(0.1)
@@ -38,7 +38,7 @@ class SlowBody:
         value = 0.5 if job.recipe.method == "black-out" else 0.9
         reading = Reading(value, 0.2, 1.0, value, value, value)
         score = Score(job.full, reading, reading, {}, {}, 0.0, 1, 1, 0, 0.1)
-        return RungReport(job.trial, job.rung, job.step, score, (), 0.5, node, "")
+        return RungReport(job.trial_id, job.rung, job.step, score, (), 0.5, node, "")
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class ShortBody:
         beside = Path(self.folder)
         beside.mkdir(exist_ok=True)
         node = ray.get_runtime_context().get_node_id()
-        mine = beside / f"{job.trial} {node} {os.getpid()}"
+        mine = beside / f"{job.trial_id} {node} {os.getpid()}"
         mine.touch()
         time.sleep(1)
         number = len(list(beside.iterdir()))
@@ -59,7 +59,7 @@ class ShortBody:
         value = 0.5 if job.recipe.method == "black-out" else 0.9
         reading = Reading(value, 0.2, 1.0, value, value, value)
         score = Score(job.full, reading, reading, {}, {}, 0.0, number, 1, 0, 0.1)
-        return RungReport(job.trial, job.rung, job.step, score, (), 1.0, node, "")
+        return RungReport(job.trial_id, job.rung, job.step, score, (), 1.0, node, "")
 
 
 def running_beside(folder: Path) -> dict[str, tuple[str, int]]:

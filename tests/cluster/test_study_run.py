@@ -27,8 +27,9 @@ from anon_tune.errors import DataError, PlacementError, StudyError
 from anon_tune.ledger import Ledger
 from anon_tune.search.parameters import StopRules
 from anon_tune.search.space import SearchSpace
+from anon_tune.study.frozen_study import load_study
 from anon_tune.study.lock import driver_lock
-from anon_tune.study.settings import StudySettings, load_study
+from anon_tune.study.settings import StudySettings
 from anon_tune.trackers.optuna_storage import open_storage
 from anon_tune.trial import Cost, Reading, RungJob, RungReport, Score, Trial, TrialState
 
@@ -63,10 +64,10 @@ class ToyBody:
         with open(directory / "calls.txt", "a") as file:
             file.write(f"{job.rung} {job.step} {job.full} {os.getpid()}\n")
         time.sleep(self.seconds)
-        while job.full and job.trial.isdigit() and int(job.trial) >= self.stuck_from:
+        while job.full and job.trial_id.isdigit() and int(job.trial_id) >= self.stuck_from:
             time.sleep(0.1)
         if job.rung > 0:
-            self._go_wrong(self.trouble.get(job.trial, ""), directory)
+            self._go_wrong(self.trouble.get(job.trial_id, ""), directory)
         if job.recipe.method == "identity":
             leakage = accuracy = 0.95 if job.full else 0.9
         elif job.recipe.method == "black-out":
@@ -74,10 +75,10 @@ class ToyBody:
         else:
             hidden = 1 / (1 + job.recipe.penalty.weight.start)
             leakage, accuracy = 0.9 - 0.3 * hidden, 0.9 - 0.2 * hidden**2
-            if int(job.trial) >= self.worse_from:
-                worse = 0.3 * (1 + int(job.trial) - self.worse_from)
+            if int(job.trial_id) >= self.worse_from:
+                worse = 0.3 * (1 + int(job.trial_id) - self.worse_from)
                 leakage, accuracy = leakage + worse, accuracy - worse
-        if self.trouble.get(job.trial) == "nan" and job.rung > 0:
+        if self.trouble.get(job.trial_id) == "nan" and job.rung > 0:
             leakage = math.nan
         ceilings = job.ceilings
         score = Score(
@@ -92,7 +93,7 @@ class ToyBody:
             seed=0,
             seconds=0.01,
         )
-        return RungReport(job.trial, job.rung, job.step, score, (), 0.02, "here", "")
+        return RungReport(job.trial_id, job.rung, job.step, score, (), 0.02, "here", "")
 
     @staticmethod
     def _go_wrong(how: str, directory: Path) -> None:
@@ -245,7 +246,7 @@ def test_a_study_may_grow_but_not_change(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("shared_ray")
 def test_nothing_starts_that_can_never_run(tmp_path: Path) -> None:
-    with pytest.raises(PlacementError, match="a trial needs 64 CPU; 1 nodes, the largest with 2 CPU"):
+    with pytest.raises(PlacementError, match="a trial needs 64 CPU, got 1 nodes, the largest with 2 CPU"):
         run_study(tmp_path, SPACE, ToyBody(), StudySettings(cpus_per_worker=64))
     assert Ledger(tmp_path / "ledger").trials() == []
 

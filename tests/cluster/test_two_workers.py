@@ -64,8 +64,8 @@ def test_two_workers_train_through_ray_train(
     assert (full.rung, full.step, full.score.full) == (1, 6, True)
     assert full.score.is_finite
     assert sorted(p.name for p in two.iterdir() if p.is_file()) == sorted(p.name for p in one.iterdir())
-    assert full.checkpoint == "trials/0000/anonymizer.safetensors"
-    assert all(torch.isfinite(tensor).all() for tensor in load_file(two.parents[1] / full.checkpoint).values())
+    assert full.weights == "trials/0000/anonymizer.safetensors"
+    assert all(torch.isfinite(tensor).all() for tensor in load_file(two.parents[1] / full.weights).values())
 
 
 @pytest.mark.usefixtures("shared_ray")

@@ -316,7 +316,7 @@ def test_bad_pairs_are_left_out_if_the_user_says_so(videos: Path, tmp_path: Path
         (["--method", "blurr", "--clips", "avatars"], r"--method: unknown method 'blurr'\. Did you mean 'blur'\?"),
         (["--method", "blur:0", "--clips", "avatars"], r"--method: sigma of 'blur' must be .*, got 0\. .*"),
         (["--method", "spact", "--clips", "avatars"], r"--method: must be a closed-form method, got .*"),
-        (["--file", "gone.safetensors", "--clips", "x"], r"gone\.safetensors: not a readable safetensors file: .*"),
+        (["--file", "gone.safetensors", "--clips", "x"], r"gone\.safetensors: is not a readable safetensors file: .*"),
         (["gone", "--trial", "1"], r".*/gone: no study there\. .*"),
         (["--method", "blur", "--clips", "gone"], r".*/gone: a clip store must hold 'manifest\.parquet'\. .*"),
         (["--method", "blur", "--clips", "x", "--set", "max_step=1"], r"--set: unknown name 'max_step'\. Did .*"),
@@ -350,7 +350,7 @@ def test_a_trial_that_has_no_weights(audit: Audit, small_study: Path, tmp_path: 
     (study / "trials" / "0000" / "anonymizer.safetensors").unlink()
     said = audit(study, "--trial", "0000")
     assert said.code == 2
-    assert re.fullmatch(r"error: .*/0000/anonymizer\.safetensors: not a readable safetensors file: .*\n", said.err)
+    assert re.fullmatch(r"error: .*/0000/anonymizer\.safetensors: is not a readable safetensors file: .*\n", said.err)
     assert re.match(r"error: .*: no trial '9999'\. ", audit(study, "--trial", "9999").err)
 
 

@@ -73,7 +73,7 @@ SPACES = {
         "'penalty.weight': unknown key 'inetger'. Did you mean 'integer'?",
     ),
     "unknown table": (SPACE.replace("search", "serach"), "unknown table 'serach'. Did you mean 'search'?"),
-    "not TOML": ("[search", "not valid TOML: .*"),
+    "not TOML": ("[search", "is not valid TOML: .*"),
     "nothing": ("", "nothing is searched. Add .*"),
     "sampler": (SPACE + '[study]\nsampler = "luck"', ".*'sampler': input should be 'auto', .*got luck."),
 }
@@ -158,7 +158,7 @@ def test_a_checkpoint_or_ledger_that_is_damaged(say: Say, small_study: Path, tmp
         said = say(verb, tmp_path / "study")
         assert_one_line(said, r".*/00000003\.parquet: not a ledger file: .*\. Move it away and try again\.")
     (tmp_path / "study" / "study.toml").write_text("[settings")
-    assert_one_line(say("resume", tmp_path / "study"), r".*/study\.toml: not valid TOML: .*")
+    assert_one_line(say("resume", tmp_path / "study"), r".*/study\.toml: is not valid TOML: .*")
 
 
 def test_a_study_that_cannot_be_verified(say: Say, small_study: Path, tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_study_that_cannot_be_verified(say: Say, small_study: Path, tmp_path: 
         assert_one_line(say("verify", study), r".*/study: another process is running this study, got pid .*")
     for name in ("0000", "0001"):
         (study / "trials" / name / "anonymizer.safetensors").unlink()
-    assert_one_line(say("verify", study), r"trial 000[01]: its weights are gone, got .*\.safetensors\. Put it back, .*")
+    assert_one_line(say("verify", study), r"trial 000[01]: its weights are missing: .*\.safetensors\. Put it back, .*")
     file = study / "study.toml"
     file.write_text(re.sub('clips_fingerprint = ".*"', 'clips_fingerprint = "other"', file.read_text()))
     assert_one_line(say("verify", study), r".*: the study was measured on clips other, got \w+\. Bring those .*")
@@ -332,5 +332,5 @@ def test_a_trial_that_needs_more_than_any_node_has(avatars: Clips, space: Path, 
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert re.fullmatch(
-        r"error: placement: a trial needs 1 CPU and 1 GPU; 1 nodes, the largest with \d+ CPU\. Ask .*", line
+        r"error: placement: a trial needs 1 CPU and 1 GPU, got 1 nodes, the largest with \d+ CPU\. Ask .*", line
     )

@@ -27,7 +27,7 @@ from anon_tune.networks.weights import read_tensors
 from anon_tune.recipe import Recipe
 from anon_tune.search import SearchSpace
 from anon_tune.study import StudySettings
-from anon_tune.study.settings import freeze_study
+from anon_tune.study.frozen_study import freeze_study
 from anon_tune.trial import Ceilings, RungJob, Trial, TrialState
 from anon_tune.worker.job import perform
 
@@ -63,8 +63,8 @@ def test_weights_that_training_began_from_need_not_be_there(small_study: Path, t
     trial = trial_of(small_study, "0000")
     study = tmp_path / "study"
     shutil.copytree(small_study / "ledger", study / "ledger")
-    file = study / trial.reports[-1].checkpoint
-    tensors, metadata = read_tensors(small_study / trial.reports[-1].checkpoint)
+    file = study / trial.reports[-1].weights
+    tensors, metadata = read_tensors(small_study / trial.reports[-1].weights)
     recipe = read_recipe(metadata["recipe"])
     began = recipe.anonymizer.model_copy(update={"weights": "/gone/start.safetensors"})
     save_weights(tensors, file, {"recipe": recipe.model_copy(update={"anonymizer": began}).model_dump_json()})
@@ -201,11 +201,11 @@ def test_every_method_can_be_taken_along(
     if method == "bdq":
         own = build_anonymizer(Recipe(method=method, anonymizer=recipe.anonymizer))
         untrained = own(clips)
-        own.load_state_dict(read_tensors(study / report.checkpoint)[0])
+        own.load_state_dict(read_tensors(study / report.weights)[0])
         assert not torch.equal(own(clips), untrained)
         assert torch.equal(own(clips), changed)
     else:
-        assert report.checkpoint == ""
+        assert report.weights == ""
         assert torch.equal(build_anonymizer(Recipe(method=method, anonymizer=recipe.anonymizer))(clips), changed)
     with safe_open(file, framework="pt") as opened:
         metadata = opened.metadata()
@@ -234,8 +234,8 @@ def test_the_card_never_takes_the_place_of_the_weights(small_study: Path, tmp_pa
 
 def test_weights_that_are_gone_are_named(small_study: Path, tmp_path: Path) -> None:
     trial = trial_of(small_study, "0000")
-    lost = replace(trial, reports=(replace(trial.reports[-1], checkpoint="trials/0000/gone.safetensors"),))
-    with pytest.raises(AnonTuneError, match=r"trials/0000/gone\.safetensors: not a readable safetensors file"):
+    lost = replace(trial, reports=(replace(trial.reports[-1], weights="trials/0000/gone.safetensors"),))
+    with pytest.raises(AnonTuneError, match=r"trials/0000/gone\.safetensors: is not a readable safetensors file"):
         export_anonymizer(small_study, lost, "avatars", tmp_path / "x")
 
 

@@ -249,7 +249,7 @@ def test_options_reach_the_store_and_a_copy_of_it(
     assert done.stdout.splitlines()[0] == f"{uri}: 15 clips of 4 frames, 12 x 20 pixels"
     done = anon_tune("clips", "copy", store, uri)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"error: {uri}: already holds a clip store. Name another place.\n"
+    assert done.stderr == f"error: {uri}: already holds a clip store. Name another URI.\n"
 
 
 def test_a_photograph_has_no_step() -> None:

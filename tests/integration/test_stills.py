@@ -27,7 +27,7 @@ from anon_tune.methods import build_anonymizer, make_recipe
 from anon_tune.recipe import Recipe
 from anon_tune.search import SearchSpace
 from anon_tune.study import StudySettings, load_study
-from anon_tune.study.settings import freeze_study
+from anon_tune.study.frozen_study import freeze_study
 from anon_tune.training import Trainer
 from anon_tune.trial import Ceilings, RungJob
 from anon_tune.worker import ClipTrialBody

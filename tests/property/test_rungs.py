@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anon_tune.pareto import coverage, front_ranks
-from anon_tune.search.pareto_layers import Layers
+from anon_tune.search.pareto_layers import ParetoLayers
 from anon_tune.search.rungs import Rung, deal_bracket, rung_levels
 
 # A coarse grid, so that ties and equal rows are common.
@@ -46,7 +46,7 @@ def by_definition(rows: Rows) -> list[str]:
 
 @given(st.lists(st.tuples(loss, loss), min_size=1, max_size=60))
 def test_layers_are_those_of_all_points_at_once(points: list[tuple[float, float]]) -> None:
-    layers = Layers()
+    layers = ParetoLayers()
     for at, point in enumerate(points):
         layers.add(str(at), point)
         seen = {name: k for k, _ in enumerate(layers.starts()) for name in layers.names(k)}

@@ -52,7 +52,7 @@ def test_order_does_not_matter(trials: list[Trial], random: object) -> None:
     shuffled = list(trials)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     one, two = ParetoFront.of(trials), ParetoFront.of(shuffled)
-    assert (one.ranks, one.probabilities) == (two.ranks, two.probabilities)
+    assert (one.front_ranks, one.probabilities) == (two.front_ranks, two.probabilities)
     assert one.hypervolume == pytest.approx(two.hypervolume, abs=1e-12)
     assert one.scores == two.scores
     assert {level: s.tolist() for level, s in attainment(trials).items()} == {
@@ -76,7 +76,7 @@ def test_probabilities_are_shares_of_draws_that_each_have_a_front(trials: list[T
 def test_a_repeat_that_is_not_finite_keeps_a_trial_off_every_front(trials: list[Trial]) -> None:
     front = ParetoFront.of(trials)
     broken = {t.id for t in trials if not all(r.score.is_finite for r in t.repeats)}
-    assert not broken & (front.ranks.keys() | front.probabilities.keys())
+    assert not broken & (front.front_ranks.keys() | front.probabilities.keys())
     assert not broken & {t.id for t in front_candidates(trials)}
     rest = ParetoFront.of([t for t in trials if t.id not in broken])
     assert math.isfinite(front.hypervolume)
@@ -106,8 +106,8 @@ def test_once_candidates_are_repeated_a_single_measurement_is_in_none_of_the_fir
             by_id[trial.id] = replace(trial, repeats=(Repeat(1, 0, data.draw(scores())),))
     front = ParetoFront.of([*by_id.values()])
     assert front.is_verified == any(t.repeats for t in front.trials if not t.is_anchor)
-    assert all(front.ranks[t.id] >= 2 for t in front.trials if not t.repeats)
-    assert {t.id for t in front.trials if front.ranks[t.id] == 0} == {t.id for t in front.members}
+    assert all(front.front_ranks[t.id] >= 2 for t in front.trials if not t.repeats)
+    assert {t.id for t in front.trials if front.front_ranks[t.id] == 0} == {t.id for t in front.members}
 
 
 @pytest.mark.parametrize(("num_repeats", "least"), [(3, 2.5), (5, 3.0)])

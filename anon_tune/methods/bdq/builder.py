@@ -1,4 +1,4 @@
-"""The builder of BDQ."""
+"""Builds the anonymizer of BDQ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Shapes: B clips, T frames per clip, C = 3 channels (RGB), H height, W width."""
+"""An anonymizer that makes every pixel black.
+
+Shapes: B clips, T frames per clip, C = 3 channels (RGB), H height, W width.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from anon_tune.recipe import Recipe
 
 
 class BlackOut(Anonymizer):
-    """``0``."""
+    """Makes every pixel 0."""
 
     def rewrite(self, clips: Tensor) -> Tensor:
         return torch.zeros_like(clips)

@@ -1,4 +1,7 @@
-"""Shapes: B clips, T frames per clip, C = 3 channels (RGB), H height, W width."""
+"""An anonymizer that blurs whole frames.
+
+Shapes: B clips, T frames per clip, C = 3 channels (RGB), H height, W width.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,11 @@ from anon_tune.recipe import Recipe
 
 
 class Blur(Anonymizer):
-    """Gaussian blur, cut off at four sigma; beyond the border the border's pixels are repeated."""
+    """Gaussian blur, cut off at four sigma. Pixels beyond the border repeat those at the border.
+
+    Args:
+        sigma: Standard deviation in pixels.
+    """
 
     def __init__(self, sigma: float) -> None:
         super().__init__()

@@ -1,4 +1,7 @@
-"""Shapes: B clips, T frames per clip, C = 3 channels (RGB), H height, W width."""
+"""An anonymizer that reduces frames and enlarges them again.
+
+Shapes: B clips, T frames per clip, C = 3 channels (RGB), H height, W width.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from anon_tune.recipe import Recipe
 
 
 class Downsample(Anonymizer):
-    """Averages areas down to 1/factor of height and width (rounded up), then goes back bilinearly."""
+    """Reduces height and width to 1/factor, rounded up, by area averages, then enlarges bilinearly."""
 
     def __init__(self, factor: int) -> None:
         super().__init__()

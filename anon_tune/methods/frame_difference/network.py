@@ -1,4 +1,7 @@
-"""Shapes: B clips, T frames per clip, C = 3 channels (RGB), H height, W width."""
+"""An anonymizer that shows the difference to the frame before.
+
+Shapes: B clips, T frames per clip, C = 3 channels (RGB), H height, W width.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from anon_tune.recipe import Recipe
 
 
 class FrameDifference(Anonymizer):
-    """``0.5 + gain / 2 (x_t - x_{t-1})``, cut to [0, 1].
+    """Shows ``0.5 + gain / 2 (x_t - x_{t-1})``, clamped to [0, 1].
 
-    The first frame shows the difference of the second; a clip of one frame is grey.
+    The first frame is the same as the second. A clip of one frame becomes grey.
     """
 
     num_before = 1

@@ -1,4 +1,7 @@
-"""Shapes: B clips, T frames per clip, C = 3 channels (RGB), H height, W width."""
+"""An anonymizer that changes nothing.
+
+Shapes: B clips, T frames per clip, C = 3 channels (RGB), H height, W width.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from anon_tune.recipe import Recipe
 
 
 class Identity(Anonymizer):
-    """``x``."""
+    """Returns the clips unchanged."""
 
     def rewrite(self, clips: Tensor) -> Tensor:
         return clips

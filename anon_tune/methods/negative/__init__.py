@@ -1,4 +1,4 @@
-"""The negative: undone by anybody, so it hides something only from attackers that do not adapt."""
+"""The negative image. Anybody can undo it, so it hides something only from attackers that do not adapt."""
 
 from anon_tune.methods.spec import MethodSpec
 

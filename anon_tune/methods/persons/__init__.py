@@ -1,4 +1,4 @@
-"""Filters of persons only, with two detectors that need no downloaded weights.
+"""Methods that change only persons, found by one of two detectors that need no downloaded weights.
 
 If the detector finds no one in a frame, the frame is left unchanged. The measured leakage includes such frames.
 """
@@ -7,11 +7,11 @@ from anon_tune.methods.spec import Argument, MethodSpec
 
 _BUILDER = "anon_tune.methods.persons.network"
 _DETECTOR = Argument("detector", "background", choices=("background", "hog"))
-_LA3D = "LA3D's filters, whose size grows with the person's area; its detector is another."
+_LA3D = "LA3D, arXiv:2410.18717: filters whose size grows with the person's area. We use another detector."
 
 BLACK_OUT = MethodSpec(
     name="person-black-out",
-    summary="Black in place of persons.",
+    summary="Makes persons black.",
     builder=_BUILDER,
     arguments=(_DETECTOR,),
     needs=frozenset({"persons", "whole clips"}),
@@ -19,7 +19,7 @@ BLACK_OUT = MethodSpec(
 
 BLUR = MethodSpec(
     name="person-blur",
-    summary="Gaussian blur of persons.",
+    summary="Blurs persons with a Gaussian.",
     builder=_BUILDER,
     arguments=(Argument("sigma", 4.0, 0.1, 256.0, unit="pixels"), _DETECTOR),
     needs=frozenset({"persons", "whole clips"}),
@@ -27,7 +27,7 @@ BLUR = MethodSpec(
 
 AREA_BLUR = MethodSpec(
     name="area-blur",
-    summary="Blur of persons, the wider the larger a person is in the frame.",
+    summary="Blurs persons; the larger a person is in the frame, the wider the blur.",
     builder=_BUILDER,
     source=_LA3D,
     arguments=(Argument("strength", 1.0, 0.01, 100.0), _DETECTOR),
@@ -36,7 +36,7 @@ AREA_BLUR = MethodSpec(
 
 AREA_PIXELATE = MethodSpec(
     name="area-pixelate",
-    summary="Pixelation of persons, the coarser the larger a person is in the frame.",
+    summary="Pixelates persons; the larger a person is in the frame, the larger the blocks.",
     builder=_BUILDER,
     source=_LA3D,
     arguments=(Argument("strength", 1.0, 0.01, 100.0), _DETECTOR),

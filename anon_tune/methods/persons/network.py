@@ -25,19 +25,19 @@ from anon_tune.recipe import Recipe
 
 Detector = Callable[[Tensor], Tensor]
 
-_LEAST_CHANGE = 0.05  # smallest difference of a pixel to the background that counts, mean over channels
+_LEAST_CHANGE = 0.05  # smallest difference between a pixel and the background that counts, mean over channels
 _NOISE_FACTOR = 3.0
-_LEAST_NEIGHBOURS = 3  # of the 9 pixels of a 3x3 square, or a pixel is noise
-_LEAST_SIDE = 192  # pixels; OpenCV's window is 64 x 128, so smaller frames are enlarged
+_LEAST_NEIGHBOURS = 3  # a changed pixel with fewer changed pixels in its 3x3 square is noise
+_LEAST_SIDE = 192  # pixels; smaller frames are enlarged, because OpenCV's detection window is 64 x 128
 
 
 def moving_regions(clips: Tensor) -> Tensor:
-    """Find what moves: a boolean mask (B,T,1,H,W) of clips (B,T,3,H,W).
+    """Find what moves in clips (B,T,3,H,W), as a boolean mask (B,T,1,H,W).
 
-    The background is the temporal median of the clip. A pixel belongs to a person if it differs from it
-    by 0.05, or by three times the clip's median difference where noise is stronger (mean over channels); lone
-    pixels are dropped and the rest is dilated by 1/32 of the shorter side. So it needs a camera at rest, and
-    a part of a person that rests for most of the clip is not found.
+    The background is the temporal median of the clip. A pixel belongs to a person if its difference from the
+    background, averaged over channels, is above 0.05 and above three times the clip's median difference, which measures
+    noise. Lone pixels are dropped, and the rest is dilated by 1/32 of the shorter side. The camera must not move, and a
+    part of a person that does not move for most of the clip is not found.
     """
     num_frames, height, width = clips.shape[1], *clips.shape[-2:]
     ordered = clips.sort(dim=1).values
@@ -53,12 +53,12 @@ def moving_regions(clips: Tensor) -> Tensor:
 
 
 def upright_regions(clips: Tensor) -> Tensor:
-    """Find upright persons: the boxes of OpenCV's HOG detector as a boolean mask (B,T,1,H,W).
+    """Find upright persons, as a boolean mask (B,T,1,H,W) of the boxes from OpenCV's HOG detector.
 
-    Frames are looked at one by one; those with a side below 192 pixels are enlarged first. Computed on the CPU.
+    The detector works on single frames, on the CPU. Frames with a side below 192 pixels are enlarged first.
 
     Source:
-        Dalal and Triggs, CVPR 2005, with the weights that OpenCV 4 carries.
+        Dalal and Triggs, CVPR 2005, with the weights that are part of OpenCV 4.
     """
     frames = (clips.detach().flatten(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
     mask = torch.zeros(len(frames), 1, *clips.shape[-2:], dtype=torch.bool)
@@ -73,7 +73,7 @@ DETECTORS: dict[str, Detector] = {"background": moving_regions, "hog": upright_r
 
 
 class _Persons(Anonymizer):
-    """Changes pixels inside the regions of a detector and no others."""
+    """Changes only the pixels in the regions that a detector finds."""
 
     def __init__(self, detector: str) -> None:
         super().__init__()
@@ -85,19 +85,19 @@ class _Persons(Anonymizer):
         return torch.where(mask, self.hide(clips, mask), clips)
 
     def hide(self, clips: Tensor, mask: Tensor) -> Tensor:
-        """Return (B,T,3,H,W) to be seen where the mask (B,T,1,H,W) is true."""
+        """Return clips (B,T,3,H,W) whose pixels replace the raw ones where the mask (B,T,1,H,W) is True."""
         raise NotImplementedError
 
 
 class PersonBlackOut(_Persons):
-    """Black in place of persons."""
+    """Makes persons black."""
 
     def hide(self, clips: Tensor, mask: Tensor) -> Tensor:
         return torch.zeros_like(clips)
 
 
 class PersonBlur(_Persons):
-    """Gaussian blur of persons, as `Blur` has it."""
+    """Blurs persons as `Blur` does."""
 
     def __init__(self, sigma: float, detector: str) -> None:
         super().__init__(detector)
@@ -108,15 +108,16 @@ class PersonBlur(_Persons):
 
 
 class _AreaAdaptive(_Persons):
-    """Changes every region, a connected part of the mask, with a filter whose size grows with its area.
+    """Filters every region, a connected part of the mask, with a size that grows with the region's area.
 
-    With ``s = max(1, floor(percent of the frame it covers))`` and ``r = strength max(1, ln s)`` the size is
-    ``min(floor(r k0), floor(side / 2))``, and at least 1, where ``side`` is the shorter side of its box.
+    With ``s = max(1, floor(percent of the frame that the region covers))`` and ``r = strength max(1, ln s)``, the size
+    is ``max(1, min(floor(r k0), floor(side / 2)))``, where ``side`` is the shorter side of the region's box and ``k0``
+    is `base_size`.
 
     Source:
-        LA3D (arXiv:2410.18717), from its formula with alpha_l = 0.5 and alpha_m = strength. It has YOLOv8
-        instance masks where we have connected regions; it does not name the side of the box, and we filter
-        the box by itself, so nothing from outside the box is mixed in.
+        The formula of LA3D (arXiv:2410.18717) with alpha_l = 0.5 and alpha_m = strength. LA3D uses instance masks of
+        YOLOv8 and we use connected regions. It does not say which side of the box it means. We filter the box by
+        itself, so that nothing from outside the box is mixed in.
     """
 
     base_size: float
@@ -126,12 +127,12 @@ class _AreaAdaptive(_Persons):
         self.strength = strength
 
     def size(self, area: int, box: tuple[int, int], frame: tuple[int, int]) -> int:
-        """Return the filter's size in pixels.
+        """Return the size of the filter in pixels.
 
         Args:
-            area: Pixels of the region.
-            box: Height and width of its box.
-            frame: Height and width of the frame.
+            area: Number of pixels in the region.
+            box: Height and width of the region's box, in pixels.
+            frame: Height and width of the frame, in pixels.
         """
         percent = max(1, 100 * area // math.prod(frame))
         grown = self.strength * max(1.0, math.log(percent)) * self.base_size
@@ -146,12 +147,12 @@ class _AreaAdaptive(_Persons):
         return changed
 
     def filter(self, patch: Tensor, size: int) -> Tensor:
-        """Filter (1,3,h,w)."""
+        """Filter a box (1,3,h,w)."""
         raise NotImplementedError
 
 
 class AreaBlur(_AreaAdaptive):
-    """LA3D's adaptive blur: sigma 10 under a kernel of odd size, 13 and more pixels on large frames."""
+    """LA3D's adaptive blur: sigma 10, cut off by a kernel of odd size, of 13 or more pixels on large frames."""
 
     base_size = 13.0
 
@@ -160,7 +161,7 @@ class AreaBlur(_AreaAdaptive):
 
 
 class AreaPixelate(_AreaAdaptive):
-    """LA3D's adaptive pixelation: blocks of 4 and more pixels on large frames."""
+    """LA3D's adaptive pixelation: blocks of 4 or more pixels on large frames."""
 
     base_size = 4.0
 
@@ -169,7 +170,7 @@ class AreaPixelate(_AreaAdaptive):
 
 
 def build(recipe: Recipe, detector: str, **size: float) -> Anonymizer:
-    """Return the anonymizer of any method of this folder."""
+    """Return the anonymizer of any method in this folder."""
     makers: dict[str, Callable[..., Anonymizer]] = {
         "person-black-out": PersonBlackOut,
         "person-blur": PersonBlur,
@@ -187,7 +188,7 @@ def _regions(mask: Tensor) -> list[tuple[int, int, tuple[slice, slice], int]]:
     for b, clip in enumerate(mask.squeeze(2).to(torch.uint8).cpu().numpy()):
         for t, frame in enumerate(clip):
             _, _, stats, _ = cv2.connectedComponentsWithStats(frame, connectivity=8)
-            for left, top, wide, tall, area in stats[1:].tolist():  # the first one is what is not in the mask
+            for left, top, wide, tall, area in stats[1:].tolist():  # the first entry is everything outside the mask
                 found.append((b, t, (slice(top, top + tall), slice(left, left + wide)), area))
     return found
 

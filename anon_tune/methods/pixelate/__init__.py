@@ -4,7 +4,7 @@ from anon_tune.methods.spec import Argument, MethodSpec
 
 SPEC = MethodSpec(
     name="pixelate",
-    summary="Gives every block of pixels its mean.",
+    summary="Replaces every block of pixels by its mean.",
     builder="anon_tune.methods.pixelate.network",
     arguments=(Argument("size", 8, 2, 256, unit="pixels"),),
 )

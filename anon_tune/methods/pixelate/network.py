@@ -1,4 +1,7 @@
-"""Shapes: B clips, T frames per clip, C = 3 channels (RGB), H height, W width."""
+"""An anonymizer that pixelates whole frames.
+
+Shapes: B clips, T frames per clip, C = 3 channels (RGB), H height, W width.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from anon_tune.recipe import Recipe
 
 
 class Pixelate(Anonymizer):
-    """The mean of every block of size x size pixels in place of its pixels."""
+    """Replaces every block of size x size pixels by its mean."""
 
     def __init__(self, size: int) -> None:
         super().__init__()

@@ -27,7 +27,10 @@ SECRET = "S3cr3t"
 def test_an_address_with_a_secret_is_refused_and_not_repeated(address: str, shown: str) -> None:
     with pytest.raises(AnonTuneError) as told:
         refuse_secret("--storage", address)
-    assert f"--storage: must not carry a password or key, as it is written down, got {shown}. " in str(told.value)
+    assert (
+        f"--storage: must not carry a password or key, because the address is stored with the study, got {shown}. "
+        in str(told.value)
+    )
     assert SECRET not in str(told.value)
 
 

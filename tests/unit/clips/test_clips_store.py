@@ -88,7 +88,7 @@ def test_an_existing_directory_is_kept_unless_forced(coded_clips: Clips) -> None
 
 def test_force_replaces_nothing_but_a_clip_store(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    with pytest.raises(DataError, match="only a clip store is replaced"):
+    with pytest.raises(DataError, match="exists and is no clip store"):
         StoreWriter(tmp_path, (1, 2, 2, 3), force=True)
     assert (tmp_path / "mine").is_dir()
 
@@ -100,7 +100,7 @@ def test_what_came_to_be_at_the_place_of_a_store_meanwhile_is_kept(tmp_path: Pat
         writer.add(Labels("a", "", "train", "g", "walk", (True,)), np.zeros((1, 2, 2, 3), np.uint8))
         place.mkdir()
         (place / "notes.txt").write_text("of somebody")
-        with pytest.raises(DataError, match="only a clip store is replaced" if force else "already exists"):
+        with pytest.raises(DataError, match="exists and is no clip store" if force else "already exists"):
             writer.finish(["p"], 1.0, "test")
     assert [path.name for path in tmp_path.rglob("*")] == ["mine", "notes.txt"]
 
@@ -117,7 +117,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
     [
         (Labels("a", "", "train", "h", "walk", (True,)), "clip ids must be unique"),
         (Labels("b", "", "test", "g", "walk", (True,)), "no group may be in test and in another split, got g"),
-        (Labels("b", "", "dev", "h", "walk", (True,)), "a split is one of train, val, test, got dev"),
+        (Labels("b", "", "dev", "h", "walk", (True,)), "a split must be one of train, val, test, got dev"),
     ],
 )
 def test_a_broken_manifest_is_not_written(tmp_path: Path, second: Labels, message: str) -> None:
@@ -157,10 +157,10 @@ DAMAGES = {
         ),
         "needs a column 'row' of type int64",
     ),
-    "fewer clips": (lambda d: _edit_manifest(d, lambda t: t.slice(0, 9)), "calls for uint8 frames of shape"),
+    "fewer clips": (lambda d: _edit_manifest(d, lambda t: t.slice(0, 9)), "requires uint8 frames of shape"),
     "later clips": (lambda d: _edit_manifest(d, lambda t: t.slice(1)), "must number the clips from 0"),
-    "cut frames": (lambda d: (d / "frames.npy").write_bytes((d / "frames.npy").read_bytes()[:-9]), "not a whole"),
-    "no array": (lambda d: (d / "frames.npy").write_bytes(b""), "not a whole"),
+    "cut frames": (lambda d: (d / "frames.npy").write_bytes((d / "frames.npy").read_bytes()[:-9]), "not a complete"),
+    "no array": (lambda d: (d / "frames.npy").write_bytes(b""), "not a complete"),
     "wrong type": (lambda d: np.save(d / "frames.npy", np.zeros((10, 3, 5, 7, 3), np.float32)), "got float32"),
     "other frames": (lambda d: np.save(d / "frames.npy", np.zeros((10, 3, 5, 7, 3), np.uint8)), "not those of"),
 }

@@ -108,7 +108,7 @@ def test_a_file_uri_is_a_path(coded_clips: Clips, cache: Path) -> None:
 
 def test_a_cache_that_cannot_be_written_is_one_line(coded_clips: Clips, cache: Path, uri: str) -> None:
     cache.parent.write_text("a file")
-    with pytest.raises(DataError, match=r"cannot be copied to this node: .*; copies go to .*cache/clips"):
+    with pytest.raises(DataError, match=r"cannot be copied to this node: .*, and the permissions of .*cache/clips"):
         open_clips(uri)
 
 

@@ -79,6 +79,6 @@ def test_what_nobody_may_learn_on_is_refused(tmp_path: Path) -> None:
         check_stills(write_store(tmp_path / "bare", private=()), clips)
     with pytest.raises(DataError, match=r"same: no private attribute of the training stills has two values\."):
         check_stills(write_store(tmp_path / "same", private=(True, True)), clips)
-    rule = r"a training still may not be among the clips that .*clips measures on, got 'still-104'\. Import"
+    rule = r"a training still must not be a validation or test clip of .*clips, got 'still-104'\. Import"
     with pytest.raises(DataError, match=rule):  # the clips' test still by name and content
         check_stills(write_store(tmp_path / "both", first=101), clips)

@@ -18,7 +18,6 @@ from anon_tune.methods import find
 def _path_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr("anon_tune.driver.packages._brought", {})
-    monkeypatch.setattr("anon_tune.methods.table._loaded", {})
     return
 
 

@@ -79,7 +79,7 @@ def test_what_needs_a_directory_of_this_machine_says_so(folder: Folder, tmp_path
     if not folder.is_remote:
         assert folder.path == tmp_path / "deep" / "study"
         return
-    with pytest.raises(AnonTuneError, match="must be a directory of this machine here"):
+    with pytest.raises(AnonTuneError, match="must be a directory on this machine for this command"):
         _ = folder.path
 
 

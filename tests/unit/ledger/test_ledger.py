@@ -281,7 +281,7 @@ def test_curves_are_read_as_an_earlier_version_wrote_them(tmp_path: Path) -> Non
 def test_points_of_a_curve_may_have_different_terms(tmp_path: Path) -> None:
     curve = (LossPoint(0, {"utility": 1.0}), LossPoint(1, {"utility": 0.9, "bands": 2.0}))
     Ledger(tmp_path).append(trial(), replace(report(), curve=curve))
-    Ledger(tmp_path).append(trial("0001"), replace(report(), trial="0001", curve=()))
+    Ledger(tmp_path).append(trial("0001"), replace(report(), trial_id="0001", curve=()))
     first, second = Ledger(tmp_path).trials()
     assert math.isnan(first.reports[0].curve[0].terms["bands"])
     assert first.reports[0].curve[1] == curve[1]

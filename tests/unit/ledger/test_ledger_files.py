@@ -212,7 +212,10 @@ def test_a_full_disk_is_told_and_what_was_there_stays(
     folder = fill(tmp_path / "ledger", 6)
     ledger = Ledger(folder)
     full_disk("")
-    said = r"ledger: a record could not be written: No space left on device\. Make room there, then go on: "
+    said = (
+        r"ledger: a record could not be written: No space left on device\. "
+        r"Free space there, then go on with 'resume' or 'verify'; all earlier"
+    )
     for _ in range(2):
         with pytest.raises(StudyError, match=said):
             ledger.append(trial(6))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -15,9 +15,8 @@ from torch import Tensor, nn
 
 from anon_tune.attackers import ATTACKERS, AttackerSpec, Setting
 from anon_tune.clips import Clips
-from anon_tune.methods import attackers_of, black_out, load_builder
+from anon_tune.methods import METHODS, attackers_of, load_builder
 from anon_tune.methods.black_out import SPEC
-from anon_tune.methods.table import _loaded
 from anon_tune.recipe import Recipe
 from anon_tune.trial import Ceilings, RungJob
 from anon_tune.worker.job import perform
@@ -36,7 +35,7 @@ class ShadeReader(nn.Module):
 
 
 @pytest.fixture
-def leaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def leaky(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the method black-out an attacker of its own, and a builder that feeds it."""
     reader = AttackerSpec("shade-reader", "the mean shade", "a test", ShadeReader, inputs=("shade",))
     monkeypatch.setitem(ATTACKERS.ours, "shade-reader", reader)  # type: ignore[arg-type]
@@ -44,10 +43,8 @@ def leaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     builder.build = load_builder(SPEC).build
     builder.attacker_inputs = lambda recipe: lambda anonymizer, clips: {"shade": clips.mean(dim=(1, 2, 3, 4))}
     monkeypatch.setitem(sys.modules, "leaky_black_out", builder)
-    monkeypatch.setattr(black_out, "SPEC", replace(SPEC, attackers=("shade-reader",), builder="leaky_black_out"))
-    _loaded.clear()
-    yield
-    _loaded.clear()
+    leaky = replace(SPEC, attackers=("shade-reader",), builder="leaky_black_out")
+    monkeypatch.setitem(METHODS.ours, "black-out", leaky)  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("leaky")

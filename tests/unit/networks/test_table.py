@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from anon_tune.errors import RecipeError
-from anon_tune.networks import NETWORKS, NetworkSpec, build_privacy, build_utility, check_network
+from anon_tune.networks import NETWORKS, NetworkSpec, build_network, check_network
 from anon_tune.recipe import AnonymizerRecipe, PrivacyRecipe, UtilityRecipe
 
 
@@ -27,9 +27,9 @@ def test_every_network_is_built_by_its_name(name: str) -> None:
         assert spec.anonymizer is not None
         assert spec.anonymizer(AnonymizerRecipe(network=name))(clips).shape == clips.shape
     if "utility" in spec.kinds:
-        assert build_utility(UtilityRecipe(network=name), 5)(torch.rand(2, 4, 3, 16, 20)).shape == (2, 5)
+        assert build_network(UtilityRecipe(network=name), 5)(torch.rand(2, 4, 3, 16, 20)).shape == (2, 5)
     if "privacy" in spec.kinds:
-        assert build_privacy(PrivacyRecipe(network=name), 4).eval()(torch.rand(2, 3, 16, 20)).shape == (2, 4)
+        assert build_network(PrivacyRecipe(network=name), 4).eval()(torch.rand(2, 3, 16, 20)).shape == (2, 4)
 
 
 def test_an_unknown_name_or_one_of_another_kind_is_one_line() -> None:
@@ -41,7 +41,7 @@ def test_an_unknown_name_or_one_of_another_kind_is_one_line() -> None:
     rule = "'utility.network': 'resnet18' must be a network for 'utility', and is one for 'privacy'"
     assert str(caught.value) == f"f.toml: {rule}. Known: r3d_18, small3d."
     with pytest.raises(RecipeError, match="unknown network 'r3d_19'"):
-        build_utility(UtilityRecipe(network="r3d_19"), 2)
+        build_network(UtilityRecipe(network="r3d_19"), 2)
 
 
 def test_a_network_that_serves_for_nothing_is_no_network() -> None:

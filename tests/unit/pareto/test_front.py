@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from anon_tune.errors import StudyError
-from anon_tune.pareto import Cause, EmptyFront, ParetoFront, ReferencePoint, front_candidates, front_document, progress
+from anon_tune.pareto import Cause, EmptyFront, ParetoFront, ReferencePoint, front_candidates, front_document, growth
 from anon_tune.trial import Cost, TrialState
 
 
 def test_an_empty_study_has_an_empty_front():
     front = ParetoFront.of([])
     assert (front.members, front.hypervolume, front.reference_point) == ((), 0.0, None)
-    assert progress([]) == []
+    assert growth([]) == []
 
 
 def test_members_come_by_leakage_and_anchors_stand_among_them(make_trial):
@@ -27,7 +27,7 @@ def test_members_come_by_leakage_and_anchors_stand_among_them(make_trial):
     ]
     front = ParetoFront.of(trials)
     assert [t.id for t in front.members] == ["black-out", "0001", "0000", "identity"]
-    assert front.ranks == {"identity": 0, "black-out": 0, "0000": 0, "0001": 0, "0002": 1}
+    assert front.front_ranks == {"identity": 0, "black-out": 0, "0000": 0, "0001": 0, "0002": 1}
 
 
 def test_hypervolume_is_in_natural_units_against_the_raw_leakage_and_chance(make_trial):
@@ -121,7 +121,7 @@ def test_progress_follows_the_order_of_ending_and_ends_at_the_fronts_hypervolume
         make_trial("0002", 0.1, 0.9, full=False, state=TrialState.PRUNED, started=110, ended=130),
         make_trial("0003", 0.1, 0.9, full=False, state=TrialState.RUNNING, started=110, ended=150),
     ]
-    entries = progress(trials)
+    entries = growth(trials)
     assert [(e.num_trials, e.seconds) for e in entries] == [(0, 10), (1, 20), (2, 30), (3, 40)]
     assert [e.hypervolume for e in entries] == pytest.approx([0, 0.3 * 0.3, 0.3 * 0.3, 0.4 * 0.6])
     assert entries[-1].hypervolume == ParetoFront.of(trials).hypervolume
@@ -137,11 +137,11 @@ def test_a_trial_that_breaks_a_constraint_is_not_on_the_front_and_covers_nothing
     kept = [make_trial("identity", 0.9, 0.95), make_trial("black-out", 0.2, 0.2), make_trial("0000", 0.5, 0.7)]
     broken = breaking(make_trial("0001", 0.3, 0.9))
     front = ParetoFront.of([*kept, broken])
-    assert front.ranks == {**ParetoFront.of(kept).ranks, "0001": 1}
+    assert front.front_ranks == {**ParetoFront.of(kept).front_ranks, "0001": 1}
     assert [t.id for t in front.members] == ["black-out", "0000", "identity"]
     assert front.hypervolume == ParetoFront.of(kept).hypervolume
     assert broken in front.trials and broken not in front.eligible
-    assert progress([*kept, broken])[-1].hypervolume == front.hypervolume
+    assert growth([*kept, broken])[-1].hypervolume == front.hypervolume
     assert broken not in front_candidates([*kept, broken])
 
 
@@ -149,7 +149,7 @@ def test_an_anchor_that_breaks_a_constraint_is_measured_again_and_not_on_the_fro
     anchors = [breaking(make_trial("identity", 0.9, 0.95)), breaking(make_trial("black-out", 0.2, 0.2))]
     kept = make_trial("0000", 0.5, 0.7)
     front = ParetoFront.of([*anchors, kept])
-    assert front.ranks == {"identity": 1, "black-out": 1, "0000": 0}
+    assert front.front_ranks == {"identity": 1, "black-out": 1, "0000": 0}
     assert [t.id for t in front.members] == ["0000"]
     assert front.reference_point is not None and front.empty is None
     assert [t.id for t in front_candidates([*anchors, kept])] == ["identity", "black-out", "0000"]
@@ -193,7 +193,7 @@ def test_a_repeated_trial_that_breaks_a_constraint_has_no_probability(make_trial
     broken = breaking(make_trial("0001", 0.3, 0.9, repeats=[(0.3, 0.9)] * 2))
     front = ParetoFront.of([kept, broken])
     assert front.is_verified and set(front.probabilities) == {"0000"}
-    assert front.ranks == {"0000": 0, "0001": 1}
+    assert front.front_ranks == {"0000": 0, "0001": 1}
     with pytest.raises(StudyError, match="No trial that keeps the constraints was measured again: anon-tune verify"):
         ParetoFront.of([make_trial("0000", 0.5, 0.7), broken]).pick(0.9)
 
@@ -202,4 +202,4 @@ def test_progress_adds_up_what_every_ended_trial_cost(make_trial):
     states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED, TrialState.RUNNING)
     trials = [make_trial(f"{i:04d}", 0.5, 0.7, state=state, ended=i) for i, state in enumerate(states)]
     trials = [replace(t, reports=tuple(replace(r, cost=Cost(10, 1, 0.5)) for r in t.reports)) for t in trials]
-    assert [entry.cost for entry in progress(trials)] == [Cost(10, 1, 0.5), Cost(20, 2, 1.0), Cost(30, 3, 1.5)]
+    assert [entry.cost for entry in growth(trials)] == [Cost(10, 1, 0.5), Cost(20, 2, 1.0), Cost(30, 3, 1.5)]

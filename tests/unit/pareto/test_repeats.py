@@ -5,7 +5,7 @@ import math
 import pytest
 
 from anon_tune.errors import StudyError
-from anon_tune.pareto import ParetoFront, attainment, front_candidates, front_document, judged_scores, progress
+from anon_tune.pareto import ParetoFront, attainment, front_candidates, front_document, growth, judged_scores
 from anon_tune.trial import TrialState
 
 
@@ -45,7 +45,7 @@ def test_only_repeated_trials_and_anchors_stand_on_a_verified_front(make_trial):
         make_trial("0002", 0.85, 0.3),
     ]
     single = ParetoFront.of([t if t.id != "0000" else make_trial("0000", 0.3, 0.9) for t in trials])
-    assert (single.ranks, single.is_verified, single.probabilities) == (
+    assert (single.front_ranks, single.is_verified, single.probabilities) == (
         {"identity": 0, "0000": 1, "0001": 0, "0002": 2},
         False,
         {},
@@ -53,13 +53,13 @@ def test_only_repeated_trials_and_anchors_stand_on_a_verified_front(make_trial):
     front = ParetoFront.of(trials)
     assert front.is_verified
     assert [t.id for t in front.members] == ["0000", "identity"]
-    assert front.ranks == {"identity": 0, "0000": 0, "0001": 1, "0002": 2}
+    assert front.front_ranks == {"identity": 0, "0000": 0, "0001": 1, "0002": 2}
     assert front.hypervolume == pytest.approx((0.9 - 0.4) * (0.8 - 0.2))
     assert front.probabilities.keys() == {"identity", "0000"}
     assert front.pick(0.5).id == "0000"
     with pytest.raises(StudyError, match=r"lowest available is 0\.4000 \(trial 0000\)"):
         front.pick(0.35)
-    assert progress(trials)[-1].hypervolume == front.hypervolume
+    assert growth(trials)[-1].hypervolume == front.hypervolume
 
 
 def test_candidates_are_two_ranks_and_whoever_means_let_in(make_trial):

@@ -13,7 +13,8 @@ from anon_tune.errors import StudyError
 from anon_tune.methods import defaults_of, make_recipe, names, read_recipe
 from anon_tune.recipe import AuditRecipe, EvaluationRecipe, Part, Recipe, flat_values
 from anon_tune.search.space import SearchSpace
-from anon_tune.study.settings import StudySettings, freeze_study, load_study
+from anon_tune.study.frozen_study import freeze_study, load_study
+from anon_tune.study.settings import StudySettings
 
 DEFAULTS = json.loads((Path(__file__).parent / "defaults.json").read_text())
 """The version and the default of every value, by kind of recipe.
@@ -126,4 +127,4 @@ class TestStudies:
         file.write_text(text[: text.index("[space.defaults]")])
         space, _ = load_study(tmp_path)
         assert space.recipe({"penalty.weight": 1.0}) == make_recipe({"privacy.weight": 2.0})
-        assert freeze_study(tmp_path, SearchSpace.from_tables(TABLES, "x.toml"), StudySettings())
+        assert freeze_study(tmp_path, SearchSpace.from_tables(TABLES, "x.toml"), StudySettings()) == StudySettings()

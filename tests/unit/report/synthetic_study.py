@@ -79,7 +79,7 @@ def write_hostile_study(directory: Path) -> Path:
         for rung in (0, 1):
             made = report(name, rung, 0.5 + 0.03 * number, 0.6 + 0.03 * number, rng)
             score = replace(made.score, attackers=values, attributes=values)
-            made = replace(made, node=words, checkpoint=words, score=score, cost=Cost(19.0, 1.0, 0.1))
+            made = replace(made, node=words, weights=words, score=score, cost=Cost(19.0, 1.0, 0.1))
             state = TrialState.COMPLETE if rung else TrialState.RUNNING
             ledger.append(replace(trial, state=state), made)
         ledger.append_lost(trial, LostJob(30.0, words))
@@ -121,7 +121,7 @@ def multiplied(trials: Sequence[Trial], num_trials: int) -> list[Trial]:
         for old in model.reports:
             leakage, accuracy = rng.normal([old.score.leakage.value, old.score.accuracy.value], 0.05).clip(0.01, 0.99)
             new = report(model.id, old.rung, float(leakage), float(accuracy), rng, curve=number % 7 == 0)
-            reports.append(replace(new, trial=f"{number:04d}", violation=0.1 * (number % 11 == 0)))
+            reports.append(replace(new, trial_id=f"{number:04d}", violation=0.1 * (number % 11 == 0)))
         fields = {"id": f"{number:04d}", "number": number, "reports": tuple(reports), "ended": model.ended + number}
         made.append(replace(model, **fields))
     return made

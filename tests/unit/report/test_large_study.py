@@ -24,7 +24,7 @@ def trial(number: int, leakage: float, accuracy: float, **fields: object) -> Tri
     report = RungReport(f"{number:04d}", 0, 60, score, (), 5.0, "here", "", Cost(cpu_s=3600.0))
     params = {"penalty.weight": float(number)}
     made = Trial(
-        report.trial, number, "adversarial", params, "f", TrialState.COMPLETE, (report,), ended=float(number + 1)
+        report.trial_id, number, "adversarial", params, "f", TrialState.COMPLETE, (report,), ended=float(number + 1)
     )
     return replace(made, **fields)  # type: ignore[arg-type]
 
@@ -69,7 +69,7 @@ def test_charts_draw_the_front_and_some_others(many: list[Trial]) -> None:
     drawn = drawn_trials(front)
     assert {t.id for t in front.members} < {t.id for t in drawn}
     assert len(drawn) == 20 + 30
-    assert {front.ranks[t.id] for t in drawn} == {0, 1, 2, 3, 4}
+    assert {front.front_ranks[t.id] for t in drawn} == {0, 1, 2, 3, 4}
     shown = {name for trace in spec(front_chart(front)) for name in trace.get("customdata", [])}
     assert shown == {t.id for t in drawn}
     found = parallel_chart(front)
@@ -88,9 +88,9 @@ def test_the_table_lists_front_best_and_newest_and_the_page_says_what_is_left_ou
     assert listed >= {*range(20), *range(30, 40), *range(90, 100)}
     page = write_report(tmp_path, {}, trials=many).read_text("utf-8")
     assert page.count("<tr><td>") == 40
-    assert "60 others are left out. <code>anon-tune front DIR --all --format csv</code> lists all." in page
-    assert "Drawn are the front and 30 other trials" in page
-    assert "Shown are 5 trials, evenly along the front; 15 others are left out." in page
+    assert "60 others are left out. <code>anon-tune front DIR --all --format csv</code> lists all trials." in page
+    assert "This shows the front and 30 other trials" in page
+    assert "This shows 5 trials, evenly along the front; 15 others are left out." in page
     assert "Computed from 30 complete trials" in page
     assert page.count('<article class="card"') == 5
     links = set(re.findall(r'<a href="#(trial-[^"]+)"', page))
@@ -101,7 +101,7 @@ def test_the_table_lists_front_best_and_newest_and_the_page_says_what_is_left_ou
 def test_of_many_failures_the_newest_are_told() -> None:
     failed = [trial(n, 0.5, 0.5, state=TrialState.FAILED, reports=(), reason=f"reason {n}") for n in range(5)]
     words = tables.failures(failed)
-    assert "The newest 3; 2 others failed too." in words
+    assert "This lists the newest 3; 2 others failed too." in words
     assert [f"reason {n}<" in words for n in range(5)] == [False, False, True, True, True]
 
 
@@ -161,6 +161,6 @@ def test_a_trial_that_breaks_a_constraint_has_a_mark_of_its_own(many: list[Trial
 
 def test_hours_and_frames_are_few_digits(many: list[Trial]) -> None:
     assert [hours(s) for s in (36.0, 3600.0, 5e6)] == ["0.01", "1", "1,389"]
-    assert [per_frame(s) for s in (0.0023, 1.5, float("nan"))] == ["2.3 ms a frame", "1,500 ms a frame", "—"]
+    assert [per_frame(s) for s in (0.0023, 1.5, float("nan"))] == ["2.3 ms per frame", "1,500 ms per frame", "—"]
     front = ParetoFront.of(many)
-    assert "anonymizing takes 2.3 ms a frame" in hover(many[0], front)
+    assert "anonymizing takes 2.3 ms per frame" in hover(many[0], front)

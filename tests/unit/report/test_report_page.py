@@ -261,7 +261,7 @@ def test_a_study_that_has_only_begun_is_shown(tmp_path):
 
 def test_an_unreadable_study_file_is_named(tmp_path):
     (tmp_path / "study.toml").write_bytes(b"\xff = [")
-    with pytest.raises(StudyError, match=r"study\.toml: not valid TOML: .*can't decode byte"):
+    with pytest.raises(StudyError, match=r"study\.toml: is not valid TOML: .*can't decode byte"):
         write_report(tmp_path)
 
 

@@ -17,7 +17,7 @@ from anon_tune.search.space import SearchSpace
 from anon_tune.study.assignment import Assignment
 from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.settings import StudySettings
-from anon_tune.trackers.optuna_storage import OptunaRecord
+from anon_tune.trackers.optuna_storage import OptunaMirror
 from anon_tune.trial import ANCHORS, Reading, RungReport, Score, Trial, TrialState
 
 SHIPPED = Path(__file__).parents[3] / "search_spaces"
@@ -79,11 +79,11 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "anchor": (
         {"search": {"method": {"choices": ["spact", "identity"]}}},
-        "x.toml: 'identity' is an anchor, which is in every study. Leave it out.",
+        "x.toml: 'identity' is an anchor, which every study measures anyway. Leave it out.",
     ),
     "fixed anchor": (
         {"fixed": {"method": "black-out"}, "search": {"privacy.weight": WEIGHT}},
-        "x.toml: 'black-out' is an anchor, which is in every study. Leave it out.",
+        "x.toml: 'black-out' is an anchor, which every study measures anyway. Leave it out.",
     ),
     "fixed unknown": (
         {"fixed": {"method": "spakt"}, "search": {"privacy.weight": WEIGHT}},
@@ -101,23 +101,23 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no use for closed forms": (
         {"search": {"method": {"choices": ["negative", "blur"]}, "privacy.weight": WEIGHT}},
-        "x.toml: 'privacy.weight' is searched, but has no use for the method 'negative' or 'blur'. Remove it.",
+        "x.toml: 'privacy.weight' is searched, but is not used by the method 'negative' or 'blur'. Remove it.",
     ),
     "no use for the methods it names": (
         {"search": {"method": {"choices": ["spact", "bdq", "blur"]}, **weight("blur")}},
-        "x.toml: 'privacy.weight' is searched, but has no use for the method 'blur'. Remove it.",
+        "x.toml: 'privacy.weight' is searched, but is not used by the method 'blur'. Remove it.",
     ),
     "a part that no method uses": (
         {"search": {"method": {"choices": ["spact", "vita"]}, "penalty.threshold": WEIGHT}},
-        "x.toml: 'penalty.threshold' is searched, but has no use for the method 'spact' or 'vita'. Remove it.",
+        "x.toml: 'penalty.threshold' is searched, but is not used by the method 'spact' or 'vita'. Remove it.",
     ),
     "section of a method that is not chosen": (
         {"search": {"method": {"choices": ["spact", "bdq"]}, "vita.num_branches": BRANCHES}},
-        "x.toml: 'vita.num_branches' is of the method 'vita', which is not chosen. Leave it out, or choose",
+        "x.toml: 'vita.num_branches' belongs to the method 'vita', which is not chosen. Leave it out, or choose",
     ),
     "fixed section of a method that is not chosen": (
         {"fixed": {"bdq.sigma": 2.0}, "search": {"privacy.weight": WEIGHT}},
-        "x.toml: 'bdq.sigma' is of the method 'bdq', which is not chosen. Leave it out, or choose that method.",
+        "x.toml: 'bdq.sigma' belongs to the method 'bdq', which is not chosen. Leave it out, or choose that method.",
     ),
     "unknown name in a section": (
         {"fixed": {"method": "vita", "vita.branches": 2}, "search": {"privacy.weight": WEIGHT}},
@@ -137,11 +137,11 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "set by every method": (
         {"search": {"method": {"choices": ["vita", "spact"]}, "penalty.weight": WEIGHT}},
-        "x.toml: 'penalty.weight' is searched, but has no use for the method 'vita' or 'spact'. Remove it.",
+        "x.toml: 'penalty.weight' is searched, but is not used by the method 'vita' or 'spact'. Remove it.",
     ),
     "set by the fixed method": (
         {"fixed": {"method": "spact"}, "search": {"penalty.weight": WEIGHT}},
-        "x.toml: 'penalty.weight' is searched, but has no use for the method 'spact'. Remove it.",
+        "x.toml: 'penalty.weight' is searched, but is not used by the method 'spact'. Remove it.",
     ),
     "fixed against the fixed method": (
         {"fixed": {"method": "spact", "penalty.weight": 2.0}, "search": {"privacy.weight": WEIGHT}},
@@ -254,7 +254,7 @@ class Desk:
     """A bookkeeper in a folder, which is read again by the next one."""
 
     def __init__(self, folder: Path, of: SearchSpace, num_trials: int, seed: int = 0) -> None:
-        self.record = OptunaRecord(of, InMemoryStorage(), "toy")
+        self.record = OptunaMirror(of, InMemoryStorage(), "toy")
         proposer = Proposer(of, "random", seed, num_trials, self.record)
         self.book = Bookkeeper(Ledger(folder), of, proposer, StudySettings(num_trials=num_trials, seed=seed))
 
@@ -262,11 +262,11 @@ class Desk:
         """Finish what is handed out."""
         done: list[Assignment] = []
         while len(done) < most and (assignment := self.book.next()) is not None:
-            self.book.start(assignment.trial)
+            self.book.start(assignment.trial_id)
             for job in assignment.jobs:
                 reading = Reading(0.5, 0.2, 0.9, 0.4, 0.6, 0.5)
                 score = Score(job.full, reading, reading, {}, {}, 0.0, 1, 1, 0, 0.1)
-                self.book.decide(RungReport(assignment.trial, job.rung, job.step, score, (), 1.0, "here", ""))
+                self.book.decide(RungReport(assignment.trial_id, job.rung, job.step, score, (), 1.0, "here", ""))
             done.append(assignment)
         return done
 
@@ -280,7 +280,7 @@ RUNGS = {"fixed": {"training.num_steps": 90}, "study": {"rungs": {"min_steps": 1
 
 def test_a_trial_says_its_method_and_a_closed_form_one_has_no_rungs_between(tmp_path: Path) -> None:
     desk = Desk(tmp_path, space(["blur:4", "bdq"], weight("bdq"), **RUNGS), 6)
-    todo = {a.trial: a.todo for a in desk.work()}
+    todo = {a.trial_id: a.todo for a in desk.work()}
     assert {t.method for t in desk.trials} == {"blur:4", "bdq"}
     for trial in desk.trials:
         assert trial.method == trial.params["method"]

@@ -115,7 +115,7 @@ BAD = {
     ),
     "evaluation searched": (
         '[search]\n"evaluation.width" = {low = 4, high = 8, integer = true}',
-        "'evaluation.width' must not be searched, or scores do not compare",
+        "'evaluation.width' must not be searched, because scores could not be compared",
     ),
     "when on nothing": (
         '[search]\n"privacy.cap" = {low = 1, high = 2, when = {"privacy.bound" = ["cap"]}}',
@@ -152,7 +152,7 @@ BAD = {
         '[study]\nrungs = {min_steps = 5, factor = 1}\n[search]\n"penalty.weight" = {low = 1, high = 2}',
         "[study]: 'rungs.factor': input should be greater than or equal to 2, got 1",
     ),
-    "not toml": ('[search]\n"penalty.weight" = {low = 1,, high = 2}', "not valid TOML: "),
+    "not toml": ('[search]\n"penalty.weight" = {low = 1,, high = 2}', "is not valid TOML: "),
 }
 
 

@@ -19,7 +19,7 @@ from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.settings import StudySettings
 from anon_tune.study.spending import Prices
 from anon_tune.study.virtual_time import VirtualClock, drive
-from anon_tune.trackers.optuna_storage import OptunaRecord
+from anon_tune.trackers.optuna_storage import OptunaMirror
 from anon_tune.trial import Reading, RungJob, RungReport, Score, Trial
 
 SEARCH = {
@@ -39,14 +39,14 @@ class TradeOff:
         if job.recipe.method in ("identity", "black-out"):
             leakage = accuracy = 0.95 if job.recipe.method == "identity" else 0.2
         else:
-            noise = random.Random(f"{job.trial} {job.rung}")
+            noise = random.Random(f"{job.trial_id} {job.rung}")
             place = (math.log10(job.recipe.penalty.weight.start) + 1) / 2
             hurt = abs(job.recipe.penalty.threshold.start / 0.3 - 0.4)
             leakage = 0.4 + 0.4 * place + 0.2 * hurt + noise.gauss(0, 0.01) - 0.1 * (not job.full)
             accuracy = 0.9 - 0.5 * (1 - math.sqrt(max(place, 0.0))) - 0.3 * hurt + noise.gauss(0, 0.01)
         readings = [Reading(v, 0.2, 0.95, v, v, v) for v in (leakage, accuracy)]
         score = Score(job.full, *readings, {}, {}, 0.1, 1, 1, 0, 0.1, seconds_per_frame=0.01)
-        return RungReport(job.trial, job.rung, job.step, score, (), float(job.step), "node-1", "")
+        return RungReport(job.trial_id, job.rung, job.step, score, (), float(job.step), "node-1", "")
 
 
 @dataclass
@@ -62,7 +62,7 @@ class VirtualStudy:
     def run(self, num_workers: int = 1, until_s: float = math.inf) -> list[Trial]:
         """Go on with the study, like a driver that starts."""
         self.body, self.clock = TradeOff(), VirtualClock()
-        self.record = OptunaRecord(self.space, InMemoryStorage(), "study")
+        self.record = OptunaMirror(self.space, InMemoryStorage(), "study")
         settings = self.settings
         self.proposer = Proposer(
             self.space, settings.sampler, settings.seed, settings.num_trials, self.record, self.known

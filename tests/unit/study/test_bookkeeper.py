@@ -20,7 +20,7 @@ from anon_tune.study.assignment import Assignment, Decision
 from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.settings import StudySettings
 from anon_tune.study.spending import Node, Prices
-from anon_tune.trackers.optuna_storage import OptunaRecord
+from anon_tune.trackers.optuna_storage import OptunaMirror
 from anon_tune.trial import Ceilings, Cost, Reading, RungReport, Score, TrialState
 
 TABLES: dict[str, Any] = {
@@ -39,21 +39,21 @@ class Desk:
 
     def __init__(self, folder: Path, num_trials: int = 8, of: SearchSpace | None = None, kind: Any = "random") -> None:
         of = of or space()
-        self.record = OptunaRecord(of, InMemoryStorage(), "toy")
+        self.record = OptunaMirror(of, InMemoryStorage(), "toy")
         self.proposer = Proposer(of, kind, 0, num_trials, self.record)
         self.book = Bookkeeper(Ledger(folder), of, self.proposer, StudySettings(num_trials=num_trials))
 
     def take(self) -> Assignment:
         assignment = self.book.next()
         assert assignment is not None
-        self.book.start(assignment.trial)
+        self.book.start(assignment.trial_id)
         return assignment
 
     def deliver(self, assignment: Assignment, rung: int, leakage: float, accuracy: float) -> bool:
         """Report a rung; return whether the trial goes on from it at once."""
         job = next(job for job in assignment.jobs if job.rung == rung)
         score = Score(job.full, reading(leakage), reading(accuracy), {}, {}, 0.0, 1, 1, 0, 0.1)
-        report = RungReport(assignment.trial, rung, job.step, score, (), 1.0, "here", "")
+        report = RungReport(assignment.trial_id, rung, job.step, score, (), 1.0, "here", "")
         decision = self.book.decide(report)
         assert self.book.decide(report) is decision
         return decision is Decision.GO_ON
@@ -84,7 +84,7 @@ def test_values_that_do_not_go_together_fail_one_trial_and_not_the_study(tmp_pat
     desk.anchors()
     handed_out = []
     while (assignment := desk.book.next()) is not None:
-        handed_out.append(assignment.trial)
+        handed_out.append(assignment.trial_id)
     failed = [trial for trial in desk.book.trials if trial.state is TrialState.FAILED]
     assert failed and len(failed) + len(handed_out) == 20
     assert all("stills_per_clip" in trial.reason for trial in failed)
@@ -93,14 +93,14 @@ def test_values_that_do_not_go_together_fail_one_trial_and_not_the_study(tmp_pat
 def test_the_identity_comes_first_and_alone(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     identity = desk.take()
-    assert (identity.trial, identity.todo, [job.step for job in identity.jobs]) == ("identity", (0, 2), [10, 90])
+    assert (identity.trial_id, identity.todo, [job.step for job in identity.jobs]) == ("identity", (0, 2), [10, 90])
     assert {job.ceilings for job in identity.jobs} == {None}
     assert desk.book.next() is None
     desk.deliver(identity, 0, 0.8, 0.7)
     assert desk.book.next() is None
     desk.deliver(identity, 2, 0.9, 0.8)
     black_out, first = desk.take(), desk.take()
-    assert (black_out.trial, first.trial, first.todo) == ("black-out", "0000", (0, 1, 2))
+    assert (black_out.trial_id, first.trial_id, first.todo) == ("black-out", "0000", (0, 1, 2))
     rung, full = Ceilings(1.3, 1.2), Ceilings(1.4, 1.3)
     assert [job.ceilings for job in black_out.jobs] == [rung, full]
     assert [(job.step, job.full, job.ceilings) for job in first.jobs] == [
@@ -118,7 +118,7 @@ def test_a_stopped_trial_is_pruned_with_its_reason_and_an_anchor_never(tmp_path:
     hopeless = desk.take()
     assert not desk.deliver(hopeless, 0, 0.5, 0.5)
     trial = desk.book.trials[-1]
-    assert (trial.state, trial.reason) == (TrialState.PRUNED, "rung 0 (step 10): position 6 of 6, layer 5")
+    assert (trial.state, trial.reason) == (TrialState.PRUNED, "rung 0 (step 10): position 6 of 6, front rank 5")
     recorded = desk.recorded()["0005"]
     assert (recorded.state.name, recorded.values) == ("PRUNED", None)
     assert recorded.user_attrs["last_losses"] == [0.5, -0.5]
@@ -139,9 +139,9 @@ def test_the_sampler_sees_a_stopped_trial_as_it_would_have_ended(tmp_path: Path)
     stopped = desk.take()
     assert not desk.deliver(stopped, 0, 0.4, 0.4)
     # Leakage rose by 0.1, 0 and 0.3 from here to the end, accuracy by 0.1, 0 and 0.3.
-    seen = desk.proposer.observations()[stopped.trial]
+    seen = desk.proposer.observations()[stopped.trial_id]
     assert seen == pytest.approx((0.4 + 0.4 / 3, -(0.4 + 0.4 / 3)))
-    assert Desk(tmp_path).proposer.observations()[stopped.trial] == seen
+    assert Desk(tmp_path).proposer.observations()[stopped.trial_id] == seen
 
 
 def test_selection_looks_at_the_validation_split(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_new_driver_takes_up_what_the_old_one_left(tmp_path: Path) -> None:
     old.anchors()
     done, failed, half, _never_started = old.take(), old.take(), old.take(), old.book.next()
     old.finish(done, 0.3, 0.6)
-    old.book.fail(failed.trial, "gone")
+    old.book.fail(failed.trial_id, "gone")
     old.deliver(half, 0, 0.2, 0.6)
 
     new = Desk(tmp_path)
@@ -187,10 +187,10 @@ def test_a_new_driver_takes_up_what_the_old_one_left(tmp_path: Path) -> None:
         "0002": "RUNNING",
     }
     again = new.take()
-    assert (again.trial, again.todo, again.jobs) == ("0002", (1, 2), half.jobs[1:])
+    assert (again.trial_id, again.todo, again.jobs) == ("0002", (1, 2), half.jobs[1:])
     new.finish(again, 0.2, 0.6)
     rest = [new.take() for _ in range(5)]
-    assert [assignment.trial for assignment in rest] == [f"{i:04d}" for i in range(3, 8)]
+    assert [assignment.trial_id for assignment in rest] == [f"{i:04d}" for i in range(3, 8)]
     assert new.book.next() is None
     assert not new.book.is_finished  # one of them may come back
     for assignment in rest:
@@ -201,15 +201,15 @@ def test_a_new_driver_takes_up_what_the_old_one_left(tmp_path: Path) -> None:
 def test_a_trial_whose_worker_is_lost_is_handed_out_again_and_then_given_up(tmp_path: Path) -> None:
     desk = Desk(tmp_path, num_trials=1)
     for _ in range(2):
-        assert desk.take().trial == "identity"
-        desk.book.lose("identity", "the node went", max_losses=2)
+        assert desk.take().trial_id == "identity"
+        desk.book.hand_out_again("identity", "the node went", max_losses=2)
     desk.anchors()
     half = desk.take()
     desk.deliver(half, 0, 0.2, 0.6)
-    desk.book.lose(half.trial, "the node went", max_losses=1)
+    desk.book.hand_out_again(half.trial_id, "the node went", max_losses=1)
     again = desk.take()
-    assert (again.trial, again.todo) == (half.trial, (1, 2))
-    desk.book.lose(half.trial, "the node went", max_losses=1)
+    assert (again.trial_id, again.todo) == (half.trial_id, (1, 2))
+    desk.book.hand_out_again(half.trial_id, "the node went", max_losses=1)
     assert (desk.book.trials[-1].state, desk.book.trials[-1].reason) == (TrialState.FAILED, "the node went")
     assert desk.book.is_finished
 
@@ -247,7 +247,7 @@ def test_every_sampler_serves_conditions_and_hears_every_state(tmp_path: Path, k
         kind_of_weight = trial.recipe.penalty.weight.kind
         assert ("penalty.weight.end" in desk.book.trials[-1].params) == (kind_of_weight == "linear")
         if number % 5 == 4:
-            desk.book.fail(trial.trial, "gone")
+            desk.book.fail(trial.trial_id, "gone")
         else:
             desk.finish(trial, number / 20, 0.9 - (number % 3) / 10)
     states = {t.id: t.state for t in desk.book.trials if not t.is_anchor}
@@ -296,7 +296,7 @@ def test_a_job_that_never_reports_is_recorded_and_paid_for(tmp_path: Path) -> No
     def driver() -> Bookkeeper:
         of = space()
         settings = StudySettings(num_trials=3, gpus_per_worker=2, stop=StopRules(gpu_hours=1.5))
-        proposer = Proposer(of, "random", 0, 3, OptunaRecord(of, InMemoryStorage(), "toy"))
+        proposer = Proposer(of, "random", 0, 3, OptunaMirror(of, InMemoryStorage(), "toy"))
         prices = Prices.of(settings, lambda: [Node("here", {"CPU": 8, "GPU": 4}, price_per_hour=8.0)])
         return Bookkeeper(Ledger(tmp_path), of, proposer, settings, prices, clock=lambda: now[0])
 
@@ -304,12 +304,12 @@ def test_a_job_that_never_reports_is_recorded_and_paid_for(tmp_path: Path) -> No
     desk.book = driver()
     desk.anchors()
     first = desk.take()
-    desk.book.waste(first.trial, 1800.0, "here")
-    desk.book.waste(first.trial, 0.0, "")
+    desk.book.record_lost_job(first.trial_id, 1800.0, "here")
+    desk.book.record_lost_job(first.trial_id, 0.0, "")
     desk.deliver(first, 0, 0.1, 0.9)
-    desk.book.waste(first.trial, 360.0, "unknown")
-    desk.book.fail(first.trial, "ValueError: no such thing")
-    desk.book.waste(first.trial, 99.0, "here")  # it is over
+    desk.book.record_lost_job(first.trial_id, 360.0, "unknown")
+    desk.book.fail(first.trial_id, "ValueError: no such thing")
+    desk.book.record_lost_job(first.trial_id, 99.0, "here")  # it is over
 
     trial = desk.book.trials[-1]
     assert trial.state is TrialState.FAILED and trial.seconds == 1.0
@@ -326,7 +326,7 @@ def test_a_job_that_never_reports_is_recorded_and_paid_for(tmp_path: Path) -> No
     assert desk.book.stop_reason == ""
     now[0] += 1
     second = desk.take()
-    desk.book.waste(second.trial, 900.0, "here")
+    desk.book.record_lost_job(second.trial_id, 900.0, "here")
     again = driver()
     assert again.stop_reason.startswith("1.7") and "GPU-hours are spent" in again.stop_reason
     assert {t.id: t.lost_s for t in again.trials}["0001"] == 900.0
@@ -336,11 +336,11 @@ def test_trials_come_by_number_also_after_a_driver_that_left_some_out(tmp_path: 
     old = Desk(tmp_path)
     old.anchors()
     left_out, later = old.book.next(), old.take()
-    assert left_out is not None and later.trial > left_out.trial
+    assert left_out is not None and later.trial_id > left_out.trial_id
     new = Desk(tmp_path)
-    assert new.take().trial == later.trial  # it was begun
-    assert new.take().trial == left_out.trial
-    assert [trial.id for trial in new.book.trials] == ["black-out", "identity", left_out.trial, later.trial]
+    assert new.take().trial_id == later.trial_id  # it was begun
+    assert new.take().trial_id == left_out.trial_id
+    assert [trial.id for trial in new.book.trials] == ["black-out", "identity", left_out.trial_id, later.trial_id]
 
 
 def test_a_trial_waits_where_trials_are_promoted_and_its_rest_is_handed_out_later(tmp_path: Path) -> None:
@@ -348,7 +348,7 @@ def test_a_trial_waits_where_trials_are_promoted_and_its_rest_is_handed_out_late
     desk.anchors()
     trial = desk.take()
     report = RungReport(
-        trial.trial, 0, 10, Score(False, *[reading(0.1)] * 2, {}, {}, 0, 1, 1, 0, 0.1), (), 1, "here", ""
+        trial.trial_id, 0, 10, Score(False, *[reading(0.1)] * 2, {}, {}, 0, 1, 1, 0, 0.1), (), 1, "here", ""
     )
     assert desk.book.decide(report) is desk.book.decide(report) is Decision.WAIT
-    assert (trial.todo, desk.book.rest(trial.trial).todo) == ((0, 1, 2), (1, 2))
+    assert (trial.todo, desk.book.remaining(trial.trial_id).todo) == ((0, 1, 2), (1, 2))

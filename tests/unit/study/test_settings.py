@@ -9,7 +9,8 @@ import pytest
 from anon_tune.errors import StudyError, UsageError
 from anon_tune.recipe import MEASURE_VERSION
 from anon_tune.search.space import SearchSpace
-from anon_tune.study.settings import StudySettings, freeze_study, frozen_facts, load_study
+from anon_tune.study.frozen_study import freeze_study, frozen_facts, load_study
+from anon_tune.study.settings import StudySettings
 from anon_tune.trackers.optuna_storage import open_storage
 
 SPACE = SearchSpace.from_tables({"search": {"penalty.weight": {"low": 0.1, "high": 10.0}}}, "toy.toml")
@@ -17,13 +18,18 @@ SPACE = SearchSpace.from_tables({"search": {"penalty.weight": {"low": 0.1, "high
 
 def test_the_frozen_copy_gives_back_space_and_settings(tmp_path: Path) -> None:
     settings = StudySettings(num_trials=7, clips="avatars", storage="sqlite:///x.db")
-    assert not freeze_study(tmp_path, SPACE, settings)
-    assert load_study(tmp_path) == (SPACE, settings)
+    frozen = freeze_study(tmp_path, SPACE, settings)
+    assert frozen.record_name is not None
+    assert frozen.model_copy(update={"record_name": None}) == settings
+    assert load_study(tmp_path) == (SPACE, frozen)
     tables = tomllib.loads((tmp_path / "study.toml").read_text())
     assert tables["fingerprint"] == SPACE.fingerprint()
     assert set(tables["versions"]) == {"anon_tune", "measure", "python", "ray", "optuna"}
-    assert freeze_study(tmp_path, SPACE, settings.model_copy(update={"num_trials": 9, "cpus_per_worker": 2}))
-    assert load_study(tmp_path)[1].num_trials == 9
+    more = freeze_study(tmp_path, SPACE, settings.model_copy(update={"num_trials": 9, "cpus_per_worker": 2}))
+    assert load_study(tmp_path)[1] == more
+    assert (more.num_trials, more.record_name) == (9, frozen.record_name)
+    other = freeze_study(tmp_path, SPACE, settings.model_copy(update={"storage": "sqlite:///y.db"}))
+    assert other.record_name not in (None, frozen.record_name)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +69,7 @@ def test_a_study_that_was_frozen_under_old_names_goes_on(tmp_path: Path, capsys:
     file.write_text(re.sub(r'fingerprint = "\w{16}"', 'fingerprint = "0123456789abcdef"', old))
     space, settings = load_study(tmp_path)
     assert space == new
-    assert freeze_study(tmp_path, space, settings)
+    assert freeze_study(tmp_path, space, settings) == settings
     assert "'evaluation.full.num_attackers' is now called" in capsys.readouterr().err
     assert load_study(tmp_path)[0].fingerprint() == new.fingerprint()
 

@@ -29,12 +29,12 @@ class Body:
 
     def advance(self, job: RungJob) -> RungReport:
         self.jobs.append(job)
-        if job.trial in self.broken:
+        if job.trial_id in self.broken:
             raise DataError("clips", "must not be empty")
-        value = {"identity": 0.95, "black-out": 0.2}.get(job.trial, 0.5)
+        value = {"identity": 0.95, "black-out": 0.2}.get(job.trial_id, 0.5)
         reading = Reading(value, 0.2, job.ceilings.leakage if job.ceilings else value, value, value, value)
         score = Score(job.full, reading, reading, {}, {}, 0.1, 1, 1, job.recipe.evaluation.seed, 0.1, 0.01)
-        return RungReport(job.trial, job.rung, job.step, score, (), 1.0, "here", "")
+        return RungReport(job.trial_id, job.rung, job.step, score, (), 1.0, "here", "")
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def verify(virtual_study: Build) -> Callable[..., tuple[VerificationPlan, list[V
             desk = VerificationDesk(plan, steps.append, clock)
             for _ in range(lose):
                 assignment = desk.next()
-                assert assignment is not None and assignment.trial == "identity/repeat-1"
-                desk.lose(assignment.trial, "the node went", max_losses=1)
+                assert assignment is not None and assignment.trial_id == "identity/repeat-1"
+                desk.hand_out_again(assignment.trial_id, "the node went", max_losses=1)
             drive(desk, body, 3, clock, study.folder / "trials")
             assert desk.is_finished and not desk.is_hopeless
         return plan, steps
@@ -66,11 +66,11 @@ def test_every_candidate_is_measured_with_the_ceilings_of_its_seed(verify: Any) 
     body = Body()
     plan, steps = verify(body, 2)
     assert not plan.todo() and not plan.failures
-    assert [job.trial for job in body.jobs[:2]] == ["identity", "identity"]
+    assert [job.trial_id for job in body.jobs[:2]] == ["identity", "identity"]
     repeated = {trial.id: trial for trial in plan.trials if trial.repeats}
     assert {trial.id for trial in front_candidates(plan.trials)} == set(repeated) >= set(ANCHORS)
     assert {tuple(r.number for r in trial.repeats) for trial in repeated.values()} == {(1, 2)}
-    assert all((job.ceilings is None) == (job.trial == "identity") for job in body.jobs)
+    assert all((job.ceilings is None) == (job.trial_id == "identity") for job in body.jobs)
     assert {Path(job.directory).name for job in body.jobs} == {"repeat-1", "repeat-2"}
     assert [step.done for step in steps] == list(range(1, len(body.jobs) + 1))
     assert (steps[-1].total, steps[-1].left_s) == (len(steps), 0)

@@ -62,7 +62,7 @@ def test_every_variant_ends_with_every_trial_in_a_final_state(
     pruned = [t for t in ours(trials) if t.state is TrialState.PRUNED]
     assert all(recorded[t.id].user_attrs["rung"] == t.rung for t in pruned)
     # No rung of a trial is done twice, and none after it was stopped.
-    assert len({(j.trial, j.rung) for j in run.body.jobs}) == len(run.body.jobs)
+    assert len({(j.trial_id, j.rung) for j in run.body.jobs}) == len(run.body.jobs)
 
 
 @pytest.mark.parametrize("study", [{}, PROMOTE, BRACKETS], ids=["stop", "promote", "brackets"])
@@ -199,7 +199,7 @@ def test_a_mended_anchor_is_read_by_every_later_driver(virtual_study: Build, mon
 
     def broken(self: Any, job: RungJob) -> RungReport:
         report: RungReport = good(self, job)
-        if job.trial != "identity" or not job.full:
+        if job.trial_id != "identity" or not job.full:
             return report
         reading = replace(report.score.leakage, value=math.nan, validation=math.nan)
         return replace(report, score=replace(report.score, leakage=reading))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from anon_tune.errors import StudyError
-from anon_tune.study.settings import freeze_study
+from anon_tune.study.frozen_study import freeze_study
 from anon_tune.study.warm_start import known_before
 from anon_tune.trial import TrialState
 

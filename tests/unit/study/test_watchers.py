@@ -69,5 +69,5 @@ def test_a_watcher_that_fails_is_named_once_and_the_others_go_on(
         for rung in (0, 1):
             told.see(TRIAL, report(rung))
         told.close()
-    assert [r.getMessage().partition(":")[0] for r in caplog.records] == ["Broken ends here, the study goes on"]
+    assert [r.getMessage().partition(":")[0] for r in caplog.records] == ["Broken stops, but the study goes on"]
     assert [e.step for e in read(tmp_path / "whole" / "0003").Scalars("rung/leakage")] == [10, 20]

@@ -65,7 +65,7 @@ def test_a_package_that_is_not_there_is_one_line(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     settings = StudySettings(**{option: "somewhere", "tensorboard": False})
-    wanted = rf"--{option}: needs the package {package}. pip install 'anon_tune[{package}]'."
+    wanted = rf"--{option}: needs the package {package}. Install the extra: pip install 'anon_tune[{package}]'."
     with (
         pytest.raises(UsageError, match=f"^{re.escape(wanted)}$"),
         trackers.watchers(StudyDirectory.at(tmp_path), tmp_path, SPACE, settings),

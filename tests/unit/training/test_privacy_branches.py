@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from anon_tune.networks import PrivacyNetwork, build_privacy
+from anon_tune.networks import PrivacyNetwork, build_network
 from anon_tune.recipe import PrivacyRecipe
 from anon_tune.training import Collective, PrivacyBranches
 
@@ -42,7 +42,7 @@ def test_branches_differ_in_their_first_weights() -> None:
     first, second, third = (weights(branch) for branch in branches)
     assert not (same(first, second) or same(first, third) or same(second, third))
     torch.manual_seed(0)
-    assert same(first, weights(build_privacy(PrivacyRecipe(), NUM_ATTRIBUTES)))
+    assert same(first, weights(build_network(PrivacyRecipe(), NUM_ATTRIBUTES)))
 
 
 @pytest.mark.parametrize("network", ["small2d", "resnet18"])

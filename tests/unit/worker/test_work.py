@@ -56,8 +56,8 @@ def test_a_trial_goes_from_rung_to_rung_and_leaves_its_files(
     last = done(job(recipe, directory, 1, 6), avatars)
     assert names(directory) == ["anonymizer.safetensors", "preview.png"]
 
-    assert (first.trial, first.rung, first.step, first.score.full) == ("0007", 0, 2, False)
-    assert (last.trial, last.rung, last.step, last.score.full) == ("0007", 1, 6, True)
+    assert (first.trial_id, first.rung, first.step, first.score.full) == ("0007", 0, 2, False)
+    assert (last.trial_id, last.rung, last.step, last.score.full) == ("0007", 1, 6, True)
     assert [p.step for p in first.curve] == [0, 1]
     assert [p.step for p in last.curve] == [2, 3, 4, 5]
     assert last.score.leakage.ceiling == 0.9
@@ -65,8 +65,8 @@ def test_a_trial_goes_from_rung_to_rung_and_leaves_its_files(
     assert last.node
     assert 0 < last.score.seconds <= last.seconds
 
-    assert last.checkpoint == "trials/0007/anonymizer.safetensors"
-    tensors, metadata = read_tensors(tmp_path / last.checkpoint)
+    assert last.weights == "trials/0007/anonymizer.safetensors"
+    tensors, metadata = read_tensors(tmp_path / last.weights)
     assert read_recipe(metadata["recipe"]) == recipe
     build_anonymizer(recipe).load_state_dict(tensors)
 
@@ -89,7 +89,7 @@ def test_what_was_trained_can_be_what_training_starts_from(avatars: Clips, tiny_
 @pytest.mark.parametrize("method", ["identity", "black-out", "negative", "blur:2", "person-blur:2"])
 def test_what_is_not_trained_is_only_measured(avatars: Clips, tiny_recipe: Build, tmp_path: Path, method: str) -> None:
     report = done(replace(job(tiny_recipe({"method": method}), tmp_path), ceilings=None), avatars)
-    assert (report.curve, report.checkpoint, report.step) == ((), "", 6)
+    assert (report.curve, report.weights, report.step) == ((), "", 6)
     assert names(tmp_path) == ["preview.png"]
     assert report.score.leakage.ceiling == report.score.leakage.value
 
@@ -112,15 +112,15 @@ def test_weights_are_measured_as_they_are_and_nothing_is_left(
 ) -> None:
     recipe = tiny_recipe({"evaluation.seed": 1})
     trained = done(job(recipe, tmp_path / "trials" / "0007"), avatars)
-    file = tmp_path / trained.checkpoint
+    file = tmp_path / trained.weights
     again = done(replace(job(recipe, tmp_path / "again"), weights=str(file)), avatars)
     assert untimed(again) == untimed(trained)
-    assert (again.curve, again.checkpoint) == ((), "") and not (tmp_path / "again").exists()
+    assert (again.curve, again.weights) == ((), "") and not (tmp_path / "again").exists()
     other = done(replace(job(tiny_recipe({"evaluation.seed": 2}), tmp_path / "again"), weights=str(file)), avatars)
     assert other.score.distortion == trained.score.distortion  # the same anonymizer
     assert other.score.attackers != trained.score.attackers  # by other attackers
     file.unlink()
-    with pytest.raises(AnonTuneError, match=r"anonymizer\.safetensors: not a readable safetensors file"):
+    with pytest.raises(AnonTuneError, match=r"anonymizer\.safetensors: is not a readable safetensors file"):
         done(replace(job(recipe, tmp_path / "again"), weights=str(file)), avatars)
 
 

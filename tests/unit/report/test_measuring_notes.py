@@ -8,7 +8,7 @@ import pytest
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import rung_agreement
 from anon_tune.report import write_report
-from anon_tune.report.measuring import measuring_note
+from anon_tune.report.measuring_notes import measuring_note
 from anon_tune.trial import Trial, TrialState
 
 
@@ -28,9 +28,9 @@ def test_the_page_tells_what_a_rung_is_worth_and_what_measuring_costs(
     found = rung_agreement(trials)
     assert found is not None
     assert found.num_trials == len(complete(trials)) == 12
-    assert f"rank correlation {found.correlation:+.2f} over the 12 complete trials" in page
+    assert f"test split is {found.correlation:+.2f}, over the 12 complete trials" in page
     # 3 s of the 9.5 s of each of two jobs a trial.
-    assert "measuring at rungs took 15.8%, in full 15.8%." in page
+    assert "measurement at rungs took 15.8% and full measurement 15.8%." in page
 
 
 def test_fewer_than_three_trials_say_nothing_of_the_rungs(trials: list[Trial]) -> None:

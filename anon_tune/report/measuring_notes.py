@@ -1,4 +1,4 @@
-"""Sentences about the measuring itself: what a rung is worth, and what measuring costs."""
+"""Sentences about measurement itself: how well rungs predict full scores, and how much time measurement takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anon_tune.trial import Trial, TrialState
 
 
 def measuring_note(trials: Sequence[Trial]) -> str:
-    """Return what can be said yet of rung scores and of the time that measuring takes; may be empty."""
+    """Return sentences about rung scores and about the time that measurement took; empty while nothing is known."""
     return f"{_agreement(trials)} {_cost(trials)}".strip()
 
 
@@ -20,13 +20,13 @@ def _agreement(trials: Sequence[Trial]) -> str:
     if found is None:
         return ""
     return (
-        f"Leakage at a trial's last rung and its full leakage on the test split: rank correlation "
-        f"{found.correlation:+.2f} over the {found.num_trials} complete trials that were measured at both."
+        f"The rank correlation between leakage at a trial's last rung and its full leakage on the test split is "
+        f"{found.correlation:+.2f}, over the {found.num_trials} complete trials that were measured at both."
     )
 
 
 def _cost(trials: Sequence[Trial]) -> str:
-    """Tell what measuring takes of a trained trial's time; a closed-form one does nothing else."""
+    """Say which share of their time trained trials spend on measurement; closed-form ones do nothing else."""
     done = [t for t in trials if t.state is TrialState.COMPLETE and is_trained(t.method)]
     seconds = sum(report.seconds for trial in done for report in trial.reports)
     if seconds == 0:
@@ -35,4 +35,7 @@ def _cost(trials: Sequence[Trial]) -> str:
         sum(r.score.seconds for trial in done for r in trial.reports if r.score.full is full) / seconds
         for full in (False, True)
     )
-    return f"Of the time of complete trained trials, measuring at rungs took {percent(rungs)}, in full {percent(full)}."
+    return (
+        f"Of the time of complete trained trials, measurement at rungs took {percent(rungs)} and full measurement "
+        f"{percent(full)}."
+    )

@@ -1,4 +1,4 @@
-"""Whether every node has what a study needs from elsewhere, packages and files: asked before its first trial."""
+"""Checks before the first trial that every node has the packages and files that a study needs from elsewhere."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from anon_tune.attackers import ATTACKERS
+from anon_tune.driver.packages import brought_modules
 from anon_tune.driver.reaching import check_head, cluster_address
-from anon_tune.driver.session import joins_cluster
+from anon_tune.driver.session import gives_packages, joins_cluster
 from anon_tune.errors import AnonTuneError, DataError, UsageError
-from anon_tune.methods import find, load_builder, names
-from anon_tune.methods.table import TABLE
+from anon_tune.methods import METHODS, find, load_builder
 from anon_tune.networks import NETWORKS
 from anon_tune.search.space import SearchSpace
 
 _REMEDY = "Bring a whole package with --package, or install it on every node"
+_TOO_LATE = (
+    "Ray ran in this process already, and its workers do not get the packages that were brought. Call ray.shutdown() "
+    "first, or install the package on every node"
+)
 
 
 def check_here(space: SearchSpace) -> None:
@@ -54,9 +58,9 @@ def check_nodes(space: SearchSpace, trains: bool = True) -> None:
     """
     files = space.files() if trains else {}
     named = set(_words(space))
-    foreign = named & (set(names()) - set(TABLE))
-    others = (set(ATTACKERS.names()) - set(ATTACKERS.ours)) | (set(NETWORKS.names()) - set(NETWORKS.ours))
-    if not foreign and not named & others and not files:
+    methods = sorted(named & METHODS.names_of_packages())
+    others = named & (ATTACKERS.names_of_packages() | NETWORKS.names_of_packages())
+    if not methods and not others and not files:
         return
     nodes: Sequence[Mapping[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     asked = []
@@ -65,7 +69,7 @@ def check_nodes(space: SearchSpace, trains: bool = True) -> None:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             task = _what_is_wrong.options(num_cpus=0, scheduling_strategy=there)
             needed = files if node["Resources"].get("CPU") else {}  # a head that runs no trial
-            answer = task.remote(space.tables(), space.where, sorted(foreign), needed)
+            answer = task.remote(space.tables(), space.where, methods, needed)
             asked.append((node["NodeManagerHostname"], answer))
     for host, reference in asked:
         try:
@@ -73,6 +77,8 @@ def check_nodes(space: SearchSpace, trains: bool = True) -> None:
         except RayError:  # the node was lost, which trials survive
             continue
         if wrong:
+            if brought_modules() and not gives_packages():
+                remedy = _TOO_LATE
             raise UsageError(f"node '{host}'", "cannot take this study", cause=wrong, remedy=remedy)
 
 
@@ -90,7 +96,7 @@ def _what_is_wrong(
             load_builder(find(name).spec)
         SearchSpace.from_tables(tables, where)
     except AnonTuneError as error:
-        return error.rule if error.got is None else f"{error.rule}, got {error.got}", _REMEDY
+        return error.reason, _REMEDY
     return "", ""
 
 
@@ -106,7 +112,7 @@ def _read(files: Mapping[str, str]) -> None:
 
 
 def _words(space: SearchSpace) -> Iterator[str]:
-    """Yield every text that a value of a trial may be; of a method with arguments its name."""
+    """Yield every text that a recipe value of a trial can be; of a method with arguments, only the name."""
     values = [*space.defaults.values(), *space.fixed.values()]
     values += [probe for parameter in space.search.values() for probe in parameter.probes]
     for value in values:

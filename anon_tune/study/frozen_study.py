@@ -1,0 +1,220 @@
+"""The frozen copy of a study in its directory: search space, settings, and the versions they were run with."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import time
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import tomli_w
+from pydantic import ValidationError
+
+import anon_tune
+from anon_tune.errors import StudyError, UsageError
+from anon_tune.folder import kind_of, why
+from anon_tune.recipe import MEASURE_VERSION
+from anon_tune.recipe.old_names import OLD_NAMES
+from anon_tune.search.space import SearchSpace
+from anon_tune.study.settings import StudySettings
+from anon_tune.study_directory import LEDGER_PART, StudyDirectory, StudyLocation
+
+_RULE = "is not the frozen copy of a study"
+_REMEDY = "Read it with the version of anon_tune that wrote it, see [versions] there"
+
+Tables = Mapping[str, Any]
+"""A frozen copy as TOML has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenFacts:
+    """What stands in the frozen copy of a study, to be shown: of any version, and not checked.
+
+    Attributes:
+        name: Of the study; empty if it has none.
+        settings: By name, without the storage.
+        storage: Optuna's; None for the journal in the directory.
+        versions: Of the packages that the last driver had, by name.
+    """
+
+    name: str = ""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    storage: object = None
+    versions: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def measure_version(self) -> str:
+        """Version of the measure that its scores were taken with; 1 if it was frozen before there were versions."""
+        return str(self.versions.get("measure", "1"))
+
+
+def frozen_facts(directory: StudyLocation) -> FrozenFacts:
+    """Read the frozen copy of a study for people to look at.
+
+    Raises:
+        StudyError: The directory holds no study, or its frozen copy cannot be read.
+        UnreachableError: It is on a store that does not answer.
+    """
+    return _facts(_read(StudyDirectory.at(directory)))
+
+
+def _facts(tables: Tables) -> FrozenFacts:
+    settings, space, versions = (_table(tables, name) for name in ("settings", "space", "versions"))
+    # The storage of an earlier version may hold a password.
+    shown = {name: value for name, value in settings.items() if name != "storage"}
+    return FrozenFacts(str(_table(space, "study").get("name", "")), shown, settings.get("storage"), versions)
+
+
+def _table(tables: Tables, name: str) -> Tables:
+    found = tables.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def load_study(directory: StudyLocation) -> tuple[SearchSpace, StudySettings]:
+    """Read the frozen copy of a study, to go on with it or to work on its trials.
+
+    Raises:
+        StudyError: The directory holds no study, or none that this version reads.
+        UnreachableError: It is on a store that does not answer.
+    """
+    study = StudyDirectory.at(directory)
+    return _validated(_read(study), str(study.frozen))
+
+
+def _validated(tables: Tables, where: str) -> tuple[SearchSpace, StudySettings]:
+    try:
+        settings = StudySettings.model_validate(tables["settings"])
+        return SearchSpace.from_tables({"defaults": {}, **tables["space"]}, str(tables["where"])), settings
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # pydantic's errors are ValueErrors
+        first = f"no table {error}" if isinstance(error, KeyError) else why(error)
+        if isinstance(error, ValidationError):
+            at = ".".join(map(str, error.errors()[0]["loc"]))
+            first = f"{at}: {error.errors()[0]['msg']}" if at else error.errors()[0]["msg"]
+        raise StudyError(where, _RULE, remedy=_REMEDY, cause=first) from None
+    except UsageError as error:  # of a name or a value that an earlier version took
+        if error.where.startswith("package "):  # that brings a method
+            raise
+        raise StudyError(where, _RULE, remedy=_REMEDY, cause=f"{error.where}: {error.reason}") from None
+
+
+def freeze_study(directory: StudyLocation, space: SearchSpace, settings: StudySettings) -> StudySettings:
+    """Write the frozen copy of a study, or check a study that is continued against the copy that is there.
+
+    Settings that do not change results (the number of trials, resources) may differ and are written anew.
+
+    Returns:
+        The settings as they are frozen: the study has a name in its Optuna storage, if that is no file of its own.
+
+    Raises:
+        StudyError: The directory belongs to another study.
+    """
+    study = StudyDirectory.at(directory)
+    known: StudySettings | None = None
+    if study.frozen.exists():
+        before = _read(study)
+        known_space, known = _validated(before, str(study.frozen))
+        _check_same(str(study), before, known_space, space, settings)
+    elif any(LEDGER_PART.fullmatch(name) for name in study.ledger.names()):
+        raise StudyError(str(study), f"holds a ledger but no {study.frozen.name}", remedy="Give an empty directory")
+    settings = _with_record_name(study.name, space, settings, known)
+    tables = {
+        "where": space.where,
+        "fingerprint": space.fingerprint(),
+        "settings": _plain(settings),
+        "versions": _versions(),
+        "space": space.tables(),
+    }
+    study.frozen.write(tomli_w.dumps(tables).encode())
+    return settings
+
+
+def _with_record_name(
+    name: str, space: SearchSpace, settings: StudySettings, known: StudySettings | None
+) -> StudySettings:
+    """Return settings with a name for the study in its Optuna storage: the one that it has there, else a new one."""
+    if settings.storage is None or settings.record_name is not None:
+        return settings
+    same = known.record_name if known is not None and known.storage == settings.storage else None
+    new = f"{name}-{space.fingerprint()}-{time.time_ns():x}"
+    return settings.model_copy(update={"record_name": same or new})
+
+
+def _check_same(
+    where: str, before: Tables, known_space: SearchSpace, space: SearchSpace, settings: StudySettings
+) -> None:
+    """Refuse to go on with a study that is not the one that is there.
+
+    Args:
+        where: The study directory, for errors.
+        before: The frozen copy that is there.
+        known_space: Its search space.
+        space: The search space to go on with.
+        settings: The settings to go on with.
+    """
+    was, wanted = _table(before, "settings"), _plain(settings)
+    fingerprint = known_space.fingerprint() if _is_earlier(before) else before.get("fingerprint")
+    pairs = [
+        ("search space", fingerprint, space.fingerprint()),
+        ("version of the measure", _facts(before).measure_version, str(MEASURE_VERSION)),
+        ("clips", was.get("clips_fingerprint"), wanted["clips_fingerprint"]),
+        ("stills", was.get("stills_fingerprint", ""), wanted["stills_fingerprint"]),
+        ("rungs", was.get("rungs"), wanted["rungs"]),
+        ("seed", was.get("seed"), wanted["seed"]),
+        ("sampler", was.get("sampler"), wanted["sampler"]),
+        ("warm start", was.get("warm_start"), wanted.get("warm_start")),
+    ]
+    if wanted["sampler"] == "grid":  # of another number of trials it is another grid
+        pairs.append(("number of trials on a grid", was.get("num_trials"), wanted["num_trials"]))
+    old_defaults, defaults = _table(_table(before, "space"), "defaults"), space.tables()["defaults"]
+    pairs += [
+        (f"recipe defaults, of another version of anon_tune: {name}", old_defaults[name], defaults[name])
+        for name in sorted(old_defaults.keys() & defaults.keys())
+    ]
+    _check_sampler_class(where, was.get("sampler_class", ""), wanted["sampler_class"])
+    for name, old, new in pairs:
+        if old != new:
+            rule = f"study directory of another recipe: its {name} was {old}"
+            raise StudyError(where, rule, new, "Give another directory, or go on with 'anon-tune resume'")
+
+
+def _plain(settings: StudySettings) -> dict[str, Any]:
+    return settings.model_dump(mode="json", exclude_none=True)
+
+
+def _is_earlier(frozen: Tables) -> bool:
+    """True for a frozen copy whose fingerprint says nothing here: it has old names, or none of the defaults."""
+    space = frozen.get("space", {})
+    return "defaults" not in space or not OLD_NAMES.keys().isdisjoint(space.get("fixed", {}))
+
+
+def _check_sampler_class(where: str, old: str, new: str) -> None:
+    """Refuse another sampler of the caller's: no command can make one, and other proposals would follow."""
+    if old == new:
+        return
+    if old:
+        remedy = f"Go on in Python: anon_tune.open_study({where!r}).resume(sampler=...)"
+        raise StudyError(where, f"must go on with the sampler of the caller's, {old}", new or "none", remedy)
+    remedy = "Leave sampler out, or give another directory"
+    raise StudyError(where, "must go on with the sampler of ours that it began with", new, remedy)
+
+
+def _read(study: StudyDirectory) -> dict[str, Any]:
+    study.check()
+    try:
+        return tomllib.loads(study.frozen.read().decode())
+    except OSError as error:
+        kind = kind_of(error, study.folder, StudyError)
+        remedy = "Check permissions and connection, then try again"
+        raise kind(str(study.frozen), "cannot be read", remedy=remedy, cause=why(error)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        remedy = "Restore it from a copy"
+        raise StudyError(str(study.frozen), "is not valid TOML", remedy=remedy, cause=str(error)) from None
+
+
+def _versions() -> dict[str, str]:
+    packages = {name: importlib.metadata.version(name) for name in ("ray", "optuna")}
+    ours = {"anon_tune": anon_tune.__version__, "measure": str(MEASURE_VERSION)}
+    return {**ours, "python": platform.python_version(), **packages}
