@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import select
 import socket
@@ -67,6 +68,11 @@ app.command("anonymize")(anonymize.anonymize)
 def main() -> None:
     """Run the command line. A user's mistake prints one line on stderr and exits with code 2."""
     before = _output()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Where a terminal cannot show a character, it shows a mark; names that are not UTF-8 keep their bytes.
+            is_utf8 = stream.encoding.lower().replace("-", "") == "utf8"
+            stream.reconfigure(errors="surrogateescape" if is_utf8 else "replace")
     try:
         try:
             app(args=spread_lists(sys.argv[1:]))

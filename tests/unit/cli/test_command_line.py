@@ -162,6 +162,22 @@ def cut(study: Path, num_records: int) -> None:
         record.unlink()
 
 
+def test_a_terminal_that_cannot_show_a_character_shows_a_mark_instead() -> None:
+    command = [sys.executable, "-m", "anon_tune", "study", "--help"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "COLUMNS": "100"}
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"") and b"--clips" in done.stdout
+
+
+def test_a_study_in_a_folder_that_is_not_utf8_has_a_report(small_study: Path, tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    shutil.copytree(os.fsencode(small_study), folder)
+    for verb in (b"report", b"front", b"status"):
+        done = subprocess.run([sys.executable, "-m", "anon_tune", verb, folder], capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b""), verb
+    assert os.path.getsize(folder + b"/report.html") > 1000
+
+
 @pytest.mark.parametrize("num_records", range(0, 20, 3))
 def test_a_study_can_be_looked_at_after_every_record(
     answer: Answer, small_study: Path, tmp_path: Path, num_records: int
