@@ -57,12 +57,7 @@ class SearchSpace(Part):
             SpaceError: The file breaks a rule, or an override has a name that no recipe knows.
         """
         space = cls.from_tables(read_tables(Path(path), overrides or {}), str(path))
-        for name, parameter in space.search.items():  # only here: a study of an earlier version may have such a range
-            if isinstance(parameter, Range) and parameter.last != parameter.high:
-                rule = f"'{name}': high must be reached from {parameter.low} in steps of {parameter.step}"
-                last = f"Set high = {parameter.last}, or another step"
-                remedy = last if parameter.last > parameter.low else "Set a smaller step"
-                raise SpaceError(space.where, rule, parameter.high, remedy)
+        _check_steps(space)
         return space
 
     @classmethod
@@ -223,3 +218,13 @@ class SearchSpace(Part):
             if self.is_active(name, params):
                 params[name] = chosen.get(name, parameter.probes[0])
                 yield name, params[name]
+
+
+def _check_steps(space: SearchSpace) -> None:
+    """Refuse a range whose end no step reaches. Only files are checked: an earlier study may have such a range."""
+    for name, parameter in space.search.items():
+        if isinstance(parameter, Range) and parameter.last != parameter.high:
+            rule = f"'{name}': high must be reached from {parameter.low} in steps of {parameter.step}"
+            last = f"Set high = {parameter.last}, or another step"
+            remedy = last if parameter.last > parameter.low else "Set a smaller step"
+            raise SpaceError(space.where, rule, parameter.high, remedy)
