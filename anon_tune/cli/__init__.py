@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import os
 import select
+import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -99,9 +101,16 @@ def _end(error: OSError) -> None:
         sys.exit(1)
     from anon_tune.folder import why
 
-    where = error.filename or ("a connection" if isinstance(error, ConnectionError) else "the file system")
+    where = error.filename or ("the file system" if _is_of_files(error) else "a connection")
     print(f"error: {where}: {why(error)}.", file=sys.stderr)
     sys.exit(2)
+
+
+def _is_of_files(error: OSError) -> bool:
+    """False for errors of networks: their own classes and numbers, and what libraries raise without a number."""
+    networks = (errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
+    is_network = isinstance(error, ConnectionError | TimeoutError | socket.gaierror)
+    return error.errno is not None and not is_network and error.errno not in networks
 
 
 def _output() -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ from anon_tune.methods import defaults_of, find, make_recipe
 from anon_tune.recipe import Recipe
 from anon_tune.search.method_use import DEFAULT, has_place, methods_of
 from anon_tune.search.names import check_names
-from anon_tune.search.parameters import Constraints, Parameter, Part, StopRules, StudyDefaults, Value
+from anon_tune.search.parameters import Constraints, Parameter, Part, Range, StopRules, StudyDefaults, Value
 from anon_tune.search.rungs import rung_levels
 from anon_tune.search.space_file import frozen_tables, parse_tables, read_tables, validate
 
@@ -56,7 +56,14 @@ class SearchSpace(Part):
         Raises:
             SpaceError: The file breaks a rule, or an override has a name that no recipe knows.
         """
-        return cls.from_tables(read_tables(Path(path), overrides or {}), str(path))
+        space = cls.from_tables(read_tables(Path(path), overrides or {}), str(path))
+        for name, parameter in space.search.items():  # only here: a study of an earlier version may have such a range
+            if isinstance(parameter, Range) and parameter.last != parameter.high:
+                rule = f"'{name}': high must be reached from {parameter.low} in steps of {parameter.step}"
+                last = f"Set high = {parameter.last}, or another step"
+                remedy = last if parameter.last > parameter.low else "Set a smaller step"
+                raise SpaceError(space.where, rule, parameter.high, remedy)
+        return space
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, Any], where: str) -> SearchSpace:
@@ -142,6 +149,12 @@ class SearchSpace(Part):
             SpaceError: No stop rule has this name, or a value is out of range.
         """
         return validate(StopRules, (standing or self.study.stop).model_dump() | dict(given), "stop rules")
+
+    def files(self) -> dict[str, str]:
+        """Return the files of weights that trials may start from: the recipe name that each is a value of, by path."""
+        values = [*self.defaults.items(), *self.fixed.items()]
+        values += [(name, choice) for name, parameter in self.search.items() for choice in parameter.probes]
+        return {v: name for name, v in values if name.endswith(".weights") and isinstance(v, str)}
 
     def is_active(self, name: str, params: Mapping[str, Any]) -> bool:
         """True if the condition of a searched name holds: every choice that it depends on has one of its values."""

@@ -111,7 +111,7 @@ def test_the_front_as_json_is_strict_and_complete(answer: Answer, small_study: P
         raise AssertionError(constant)
 
     document = json.loads(answer("front", small_study, "--format", "json"), parse_constant=refuse)
-    assert list(document) == ["reference_point", "hypervolume", "cost", "lost_s", "trials"]
+    assert list(document) == ["reference_point", "hypervolume", "empty", "cost", "lost_s", "trials"]
     fields = ["value", "floor", "ceiling", "normalized", "interval"]
     leakage = [f"leakage_{name}".removesuffix("_value") for name in fields]
     accuracy = [name.replace("leakage", "accuracy") for name in leakage if "normalized" not in name]
