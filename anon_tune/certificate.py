@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from anon_tune.errors import StudyError
+from anon_tune.errors import DataError
 
 Interval = tuple[float, float]
 Status = Literal["CERTIFIED", "LOWER_BOUND", "REFUSED"]
@@ -160,16 +160,16 @@ def read_certificate(path: Path) -> Certificate:
     """Read a certificate.
 
     Raises:
-        StudyError: Not there, or not a certificate of this schema.
+        DataError: It cannot be read, or is no certificate of this schema.
     """
     remedy = "Write one with 'anon-tune audit -o FILE'"
     try:
         return Certificate.model_validate_json(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise StudyError(str(path), "cannot be read", error.strerror, remedy) from None
+        raise DataError(str(path), "cannot be read", remedy=remedy, cause=error.strerror) from None
     except UnicodeDecodeError:
-        raise StudyError(str(path), "is no certificate: not UTF-8 text", remedy=remedy) from None
+        raise DataError(str(path), "is no certificate: not UTF-8 text", remedy=remedy) from None
     except ValidationError as error:
         first = error.errors()[0]
         at = "".join(f"'{part}' " for part in first["loc"][:1])
-        raise StudyError(str(path), f"is no certificate: {at}{first['msg'].lower()}", remedy=remedy) from None
+        raise DataError(str(path), f"is no certificate: {at}{first['msg'].lower()}", remedy=remedy) from None

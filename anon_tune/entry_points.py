@@ -70,7 +70,10 @@ class Table(Generic[Spec]):
         if name in self.ours:
             return self.ours[name]
         if not entries:
-            raise RecipeError(where, f"unknown {self.what} '{name}'", remedy=suggest(name, self.names()))
+            remedy = suggest(name, self.names())
+            if not remedy.endswith("?"):  # no near name
+                remedy = f"If a package adds it, install that package. {remedy}"
+            raise RecipeError(where, f"unknown {self.what} '{name}'", remedy=remedy)
         key = (entries[0], tuple(sys.path))  # another package may bring the same entry point from elsewhere
         if key not in self._loaded:
             self._loaded[key] = self._load(entries[0])

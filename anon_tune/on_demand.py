@@ -1,4 +1,4 @@
-"""Names that a package offers and whose modules are loaded only when a name is first asked for."""
+"""Lets a package offer names whose modules are loaded only when a name is first used."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ def on_demand(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
     """Return the ``__getattr__`` of a package.
 
     Args:
-        package: Its ``__name__``.
-        modules: Module of every name that the package offers.
+        package: The ``__name__`` of the package.
+        modules: For every name that the package offers, the module that defines it.
     """
 
     def load(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What tests of several rooms share: tiny clips, a tiny recipe, and one thread a test process."""
+"""Shared by tests of several rooms: tiny clips, a tiny recipe, and one thread per test process."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def tiny_params() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def tiny_recipe() -> Callable[..., Recipe]:
-    """Build a recipe of `tiny_params`; takes flat dotted names to change it."""
+    """Return a function that builds a recipe from `tiny_params`, with changes given by flat dotted names."""
 
     def build(params: dict[str, Any] | None = None) -> Recipe:
         return make_recipe(TINY | (params or {}))
@@ -76,9 +76,9 @@ def tiny_recipe() -> Callable[..., Recipe]:
 
 @pytest.fixture(scope="session")
 def example_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package of docs/add-a-method.md, from the page's own blocks: each is the file that the text before names.
+    """The package of docs/add-a-method.md, from the code blocks of the page; the text before a block names its file.
 
-    The search space, a block without a name, is in ``space.toml``.
+    A block without a file name is the search space, in ``space.toml``.
     """
     folder = tmp_path_factory.mktemp("example")
     page = (Path(__file__).parents[1] / "docs" / "add-a-method.md").read_text()
@@ -95,7 +95,7 @@ def example_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def example_installed(example_package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that pip installed the page's package into."""
+    """The folder into which pip installed the package of the page."""
     target = tmp_path_factory.mktemp("target") / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run([*pip, "--target", target, example_package], check=True, capture_output=True)
@@ -104,7 +104,7 @@ def example_installed(example_package: Path, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
-    """An S3 on this machine; yields the part of a URI that leads there."""
+    """An S3 server on this machine; yields the query of a URI that leads to it."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
@@ -114,7 +114,7 @@ def s3_server() -> Iterator[str]:
 
 @pytest.fixture
 def s3(s3_server: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A bucket of the test's own: a URI with a place for the path."""
+    """A bucket for one test: a URI with a placeholder for the path."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     bucket = f"bucket-{abs(hash(request.node.nodeid)):x}"
@@ -124,9 +124,9 @@ def s3(s3_server: str, request: pytest.FixtureRequest, monkeypatch: pytest.Monke
 
 @pytest.fixture(scope="session")
 def small_study(avatars: Clips, tiny_params: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study directory as a driver leaves it in mid-study: anchors and two trials scored, one pruned, one running.
+    """The directory of an unfinished study: anchors and two trials have scores, one trial is pruned, one is running.
 
-    Everything in it was trained and measured by the code that workers run; only Ray was not there.
+    The code of the workers trained and measured everything in it, only without Ray.
     """
     directory = tmp_path_factory.mktemp("studies") / "small"
     directory.mkdir()

@@ -1,4 +1,4 @@
-"""Which way imports run, what each room may import, and what loading the package costs."""
+"""The order of imports between rooms, what each room may import, and what loading the package costs."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def room_of(file: Path) -> str:
 
 
 def imported(source: str) -> Iterator[str]:
-    """Yield every module a source imports, lazily or by its name in a string too."""
+    """Yield every module that a source imports, also lazily or by its name in a string."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -112,7 +112,7 @@ def imported(source: str) -> Iterator[str]:
 
 
 def broken_rules(room: str, source: str) -> list[str]:
-    """Return what a source of a room imports and may not."""
+    """Return the modules that a source imports although its room must not."""
     broken = []
     for module in imported(source):
         top, _, rest = module.partition(".")
@@ -211,7 +211,7 @@ def test_ray_tune_is_found_wherever_it_is_named(source: str) -> None:
 
 
 def too_long(source: str) -> list[str]:
-    """Return the functions and classes that a reader cannot take in at once, by name."""
+    """Return the names of the functions and classes that are too long."""
     limits = {ast.FunctionDef: MAX_FUNCTION, ast.AsyncFunctionDef: MAX_FUNCTION, ast.ClassDef: MAX_CLASS}
     found = [(node, limits[type(node)]) for node in ast.walk(ast.parse(source)) if type(node) in limits]
     return [node.name for node, most in found if node.end_lineno - node.lineno + 1 > most]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import io
 import os
 import select
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated
 
@@ -28,6 +30,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+
+def _paragraphs(verb: Callable[..., object] | None) -> str:
+    """Return a verb's docstring with each paragraph on one line, as typer would keep line breaks at any width."""
+    return "\n\n".join(" ".join(text.split()) for text in (inspect.getdoc(verb) or "").split("\n\n"))
 
 
 def _version(wanted: bool) -> None:
@@ -63,6 +70,9 @@ app.command(
 app.command("status")(status.status)
 app.command("fetch")(jobs.fetch)
 app.command("anonymize")(anonymize.anonymize)
+for _group in (app, clips.app, cluster.app):
+    for _verb in _group.registered_commands:
+        _verb.help = _paragraphs(_verb.callback)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ import typer
 from anon_tune.cli import anonymize_options as options
 from anon_tune.commands.anonymize import AnonymizeOptions, AnonymizeWatch, run_anonymize
 from anon_tune.errors import AnonTuneError
+from anon_tune.video.folder_files import printable
 
 
 def anonymize(
@@ -26,6 +27,9 @@ def anonymize(
     scale: options.Scale = False,
     preview: options.Preview = False,
     drop_audio: options.DropAudio = False,
+    encode_audio: options.EncodeAudio = False,
+    accept_damage: options.AcceptDamage = False,
+    ending: options.Ending = None,
     crf: options.Crf = 20,
     chunk: options.Chunk = None,
     device: options.Device = "auto",
@@ -38,12 +42,11 @@ def anonymize(
     anon-tune anonymize videos -o anonymized --study runs/first
     --leakage-at-most 0.75
 
-    Writes upright H.264 video in .mp4, .m4v, .mov or .mkv. Beside each video it writes
-    a report (out.mp4.json), which includes the certificate if there is one. Location,
-    device and other metadata, subtitles and data streams are dropped. If a video
-    cannot be read, the command reports it, anonymizes the others, and exits with 2.
+    Writes upright H.264 in .mp4, .m4v, .mov or .mkv, and beside each video a report
+    (out.mp4.json) with the certificate if there is one. Location, device and other
+    metadata, subtitles and data streams are dropped. If a video cannot be read, the
+    command reports it, anonymizes the others, and exits with 2.
     """
-    watch = _Watch()
     given = AnonymizeOptions(
         inputs=inputs,
         output=output,
@@ -56,17 +59,27 @@ def anonymize(
         scale=scale,
         preview=preview,
         drop_audio=drop_audio,
+        encode_audio=encode_audio,
+        accept_damage=accept_damage,
+        ending=ending,
         crf=crf,
         chunk=chunk,
         device=device,
         force=force,
     )
+    _run(given)
+
+
+def _run(given: AnonymizeOptions) -> None:
+    watch = _Watch()
     try:
         run_anonymize(given, watch)
     except KeyboardInterrupt:
         if watch.target is None:
             raise
-        print(f"Stopped. {watch.target} was not written; the videos before it are complete.", file=sys.stderr)
+        print(
+            f"Stopped. {printable(watch.target)} was not written; the videos before it are complete.", file=sys.stderr
+        )
         raise typer.Exit(130) from None
 
 
@@ -80,11 +93,14 @@ class _Watch(AnonymizeWatch):
         from anon_tune.cli.anonymize_view import VideoProgress
 
         self.target = target
-        with VideoProgress(source.name) as progress:
+        with VideoProgress(printable(source.name)) as progress:
             yield progress.show
 
+    def left_out(self, folder: Path, said: str) -> None:
+        print(f"{printable(folder)}: {said}. Name one itself to include it.", file=sys.stderr, flush=True)
+
     def done(self, target: Path) -> None:
-        print(target, flush=True)
+        print(printable(target), flush=True)
 
     def failed(self, error: AnonTuneError) -> None:
         print(f"error: {error}", file=sys.stderr, flush=True)

@@ -37,6 +37,20 @@ Preview = Annotated[
 DropAudio = Annotated[
     bool, typer.Option("--drop-audio", help="Leave out the audio. Without this option it is copied, voices included.")
 ]
+EncodeAudio = Annotated[
+    bool, typer.Option("--encode-audio", help="Encode audio as AAC if the output cannot hold it as it is.")
+]
+AcceptDamage = Annotated[
+    bool,
+    typer.Option("--accept-damage", help="Go on past damage that is only suspected. The report says what was missing."),
+]
+Ending = Annotated[
+    str | None,
+    typer.Option(
+        metavar=".mp4|.m4v|.mov|.mkv",
+        help="Ending of the outputs in a folder. Default: that of the input, or .mp4 if it cannot be written.",
+    ),
+]
 Crf = Annotated[
     int, typer.Option(min=0, max=51, help="Constant rate factor of H.264; 0 is the best quality and the largest file.")
 ]

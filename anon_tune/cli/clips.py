@@ -16,6 +16,7 @@ from anon_tune.cli.import_bar import ImportBar
 from anon_tune.commands.clip_import import ImportOptions
 from anon_tune.commands.clip_import import import_clips as run_import
 from anon_tune.errors import UsageError
+from anon_tune.video.folder_files import printable
 
 app = typer.Typer(
     name="clips", help="Import videos into a clip store, or make the built-in clips.", no_args_is_help=True
@@ -40,6 +41,7 @@ def import_clips(
     val_fraction: options.ValFraction = 0.15,
     test_groups: options.TestGroups = None,
     gray: options.Gray = False,
+    accept_damage: options.AcceptDamage = False,
     workers: options.Workers = None,
     skip_bad: options.SkipBad = False,
     force: options.Force = False,
@@ -58,8 +60,7 @@ def import_clips(
 
     If the import is interrupted, run the same command again: it continues where it
     stopped. Processes on this machine decode the files, or tasks on the cluster that
-    RAY_ADDRESS or a Ray job names. The clip store is the same in both cases, byte for
-    byte.
+    RAY_ADDRESS or a Ray job names. The bytes of the clip store are the same.
 
     Example: anon-tune clips import ixmas --pattern '(?P<person>\\D+)(?P<take>\\d)_\\d+_(?P<action>.+)_cam\\d'
     --action action --private person --group take --test-groups 2 --size 64x48 -o clips/ixmas
@@ -75,6 +76,7 @@ def import_clips(
         val_fraction=val_fraction,
         test_groups=tuple(test_groups or ()),
         gray=gray,
+        accept_damage=accept_damage,
         workers=workers,
         skip_bad=skip_bad,
         force=force,
@@ -95,7 +97,8 @@ def import_clips(
 def _import(given: ImportOptions) -> None:
     try:
         with ExitStack() as stack:
-            run_import(given, ImportBar(stack), lambda store: info(str(store)))
+            bar = ImportBar(stack)
+            run_import(given, bar, lambda store: bar.show_store(lambda: info(str(store))))
     except KeyboardInterrupt:
         print("Stopped. Decoded files are kept; run the same command again to continue.", file=sys.stderr)
         raise typer.Exit(130) from None
@@ -142,7 +145,7 @@ def info(store: Annotated[str, typer.Argument(metavar="DIR|URI", help="Clip stor
     clips = open_clips(store)
     num_frames, height, width, _ = clips.shape
     splits = Counter(entry.split for entry in clips.manifest.entries)
-    print(f"{clips.location}: {clips.num_clips} clips of {num_frames} frames, {height} x {width} pixels")
+    print(f"{printable(clips.location)}: {clips.num_clips} clips of {num_frames} frames, {height} x {width} pixels")
     print("splits:", ", ".join(f"{name} {count}" for name, count in splits.items()))
     print(f"actions ({len(clips.actions)}):", ", ".join(clips.actions))
     print(f"private attributes ({len(clips.attributes)}):", ", ".join(clips.attributes))

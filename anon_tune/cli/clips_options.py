@@ -37,6 +37,10 @@ TestGroups = Annotated[
     typer.Option(help="Values of the group that form the test split; one or more. Default: d4 for kth, 2 for ixmas."),
 ]
 Gray = Annotated[bool, typer.Option("--gray", help="Convert frames to gray.")]
+AcceptDamage = Annotated[
+    bool,
+    typer.Option("--accept-damage", help="Import what can be decoded of videos whose damage is only suspected."),
+]
 Workers = Annotated[
     int | None,
     typer.Option(min=1, help="Number of files to decode at a time. Default: one per CPU of the machine or cluster."),

@@ -75,10 +75,10 @@ def check(
 
 def _settings(study: str | None, workers: int | None, cpus: float | None, gpus: float | None) -> StudySettings:
     from anon_tune.errors import UsageError
-    from anon_tune.study.frozen_study import load_study
+    from anon_tune.study.frozen_study import read_study
     from anon_tune.study.settings import StudySettings
 
-    settings = load_study(study)[1] if study else StudySettings()
+    settings = read_study(study)[1] if study else StudySettings()
     if cpus == 0:
         raise UsageError("--cpus", "must be more than 0", remedy="A worker needs a process, and that a CPU")
     given = {"workers_per_trial": workers, "cpus_per_worker": cpus, "gpus_per_worker": gpus}

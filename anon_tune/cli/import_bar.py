@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from anon_tune.commands.watch import ImportWatch
+from anon_tune.video.folder_files import printable
 
 if TYPE_CHECKING:
     from anon_tune.datasets import BadFile
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class ImportBar(ImportWatch):
-    """Shows a bar on a terminal during the import, then one line for each file that had a problem.
+    """Shows a bar on a terminal during the import, then counts, then one line for each file that had a problem.
 
     Args:
-        stack: Removes the bar when it closes, in case the import ends early.
+        stack: Removes the bar when it closes, in case the import ends early; the counts are then printed, too.
     """
 
     def __init__(self, stack: ExitStack) -> None:
@@ -30,17 +31,37 @@ class ImportBar(ImportWatch):
         self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._task = self._bar.add_task("Importing", total=None)
         self._stack = stack
+        self._listing: Listing | None = None
+        stack.callback(self.counted)
 
     def begin(self, listing: Listing) -> None:
+        self._listing = listing
+
+    def show_store(self, show: Callable[[], None]) -> None:
+        """Take the bar away and print what is in the store."""
+        self._bar.stop()
+        show()
+
+    def counted(self) -> None:
         """Print how many items of each kind were found and how many were published, one line per kind."""
+        if self._listing is None:
+            return
         rows = [("", "found", "published")] + [
             (count.what, f"{count.found:,}", "-" if count.published is None else f"{count.published:,}")
-            for count in listing.counts
+            for count in self._listing.counts
         ]
+        self._listing = None
         widths = [max(len(row[at]) for row in rows) for at in range(3)]
         for what, found, published in rows:
             print(f"{what:<{widths[0]}}  {found:>{widths[1]}}  {published:>{widths[2]}}")
         sys.stdout.flush()  # so that it appears before any message on stderr
+
+    def left_out(self, folder: str, said: str) -> None:
+        print(f"{printable(folder)}: {said}. They are left out.", file=sys.stderr)
+
+    def damaged(self, files: Sequence[BadFile]) -> None:
+        for file in files:
+            print(f"{file.file}: {file.reason}; what can be decoded is imported.", file=sys.stderr)
 
     def show(self, done: int, total: int) -> None:
         if not self._bar.live.is_started:

@@ -18,8 +18,7 @@ from anon_tune.commands.study_clips import BUILT_IN
 from anon_tune.commands.submit import Submission, check_shared
 from anon_tune.commands.submit import fetch as run_fetch
 from anon_tune.commands.submit import submit as run_submit
-from anon_tune.errors import ClusterError
-from anon_tune.search.shipped import find_space
+from anon_tune.errors import UsageError
 
 if TYPE_CHECKING:
     from anon_tune.cluster.jobs import Head, JobState
@@ -96,7 +95,7 @@ def submit(
     rest: list[str] = list(context.args)
     if status is not None or (stop and not rest and resume is None):
         if rest or resume is not None or (status is not None and stop) or len(stop or ()) > 1:
-            raise ClusterError("submit", "--status and --stop take one job and nothing else", " ".join(rest) or None)
+            raise UsageError("submit", "--status and --stop take one job and nothing else", " ".join(rest) or None)
         _ask(address, status, (stop or [""])[0], follow)
         return
     rest += [word for rule in stop or () for word in ("--stop", rule)]
@@ -162,6 +161,8 @@ def _ask(address: str | None, status: str | None, stop: str, follow: bool) -> No
 
 def _checked_study(context: typer.Context, words: list[str]) -> Submission:
     """Check the arguments of a study as 'anon-tune study' would, as far as possible without its clips."""
+    from anon_tune.search.shipped import find_space
+
     planned(study_options(_parsed(context, "study", words)))
     as_given = _as_given(context, "study", words)
     for name in ("clips", "stills", "warm_start"):

@@ -75,7 +75,7 @@ def export(
     ] = None,
     trial: Annotated[str | None, typer.Option(help="Export this trial.")] = None,
     format: Annotated[
-        FileFormat | None, typer.Option(help="safetensors (weights), pt2 (torch.export program) or onnx.")
+        FileFormat | None, typer.Option(help="safetensors (weights), pt2 (program of torch) or onnx (program).")
     ] = None,
     data_licence: Annotated[str, typer.Option(help="Licence of the clips, for the model card.")] = "not stated",
     force: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,

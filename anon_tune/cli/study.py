@@ -46,6 +46,8 @@ def study(
     """Run a study: propose, train and measure trials. Writes DIR/ledger and DIR/report.html.
 
     The study runs on this machine, or on the cluster that RAY_ADDRESS or a Ray job names.
+
+    Names for --constraint: leakage_at_most, accuracy_at_least, seconds_per_frame_at_most.
     """
     _run(prepare_study(study_options(locals())))
 

@@ -16,15 +16,14 @@ Space = Annotated[
     ),
 ]
 Clips = Annotated[
-    str, typer.Option(metavar="avatars|DIR|URI", help="Built-in clips, or a clip store such as s3://bucket/store.")
+    str, typer.Option(metavar="avatars|DIR|URI", help="Built-in clips, or a clip store: a folder or a URI.")
 ]
 Out = Annotated[
     Folder,
     typer.Option(
         metavar="DIR|URI",
         parser=Folder.at,
-        help="Study directory, or a URI such as s3://bucket/study. If it already holds this study, the study is "
-        "continued.",
+        help="Study directory: a folder or a URI. If it already holds this study, the study is continued.",
     ),
 ]
 Stills = Annotated[
@@ -52,8 +51,7 @@ Constraint = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME=VALUE",
-        help="A limit that a trial on the front must keep: leakage_at_most, accuracy_at_least or "
-        "seconds_per_frame_at_most. May be repeated.",
+        help="A limit that a trial on the front must keep. 'anon-tune study --help' lists the names. May be repeated.",
     ),
 ]
 WarmStart = Annotated[

@@ -271,6 +271,39 @@ class StoreWriter:
         self._entries.append(ClipEntry(**fields, content_hash=clip_hash))
         return clip_hash
 
+    def resplit(self, splits: Mapping[str, str]) -> None:
+        """Give clips other splits, and move their frames so that those of a split follow each other by id.
+
+        Args:
+            splits: The split of every clip, by its id.
+        """
+        entries = [replace(entry, split=splits[entry.id]) for entry in self._entries]
+        order = sorted(range(len(entries)), key=lambda at: (SPLITS.index(entries[at].split), entries[at].id))
+        self._move(order)
+        self._entries = [entries[at] for at in order]
+
+    def _move(self, order: Sequence[int]) -> None:
+        """Put into each row the frames of the row that `order` names; one row is in memory."""
+        num_bytes, done = math.prod(self._shape), [False] * len(order)
+        for first in range(len(order)):
+            if done[first]:
+                continue
+            kept, row = self._row(first, num_bytes), first
+            while True:
+                done[row] = True
+                source = order[row]
+                frames = kept if source == first else self._row(source, num_bytes)
+                self._file.seek(self._header_bytes + row * num_bytes)
+                self._file.write(frames)
+                if source == first:
+                    break
+                row = source
+        self._file.flush()
+
+    def _row(self, at: int, num_bytes: int) -> bytes:
+        self._file.seek(self._header_bytes + at * num_bytes)
+        return self._file.read(num_bytes)
+
     def finish(self, attributes: Sequence[str], fps: float, source: str, drop_constant: bool = False) -> Clips:
         """Complete the store, give the directory its name and open it.
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from anon_tune.errors import ClusterError
+from anon_tune.errors import ClusterError, UsageError
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -53,11 +53,11 @@ def find_address(given: str | None, what: str) -> str:
         what: The thing that needs an address, named in the error.
 
     Raises:
-        ClusterError: There is no address. A Ray cluster on this machine is not used: it may belong to another study.
+        UsageError: There is no address. A Ray cluster on this machine is not used: it may belong to another study.
     """
     address = given or os.environ.get(_DASHBOARD) or os.environ.get("RAY_ADDRESS")
     if not address:
-        raise ClusterError(what, "no address of a cluster", remedy=f"Give {_ADDRESS}")
+        raise UsageError(what, "no address of a cluster", remedy=f"Give {_ADDRESS}")
     return address
 
 
@@ -71,7 +71,8 @@ class Head:
         address: ``http://HEAD:8265``, or what ``RAY_ADDRESS`` may hold.
 
     Raises:
-        ClusterError: The head does not answer, or the token is missing, wrong, or not required by the head.
+        UsageError: The token is missing.
+        ClusterError: The head does not answer, or the token is wrong, or not required by the head.
     """
 
     def __init__(self, address: str) -> None:
@@ -110,7 +111,7 @@ class Head:
         """Return the state of a job.
 
         Raises:
-            ClusterError: There is no such job.
+            UsageError: There is no such job.
         """
         with self._answering(job):
             info = self._client.get_job_info(job)
@@ -187,12 +188,11 @@ class Head:
         except (RayError, RuntimeError, ValueError, OSError) as error:
             lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
             if job and "404" in lines[0]:
-                raise ClusterError(
-                    job, f"no such job at {self.address}", remedy="Give the id that submit printed"
-                ) from None
+                remedy = "Give the id that submit printed"
+                raise UsageError(job, f"no such job at {self.address}", remedy=remedy) from None
             by = f"the proxy {proxy} or Ray refuses" if (proxy := _proxy_for(self.address)) else "Ray refuses"
             remedy = "If the head needs no proxy, add its host to NO_PROXY" if proxy else ""
-            raise ClusterError(self.address, f"{by}: {lines[-1].rstrip('.')}", remedy=remedy) from None
+            raise ClusterError(self.address, by, remedy=remedy, cause=lines[-1].rstrip(".")) from None
 
 
 @contextmanager
@@ -231,12 +231,12 @@ def _check_token() -> None:
         return
     file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
     try:
-        missing = "" if file.read_text(encoding="utf-8").strip() else "it is empty"
+        missing = "" if file.read_text(encoding="utf-8").strip() else "the file is empty"
     except (OSError, UnicodeDecodeError) as error:
-        missing = (error.strerror if isinstance(error, OSError) else None) or "not a text"
+        missing = (error.strerror if isinstance(error, OSError) else None) or "the file is no text"
     if missing:
         remedy = f"Copy the head's token there, or set {_MODE}=disabled for a head that asks for none"
-        raise ClusterError(str(file), "no token to show the head", missing, remedy)
+        raise UsageError(str(file), "no token for the head", remedy=remedy, cause=missing)
 
 
 def _study_of(entrypoint: str) -> str:

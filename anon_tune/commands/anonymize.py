@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,14 +15,12 @@ from anon_tune.commands.anonymize_report import document
 from anon_tune.commands.anonymize_subject import Chosen, certified, choose
 from anon_tune.errors import AnonTuneError, ExportError, UsageError
 from anon_tune.folder import File, Folder
+from anon_tune.video.folder_files import files_below, is_video, left_out, printable
 
 if TYPE_CHECKING:
     from anon_tune.export import VideoOptions
 
-_VIDEOS = {
-    *(".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf"),
-    *(".ogv", ".ts", ".vob", ".webm", ".wmv"),
-}
+_NAME_MAX = 255  # bytes, on the file systems of Linux and macOS
 _KEPT = (".mp4", ".m4v", ".mov", ".mkv")
 
 
@@ -41,6 +40,9 @@ class AnonymizeOptions:
         scale: Anonymize at the size the anonymizer was trained at, then enlarge.
         preview: Show the original to the left of the result.
         drop_audio: Leave out the audio.
+        encode_audio: Encode audio as AAC if the output cannot hold it as it is.
+        accept_damage: Go on past damage that is only suspected, and say in the report what it was.
+        ending: What the outputs in a folder end in; None for the input's ending, or .mp4 if it cannot be written.
         crf: Quality of H.264, 0 (finest) to 51.
         chunk: Frames per chunk in which ``detector=background`` looks for motion; None for 32.
         device: auto, cpu, cuda or cuda:1.
@@ -58,6 +60,9 @@ class AnonymizeOptions:
     scale: bool = False
     preview: bool = False
     drop_audio: bool = False
+    encode_audio: bool = False
+    accept_damage: bool = False
+    ending: str | None = None
     crf: int = 20
     chunk: int | None = None
     device: str = "auto"
@@ -70,6 +75,9 @@ class AnonymizeWatch:
     def begin(self, source: Path, target: Path) -> AbstractContextManager[Callable[[int, int], None]]:
         """Called before each video. Yield a function to be called with frames done and total frames (0 if unknown)."""
         return nullcontext(lambda done, total: None)
+
+    def left_out(self, folder: Path, said: str) -> None:
+        """Called for a folder that holds files which are not called as videos are; `said` counts them."""
 
     def done(self, target: Path) -> None:
         """Called after a video was written."""
@@ -98,13 +106,15 @@ def run_anonymize(options: AnonymizeOptions, watch: AnonymizeWatch) -> list[Path
     how = VideoOptions(
         crf=options.crf,
         drop_audio=options.drop_audio,
+        encode_audio=options.encode_audio,
+        accept_damage=options.accept_damage,
         preview=options.preview,
         scale=chosen.clip_size if options.scale else None,
         clip_frames=options.chunk,
         force=options.force,
         device=pick_device(options.device),
     )
-    jobs = find_jobs(options.inputs, options.output)
+    jobs = find_jobs(options.inputs, options.output, options.ending, watch)
     failed: list[AnonTuneError] = []
     for source, target in jobs:
         try:
@@ -118,7 +128,8 @@ def run_anonymize(options: AnonymizeOptions, watch: AnonymizeWatch) -> list[Path
             watch.done(target)
     if failed:
         rule = f"{len(failed)} of {len(jobs)} videos were not anonymized"
-        raise ExportError("anonymize", rule, remedy="The others are done; see above")
+        remedy = "The others are done; see above" if len(failed) < len(jobs) else "See above"
+        raise ExportError("anonymize", rule, remedy=remedy)
     return [target for _, target in jobs]
 
 
@@ -126,54 +137,71 @@ def _anonymize_one(source: Path, target: Path, chosen: Chosen, options: VideoOpt
     from anon_tune.export import anonymize_video
 
     report = target.with_name(f"{target.name}.json")
+    _check_length(target, report)
     if report.exists() and not options.force:
-        raise UsageError(str(report), "already exists", remedy="Name another file or add --force")
+        raise UsageError(printable(report), "already exists", remedy="Name another file or add --force")
     with watch.begin(source, target) as show:
         done = anonymize_video(source, target, chosen.loaded.anonymizer, options, show)
     _write(report, json.dumps(document(source, target, done, chosen, options), indent=2) + "\n")
 
 
-def find_jobs(inputs: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
+def _check_length(target: Path, report: Path) -> None:
+    """Refuse a name of which the report's would be too long, before anything is written."""
+    num_bytes = len(os.fsencode(report.name))
+    if num_bytes > _NAME_MAX:
+        rule = f"its report's name may have {_NAME_MAX} bytes"
+        raise UsageError(printable(target), rule, num_bytes, "Name a shorter output with -o, or rename the input")
+
+
+def find_jobs(
+    inputs: Sequence[Path], output: Path, ending: str | None, watch: AnonymizeWatch
+) -> list[tuple[Path, Path]]:
     """Return every input video with its output file.
 
-    Folders are searched recursively for files with a video suffix. Hidden files and files below the output folder are
-    skipped. Outputs keep their path relative to the searched folder; a suffix that cannot be written becomes .mp4.
+    Folders are searched as `files_below` says for files that are called as videos are; those below the output folder
+    are skipped. Outputs keep their path relative to the searched folder. They keep the suffix, too, if it can be
+    written and no other is asked for.
 
     Raises:
         UsageError: There are no videos, or two videos have the same output file.
     """
+    if ending is not None and ending not in _KEPT:
+        raise UsageError("--ending", f"must be one of {', '.join(_KEPT)}", ending, "The default is .mp4")
     single = len(inputs) == 1 and not inputs[0].is_dir()
     if single and not output.is_dir():
         return [(inputs[0], output)]
     if output.exists() and not output.is_dir():
-        raise UsageError(str(output), "must be a folder for several videos", "a file", "Name another")
+        raise UsageError(printable(output), "must be a folder for several videos", "a file", "Name another")
     jobs: list[tuple[Path, Path]] = []
     for given in inputs:
-        for source in _videos(given, output) if given.is_dir() else [given]:
+        for source in _videos(given, output, watch) if given.is_dir() else [given]:
             name = source.relative_to(given) if given.is_dir() else Path(source.name)
-            jobs.append((source, output / (name if name.suffix.lower() in _KEPT else name.with_suffix(".mp4"))))
+            kept = name.suffix.lower() in _KEPT and ending in (None, name.suffix.lower())
+            jobs.append((source, output / (name if kept else name.with_suffix(ending or ".mp4"))))
     if not jobs:
-        where = ", ".join(map(str, inputs))
+        where = ", ".join(map(printable, inputs))
         raise UsageError(where, "holds no file that ends as videos do", remedy="Name the files themselves")
     targets = Counter(target for _, target in jobs)
     for source, target in jobs:
         if targets[target] > 1:
-            rule = f"is not the only video that would become {target}"
-            raise UsageError(str(source), rule, remedy="Rename one, or take two output folders")
+            rule = f"is not the only video that would become {printable(target)}"
+            raise UsageError(printable(source), rule, remedy="Rename one, or take two output folders")
     return jobs
 
 
-def _videos(folder: Path, output: Path) -> list[Path]:
-    found = []
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in _VIDEOS and path.is_file() and not hidden:
-            found.append(path)
-    return [path for path in found if not path.resolve().is_relative_to(output.resolve())]
+def _videos(folder: Path, output: Path, watch: AnonymizeWatch) -> list[Path]:
+    files = [file for file in files_below(folder) if not _is_below(folder / file, output)]
+    if said := left_out(file for file in files if not is_video(file)):
+        watch.left_out(folder, said)
+    return [folder / file for file in files if is_video(file)]
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _write(path: Path, text: str) -> None:
     try:
         File.at(path).write(text.encode())
     except OSError as error:
-        raise ExportError(str(path), "cannot be written", remedy="Free the disk", cause=error.strerror) from None
+        raise ExportError(printable(path), "cannot be written", remedy="Free the disk", cause=error.strerror) from None

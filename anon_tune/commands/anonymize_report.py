@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anon_tune
 from anon_tune.commands.anonymize_subject import Chosen
+from anon_tune.video.folder_files import printable
 
 if TYPE_CHECKING:
     from anon_tune.export import AnonymizedVideo, VideoOptions
@@ -23,25 +24,31 @@ def document(
         "schema": "anon_tune.anonymized/1",
         "anon_tune": anon_tune.__version__,
         "input": {
-            "file": str(source),
+            "file": printable(source),
             "container": facts.container,
             "codec": facts.codec,
             "height": facts.height,
             "width": facts.width,
-            "quarter_turns": facts.quarters,
+            "quarter_turns": facts.orientation.quarters,
+            "mirrored": facts.orientation.mirrored,
+            "interlaced": done.interlaced,
+            "bits": facts.bits,
+            "hdr": facts.hdr,
+            "alpha": facts.alpha,
             "fps": facts.fps,
             "seconds": facts.seconds,
             "audio": list(facts.audio),
             "other_streams": list(facts.other),
+            "damage": list(done.damage),
         },
         "output": {
-            "file": str(target),
+            "file": printable(target),
             "codec": "h264",
             "crf": options.crf,
             "height": done.height,
             "width": done.width,
             "num_frames": done.num_frames,
-            "audio": "none" if options.drop_audio or not facts.audio else "copied; voices are not anonymized",
+            "audio": _audio(done, options),
             "shows_original": options.preview,
         },
         "anonymizer": {
@@ -67,12 +74,32 @@ def document(
     }
 
 
+def _audio(done: AnonymizedVideo, options: VideoOptions) -> str:
+    if options.drop_audio or not done.source.audio:
+        return "none"
+    how = f"encoded again as AAC ({', '.join(done.encoded_audio)})" if done.encoded_audio else "copied"
+    return f"{how}; voices are not anonymized"
+
+
 def _limits(done: AnonymizedVideo, chosen: Chosen) -> list[str]:
     from anon_tune.methods import find
 
-    limits = []
+    limits, facts = [], done.source
     if "persons" in find(chosen.loaded.subject.method).spec.needs:
         limits.append("If the detector finds no one in a frame, the frame is left unchanged; check the result.")
     if chosen.clip_size not in (None, done.worked_at):
         limits.append("It ran at another size than the one it was trained and measured at; --scale uses that size.")
+    if done.interlaced:
+        limits.append("The input is interlaced. It was deinterlaced, so each output frame is a whole picture.")
+    if facts.hdr:
+        limits.append(
+            f"The input is HDR ({facts.hdr}, {facts.bits} bits). The output is marked as {facts.hdr} too, but has "
+            "8 bits, so that gradients may show bands; HDR metadata is dropped."
+        )
+    elif facts.bits > 8:
+        limits.append(f"The input has {facts.bits} bits per sample; the output has 8.")
+    if facts.alpha:
+        limits.append("The input has an alpha channel. The output has none: what was transparent is now visible.")
+    if done.damage:
+        limits.append("Damage was suspected and accepted: frames may be missing or wrong; see input.damage.")
     return limits

@@ -69,12 +69,12 @@ def _by_study(study: StudyDirectory, trial: str | None, leakage_at_most: float |
     from anon_tune.certificate import read_certificate
     from anon_tune.clips import open_clips
     from anon_tune.export import check_usable, load_trial
-    from anon_tune.study import load_study
+    from anon_tune.study import read_study
 
     picked = pick_trial(study, leakage_at_most, trial)
     check_usable(picked)
     loaded = load_trial(study, picked)
-    _, settings = load_study(study)
+    _, settings = read_study(study)
     try:
         location = study.clips.location if settings.clips == BUILT_IN else settings.clips
         _, height, width, _ = open_clips(location).shape
@@ -93,7 +93,7 @@ def certified(chosen: Chosen, file: Path | None) -> Chosen:
     """Add the certificate in a file; refuse a certificate of another anonymizer.
 
     Raises:
-        StudyError: The certificate cannot be read.
+        DataError: The certificate cannot be read.
         UsageError: The certificate is of another anonymizer.
     """
     from anon_tune.certificate import read_certificate

@@ -69,7 +69,7 @@ def find_case(options: AuditOptions, scratch: Path, watch: ImportWatch) -> Case:
 def _trial_case(folder: Folder, name: str) -> Case:
     """Take a trial of a study, on the study's clips."""
     from anon_tune.export import load_trial
-    from anon_tune.study import load_study
+    from anon_tune.study import read_study
     from anon_tune.study_directory import StudyDirectory
 
     study = StudyDirectory.at(folder)
@@ -78,7 +78,7 @@ def _trial_case(folder: Folder, name: str) -> Case:
     if name not in trials:
         raise StudyError(str(study), f"no trial '{name}'", remedy=suggest(name, trials))
     trial = trials[name]
-    _, settings = load_study(study)
+    _, settings = read_study(study)
     clips = find_clips(settings.clips, folder)
     if clips.fingerprint != settings.clips_fingerprint:
         rule = f"must hold the clips of the study, {settings.clips_fingerprint}"

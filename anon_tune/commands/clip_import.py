@@ -36,6 +36,7 @@ class ImportOptions:
         val_fraction: If there is no validation split: share of training clips held out for validation.
         test_groups: Values of the group that form the test split.
         gray: Convert frames to gray.
+        accept_damage: Take what can be decoded of videos whose damage is only suspected.
         workers: Number of files to decode at a time; None for one per CPU.
         skip_bad: Do not raise if some files could not be decoded.
         force: Replace an existing clip store.
@@ -59,6 +60,7 @@ class ImportOptions:
     val_fraction: float = 0.15
     test_groups: Sequence[str] = ()
     gray: bool = False
+    accept_damage: bool = False
     workers: int | None = None
     skip_bad: bool = False
     force: bool = False
@@ -111,7 +113,8 @@ def import_clips(options: ImportOptions, watch: ImportWatch, on_store: Callable[
     Args:
         options: What to import, how, and where to.
         watch: Receives the progress and the files that had problems.
-        on_store: Called with the clip store when it is complete, even if some files could not be decoded.
+        on_store: Called with the clip store when it is complete, even if some files could not be decoded; before any
+            other count is told.
 
     Raises:
         UsageError: Options that do not go together.
@@ -126,13 +129,18 @@ def import_clips(options: ImportOptions, watch: ImportWatch, on_store: Callable[
         output=options.output,
         val_fraction=options.val_fraction,
         gray=options.gray,
+        accept_damage=options.accept_damage,
         skip_bad=options.skip_bad,
         force=options.force,
         progress=watch.show,
         decode_with=_side_by_side(options.workers),
     )
-    watch.end(imported.bad, imported.short, imported.clips.shape[0])
     on_store(options.output)
+    watch.counted()
+    if imported.left_out:
+        watch.left_out(options.source, imported.left_out)
+    watch.damaged(imported.damaged)
+    watch.end(imported.bad, imported.short, imported.clips.shape[0])
     if imported.bad and not options.skip_bad:
         rule = f"{len(imported.bad)} of {len(imported.bad) + imported.num_imported} files could not be decoded"
         where = options.source if options.root is None else str(options.root)

@@ -39,10 +39,10 @@ class Study:
     """
 
     def __init__(self, directory: Location) -> None:
-        from anon_tune.study import load_study
+        from anon_tune.study import read_study
 
         self._folder = Folder.at(directory)
-        self._space, _ = load_study(self._folder)
+        self._space, _ = read_study(self._folder)
 
     def __repr__(self) -> str:
         return f"open_study({self.directory!r})"
@@ -60,9 +60,9 @@ class Study:
     @property
     def settings(self) -> StudySettings:
         """The settings with which the study was last run."""
-        from anon_tune.study import load_study
+        from anon_tune.study import read_study
 
-        return load_study(self._folder)[1]
+        return read_study(self._folder)[1]
 
     @property
     def trials(self) -> list[Trial]:

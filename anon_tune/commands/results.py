@@ -90,10 +90,10 @@ def write_report(directory: StudyLocation, output: Path | None = None) -> Path |
     """Write the report of a study directory and return its path or URI."""
     from anon_tune import report
     from anon_tune.search.importances import importance
-    from anon_tune.study import load_study
+    from anon_tune.study import read_study
 
     trials = read_trials(directory)
-    space, _ = load_study(directory)
+    space, _ = read_study(directory)
     return report.write_report(directory, importance(report.importance_trials(trials), space), output, trials)
 
 
@@ -106,7 +106,7 @@ def export(directory: StudyLocation, options: ExportOptions) -> Path:
         ExportError: The trial cannot be exported, or the file cannot be written.
     """
     from anon_tune.export import export_anonymizer
-    from anon_tune.study import load_study
+    from anon_tune.study import read_study
 
     chosen = pick_trial(directory, options.leakage_at_most, options.trial)
     output = options.output
@@ -116,7 +116,7 @@ def export(directory: StudyLocation, options: ExportOptions) -> Path:
             rule = f"must agree with --format {options.format}"
             raise UsageError(str(output), rule, output.suffix, f"End it in {suffix}, or leave the option out")
         output = output.with_suffix(suffix)
-    _, settings = load_study(directory)
+    _, settings = read_study(directory)
     stills = settings.stills, settings.stills_fingerprint
     return export_anonymizer(directory, chosen, settings.clips, output, options.force, options.data_licence, stills)
 

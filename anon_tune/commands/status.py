@@ -11,7 +11,7 @@ from anon_tune.commands.study_view import StudyView
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import Cause, EmptyFront, front_document
 from anon_tune.search.points import num_points
-from anon_tune.study.frozen_study import load_study
+from anon_tune.study.frozen_study import read_study
 from anon_tune.study.lock import driver_of
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import ANCHORS, Trial, TrialState
@@ -35,7 +35,7 @@ def study_status(directory: StudyLocation) -> dict[str, Any]:
         StudyError: There is no study.
     """
     study = StudyDirectory.at(directory)
-    space, settings = load_study(study)
+    space, settings = read_study(study)
     num_trials = num_points(space, settings.sampler, settings.num_trials, settings.seed)
     # In this order: a driver writes the ledger, then the file `ended`, and then lets go of the study.
     driver = None if study.ended.exists() else driver_of(study)

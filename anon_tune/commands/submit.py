@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anon_tune.address import refuse_secret
-from anon_tune.errors import ClusterError
+from anon_tune.errors import UsageError
 from anon_tune.folder import Folder, is_uri
 from anon_tune.study_directory import StudyDirectory
 
@@ -70,12 +70,11 @@ def check_shared(option: str, location: str) -> str:
     """Return a location after checking that it means the same on every node.
 
     Raises:
-        ClusterError: The location is a relative path.
-        UsageError: The location contains a password or key.
+        UsageError: The location is a relative path, or contains a password or key.
     """
     if not is_anywhere(location):
         rule = "must be an absolute path on storage that every node sees, or a URI"
-        raise ClusterError(option, rule, location, "A job runs in a copy of this folder that is thrown away")
+        raise UsageError(option, rule, location, "A job runs in a copy of this folder that is thrown away")
     refuse_secret(option, location)
     return location
 
@@ -133,6 +132,7 @@ def fetch(
 
     Raises:
         StudyError: There is no study, or the output folder holds something else.
+        UsageError: There is no such job, no address, or no token.
         ClusterError: The head or its job is not usable.
     """
     from anon_tune.cluster.copying import read_study, write_copy
@@ -144,7 +144,7 @@ def fetch(
         head = None
     folder = output or Path("runs") / Folder.at(study).name
     if str(folder.resolve()) == study:
-        raise ClusterError(str(folder), "is the study itself", remedy="Give another folder with -o")
+        raise UsageError(str(folder), "is the study itself", remedy="Give another folder with -o")
     files = read_study(study, all_files) if head is None else fetch_through(head, study, all_files)
     return FetchedStudy(folder, study, write_copy(files, folder, study))
 
@@ -153,7 +153,8 @@ def head_of(target: str, address: str | None) -> Head:
     """Return the head to ask about a job, or about a study that this machine cannot read.
 
     Raises:
-        ClusterError: There is no address, or the head does not answer.
+        UsageError: There is no address, or no token.
+        ClusterError: The head does not answer.
     """
     from anon_tune.cluster.jobs import Head, find_address
 
@@ -181,7 +182,7 @@ def looks_like_path(target: str) -> bool:
 def _study_of(head: Head, job: str) -> str:
     study = head.state(job).study
     if not is_anywhere(study):
-        raise ClusterError(
+        raise UsageError(
             job, "this job runs no study that can be found", remedy="Give a job that 'anon-tune submit' has sent"
         )
     return study

@@ -20,6 +20,15 @@ class ImportWatch:
     def show(self, done: int, total: int) -> None:
         """Called with the number of files decoded so far and the total number."""
 
+    def counted(self) -> None:
+        """Called when the store is complete."""
+
+    def left_out(self, folder: str, said: str) -> None:
+        """Called if the pattern matches files that are no videos; `said` counts them."""
+
+    def damaged(self, files: Sequence[BadFile]) -> None:
+        """Called at the end with the files that were imported although damage is suspected."""
+
     def end(self, bad: Sequence[BadFile], short: Sequence[str] = (), num_frames: int = 0) -> None:
         """Called at the end, with the files that cannot be decoded and those too short for `num_frames` frames."""
 

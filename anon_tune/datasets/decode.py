@@ -5,10 +5,9 @@ Shapes: T frames of a clip, F frames of a file, H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -16,9 +15,10 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from anon_tune.errors import UsageError
+from anon_tune.video.damage import DamageWatch
+from anon_tune.video.opening import UnreadableError, open_video
+from anon_tune.video.orientation import Orientation, orientation_of
 
-# A header's duration is rounded, and a last frame may lack one; a cut file misses more.
-_WHOLE = 0.9
 _HELD_BYTES = 2**26  # a file up to this size is read once and held in memory; a larger file is read twice
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
@@ -34,6 +34,7 @@ class ClipForm:
         frame_step: Frames of the file from one frame of the clip to the next; None spreads the clip over
             the whole video. See `shown_frames`.
         gray: Set all three channels to the luma (ITU-R BT.601); networks take three.
+        accept_damage: Take what can be decoded of a video whose damage is only suspected; see `DamageWatch`.
 
     Raises:
         UsageError: If a number is below 1.
@@ -44,6 +45,7 @@ class ClipForm:
     width: int
     frame_step: int | None = None
     gray: bool = False
+    accept_damage: bool = False
 
     def __post_init__(self) -> None:
         given = {"--num-frames": self.num_frames, "--frame-step": self.frame_step}
@@ -67,6 +69,7 @@ class DecodedClip:
         num_frames: F.
         size: Height and width of a frame of the file, upright, in pixels.
         shown: Which frames of the file they are, T numbers from 0; a short video repeats some.
+        damage: Damage that was suspected and accepted, in words; empty if there was none.
     """
 
     frames: NDArray[np.uint8]
@@ -74,6 +77,7 @@ class DecodedClip:
     num_frames: int
     size: tuple[int, int]
     shown: tuple[int, ...]
+    damage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +123,9 @@ def shown_frames(edges: int | NDArray[np.int64], num_frames: int, frame_step: in
 def decode_clip(folder: Path, form: ClipForm, file: str, shown: Sequence[int] | None = None) -> DecodedClip | BadFile:
     """Decode the frames of a clip out of a whole video.
 
-    Frames are rotated upright as the file says. Then they are resized without keeping the aspect ratio; shrinking
-    averages pixels. Colours follow the file's matrix and range, so full-range video (yuvj420p) keeps its black and
-    white. In a video with a variable frame rate, frames are chosen by their times.
+    Frames are turned and mirrored upright as the file says. Then they are resized without keeping the aspect ratio;
+    shrinking averages pixels. Colours follow the file's matrix and range, so full-range video (yuvj420p) keeps its
+    black and white. In a video with a variable frame rate, frames are chosen by their times.
 
     Args:
         folder: Where the file lies.
@@ -137,14 +141,12 @@ def decode_clip(folder: Path, form: ClipForm, file: str, shown: Sequence[int] | 
     seen: list[int | None] = []
     try:
         num_bytes = path.stat().st_size
-        if not num_bytes:
-            return BadFile(file, 0, "an empty file")
         # Packets may hold no frame, or several; a second look knows the true number.
         while times is None or len(seen) != len(times):
-            with av.open(str(path), metadata_errors="replace") as container:
-                if not container.streams.video:
-                    return BadFile(file, 0, "no video stream")
-                packets: Iterable[av.Packet[Any]] = container.demux(container.streams.video[0])
+            container, stream = open_video(path)
+            with container:
+                watch = DamageWatch(container, stream, form.accept_damage)
+                packets: Iterable[av.Packet[av.VideoStream]] = (one for one in watch.packets() if one.stream is stream)
                 if times is None:
                     packets = list(packets) if num_bytes <= _HELD_BYTES else packets
                     times, last = _times(packets)
@@ -154,22 +156,26 @@ def decode_clip(folder: Path, form: ClipForm, file: str, shown: Sequence[int] | 
                 wanted = np.array(shown or shown_frames(_edges(times, last), form.num_frames, form.frame_step))
                 chosen = set(wanted.tolist())
                 clip = np.zeros(form.shape, np.uint8)
-                for frame in _frames(container, packets):
-                    if len(seen) in chosen:
-                        clip[wanted == len(seen)] = _upright(frame, form, reformatter)
-                    if not seen:  # not only of a shown frame: the file may end before the first of these
-                        size = (frame.width, frame.height) if _quarters(frame) % 2 else (frame.height, frame.width)
-                    seen.append(frame.pts)
-                rate = float(container.streams.video[0].average_rate or 25)
+                _set_up(stream)
+                for packet in packets:
+                    for frame in watch.decode(packet):
+                        if not seen:  # not only of a shown frame: the file may end before the first of these
+                            orientation = orientation_of(frame)
+                            size = orientation.size(frame.height, frame.width)
+                        if len(seen) in chosen:
+                            clip[wanted == len(seen)] = _upright(frame, orientation, form, reformatter)
+                        seen.append(frame.pts)
+                watch.finish()
+                rate = float(stream.average_rate or 25)
             if not seen:
                 return BadFile(file, 0, "no frames")
-    except (av.FFmpegError, OSError, _DamagedError) as error:
+    except (av.FFmpegError, OSError, UnreadableError) as error:
         return BadFile(file, len(seen), (getattr(error, "strerror", None) or str(error)).splitlines()[0])
     fps = rate / form.frame_step if form.frame_step else rate * form.num_frames / len(seen)
-    return DecodedClip(clip, fps, len(seen), size, tuple(wanted.tolist()))
+    return DecodedClip(clip, fps, len(seen), size, tuple(wanted.tolist()), "; ".join(watch.found))
 
 
-def _times(packets: Iterable[av.Packet[Any]]) -> tuple[list[int | None], int | None]:
+def _times(packets: Iterable[av.Packet[av.VideoStream]]) -> tuple[list[int | None], int | None]:
     """Return when the packets of a video are shown, sorted, and for how long the last is; they come as decoded."""
     timed = sorted((packet.pts or 0, packet.duration) for packet in packets if packet.size)
     return [time for time, _ in timed], timed[-1][1] if timed else None
@@ -187,49 +193,20 @@ def _edges(times: Sequence[int | None], last: int | None) -> int | NDArray[np.in
     return np.append(known, known[-1] + (last or int(np.median(gaps))))
 
 
-class _DamagedError(Exception):
-    pass
-
-
-def _frames(container: av.container.InputContainer, packets: Iterable[av.Packet[Any]]) -> Iterator[av.VideoFrame]:
-    """Yield every frame of the packets; raise if one is damaged or the video stops long before its header says."""
-    stream = container.streams.video[0]
-    if stream.codec_context is None:
-        raise _DamagedError("there is no decoder for its codec")
+def _set_up(stream: av.VideoStream) -> None:
     stream.codec_context.thread_count = 1  # files are decoded side by side instead
     if stream.codec_context.name == "mjpeg":
         # It would fill up what is missing of a cut photograph with gray, and say nothing.
         stream.codec_context.options = {"err_detect": "explode"}
-    last, frame = None, None
-    for packet in packets:
-        if packet.is_corrupt:
-            raise _DamagedError("the data is damaged or cut off")
-        for frame in packet.decode():
-            if frame.is_corrupt:
-                raise _DamagedError("the frame is damaged")
-            if frame.pts is not None and (last is None or frame.pts > last):
-                last = frame.pts
-            yield frame
-    end = None if frame is None or last is None else float(last * (frame.time_base or 0))
-    start = float((stream.start_time or 0) * (stream.time_base or 0))
-    declared = float((stream.duration or 0) * (stream.time_base or 0))
-    if not declared and len(container.streams) == 1:
-        declared = (container.duration or 0) / av.time_base
-    # Half a second of grace: a few frames more or less are no cut, however short the file.
-    if end is not None and end - start < _WHOLE * declared - 0.5:
-        raise _DamagedError(f"the video stops after {end - start:.1f} of {declared:.1f} seconds")
 
 
-def _quarters(frame: av.VideoFrame) -> int:
-    return round(frame.rotation / 90) % 4
-
-
-def _upright(frame: av.VideoFrame, form: ClipForm, reformatter: VideoReformatter) -> NDArray[np.uint8]:
+def _upright(
+    frame: av.VideoFrame, orientation: Orientation, form: ClipForm, reformatter: VideoReformatter
+) -> NDArray[np.uint8]:
     """Return one frame, (H, W, 3)."""
-    quarters = _quarters(frame)
-    width, height = (form.height, form.width) if quarters % 2 else (form.width, form.height)
+    height, width = orientation.size(form.height, form.width)
     small = reformatter.reformat(frame, width, height, format="rgb24", interpolation="AREA", threads=1)
-    rgb: NDArray[np.uint8] = np.rot90(small.to_ndarray(), quarters)
+    rgb: NDArray[np.uint8] = orientation.upright(np.asarray(small.to_ndarray(), np.uint8))
     if form.gray:
         rgb = np.repeat(np.rint(rgb @ _LUMA).astype(np.uint8)[..., None], 3, axis=2)
     return rgb

@@ -31,6 +31,7 @@ class FileRecord:
         content_hash: Of the clip's frames; empty if it cannot be decoded.
         frame: As in `BadFile`.
         reason: As in `BadFile`.
+        damage: As in `DecodedClip`.
     """
 
     file: str
@@ -40,6 +41,7 @@ class FileRecord:
     content_hash: str = ""
     frame: int = 0
     reason: str = ""
+    damage: str = ""
 
     @classmethod
     def of(cls, root: Path, file: str, clip: DecodedClip | BadFile, content_hash: str) -> Self:
@@ -47,7 +49,7 @@ class FileRecord:
         if isinstance(clip, BadFile):
             return cls(file, stamp(root / file), frame=clip.frame, reason=clip.reason)
         repeats = len(set(clip.shown)) < len(clip.shown)
-        return cls(file, stamp(root / file), clip.fps, repeats, content_hash)
+        return cls(file, stamp(root / file), clip.fps, repeats, content_hash, damage=clip.damage)
 
 
 class Journal:

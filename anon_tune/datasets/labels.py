@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from anon_tune.clips.manifest import SPLITS
 from anon_tune.clips.store import Labels
@@ -108,15 +109,13 @@ def split_files(
 ) -> list[str]:
     """Assign every file to train, val or test, by group.
 
-    Without `val_groups`, a fraction of the training clips is held out for validation, spread evenly
-    over actions and private labels. It shares groups with the training clips: good enough to choose
-    an epoch or a pick by, not to report.
+    Without `val_groups`, a fraction of the training clips is to be held out for validation; see `Splitter`.
 
     Args:
         found: The files.
         test_groups: Groups of the test split.
         val_groups: Groups of the validation split, if it is to have its own.
-        val_fraction: In [0, 1), used without `val_groups`.
+        val_fraction: In [0, 1), used without `val_groups`; only checked here.
 
     Returns:
         A split for each file.
@@ -138,20 +137,59 @@ def split_files(
     splits = [named.get(one.group, "train") for one in found]
     if "train" not in splits:
         raise UsageError("--test-groups", "must leave groups to train on", remedy=f"Found: {_some(groups)}")
-    if not val_groups:
-        train = [at for at, split in enumerate(splits) if split == "train"]
-        for at in hold_out([found[at] for at in train], val_fraction):
-            splits[train[at]] = "val"
     return splits
 
 
 def label_files(found: Sequence[Found], splits: Sequence[str], columns: dict[str, tuple[bool, ...]]) -> list[Labels]:
-    """Put labels together, ordered by split and then by path."""
-    labels = [
+    """Put labels together, in the order of the files."""
+    return [
         Labels(one.file, one.file, split, one.group, one.action, private)
         for one, split, private in zip(found, splits, zip(*columns.values(), strict=True), strict=True)
     ]
-    return sorted(labels, key=lambda one: (SPLITS.index(one.split), one.file))
+
+
+class Splitter:
+    """Holds training clips out for validation, of the files that can be used.
+
+    The share is spread evenly over actions and private labels. It shares groups with the training clips: good enough
+    to choose an epoch or a pick by, not to report.
+
+    Args:
+        labels: Of all files, with the splits that their groups have.
+        by: What each file is chosen by, in the order of the labels: the same labels, or how they were found.
+        fraction: Share of the training clips, in [0, 1); 0 where there is a validation split.
+    """
+
+    def __init__(self, labels: Sequence[Labels], by: Sequence[Found | Labels], fraction: float) -> None:
+        self._all, self._fraction = list(zip(labels, by, strict=True)), fraction
+
+    def split(self, bad: Collection[str] = ()) -> list[Labels]:
+        """Return the labels of all files but some, named by their ids, ordered by split and then by id."""
+        used = [(one, by) for one, by in self._all if one.id not in bad]
+        labels = [one for one, _ in used]
+        train = [at for at, one in enumerate(labels) if one.split == "train"]
+        for at in hold_out([used[at][1] for at in train], self._fraction):
+            labels[train[at]] = replace(labels[train[at]], split="val")
+        return sorted(labels, key=lambda one: (SPLITS.index(one.split), one.id))
+
+
+def label_found(
+    found: Sequence[Found], private: Sequence[str], test_groups: Sequence[str], val_groups: Sequence[str], share: float
+) -> tuple[Splitter, tuple[str, ...]]:
+    """Turn what was found into labels, to be split, and the names of their attributes; see the functions above.
+
+    Args:
+        found: The files.
+        private: Names of the private labels.
+        test_groups, val_groups: As in `split_files`.
+        share: Of the training clips, to be held out if there are no `val_groups`.
+
+    Raises:
+        DataError: As `attribute_columns` and `split_files`.
+    """
+    columns = attribute_columns(found, private)
+    labels = label_files(found, split_files(found, test_groups, val_groups, share), columns)
+    return Splitter(labels, found, 0 if val_groups else share), tuple(columns)
 
 
 def check_fraction(val_fraction: float) -> None:
@@ -179,7 +217,7 @@ def hold_out(found: Sequence[Found | Labels], fraction: float) -> list[int]:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(os.fsencode(text)).hexdigest()
 
 
 def _some(names: Sequence[str], most: int = 20) -> str:

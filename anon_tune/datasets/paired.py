@@ -11,10 +11,11 @@ from pathlib import Path, PurePosixPath
 
 from anon_tune.clips.store import Clips, Labels, StoreWriter
 from anon_tune.datasets.decode import BadFile, ClipForm, DecodedClip, decode_clip
-from anon_tune.datasets.labels import attribute_columns, label_files, match_files, split_files
+from anon_tune.datasets.labels import Splitter, label_found
 from anon_tune.datasets.side_by_side import Map, one_by_one
-from anon_tune.datasets.video_folder import files_below, what_is_missing
+from anon_tune.datasets.video_folder import match_videos, splits_without, what_is_missing
 from anon_tune.errors import DataError
+from anon_tune.video.folder_files import check_names, files_below, is_still, is_video, printable
 
 _MOST_NAMED = 3
 
@@ -76,9 +77,9 @@ def import_pair(
     Raises:
         DataError: A name without a counterpart, a pair of different lengths or sizes, or as `import_folder`.
     """
-    found = match_files(files_below(original), pattern, action, private, group, str(original))
-    columns = attribute_columns(found, private)
-    labels = label_files(found, split_files(found, test_groups, val_groups, val_fraction), columns)
+    found, _ = match_videos(original, pattern, action, private, group)
+    splitter, attributes = label_found(found, private, test_groups, val_groups, val_fraction)
+    labels = splitter.split()
     partners = _counterparts([one.file for one in labels], original, anonymized, pattern, suffix)
     others = [replace(one, file=partners[one.file]) for one in labels]
     form = ClipForm(num_frames, height, width)
@@ -93,7 +94,7 @@ def import_pair(
             writer.add(one, other, raw, changed)
             if progress:
                 progress(done, len(labels))
-        return writer.finish(tuple(columns), labels, skip_bad)
+        return writer.finish(attributes, splitter, labels, skip_bad)
 
 
 class _PairWriter:
@@ -122,12 +123,18 @@ class _PairWriter:
             self.good.append(one)
             self._rates.append(raw.fps)
 
-    def finish(self, columns: tuple[str, ...], labels: Sequence[Labels], skip_bad: bool) -> ImportedPair:
+    def finish(
+        self, columns: tuple[str, ...], splitter: Splitter, labels: Sequence[Labels], skip_bad: bool
+    ) -> ImportedPair:
         """Finish both stores, if enough of the labelled pairs were decoded."""
         _check_enough(self.bad, self.good, labels, skip_bad)
+        if self.bad:
+            splits = splits_without(splitter, labels, self.good)
+            for store in self._stores:
+                store.resplit(splits)
         fps = statistics.median(self._rates)
         before, after = (
-            store.finish(columns, fps, str(root.resolve()), drop_constant=True)
+            store.finish(columns, fps, printable(root.resolve()), drop_constant=True)
             for store, root in zip(self._stores, self._roots, strict=True)
         )
         return ImportedPair(before, after, tuple(self.bad))
@@ -144,7 +151,9 @@ def _decode_pair(
 
 def _counterparts(files: Sequence[str], original: Path, anonymized: Path, pattern: str, suffix: str) -> dict[str, str]:
     """Return the file of the second folder for each of the first, or name those without one."""
-    there = files_below(anonymized)
+    is_kind = is_video if is_video(files[0]) else is_still
+    there = [file for file in files_below(anonymized) if is_kind(file)]
+    check_names(anonymized, there)
     names, by_stem = set(there), dict[str, list[str]]()
     for name in there:
         by_stem.setdefault(_stem(name), []).append(name)
@@ -164,7 +173,7 @@ def _counterparts(files: Sequence[str], original: Path, anonymized: Path, patter
         rule = f"{len(missing)} of {len(files)} original files have no anonymized file of the same name"
         remedy = "Add them, or give what the tool adds to a name as --anonymized-suffix"
         raise DataError(str(anonymized), rule, _some(sorted(missing)), remedy)
-    known = {_stem(file) + suffix for file in files_below(original)}
+    known = {_stem(file) + suffix for file in files_below(original) if is_kind(file)}
     extra = [name for name in there if _stem(name) not in known and re.search(pattern, _original_name(name, suffix))]
     if extra:
         rule = f"{len(extra)} anonymized files have no original of the same name"

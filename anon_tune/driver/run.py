@@ -117,7 +117,7 @@ def _proposer(
 def _check_anchors(study: StudyDirectory, bookkeeper: Bookkeeper) -> None:
     anchor = bookkeeper.failed_anchor
     if anchor is not None:
-        rule = f"no score can be read without the anchor '{anchor.id}', which failed"
+        rule = f"the anchor '{anchor.id}' failed, and no score can be read without it"
         raise StudyError(str(study), rule, remedy="Fix the cause, then run 'anon-tune resume'", cause=anchor.reason)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from anon_tune.certificate import Subject
 from anon_tune.errors import ExportError, RecipeError, StudyError, UsageError
 from anon_tune.folder import reading_file, why
-from anon_tune.methods import find, is_trained, make_recipe, read_recipe
+from anon_tune.methods import find, make_recipe, read_recipe
 from anon_tune.methods.loading import given_anonymizer, ready_anonymizer
 from anon_tune.networks import Anonymizer
 from anon_tune.networks.weights import read_tensors
@@ -21,6 +21,8 @@ from anon_tune.trial import Trial
 
 FORM = "anon_tune anonymizer 1"
 """Of an anonymizer file: its format and version."""
+
+_PROGRAMS = (".pt2", ".onnx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,9 @@ def load_file(file: str | Path) -> LoadedAnonymizer:
         DataError: It cannot be read, or is damaged.
     """
     path = Path(file)
+    if path.suffix in _PROGRAMS:
+        rule = "is an exported program, which runs without anon_tune; a safetensors file is needed here"
+        raise ExportError(str(path), rule, remedy="Export the trial again, with -o NAME.safetensors")
     tensors, metadata = read_tensors(path)
     if metadata.get("format") != FORM:
         raise ExportError(str(path), f"must be an '{FORM}' file", metadata.get("format"), "Write one with 'export'")
@@ -98,7 +103,7 @@ def load_trial(directory: StudyLocation, trial: Trial) -> LoadedAnonymizer:
     """
     study = StudyDirectory.at(directory)
     subject = Subject(kind="trial", name=trial.id, method=trial.method, fingerprint=trial.fingerprint)
-    if not is_trained(trial.method):
+    if not find(trial.method, f"trial {trial.id}").is_trained:
         space, _ = load_study(study)  # a closed-form anonymizer is its recipe
         recipe = space.recipe(trial.params, trial.method)
         return LoadedAnonymizer(given_anonymizer(recipe), recipe, subject)

@@ -18,7 +18,9 @@ from anon_tune.errors import ExportError, UsageError
 from anon_tune.export.stream import FrameStream
 from anon_tune.folder import writing_file
 from anon_tune.networks import Anonymizer
-from anon_tune.video.files import FORMATS, AudioPacket, TimedFrame, VideoFacts, VideoReader, VideoWriter
+from anon_tune.video.audio import FORMATS
+from anon_tune.video.reader import AudioPacket, TimedFrame, VideoFacts, VideoReader
+from anon_tune.video.writer import VideoWriter
 
 _WAIT_S = 0.1  # between two looks at whether another stage has failed
 Progress = Callable[[int, int], None]
@@ -31,6 +33,8 @@ class VideoOptions:
     Attributes:
         crf: Constant rate factor of x264, 0 (finest) to 51; 20 looks as its source does.
         drop_audio: Leave the audio out instead of copying it.
+        encode_audio: Encode audio that the output cannot hold, as AAC, instead of refusing it.
+        accept_damage: Go on past damage that is only suspected; see `DamageWatch`.
         preview: Show the original, on the left, beside what it became.
         scale: Height and width to work at, None for the video's own; see `FrameStream`.
         clip_frames: As in `FrameStream`.
@@ -40,6 +44,8 @@ class VideoOptions:
 
     crf: int = 20
     drop_audio: bool = False
+    encode_audio: bool = False
+    accept_damage: bool = False
     preview: bool = False
     scale: tuple[int, int] | None = None
     clip_frames: int | None = None
@@ -59,6 +65,9 @@ class AnonymizedVideo:
         worked_at: Height and width that the anonymizer saw.
         chunk: Frames that went through it together.
         seconds: Wall time.
+        interlaced: Frames were deinterlaced.
+        damage: Damage that was suspected and accepted, in words.
+        encoded_audio: Codecs of the audio that was encoded again.
         busy_s: Seconds that decoding, the network and encoding were at work; they overlap.
     """
 
@@ -69,6 +78,9 @@ class AnonymizedVideo:
     worked_at: tuple[int, int]
     chunk: int
     seconds: float
+    interlaced: bool
+    damage: tuple[str, ...]
+    encoded_audio: tuple[str, ...]
     busy_s: dict[str, float]
 
 
@@ -86,8 +98,8 @@ def anonymize_video(
     """Anonymize one video: the same frames at the same times, upright, with its audio copied.
 
     The video is read as `VideoReader` and written as `VideoWriter` say. Memory is that of a few chunks,
-    whatever the length. The output has its name only when complete; until then it is a hidden file beside it,
-    which goes away on any error.
+    whatever the length. The output has its name only when it is complete and was read back; until then it is a
+    hidden file beside it, which goes away on any error.
 
     Args:
         source: Any file that FFmpeg reads.
@@ -102,19 +114,17 @@ def anonymize_video(
     check_output(source, output, options.force)
     started = time.monotonic()
     try:
-        with VideoReader(source, audio=not options.drop_audio) as reader, writing_file(output) as hidden:
+        audio = not options.drop_audio
+        with VideoReader(source, audio, options.accept_damage) as reader, writing_file(output) as hidden:
             facts = reader.facts
             stream = FrameStream(
                 anonymizer, facts.height, facts.width, options.device, options.scale, options.clip_frames
             )
             width = facts.width * (2 if options.preview else 1)
-            writer = VideoWriter(hidden, reader, facts.height, width, options.crf, output.suffix.lower())
+            writer = VideoWriter(hidden, reader, facts.height, width, options.crf, output, options.encode_audio)
             pipeline = _Pipeline(reader, stream, writer, options.preview, progress)
-            try:
-                with _one_core_left():
-                    pipeline.run()
-            except ExportError as error:  # of the stream, which knows no file
-                raise ExportError(str(source), error.rule, error.got, error.remedy, error.cause) from None
+            with _one_core_left():
+                pipeline.run()
     except OSError as error:
         remedy = "Free the disk or name another"
         raise ExportError(str(output), "cannot be written", remedy=remedy, cause=error.strerror) from None
@@ -126,6 +136,9 @@ def anonymize_video(
         options.scale or (facts.height, facts.width),
         stream.chunk,
         time.monotonic() - started,
+        reader.interlaced,
+        reader.damage,
+        writer.encoded_audio,
         pipeline.busy_s,
     )
 
@@ -197,7 +210,10 @@ class _Pipeline:
         started = time.monotonic()
         if chunk.frames:
             frames = torch.stack([torch.from_numpy(frame.pixels) for frame in chunk.frames])
-            changed = self.stream(frames)
+            try:
+                changed = self.stream(frames)
+            except ExportError as error:  # it knows no file
+                raise ExportError(str(self.reader.path), error.rule, error.got, error.remedy) from None
             if self.preview:
                 changed = torch.cat([frames, changed], dim=2)
             pixels = changed.contiguous().numpy()

@@ -9,6 +9,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -20,6 +21,7 @@ from anon_tune.folder.filesystem import is_uri, open_filesystem, split_query
 if TYPE_CHECKING:
     from pyarrow import fs
 
+_NAME_MAX = 255  # bytes
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # raised by file systems that cannot sync a folder
 
 
@@ -164,7 +166,7 @@ class _LocalFolder(Folder):
     def writing(self, name: str) -> Iterator[Path]:
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        hidden = path.with_name(f".{path.name}.{os.getpid()}")
+        hidden = path.with_name(_hidden(path.name))
         try:
             yield hidden
             _sync(hidden)
@@ -243,6 +245,12 @@ class _RemoteFolder(Folder):
             here = Path(scratch) / Path(name).name
             yield here
             self.write(name, here.read_bytes())
+
+
+def _hidden(name: str) -> str:
+    """Return the name of a file that is not complete: no longer than a file system takes where the name itself is."""
+    whole = f".{name}.{os.getpid()}"
+    return whole if len(os.fsencode(whole)) <= _NAME_MAX else f".{sha256(os.fsencode(name)).hexdigest()}.{os.getpid()}"
 
 
 def _sync(path: Path) -> None:

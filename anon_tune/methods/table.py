@@ -1,4 +1,4 @@
-"""The table of methods: ours by name, and those of installed packages through the entry point ``anon_tune.methods``."""
+"""The table of methods: our own, and those that installed packages add by the entry point ``anon_tune.methods``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from anon_tune.recipe import Part, recipe_names
 
 
 def broken_rules(spec: MethodSpec) -> Iterator[str]:
-    """Yield what a method breaks of the contract that `MethodSpec` describes, as the end of a sentence."""
+    """Yield each rule of `MethodSpec` that a method breaks, as the end of a sentence about the method."""
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", spec.name):
         yield f"must have a name of lower-case letters, digits and hyphens, got '{spec.name}'"
     if spec.name in {known.partition(".")[0] for known in recipe_names()}:
@@ -64,7 +64,7 @@ def _broken_section(spec: MethodSpec) -> Iterator[str]:
 
 
 def _exists(module: str) -> bool:
-    """True for a module that can be found; looks for it without loading it, as a builder loads torch."""
+    """True if a module can be found. It is not loaded, because a builder loads torch."""
     try:
         return util.find_spec(module) is not None
     except (ImportError, ValueError):
@@ -100,7 +100,7 @@ METHODS: Table[MethodSpec] = Table(
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all methods, ours first; loads no package."""
+    """Return the names of all methods, our own first. This loads no package."""
     return METHODS.names()
 
 
@@ -108,7 +108,7 @@ def specs() -> tuple[MethodSpec, ...]:
     """Return the specs of all methods.
 
     Raises:
-        UsageError: A package brings a method that cannot be loaded or breaks the contract.
+        UsageError: A package adds a method that cannot be loaded or breaks the contract.
     """
     return tuple(find_spec(name) for name in names())
 
@@ -117,11 +117,11 @@ def find_spec(name: str, where: str = "method") -> MethodSpec:
     """Return the spec of a method by its name.
 
     Args:
-        name: Without arguments.
-        where: The file or option named in an error.
+        name: The name of the method, without arguments.
+        where: The file or option that it came from, for error messages.
 
     Raises:
         RecipeError: There is no such method.
-        UsageError: The package that brings it cannot be loaded or breaks the contract, or the name is taken.
+        UsageError: The package that adds it cannot be loaded or breaks the contract, or the name is taken.
     """
     return METHODS.find(name, where)

@@ -1,4 +1,4 @@
-"""Anonymizers f_A, modules from clips to clips, and the network that rewrites frames.
+"""The base class of all anonymizers f_A, which map clips to clips, and the U-Net that rewrites frames.
 
 Shapes: B clips, T frames per clip, N frames, C = 3 channels (RGB), H height, W width.
 """
@@ -17,21 +17,21 @@ from anon_tune.recipe import AnonymizerRecipe
 class Anonymizer(nn.Module):
     """Maps clips (B,T,3,H,W) in [0, 1] to clips of the same shape and range.
 
-    The consecutive frames of one clip (T,3,H,W) are taken as well, and come back without B.
-    Subclasses define `rewrite`; the range is kept here, so that no subclass can leave it.
+    It also takes the frames of one clip, (T,3,H,W), and returns them in this shape. Subclasses define `rewrite`. The
+    output is clamped to [0, 1] here, so that no subclass can leave the range.
 
     Attributes:
-        num_before: How many frames before it a frame's output depends on; None for all frames of the clip.
+        num_before: The number of earlier frames that an output frame depends on; None for all frames of the clip.
     """
 
     num_before: int | None = 0
 
     def rewrite(self, clips: Tensor) -> Tensor:
-        """Map (B,T,3,H,W) to (B,T,3,H,W)."""
+        """Map clips (B,T,3,H,W) to clips of the same shape, of any range."""
         raise NotImplementedError
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Map (B,T,3,H,W) or (T,3,H,W) to the same shape, in [0, 1]."""
+        """Map clips (B,T,3,H,W) or (T,3,H,W) in [0, 1] to the same shape and range."""
         if clips.dim() == 4:
             return self.rewrite(clips.unsqueeze(0)).clamp(0, 1).squeeze(0)
         kept: Tensor = self.rewrite(clips).clamp(0, 1)
@@ -39,9 +39,9 @@ class Anonymizer(nn.Module):
 
 
 class FrameAnonymizer(Anonymizer):
-    """Rewrites every frame by itself with an inner network (N,3,H,W) -> (N,3,H,W).
+    """Rewrites every frame by itself, with a network that maps frames (N,3,H,W) to frames (N,3,H,W).
 
-    Only the leading B and T are merged: channels and time are never mixed.
+    B and T are merged into N, so the network never sees two frames together.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -54,7 +54,7 @@ class FrameAnonymizer(Anonymizer):
 
 
 class _Block(nn.Sequential):
-    """Two 3x3 convolutions. GroupNorm, not BatchNorm: nothing depends on the other clips of a batch."""
+    """Two 3x3 convolutions. With GroupNorm, not BatchNorm, no output depends on the other clips of a batch."""
 
     def __init__(self, num_in: int, num_out: int) -> None:
         layers: list[nn.Module] = []
@@ -64,21 +64,20 @@ class _Block(nn.Sequential):
 
 
 class UNet(nn.Module):
-    """U-Net with a sigmoid, on frames (N,3,H,W) in [0, 1], of any H and W.
+    """A U-Net with a sigmoid at the end, on frames (N,3,H,W) in [0, 1] of any H and W.
 
-    Halves the resolution between levels by 2x2 average pooling, goes up bilinearly and joins the
-    skip of each level. With a fold of 2 it works on 2x2 pixels as 12 channels, for a quarter
-    of the work. There is no path around the network from input to output: one would bring it to the
-    identity sooner, but what it carries is then hard to hide.
+    The resolution is halved between levels by 2x2 average pooling. On the way up it is doubled bilinearly, and the
+    features of each level from the way down are joined. With ``fold=2``, the network works on 2x2 pixels as 12
+    channels, which takes a quarter of the time. There is no skip connection from the input to the output. It would
+    help the network to learn the identity, but then the network could hardly hide what this connection carries.
 
     Args:
         channels: Channels of each level, first to deepest.
-        fold: Side of the pixel blocks that become channels; 1 folds nothing.
+        fold: Side of the blocks of pixels that become channels; 1 for no folding.
 
     Source:
-        Ronneberger et al., arXiv:1505.04597, in the form SPAct (arXiv:2203.15205) uses: 64 to 512
-        channels, bilinear, sigmoid. We normalize by groups where SPAct normalizes by batch; the
-        fold is ours.
+        Ronneberger et al., arXiv:1505.04597, in the form that SPAct (arXiv:2203.15205) uses: 64 to 512 channels,
+        bilinear upsampling, sigmoid. We use group normalization where SPAct uses batch normalization. The fold is ours.
     """
 
     def __init__(self, channels: tuple[int, ...], fold: int = 1) -> None:
@@ -90,7 +89,7 @@ class UNet(nn.Module):
         self.out = nn.Conv2d(channels[0], num_pixels, 1)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Map (N,3,H,W) to (N,3,H,W)."""
+        """Map frames (N,3,H,W) in [0, 1] to frames of the same shape and range."""
         height, width = frames.shape[-2:]
         border = (0, -width % self.multiple, 0, -height % self.multiple)
         x = F.pixel_unshuffle(F.pad(frames, border, mode="replicate"), self.fold)
@@ -106,7 +105,7 @@ class UNet(nn.Module):
 
 
 def build_unet(recipe: AnonymizerRecipe) -> FrameAnonymizer:
-    """Build SPAct's U-Net, 64 to 512 channels, with fresh weights."""
+    """Build the U-Net of SPAct, with 64 to 512 channels and fresh weights."""
     return FrameAnonymizer(UNet((64, 128, 256, 512, 512)))
 
 

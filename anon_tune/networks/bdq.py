@@ -1,4 +1,4 @@
-"""Blur, difference, quantization: the network of BDQ.
+"""The network of BDQ, which blurs frames, takes differences and quantizes them.
 
 Shapes: B clips, T frames per clip, C = 3 channels (RGB), H height, W width, Q steps.
 """
@@ -16,24 +16,25 @@ from anon_tune.recipe import AnonymizerRecipe
 
 
 class Bdq(Anonymizer):
-    """Blur, difference, quantization.
+    """Blurs frames, takes the differences of successive frames and quantizes them in learned steps.
 
-    Frames are blurred by a Gaussian of 2 radius + 1 taps with a learned sigma. Differences of successive frames
-    (`difference`) are cut to [-largest_difference, largest_difference] and mapped to [0, Q]; the output is the sum
-    of Q sigmoids, each `hardness` times as steep as the standard one and around a learned edge, over Q.
+    Frames are blurred by a Gaussian of ``2 radius + 1`` taps with a learned sigma. Differences of successive frames
+    (see `difference`) are clamped to [-largest_difference, largest_difference] and mapped to [0, Q]. The output is the
+    sum of Q sigmoids divided by Q. Each sigmoid has a learned edge at its middle and is `hardness` times as steep as
+    the standard one.
 
     Args:
-        sigma: Of the Gaussian before training, in pixels.
+        sigma: Standard deviation of the Gaussian before training, in pixels.
         radius: Taps of the Gaussian on either side of the middle, in pixels.
-        num_steps: Q.
-        hardness: How steep a step is; 1 is a standard sigmoid.
-        largest_difference: Larger differences of two frames are cut.
+        num_steps: The number Q of steps.
+        hardness: Steepness of a step; 1 is a standard sigmoid.
+        largest_difference: Larger differences of two frames are clamped.
 
     Source:
-        Kumawat and Nagahara, arXiv:2208.02459. We differ: sigma is learned from its 3 on; the first frame
-        is kept and repeats the second's difference; the range is fixed, where the released code takes
-        the smallest and largest difference of the batch, so that clips depend on each other. Differences
-        beyond a third are rare; the full range would leave most of the 15 steps unused.
+        Kumawat and Nagahara, arXiv:2208.02459. We differ in three ways. Sigma is learned, beginning with the paper's 3.
+        The first frame is kept and shows the same difference as the second. The range is fixed; in the released code
+        it is that of the batch, so that clips depend on each other. It is a third of the full range, because larger
+        differences are rare and the full range would leave most of the 15 steps unused.
     """
 
     num_before = 1
@@ -50,7 +51,7 @@ class Bdq(Anonymizer):
         self.radius, self.num_steps, self.hardness = radius, num_steps, hardness
         self.largest_difference = largest_difference
         self.log_sigma = nn.Parameter(torch.tensor(math.log(sigma)))
-        # As a share of the range, for steps of the size that suits a network's weights.
+        # Edges are fractions of the range, so that the learning rate of a network suits them.
         self.edges = nn.Parameter((torch.arange(num_steps) + 0.5) / num_steps)
 
     def rewrite(self, clips: Tensor) -> Tensor:
@@ -59,11 +60,11 @@ class Bdq(Anonymizer):
         changes = difference(convolve(clips.flatten(0, 1), kernel).reshape(clips.shape))
         share = 0.5 + 0.5 * (changes / self.largest_difference).clamp(-1, 1)
         steps = torch.zeros_like(share)
-        for edge in self.edges:  # all at once would hold Q copies of the clips
+        for edge in self.edges:  # one by one, because all at once would need Q copies of the clips
             steps = steps + torch.sigmoid(self.hardness * num_steps * (share - edge))
         return steps / num_steps
 
 
 def build_bdq(recipe: AnonymizerRecipe) -> Bdq:
-    """Build one with the weights that it has before training."""
+    """Build the network with the weights that it has before training."""
     return Bdq()

@@ -1,4 +1,4 @@
-"""Networks that classify clips: the attackers and the action classifier of a measurement are built from them.
+"""Networks that classify clips. The attackers and the action classifier of a measurement are built from them.
 
 Shapes: B clips, T frames per clip, C channels, H height, W width, O outputs (attributes or actions).
 """
@@ -15,14 +15,14 @@ _COARSE = 16
 
 
 class StillsReader(nn.Module):
-    """Looks at frames one by one and averages the logits: appearance, or movement.
+    """Classifies single frames, or differences of successive frames, and averages the logits over the clip.
 
-    In training it sees every second frame, which one of the two drawn anew each time.
+    In training mode it sees every second frame only, beginning at random with the first or the second.
 
     Args:
-        num_outputs: O.
+        num_outputs: The number O of outputs.
         width: Channels of the first layer, a multiple of 4.
-        moves: Look at differences of successive frames only; a clip of one frame then shows nothing.
+        moves: True to see only differences of successive frames; a clip of one frame then shows nothing.
     """
 
     def __init__(self, num_outputs: int, width: int, moves: bool = False) -> None:
@@ -41,7 +41,12 @@ class StillsReader(nn.Module):
 
 
 class ClipReader(nn.Module):
-    """Looks at the whole clip in space and time; also the action classifier."""
+    """Classifies the whole clip in space and time. The action classifier of a measurement is one too.
+
+    Args:
+        num_outputs: The number O of outputs.
+        width: Channels of the first layer, a multiple of 4.
+    """
 
     def __init__(self, num_outputs: int, width: int) -> None:
         super().__init__()
@@ -55,7 +60,12 @@ class ClipReader(nn.Module):
 
 
 class CoarseReader(nn.Module):
-    """Looks at the coarse colours of the mean frame, without any convolution."""
+    """Classifies the mean frame at 16 x 16 pixels, without convolutions.
+
+    Args:
+        num_outputs: The number O of outputs.
+        width: A quarter of the number of hidden units.
+    """
 
     def __init__(self, num_outputs: int, width: int) -> None:
         super().__init__()
@@ -72,12 +82,12 @@ class CoarseReader(nn.Module):
 
 
 def _every_second(x: Tensor) -> Tensor:
-    """Keep every second entry along T, from the first or the second on by a draw."""
+    """Keep every second entry along T, beginning at random with the first or the second."""
     return x[:, int(torch.randint(2, ())) :: 2] if x.shape[1] > 1 else x
 
 
 def _moves(clips: Tensor) -> Tensor:
-    """Return differences of successive frames (B,T-1,C,H,W), or zeros where there is one frame only."""
+    """Return scaled differences of successive frames, (B,T-1,C,H,W), or zeros of the clips' shape if T is 1."""
     return (clips[:, 1:] - clips[:, :-1]) * 4 if clips.shape[1] > 1 else torch.zeros_like(clips)
 
 

@@ -1,4 +1,4 @@
-"""Small convolutional trunks for CPU, shared by the co-trained branches and the fresh attackers.
+"""Small convolutional networks for CPUs, shared by the co-trained branches and the attackers.
 
 Shapes: N frames or B clips, C = 3 channels, T frames per clip, H height, W width, D feature channels,
 O outputs.
@@ -11,21 +11,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 GRID = 4
-"""Cells a side that the small networks read their features from."""
+"""Side of the grid, in cells, over which the small networks average their features."""
 
 _GROUPS = 4
 
 
 class Readout(nn.Module):
-    """Averages features over time and over the cells of a grid, then maps them linearly.
+    """Averages features over time and over each cell of a grid, then maps them linearly to outputs.
 
-    A grid keeps where in the frame a feature was seen, which small networks learn much faster from
-    than from a global average.
+    The grid keeps the place of a feature in the frame. Small networks learn much faster with it than with a global
+    average.
 
     Args:
-        num_features: D.
-        num_outputs: O.
-        grid: Cells a side; 1 is the global average.
+        num_features: The number D of feature channels.
+        num_outputs: The number O of outputs.
+        grid: Side of the grid in cells; 1 for the global average.
     """
 
     def __init__(self, num_features: int, num_outputs: int, grid: int) -> None:
@@ -34,14 +34,14 @@ class Readout(nn.Module):
         self.linear = nn.Linear(num_features * grid**2, num_outputs)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map (N,D,h,w) or (B,D,t,h,w) to (N,O) or (B,O)."""
+        """Map features (N,D,h,w) to (N,O), or features (B,D,t,h,w) to (B,O)."""
         still = features.mean(dim=2) if features.dim() == 5 else features
         out: Tensor = self.linear(torch.flatten(F.adaptive_avg_pool2d(still, self.grid), 1))
         return out
 
 
 def small2d(width: int) -> tuple[nn.Sequential, int]:
-    """Return a trunk (N,3,H,W) -> (N,4*width,H/8,W/8) and its number of output channels.
+    """Return a trunk that maps (N,3,H,W) to (N,4*width,H/8,W/8), and its number of output channels.
 
     Args:
         width: Channels of the first layer, a multiple of 4.
@@ -53,7 +53,7 @@ def small2d(width: int) -> tuple[nn.Sequential, int]:
 
 
 def small3d(width: int) -> tuple[nn.Sequential, int]:
-    """Return a trunk (B,3,T,H,W) -> (B,4*width,T/4,H/8,W/8) and its number of output channels.
+    """Return a trunk that maps (B,3,T,H,W) to (B,4*width,T/4,H/8,W/8), and its number of output channels.
 
     Args:
         width: Channels of the first layer, a multiple of 4.

@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""Chooses the device to compute on."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from anon_tune.errors import AnonTuneError
 
 
 def pick_device(name: str) -> torch.device:
-    """Return a device by its name; ``auto`` is a GPU if there is one.
+    """Return a device by its name. ``auto`` is a GPU if there is one, and otherwise the CPU.
 
     Raises:
-        AnonTuneError: There is no such device here.
+        AnonTuneError: This machine has no such device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

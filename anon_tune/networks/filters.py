@@ -1,4 +1,4 @@
-"""Filters of frames that several anonymizers are made of.
+"""Filters of frames that several anonymizers use.
 
 Shapes: B clips, T frames per clip, N frames, C channels, H height, W width, K taps of a kernel (odd).
 """
@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 
 def gaussian_kernel(sigma: Tensor, radius: int) -> Tensor:
-    """Return a sampled Gaussian (2*radius+1,) that adds up to 1, differentiable in sigma.
+    """Return a sampled Gaussian, (2*radius+1,), whose values add up to 1. It is differentiable in sigma.
 
     Args:
-        sigma: Scalar, in pixels, above 0.
+        sigma: Scalar tensor, the standard deviation in pixels, above 0.
         radius: Taps on either side of the middle, at least 0.
     """
     offsets = torch.arange(-radius, radius + 1, device=sigma.device, dtype=sigma.dtype)
@@ -23,9 +23,9 @@ def gaussian_kernel(sigma: Tensor, radius: int) -> Tensor:
 
 
 def convolve(frames: Tensor, kernel: Tensor) -> Tensor:
-    """Filter (N,C,H,W) with a kernel (K,) along rows and columns, channel by channel.
+    """Filter frames (N,C,H,W) with a kernel (K,) along rows and along columns, channel by channel.
 
-    Pixels beyond the border repeat the border's, so a kernel that adds up to 1 keeps a constant.
+    Pixels beyond the border repeat those at the border, so a kernel that adds up to 1 does not change constant frames.
     """
     radius = len(kernel) // 2
     planes = frames.reshape(-1, 1, *frames.shape[-2:])
@@ -35,7 +35,10 @@ def convolve(frames: Tensor, kernel: Tensor) -> Tensor:
 
 
 def pixelate(frames: Tensor, size: int) -> Tensor:
-    """Give every block of size x size pixels of (N,C,H,W) its mean; blocks at the far borders may be smaller."""
+    """Replace every block of size x size pixels of frames (N,C,H,W) by its mean.
+
+    Blocks at the right and lower border may be smaller.
+    """
     height, width = frames.shape[-2:]
     tall, wide = min(size, height), min(size, width)
     blocks = F.avg_pool2d(frames, (tall, wide), ceil_mode=True, count_include_pad=False)
@@ -43,7 +46,10 @@ def pixelate(frames: Tensor, size: int) -> Tensor:
 
 
 def difference(clips: Tensor) -> Tensor:
-    """Return ``x_t - x_{t-1}`` of (B,T,3,H,W), in [-1, 1]; the first frame takes the second's, or 0 if T = 1."""
+    """Return the differences ``x_t - x_{t-1}`` of clips, (B,T,3,H,W) in [-1, 1].
+
+    The first frame has the difference of the second; if T is 1, it is 0.
+    """
     if clips.shape[1] == 1:
         return torch.zeros_like(clips)
     changes = clips.diff(dim=1)

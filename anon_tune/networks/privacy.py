@@ -14,17 +14,17 @@ from anon_tune.networks.utility import Normalize
 from anon_tune.networks.weights import load_weights
 from anon_tune.recipe import PrivacyRecipe
 
-# ImageNet statistics, which torchvision's ResNet weights expect.
+# Mean and standard deviation of ImageNet, by which torchvision's ResNet weights expect their input to be normalized.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _EMBEDDING = 128
 
 
 class PrivacyNetwork(nn.Module):
-    """A trunk (N,C,H,W) -> (N,D,h,w) and a head: A logits, or a unit vector for NT-Xent.
+    """A trunk that maps frames (N,C,H,W) to (N,D,h,w), and a head with A logits, or with a unit vector for NT-Xent.
 
     Source:
-        SPAct (arXiv:2203.15205): ResNet-50 with an MLP to a normalized 128-d embedding, or an
-        attribute head with BCE.
+        SPAct (arXiv:2203.15205): a ResNet-50 with an MLP to a normalized embedding of 128 dimensions, or with a head
+        for attributes that is trained with binary cross-entropy.
     """
 
     def __init__(

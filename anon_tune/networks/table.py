@@ -1,6 +1,6 @@
-"""Networks by name: their specs and builders. Nothing here loads torch.
+"""The table of networks: their specs and builders by name. Nothing here loads torch.
 
-A name may have a family before a colon, as in ``family:name``; those in this table have none.
+A name may have a family before a colon, as in ``family:name``; our own networks have none.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     from anon_tune.networks.utility import UtilityNetwork
 
 Kind = Literal["anonymizer", "utility", "privacy"]
-"""What a network can serve as: f_A, f_T or f_B; each is the section of the recipe that names it."""
+"""The role of a network: f_A, f_T or f_B. Each is also the name of the recipe section that names the network."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A network and what it can serve as: one builder for each use, and None where it has no such use.
+    """A network and its builders: one for each role that it can have, and None for the others.
 
-    A builder takes the section of the recipe that names the network, and returns it with fresh weights drawn from
-    torch's generator, or with those of the section's local file.
+    A builder takes the section of the recipe that names the network. It returns the network with fresh weights drawn
+    from torch's random generator, or with those of the section's local file.
 
     Attributes:
-        name: As a recipe names it.
-        summary: One line.
-        source: Paper or code that it follows.
-        anonymizer: Builds f_A with fresh weights; those of a file are loaded by who builds the method.
-        utility: Builds f_T for a number of actions, K.
-        privacy: Builds f_B for a number of private attributes, A.
+        name: The name that recipes use.
+        summary: What the network is, in one line.
+        source: The paper or code that it follows.
+        anonymizer: Builds f_A, always with fresh weights; `anon_tune.methods` loads those of a file.
+        utility: Builds f_T for a number K of actions.
+        privacy: Builds f_B for a number A of private attributes.
     """
 
     name: str
@@ -54,12 +54,12 @@ class NetworkSpec:
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """What it can serve as."""
+        """The roles that the network can have."""
         return tuple(kind for kind in KINDS if getattr(self, kind) is not None)
 
 
 def _on_demand(module: str, name: str) -> Callable[..., Any]:
-    """Return a builder whose module, and torch with it, is loaded when something is built."""
+    """Return a builder that loads its module, and torch with it, only when it is called."""
 
     def build(*args: Any) -> Any:
         return getattr(import_module(f"anon_tune.networks.{module}"), name)(*args)
@@ -125,12 +125,12 @@ NETWORKS: Table[NetworkSpec] = Table(
 
 
 def check_network(kind: Kind, name: str, where: str) -> NetworkSpec:
-    """Return the spec of a network that can serve as a kind.
+    """Return the spec of a network that can have a role.
 
     Args:
-        kind: What it is to serve as.
-        name: As a user writes it.
-        where: The file or option named in an error.
+        kind: The role.
+        name: The network as a user writes it.
+        where: The file or option that it came from, for error messages.
 
     Raises:
         RecipeError: No network of this kind has the name.
@@ -138,7 +138,7 @@ def check_network(kind: Kind, name: str, where: str) -> NetworkSpec:
     """
     at = f"'{kind}.network'"
     known = [n for n, spec in NETWORKS.ours.items() if kind in spec.kinds]
-    known += sorted(NETWORKS.names_of_packages())  # of what kind, only its package knows
+    known += sorted(NETWORKS.names_of_packages())  # their roles are known only once a package is loaded
     if name not in known and name not in NETWORKS.ours:
         raise RecipeError(where, f"{at}: unknown network '{name}'", remedy=suggest(name, known))
     spec = NETWORKS.find(name, where)
@@ -158,8 +158,8 @@ def build_network(section: AnonymizerRecipe | UtilityRecipe | PrivacyRecipe, num
     """Build the network that a section of a recipe names: f_A with fresh weights, f_T or f_B also with those of a file.
 
     Args:
-        section: Of the recipe; says what the network serves as.
-        num_outputs: Number of actions for f_T, of private attributes for f_B.
+        section: The section of the recipe, whose type is the role of the network.
+        num_outputs: Number of actions for f_T, or of private attributes for f_B.
 
     Raises:
         RecipeError: No network of this kind has the name.

@@ -12,20 +12,20 @@ from anon_tune.networks.convolutions import GRID, Readout, small3d
 from anon_tune.networks.weights import load_weights
 from anon_tune.recipe import UtilityRecipe
 
-# Kinetics-400 statistics, which torchvision's r3d_18 weights expect.
+# Mean and standard deviation of Kinetics-400; torchvision's r3d_18 weights expect input normalized by them.
 _MEAN, _STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)
 
 
 class UtilityNetwork(nn.Module):
-    """An action classifier: a trunk (B,C,T,H,W) -> (B,D,t,h,w) and a linear readout.
+    """An action classifier: a trunk that maps (B,C,T,H,W) to (B,D,t,h,w), and a linear readout.
 
     Args:
         trunk: The convolutions.
-        num_features: D, the trunk's output channels.
-        num_actions: K.
-        grid: Cells a side that the head reads.
-        mean: Channel means that are subtracted first.
-        std: Channel deviations that are divided by.
+        num_features: The number D of output channels of the trunk.
+        num_actions: The number K of actions.
+        grid: Side of the grid, in cells, over which the readout averages features.
+        mean: Mean of each channel, by which the input is normalized.
+        std: Standard deviation of each channel, by which the input is normalized.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class UtilityNetwork(nn.Module):
 
 
 class Normalize(nn.Module):
-    """Subtract a mean and divide by a deviation, a channel, on (...,C,H,W)."""
+    """Subtracts a mean from each channel of (...,C,H,W) and divides by a standard deviation."""
 
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ def build_r3d_18(recipe: UtilityRecipe, num_actions: int) -> UtilityNetwork:
     """Build torchvision's 3D ResNet-18.
 
     Source:
-        SPAct (arXiv:2203.15205); arXiv:2504.14301 has I3D with a ResNet-50.
+        SPAct (arXiv:2203.15205). arXiv:2504.14301 uses I3D with a ResNet-50 instead.
     """
     net = video.r3d_18(weights=None)
     load_weights(net, recipe.weights, head="fc.")

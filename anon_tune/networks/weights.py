@@ -1,4 +1,4 @@
-"""Weights in and out as safetensors: loading a file of somebody else's executes nothing."""
+"""Saves and loads weights as safetensors files, which cannot execute code when they are loaded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from anon_tune.folder import why, writing_file
 
 
 def save_weights(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
-    """Write tensors to a safetensors file; it appears under its name only when complete."""
+    """Write tensors to a safetensors file, which gets its name only when it is complete."""
     with writing_file(path) as here:
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, here, dict(metadata or {}))
 
@@ -23,7 +23,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read the tensors and the metadata of a safetensors file.
 
     Raises:
-        DataError: If the file is missing or is no safetensors file.
+        DataError: The file is missing or is no safetensors file.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -38,19 +38,30 @@ def load_weights(module: nn.Module, path: str | None, head: str | None = None) -
     """Load a local file of pretrained weights into a module; do nothing for None.
 
     Args:
-        module: Gets the weights.
-        path: A safetensors file with the module's own tensor names (torchvision's, for its networks).
-        head: Prefix of the tensors that stay fresh, as a new task needs a new head.
+        module: The network that gets the weights.
+        path: A safetensors file with the tensor names of the module; for a network of torchvision, those of
+            torchvision.
+        head: Prefix of the tensors that keep their fresh weights, because a new task needs a new head.
 
     Raises:
-        DataError: If a tensor is missing, is left over or has another shape.
+        DataError: A tensor is missing, is left over or has another shape.
     """
     if path is not None:
         take_tensors(module, read_tensors(Path(path))[0], path, head)
 
 
 def take_tensors(module: nn.Module, given: Mapping[str, Tensor], where: str, head: str | None = None) -> None:
-    """Put tensors of a file into a module; as `load_weights`, with ``where`` they are from for an error."""
+    """Load tensors that were read from a file into a module; see `load_weights`.
+
+    Args:
+        module: The network that gets the weights.
+        given: The tensors.
+        where: The file that they came from, for error messages.
+        head: As in `load_weights`.
+
+    Raises:
+        DataError: A tensor is missing, is left over or has another shape.
+    """
     own = {k: v for k, v in module.state_dict().items() if not (head and k.startswith(head))}
     tensors = {k: v for k, v in given.items() if not (head and k.startswith(head))}
     for name in sorted(own.keys() | tensors.keys()):

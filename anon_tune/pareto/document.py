@@ -16,10 +16,10 @@ def front_document(trials: Sequence[Trial], all_trials: bool = False) -> dict[st
 
     The keys are ``reference_point`` (null while no trial has a full score), ``hypervolume``, ``empty`` (why no trial
     but the anchors is on the front, else null), ``cost`` and ``lost_s`` (both summed over all trials, listed or not),
-    and ``trials``, from the lowest leakage to the highest, with trials without a full score last. Values that are not
-    known are null. Rung scores never appear, because they are cheaper and cannot be compared with full scores. If a
-    trial has ``num_repeats`` above 0, its readings are means. ``probability_on_front`` is null unless the study is
-    verified and the trial is an anchor or has repeats.
+    and ``trials``, from the lowest leakage to the highest, with trials without a full score last. Unknown values
+    are null. Rung scores never appear, because they are cheaper and cannot be compared with full scores. If a trial has
+    ``num_repeats`` above 0, its readings are means. ``probability_on_front`` is null unless the study is verified and
+    the trial is an anchor or has repeats.
 
     Args:
         trials: All trials of one ledger; the study may still be running.

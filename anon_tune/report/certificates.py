@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anon_tune.certificate import Certificate, read_certificate
-from anon_tune.errors import StudyError
+from anon_tune.errors import DataError
 from anon_tune.report.certificate_sections import MEANING, Cell, Section, Spread, facts, sections, title
 from anon_tune.report.wording import NOTHING, percent, text
 from anon_tune.study_directory import StudyDirectory
@@ -21,7 +21,7 @@ def certificate_cards(study: StudyDirectory) -> str:
         try:
             with file.reading() as path:
                 cards.append(_card(stem, read_certificate(path)))
-        except StudyError as error:
+        except DataError as error:
             cards.append(f'<article class="card"><h3>{text(stem)}</h3><p class="failed">{text(error)}</p></article>')
     return f'<div class="cards">{"".join(cards)}</div>' if cards else ""
 

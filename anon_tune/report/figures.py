@@ -13,7 +13,6 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from anon_tune.methods import is_trained
 from anon_tune.pareto import LEVELS, ParetoFront, attainment
 from anon_tune.report.chart import BLUE, INK, LABEL, MUTED, ORANGE, PURPLE, SKY, VERMILLION, Chart, axis
 from anon_tune.report.selection import drawn_trials
@@ -135,7 +134,7 @@ def _kinds_legend(trials: Sequence[Trial]) -> list[Any]:
 def _kind(trial: Trial) -> str:
     if trial.method == "adversarial":
         return "adversarial"
-    return "trained baseline" if is_trained(trial.method) else "closed-form"
+    return "trained baseline" if trial.was_trained else "closed-form"
 
 
 def _points(

@@ -17,7 +17,7 @@ from anon_tune.search.method_use import DEFAULT, has_place, methods_of
 from anon_tune.search.names import check_names
 from anon_tune.search.parameters import Constraints, Parameter, Part, Range, StopRules, StudyDefaults, Value
 from anon_tune.search.rungs import rung_levels
-from anon_tune.search.space_file import parse_tables, read_tables, validate
+from anon_tune.search.space_file import frozen_tables, parse_tables, read_tables, validate
 
 
 class SearchSpace(Part):
@@ -77,6 +77,15 @@ class SearchSpace(Part):
         space = validate(cls, {"defaults": defaults_of(methods)} | parsed, where)
         space._check()
         return space
+
+    @classmethod
+    def unchecked(cls, tables: Mapping[str, Any], where: str) -> SearchSpace:
+        """Take the tables of a frozen study as they stand, to look at: its methods need not be known here.
+
+        Raises:
+            SpaceError: A range, a condition or a default of the study breaks a rule.
+        """
+        return validate(cls, frozen_tables(tables, where), where)
 
     def tables(self) -> dict[str, Any]:
         """Return this space as `from_tables` takes it, in types that TOML knows."""

@@ -78,6 +78,15 @@ def parse_tables(tables: Mapping[str, Any], where: str) -> dict[str, Any]:
     return parsed | ({"defaults": tables["defaults"]} if "defaults" in tables else {})
 
 
+def frozen_tables(tables: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Turn the tables of a frozen study into the fields of a `SearchSpace`, as they stand: no name is looked up."""
+    specs = tables.get("search", {})
+    search = _ordered({name: _parameter(name, spec, where) for name, spec in specs.items()}, where)
+    study = validate(StudyDefaults, tables.get("study", {}), f"{where}: [study]")
+    kept = {name: tables[name] for name in ("fixed", "first", "defaults") if name in tables}
+    return kept | {"where": where, "search": search, "study": study}
+
+
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     where = str(path)
     if path.resolve() in seen:

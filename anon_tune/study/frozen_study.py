@@ -1,4 +1,4 @@
-"""The frozen copy of a study in its directory: search space, settings, and the versions they were run with."""
+"""The frozen copy of a study in its directory: its search space, its settings, and the versions that ran it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib.metadata
 import platform
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,28 +16,30 @@ from pydantic import ValidationError
 import anon_tune
 from anon_tune.errors import StudyError, UsageError
 from anon_tune.folder import kind_of, why
+from anon_tune.methods import names
 from anon_tune.recipe import MEASURE_VERSION
-from anon_tune.recipe.old_names import OLD_NAMES
+from anon_tune.recipe.old_names import OLD_NAMES, with_new_names
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings
 from anon_tune.study_directory import LEDGER_PART, StudyDirectory, StudyLocation
 
 _RULE = "is not the frozen copy of a study"
+_INSTALL = "Install the package; 'resume' and 'verify' also take it with --package"
 _REMEDY = "Read it with the version of anon_tune that wrote it, see [versions] there"
 
 Tables = Mapping[str, Any]
-"""A frozen copy as TOML has it."""
+"""The tables of a frozen copy, as read from TOML."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrozenFacts:
-    """What stands in the frozen copy of a study, to be shown: of any version, and not checked.
+    """What the frozen copy of a study says, to be shown to a reader. It may be of any version and is not checked.
 
     Attributes:
-        name: Of the study; empty if it has none.
-        settings: By name, without the storage.
-        storage: Optuna's; None for the journal in the directory.
-        versions: Of the packages that the last driver had, by name.
+        name: Name of the study; empty if it has none.
+        settings: Settings by name, without the storage.
+        storage: URL of the Optuna storage; None for the journal in the directory.
+        versions: Versions, by name, of the packages that the last driver used.
     """
 
     name: str = ""
@@ -47,16 +49,16 @@ class FrozenFacts:
 
     @property
     def measure_version(self) -> str:
-        """Version of the measure that its scores were taken with; 1 if it was frozen before there were versions."""
+        """Version of the measure that its scores were measured with; 1 if the copy has none, because it is older."""
         return str(self.versions.get("measure", "1"))
 
 
 def frozen_facts(directory: StudyLocation) -> FrozenFacts:
-    """Read the frozen copy of a study for people to look at.
+    """Read the frozen copy of a study, to show it to a reader.
 
     Raises:
         StudyError: The directory holds no study, or its frozen copy cannot be read.
-        UnreachableError: It is on a store that does not answer.
+        UnreachableError: The directory is on a store that does not answer.
     """
     return _facts(_read(StudyDirectory.at(directory)))
 
@@ -74,39 +76,72 @@ def _table(tables: Tables, name: str) -> Tables:
 
 
 def load_study(directory: StudyLocation) -> tuple[SearchSpace, StudySettings]:
-    """Read the frozen copy of a study, to go on with it or to work on its trials.
+    """Read and check the frozen copy of a study, to continue the study or to use its trials.
+
+    Raises:
+        StudyError: The directory holds no study, or one that this version cannot read.
+        UnreachableError: The directory is on a store that does not answer.
+    """
+    study = StudyDirectory.at(directory)
+    return _validated(_read(study), str(study.frozen))
+
+
+def read_study(directory: StudyLocation) -> tuple[SearchSpace, StudySettings]:
+    """Read the frozen copy of a study to look at. The packages that add its methods need not be installed.
 
     Raises:
         StudyError: The directory holds no study, or none that this version reads.
         UnreachableError: It is on a store that does not answer.
     """
     study = StudyDirectory.at(directory)
-    return _validated(_read(study), str(study.frozen))
+    return _validated(_read(study), str(study.frozen), _as_far_as_known)
 
 
-def _validated(tables: Tables, where: str) -> tuple[SearchSpace, StudySettings]:
+def _as_far_as_known(tables: Tables, where: str) -> SearchSpace:
+    try:
+        return SearchSpace.from_tables(tables, where)
+    except UsageError:
+        return SearchSpace.unchecked(tables, where)
+
+
+def _validated(
+    tables: Tables, where: str, build: Callable[[Tables, str], SearchSpace] = SearchSpace.from_tables
+) -> tuple[SearchSpace, StudySettings]:
     try:
         settings = StudySettings.model_validate(tables["settings"])
-        return SearchSpace.from_tables({"defaults": {}, **tables["space"]}, str(tables["where"])), settings
+        # Old names are said to stand here: the file that the study was begun with may have new ones by now.
+        fixed = with_new_names(tables["space"].get("fixed", {}), where)
+        return build({"defaults": {}, **tables["space"], "fixed": fixed}, str(tables["where"])), settings
     except (AttributeError, KeyError, TypeError, ValueError) as error:  # pydantic's errors are ValueErrors
         first = f"no table {error}" if isinstance(error, KeyError) else why(error)
         if isinstance(error, ValidationError):
             at = ".".join(map(str, error.errors()[0]["loc"]))
             first = f"{at}: {error.errors()[0]['msg']}" if at else error.errors()[0]["msg"]
         raise StudyError(where, _RULE, remedy=_REMEDY, cause=first) from None
-    except UsageError as error:  # of a name or a value that an earlier version took
-        if error.where.startswith("package "):  # that brings a method
+    except UsageError as error:  # for example a name or a value that only an earlier version accepted
+        if error.where.startswith("package "):  # a package that adds a method is broken; the copy is not at fault
             raise
+        for name in _methods(tables["space"]):
+            if name not in names():
+                rule = f"the study uses the method '{name}', which is of a package that is not installed here"
+                raise StudyError(where, rule, remedy=_INSTALL) from None
         raise StudyError(where, _RULE, remedy=_REMEDY, cause=f"{error.where}: {error.reason}") from None
 
 
-def freeze_study(directory: StudyLocation, space: SearchSpace, settings: StudySettings) -> StudySettings:
-    """Write the frozen copy of a study, or check a study that is continued against the copy that is there.
+def _methods(space: Tables) -> list[str]:
+    """Return the names of the methods that trials may have, without their arguments."""
+    fixed, searched = (_table(space, table).get("method") for table in ("fixed", "search"))
+    choices = searched.get("choices", ()) if isinstance(searched, Mapping) else ()
+    return [str(text).partition(":")[0] for text in (fixed, *choices) if text is not None]
 
-    Settings that do not change results (the number of trials, resources) may differ and are written anew.
+
+def freeze_study(directory: StudyLocation, space: SearchSpace, settings: StudySettings) -> StudySettings:
+    """Write the frozen copy of a study. If there is one already, check first that it is of the same study.
+
+    Settings that do not change results, such as the number of trials and the resources, may differ and are replaced.
 
     Returns:
-        The settings as they are frozen: the study has a name in its Optuna storage, if that is no file of its own.
+        The settings as they are frozen, with the name of the study in the Optuna storage if the settings name one.
 
     Raises:
         StudyError: The directory belongs to another study.
@@ -134,7 +169,7 @@ def freeze_study(directory: StudyLocation, space: SearchSpace, settings: StudySe
 def _with_record_name(
     name: str, space: SearchSpace, settings: StudySettings, known: StudySettings | None
 ) -> StudySettings:
-    """Return settings with a name for the study in its Optuna storage: the one that it has there, else a new one."""
+    """Return settings with the name of the study in its Optuna storage, a new name if it has none there."""
     if settings.storage is None or settings.record_name is not None:
         return settings
     same = known.record_name if known is not None and known.storage == settings.storage else None
@@ -145,14 +180,17 @@ def _with_record_name(
 def _check_same(
     where: str, before: Tables, known_space: SearchSpace, space: SearchSpace, settings: StudySettings
 ) -> None:
-    """Refuse to go on with a study that is not the one that is there.
+    """Refuse to continue a study with other settings or another search space that would change its results.
 
     Args:
-        where: The study directory, for errors.
-        before: The frozen copy that is there.
-        known_space: Its search space.
-        space: The search space to go on with.
-        settings: The settings to go on with.
+        where: The study directory, for error messages.
+        before: The frozen copy in the directory.
+        known_space: The search space of the frozen copy.
+        space: The search space to continue with.
+        settings: The settings to continue with.
+
+    Raises:
+        StudyError: Something that changes results differs.
     """
     was, wanted = _table(before, "settings"), _plain(settings)
     fingerprint = known_space.fingerprint() if _is_earlier(before) else before.get("fingerprint")
@@ -166,7 +204,7 @@ def _check_same(
         ("sampler", was.get("sampler"), wanted["sampler"]),
         ("warm start", was.get("warm_start"), wanted.get("warm_start")),
     ]
-    if wanted["sampler"] == "grid":  # of another number of trials it is another grid
+    if wanted["sampler"] == "grid":  # another number of trials makes another grid
         pairs.append(("number of trials on a grid", was.get("num_trials"), wanted["num_trials"]))
     old_defaults, defaults = _table(_table(before, "space"), "defaults"), space.tables()["defaults"]
     pairs += [
@@ -185,20 +223,24 @@ def _plain(settings: StudySettings) -> dict[str, Any]:
 
 
 def _is_earlier(frozen: Tables) -> bool:
-    """True for a frozen copy whose fingerprint says nothing here: it has old names, or none of the defaults."""
+    """True for a frozen copy of an earlier version, whose fingerprint cannot be compared: old names or no defaults."""
     space = frozen.get("space", {})
     return "defaults" not in space or not OLD_NAMES.keys().isdisjoint(space.get("fixed", {}))
 
 
 def _check_sampler_class(where: str, old: str, new: str) -> None:
-    """Refuse another sampler of the caller's: no command can make one, and other proposals would follow."""
+    """Refuse to continue with another kind of sampler, because it would make other proposals.
+
+    Raises:
+        StudyError: One of the two is a caller's sampler and the other is not of the same class.
+    """
     if old == new:
         return
     if old:
         remedy = f"Go on in Python: anon_tune.open_study({where!r}).resume(sampler=...)"
-        raise StudyError(where, f"must go on with the sampler of the caller's, {old}", new or "none", remedy)
+        raise StudyError(where, f"must go on with the caller's sampler, {old}", new or "none", remedy)
     remedy = "Leave sampler out, or give another directory"
-    raise StudyError(where, "must go on with the sampler of ours that it began with", new, remedy)
+    raise StudyError(where, "must go on without a caller's sampler, as it began", new, remedy)
 
 
 def _read(study: StudyDirectory) -> dict[str, Any]:

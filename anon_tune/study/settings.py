@@ -23,23 +23,25 @@ class StudySettings(BaseModel):
         seed: Of the sampler.
         sampler: ``auto`` takes a Gaussian process, in turns with TPE, where it fits, else TPE, and NSGA-II for many
             trials.
-        sampler_class: Class of a sampler of the caller's, which then takes the place of `sampler`; empty for none.
-        storage: Any Optuna storage URL, without a password; None for a journal file in the study directory.
-        record_name: Of the study in that storage; made by the first driver.
-        rungs: Stop hopeless trials early, if the space says where.
+        sampler_class: Class of a sampler that the caller passed in and that is used instead of `sampler`; empty for
+            none.
+        storage: URL of an Optuna storage, without a password; None for a journal file in the study directory.
+        record_name: Name of the study in that storage; the first driver makes it.
+        rungs: True to stop unpromising trials early at the rungs of the search space, if it has any.
         cpus_per_worker: CPUs of each worker of a trial.
         gpus_per_worker: GPUs of each worker of a trial.
-        workers_per_trial: Processes that train one anonymizer together.
-        max_concurrent: Trials at a time at most; None for what the cluster holds.
-        scale_to: Trials to have under way even if they do not fit yet: those that wait make an autoscaler start nodes.
-        max_failures: How often a trial whose worker died, hung or raised is started again; where trials wait to be
-            promoted, this holds from rung to rung.
+        workers_per_trial: Number of workers that train one anonymizer together.
+        max_concurrent: Largest number of trials at the same time; None for as many as fit on the cluster.
+        scale_to: Number of trials to keep under way even if they do not fit yet. Trials that wait make an autoscaler
+            add nodes. None for as many as fit.
+        max_failures: How often a trial is started again after its worker died, hung or raised an error. If trials wait
+            to be promoted, they are counted anew after each rung.
         job_limit_s: Seconds after which a rung job counts as hung; None for no limit.
-        stop: When the study ends before its last trial.
+        stop: The stop rules, which end the study before its last trial.
         warm_start: Directory of an earlier study that the sampler learns from; None for none.
-        tensorboard: Write event files for TensorBoard.
-        mlflow: Tracking URI of an MLflow server or folder to log trials to as well; None for none.
-        wandb: Project of Weights & Biases to log trials to as well; None for none.
+        tensorboard: True to write event files for TensorBoard.
+        mlflow: Tracking URI of an MLflow server or folder to which trials are logged too; None for none.
+        wandb: Project of Weights & Biases to which trials are logged too; None for none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -17,7 +17,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState as OptunaState
 from optuna.trial import create_trial
 
-from anon_tune.errors import StudyError
+from anon_tune.errors import UnreachableError, UsageError
 from anon_tune.search.sampler import distributions, score_losses
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings
@@ -96,13 +96,13 @@ class OptunaMirror:
 
 @contextmanager
 def _writing() -> Iterator[None]:
-    """Turn whatever a storage or its database driver raises into a `StudyError` of one line."""
+    """Turn whatever a storage or its database driver raises into an `UnreachableError` of one line."""
     try:
         yield
     except Exception as error:
         last = (str(error).strip() or type(error).__name__).splitlines()[0]
         remedy = "Fix it, then run 'anon-tune resume'; the ledger has everything"
-        raise StudyError("--storage", "cannot be written", remedy=remedy, cause=last) from None
+        raise UnreachableError("--storage", "cannot be written", remedy=remedy, cause=last) from None
 
 
 def record_name(study: StudyDirectory, settings: StudySettings) -> str:
@@ -123,7 +123,8 @@ def open_storage(url: str | None, directory: StudyLocation) -> BaseStorage:
         directory: The study directory.
 
     Raises:
-        StudyError: The URL cannot be opened.
+        UsageError: The URL is none that Optuna opens, or its driver is not installed.
+        UnreachableError: The database does not answer, or refuses this user.
     """
     if url is None:
         return JournalStorage(JournalFileBackend(StudyDirectory.at(directory).journal.location))
@@ -132,4 +133,6 @@ def open_storage(url: str | None, directory: StudyLocation) -> BaseStorage:
     except Exception as error:  # SQLAlchemy and the database drivers raise exceptions of many kinds
         last = str(error).strip().splitlines()[0]
         remedy = "Give a URL such as sqlite:////tmp/study.db, with its driver installed"
-        raise StudyError("--storage", "cannot be opened", url, remedy, last) from None
+        # SQLAlchemy keeps what a database or its driver said in `orig`.
+        kind = UsageError if getattr(error, "orig", None) is None else UnreachableError
+        raise kind("--storage", "cannot be opened", url, remedy, last) from None

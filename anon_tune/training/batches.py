@@ -1,4 +1,4 @@
-"""What the game sees at every step: clips, and the stills that the privacy branches attack.
+"""The batches of the game: clips, and the stills that the privacy branches attack.
 
 Shapes: B clips, T frames per clip, S stills per clip, C channels, H height, W width, A attributes.
 """
@@ -17,18 +17,18 @@ from anon_tune.training.losses import quantize
 
 
 class GameBatches:
-    """Draws the batches of a game; each is a pure function of the recipe's seed and its index.
+    """Draws the batches of a game. A batch depends only on the recipe's seed and its index.
 
     Args:
-        recipe: Sizes, crops and the seed.
+        recipe: The recipe, with batch sizes, crops and the seed.
         clips: The training split.
-        stills: What the privacy branches see instead of frames of the clips; None for these frames.
-        anonymizer: f_A, which must be able to learn on the stills.
+        stills: A second training split, whose stills the privacy branches see; None for frames of the clips.
+        anonymizer: The anonymizer f_A, which must be able to learn on the stills.
         collective: The workers of the trial; each gets its part of every batch.
-        device: Where batches go.
+        device: The device to which batches are moved.
 
     Raises:
-        RecipeError: The recipe cannot learn on these stills.
+        RecipeError: The method or the recipe cannot learn on stills.
     """
 
     def __init__(
@@ -51,13 +51,13 @@ class GameBatches:
         return self._moved(self.sampler.batch(index, self._collective.world_rank, self._collective.size))
 
     def seen(self, index: int, batch: ClipBatch, changed: Tensor, anonymizer: Anonymizer) -> tuple[Tensor, Tensor]:
-        """Return what f_B sees, anonymized stills (B,S,C,H,W), and their private labels (B,A).
+        """Return the anonymized stills (B,S,C,H,W) that f_B sees, and their private labels (B,A).
 
         Args:
-            index: Of the batch.
-            batch: The raw clips of that index.
-            changed: The same clips anonymized, (B,T,C,H,W).
-            anonymizer: f_A, for stills that are no frames of the clips.
+            index: Index of the batch.
+            batch: The raw clips of this batch.
+            changed: The same clips, anonymized, (B,T,C,H,W).
+            anonymizer: f_A, which anonymizes the stills if they are not frames of the clips.
         """
         if self._stills is not None:
             stills = self._moved(self._stills.batch(index, self._collective.world_rank, self._collective.size))
@@ -66,7 +66,7 @@ class GameBatches:
         return changed[rows, self.frames(index)], batch.private
 
     def frames(self, index: int) -> Tensor:
-        """Draw which frames of each clip f_B sees, (B,S), without repetition where T allows."""
+        """Draw the indices (B,S) of the frames of each clip that f_B sees; they differ if T is at least S."""
         training = self._training
         generator = torch.Generator().manual_seed(training.seed * 1_000_003 + index)
         order = torch.rand(training.batch_clips, self._num_frames, generator=generator).argsort(dim=1)
@@ -82,7 +82,7 @@ class GameBatches:
 def _still_sampler(stills: ClipSet, recipe: Recipe, anonymizer: Anonymizer) -> StillSampler:
     training = recipe.training
     if anonymizer.num_before != 0:
-        rule = "an anonymizer that looks at other frames cannot learn on stills"
+        rule = "an anonymizer whose frames depend on earlier frames cannot learn on stills"
         raise RecipeError("stills", rule, recipe.method, "Choose another method, or leave --stills out")
     if recipe.privacy.head == "nt_xent" and stills.frames.shape[1] == 1 and training.crop == 1:
         rule = "'nt_xent' on stills of one frame needs 'training.crop' below 1, or both views are the same"

@@ -1,6 +1,6 @@
-"""The privacy branches f_B of a game: one or several that attack at once, the hardest drives f_A.
+"""The privacy branches f_B of a game. Several can attack at the same time; f_A learns from the strongest.
 
-Shapes: B clips, S stills a clip, N = B * S stills, C channels, H height, W width, A attributes.
+Shapes: B clips, S stills per clip, N = B * S stills, C channels, H height, W width, A attributes.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from anon_tune.training.losses import adversary, privacy_loss, uniform
 
 
 class PrivacyBranches(nn.ModuleList):
-    """M privacy branches of one architecture that differ in their first weights.
+    """M privacy branches of one architecture that differ in their fresh weights.
 
     Args:
-        recipe: M, the network, and what f_A drives at.
-        num_attributes: A.
+        recipe: The number M of branches, their network, and the target of f_A.
+        num_attributes: The number A of private attributes.
         collective: The workers of the trial.
 
     Source:
-        VITA (arXiv:1807.08379, 1906.05675): the maximum of the adversary term over M models, and
-        model restarting. We differ: M networks of one architecture instead of M architectures, and
-        restarts take fresh weights (or those of the recipe's file with a fresh head).
+        VITA (arXiv:1807.08379, 1906.05675): the maximum of the adversary term over M models, and restarts of models.
+        We differ: the M networks have one architecture, where VITA has M architectures. A restart takes fresh weights,
+        or those of the recipe's file with a fresh head.
     """
 
     def __init__(self, recipe: PrivacyRecipe, num_attributes: int, collective: Collective) -> None:
@@ -33,14 +33,14 @@ class PrivacyBranches(nn.ModuleList):
         self.recipe, self.num_attributes, self.collective = recipe, num_attributes, collective
 
     def restart(self, seed: int) -> None:
-        """Forget all that was learned: first weights, drawn by a seed, in place of the present ones."""
+        """Replace the weights of all branches by fresh ones, drawn with a seed."""
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             fresh = PrivacyBranches(self.recipe, self.num_attributes, self.collective)
         self.load_state_dict(fresh.state_dict())
 
     def losses(self, frames: Tensor, private: Tensor) -> list[Tensor]:
-        """Return L_B of every branch, by element.
+        """Return L_B of every branch, for every element.
 
         Args:
             frames: Stills (B,S,C,H,W) of anonymized clips.
@@ -52,10 +52,9 @@ class PrivacyBranches(nn.ModuleList):
     def drive(self, frames: Tensor, private: Tensor) -> tuple[Tensor, Tensor]:
         """Return the term that f_A minimizes against the strongest branch, and that branch's mean L_B.
 
-        For the target ``loss`` the term is the bounded ``-L_B`` of `adversary`; for ``uniform`` it is the
-        cross-entropy of `uniform`. The strongest branch is the one whose term is largest over the batches of
-        all workers: it has the smallest L_B under the bound, or the most confident outputs. Only this branch
-        passes a gradient.
+        For the target ``loss``, the term is the bounded ``-L_B`` of `adversary`; for ``uniform``, it is the
+        cross-entropy of `uniform`. The strongest branch has the largest term over the batches of all workers: the
+        smallest bounded L_B, or the most confident outputs. Only this branch passes a gradient to f_A.
 
         Args:
             frames: Stills (B,S,C,H,W) of anonymized clips.

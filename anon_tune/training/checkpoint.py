@@ -1,4 +1,4 @@
-"""Checkpoints of the game: one safetensors file with weights, optimizer states and the step."""
+"""Writes and reads checkpoints of the game: a safetensors file with weights, optimizer states and the step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anon_tune.errors import AnonTuneError
 from anon_tune.networks.weights import read_tensors, save_weights
 
 _REMEDY = "Remove it to start this trial anew"
-_FORM = "2"  # files before it had none, and fingerprints of another kind
+_FORM = "2"  # version of the file format; earlier files have no version, and another kind of fingerprint
 
 
 def write_checkpoint(
@@ -33,10 +33,14 @@ def write_checkpoint(
 def read_checkpoint(
     path: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, optim.Adam], fingerprint: str
 ) -> int | None:
-    """Load a checkpoint in place and return its step; None, and nothing loaded, for one of an earlier form.
+    """Load a checkpoint into modules and optimizers, and return its step.
+
+    Returns:
+        The step, or None if the checkpoint has an earlier format; then nothing is loaded.
 
     Raises:
-        AnonTuneError: If the file is of another recipe, damaged or not readable.
+        AnonTuneError: The file belongs to another recipe or is damaged.
+        DataError: The file cannot be read.
     """
     tensors, metadata = read_tensors(path)
     if metadata.get("form") != _FORM:
@@ -46,7 +50,7 @@ def read_checkpoint(
     try:
         _fill(tensors, modules, optimizers)
         return int(metadata["step"])
-    except (KeyError, ValueError, RuntimeError) as error:  # the last is torch's, of a shape that does not fit
+    except (KeyError, ValueError, RuntimeError) as error:  # torch raises RuntimeError for a shape that does not fit
         cause = str(error).splitlines()[0]
         raise AnonTuneError(str(path), "is damaged", remedy=_REMEDY, cause=cause) from None
 

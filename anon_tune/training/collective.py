@@ -1,4 +1,4 @@
-"""What the workers of one trial do together: average gradients, gather embeddings."""
+"""Communication between the workers of one trial: averages of gradients, gathering of embeddings."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch.nn import Parameter
 
 
 class Collective:
-    """The workers of one trial; a single worker needs no process group.
+    """The workers of one trial. A single worker needs no process group.
 
-    With equal parts of a batch on every worker, the average of the workers' gradients is the
-    gradient of the whole batch, so two workers do what one does.
+    Every worker has an equal part of a batch. The mean of the workers' gradients is therefore the gradient of the whole
+    batch, and several workers compute the same as one.
     """
 
     def __init__(self) -> None:
@@ -33,17 +33,18 @@ class Collective:
             gradient.copy_(mean.view_as(gradient))
 
     def gather(self, x: Tensor) -> Tensor:
-        """Concatenate (N,...) over the workers in order; the gradient flows back to each part."""
+        """Concatenate tensors (N,...) of all workers in order. The gradient flows back to each worker's own part."""
         if self.size == 1:
             return x
         parts = [torch.empty_like(x) for _ in range(self.size)]
         distributed.all_gather(parts, x.detach().contiguous())
-        # Every worker computes the whole loss, so the mean of their gradients holds each part only 1 / size times.
+        # Every worker computes the whole loss, but only its own part has a gradient. The mean over workers would
+        # therefore count each part only 1 / size times, so the gradient of the own part is multiplied by size.
         parts[self.world_rank] = x + (self.size - 1) * (x - x.detach())
         return torch.cat(parts)
 
     def mean(self, x: Tensor) -> Tensor:
-        """Average a tensor without gradient over the workers."""
+        """Return the mean of a tensor over the workers, without gradient."""
         if self.size > 1:
             x = x.clone()
             distributed.all_reduce(x)

@@ -1,4 +1,4 @@
-"""What a method may add to the game."""
+"""The interfaces by which a method adds to the game or replaces it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class GameHooks:
     """What a method adds to the game; the default adds nothing.
 
     Attributes:
-        anonymizer_terms: Added to the loss of move 1, over f_A.
-        utility_terms: Added to the loss of f_T in move 2.
-        modules: Networks and other state of the method by name, kept in the checkpoint. The trainer moves them to
-            its device and does not train them.
+        anonymizer_terms: Loss terms that are added to the loss of f_A in move 1.
+        utility_terms: Loss terms that are added to the loss of f_T in move 2.
+        modules: Networks and other state of the method, by name. They are kept in the checkpoint. The trainer moves
+            them to its device but does not train them.
         before_game: Called once, after f_A has learned the identity and before the branches warm up.
-        after_step: Called after every step, when `Trainer.step` has been raised.
+        after_step: Called after every step, once `Trainer.step` is increased.
     """
 
     anonymizer_terms: tuple[Term, ...] = ()
@@ -38,21 +38,21 @@ class GameHooks:
 
 
 class TrialTrainer(Protocol):
-    """Trains the anonymizer of a trial: `Trainer`, or the own trainer of a method that is not trained by the game.
+    """Trains the anonymizer of a trial: `Trainer`, or a method's own trainer if the game does not train the method.
 
-    It is made from what `Trainer` takes. A run that was saved and loaded must go on bit-identically on CPU, so
-    every draw is a pure function of the recipe's seed and the step.
+    It is made with the arguments of `Trainer`. Training that was saved and loaded must go on bit-identically on CPU.
+    Every random number must therefore depend only on the recipe's seed and the step.
 
     Attributes:
-        anonymizer: f_A.
-        step: Steps done so far.
+        anonymizer: The anonymizer f_A.
+        step: Number of steps done so far.
     """
 
     anonymizer: Anonymizer
     step: int
 
     def train_until(self, step: int) -> list[LossPoint]:
-        """Train until a step is reached; return the losses of every step done.
+        """Train until a step is reached, and return the losses of every step done.
 
         Raises:
             DivergedError: A loss is NaN or infinite.
@@ -60,7 +60,7 @@ class TrialTrainer(Protocol):
         ...
 
     def save(self, path: Path) -> None:
-        """Write all that the next step depends on."""
+        """Write everything that the next step depends on."""
         ...
 
     def load(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The terms of the game.
+"""The loss functions of the game.
 
 Shapes: B clips, T frames per clip, N stills, C channels, H height, W width, A attributes,
 E embedding dimensions, D feature channels.
@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_TINY = 1e-12  # keeps the gradient of the root finite at zero distortion
+_TINY = 1e-12  # keeps the gradient of the square root finite at zero distortion
 
 
 def quantize(clips: Tensor) -> Tensor:
-    """Round to the 256 levels a video file can carry; the gradient passes straight through.
+    """Round to the 256 levels that a video file can hold. The gradient is that of the identity.
 
     Args:
-        clips: Any shape, in [0, 1].
+        clips: Values in [0, 1], of any shape.
     """
     return (clips.detach() * 255).round() / 255 + (clips - clips.detach())
 
@@ -33,25 +33,25 @@ def distortion(raw: Tensor, changed: Tensor) -> Tensor:
 def penalty(raw: Tensor, changed: Tensor, threshold: float) -> Tensor:
     """Return ``mean over clips of max(0, rms(raw - changed) - threshold)``, a scalar.
 
-    Within the threshold a clip gets exactly no gradient, beyond it the gradient of its distortion.
-    By clip, not by batch, or one clip could hide behind the others.
+    A clip within the threshold has a gradient of exactly 0. A clip beyond it has the gradient of its distortion. The
+    distortion is computed per clip, because with that of the batch one clip could hide behind the others.
 
     Args:
         raw: Pixels (B,T,C,H,W) or utility features (B,D,t,h,w) of the raw clips.
-        changed: The same of the anonymized clips.
-        threshold: At least 0, in units of the input.
+        changed: The same for the anonymized clips.
+        threshold: Distortion that is free, at least 0, in the units of the input.
 
     Source:
-        arXiv:2504.14301, L_penalty, on pixels. Its released code reads the value as a Python
-        number, without gradient; `PenaltyRecipe.detached` reproduces that.
+        L_penalty of arXiv:2504.14301, on pixels. The released code turns the value into a Python number, which has no
+        gradient; `PenaltyRecipe.detached` reproduces that.
     """
     return (distortion(raw, changed) - threshold).clamp(min=0).mean()
 
 
 def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
-    """Return the NT-Xent loss of every view, (2N,): cross-entropy of telling a view's partner.
+    """Return the NT-Xent loss of every view, (2N,): the cross-entropy of finding the other view of the same still.
 
-    A blind branch gets ``log(2N - 1)``.
+    A blind branch has a loss of ``log(2N - 1)``.
 
     Args:
         first: Unit vectors (N,E), first views.
@@ -69,14 +69,17 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
 
 
 def privacy_loss(outputs: Tensor, private: Tensor, head: str, temperature: float) -> tuple[Tensor, float]:
-    """Return L_B by element, and what a blind branch gets.
+    """Return L_B for every element, and the loss of a blind branch.
 
     Args:
-        outputs: Of the privacy branch: logits (N,A), or unit vectors (N,E) where the two views of
-            a clip follow each other.
-        private: Labels (N,A) in {0, 1}; not looked at by NT-Xent.
+        outputs: Outputs of the privacy branch: logits (N,A), or unit vectors (N,E) in which the two views of a clip
+            follow each other.
+        private: Labels (N,A) in {0, 1}; NT-Xent does not use them.
         head: ``attributes`` or ``nt_xent``.
-        temperature: Of NT-Xent.
+        temperature: Temperature of NT-Xent, above 0.
+
+    Returns:
+        L_B, (N,A) for ``attributes`` and (N,) for ``nt_xent``, and the loss of a branch that sees nothing.
     """
     if head == "nt_xent":
         loss = nt_xent(outputs[0::2], outputs[1::2], temperature)
@@ -87,15 +90,15 @@ def privacy_loss(outputs: Tensor, private: Tensor, head: str, temperature: float
 def adversary(loss: Tensor, blind: float, bound: Literal["cap", "tanh"], cap: float) -> Tensor:
     """Return the bounded adversary term ``-L_B``, a scalar in [-cap * blind, 0].
 
-    ``cap`` takes ``-min(L_B, c)`` and ``tanh`` takes ``-c tanh(L_B / c)``, by element, with
-    ``c = cap * blind``. At cap = 1 there is nothing to gain on an element on which the branch
-    already does no better than a blind one.
+    With ``c = cap * blind``, the bound ``cap`` is ``-min(L_B, c)`` and ``tanh`` is ``-c tanh(L_B / c)`` for every
+    element; the term is the mean. With ``cap = 1``, f_A gains nothing on an element on which the branch is no better
+    than a blind one.
 
     Args:
-        loss: L_B by element, at least 0.
-        blind: What a blind branch gets, above 0.
-        bound: Which bound.
-        cap: As a multiple of `blind`.
+        loss: L_B of every element, at least 0.
+        blind: The loss of a blind branch, above 0.
+        bound: The kind of bound.
+        cap: The bound as a multiple of `blind`.
 
     Source:
         SPAct (arXiv:2203.15205) and arXiv:2504.14301 use ``-L_B`` itself, which has no lower bound.
@@ -105,16 +108,16 @@ def adversary(loss: Tensor, blind: float, bound: Literal["cap", "tanh"], cap: fl
 
 
 def uniform(outputs: Tensor) -> Tensor:
-    """Return the cross-entropy of a branch's outputs to 0.5, a scalar of at least log 2.
+    """Return the cross-entropy between a branch's outputs and 0.5, a scalar of at least log 2.
 
-    Least where the branch says 0.5 of everything, whatever the labels are. The gradient of an
-    element is ``sigmoid(logit) - 0.5``, so nothing has to be bounded.
+    It is smallest if the branch outputs a probability of 0.5 for every attribute, whatever the labels are. The gradient
+    is proportional to ``sigmoid(logit) - 0.5``, so no bound is needed.
 
     Args:
         outputs: Logits (N,A) of the privacy branch.
 
     Source:
-        VITA (arXiv:1807.08379, 1906.05675) for several attributes. We differ: its released code
-        sets the target to 1, which asks every attribute to look present.
+        VITA (arXiv:1807.08379, 1906.05675), for several attributes. We differ: the released code has a target of 1, so
+        that every attribute shall look present.
     """
     return F.binary_cross_entropy_with_logits(outputs, torch.full_like(outputs, 0.5))

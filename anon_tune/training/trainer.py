@@ -1,4 +1,7 @@
-"""The trainer: pretraining, warm-up, and the two moves of the game.
+"""The trainer, which plays the adversarial game: pretraining, warm-up, and the two moves of every step.
+
+Move 1 updates the anonymizer f_A against frozen branches. Move 2 updates the utility network f_T and the privacy
+branches f_B against the frozen anonymizer.
 
 Shapes: B clips, T frames per clip, S stills per clip, C channels, H height, W width, A attributes, K actions.
 """
@@ -29,33 +32,33 @@ from anon_tune.training.terms import GAME_TERMS, UTILITY, Move, weigh
 from anon_tune.trial import LossPoint
 
 _NO_HOOKS = GameHooks()
-_UTILITY_ALONE = replace(UTILITY, weight=lambda recipe: Schedule(start=1.0))  # in move 2 nothing is weighed against it
+_UTILITY_ALONE = replace(UTILITY, weight=lambda recipe: Schedule(start=1.0))  # unweighted: move 2 has no rival term
 
 
 class Trainer:
     """Plays the minimax game of one recipe on one training split.
 
-    Every draw is a pure function of the recipe's seed and the step, so a run that was saved and
-    loaded goes on bit-identically on CPU.
+    Every random number depends only on the recipe's seed and the step, so training that was saved and loaded goes on
+    bit-identically on CPU.
 
     Args:
-        recipe: What to train.
-        build: Builds f_A; called once, under the recipe's seed.
+        recipe: The recipe of the trial.
+        build: Builds f_A; it is called once, under the recipe's seed.
         clips: The training split.
-        num_actions: K.
-        num_attributes: A, of what the privacy branches see.
-        device: Where to train.
-        stills: What the privacy branches see instead of frames of the clips: the training split of
-            another store. The anonymizer plays on both; actions and penalty are of the clips alone.
+        num_actions: The number K of actions.
+        num_attributes: The number A of private attributes, in the stills if they are given.
+        device: The device to train on.
+        stills: The training split of another store, whose stills the privacy branches see instead of frames of the
+            clips. The anonymizer learns on both; actions and penalty are computed on the clips only.
         hooks: What the recipe's method adds to the game.
 
     Raises:
-        RecipeError: The recipe cannot learn on these stills.
+        RecipeError: The method or the recipe cannot learn on stills.
 
     Source:
-        arXiv:2504.14301 and SPAct (arXiv:2203.15205). We differ: the penalty has a gradient, the
-        adversary term is bounded, a frozen branch computes no weight gradients, outputs are
-        quantized to uint8 levels, and no batch is skipped.
+        arXiv:2504.14301 and SPAct (arXiv:2203.15205). We differ: the penalty has a gradient, the adversary term is
+        bounded, a frozen branch computes no weight gradients, outputs are quantized to uint8 levels, and no batch is
+        skipped.
     """
 
     def __init__(
@@ -93,7 +96,7 @@ class Trainer:
         return {**self._players(), **self.hooks.modules}
 
     def train_until(self, step: int) -> list[LossPoint]:
-        """Play until a step is reached; return the losses of every step played.
+        """Play until a step is reached, and return the losses of every step played.
 
         Raises:
             DivergedError: A loss is NaN or infinite.
@@ -118,23 +121,24 @@ class Trainer:
         return points
 
     def save(self, path: Path) -> None:
-        """Write weights, optimizer states and step; complete or not at all."""
+        """Write weights, optimizer states and step to a checkpoint, completely or not at all."""
         write_checkpoint(path, self._modules(), self.optimizers, self.step, self.recipe.training_fingerprint())
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint of the same recipe.
 
-        One that an earlier version wrote in another form is passed over: training from the start gives the same.
+        One that an earlier version wrote in another format is ignored: training from the start has the same result.
         """
         step = read_checkpoint(path, self._modules(), self.optimizers, self.recipe.training_fingerprint())
         if step is not None:
             self.step, self._prepared = step, True
 
     def move_anonymizer(self, index: int) -> Mapping[str, float]:
-        """Play move 1 on a batch: f_T and f_B frozen; minimize the weighted terms over f_A.
+        """Play move 1 on a batch: with f_T and f_B frozen, minimize the weighted sum of the terms over f_A.
 
-        Without a method's own terms this is ``w_T L_T - w_B L_B + w_P L_penalty``. Of several f_B the one that tells
-        most drives; the uniform target has its own term for ``-L_B``. Returns the terms by name, unweighted.
+        Without terms of the method, the sum is ``w_T L_T - w_B L_B + w_P L_penalty``. If there are several f_B, L_B is
+        that of the strongest. With the target ``uniform``, the term of `uniform` replaces ``-L_B``. Returns the terms
+        by name, without their weights.
         """
         self._learn(self.utility, self.privacy, frozen=True)
         batch = self.batches.clips(index)
@@ -143,7 +147,7 @@ class Trainer:
         return self._update("anonymizer", *weigh((*GAME_TERMS, *self.hooks.anonymizer_terms), move))
 
     def move_branches(self, index: int) -> None:
-        """Play move 2 on a batch: f_A frozen; minimize L_T over f_T and L_B over f_B on anonymized input."""
+        """Play move 2 on a batch: with f_A frozen, minimize L_T over f_T and L_B over f_B on anonymized clips."""
         self._learn(self.utility, self.privacy, frozen=False)
         batch = self.batches.clips(index)
         with torch.no_grad():
@@ -154,13 +158,13 @@ class Trainer:
         self._update_privacy(seen, private)
 
     def restart_branches(self, first: int) -> None:
-        """Start all privacy branches again and let them alone learn on what f_A puts out now.
+        """Restart all privacy branches with fresh weights, and let only them learn on the present outputs of f_A.
 
-        They learn on the warm-up's batches from ``first`` on. The new weights hang on the recipe's seed and the step
-        alone. A checkpoint is of the time before the restart of its step, so a run that goes on from it restarts too.
+        They learn on the batches from index ``first`` on. The fresh weights depend only on the recipe's seed and the
+        step. A checkpoint is written before the restart of its step, so training that goes on from it restarts too.
         """
         self.privacy.restart(self.recipe.training.seed * 1_000_003 + self.step)
-        self.optimizers["privacy"].state.clear()  # moments of the weights that were
+        self.optimizers["privacy"].state.clear()  # its moments belong to the old weights
         self._learn(self.privacy, frozen=False)
         for index in range(first, first + self.recipe.training.warmup_steps):
             batch = self.batches.clips(index)
@@ -170,7 +174,7 @@ class Trainer:
             self._update_privacy(seen, private)
 
     def _prepare(self) -> None:
-        """Bring f_A to the identity (L1), then let the branches learn on what it puts out."""
+        """Train f_A to the identity by the L1 distance, then let the branches learn on its outputs."""
         pretrain_steps = self.recipe.anonymizer.pretrain_steps
         self._learn(self.utility, self.privacy, frozen=True)
         optimizer = self.optimizers["anonymizer"]
@@ -179,7 +183,7 @@ class Trainer:
             clips = self.batches.clips(step).clips
             difference = (self.anonymizer(clips) - clips).abs().mean()
             self._update("anonymizer", difference, {"reconstruction": difference})
-        optimizer.state.clear()  # moments of another loss
+        optimizer.state.clear()  # its moments belong to another loss
         self._set_learning_rates()
         if self.hooks.before_game is not None:
             self.hooks.before_game(self)
@@ -188,7 +192,7 @@ class Trainer:
         self._prepared = True
 
     def _first_batch(self) -> int:
-        """Return the index of the step's first batch; warm-ups, of restarts too, have batches of their own."""
+        """Return the index of the first batch of this step. Warm-ups, also those after restarts, have other batches."""
         training, restart_steps = self.recipe.training, self.recipe.privacy.restart_steps
         num_warmups = 1 + (self.step // restart_steps if restart_steps else 0)
         return num_warmups * training.warmup_steps + self.step * (1 + training.num_branch_updates)
@@ -198,12 +202,12 @@ class Trainer:
         return Move(self.recipe, self.step, batch, changed, stills, *players)
 
     def _update_privacy(self, seen: Tensor, private: Tensor) -> None:
-        """Let every privacy branch learn: the gradient of their summed losses is each one's own."""
+        """Let every privacy branch learn from its own loss, by one optimizer step on the sum of their losses."""
         total = torch.stack([loss.mean() for loss in self.privacy.losses(seen, private)]).sum()
         self._update("privacy", total, {"privacy": total})
 
     def _update(self, player: str, total: Tensor, terms: Mapping[str, Tensor]) -> dict[str, float]:
-        """Take one optimizer step on a total; return its terms, averaged over workers."""
+        """Take one optimizer step on a total loss, and return its terms, averaged over the workers."""
         optimizer = self.optimizers[player]
         optimizer.zero_grad(set_to_none=True)
         total.backward()

@@ -1,4 +1,4 @@
-"""Chromium, and a report to open in it."""
+"""Starts Chromium, and makes reports to open in it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def verified_directory(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def hostile_directory(tmp_path_factory) -> Path:
-    """A study and certificates from somebody who means harm."""
+    """A study and certificates made by an attacker."""
     directory = synthetic.write_hostile_study(tmp_path_factory.mktemp("hostile"))
     (directory / "audits").mkdir()
     for number, words in enumerate(synthetic.HOSTILE):

@@ -24,7 +24,7 @@ def address(study_directory):
 
 
 class Visits:
-    """Opens pages offline and keeps what they asked for and what went wrong."""
+    """Opens pages offline, and keeps the requests that they made and the errors that they raised."""
 
     def __init__(self, browser):
         self.browser, self.contexts, self.requests, self.errors = browser, [], [], []
@@ -52,7 +52,7 @@ def visits(chromium):
 
 @pytest.fixture(scope="module")
 def wide(visits, address):
-    """The full report on a desk's screen."""
+    """The full report in a wide window."""
     return visits.open(address)
 
 
@@ -182,7 +182,7 @@ def test_nothing_in_a_hostile_study_runs(visits, hostile_directory):
     )
     page.wait_for_timeout(500)
     assert page.evaluate("window.hit") is None
-    # What came from data is text: it brought no element, no handler and no address along.
+    # Text from data must add no element, no event handler and no address to the page.
     assert page.evaluate("[...document.scripts].filter(s => s.type !== 'application/json').length") == 2
     found = "[...document.querySelectorAll('*')].filter(e => [...e.attributes].some(a => /^on|^srcdoc$/.test(a.name)))"
     assert page.evaluate(f"{found}.length") == 0

@@ -1,4 +1,4 @@
-"""What tests on real Ray nodes share: processes that are gone at the end, and a study that takes seconds."""
+"""Shared by tests on real Ray nodes: processes that are ended after the test, and a study that takes seconds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from anon_tune.clips import Clips
 
 ROOT = Path(__file__).parents[2]
 NODE = ("--block", "--disable-usage-stats", "--object-store-memory", "100000000", "--dashboard-agent-listen-port", "0")
-PATIENCE_S = 500  # for what must come, however busy the machine is; only what never comes takes that long
+PATIENCE_S = 500  # longest wait for an event that must happen, even on a busy machine
 LOCAL_CLUSTER = str(ROOT / "cluster" / "local.sh")
 TINY = (
     "anonymizer.base_channels=4",
@@ -37,10 +37,10 @@ TINY = (
 
 
 class Processes:
-    """Starts processes in the project's folder, as a user with an activated venv and no Ray of any kind.
+    """Starts processes in the project's folder, like a user with an activated venv and no running Ray.
 
     Args:
-        folder: Where each leaves what it said, in NAME.log.
+        folder: Gets the output of each process, in NAME.log.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -68,21 +68,21 @@ class Processes:
         return process.wait(PATIENCE_S)
 
     def said(self, name: str) -> str:
-        """Return what a process has said so far."""
+        """Return the output of a process so far."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def wait_until(self, condition: Callable[[], bool], name: str, process: subprocess.Popen[bytes]) -> None:
-        """Wait for something that a process brings about before it ends."""
+        """Wait until a condition holds, which a process must bring about before it ends."""
 
         def brought_about() -> bool:
-            is_over = process.poll() is not None  # asked first: the last thing it did counts
+            is_over = process.poll() is not None  # asked first, since the condition may come true just before the end
             return condition() or (is_over and pytest.fail(f"'{name}' has ended: {self.said(name)[-4000:]}"))
 
         self.wait_for(brought_about, lambda: self.said(name))
 
     @staticmethod
     def wait_for(condition: Callable[[], bool], why_not: Callable[[], str] = str) -> None:
-        """Wait for what must become true."""
+        """Wait until a condition holds."""
         deadline = time.monotonic() + PATIENCE_S
         while not condition():
             assert time.monotonic() < deadline, why_not()[-4000:]
@@ -95,7 +95,7 @@ class Processes:
 
     @contextlib.contextmanager
     def held(self, pid: int, name: str) -> Iterator[None]:
-        """Stop the processes below one whose name begins so, at least one, and let them go on after the block."""
+        """Pause the descendants of a process whose names begin with a text, at least one, for the time of a block."""
 
         def found() -> list[int]:
             return [child for child, its_name in self.below(pid).items() if its_name.startswith(name)]
@@ -113,7 +113,7 @@ class Processes:
 
     @staticmethod
     def below(pid: int) -> dict[int, str]:
-        """Return the processes below one, with what they call themselves."""
+        """Return the descendants of a process, with their names."""
         table = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
         rows = [line.split(None, 2) for line in table.splitlines()]
         found: dict[int, str] = {}
@@ -126,21 +126,21 @@ class Processes:
 
     @staticmethod
     def living() -> set[int]:
-        """Return all processes but those that are over and wait for their parent to ask."""
+        """Return all processes except those that have ended but are still listed."""
         table = subprocess.run(["ps", "-eo", "pid=,stat="], capture_output=True, text=True, check=True).stdout
         return {int(line.split()[0]) for line in table.splitlines() if not line.split()[1].startswith("Z")}
 
     def kill(self, pid: int) -> None:
-        """Kill a process and all below it at once, as a machine does that loses its power."""
+        """Kill a process and all its descendants at once, as a power failure does."""
         for one in (pid, *self.below(pid)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(one, signal.SIGKILL)
 
     @staticmethod
     def free_ports() -> list[int]:
-        """Find three neighbouring ports that nobody listens on, below those that the system hands out by itself.
+        """Find three successive free ports, below those that the system assigns itself.
 
-        A test process beside this one looks among other ports: between looking and listening there are seconds.
+        Another test process looks among other ports, because seconds pass between finding a port and listening on it.
         """
         number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 3
         lowest = 20000 + 4000 * number
@@ -152,7 +152,7 @@ class Processes:
         raise OSError("no three free ports")
 
     def end(self) -> None:
-        """Kill what was started, with all below it."""
+        """Kill everything that was started, with all descendants."""
         for process in reversed(self._started):
             self.kill(process.pid)
             self.ended(process)
@@ -160,7 +160,7 @@ class Processes:
 
 @dataclass
 class Site:
-    """Nodes on this machine, and a client that knows their token.
+    """Ray nodes on this machine, and a client that knows their token.
 
     Attributes:
         processes: Starts the nodes, in an environment with the token.
@@ -195,13 +195,13 @@ class Site:
         return self.start(name, "--address", f"127.0.0.1:{self.ports[0]}", "--num-cpus", "1")
 
     def client(self, *words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run anon-tune as somebody who reaches nothing but the dashboard's port."""
+        """Run anon-tune like a user who can reach only the port of the dashboard."""
         known = self.processes.environment | {"RAY_API_SERVER_ADDRESS": self.address, "PYTHONPATH": str(ROOT)}
         command = ["python", "-m", "anon_tune", *words]
         return subprocess.run(command, env=known | environment, cwd=cwd, capture_output=True, text=True, check=False)
 
     def ask(self, *words: str, **how: Any) -> str:
-        """Run anon-tune, which must go well, and return what it prints on stdout."""
+        """Run anon-tune, which must exit with 0, and return its output on stdout."""
         done = self.client(*words, **how)
         assert done.returncode == 0, done.stderr[-4000:]
         return done.stdout.strip()
@@ -215,7 +215,7 @@ def _ray_ends() -> Iterator[None]:
 
 @pytest.fixture
 def shared_ray(_ray_ends: None) -> None:
-    """A Ray with two CPUs in this process, for all tests that leave it as it was."""
+    """Ray with two CPUs in this process, for all tests that leave it unchanged."""
     if ray.is_initialized():
         return
     os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
@@ -225,13 +225,13 @@ def shared_ray(_ray_ends: None) -> None:
 
 @pytest.fixture(scope="session")
 def new_site() -> Callable[[Path], contextlib.AbstractContextManager[Site]]:
-    """Make a `Site` that leaves its logs in a folder, for those that outlive a test."""
+    """Make a `Site` with its logs in a folder; it is shared by several tests."""
 
     @contextlib.contextmanager
     def made(scratch: Path) -> Iterator[Site]:
         folder = Path(tempfile.mkdtemp(prefix="at"))
         processes = Processes(scratch)
-        # Nodes find this package nowhere but in what a job brings.
+        # Nodes can import this package only from the files of a job.
         processes.environment.pop("PYTHONPATH", None)
         processes.environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
         (folder / "token").write_text("c0ffee" * 10 + "beef")
@@ -246,14 +246,14 @@ def new_site() -> Callable[[Path], contextlib.AbstractContextManager[Site]]:
 
 @pytest.fixture
 def site(new_site: Callable[[Path], contextlib.AbstractContextManager[Site]], tmp_path: Path) -> Iterator[Site]:
-    """Nodes of one test; none are up yet."""
+    """The nodes of one test; none is started yet."""
     with new_site(tmp_path) as made:
         yield made
 
 
 @pytest.fixture
 def processes(tmp_path: Path) -> Iterator[Processes]:
-    """Start processes; all are killed at the end."""
+    """Start processes, which are all killed after the test."""
     started = Processes(tmp_path)
     yield started
     started.end()
@@ -261,7 +261,7 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 
 @pytest.fixture
 def tiny_study(avatars: Clips) -> Callable[..., list[str]]:
-    """Return arguments that make any `study` command one of seconds: they come last, and the last one counts."""
+    """Return arguments that make a `study` command take seconds. They come last, because the last value counts."""
 
     def arguments(out: Path, trials: int, num_steps: int) -> list[str]:
         settings = [part for name in (*TINY, f"training.num_steps={num_steps}") for part in ("--set", name)]

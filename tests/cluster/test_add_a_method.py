@@ -1,4 +1,4 @@
-"""The search space of docs/add-a-method.md, run by somebody who has installed the page's package."""
+"""The search space of docs/add-a-method.md runs once the page's package is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ray's own autoscaler, with nodes that are processes of this machine: from no worker to as many as trials ask for.
+"""Ray's autoscaler, with processes of this machine as nodes, grows from no worker to as many as trials need.
 
 The provider of such nodes lacks a file of defaults in the wheel, so it is named as an external one here, with all that
 the file would hold.
@@ -83,10 +83,10 @@ def test_nodes_come_when_trials_wait_and_go_when_none_do(
     study = ["anon-tune", "study", "search_spaces/quickstart.toml", "--no-rungs"]
     study += tiny_study(out, trials=4, num_steps=40)
 
-    # Without a word about nodes to come, what does not fit is refused at once.
+    # Without --scale-to, trials that do not fit are refused at once.
     assert processes.run("refused", study) == 2
     said = processes.said("refused")
-    assert "placement: a trial needs 1 CPU, got 1 nodes, the largest with 0 CPU. " in said and "--scale-to" in said
+    assert "placement: a trial needs 1 CPU, got 1 node, the largest with 0 CPU. " in said and "--scale-to" in said
 
     assert processes.run("study", [*study, "--scale-to", "2"]) == 0, processes.said("study")[-4000:]
     trials = Ledger(out / "ledger").trials()

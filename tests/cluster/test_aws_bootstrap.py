@@ -1,4 +1,4 @@
-"""What `ray up cluster/aws.yaml` makes in AWS, by Ray's own code against a pretended EC2 and IAM."""
+"""What `ray up cluster/aws.yaml` creates in AWS, by Ray's own code against simulated EC2 and IAM."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_node_is_started_as_written_and_ended(cloud: dict[str, Any], name: str
     (disk,) = ec2.describe_volumes(VolumeIds=[instance["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]])["Volumes"]
     assert disk["Size"] == 100 and disk["VolumeType"] == "gp3"
     assert instance["BlockDeviceMappings"][0]["Ebs"]["DeleteOnTermination"] is True
-    # Ended and not stopped: a stopped node's disk costs on.
+    # Nodes are terminated, not stopped, because the disk of a stopped node still costs money.
     provider.terminate_node(node)
     (instance,) = ec2.describe_instances(InstanceIds=[node])["Reservations"][0]["Instances"]
     assert instance["State"]["Name"] == "terminated" and not provider.non_terminated_nodes({})

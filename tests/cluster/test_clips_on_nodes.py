@@ -1,4 +1,4 @@
-"""Files are decoded by tasks of two nodes, and clips named by a URI are fetched by whoever trains on them."""
+"""Tasks on two nodes decode files, and every node that trains on clips at a URI fetches them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clusters do to studies: hung, hungry and killed workers, lost nodes, killed drivers, torn files."""
+"""Faults of a cluster: workers that hang, run out of memory or are killed, lost nodes, killed drivers, torn files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.cluster
 if __name__ != "__main__":  # workers cannot import a test module
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
-LIMIT_S = 8.0  # far more than a job takes that does nothing, also on a busy machine
+LIMIT_S = 8.0  # much longer than an empty job takes, even on a busy machine
 NUM_TRIALS = 14
 
 
@@ -47,7 +47,7 @@ def space(promote: bool = False) -> SearchSpace:
 
 @dataclass(frozen=True)
 class Body:
-    """A trade-off with noise; some trials meet with trouble at their second rung.
+    """A trial body with a noisy trade-off; some trials have a fault at their second rung.
 
     Without noise no trial dominates another, and all get there, in whatever order they run.
     """
@@ -172,7 +172,7 @@ def test_nothing_finished_is_lost_however_often_it_is_hit(
 
 
 def run_troubled(out: str, trouble: dict[str, str]) -> None:
-    """Run a study in which trials meet with trouble, until all CPUs are free again."""
+    """Run a study in which trials have faults, until all CPUs are free again."""
     os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
     settings = StudySettings(num_trials=6, sampler="random", max_failures=1, job_limit_s=LIMIT_S)

@@ -19,7 +19,7 @@ README = Path(__file__).parents[2] / "cluster" / "README.md"
 
 
 def from_readme(start: str) -> list[str]:
-    """Return the one command of the README that starts so, split into arguments."""
+    """Return the one command of the README that begins with a text, split into arguments."""
     joined = README.read_text().replace("\\\n", " ")
     (line,) = [line for line in joined.splitlines() if line.startswith(start)]
     return shlex.split(line, comments=True)
@@ -51,7 +51,7 @@ def test_a_job_runs_a_study(
     assert submit[submit.index("--address") + 1] == "http://127.0.0.1:8265"
     submit[submit.index("--address") + 1] = head
 
-    # Who has no token gets nothing.
+    # A client without a token gets no answer.
     processes.environment["RAY_AUTH_MODE"] = "disabled"
     assert processes.run("stranger", submit) != 0
     assert "AuthenticationError" in processes.said("stranger")
@@ -95,7 +95,7 @@ def test_a_job_does_not_hang_on_its_folder_and_imports_nothing_else_from_it(
     out = tmp_path / "study"
     code = processes.run("submit", submit + tiny_study(out, trials=2, num_steps=4))
     unpacked = [log.read_text() for log in short_path.glob("session_2*/logs/runtime_env_setup-*.log")]
-    assert "Removing " in "".join(unpacked)  # else nothing was replaced, and this shows nothing
+    assert "Removing " in "".join(unpacked)  # otherwise no file was replaced, and the test would show nothing
     assert code == 0, processes.said("submit")[-4000:]
     assert f"Report: {out / 'report.html'}" in processes.said("submit") and (out / "report.html").exists()
     assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()

@@ -1,4 +1,4 @@
-"""Two nodes of cluster/local.sh: a study uses both, one is lost on the way, and no trial with it."""
+"""Two nodes of cluster/local.sh: a study uses both, and when one is lost, no trial is."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_two_nodes_find_what_one_finds(
 
 def test_down_ends_its_own_nodes_and_no_other(processes: Any, nodes: Path) -> None:
     head, worker = (int((nodes / f"{name}.pid").read_text()) for name in ("head", "worker-1"))
-    # A pid that the system has given to somebody else in the meantime.
+    # A pid that now belongs to another process.
     stranger = processes.start("stranger", ["sleep", "1000"])
     (nodes / "worker-2.pid").write_text(str(stranger.pid))
     ours = {head, worker, *processes.below(head), *processes.below(worker)}

@@ -1,4 +1,4 @@
-"""A study that lies on an object store: run, stopped, resumed, verified, read and exported from there."""
+"""A study directory on an object store: the study is run, stopped, resumed, verified, read and exported there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A package with methods that no node has: brought to driver and workers, and missed in one line without that."""
+"""A package with methods that no node has is brought to driver and workers; without that, the error is one line."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_package_comes_with_a_job_and_a_node_that_lacks_it_is_named_before_any
     assert line.startswith("error: node '") and "unknown method 'halve'" in line and line.endswith("on every node.")
     assert not Ledger(out / "ledger").trials()
 
-    # Nobody has it: said here, and nothing is sent.
+    # The package is missing everywhere: the error comes from this machine, and nothing is sent.
     unsent = site.client("submit", *words)
     assert (unsent.returncode, unsent.stdout) == (2, "")
     assert "unknown name 'tint.strength'. If a package adds the method 'tint'" in unsent.stderr

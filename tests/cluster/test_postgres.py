@@ -1,4 +1,4 @@
-"""Studies whose Optuna storage is on a real PostgreSQL server, with a password that is written down nowhere."""
+"""Studies with an Optuna storage on a real PostgreSQL server, whose password must not be written anywhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import ray
 import ray.cloudpickle
 
 from anon_tune.driver.run import StudyInterrupted, run_study
-from anon_tune.errors import AnonTuneError, StudyError
+from anon_tune.errors import AnonTuneError, UnreachableError
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.frozen_study import load_study
 from anon_tune.study.settings import StudySettings
@@ -44,7 +44,7 @@ SPACE = SearchSpace.from_tables(
 
 @dataclass(frozen=True)
 class Body:
-    """A trade-off in one number."""
+    """A trial body with a trade-off in one param."""
 
     def advance(self, job: RungJob) -> RungReport:
         place = job.recipe.penalty.weight.start / 10
@@ -55,7 +55,7 @@ class Body:
 
 
 def run_as_owner(command: list[str], folder: Path) -> None:
-    """Run a command as whoever owns the server: PostgreSQL refuses root."""
+    """Run a command as the owner of the server, because PostgreSQL refuses to run as root."""
     as_owner: dict[str, Any] = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
     done = subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True, timeout=120, **as_owner)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -120,13 +120,13 @@ def test_a_study_on_postgresql_is_stopped_and_resumed(
     ((name, before),) = recorded(server).items()
     assert name.startswith("study-") and before["0000"] == "COMPLETE" and "RUNNING" in before.values()
 
-    # The record is made anew under its name: nobody is left RUNNING in it.
+    # The Optuna study is written again under its name, so no trial is left RUNNING in it.
     space, settings = load_study(directory)
     assert settings.record_name == name
     trials = {t.id: t for t in run_study(directory, space, Body(), settings).trials()}
     assert recorded(server) == {name: {f"{n:04d}": "COMPLETE" for n in range(4)}}
 
-    # Another study of the same name, elsewhere, has a record of its own, and leaves this one alone.
+    # Another study of the same name has an Optuna study of its own and does not change this one.
     other = StudySettings(num_trials=1, sampler="random", storage=server)
     run_study(tmp_path / "elsewhere" / "study", SPACE, Body(), other)
     both = recorded(server)
@@ -144,11 +144,12 @@ def test_a_server_that_cannot_be_used_is_one_line(tmp_path: Path, server: str, m
         nobody.bind(("127.0.0.1", 0))  # and listens to nobody
         url = f"postgresql://ann@127.0.0.1:{nobody.getsockname()[1]}/postgres"
         with pytest.raises(
-            StudyError, match=r"^--storage: cannot be opened: .*Connection refused.*, got postgresql://"
+            UnreachableError, match=r"^--storage: cannot be opened: .*Connection refused.*, got postgresql://"
         ):
             open_storage(url, tmp_path)
     monkeypatch.setenv("PGPASSWORD", "wrong")
-    with pytest.raises(StudyError, match=r"^--storage: cannot be opened: .*password authentication failed") as told:
+    refused = r"^--storage: cannot be opened: .*password authentication failed"
+    with pytest.raises(UnreachableError, match=refused) as told:
         open_storage(server, tmp_path)
     assert "\n" not in str(told.value) and "wrong" not in str(told.value)
     with pytest.raises(AnonTuneError, match=r"got postgresql://ann:\*\*\*@127.* Put the password into PGPASSWORD"):

@@ -1,4 +1,4 @@
-"""What a cluster that a command starts for itself takes from the place where it was started."""
+"""What a private cluster takes over from the folder in which a command starts it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONSOLE_SCRIPT = "import sys; from anon_tune.__main__ import main; sys.exit(main
 
 
 def plant(folder: Path, names: Iterable[str] = PLANTED) -> None:
-    """Write modules that leave a file behind when they are imported."""
+    """Write modules that create a file when they are imported."""
     for name in names:
         (folder / f"{name}.py").write_text(
             f"open({str(folder / 'ran')!r}, 'a').write('{name} ')\nraise ImportError('planted')\n"
@@ -32,7 +32,7 @@ def plant(folder: Path, names: Iterable[str] = PLANTED) -> None:
 
 
 def run(folder: Path, command: list[str], python_path: str) -> str:
-    """Run a command in a folder; return what it said."""
+    """Run a command in a folder and return its output."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     environment |= {"PYTHONPATH": python_path, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
@@ -111,5 +111,5 @@ def test_no_node_is_waited_for_that_nobody_will_start(
     shutil.copytree(small_study, study)
     text = (study / "study.toml").read_text()
     (study / "study.toml").write_text(text.replace("cpus_per_worker = 1", "cpus_per_worker = 640\nscale_to = 4"))
-    with pytest.raises(PlacementError, match="a trial needs 640 CPU, got 1 nodes"):
+    with pytest.raises(PlacementError, match="a trial needs 640 CPU, got 1 node"):
         verify_study(study, ClipTrialBody("unused"), 1)

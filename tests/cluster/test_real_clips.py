@@ -1,4 +1,4 @@
-"""The main job on real people: import IXMAS, run a study on it, read its front and its report."""
+"""The main use on real people: import IXMAS, run a study on it, read its front and its report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study leaves behind holds no secret that its environment held."""
+"""No file that a study leaves contains a secret from its environment."""
 
 from __future__ import annotations
 

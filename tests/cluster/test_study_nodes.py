@@ -1,4 +1,4 @@
-"""Studies on a cluster reached by its address: a node is lost, nodes come and go, and every CPU is used."""
+"""Studies on a cluster that is reached by its address: nodes are lost and added, and every CPU is used."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.cluster
 
 
 class SlowBody:
-    """Takes a while at each rung and says on which node; trials wait until both nodes have begun one."""
+    """A trial body that is slow at each rung and reports its node; it waits until both nodes have a trial."""
 
     def advance(self, job: RungJob) -> RungReport:
         directory = Path(job.directory)
@@ -43,7 +43,7 @@ class SlowBody:
 
 @dataclass(frozen=True)
 class ShortBody:
-    """Takes a second, far less than a worker to start, and says where it ran and beside how many others."""
+    """A trial body that takes a second, less than a worker's start, and reports its node and how many others ran."""
 
     folder: str
 
@@ -63,7 +63,7 @@ class ShortBody:
 
 
 def running_beside(folder: Path) -> dict[str, tuple[str, int]]:
-    """Return of every trial measured so far, in that order, where it ran and how many were running when it ended."""
+    """Return, for every trial measured so far in this order, its node and how many trials ran when it ended."""
     trials = Ledger(folder / "ledger").trials() if folder.exists() else []
     in_order = sorted(trials, key=lambda t: t.ended)
     return {t.id: (r.node, r.score.num_train_clips) for t in in_order for r in t.reports}

@@ -49,9 +49,9 @@ SPACE = SearchSpace.from_tables(
 
 @dataclass(frozen=True)
 class ToyBody:
-    """A trade-off in one number; from number `worse_from` on every trial is dominated by those before it.
+    """A trial body with a trade-off in one param. From number `worse_from` on, earlier trials dominate every trial.
 
-    `trouble` names what goes wrong with a trial at its second rung; from number `stuck_from` on no trial ends.
+    `trouble` names the fault of a trial at its second rung. From number `stuck_from` on, no trial ends.
     """
 
     trouble: dict[str, str] = field(default_factory=dict)
@@ -108,7 +108,7 @@ class ToyBody:
 
 @dataclass(frozen=True)
 class MortalBody(ToyBody):
-    """Its worker dies after the last rung of a trial, when Tune gives the worker to the next one."""
+    """A trial body whose worker dies after the last rung of a trial, when Tune gives the worker to the next trial."""
 
     def advance(self, job: RungJob) -> RungReport:
         dead = Path(job.directory) / "dead"
@@ -156,7 +156,7 @@ def test_every_trial_ends_in_its_true_state(tmp_path: Path) -> None:
     assert trials["0004"].reason == "ValueError: no such thing"
     assert trials["0010"].reason.startswith("rung 0 (step 10): position ")
 
-    # What raised an AnonTuneError is not tried again, what died is, from the rung it died at.
+    # A trial that raised an AnonTuneError is not tried again; one whose worker died is, from that rung on.
     assert [c.split()[0] for c in calls(tmp_path, "0001")] == ["0", "1"]
     assert [c.split()[0] for c in calls(tmp_path, "0004")] == ["0", "1", "1"]
     assert [c.split()[:3] for c in calls(tmp_path, "0003")] == [
@@ -167,7 +167,7 @@ def test_every_trial_ends_in_its_true_state(tmp_path: Path) -> None:
     ]
     assert [r.rung for r in trials["0003"].reports] == [0, 1, 2]
 
-    # Each job that did not report is lost time, on the node where it ran, and paid for.
+    # Each job without a report counts as lost time on its node, and as cost.
     assert {i: len(t.lost) for i, t in trials.items() if t.lost} == {"0001": 1, "0003": 1, "0004": 2}
     lost = [job for t in trials.values() for job in t.lost]
     assert {job.node for job in lost} == {socket.gethostname()}
@@ -176,7 +176,7 @@ def test_every_trial_ends_in_its_true_state(tmp_path: Path) -> None:
     assert {file.name for file in (tmp_path / "tensorboard").iterdir()} == set(trials)
     assert [r.rung for r in trials["identity"].reports] == [0, 2]
 
-    # Ceilings are the identity anchor's at the same effort, so it comes before all others.
+    # Ceilings come from the identity anchor at the same effort, so it is measured first.
     assert [r.score.leakage.ceiling for r in trials["0000"].reports] == [0.9, 0.9, 0.95]
     records = pd.read_parquet(tmp_path / "ledger").sort_values("record")
     assert records["trial"].iloc[0] == "identity"
@@ -184,7 +184,7 @@ def test_every_trial_ends_in_its_true_state(tmp_path: Path) -> None:
     assert (records[records.trial != "identity"]["record"] > done).all()
     assert all(len(a) <= len(b) for a, b in itertools.pairwise(states))
 
-    # Optuna's storage says the same, with losses only where there is a full score.
+    # The Optuna storage agrees, with losses only for trials with a full score.
     storage = open_storage(None, tmp_path)
     (name,) = optuna.get_all_study_names(storage)
     recorded = {t.user_attrs["trial"]: t for t in optuna.load_study(study_name=name, storage=storage).trials}
@@ -246,7 +246,7 @@ def test_a_study_may_grow_but_not_change(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("shared_ray")
 def test_nothing_starts_that_can_never_run(tmp_path: Path) -> None:
-    with pytest.raises(PlacementError, match="a trial needs 64 CPU, got 1 nodes, the largest with 2 CPU"):
+    with pytest.raises(PlacementError, match="a trial needs 64 CPU, got 1 node, the largest with 2 CPU"):
         run_study(tmp_path, SPACE, ToyBody(), StudySettings(cpus_per_worker=64))
     assert Ledger(tmp_path / "ledger").trials() == []
 

@@ -1,4 +1,4 @@
-"""Studies sent to real heads from outside: submitted, followed, stopped, fetched, and continued after losses."""
+"""Studies that are submitted to real heads, followed, stopped, fetched, and continued after losses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ONE_AT_A_TIME = ["--no-rungs", "--sampler", "qmc", "--seed", "3", "--max-concurr
 
 @pytest.fixture(scope="module")
 def one_head(new_site: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A head with two CPUs for all tests that leave it as it was."""
+    """A head with two CPUs, for all tests that leave it unchanged."""
     with new_site(tmp_path_factory.mktemp("head")) as site:
         site.head("head", 2)
         yield site
@@ -42,12 +42,12 @@ def complete(out: Path) -> set[str]:
 
 
 def here_say(*words: str) -> str:
-    """Return what anon-tune prints of a study that can be seen from here."""
+    """Return what anon-tune prints about a study whose directory this machine can see."""
     return CliRunner().invoke(app, words, catch_exceptions=False).stdout
 
 
 def measured(out: Path) -> list[tuple[Any, ...]]:
-    """Return what a study found: no times, and nothing of where it ran."""
+    """Return the results of a study, without times and nodes."""
     found = trials(out).values()
     return [(t.id, t.state, dict(t.params), t.score.leakage, t.score.accuracy) for t in found if t.score is not None]
 
@@ -55,7 +55,7 @@ def measured(out: Path) -> list[tuple[Any, ...]]:
 def test_a_study_is_submitted_followed_fetched_and_is_the_one_of_a_laptop(
     one_head: Any, tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
-    # A folder that is no project: a search space that extends one elsewhere.
+    # The folder is no project, and its search space extends a file in another folder.
     mine = tmp_path / "spaces" / "mine"
     mine.mkdir(parents=True)
     shutil.copy(ROOT / SPACE, tmp_path / "spaces" / "parent.toml")
@@ -76,7 +76,7 @@ def test_a_study_is_submitted_followed_fetched_and_is_the_one_of_a_laptop(
     assert status["cost"]["cpu_s"] > 0 and status["hypervolume"] >= 0
     assert "2 complete" in here_say("status", str(out))
 
-    # What ran there came with the job, and nothing else did.
+    # The job brought everything that ran there, and nothing else.
     sent = [
         path for path in one_head.folder.glob("head/session_2*/runtime_resources/working_dir_files/*") if path.is_dir()
     ]
@@ -122,7 +122,7 @@ def test_a_stopped_study_goes_on_where_it_was(
     words = ["submit", SPACE, *ONE_AT_A_TIME, *tiny_study(out, trials=3, num_steps=200)]
     job = one_head.ask(*words)
     processes.wait_for(lambda: "identity" in complete(out))
-    # The study does not end before the signals are there, however long they take.
+    # The study does not end before the signals arrive, however late they are.
     with processes.held(head, "ray::_Inner"):
         processes.environment |= {"RAY_API_SERVER_ADDRESS": one_head.address, "PYTHONPATH": str(ROOT)}
         follow = ["python", "-m", "anon_tune", "submit", "--status", job, "--follow"]
@@ -157,7 +157,7 @@ def test_who_has_no_token_gets_one_line(one_head: Any, tmp_path: Path, tiny_stud
     submit = ["submit", SPACE, *study]
     no_token, wrong_token = {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "none")}, {"RAY_AUTH_TOKEN_PATH": str(wrong)}
     for words, environment, said in (
-        (submit, no_token, "no token to show the head"),
+        (submit, no_token, "no token for the head"),
         (submit, wrong_token, "does not accept this token"),
         (submit, {"RAY_AUTH_MODE": "disabled"}, "asks for a token"),
         (["submit", "--stop", "raysubmit_x"], wrong_token, "does not accept this token"),

@@ -108,7 +108,7 @@ def test_a_trial_that_diverges_is_failed_and_the_study_goes_on(
 def test_a_job_whose_worker_dies_is_counted_as_lost_and_done_again(
     processes: Any, avatars: Clips, tmp_path: Path
 ) -> None:
-    """In a process of its own: Ray Train needs a dashboard to clean up after a worker that is gone."""
+    """Runs in a process of its own, because Ray Train needs a dashboard to clean up after a lost worker."""
     command = [sys.executable, __file__, str(tmp_path / "study"), str(avatars.directory)]
     driver = processes.start("driver", command)
     begun = tmp_path / "study" / "trials" / "0000" / "begun.json"

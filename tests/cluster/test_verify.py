@@ -41,7 +41,7 @@ SPACE = SearchSpace.from_tables(
 
 
 def measured(job: RungJob) -> Score:
-    """A trade-off in one number, with noise that comes from the seeds alone."""
+    """A trial body with a trade-off in one param, and noise that depends only on the seeds."""
     if job.recipe.method in ANCHORS:
         leakage, accuracy = {"identity": (0.95, 0.95), "black-out": (0.3, 0.2)}[job.recipe.method]
     else:
@@ -57,7 +57,7 @@ def measured(job: RungJob) -> Score:
 
 @dataclass(frozen=True)
 class ToyBody:
-    """Writes down what it was asked to do; `trouble` names what goes wrong with a trial, `stuck` a folder's end."""
+    """A trial body that logs its jobs. `trouble` names a trial's fault; in a folder named `stuck`, it hangs."""
 
     calls: str
     trouble: tuple[tuple[str, str], ...] = ()
@@ -82,7 +82,7 @@ class ToyBody:
 
 
 def write_study(directory: Path) -> Path:
-    """Write a study whose trials were measured once."""
+    """Write a study directory whose trials were measured once."""
     directory.mkdir()
     freeze_study(directory, SPACE, StudySettings(num_trials=NUM_TRIALS, seed=3))
     ledger = Ledger(directory / "ledger")
@@ -110,7 +110,7 @@ def calls(file: Path) -> list[list[str]]:
 
 
 def assert_verified(directory: Path, num_seeds: int) -> list[Trial]:
-    """Every candidate has all its repeats, measured with the same seeds; return the repeated trials."""
+    """Check that every candidate has all repeats, measured with the same seeds, and return the repeated trials."""
     trials = trials_of(directory)
     repeated = [t for t in trials if t.repeats]
     assert {t.id for t in front_candidates(trials)} == {t.id for t in repeated} >= set(ANCHORS)
@@ -142,7 +142,7 @@ def test_a_front_is_verified_grown_and_trained_again(tmp_path: Path) -> None:
         assert next(name for name, _, other, _ in done if other == seed) == "identity"
     killed = [name for (name, *_), count in Counter(map(tuple, done)).items() if count > 1]
     assert killed == ["0003"]
-    for trial in trials_of(study):  # what the study found stays as it was
+    for trial in trials_of(study):  # the results of the study have not changed
         assert replace(trial, repeats=()) == before[trial.id]
     assert not [p for p in (study / "trials").glob("*/repeat-*")]
 
@@ -157,7 +157,7 @@ def test_a_front_is_verified_grown_and_trained_again(tmp_path: Path) -> None:
     }
     assert [t.repeats[:2] for t in grown if t.id in had] == [t.repeats for t in repeated]
 
-    # Trained anew, repeats take the places of the others; anchors have nothing to train.
+    # Retrained repeats replace the others; anchors have nothing to train.
     verify_study(study, ToyBody(str(tmp_path / "four")), 3, retrain=True)
     for trial in assert_verified(study, 3):
         seeds = {r.training_seed for r in trial.repeats}
@@ -209,7 +209,7 @@ def test_a_killed_driver_loses_no_repeat(processes: Any, tmp_path: Path) -> None
 
 
 def assert_goes_on(study: Path, log: Path) -> None:
-    """Continue and compare with what there was."""
+    """Continue a verification and compare it with its earlier state."""
     before = {(t.id, r.number): r for t in trials_of(study) for r in t.repeats}
     verify_study(study, ToyBody(str(log)), 3)
     after = {(t.id, r.number): r for t in assert_verified(study, 3) for r in t.repeats}

@@ -1,4 +1,4 @@
-"""What tests of the command line share."""
+"""Shared by tests of the command line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from anon_tune.cli import main
 
 
 class Said(NamedTuple):
-    """What the command line answered."""
+    """Exit code and output of the command line."""
 
     code: int
     out: str
@@ -21,7 +21,7 @@ class Said(NamedTuple):
 
 @pytest.fixture
 def say(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Said]:
-    """Call the command line in this process: an exception that it lets through fails the test."""
+    """Call the command line in this process. An exception that it does not catch fails the test."""
 
     def call(*arguments: object) -> Said:
         monkeypatch.setattr(sys, "argv", ["anon-tune", *map(str, arguments)])

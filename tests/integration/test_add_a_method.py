@@ -1,4 +1,4 @@
-"""docs/add-a-method.md does what it says: its package keeps to the contract, and every command takes its methods."""
+"""The package of docs/add-a-method.md keeps the contract, and every command takes its methods."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Run = Callable[..., str]
 
 @pytest.fixture
 def run(example_installed: Path, tmp_path: Path) -> Run:
-    """Run Python in an empty folder, as somebody who has installed the page's package; return what it prints."""
+    """Run Python in an empty folder, with the page's package installed, and return its output."""
 
     def call(*words: object, codes: tuple[int, ...] = (0,)) -> str:
         known = os.environ | {"PYTHONPATH": f"{example_installed}:{Path(__file__).parents[2]}"}

@@ -1,4 +1,4 @@
-"""Videos come out anonymized and otherwise as they were, or not at all."""
+"""Videos are anonymized and otherwise unchanged, or not written at all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from anon_tune.ledger import Ledger
 from anon_tune.methods import build_anonymizer
 from anon_tune.recipe import Recipe
 from anon_tune.study import load_study
-from anon_tune.video.files import TimedFrame, VideoReader
+from anon_tune.video.reader import TimedFrame, VideoReader
 
 VIDEOS = Path(__file__).parents[3] / "shared" / "data" / "videos"
 REAL = sorted(VIDEOS.glob("*")) if VIDEOS.is_dir() else []
@@ -35,7 +35,7 @@ Run = Callable[..., tuple[int, str]]
 
 @pytest.fixture(scope="module")
 def run() -> Run:
-    """Run ``anonymize``; returns the exit code and the line of an error, else what was printed."""
+    """Run ``anonymize``, and return the exit code and either the error line or what was printed."""
 
     def call(*arguments: Any) -> tuple[int, str]:
         done = CliRunner().invoke(app, ["anonymize", *map(str, arguments)])
@@ -64,7 +64,7 @@ def write_video(
     metadata: bool = False,
     pixel_format: str = "yuv420p",
 ) -> Path:
-    """Write a moving gradient, ticks of 1/1000 s; `times` are the frames' time stamps."""
+    """Write a video of a moving gradient; `times` are the time stamps of the frames in 1/1000 s."""
     height, width = size
     with av.open(str(path), "w") as container:
         if metadata:
@@ -102,7 +102,7 @@ def frames_of(path: Path) -> list[TimedFrame]:
 
 
 def times_of(path: Path) -> list[float]:
-    """Return when frames are shown, by FFmpeg's own reader."""
+    """Return the times at which frames are shown, as FFmpeg reads them."""
     with av.open(str(path)) as container:
         return [float(frame.pts * frame.time_base) for frame in container.decode(container.streams.video[0])]
 
@@ -352,7 +352,10 @@ def test_audio_that_a_container_cannot_hold_is_named(run: Run, tmp_path: Path) -
         container.mux([*video.encode(None), *sound.encode(None)])
     code, said = run(source, "-o", tmp_path / "out.mp4", "--method", "blur:2")
     assert code == 2
-    assert said.startswith(f"error: {source}: its audio cannot be copied into .mp4, got wavpack. Add --drop-audio, ")
+    assert said == (
+        f"error: {source}: its audio cannot be copied into .mp4, got wavpack. To keep it, let the output end in .mkv, "
+        "or add --encode-audio; or leave it out with --drop-audio."
+    )
     assert names(tmp_path) == ["in.mkv"]
     assert run(source, "-o", tmp_path / "out.mkv", "--method", "blur:2")[0] == 0
     assert run(source, "-o", tmp_path / "out.mp4", "--method", "blur:2", "--drop-audio")[0] == 0

@@ -1,4 +1,4 @@
-"""``anon-tune audit`` from its options to its certificate, with attackers that may spend little."""
+"""``anon-tune audit`` from its options to its certificate, with little effort for the attackers."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ Audit = Callable[..., Said]
 
 @pytest.fixture
 def audit(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Audit:
-    """Call ``anon-tune audit`` with little effort; its own cache is far from the user's."""
+    """Call ``anon-tune audit`` with little effort and with a cache of its own."""
 
     def call(*arguments: object, cache: Path = tmp_path / "cache") -> Said:
         effort = [part for name, value in TINY.items() for part in ("--set", f"{name}={value}")]
@@ -76,7 +76,7 @@ def audit(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tm
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache that tests of the same clips and effort share."""
+    """A cache for all tests with the same clips and effort."""
     return tmp_path_factory.mktemp("cache")
 
 
@@ -87,7 +87,7 @@ def certificate_of(said: Said) -> Certificate:
 
 
 def write_videos(folder: Path, change: Callable[[np.ndarray], np.ndarray], ending: str = ".mp4") -> Path:
-    """Write 3 people in 2 takes: the colour of a square is the person, its way the action."""
+    """Write videos of 3 people in 2 takes. The colour of a square is the person, its motion is the action."""
     folder.mkdir()
     colours = {"ann": (230, 40, 40), "bob": (40, 230, 40), "eve": (40, 60, 230)}
     for person, colour in colours.items():

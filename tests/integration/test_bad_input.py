@@ -1,4 +1,4 @@
-"""What a user does wrong is one line on stderr, in one form, with exit code 2 and no traceback."""
+"""A mistake of a user is one line on stderr, in one form, with exit code 2 and no traceback."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def space(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def study(say: Say, space: Path, avatars: Clips, tmp_path: Path) -> Say:
-    """Call `study` with a space's text, or its own arguments."""
+    """Call `study` with the text of a search space, or with other arguments."""
 
     def call(*arguments: object, text: str = SPACE, clips: object = avatars.directory) -> Any:
         space.write_text(text)
@@ -331,6 +331,5 @@ def test_a_trial_that_needs_more_than_any_node_has(avatars: Clips, space: Path, 
     done = anon_tune("study", space, "--clips", avatars.directory, "--out", tmp_path / "out", "--gpus", "1")
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
-    assert re.fullmatch(
-        r"error: placement: a trial needs 1 CPU and 1 GPU, got 1 nodes, the largest with \d+ CPU\. Ask .*", line
-    )
+    said = r"a trial needs 1 CPU and 1 GPU, got 1 node, the largest with \d+ CPU\. Ask .*"
+    assert re.fullmatch(f"error: placement: {said}", line)

@@ -1,4 +1,4 @@
-"""Damaged, mistaken and tiny files in an import: a line each, the rest imported, nothing half done left."""
+"""Damaged, wrong and tiny files in an import: one line for each, others are imported, nothing incomplete is left."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WORDS += ("--val-fraction", "0", "--workers", "1")
 
 @pytest.fixture
 def say(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Say:
-    """Call the command line in this process: an exception that it lets through fails the test."""
+    """Call the command line in this process. An exception that it does not catch fails the test."""
 
     def call(*words: object) -> tuple[int, str, list[str]]:
         monkeypatch.setattr(sys, "argv", ["anon-tune", *map(str, words)])
@@ -65,7 +65,7 @@ def write_video(path: Path, num_frames: int = 30, audio: bool = False, video: bo
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Four good videos, of which one has the ending of another kind, and one of each kind of trouble."""
+    """Four good videos, one of them with the extension of another format, and one video with each fault."""
     folder = tmp_path / "videos"
     folder.mkdir()
     for name in ("ann1_kick.mp4", "ann2_walk.avi", "bob1_walk.mkv"):

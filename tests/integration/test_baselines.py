@@ -1,4 +1,4 @@
-"""The named methods that are trained, each by the property that gives it its name, and the branches behind them."""
+"""The trained methods, each tested by its characteristic property, and their privacy branches."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_spact_looks_at_no_label_and_feels_no_penalty(avatars: Clips, named: Nam
 
 
 def spoil_branches(trainer: Trainer) -> None:
-    """Change what the privacy branches know, moments included."""
+    """Change the weights of the privacy branches and the moments of their optimizer."""
     for tensor in (*trainer.privacy.parameters(), *(m for s in moments(trainer) for m in s.values())):
         tensor.data.add_(0.1)
 
@@ -218,7 +218,7 @@ def test_branches_do_not_teach_each_other(avatars: Clips, named: Named) -> None:
 
 
 class WatchedSampler(ClipSampler):
-    """Remembers the batches that were asked for."""
+    """A sampler that remembers the batches that were requested."""
 
     def batch(self, step: int, part: int = 0, num_parts: int = 1) -> ClipBatch:
         self.__dict__.setdefault("seen", []).append(step)

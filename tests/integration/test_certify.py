@@ -1,4 +1,4 @@
-"""An audit from raw and changed clips to a certificate, with small attackers on the built-in clips."""
+"""An audit from raw and anonymized clips to a certificate, with small attackers on the built-in clips."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def test_clips_of_others_are_refused(avatars: Clips, raw: Splits, baseline: Base
 
 
 class MemorizingLab(Lab):
-    """Trains on the clips it is tested on."""
+    """An attacker that trains on its test clips."""
 
     def attack(self, *args: Any) -> Attack:
         self.splits = {**self.splits, "train": self.splits["test"], "val": self.splits["test"]}
@@ -205,21 +205,21 @@ class MemorizingLab(Lab):
 
 
 class LazyLab(Lab):
-    """Trains nothing."""
+    """An attacker that does not train."""
 
     def attack(self, spec: AttackerSpec, start: Any, seed: int, weights: Any = None) -> Attack:
         return super().attack(spec, "frozen", seed, weights)
 
 
 class SwappingLab(Lab):
-    """Mixes up which attribute is which."""
+    """An attacker that confuses the attributes."""
 
     def predict(self, network: Any, clips: ClipSet, inputs: Any = ()) -> Any:
         return np.roll(super().predict(network, clips, inputs), 1, axis=1)
 
 
 def judged(raw: Splits, baseline: Baseline, monkeypatch: pytest.MonkeyPatch, name: str) -> Canary:
-    """Keep one canary alone."""
+    """Keep only one canary."""
     monkeypatch.setattr(canaries, "CANARIES", (name,))
     fresh = [attacker for attacker in baseline.attackers if attacker.start == "fresh"]
     (canary,) = canaries.keep_canaries(raw, fresh, EFFORT, CPU, Pieces(quiet, len(EFFORT.attackers)))

@@ -1,4 +1,4 @@
-"""Data sets end to end: the real label files with small videos under the right names, and the command line."""
+"""Whole imports of data sets by the command line: real label files, with small videos under the right names."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Run = Callable[..., Said]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Call the command line in this process: an exception that it lets through fails the test."""
+    """Call the command line in this process. An exception that it does not catch fails the test."""
 
     def call(*words: str | Path) -> Said:
         monkeypatch.setattr(sys, "argv", ["anon-tune", *map(str, words)])
@@ -117,7 +117,7 @@ def test_the_515_videos_of_pa_hmdb51_are_never_trained_on(tmp_path: Path) -> Non
     listing = read_data_set("pa-hmdb51", tmp_path, LABELS, num_frames=2)
     lists = {one.id: one.split for one in read_lists(LabelFolder(LABELS / "hmdb51_splits"), 1)}
     test = {one.id for one in listing.samples if one.split == "test"}
-    # What training on HMDB51's own split would have shared with the test.
+    # Sources that HMDB51's own training split shares with the test split.
     assert sum(lists[video] == "train" for video in test) == 286
     write_video(tmp_path / "small.avi", num_frames=4)
     complete(tmp_path, listing, ".avi", (tmp_path / "small.avi").read_bytes())

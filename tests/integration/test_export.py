@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import anon_tune
 from anon_tune.cli import app
 from anon_tune.clips import Clips
-from anon_tune.errors import AnonTuneError, DataError, UsageError
+from anon_tune.errors import AnonTuneError, DataError, ExportError, UsageError
 from anon_tune.export import export_anonymizer, load_anonymizer, load_file
 from anon_tune.ledger import Ledger
 from anon_tune.methods import build_anonymizer, read_recipe
@@ -249,6 +249,14 @@ def test_a_file_of_another_kind_is_refused_in_one_line(small_study: Path, tmp_pa
             load_anonymizer(file)
         assert str(caught.value).startswith(f"{file}: ")
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a.pt2", "a.onnx"])
+def test_a_program_is_said_to_run_without_this_package(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"PK")
+    rule = "is an exported program, which runs without anon_tune; a safetensors file is needed here. Export the trial"
+    with pytest.raises(ExportError, match=rule):
+        load_anonymizer(tmp_path / name)
 
 
 def test_a_damaged_file_is_refused_in_one_line(exported: Path, tmp_path: Path) -> None:

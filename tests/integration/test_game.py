@@ -1,4 +1,4 @@
-"""The game on real torch: what each move changes, the penalty's hold, resuming, several workers."""
+"""The game on real torch: what each move changes, the effect of the penalty, resuming, several workers."""
 
 from __future__ import annotations
 
@@ -249,7 +249,7 @@ def test_an_anonymizer_that_breaks_in_its_very_last_step_is_found(avatars: Clips
 
 
 class DoubleSampler(ClipSampler):
-    """Clips in double precision, in which the order of sums leaves no trace."""
+    """Clips in double precision, in which the order of additions makes no visible difference."""
 
     def batch(self, *args: Any) -> ClipBatch:
         batch = super().batch(*args)

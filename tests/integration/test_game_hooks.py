@@ -1,4 +1,4 @@
-"""What a method may add to the game, and how a term finds its way to the ledger and the page."""
+"""What a method can add to the game, and how a loss term reaches the ledger and the page."""
 
 from __future__ import annotations
 

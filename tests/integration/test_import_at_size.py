@@ -1,4 +1,4 @@
-"""An import in parallel, interrupted and gone on with; its bytes are always the same."""
+"""Parallel imports that are interrupted and continued; the bytes of the store are always the same."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def read(store: Path) -> dict[str, bytes]:
 
 
 class Stopping:
-    """Decodes in this process; counts what it decodes, and is interrupted before some call."""
+    """A map that decodes in this process, counts the files, and is interrupted before a chosen call."""
 
     def __init__(self, before: int = 1000) -> None:
         self.files: list[Any] = []

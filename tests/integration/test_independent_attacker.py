@@ -1,4 +1,4 @@
-"""An attacker of another make, written here, must not find much more than the certificate says."""
+"""An independent attacker, written here, must not find much more leakage than the certificate says."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Recurrent(nn.Module):
 
 
 def independent_leakage(changed: dict[str, ClipSet]) -> float:
-    """Train with SGD on all a cosine allows, keep the epoch that is best on validation, read it on test."""
+    """Train with SGD and a cosine schedule, keep the epoch that is best on validation, and score it on test."""
     torch.manual_seed(11)
     train, val, test = (changed[name] for name in ("train", "val", "test"))
     network = Recurrent(train.private.shape[1])

@@ -1,4 +1,4 @@
-"""The measurement on real torch: anchors, canaries, what attackers are shown."""
+"""The measurement on real torch: anchors, canaries, and what attackers see."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ QUICK = EvaluationRecipe(
 
 
 class Negative(Anonymizer):
-    """Looks unlike the input and hides nothing."""
+    """An anonymizer whose output looks unlike the input but hides nothing."""
 
     def rewrite(self, clips: Tensor) -> Tensor:
         return 1 - clips
 
 
 class Whisper(Anonymizer):
-    """Adds what no file could carry: less than half a level."""
+    """An anonymizer that adds less than half a level, which no video file can hold."""
 
     def rewrite(self, clips: Tensor) -> Tensor:
         return clips + (torch.rand_like(clips) - 0.5) * (0.98 / 255)
 
 
 class Keeper(Anonymizer):
-    """The identity, and a note of what it was asked to rewrite."""
+    """The identity, which also remembers the clips that it got."""
 
     def __init__(self) -> None:
         super().__init__()

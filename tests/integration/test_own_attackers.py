@@ -1,4 +1,4 @@
-"""Attackers that a method brings itself, with what they get besides the frames: in a score and in a certificate."""
+"""A method's own attackers, with what they get besides the frames, in a score and in a certificate."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EFFORT = AuditRecipe(
 
 
 class Black(Anonymizer):
-    """Black frames, and a key beside them that holds the clip in a few numbers."""
+    """An anonymizer with black frames, and a key beside them that holds the clip in a few numbers."""
 
     def rewrite(self, clips: Tensor) -> Tensor:
         return torch.zeros_like(clips)
@@ -50,7 +50,7 @@ def key(anonymizer: Anonymizer, clips: Tensor) -> Mapping[str, Tensor]:
 
 
 class KeyReader(nn.Module):
-    """Reads the key, not the frames."""
+    """An attacker that reads the key, not the frames."""
 
     def __init__(self, setting: Setting) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class KeyReader(nn.Module):
 
 
 class Neighbour:
-    """Fits itself: the labels of the training clip with the nearest key."""
+    """An attacker that trains itself: it predicts the labels of the training clip with the nearest key."""
 
     def fit(self, train: ClipSet, val: ClipSet, seed: int) -> Fit:
         self.train = train
@@ -133,7 +133,7 @@ def test_an_audit_needs_a_network(avatars: Clips, monkeypatch: pytest.MonkeyPatc
 
 
 class Blind:
-    """Says the same of every clip."""
+    """An attacker that predicts the same for every clip."""
 
     def __init__(self, num_attributes: int) -> None:
         self.num_attributes = num_attributes

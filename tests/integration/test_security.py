@@ -1,4 +1,4 @@
-"""Files from somebody else: nothing in them is executed, and what is wrong with them is one line."""
+"""Files of other people: nothing in them is executed, and any fault is reported in one line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PACKAGE = Path(__file__).parents[2] / "anon_tune"
 
 
 class Bomb:
-    """Makes a file when it is unpickled."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -44,7 +44,7 @@ Say = Callable[..., Any]
 
 @pytest.fixture
 def mark(tmp_path: Path) -> Path:
-    """What a bomb makes that goes off. It does if it is unpickled, or the tests here would prove nothing."""
+    """The file that a bomb creates. Unpickling a bomb does create it; otherwise these tests would prove nothing."""
     mark = tmp_path / "went off"
     pickle.loads(pickle.dumps(Bomb(mark)))
     mark.unlink()
@@ -53,13 +53,13 @@ def mark(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def study(small_study: Path, tmp_path: Path) -> Path:
-    """A study that somebody sent."""
+    """A study directory that another person sent."""
     shutil.copytree(small_study, tmp_path / "study")
     return tmp_path / "study"
 
 
 def bombs(mark: Path) -> dict[str, bytes]:
-    """Return files that go off when they are opened with the wrong function."""
+    """Return files that execute code when they are opened with the wrong function."""
     zipped = mark.with_name("zipped.pt")
     torch.save({"state": Bomb(mark)}, zipped)
     array = mark.with_name("array.npy")
@@ -82,7 +82,7 @@ def assert_one_line(said: Any, mark: Path) -> None:
 
 
 def test_no_module_can_execute_what_it_reads() -> None:
-    """The one unpickler reads the labels of a public data set, and makes nothing but arrays of them."""
+    """The only unpickler reads labels of a public data set, and makes only arrays."""
     found = []
     for file in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

@@ -1,4 +1,4 @@
-"""Actions from one store, private attributes from the stills of another: who sees what, resuming, refusals."""
+"""Actions from one store and private attributes from stills of another: what each network sees, resuming, errors."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def equal(one: list[Tensor], two: list[Tensor]) -> bool:
 
 
 def inputs_of(module: nn.Module, run: Callable[[], object]) -> list[Tensor]:
-    """Return what goes into a module meanwhile."""
+    """Return the inputs that a module gets during a block."""
     seen: list[Tensor] = []
     handle = module.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].detach().clone()))
     run()
@@ -231,7 +231,7 @@ def test_a_trial_on_stills_is_measured_on_the_clips(
 
 @pytest.fixture
 def say(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Call the command line in this process, where it must end in one line."""
+    """Call the command line in this process, which must end with one error line."""
 
     def call(*words: object) -> str:
         monkeypatch.setattr(sys, "argv", ["anon-tune", *map(str, words)])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anon_tune.clips import ClipBatch, ClipSampler, ClipSet
-from anon_tune.datasets.labels import Found, split_files
+from anon_tune.datasets.labels import Found, Splitter, label_files, split_files
 
 seeds = st.integers(0, 2**32)
 steps = st.integers(0, 10**6)
@@ -79,7 +79,11 @@ def test_no_group_is_in_train_and_test(
 ) -> None:
     found = [Found(f"{at}.mp4", *one) for at, one in enumerate(drawn)]
     found += [Found("train.mp4", "a", "1", ("x",)), Found("val", "a", "2", ("x",)), Found("test", "a", "3", ("x",))]
-    splits = split_files(found, ["3"], ["2"] if own_val else [], fraction)
+    own = ["2"] if own_val else []
+    by_group = split_files(found, ["3"], own, fraction)
+    splitter = Splitter(label_files(found, by_group, {"x": (True,) * len(found)}), found, 0 if own_val else fraction)
+    split_of = {one.id: one.split for one in splitter.split()}
+    splits = [split_of[one.file] for one in found]
     groups = {name: {f.group for f, s in zip(found, splits, strict=True) if s == name} for name in ("train", "test")}
     assert groups["test"] == {"3"}
     assert "3" not in groups["train"]

@@ -1,4 +1,4 @@
-"""A video that goes through in chunks comes out as if it had gone through at once."""
+"""A video that is processed in chunks is the same as one that is processed at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is in a label file, a reader returns or says in one line what is wrong."""
+"""Whatever is in a label file, a reader returns labels or reports the fault in one line."""
 
 from __future__ import annotations
 

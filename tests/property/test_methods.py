@@ -1,4 +1,4 @@
-"""What holds for every anonymizer there is a name for, on clips of any size."""
+"""Properties of every anonymizer that has a name, on clips of any size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Repeats, whatever their numbers and order, and what verifying is for."""
+"""Repeats with any numbers and in any order, and the purpose of verifying."""
 
 from __future__ import annotations
 

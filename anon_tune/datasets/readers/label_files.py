@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anon_tune.datasets.video_folder import files_below
 from anon_tune.errors import DataError
 from anon_tune.folder import why
+from anon_tune.video.folder_files import files_below
 
 _FETCH = "Fetch the labels of the data set, or say where they are by --labels"
 _REMEDY = "Correct the file or download it again"
@@ -103,6 +103,10 @@ def read_table(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     if split := [cell for row in rows for cell in row if len(cell.splitlines()) > 1]:
         raise DataError(str(file), "a cell must be one line", repr(split[0]), _REMEDY)
     header = [name.strip() for name in rows[0]] if rows else []
+    if "" in header:
+        got = repr(",".join(header))
+        remedy = "Give it a name, or take it away: a table that was written with its index has one"
+        raise DataError(str(file), f"column {header.index('') + 1} must have a name", got, remedy)
     if missing := [name for name in columns if name not in header]:
         rule = f"the first line must name the columns {', '.join(columns)}"
         raise DataError(str(file), rule, ", ".join(header) or "nothing", f"Add '{missing[0]}'")

@@ -7,16 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from anon_tune.clips.manifest import SPLITS
 from anon_tune.clips.store import Labels
 from anon_tune.datasets.decode import ClipForm
-from anon_tune.datasets.labels import check_fraction, hold_out
+from anon_tune.datasets.labels import Splitter, check_fraction
 from anon_tune.datasets.side_by_side import Map, one_by_one
-from anon_tune.datasets.video_folder import ImportResult, files_below, store_files, what_is_missing
+from anon_tune.datasets.video_folder import ImportResult, store_files, what_is_missing
 from anon_tune.errors import DataError
+from anon_tune.video.folder_files import files_below, is_video
 
-VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm", ".wmv"})
-STILLS = frozenset({".jpeg", ".jpg", ".png"})
 _REMEDY = "Correct the label files or download them again"
 SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
 
@@ -73,7 +71,7 @@ class Listing:
                 raise DataError(str(self.labels), rule, f"'{one.group}' of '{one.id}'", _REMEDY)
 
 
-def locate(root: Path, samples: Sequence[Labels], kinds: frozenset[str] = VIDEOS) -> tuple[Labels, ...]:
+def locate(root: Path, samples: Sequence[Labels], is_kind: Callable[[str], bool] = is_video) -> tuple[Labels, ...]:
     """Say of every sample which file it is.
 
     A file is found by its name without folder, extension and case: releases differ in all three.
@@ -81,14 +79,14 @@ def locate(root: Path, samples: Sequence[Labels], kinds: frozenset[str] = VIDEOS
     Args:
         root: Searched with all folders below it.
         samples: Their ids are the published paths.
-        kinds: Extensions of files to look at.
+        is_kind: Says by its name whether a file is one to look at.
 
     Raises:
         DataError: If `root` is no folder, or two files in it have the name of one sample.
     """
     files: dict[str, list[str]] = {}
     for file in files_below(root):
-        if PurePosixPath(file).suffix.lower() in kinds:
+        if is_kind(file):
             files.setdefault(PurePosixPath(file).stem.casefold(), []).append(file)
     located = []
     for one in samples:
@@ -114,6 +112,7 @@ def import_listing(
     val_fraction: float = 0.15,
     partial: bool = False,
     gray: bool = False,
+    accept_damage: bool = False,
     skip_bad: bool = False,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -145,13 +144,10 @@ def import_listing(
         _check_complete(listing)
     if rule := what_is_missing(there, listing.samples, "is there", "missing"):
         raise DataError(str(listing.root), rule, remedy="Add more of the data set")
-    if not any(one.split == "val" for one in there):
-        train = [at for at, one in enumerate(there) if one.split == "train"]
-        for at in hold_out([there[at] for at in train], val_fraction):
-            there[train[at]] = replace(there[train[at]], split="val")
-    there.sort(key=lambda one: (SPLITS.index(one.split), one.id))
-    form = ClipForm(listing.num_frames, height, width, listing.frame_step, gray)
-    return store_files(listing.root, there, listing.attributes, form, output, skip_bad, force, progress, decode_with)
+    has_own = any(one.split == "val" for one in there)
+    splitter = Splitter(there, there, 0 if has_own else val_fraction)
+    form = ClipForm(listing.num_frames, height, width, listing.frame_step, gray, accept_damage)
+    return store_files(listing.root, splitter, listing.attributes, form, output, skip_bad, force, progress, decode_with)
 
 
 def _check_complete(listing: Listing) -> None:

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from anon_tune.datasets.labels import Found, binary_columns, label_files, split_files
-from anon_tune.datasets.readers.listing import VIDEOS, Count, Listing, count_splits
-from anon_tune.datasets.video_folder import files_below
+from anon_tune.datasets.labels import Found, Splitter, binary_columns, label_files, split_files
+from anon_tune.datasets.readers.listing import Count, Listing, count_splits
 from anon_tune.errors import DataError
+from anon_tune.video.folder_files import files_below, is_video
 
 
 def read_kth(root: Path, test_groups: Sequence[str], num_frames: int) -> Listing:
@@ -47,12 +47,12 @@ def _read(
     matches = {
         file: match
         for file in files_below(root)
-        if PurePosixPath(file).suffix.lower() in VIDEOS and (match := re.fullmatch(pattern, PurePosixPath(file).stem))
+        if is_video(file) and (match := re.fullmatch(pattern, PurePosixPath(file).stem))
     }
     if not matches:
         raise DataError(str(root), f"no video is named like '{example}'", remedy="Name another folder by --root")
     found = [Found(file, match["action"], match["group"], (match["person"],)) for file, match in matches.items()]
     columns = binary_columns("person", [one.private[0] for one in found])
-    samples = label_files(found, split_files(found, test_groups, (), 0), columns)
+    samples = Splitter(label_files(found, split_files(found, test_groups, (), 0), columns), found, 0).split()
     counts = (Count("videos", len(found), published), *count_splits(samples, {"train": None, "test": None}))
     return Listing(root, root, tuple(samples), tuple(columns), counts, num_frames)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from anon_tune.clips.manifest import SPLITS
@@ -9,8 +10,8 @@ from anon_tune.clips.store import Labels
 from anon_tune.datasets.labels import binary_columns
 from anon_tune.datasets.readers.label_files import LabelFolder, read_table
 from anon_tune.datasets.readers.listing import Count, Listing
-from anon_tune.datasets.video_folder import files_below
 from anon_tune.errors import DataError
+from anon_tune.video.folder_files import files_below
 
 COLUMNS = ("file", "split", "group", "action")
 
@@ -45,6 +46,7 @@ def read_csv(root: Path, labels: LabelFolder, num_frames: int) -> Listing:
     columns: dict[str, tuple[bool, ...]] = {}
     for name in rows[0]:
         if name not in COLUMNS:
+            _refuse_an_index(file, name, [row[name] for row in rows])
             columns |= binary_columns(name, [row[name] for row in rows])
     private = list(zip(*columns.values(), strict=True)) or [()] * len(rows)
     there = set(files_below(root))
@@ -55,3 +57,10 @@ def read_csv(root: Path, labels: LabelFolder, num_frames: int) -> Listing:
     )
     counts = (Count("videos", sum(path in there for path in paths), len(rows)),)
     return Listing(root, file, samples, tuple(columns), counts, num_frames)
+
+
+def _refuse_an_index(file: Path, name: str, values: Sequence[str]) -> None:
+    """Refuse a private label of which every row has its own value, as a column of row numbers has."""
+    if len(set(values)) == len(values) > 2:
+        rule = f"column '{name}' must repeat its values, or each row is a private attribute"
+        raise DataError(str(file), rule, f"{len(values)} different ones", "Take the column away")

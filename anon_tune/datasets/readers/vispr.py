@@ -7,8 +7,9 @@ from pathlib import Path, PurePosixPath
 
 from anon_tune.clips.store import Labels
 from anon_tune.datasets.readers.label_files import LabelFolder, as_bool, read_json, read_lines, read_table
-from anon_tune.datasets.readers.listing import SPLIT_NAMES, STILLS, Count, Listing, count_splits, locate
+from anon_tune.datasets.readers.listing import SPLIT_NAMES, Count, Listing, count_splits, locate
 from anon_tune.errors import DataError, UsageError, suggest
+from anon_tune.video.folder_files import is_still
 
 PUBLISHED = {"train": 10_000, "val": 4_167, "test": 8_000}
 # An attribute here is present if any of these of VISPR is.
@@ -84,7 +85,7 @@ def read_vispr(root: Path, labels: LabelFolder, subset: str) -> Listing:
                 samples.append(Labels(still, "", split, still, "still", private))
         counts.append(Count(f"{SPLIT_NAMES[split]} labels", sum(still in present for still in stills), number))
         published[split] = number
-    located = locate(root, samples, STILLS)
+    located = locate(root, samples, is_still)
     every = (*counts, *count_splits(located, published, "stills"))
     return Listing(root, labels.path, located, tuple(merged), every, 1)
 

@@ -1,4 +1,4 @@
-"""The term that keeps the distortion below a threshold, and the distortion itself."""
+"""The loss term that keeps the distortion below a threshold, and the distortion itself, which is only shown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from anon_tune.training.terms.term import Move, Term
 
 
 def penalty(move: Move) -> Tensor:
-    """Return L_penalty on pixels or on the features of the utility network."""
+    """Return L_penalty on pixels or on features of the utility network, as the recipe says."""
     recipe = move.recipe.penalty
     raw, changed = move.batch.clips, move.changed
     if recipe.on == "features":

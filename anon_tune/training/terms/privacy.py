@@ -1,4 +1,4 @@
-"""The term that hides who the person is."""
+"""The loss term that makes the anonymizer hide private attributes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from anon_tune.training.terms.term import Move, Term, Value
 
 
 def privacy(move: Move) -> Value:
-    """Return the adversary term of the branch that tells most; L_B of that branch is shown."""
+    """Return the adversary term of the strongest privacy branch. The loss curves show L_B of that branch."""
     return Value(*move.privacy.drive(move.seen, move.private))
 
 

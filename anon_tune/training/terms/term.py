@@ -1,4 +1,4 @@
-"""What a term of the game is, and what it may look at.
+"""The interface of a loss term of the game, and the move that it is computed from.
 
 Shapes: B clips, T frames per clip, S stills per clip, C channels, H height, W width, A attributes.
 """
@@ -22,18 +22,18 @@ from anon_tune.training.branches import PrivacyBranches
 
 @dataclass(frozen=True)
 class Move:
-    """One move of the game, as its terms see it.
+    """One move of the game: everything that a loss term can be computed from.
 
     Attributes:
-        recipe: Of the trial.
-        step: Steps played so far.
+        recipe: The recipe of the trial.
+        step: Number of steps played so far.
         batch: The raw clips (B,T,C,H,W) in [0, 1] with their labels.
-        changed: The anonymized clips (B,T,C,H,W) in [0, 1]; with a gradient to f_A in move 1 only.
-        stills: Makes `seen` and `private`, once and when a term first asks: autograd sums the parts of a gradient in an
-            order that follows the order of computation, and a rounding more or less is another training.
-        anonymizer: f_A.
-        utility: f_T.
-        privacy: f_B.
+        changed: The anonymized clips (B,T,C,H,W) in [0, 1]. They have a gradient to f_A in move 1 only.
+        stills: Makes `seen` and `private` when a term first asks for them. The time matters: autograd adds gradients
+            in an order that follows the order of computation, and another order rounds differently.
+        anonymizer: The anonymizer f_A.
+        utility: The utility network f_T.
+        privacy: The privacy branches f_B.
     """
 
     recipe: Recipe
@@ -65,11 +65,11 @@ class Move:
 
 
 class Value(NamedTuple):
-    """What a term amounts to.
+    """The value of a term whose loss curve shows another number than its loss.
 
     Attributes:
         loss: Scalar that is weighted and minimized.
-        shown: Scalar that stands in the loss curves, where it differs from `loss`.
+        shown: Scalar that the loss curve shows.
     """
 
     loss: Tensor
@@ -80,12 +80,12 @@ class Value(NamedTuple):
 class Term:
     """A named term of the loss of one move.
 
-    Its name stands in the ledger, in TensorBoard and on the page; nothing else has to know it.
+    Ledger, TensorBoard and report page show the term under its name, without being told about it.
 
     Attributes:
-        name: Unique among the terms of a game.
-        value: Computes it.
-        weight: Which schedule of the recipe weighs it; None for a quantity that is only shown.
+        name: A name that is unique among the terms of a game.
+        value: Computes the term from a move.
+        weight: Returns the schedule of the recipe that is the term's weight; None for a quantity that is only shown.
     """
 
     name: str
@@ -94,11 +94,11 @@ class Term:
 
 
 def weigh(terms: Sequence[Term], move: Move) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the weighted sum of terms, a scalar to be minimized, and what is shown of each by its name.
+    """Return the weighted sum of terms, a scalar to be minimized, and the value of each term to be shown, by name.
 
     Args:
-        terms: At least one with a weight; summed in their order.
-        move: What they look at.
+        terms: The terms, at least one with a weight, added in this order.
+        move: The move from which they are computed.
     """
     weighted: list[Tensor] = []
     shown: dict[str, Tensor] = {}

@@ -1,4 +1,4 @@
-"""The term that keeps the action recognizable."""
+"""The loss term that keeps the action recognizable."""
 
 from __future__ import annotations
 

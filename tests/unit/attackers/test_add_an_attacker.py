@@ -1,4 +1,4 @@
-"""The page on adding an attacker: its code, laid out as an installed package, is found and keeps the contract."""
+"""The code of docs/add-an-attacker.md is found as an installed package and keeps the contract."""
 
 from __future__ import annotations
 

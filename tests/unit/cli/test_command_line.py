@@ -29,7 +29,7 @@ Answer = Callable[..., str]
 
 @pytest.fixture
 def answer(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Answer:
-    """Call the command line in this process and return what it prints; nothing may be said on stderr."""
+    """Call the command line in this process and return its output; stderr must stay empty."""
 
     def call(*arguments: object) -> str:
         monkeypatch.setattr(sys, "argv", ["anon-tune", *map(str, arguments)])
@@ -89,6 +89,13 @@ def test_other_verbs_are_left_as_they_are() -> None:
 
 def test_the_version_is_the_packages(answer: Answer) -> None:
     assert answer("--version") == f"anon_tune {anon_tune.__version__}\n"
+
+
+def test_a_paragraph_of_help_is_broken_only_where_the_line_ends(
+    answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "\n by luck. This command measures the anchors" in answer("verify", "--help")
 
 
 def test_avatars_are_made_and_described(answer: Answer, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What `submit`, `status` and `fetch` refuse before any cluster is asked."""
+"""Mistakes that `submit`, `status` and `fetch` refuse before they ask any cluster."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
         (("--stop", "raysubmit_1", "--stop", "raysubmit_2"), "take one job and nothing else"),
         (STUDY, "submit: no address of a cluster. Give --address"),
         (("--stop", "raysubmit_1"), "submit: no address of a cluster. Give --address"),
-        ((*STUDY, *ADDRESS), "no token to show the head"),
+        ((*STUDY, *ADDRESS), "no token for the head"),
     ],
 )
 def test_a_study_that_cannot_be_sent_is_one_line(refused: Refused, words: tuple[str, ...], said: str) -> None:
@@ -91,7 +91,7 @@ def test_status_and_fetch_need_a_study_or_an_address(refused: Refused, tmp_path:
 def test_an_empty_token_is_none(refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "token").write_text("\n")
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
-    assert f"{tmp_path / 'token'}: no token to show the head, got it is empty" in refused(
+    assert f"{tmp_path / 'token'}: no token for the head: the file is empty" in refused(
         "status", "raysubmit_1", *ADDRESS
     )
 

@@ -16,7 +16,7 @@ def coded(clip: int) -> np.ndarray:
 
 @pytest.fixture
 def coded_clips(tmp_path: Path) -> Clips:
-    """Ten clips whose every pixel tells clip, frame, row, column and channel."""
+    """Ten clips in which the value of a pixel tells its clip, frame, row, column and channel."""
     with StoreWriter(tmp_path / "coded", SHAPE) as writer:
         for at in range(10):
             split = ("train", "val", "test")[(at >= 6) + (at >= 8)]

@@ -1,4 +1,4 @@
-"""What tests of cluster files share: the files, KubeRay's CRDs where they are, and the command line."""
+"""Shared by tests of cluster files: the files, KubeRay's CRDs if they are here, and the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``anon-tune cluster check`` on launcher files: what it finds, and what it says of a study."""
+"""``anon-tune cluster check`` on launcher files: the faults that it finds, and what it says about a study."""
 
 from __future__ import annotations
 

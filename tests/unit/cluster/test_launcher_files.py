@@ -1,4 +1,4 @@
-"""The files for Ray's cluster launcher, against Ray's own schema and against what they promise."""
+"""The files for Ray's cluster launcher agree with Ray's own schema and with their comments."""
 
 from __future__ import annotations
 

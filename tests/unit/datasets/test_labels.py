@@ -1,6 +1,6 @@
 import pytest
 
-from anon_tune.datasets.labels import Found, attribute_columns, match_files, split_files
+from anon_tune.datasets.labels import Found, attribute_columns, label_found, match_files, split_files
 from anon_tune.errors import DataError, UsageError
 
 FILES = [f"{p}/{p}{t}_{a}.mp4" for p in ("ann", "bob") for t in (1, 2, 3) for a in ("walk", "kick")]
@@ -25,16 +25,20 @@ def test_labels_come_from_named_groups() -> None:
         ({"pattern": "(?P<action>x)(?P<take>y)"}, "has no named group 'person'"),
         ({"pattern": "mp4"}, r"has no named group 'action'.* Write it as \(\?P<name>"),
         ({"group": "tkae"}, "has no named group 'tkae'.* Did you mean 'take'"),
-        ({"pattern": PATTERN + "x"}, "videos: the pattern matches no file, for example not 'ann/ann1_walk.mp4'"),
         ({"private": []}, "at least one private label"),
         ({"pattern": r"(?P<person>b?)[a-z]*(?P<take>\d)_(?P<action>\w+)"}, "'person' must not be empty, .*ann1_walk"),
         ({"action": "person", "pattern": PATTERN.replace("[a-z]+", "ann")}, "at least two action classes"),
     ],
 )
 def test_bad_patterns(options: dict[str, object], message: str) -> None:
-    with pytest.raises((DataError, UsageError), match=message) as caught:
+    with pytest.raises(UsageError, match=message) as caught:
         found(**options)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+def test_a_pattern_that_matches_no_file() -> None:
+    with pytest.raises(DataError, match="videos: the pattern matches no file, for example not"):
+        found(PATTERN + "x")
 
 
 def _with(*values: str) -> list[Found]:
@@ -69,13 +73,23 @@ def test_splits_by_group() -> None:
 def test_the_hold_out_is_even_and_leaves_rare_labels_in_train() -> None:
     files = [Found(f"{p}{a}{n}", a, "train", (p,)) for p in "abcde" for a in ("walk", "kick", "sit") for n in range(4)]
     files += [Found("rare", "walk", "train", ("f",)), Found("test", "walk", "test", ("a",))]
-    splits = split_files(files, ["test"], [], 0.25)
-    held = [f for f, s in zip(files, splits, strict=True) if s == "val"]
+    splitter, _ = label_found(files, ["person"], ["test"], [], 0.25)
+    splits = {one.id: one.split for one in splitter.split()}
+    held = [f for f in files if splits[f.file] == "val"]
     assert len(held) == 15
     assert [sum(f.action == a for f in held) for a in ("walk", "kick", "sit")] == [5, 5, 5]
     assert [sum(f.private == (p,) for f in held) for p in "abcdef"] == [3, 3, 3, 3, 3, 0]
-    assert splits == split_files(files, ["test"], [], 0.25)
-    assert splits[-1] == "test"
+    assert splits["test"] == "test"
+
+
+def test_bad_files_take_no_part_in_a_split() -> None:
+    files = [Found(f"{p}{a}{n}", a, "train", (p,)) for p in "ab" for a in ("walk", "kick") for n in range(5)]
+    files += [Found(f"test{p}", "walk", "test", (p,)) for p in "ab"]
+    good = [one for at, one in enumerate(files) if at % 2 or one.group == "test"]
+    bad = {one.file for one in files} - {one.file for one in good}
+    splitter, _ = label_found(files, ["person"], ["test"], [], 0.2)
+    assert splitter.split(bad) == label_found(good, ["person"], ["test"], [], 0.2)[0].split()
+    assert [one.split for one in splitter.split(bad)] == 8 * ["train"] + 2 * ["val"] + 2 * ["test"]
 
 
 @pytest.mark.parametrize(
@@ -90,5 +104,5 @@ def test_the_hold_out_is_even_and_leaves_rare_labels_in_train() -> None:
     ],
 )
 def test_bad_splits(options: tuple[list[str], list[str], float], message: str) -> None:
-    with pytest.raises((DataError, UsageError), match=message):
+    with pytest.raises(UsageError, match=message):
         split_files(found(), *options)

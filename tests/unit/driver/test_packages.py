@@ -1,4 +1,4 @@
-"""A package that is brought: built or taken as it is, unpacked, on the path, and listed for Ray."""
+"""A package that is brought is built if needed, unpacked, put on the import path, and listed for Ray."""
 
 from __future__ import annotations
 

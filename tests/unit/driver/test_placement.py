@@ -48,7 +48,7 @@ def test_a_trial_that_starts_workers_reserves_nothing_itself() -> None:
     ("wanted", "nodes", "message"),
     [
         (settings(cpus=9), CLUSTER, "a trial needs 9 CPU, got 3 nodes, the largest with 8 CPU and 2 GPU"),
-        (settings(gpus=1), LAPTOP, "a trial needs 1 CPU and 1 GPU, got 1 nodes, the largest with 4 CPU"),
+        (settings(gpus=1), LAPTOP, "a trial needs 1 CPU and 1 GPU, got 1 node, the largest with 4 CPU"),
         (settings(gpus=2, workers=3), CLUSTER, "a trial needs 3 workers with 1 CPU and 2 GPU each, got 3 nodes"),
         (settings(), [], "0 nodes, the largest with 0 CPU"),
     ],

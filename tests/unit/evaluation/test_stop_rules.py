@@ -14,7 +14,7 @@ PATIENCE = 3
 
 
 class Blind(nn.Module):
-    """Says the same of every clip, whatever it learns."""
+    """A network that predicts the same for every clip, whatever it learns."""
 
     def __init__(self, num_outputs: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Programs do what the anonymizer does, without this package, or are refused."""
+"""Programs do the same as the anonymizer, without this package, or are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sizes, tiles and what a stream keeps."""
+"""Sizes, tiles, and the frames that a stream keeps."""
 
 from __future__ import annotations
 

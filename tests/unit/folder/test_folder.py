@@ -1,4 +1,4 @@
-"""What holds for a folder wherever it is: on this machine, behind a URI of it, and on S3."""
+"""Properties of every folder: at a path of this machine, at a URI of this machine, and on S3."""
 
 from __future__ import annotations
 

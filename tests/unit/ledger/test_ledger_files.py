@@ -1,4 +1,4 @@
-"""How a ledger's files are merged, and that no crash, full disk or race loses or doubles a record."""
+"""How the files of a ledger are merged, and that no crash, full disk or race loses or repeats a record."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ def test_blocks_of_a_ledger_that_was_never_merged_are_merged_by_its_next_writer(
 
 
 class Crash(BaseException):
-    """The process is gone: nothing catches this."""
+    """Simulates the death of the process; no code catches it."""
 
 
 class Mortal:
-    """A system whose process dies at its k-th call, amidst a write if that is one; a dead one does nothing more."""
+    """A system whose process dies at its k-th call, in the middle of a write if the call is one."""
 
     def __init__(self, patch: pytest.MonkeyPatch, calls_left: int, torn: float = 0.5) -> None:
         self.calls_left, self.torn = calls_left, torn
@@ -190,7 +190,7 @@ def test_a_torn_hidden_file_of_any_length_is_nothing(tmp_path: Path, name: str) 
 
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Let writes to files whose name holds some text run out of space half-way."""
+    """Let writes to files whose name contains a text run out of space half-way."""
 
     def fill_up(fragment: str) -> None:
         def full(path: Path, mode: str) -> Any:
@@ -290,7 +290,7 @@ def test_a_listing_overtaken_by_a_merge_is_made_anew(tmp_path: Path, monkeypatch
     everything = sorted(set.union(*states))
     listdir = os.listdir
     for _ in range(60):
-        # A listing is no snapshot: it meets the names in any order, while the folder goes through its states.
+        # A listing is no snapshot: it may see the names in any order while the folder changes.
         order = chance.sample(everything, len(everything))
         times = sorted(chance.choices(range(len(states)), k=len(order)))
         torn = [name for name, time in zip(order, times, strict=True) if name in states[time]]

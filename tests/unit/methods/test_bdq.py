@@ -1,4 +1,4 @@
-"""BDQ: a fixed range, nothing but change, and weights that the game can move."""
+"""BDQ: a fixed range, outputs that show only changes, and weights that the game can train."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Closed-form anonymizers against what they are by definition, computed another way."""
+"""Closed-form anonymizers against their definitions, computed in another way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A method of an installed package is taken by name; a broken package is one line and breaks nobody else."""
+"""A method of an installed package is found by name. A broken package gives one error line and affects no other."""
 
 from __future__ import annotations
 

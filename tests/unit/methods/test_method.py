@@ -1,4 +1,4 @@
-"""Names of methods: how they are written, what they take, what is refused."""
+"""Names of methods: how they are written, which arguments they take, and what is refused."""
 
 from __future__ import annotations
 

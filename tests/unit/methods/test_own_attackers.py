@@ -1,4 +1,4 @@
-"""A method's own attackers, as its spec names them and its builder feeds them, reach the score of a trial."""
+"""A method's own attackers, with inputs from its builder, count in the score of a trial."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from anon_tune.worker.job import perform
 
 
 class ShadeReader(nn.Module):
-    """Reads the mean shade of the raw clip, which the method below gives away."""
+    """An attacker that reads the mean brightness of the raw clip, which the method below reveals."""
 
     def __init__(self, setting: Setting) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class ShadeReader(nn.Module):
 
 @pytest.fixture
 def leaky(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the method black-out an attacker of its own, and a builder that feeds it."""
+    """Give the method black-out an attacker of its own, and a builder that makes its inputs."""
     reader = AttackerSpec("shade-reader", "the mean shade", "a test", ShadeReader, inputs=("shade",))
     monkeypatch.setitem(ATTACKERS.ours, "shade-reader", reader)  # type: ignore[arg-type]
     builder: Any = ModuleType("leaky_black_out")

@@ -1,4 +1,4 @@
-"""Detectors find whom they can find, and nobody else is touched; LA3D's sizes follow its formula."""
+"""Detectors find persons, no other pixel changes, and the sizes of LA3D's filters follow its formula."""
 
 from __future__ import annotations
 

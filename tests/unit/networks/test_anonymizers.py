@@ -19,7 +19,7 @@ SMALL = AnonymizerRecipe(base_channels=4)
 
 
 class Spy(nn.Module):
-    """Keeps what it sees and puts it out upside down."""
+    """A network that remembers its input and returns it upside down."""
 
     def forward(self, frames: Tensor) -> Tensor:
         self.seen = frames
@@ -27,7 +27,7 @@ class Spy(nn.Module):
 
 
 def coded(num_clips: int, num_frames: int, height: int, width: int) -> Tensor:
-    """Pixels that tell their clip, frame, channel and row: (100 b + 10 t + c + h / 100) / 1000."""
+    """Pixels whose values tell clip, frame, channel and row: (100 b + 10 t + c + h / 100) / 1000."""
     b, t, c, h, w = torch.meshgrid(
         *(torch.arange(n).float() for n in (num_clips, num_frames, 3, height, width)), indexing="ij"
     )

@@ -1,4 +1,4 @@
-"""A study directory for the report's tests."""
+"""Study directories for tests of the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A study directory as a study leaves it, with made-up but plausible numbers."""
+"""Writes a study directory with made-up but plausible numbers."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ def write_study(directory: Path, num_trials: int = NUM_TRIALS) -> Path:
 
 
 def write_hostile_study(directory: Path) -> Path:
-    """Write a study in which every string is meant to run as a script in a report."""
+    """Write a study in which every string tries to run as a script in a report."""
     rng = np.random.default_rng(11)
     ledger = Ledger(directory / "ledger")
     for name in ("identity", "black-out"):
         anchor = Trial(name, -1, name, {}, "f", TrialState.COMPLETE)
         ledger.append(anchor, report(name, 1, 0.9 if name == "identity" else 0.35, 0.9, rng))
     for number, words in enumerate(HOSTILE):
-        # A name of a trial with a slash is refused: it would be a path.
+        # A trial id with a slash would be refused as a path.
         name = words.replace("/", "|").replace("\\", "|")
         trial = Trial(
             name, number, "adversarial", {words: words, "penalty.weight": 0.1 * number}, words, TrialState.RUNNING
@@ -97,7 +97,7 @@ def write_hostile_study(directory: Path) -> Path:
 
 
 def write_repeats(directory: Path, num_repeats: int = 3) -> Path:
-    """Add repeats of all candidates to the ledger, about what they were measured at, until none is left out."""
+    """Add repeats of all candidates to the ledger, with values near their scores, until every candidate has them."""
     rng = np.random.default_rng(8)
     ledger = Ledger(directory / "ledger")
     while missing := [t for t in front_candidates(ledger.trials()) if not t.repeats]:
@@ -150,11 +150,12 @@ def _write_trial(ledger: Ledger, directory: Path, number: int, rng: np.random.Ge
         reason = f"training: L_T must be finite, got nan at step 17. {NASTY}"
         ledger.append(replace(trial, state=TrialState.FAILED, reason=reason))
         return
-    ledger.append(trial, report(name, 0, leakage - 0.05, accuracy - 0.1, rng))
+    trains = method != "blur:4"
+    ledger.append(trial, report(name, 0, leakage - 0.05, accuracy - 0.1, rng, trains))
     if number % 10 in (5, 8):
         ledger.append(replace(trial, state=TrialState.PRUNED, reason="dominated at rung 0"))
     elif number % 10 != 9:
-        ledger.append(replace(trial, state=TrialState.COMPLETE), report(name, 1, leakage, accuracy, rng))
+        ledger.append(replace(trial, state=TrialState.COMPLETE), report(name, 1, leakage, accuracy, rng, trains))
         preview(directory, name, rng)
 
 

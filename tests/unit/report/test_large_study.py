@@ -1,4 +1,4 @@
-"""A page about more trials than a browser can draw says what it leaves out; one about money shows it."""
+"""A page with more trials than a browser can draw says what it leaves out, and a page shows money that was spent."""
 
 from __future__ import annotations
 

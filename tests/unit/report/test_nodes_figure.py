@@ -1,4 +1,4 @@
-"""Who worked when and where, and what of it was lost."""
+"""The figure of jobs on nodes over time, and the sentences about lost jobs."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ CHARTS += ["importance-leakage", "importance-accuracy", "rungs-plot", "nodes-plo
 
 
 class Page(HTMLParser):
-    """What a browser would see: tags, words by section, styles, chart specs."""
+    """Parses a page: tags, words by section, styles, chart specs."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

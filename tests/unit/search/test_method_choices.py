@@ -1,4 +1,4 @@
-"""The method as a searched name: what a file may say, which recipes come of it, what is proposed."""
+"""The method as a searched name: rules of the file, the recipes of its trials, and what is proposed."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ class TestShipped:
 
 
 class Desk:
-    """A bookkeeper in a folder, which is read again by the next one."""
+    """A bookkeeper in a folder; the next one reads the same ledger."""
 
     def __init__(self, folder: Path, of: SearchSpace, num_trials: int, seed: int = 0) -> None:
         self.record = OptunaMirror(of, InMemoryStorage(), "toy")
@@ -259,7 +259,7 @@ class Desk:
         self.book = Bookkeeper(Ledger(folder), of, proposer, StudySettings(num_trials=num_trials, seed=seed))
 
     def work(self, most: int = 99) -> list[Assignment]:
-        """Finish what is handed out."""
+        """Finish the assignments that are handed out."""
         done: list[Assignment] = []
         while len(done) < most and (assignment := self.book.next()) is not None:
             self.book.start(assignment.trial_id)

@@ -1,4 +1,4 @@
-"""Studies in virtual time with an analytic trade-off, as fast as the search itself."""
+"""Studies in virtual time with an analytic trade-off."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SEARCH = {
 
 @dataclass
 class TradeOff:
-    """Leakage against accuracy along the penalty weight; the threshold only hurts. Noise is the trial's own."""
+    """A trial body that trades leakage against accuracy by the penalty weight; its noise depends on the trial only."""
 
     jobs: list[RungJob] = field(default_factory=list)
 
@@ -51,7 +51,7 @@ class TradeOff:
 
 @dataclass
 class VirtualStudy:
-    """A study in a folder, which every driver reads anew."""
+    """A study in a folder; every driver reads the ledger again."""
 
     folder: Path
     space: SearchSpace

@@ -1,4 +1,4 @@
-"""The account of a study, without Ray: what is handed out, recorded, told to Optuna, taken up again."""
+"""The bookkeeper without Ray: what it hands out, records, tells Optuna, and continues after a restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One driver at a time, on a file system and on an object store, and a dead one holds nobody off."""
+"""Only one driver at a time, on a file system and on an object store; a dead driver does not block others."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from anon_tune.errors import StudyError, UsageError
+from anon_tune.errors import StudyError, UnreachableError, UsageError
 from anon_tune.recipe import MEASURE_VERSION
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.frozen_study import freeze_study, frozen_facts, load_study
@@ -70,7 +70,8 @@ def test_a_study_that_was_frozen_under_old_names_goes_on(tmp_path: Path, capsys:
     space, settings = load_study(tmp_path)
     assert space == new
     assert freeze_study(tmp_path, space, settings) == settings
-    assert "'evaluation.full.num_attackers' is now called" in capsys.readouterr().err
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"{file}: 'evaluation.full.num_attackers' is now called 'evaluation.full.attackers'")
     assert load_study(tmp_path)[0].fingerprint() == new.fingerprint()
 
 
@@ -86,8 +87,10 @@ def test_what_is_no_study_is_named(tmp_path: Path) -> None:
 
 
 def test_a_storage_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="--storage: cannot be opened: "):
+    with pytest.raises(UsageError, match="--storage: cannot be opened: "):
         open_storage("nonsense://x", tmp_path)
+    with pytest.raises(UnreachableError, match="--storage: cannot be opened: "):
+        open_storage(f"sqlite:///{tmp_path}/none/x.db", tmp_path)
 
 
 def test_a_worker_has_a_share_of_one_gpu_or_whole_ones() -> None:

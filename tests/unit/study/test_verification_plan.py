@@ -1,4 +1,4 @@
-"""The desk of a verification in virtual time: ceilings first, pass by pass, what is lost, what fails."""
+"""The desk of a verification in virtual time: ceilings first, passes, lost jobs, failures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Build = Callable[..., Any]
 
 @dataclass
 class Body:
-    """Measures whatever it is given, the same for every seed; `broken` trials cannot be measured."""
+    """A trial body with the same score for every seed; `broken` trials cannot be measured."""
 
     broken: tuple[str, ...] = ()
     jobs: list[RungJob] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Who is told of trials beside the ledger: what TensorBoard reads, and that nobody of them can end a study."""
+"""Watchers: what TensorBoard reads, and that no watcher can end a study."""
 
 from __future__ import annotations
 

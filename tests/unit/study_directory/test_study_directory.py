@@ -1,4 +1,4 @@
-"""Where everything of a study lies, and that no other file of the package spells a name of it."""
+"""The names in a study directory, and that no other file of the package spells one of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our attackers and networks pass the checks that we offer to others, and broken ones do not."""
+"""Our attackers and networks pass the public checks, and broken ones do not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from anon_tune.testing.networks import check_network_spec
 
 
 class Logistic:
-    """An attacker that fits itself: logistic regression on the mean colour."""
+    """An attacker that trains itself: logistic regression on the mean colour."""
 
     def fit(self, train: ClipSet, val: ClipSet, seed: int) -> Fit:
         self.models = [LogisticRegression(random_state=seed).fit(self.seen(train), y) for y in train.private.T]
@@ -52,7 +52,7 @@ class Masked(nn.Module):
 
 
 class Restless(nn.Module):
-    """Says something else whenever it is asked."""
+    """An attacker that predicts something else at every call."""
 
     def __init__(self, setting: Setting) -> None:
         super().__init__()

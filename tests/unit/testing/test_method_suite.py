@@ -1,4 +1,4 @@
-"""Our methods pass the public suite, and a method that breaks a rule does not."""
+"""Our methods pass the public checks, and a method that breaks a rule does not."""
 
 from __future__ import annotations
 

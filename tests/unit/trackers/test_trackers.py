@@ -1,4 +1,4 @@
-"""What MLflow and Weights & Biases are told: plain names and numbers, and no key."""
+"""What MLflow and Weights & Biases receive: plain names and numbers, and no key."""
 
 from __future__ import annotations
 

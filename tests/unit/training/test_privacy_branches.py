@@ -20,7 +20,7 @@ def build(**fields: Any) -> PrivacyBranches:
 
 
 def says(branches: PrivacyBranches, *logits: float) -> PrivacyBranches:
-    """Let every branch say one logit of every attribute; a trace of the frame is left for gradients to follow."""
+    """Let every branch output one logit for every attribute, with a small part of the frame so that gradients flow."""
     for branch, logit in zip(branches, logits, strict=True):
         assert isinstance(branch, PrivacyNetwork)
         last = [module for module in branch.head.modules() if isinstance(module, nn.Linear)][-1]

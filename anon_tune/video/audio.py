@@ -1,0 +1,91 @@
+"""The audio of a written video: packets as they are, or encoded again where the container cannot hold them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import av
+from av.container import OutputContainer
+
+from anon_tune.errors import DataError
+from anon_tune.video.reader import AudioPacket, codec_name
+
+FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+"""What a written file may end in, and FFmpeg's name of that container."""
+
+_AAC_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000)
+
+
+class WrittenAudio:
+    """Writes the audio streams of a source into a container.
+
+    Args:
+        container: Being written.
+        sources: The audio streams of the file that is read.
+        suffix: What the output ends in, a key of `FORMATS`.
+        encode: Encode as AAC what the container cannot hold.
+        where: The file that is read, for messages.
+
+    Attributes:
+        encoded: Codecs of the streams that are encoded again.
+
+    Raises:
+        DataError: The container cannot hold a stream, and `encode` is not given.
+    """
+
+    def __init__(
+        self, container: OutputContainer, sources: Sequence[av.AudioStream], suffix: str, encode: bool, where: str
+    ) -> None:
+        self._container = container
+        self._copied: dict[int, Any] = {}
+        self._encoders: dict[int, Any] = {}
+        for source in sources:
+            if _holds(suffix, source):
+                self._copied[source.index] = container.add_stream_from_template(source)
+            elif encode and source.codec_context is not None:
+                self._encoders[source.index] = _aac(container, source)
+            else:
+                raise _refused(sources, source, suffix, where)
+        self.encoded = tuple(codec_name(one) for one in sources if one.index in self._encoders)
+
+    def write(self, packet: AudioPacket) -> None:
+        """Write one packet of a source."""
+        if packet.stream_index not in self._encoders:
+            packet.stream = self._copied[packet.stream_index]
+            self._container.mux(packet)
+            return
+        encoder = self._encoders[packet.stream_index]
+        for frame in packet.decode():
+            self._container.mux(encoder.encode(frame))
+
+    def finish(self) -> None:
+        """Write what the encoders still hold."""
+        for encoder in self._encoders.values():
+            self._container.mux(encoder.encode(None))
+
+
+def _aac(container: OutputContainer, source: av.AudioStream) -> Any:
+    rate = source.codec_context.sample_rate
+    encoder = container.add_stream("aac", rate=rate if rate in _AAC_RATES else 48_000)
+    encoder.layout = "mono" if source.codec_context.channels == 1 else "stereo"
+    return encoder
+
+
+def _holds(suffix: str, source: av.AudioStream) -> bool:
+    """Say whether a container takes the packets of a stream; some say so only when their header is written."""
+    try:
+        container = av.open(io.BytesIO(), "w", format=FORMATS[suffix])
+        container.add_stream_from_template(source)
+        container.start_encoding()
+    except (ValueError, av.FFmpegError):
+        return False
+    return True
+
+
+def _refused(sources: Sequence[av.AudioStream], source: av.AudioStream, suffix: str, where: str) -> DataError:
+    endings = [ending for ending in FORMATS if all(_holds(ending, one) for one in sources)]
+    other = f"let the output end in {' or '.join(endings)}, " if endings else ""
+    remedy = f"To keep it, {other}{'or ' if other else ''}add --encode-audio; or leave it out with --drop-audio"
+    return DataError(where, f"its audio cannot be copied into {suffix}", codec_name(source), remedy)

@@ -1,0 +1,118 @@
+"""Look for damage while a video is decoded: what the demuxer or decoder marks, and an end before the declared one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import av
+from av.container import InputContainer
+
+from anon_tune.video.opening import UnreadableError
+
+_SMALL_CUT = 0.02  # of a video's length: a header rounds
+_GRACE_S = 0.5
+_MOST_NAMED = 10
+_REMEDY = "Use another copy, or add --accept-damage to take what can be decoded"
+
+
+class DamageWatch:
+    """Sees every packet and frame of a file, and tells damage.
+
+    This damage is only suspected: segments that were joined look like it, and so does a header that promises too
+    much. With `accept` it is noted and not raised.
+
+    Args:
+        container: The open file.
+        stream: Its video.
+        accept: Go on past what is found.
+
+    Attributes:
+        end: When the last frame so far goes, in seconds.
+        found: What was noted, in words, the first few of each kind.
+    """
+
+    def __init__(self, container: InputContainer, stream: av.VideoStream, accept: bool = False) -> None:
+        self._container, self._stream, self._accept = container, stream, accept
+        self.end = 0.0
+        self._reached = 0.0  # by any other stream
+        self._notes: list[str] = []
+        self._num_more = 0
+
+    @property
+    def found(self) -> tuple[str, ...]:
+        more = (f"{self._num_more} more places are marked as damaged",) if self._num_more else ()
+        return (*self._notes, *more)
+
+    def packets(self) -> Iterator[av.Packet[Any]]:
+        """Yield every packet of the video and of its audio; look at the others only for how far they reach."""
+        wanted = {self._stream.index, *(stream.index for stream in self._container.streams.audio)}
+        for packet in self._container.demux():
+            if packet.stream.index != self._stream.index and packet.size and packet.pts is not None:
+                end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                self._reached = max(self._reached, end)
+            if packet.stream.index in wanted:
+                yield packet
+
+    def decode(self, packet: av.Packet[Any]) -> Iterator[av.VideoFrame]:
+        """Yield the frames of a packet of the video."""
+        if packet.is_corrupt:
+            at = self.end if packet.pts is None else float(packet.pts * packet.time_base)
+            self._suspect(f"is damaged, or was cut or joined, after {self._after_start(at):.1f} seconds")
+        for frame in self._stream.decode(packet):
+            if frame.is_corrupt:
+                self._suspect(f"has a damaged frame after {self._after_start(self.end):.1f} seconds")
+            if frame.time is not None:
+                self.end = max(self.end, float(frame.time + (frame.duration or 0) * (frame.time_base or 0)))
+            yield frame
+
+    def finish(self) -> None:
+        """Compare the end of the video with what the file declares.
+
+        Raises:
+            UnreadableError: The video stops well before its declared end.
+        """
+        start, end, declared = float(self._start()), self.end, stream_seconds(self._container, self._stream)
+        grace = _GRACE_S
+        if not declared:  # only the whole file says how long it is, which another stream may fill
+            start, declared = (self._container.start_time or 0) / av.time_base, file_seconds(self._container)
+            end, grace = max(end, self._reached), 2 * _GRACE_S
+        frame = 1 / (self._stream.average_rate or 25)  # which the last one may lack
+        if declared - (end - start) > max(grace, _SMALL_CUT * declared) + frame:
+            self._suspect(f"stops after {end - start:.1f} of {declared:.1f} seconds")
+
+    def _start(self) -> Any:
+        return (self._stream.start_time or 0) * (self._stream.time_base or 0)
+
+    def _after_start(self, seconds: float) -> float:
+        return max(0.0, seconds - float(self._start()))
+
+    def _suspect(self, what: str) -> None:
+        if not self._accept:
+            raise UnreadableError(what, remedy=_REMEDY)
+        if len(self._notes) < _MOST_NAMED:
+            self._notes.append(what)
+        else:
+            self._num_more += 1
+
+
+def stream_seconds(container: InputContainer, stream: av.VideoStream) -> float:
+    """Return how long a video stream says that it is; 0 if only the file says how long it is, or nothing does.
+
+    Matroska declares one length for the file, of its longest stream; most writers add one per stream as a tag.
+    """
+    if stream.duration:
+        return float(stream.duration * (stream.time_base or 0))
+    tags = [text for name, text in stream.metadata.items() if re.fullmatch(r"DURATION(-\w+)?", name, re.IGNORECASE)]
+    if not (tags and (parts := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", tags[0].strip()))):
+        return 0.0
+    end = int(parts[1]) * 3600 + int(parts[2]) * 60 + float(parts[3])
+    start = max(0.0, float((stream.start_time or 0) * (stream.time_base or 0)))
+    # Other tools cut a file and leave the tag.
+    return max(0.0, min(end, file_seconds(container) or end) - start)
+
+
+def file_seconds(container: InputContainer) -> float:
+    """Return how long a file says that it is; 0 if it does not say."""
+    return (container.duration or 0) / av.time_base

@@ -1,0 +1,117 @@
+"""Which files a folder holds, and which of them are videos: one rule for importing, auditing and anonymizing."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+from anon_tune.errors import DataError
+
+VIDEOS = {
+    *(".264", ".265", ".3g2", ".3gp", ".amv", ".asf", ".avc", ".avi", ".divx", ".dv", ".f4v", ".flv"),
+    *(".gif", ".gxf", ".h261", ".h263", ".h264", ".h265", ".hevc", ".insv", ".ivf", ".m1v", ".m2p", ".m2t"),
+    *(".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mk3d", ".mkv", ".mod", ".mov", ".mp4", ".mpe", ".mpeg"),
+    *(".mpg", ".mpv", ".mts", ".mxf", ".nut", ".nuv", ".obu", ".ogm", ".ogv", ".qt", ".rm", ".rmvb"),
+    *(".tod", ".tp", ".trp", ".ts", ".vob", ".webm", ".wmv", ".wtv", ".y4m"),
+}
+STILLS = {".bmp", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+# Copies and notes that systems and network drives keep beside the files.
+_OF_SYSTEMS = {"__MACOSX", "@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information"}
+_MOST_NAMED = 5
+
+
+def is_video(name: str) -> bool:
+    """Say whether a file is called as videos are, whatever the case of its ending."""
+    return PurePosixPath(name).suffix.lower() in VIDEOS
+
+
+def is_still(name: str) -> bool:
+    """Say whether a file is called as photographs are."""
+    return PurePosixPath(name).suffix.lower() in STILLS
+
+
+def files_below(folder: Path) -> list[str]:
+    """Return every file of a folder and of those below it, relative to it, with slashes, sorted.
+
+    Hidden files and folders, and those that other systems leave, are no files of the folder. Links are followed. A
+    folder that is reached twice is listed once: where it lies, if that is below `folder`, or else by its first link.
+
+    Raises:
+        DataError: If it is no folder, or a folder below it cannot be read.
+    """
+    if not folder.is_dir():
+        raise DataError(str(folder), "must be a folder of videos", remedy="Name another")
+    here = folder.resolve()
+    seen = {here, *here.parents}  # a link to one of these is a loop
+    found: list[str] = []
+    links: list[Path] = []
+    _list(folder, "", found, links, seen)
+    while links:
+        link = min(links)
+        links.remove(link)
+        if link.resolve() not in seen:
+            seen.add(link.resolve())
+            _list(link, f"{link.relative_to(folder).as_posix()}/", found, links, seen)
+    return sorted(found)
+
+
+def _list(folder: Path, prefix: str, found: list[str], links: list[Path], seen: set[Path]) -> None:
+    """Add the files below a folder to those found, and the links to other folders to the links."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(str(folder), "cannot be read", remedy="Allow it", cause=error.strerror) from None
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name in _OF_SYSTEMS:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            here = Path(entry.path).resolve()
+            if here in seen:  # a link has led above itself
+                continue
+            seen.add(here)
+            _list(Path(entry.path), f"{prefix}{entry.name}/", found, links, seen)
+        elif entry.is_dir():
+            links.append(Path(entry.path))
+        elif entry.is_file():
+            found.append(f"{prefix}{entry.name}")
+
+
+def left_out(files: Iterable[str]) -> str:
+    """Say how many files are left out because they are not called as videos are, by ending; nothing if none is.
+
+    A report that stands beside an anonymized video is not worth a word.
+    """
+    others = [file for file in files if not (file.endswith(".json") and is_video(file.removesuffix(".json")))]
+    if not others:
+        return ""
+    counts = Counter(PurePosixPath(file).suffix.lower() or "no ending" for file in others).most_common()
+    named = ", ".join(f"{ending} {count}" for ending, count in counts[:_MOST_NAMED])
+    more = ", ..." if len(counts) > _MOST_NAMED else ""
+    return f"{len(others)} {'file does' if len(others) == 1 else 'files do'} not end as videos do: {named}{more}"
+
+
+def check_names(folder: Path, files: Sequence[str]) -> None:
+    """Refuse names that are no text: labels and stores are UTF-8.
+
+    Raises:
+        DataError: A name is not UTF-8.
+    """
+    for file in files:
+        if not is_text(file):
+            raise DataError(printable(folder / file), "its name must be UTF-8", remedy="Rename the file")
+
+
+def is_text(name: str) -> bool:
+    """Say whether a name is UTF-8; Python keeps other bytes as lone surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def printable(path: Path | str) -> str:
+    r"""Return a path as text that every terminal and file takes; bytes that are not UTF-8 become ``\xe9``."""
+    return os.fsencode(path).decode(errors="backslashreplace")

@@ -1,0 +1,60 @@
+"""Open a video file and choose the stream that is its video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+
+_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
+_REMEDY = "Repair it, or use another copy"
+
+
+class UnreadableError(Exception):
+    """A file cannot be used as a video; it is not known here what for.
+
+    Args:
+        rule: What is wrong, as in ``has no video stream``.
+        got: The offending value; None where there is none.
+        remedy: What to do about it.
+        noun: The same where a list of bad files says what it got, as in ``no video stream``.
+    """
+
+    def __init__(self, rule: str, got: str | None = None, remedy: str = _REMEDY, noun: str = "") -> None:
+        super().__init__(rule, got, remedy, noun)
+        self.rule, self.got, self.remedy = rule, got, remedy
+        self._noun = noun
+
+    def __str__(self) -> str:
+        return self._noun or f"the video {self.rule}{f': {self.got}' if self.got else ''}"
+
+
+def open_video(path: Path) -> tuple[InputContainer, av.VideoStream]:
+    """Open a file and return it with the first stream that is a video and not a picture that goes with one.
+
+    Cover pictures of music and films, and thumbnails, are video streams to FFmpeg; tagging tools put them first.
+
+    Raises:
+        UnreadableError: It is empty, holds no video, or there is no decoder for it.
+        av.FFmpegError, OSError: It cannot be read.
+    """
+    if path.is_file() and not path.stat().st_size:  # a pipe has no size either
+        raise UnreadableError("is an empty file", noun="an empty file")
+    container = av.open(as_file(path), metadata_errors="replace")
+    try:
+        shown = [stream for stream in container.streams.video if not stream.disposition & _PICTURES]
+        if not shown:
+            raise UnreadableError("has no video stream", remedy="Give a file that has one", noun="no video stream")
+        if shown[0].codec_context is None:
+            raise UnreadableError("has video for which there is no decoder", remedy="Convert it first")
+    except BaseException:
+        container.close()
+        raise
+    return container, shown[0]
+
+
+def as_file(path: Path) -> str:
+    """Return a path as FFmpeg takes it: without this, what stands before a colon would name a protocol."""
+    return f"file:{path}"
