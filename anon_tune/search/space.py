@@ -145,12 +145,6 @@ class SearchSpace(Part):
         """
         return validate(StopRules, (standing or self.study.stop).model_dump() | dict(given), "stop rules")
 
-    def files(self) -> dict[str, str]:
-        """Return the files of weights that trials may start from: the recipe name that each is a value of, by path."""
-        values = [*self.defaults.items(), *self.fixed.items()]
-        values += [(name, choice) for name, parameter in self.search.items() for choice in parameter.probes]
-        return {v: name for name, v in values if name.endswith(".weights") and isinstance(v, str)}
-
     def is_active(self, name: str, params: Mapping[str, Any]) -> bool:
         """True if the condition of a searched name holds: every choice that it depends on has one of its values."""
         return all(
@@ -237,3 +231,10 @@ def _check_steps(space: SearchSpace) -> None:
             last = f"Set high = {parameter.last}, or another step"
             remedy = last if parameter.last > parameter.low else "Set a smaller step"
             raise SpaceError(space.where, rule, parameter.high, remedy)
+
+
+def weight_files(space: SearchSpace) -> dict[str, str]:
+    """Return the files of weights that trials may start from: the recipe name that each is a value of, by path."""
+    values = [*space.defaults.items(), *space.fixed.items()]
+    values += [(name, choice) for name, parameter in space.search.items() for choice in parameter.probes]
+    return {v: name for name, v in values if name.endswith(".weights") and isinstance(v, str)}
