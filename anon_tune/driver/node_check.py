@@ -17,7 +17,7 @@ from anon_tune.driver.session import gives_packages, joins_cluster
 from anon_tune.errors import AnonTuneError, DataError, UsageError
 from anon_tune.methods import METHODS, find, load_builder
 from anon_tune.networks import NETWORKS
-from anon_tune.search.space import SearchSpace
+from anon_tune.search.space import SearchSpace, weight_files
 
 _REMEDY = "Bring a whole package with --package, or install it on every node"
 _TOO_LATE = (
@@ -38,7 +38,7 @@ def check_here(space: SearchSpace) -> None:
         DataError: A file cannot be read.
     """
     if not joins_cluster():
-        _read(space.files())
+        _read(weight_files(space))
     elif not ray.is_initialized():
         check_head(cluster_address())
 
@@ -56,7 +56,7 @@ def check_nodes(space: SearchSpace, trains: bool = True) -> None:
     Raises:
         UsageError: A node lacks a package or a file, or cannot load it.
     """
-    files = space.files() if trains else {}
+    files = weight_files(space) if trains else {}
     named = set(_words(space))
     methods = sorted(named & METHODS.names_of_packages())
     others = named & (ATTACKERS.names_of_packages() | NETWORKS.names_of_packages())

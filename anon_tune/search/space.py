@@ -150,12 +150,6 @@ class SearchSpace(Part):
         """
         return validate(StopRules, (standing or self.study.stop).model_dump() | dict(given), "stop rules")
 
-    def files(self) -> dict[str, str]:
-        """Return the files of weights that trials may start from: the recipe name that each is a value of, by path."""
-        values = [*self.defaults.items(), *self.fixed.items()]
-        values += [(name, choice) for name, parameter in self.search.items() for choice in parameter.probes]
-        return {v: name for name, v in values if name.endswith(".weights") and isinstance(v, str)}
-
     def is_active(self, name: str, params: Mapping[str, Any]) -> bool:
         """True if the condition of a searched name holds: every choice that it depends on has one of its values."""
         return all(
@@ -198,7 +192,7 @@ class SearchSpace(Part):
         self._try({}, "method = 'identity'", method="identity")
         for name, parameter in self.search.items():
             for value in parameter.probes:
-                self._try(dict(self._point(self._ancestors(name) | {name: value})), f"{name} = {value}")
+                self._try(dict(self._point(_ancestors(self.search, name) | {name: value})), f"{name} = {value}")
         for point in self.first:
             self._check_first(point)
 
@@ -219,16 +213,24 @@ class SearchSpace(Part):
             raise SpaceError(self.where, f"no recipe at {at}, {error.rule}", error.got, remedy) from None
         check_names(recipe, self.where)
 
-    def _ancestors(self, name: str) -> dict[str, Value]:
-        """Choose a value for every choice that a name depends on, so that the name is searched."""
-        chosen: dict[str, Value] = {}
-        for other, values in self.search[name].when.items():
-            chosen |= self._ancestors(other) | {other: values[0]}
-        return chosen
-
     def _point(self, chosen: Mapping[str, Value]) -> Iterator[tuple[str, Value]]:
         params: dict[str, Value] = {}
         for name, parameter in self.search.items():
             if self.is_active(name, params):
                 params[name] = chosen.get(name, parameter.probes[0])
                 yield name, params[name]
+
+
+def weight_files(space: SearchSpace) -> dict[str, str]:
+    """Return the files of weights that trials may start from: the recipe name that each is a value of, by path."""
+    values = [*space.defaults.items(), *space.fixed.items()]
+    values += [(name, choice) for name, parameter in space.search.items() for choice in parameter.probes]
+    return {v: name for name, v in values if name.endswith(".weights") and isinstance(v, str)}
+
+
+def _ancestors(search: Mapping[str, Parameter], name: str) -> dict[str, Value]:
+    """Choose a value for every choice that a name depends on, so that the name is searched."""
+    chosen: dict[str, Value] = {}
+    for other, values in search[name].when.items():
+        chosen |= _ancestors(search, other) | {other: values[0]}
+    return chosen
