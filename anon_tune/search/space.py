@@ -187,7 +187,7 @@ class SearchSpace(Part):
         self._try({}, "method = 'identity'", method="identity")
         for name, parameter in self.search.items():
             for value in parameter.probes:
-                self._try(dict(self._point(self._ancestors(name) | {name: value})), f"{name} = {value}")
+                self._try(dict(self._point(_ancestors(self.search, name) | {name: value})), f"{name} = {value}")
         for point in self.first:
             self._check_first(point)
 
@@ -207,13 +207,6 @@ class SearchSpace(Part):
             remedy = "Change the search space so that every trial has a valid recipe"
             raise SpaceError(self.where, f"no recipe at {at}, {error.rule}", error.got, remedy) from None
         check_names(recipe, self.where)
-
-    def _ancestors(self, name: str) -> dict[str, Value]:
-        """Choose a value for every choice that a name depends on, so that the name is searched."""
-        chosen: dict[str, Value] = {}
-        for other, values in self.search[name].when.items():
-            chosen |= self._ancestors(other) | {other: values[0]}
-        return chosen
 
     def _point(self, chosen: Mapping[str, Value]) -> Iterator[tuple[str, Value]]:
         params: dict[str, Value] = {}
@@ -238,3 +231,11 @@ def weight_files(space: SearchSpace) -> dict[str, str]:
     values = [*space.defaults.items(), *space.fixed.items()]
     values += [(name, choice) for name, parameter in space.search.items() for choice in parameter.probes]
     return {v: name for name, v in values if name.endswith(".weights") and isinstance(v, str)}
+
+
+def _ancestors(search: Mapping[str, Parameter], name: str) -> dict[str, Value]:
+    """Choose a value for every choice that a name depends on, so that the name is searched."""
+    chosen: dict[str, Value] = {}
+    for other, values in search[name].when.items():
+        chosen |= _ancestors(search, other) | {other: values[0]}
+    return chosen
