@@ -15,6 +15,7 @@ warm_start.json       what the sampler knew before the first trial
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TypeAlias
 
@@ -30,6 +31,7 @@ _ENDED = "ended.txt"
 _WEIGHTS = "anonymizer.safetensors"
 _PREVIEW = "preview.png"
 _REPEAT = "repeat-"
+_FETCHED = ".fetched"
 _CERTIFICATE = ".json"
 
 LEDGER_PART = re.compile(r"([0-9]+)(?:-([0-9]+))?\.parquet")
@@ -212,6 +214,16 @@ class StudyDirectory:
     def tune_log(self) -> File:
         """The log of Ray Tune."""
         return File(self.folder, "tune.log")
+
+    @property
+    def origin(self) -> str | None:
+        """The study directory of which this one is a copy, made by ``fetch``; None if it is no copy."""
+        mark = File(self.folder, _FETCHED)
+        return str(json.loads(mark.read())["from"]) if mark.exists() else None
+
+    def mark_as_copy(self, origin: str) -> None:
+        """Let `origin` say where this copy is from. Only a directory with this mark is ever written over."""
+        self.folder.write(_FETCHED, json.dumps({"from": origin}).encode())
 
     def check(self) -> None:
         """Check that this directory holds a study.

@@ -319,8 +319,8 @@ class Trial:
 
     @property
     def is_feasible(self) -> bool:
-        """True unless its last report breaks a constraint; anchors, which bound the plot, always are."""
-        return self.is_anchor or not self.reports or self.reports[-1].violation == 0
+        """True unless its last report breaks a constraint of the study."""
+        return not self.reports or self.reports[-1].violation == 0
 
     @property
     def is_anchor(self) -> bool:

@@ -78,7 +78,7 @@ THIRD_PARTY = {
     "worker": {"numpy", "ray", "torch", "torchvision"},
     "report": {"numpy", "plotly"},
     "export": {"onnx", "onnxruntime", "torch"},
-    "driver": {"ray"},
+    "driver": {"grpc", "ray"},
     "cluster": {"botocore", "jsonschema", "ray", "yaml"},
     "commands": {"pandas", "torch"},
     "cli": {"rich", "typer"},

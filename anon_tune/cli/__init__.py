@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
+import io
 import os
 import select
+import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -75,6 +78,11 @@ for _group in (app, clips.app, cluster.app):
 def main() -> None:
     """Run the command line. A user's mistake prints one line on stderr and exits with code 2."""
     before = _output()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Where a terminal cannot show a character, it shows a mark; names that are not UTF-8 keep their bytes.
+            is_utf8 = stream.encoding.lower().replace("-", "") == "utf8"
+            stream.reconfigure(errors="surrogateescape" if is_utf8 else "replace")
     try:
         try:
             app(args=spread_lists(sys.argv[1:]))
@@ -99,9 +107,16 @@ def _end(error: OSError) -> None:
         sys.exit(1)
     from anon_tune.folder import why
 
-    where = error.filename or ("a connection" if isinstance(error, ConnectionError) else "the file system")
+    where = error.filename or ("the file system" if _is_of_files(error) else "a connection")
     print(f"error: {where}: {why(error)}.", file=sys.stderr)
     sys.exit(2)
+
+
+def _is_of_files(error: OSError) -> bool:
+    """False for errors of networks: their own classes and numbers, and what libraries raise without a number."""
+    networks = (errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
+    is_network = isinstance(error, ConnectionError | TimeoutError | socket.gaierror)
+    return error.errno is not None and not is_network and error.errno not in networks
 
 
 def _output() -> tuple[int, int] | None:

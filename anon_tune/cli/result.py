@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from anon_tune.cli.rows import lay_out, terminal_width
 from anon_tune.commands.results import ExportOptions, flat_rows, measure_note, read_trials, write_report
 from anon_tune.commands.results import export as run_export
 from anon_tune.folder import Folder
@@ -110,15 +110,11 @@ def _csv(document: dict[str, Any]) -> str:
 
 
 def _print_table(document: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     verified = any(row["probability_on_front"] is not None for row in document["trials"])
     added = ["repeats", "on front"] if verified else []
     heads = ["trial", "method", "state", "rank", *added, "leakage", "normalized", "accuracy", "seconds", "params"]
-    table = Table(*heads, box=None)
-    for row in document["trials"]:
-        table.add_row(
+    rows = [
+        [
             row["trial"],
             row["method"],
             row["state"] if row["feasible"] else f"{row['state']} (breaks a constraint)",
@@ -129,17 +125,17 @@ def _print_table(document: dict[str, Any]) -> None:
             _with_interval(row, "accuracy"),
             f"{row['seconds']:.0f}",
             " ".join(_param(name, value) for name, value in row["params"].items() if name != "method"),
+        ]
+        for row in document["trials"]
+    ]
+    print(lay_out(heads, rows, terminal_width()))
+    if (point := document["reference_point"]) is not None:
+        print(
+            f"hypervolume {document['hypervolume']:.4f} against leakage {point['leakage']:.3f} (raw clips) "
+            f"and accuracy {point['accuracy']:.3f} (chance)"
         )
-    # A pipe has no width to fit, so each trial stays on one line there.
-    Console(width=None if sys.stdout.isatty() else 400).print(table)
-    point = document["reference_point"]
-    if point is None:
-        print("No trial has a full score yet.")
-        return
-    print(
-        f"hypervolume {document['hypervolume']:.4f} against leakage {point['leakage']:.3f} (raw clips) "
-        f"and accuracy {point['accuracy']:.3f} (chance)"
-    )
+    if document["empty"] is not None:
+        print(document["empty"])
 
 
 def _param(name: str, value: object) -> str:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from anon_tune.cli.rows import lay_out, terminal_width
 from anon_tune.commands.submit import head_of, look, looks_like_path
-
-if TYPE_CHECKING:
-    from rich.console import Group
 
 Address = Annotated[
     str | None,
@@ -34,7 +31,10 @@ def status(
     watch: Annotated[
         float | None,
         typer.Option(
-            "--watch", min=0.1, metavar="SECONDS", help="Print the status at this interval until the study is over."
+            "--watch",
+            min=0.1,
+            metavar="SECONDS",
+            help="Print the status at this interval until the study is over or no driver holds it.",
         ),
     ] = None,
     format: Annotated[StatusFormat, typer.Option(help="table or json. With --watch, json is one line per update.")] = (
@@ -62,20 +62,19 @@ def status(
             print(flush=True)
 
 
-def show_status(status: dict[str, Any], now: float) -> Group:
+def show_status(status: dict[str, Any], now: float, width: int | None = None) -> str:
     """Lay out the result of `study_status` for a terminal.
 
     Args:
         status: All its keys.
         now: Unix time.
+        width: Columns of the terminal; None for no limit.
     """
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
     from anon_tune.cli.study_progress import clock
 
-    counts = ", ".join(f"{n} {state.lower().replace('_', ' ')}" for state, n in status["states"].items() if n)
+    is_left = status["driver"] is None  # what began and has not ended then waits for a driver
+    names = {"TO_COME": "to come", **({"RUNNING": "unfinished"} if is_left else {})}
+    counts = ", ".join(f"{n} {names.get(state, state.lower())}" for state, n in status["states"].items() if n)
     cost = status["cost"]
     spent = f"spent {cost['cpu_s'] / 3600:.2f} CPU-h, {cost['gpu_s'] / 3600:.2f} GPU-h"
     if cost["money"]:
@@ -85,15 +84,31 @@ def show_status(status: dict[str, Any], now: float) -> Group:
         f"{status['study']}: {status['num_trials']} trials: {counts}",
         f"hypervolume {_number(status['hypervolume'])} (validation {_number(status['hypervolume_validation'])}), "
         f"{status['num_on_front']} on the front",
+        *([status["empty"]] if status["empty"] is not None else []),
         spent,
-        "complete" if status["is_complete"] else f"about {clock(status['left_s'])} left, last record {last}",
+        f"{_how_it_goes(status)}, last record {last}" if not status["is_complete"] else "complete",
     ]
-    table = Table("running", "method", "last rung", "step", "since", box=None)
-    for row in status["running"]:
-        rung, step = ("" if row[name] is None else str(row[name]) for name in ("rung", "step"))
-        table.add_row(row["trial"], row["method"], rung, step, clock(now - row["since"]))
+    rows = [
+        [
+            *(row["trial"], row["method"]),
+            *("" if row[name] is None else str(row[name]) for name in ("rung", "step")),
+            clock(now - row["since"]),
+        ]
+        for row in status["running"]
+    ]
+    heads = ["unfinished" if is_left else "running", "method", "last rung", "step", "since"]
     failures = [f"{row['trial']} FAILED {clock(now - row['ended'])} ago: {row['reason']}" for row in status["failures"]]
-    return Group(Text("\n".join(lines)), *([table] if status["running"] else []), *map(Text, failures))
+    return "\n".join([*lines, *([lay_out(heads, rows, width)] if rows else []), *failures])
+
+
+def _how_it_goes(status: dict[str, Any]) -> str:
+    from anon_tune.cli.study_progress import clock
+
+    if status["driver"] is not None:
+        return f"about {clock(status['left_s'])} left"
+    if status["copied_from"] is not None:
+        return f"a copy of {status['copied_from']}, which may have gone on since"
+    return f"no driver holds this study (go on with: anon-tune resume {status['study']})"
 
 
 def _number(value: float | None) -> str:
@@ -101,13 +116,11 @@ def _number(value: float | None) -> str:
 
 
 def _print_status(document: dict[str, Any]) -> None:
-    from rich.console import Console
-
     if "job" in document:
         job = document["job"]
         print(f"job {job['id']}: {job['state']}. {job['message']}")
     if "states" in document:
-        Console(highlight=False, width=None if sys.stdout.isatty() else 400).print(show_status(document, time.time()))
+        print(show_status(document, time.time(), terminal_width()))
     elif document["study"]:
         print(f"{document['study']}: cannot be seen from here. Bring it: anon-tune fetch {document['job']['id']}")
     else:

@@ -11,6 +11,7 @@ import typer
 
 from anon_tune.cli import result
 from anon_tune.cli import study_options as options
+from anon_tune.commands.results import check_outcome
 from anon_tune.commands.study import ReadyStudy, StudyOptions, prepare_resume, prepare_study
 from anon_tune.errors import UsageError
 from anon_tune.study_directory import StudyDirectory
@@ -107,3 +108,5 @@ def _run(ready: ReadyStudy) -> None:
         command = dashboard_command(StudyDirectory.at(ready.folder), ready.settings)
         print(f"Trials in Optuna's dashboard, a package of its own: {command}")
     print(f"Report: {done.report()}")
+    if (empty := check_outcome(ready.folder)) is not None:
+        print(empty)

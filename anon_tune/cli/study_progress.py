@@ -98,14 +98,14 @@ def _spent(cost: Cost) -> str:
 
 
 def _lost(trials: Sequence[Trial]) -> str:
-    """Return a sentence on the jobs lost with workers that died, hung or raised; empty if there are none."""
+    """Return a sentence on the jobs that failed or whose workers died or hung; empty if there are none."""
     jobs = [job for trial in trials for job in trial.lost]
     seconds = sum(job.seconds for job in jobs)
     if not seconds:
         return ""
     total = seconds + sum(trial.seconds for trial in trials)
-    were = "job was lost with its worker" if len(jobs) == 1 else "jobs were lost with their workers"
-    return f"{len(jobs)} {were}, {seconds / 60:.1f} min of {total / 60:.1f} min ({seconds / total:.0%})"
+    many = "1 job" if len(jobs) == 1 else f"{len(jobs)} jobs"
+    return f"{many} ended without a report, {seconds / 60:.1f} min of {total / 60:.1f} min ({seconds / total:.0%})"
 
 
 def _spread(front: Sequence[tuple[str, Score]]) -> list[tuple[str, Score]]:

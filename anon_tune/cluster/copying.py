@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +11,6 @@ from anon_tune.folder import Folder, kind_of, why
 from anon_tune.ledger import Ledger
 from anon_tune.study_directory import StudyDirectory, StudyLocation, is_output, is_result, output_folders
 
-_MARK = ".fetched"  # in a copy: where from; only such a folder is ever written over
 _MOST_READINGS = 10
 
 
@@ -68,21 +66,19 @@ def write_copy(files: Iterable[tuple[str, bytes]], folder: Path, origin: str) ->
     Raises:
         StudyError: The folder holds something else, or a file's name is not one of a study's.
     """
-    mark = folder / _MARK
-    if mark.exists():
-        before = json.loads(mark.read_text(encoding="utf-8"))["from"]
+    copy, written = StudyDirectory.at(folder), set[str]()
+    if (before := copy.origin) is not None:
         if before != origin:
             rule = f"holds a copy of {before}, which another one would be mixed with"
             raise StudyError(str(folder), rule, origin, "Give another folder with -o")
     elif folder.is_dir() and any(folder.iterdir()):
         raise StudyError(str(folder), "is not empty and no fetched study", remedy="Give another folder with -o")
-    copy, written = StudyDirectory.at(folder), set[str]()
     for name, content in files:
         if not is_worth_having(name, everything=True):
             raise StudyError(origin, "sent a file that no study has", name, "Fetch from a head that you trust")
         if not written:
             folder.mkdir(parents=True, exist_ok=True)
-            mark.write_text(json.dumps({"from": origin}), encoding="utf-8")
+            copy.mark_as_copy(origin)
         copy.folder.write(name, content)
         written.add(name)
     for name in _names(copy.folder, copy.ledger.name):

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from anon_tune.errors import ClusterError, UsageError
 
@@ -82,6 +84,7 @@ class Head:
         for module in ("dashboard_sdk", "job.sdk"):  # they tell of each upload, and of the end of a log
             logging.getLogger(f"ray.dashboard.modules.{module}").setLevel(logging.WARNING)
         self.address = address
+        _keep_loopback_off_proxies()
         with self._answering(), _told_to_ray(address):
             self._client: JobSubmissionClient = JobSubmissionClient(address)
             self.address = self._client.get_address()
@@ -174,6 +177,12 @@ class Head:
                 rule, remedy = "asks for a token", f"Unset {_MODE}, or set it to token"
             raise ClusterError(self.address, rule, remedy=remedy) from None
         except ConnectionError:
+            if proxy := _proxy_for(self.address):
+                rule, remedy = (
+                    f"does not answer through the proxy {proxy}",
+                    "If it needs none, add its host to NO_PROXY",
+                )
+                raise ClusterError(self.address, rule, remedy=remedy) from None
             remedy = "Start the head, or let ssh forward its port: ssh -L 8265:127.0.0.1:8265 HEAD"
             raise ClusterError(self.address, "does not answer", remedy=remedy) from None
         except (RayError, RuntimeError, ValueError, OSError) as error:
@@ -181,7 +190,9 @@ class Head:
             if job and "404" in lines[0]:
                 remedy = "Give the id that submit printed"
                 raise UsageError(job, f"no such job at {self.address}", remedy=remedy) from None
-            raise ClusterError(self.address, "Ray refuses the request", cause=lines[-1]) from None
+            by = f"the proxy {proxy} or Ray refuses" if (proxy := _proxy_for(self.address)) else "Ray refuses"
+            remedy = "If the head needs no proxy, add its host to NO_PROXY" if proxy else ""
+            raise ClusterError(self.address, by, remedy=remedy, cause=lines[-1].rstrip(".")) from None
 
 
 @contextmanager
@@ -196,6 +207,22 @@ def _told_to_ray(address: str) -> Iterator[None]:
             del os.environ[_DASHBOARD]
         else:
             os.environ[_DASHBOARD] = before
+
+
+def _keep_loopback_off_proxies() -> None:
+    """Reach a head, or an ssh tunnel, on this machine without the proxies that the environment names."""
+    before = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")  # as requests looks
+    hosts = ",".join(filter(None, (before, "localhost", "127.0.0.1", "::1")))
+    os.environ.update(no_proxy=hosts, NO_PROXY=hosts)
+
+
+def _proxy_for(address: str) -> str:
+    """Return the host and port of the proxy through which an address is reached; empty if through none."""
+    there = urlsplit(address)
+    proxy = getproxies().get(there.scheme, "")
+    if not proxy or not there.hostname or proxy_bypass(there.hostname):
+        return ""
+    return urlsplit(proxy).netloc.rpartition("@")[2] or proxy.rpartition("@")[2]  # without a password
 
 
 def _check_token() -> None:

@@ -13,6 +13,8 @@ from anon_tune.errors import ClusterError
 from anon_tune.search.space_file import space_files
 
 _MOST_BYTES = 100 * 2**20  # what Ray's dashboard takes; by other ways a package may have 512 MiB
+_MOST_UNPACKED_BYTES = 10 * _MOST_BYTES  # every node unpacks it
+_PIECE_BYTES = 2**20
 _LEFT_OUT = (".venv", "venv", "runs")  # also where git does not ignore them
 _ELSEWHERE = "search_space"  # where files go that do not lie below the folder
 _PACKAGE = anon_tune.__name__
@@ -63,15 +65,26 @@ def write_parcel(files: Mapping[str, Path], archive: Path) -> int:
     Raises:
         ClusterError: It is larger than what Ray takes.
     """
+    sizes = {name: file.stat().st_size for name, file in files.items()}
+    if sum(sizes.values()) >= _MOST_UNPACKED_BYTES:  # it would take minutes to find out what that packs into
+        raise _too_large(sizes, _MOST_UNPACKED_BYTES, "hold", sum(sizes.values()))
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
         for name, file in sorted(files.items()):
             entry = zipfile.ZipInfo(name)
             entry.external_attr = (file.stat().st_mode & 0o777) << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
-            out.writestr(entry, file.read_bytes())
-            if (size := out.fp.tell() if out.fp else 0) >= _MOST_BYTES:
-                largest = ", ".join(sorted(files, key=lambda name: -files[name].stat().st_size)[:3])
-                rule = f"what git does not ignore here must pack into less than {_MOST_BYTES >> 20} MiB"
-                remedy = f"Let .gitignore name data, or submit from another folder; largest: {largest}"
-                raise ClusterError(str(Path.cwd()), rule, f"{size >> 20} MiB and more", remedy)
-    return archive.stat().st_size
+            with open(file, "rb") as content, out.open(entry, "w") as packed:
+                while piece := content.read(_PIECE_BYTES):
+                    packed.write(piece)
+                    if (size := archive.stat().st_size) >= _MOST_BYTES:
+                        raise _too_large(sizes, _MOST_BYTES, "pack into", size)
+    if (size := archive.stat().st_size) >= _MOST_BYTES:
+        raise _too_large(sizes, _MOST_BYTES, "pack into", size)
+    return size
+
+
+def _too_large(sizes: Mapping[str, int], most: int, what: str, size: int) -> ClusterError:
+    largest = ", ".join(sorted(sizes, key=lambda name: -sizes[name])[:3])
+    rule = f"what git does not ignore here must {what} less than {most >> 20} MiB"
+    remedy = f"Let .gitignore name data, or submit from another folder; largest: {largest}"
+    return ClusterError(str(Path.cwd()), rule, f"{size >> 20} MiB and more", remedy)

@@ -27,7 +27,12 @@ def read_slurm(text: str, findings: Findings) -> Cluster | None:
     most = _number(high, "--nodes", findings) if dash else nodes
     cpus = _number(options.get("--cpus-per-task", "1"), "--cpus-per-task", findings)
     tasks = _number(options.get("--ntasks-per-node", "1"), "--ntasks-per-node", findings)
-    gpus = sum(_number(options[name].split(":")[-1], name, findings) for name in _GPUS if name in options)
+    # These are several ways to say the same number, and not to be added up.
+    counts = {name: _number(options[name].split(":")[-1], name, findings) for name in _GPUS if name in options}
+    gpus = max(counts.values(), default=0)
+    if len(set(counts.values())) > 1:
+        said = ", ".join(f"{name} {count}" for name, count in counts.items())
+        findings.error(tuple(counts), "the GPUs of a node must be the same number", said, "Keep one of the options")
     if tasks > 1:
         remedy = "Write 1, and give its CPUs with --cpus-per-task"
         findings.error(("--ntasks-per-node",), "Ray is started once a node", str(tasks), remedy)

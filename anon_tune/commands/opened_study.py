@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anon_tune.commands.results import ExportOptions, export, flat_rows, pick_trial, read_trials, write_report
+from anon_tune.commands.results import (
+    ExportOptions,
+    check_outcome,
+    export,
+    flat_rows,
+    pick_trial,
+    read_trials,
+    write_report,
+)
 from anon_tune.folder import Folder, Location
 
 if TYPE_CHECKING:
@@ -109,11 +117,15 @@ class Study:
             sampler: Must be given if the study was started with your own Optuna sampler, and only then.
             package: Folders or wheels of Python packages to install for the driver and the workers.
             on_change: Called with all trials, anchors first, after every change.
+
+        Raises:
+            StudyError: Every trial failed.
         """
         from anon_tune.commands.study import prepare_resume
 
         study = prepare_resume(self._folder, trials, stop, sampler, package).run(on_change)
         study.report()
+        check_outcome(self._folder)
         return study
 
     def verify(

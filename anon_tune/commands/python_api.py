@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from anon_tune.commands.anonymize import AnonymizeOptions, AnonymizeWatch, run_anonymize
 from anon_tune.commands.audit_options import AuditOptions
 from anon_tune.commands.opened_study import Study
+from anon_tune.commands.results import check_outcome
 from anon_tune.commands.study import StudyOptions, prepare_study
 from anon_tune.commands.watch import AuditWatch
 from anon_tune.folder import Folder, Location
@@ -69,6 +70,7 @@ def run_study(
 
     Raises:
         AnonTuneError: An argument cannot be used.
+        StudyError: Every trial failed.
         StudyInterrupted: A signal stopped the study; all finished work is kept.
     """
     given = {name: value for name, value in locals().items() if name not in ("on_change", "packages")}
@@ -78,6 +80,7 @@ def run_study(
         warnings.warn(caution, stacklevel=2)
     study = ready.run(on_change)
     study.report()
+    check_outcome(study.directory)
     return study
 
 

@@ -13,6 +13,9 @@ from anon_tune.study_directory import StudyDirectory, StudyLocation
 if TYPE_CHECKING:
     from anon_tune.trial import Trial
 
+if TYPE_CHECKING:
+    from anon_tune.pareto import EmptyFront
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOptions:
@@ -73,6 +76,20 @@ def pick_trial(directory: StudyLocation, leakage_at_most: float | None, trial: s
     if trial not in by_id:
         raise StudyError(str(directory), f"no trial '{trial}'", remedy=suggest(str(trial), by_id))
     return by_id[trial]
+
+
+def check_outcome(directory: StudyLocation) -> EmptyFront | None:
+    """Return why no trial of a study that was run is on its front; None if one is.
+
+    Raises:
+        StudyError: Every trial failed.
+    """
+    from anon_tune.pareto import Cause, EmptyFront
+
+    empty = EmptyFront.of(read_trials(directory))
+    if empty is not None and empty.cause is Cause.FAILED:
+        raise StudyError(str(directory), empty.reason, remedy=empty.remedy)
+    return empty
 
 
 def flat_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:

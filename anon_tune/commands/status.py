@@ -9,9 +9,10 @@ from typing import Any
 
 from anon_tune.commands.study_view import StudyView
 from anon_tune.ledger import Ledger
-from anon_tune.pareto import front_document
+from anon_tune.pareto import Cause, EmptyFront, front_document
 from anon_tune.search.points import num_points
 from anon_tune.study.frozen_study import read_study
+from anon_tune.study.lock import driver_of
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import ANCHORS, Trial, TrialState
 
@@ -21,11 +22,14 @@ _LAST_FAILURES = 5
 def study_status(directory: StudyLocation) -> dict[str, Any]:
     """Return the state of a study as plain values for ``json.dumps(..., allow_nan=False)``; unknown values are None.
 
-    Keys: ``study``, ``num_trials`` (to propose, anchors not counted), ``states`` (number of trials by state; trials
-    that have not started are ``TO_COME``), ``is_complete``, ``running`` (including anchors: start time, last rung and
-    step measured), ``hypervolume`` (on test clips, as in `front_document`), ``hypervolume_validation`` (on validation
-    clips, as the search sees it), ``num_on_front``, ``cost``, ``left_s``, ``last_record`` (Unix time), ``failures``
-    (the last few, latest first).
+    Keys: ``study``, ``copied_from`` (the study of which the directory is a copy, else None), ``num_trials`` (to
+    propose, anchors not counted), ``states`` (number of trials by state; trials that have not started are ``TO_COME``),
+    ``is_complete``, ``driver`` (the process that holds the study; None if no process does, so that no trial runs),
+    ``running`` (trials that began and have not ended, including anchors: start time, last rung and step measured),
+    ``hypervolume`` (on test clips, as in `front_document`), ``hypervolume_validation`` (on validation clips, as the
+    search sees it), ``num_on_front``, ``empty`` (why no trial is on the front although some are over, else None),
+    ``cost``, ``left_s`` (None without a driver), ``last_record`` (Unix time), ``failures`` (the last few, latest
+    first).
 
     Raises:
         StudyError: There is no study.
@@ -33,19 +37,26 @@ def study_status(directory: StudyLocation) -> dict[str, Any]:
     study = StudyDirectory.at(directory)
     space, settings = read_study(study)
     num_trials = num_points(space, settings.sampler, settings.num_trials, settings.seed)
-    has_ended = study.ended.exists()  # read before the ledger, because a driver writes this file last
-    return status_document(Ledger(study.ledger).trials(), num_trials, has_ended) | {"study": str(study)}
+    # In this order: a driver writes the ledger, then the file `ended`, and then lets go of the study.
+    driver = None if study.ended.exists() else driver_of(study)
+    has_ended = study.ended.exists()
+    document = status_document(Ledger(study.ledger).trials(), num_trials, has_ended, driver)
+    return document | {"study": str(study), "copied_from": study.origin}
 
 
-def status_document(trials: Sequence[Trial], num_trials: int, has_ended: bool = False) -> dict[str, Any]:
-    """Return the document of `study_status` without the study's name.
+def status_document(
+    trials: Sequence[Trial], num_trials: int, has_ended: bool = False, driver: str | None = None
+) -> dict[str, Any]:
+    """Return the document of `study_status` without the keys ``study`` and ``copied_from``.
 
     Args:
         trials: All trials, including anchors.
         num_trials: Number of trials that was asked for.
         has_ended: True if the driver hands out no more trials, for example because of a stop rule.
+        driver: The process that runs the study; None if no process does.
     """
     view = StudyView.of(trials, num_trials)
+    empty = EmptyFront.of(trials)
     over = {t.id for t in trials if t.state.is_final}
     failed = sorted((t for t in trials if t.state is TrialState.FAILED), key=lambda t: -t.ended)
     states = {state.value: view.states[state] for state in TrialState}
@@ -58,10 +69,12 @@ def status_document(trials: Sequence[Trial], num_trials: int, has_ended: bool = 
         "hypervolume": _known(front_document(trials)["hypervolume"]),
         "hypervolume_validation": _known(view.hypervolume),
         "num_on_front": len(view.front),
+        "empty": None if empty is None or empty.cause is Cause.EARLY else str(empty),
         "cost": asdict(view.cost),
-        "left_s": 0.0 if has_ended else _known(view.left_s),
+        "left_s": 0.0 if has_ended else None if driver is None else _known(view.left_s),
         "last_record": max((t.ended for t in trials), default=None),
         "failures": [{"trial": t.id, "reason": t.reason, "ended": t.ended} for t in failed[:_LAST_FAILURES]],
+        "driver": driver,
     }
 
 

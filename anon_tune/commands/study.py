@@ -190,11 +190,14 @@ def prepare_study(options: StudyOptions) -> ReadyStudy:
     Raises:
         AnonTuneError: An option cannot be used.
     """
+    from anon_tune.driver.node_check import check_here
+
     bring_packages(options.package)
     space, settings = planned(options)
     out = Folder.at(options.out)
     if not out.is_remote and out.path.is_file():
         raise UsageError("--out", "must be a directory, and this is a file", str(out), "Give another")
+    check_here(space)
     clips = find_clips(settings.clips, out)
     measured_on: dict[str, Any] = {"clips_fingerprint": clips.fingerprint}
     if settings.clips != BUILT_IN:
@@ -225,11 +228,13 @@ def prepare_resume(
     Raises:
         AnonTuneError: There is no study, or it cannot be continued here.
     """
+    from anon_tune.driver.node_check import check_here
     from anon_tune.study import load_study
 
     bring_packages(package)
     folder = Folder.at(directory)
     space, settings = load_study(folder)
+    check_here(space)
     clips = find_clips(settings.clips, folder)
     _, own, of_caller = _sampler(sampler, space)
     now: dict[str, Any] = {"clips_fingerprint": clips.fingerprint, "sampler_class": of_caller}

@@ -93,7 +93,9 @@ def submit(head: Head, submission: Submission) -> SentJob:
 
 
 def look(target: str, head: Head | None) -> tuple[dict[str, Any], bool]:
-    """Return the state of a study, with that of its job if `target` is a job, and whether it is over.
+    """Return the state of a study, with that of its job if `target` is a job, and whether that will stay so.
+
+    It stays so once the study or the job is over, or no driver holds the study.
 
     Args:
         target: A study directory, or the id of a job.
@@ -103,7 +105,7 @@ def look(target: str, head: Head | None) -> tuple[dict[str, Any], bool]:
 
     if head is None:
         document = study_status(target)
-        return document, document["is_complete"]
+        return document, document["is_complete"] or document["driver"] is None
     state = head.state(target)
     job = {"id": target, "state": state.name, "message": state.message}
     document = {"job": job, "study": state.study or None}

@@ -1,8 +1,9 @@
-"""Checks before the first trial that every node has the packages of other authors that a study needs."""
+"""Checks before the first trial that every node has the packages and files that a study needs from elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -11,11 +12,12 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from anon_tune.attackers import ATTACKERS
 from anon_tune.driver.packages import brought_modules
-from anon_tune.driver.session import gives_packages
-from anon_tune.errors import AnonTuneError, UsageError
+from anon_tune.driver.reaching import check_head, cluster_address
+from anon_tune.driver.session import gives_packages, joins_cluster
+from anon_tune.errors import AnonTuneError, DataError, UsageError
 from anon_tune.methods import METHODS, find, load_builder
 from anon_tune.networks import NETWORKS
-from anon_tune.search.space import SearchSpace
+from anon_tune.search.space import SearchSpace, weight_files
 
 _REMEDY = "Bring a whole package with --package, or install it on every node"
 _TOO_LATE = (
@@ -24,18 +26,41 @@ _TOO_LATE = (
 )
 
 
-def check_nodes(space: SearchSpace) -> None:
-    """Check that every living node can load what a search space names, with one small task per node.
+def check_here(space: SearchSpace) -> None:
+    """Check what can be checked before clips are made and Ray is joined or started.
 
-    No task is started if the space names only methods, attackers and networks of this package. Nodes that join later
-    are not checked.
+    That is the address of a cluster. Without a cluster it is also the files of weights that a search space names; the
+    nodes of a cluster may have files that this machine has not.
 
     Raises:
-        UsageError: A node lacks a package, or cannot load it.
+        UsageError: ``RAY_ADDRESS`` is no address of a head.
+        UnreachableError: No head answers there.
+        DataError: A file cannot be read.
     """
+    if not joins_cluster():
+        _read(weight_files(space))
+    elif not ray.is_initialized():
+        check_head(cluster_address())
+
+
+def check_nodes(space: SearchSpace, trains: bool = True) -> None:
+    """Let every living node check a search space that names files, or what an installed package brings.
+
+    This takes one small task a node, and nothing where a space names only what is ours. A node that comes later is not
+    asked.
+
+    Args:
+        space: The search space.
+        trains: Anonymizers are to be trained, which may start from files of weights.
+
+    Raises:
+        UsageError: A node lacks a package or a file, or cannot load it.
+    """
+    files = weight_files(space) if trains else {}
     named = set(_words(space))
     methods = sorted(named & METHODS.names_of_packages())
-    if not methods and not named & (ATTACKERS.names_of_packages() | NETWORKS.names_of_packages()):
+    others = named & (ATTACKERS.names_of_packages() | NETWORKS.names_of_packages())
+    if not methods and not others and not files:
         return
     nodes: Sequence[Mapping[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     asked = []
@@ -43,28 +68,47 @@ def check_nodes(space: SearchSpace) -> None:
         if node["Alive"]:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             task = _what_is_wrong.options(num_cpus=0, scheduling_strategy=there)
-            asked.append((node["NodeManagerHostname"], task.remote(space.tables(), space.where, methods)))
+            needed = files if node["Resources"].get("CPU") else {}  # a head that runs no trial
+            answer = task.remote(space.tables(), space.where, methods, needed)
+            asked.append((node["NodeManagerHostname"], answer))
     for host, reference in asked:
         try:
-            wrong = ray.get(reference)
+            wrong, remedy = ray.get(reference)
         except RayError:  # the node was lost, which trials survive
             continue
         if wrong:
-            is_late = bool(brought_modules()) and not gives_packages()
-            remedy = _TOO_LATE if is_late else _REMEDY
+            if brought_modules() and not gives_packages():
+                remedy = _TOO_LATE
             raise UsageError(f"node '{host}'", "cannot take this study", cause=wrong, remedy=remedy)
 
 
 @ray.remote
-def _what_is_wrong(tables: Mapping[str, Any], where: str, methods: Sequence[str]) -> str:
-    """Return why this node cannot load what a search space names; empty if it can."""
+def _what_is_wrong(
+    tables: Mapping[str, Any], where: str, methods: Sequence[str], files: Mapping[str, str]
+) -> tuple[str, str]:
+    """Return why this node cannot load what a search space names, and a remedy; empty if it can."""
+    try:
+        _read(files)
+    except AnonTuneError as error:
+        return str(error), "Put the file where every node sees it"
     try:
         for name in methods:
             load_builder(find(name).spec)
         SearchSpace.from_tables(tables, where)
     except AnonTuneError as error:
-        return error.reason
-    return ""
+        return error.reason, _REMEDY
+    return "", ""
+
+
+def _read(files: Mapping[str, str]) -> None:
+    if files:  # else torch is not loaded
+        from anon_tune.networks.weights import read_tensors
+    for file, name in files.items():
+        try:
+            read_tensors(Path(file))
+        except DataError as error:
+            rule = "must be a safetensors file that can be read"
+            raise DataError(name, rule, file, "Check the path", cause=error.cause) from None
 
 
 def _words(space: SearchSpace) -> Iterator[str]:

@@ -74,9 +74,7 @@ def run_study(
     with driver_lock(study) as hold, _local_copy(study.folder, hold) as here:
         known = known_before(study, space, settings)
         settings = freeze_study(study, space, settings)
-        study.ended.remove()
         ledger = Ledger(study.ledger, hold.check)
-        StudyDirectory.at(here).journal.remove()  # a cache, rebuilt from the ledger
         # Ray is started first, because its workers must not inherit the limit of one thread, which is for the sampler.
         session = ray_session(dashboard=settings.runs_through_train)
         with session as is_private, environment(_ONE_THREAD), stop_signals() as stopped:
@@ -109,6 +107,9 @@ def _proposer(
     known: Mapping[str, Observation],
     sampler: CallersSampler | None,
 ) -> Proposer:
+    """Begin to propose. Ray must be there by now: a study that cannot go on stays as it was."""
+    study.ended.remove()
+    StudyDirectory.at(here).journal.remove()  # a cache, rebuilt from the ledger
     mirror = OptunaMirror(space, open_storage(settings.storage, here), record_name(study, settings))
     return Proposer(space, settings.sampler, settings.seed, settings.num_trials, mirror, known, sampler)
 

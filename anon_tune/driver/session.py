@@ -17,6 +17,7 @@ from ray.job_config import JobConfig
 import anon_tune
 from anon_tune.driver.environment import environment
 from anon_tune.driver.packages import brought_modules
+from anon_tune.driver.reaching import check_head, check_temporary_folder, cluster_address, starting
 from anon_tune.errors import PlacementError
 from anon_tune.study.spending import PRICE_LABEL, Node
 
@@ -29,6 +30,11 @@ _WORKERS = {"RAY_CHDIR_TO_TRIAL_DIR": "0"}  # relative paths mean the same in a 
 _JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray for the driver of a job
 
 
+def joins_cluster() -> bool:
+    """True if `ray_session` uses a cluster that is there already."""
+    return ray.is_initialized() or bool(cluster_address())
+
+
 @contextmanager
 def ray_session(*, dashboard: bool) -> Iterator[bool]:
     """Use the cluster that is there, else a private one that ends with the block; yields whether it is private.
@@ -39,26 +45,35 @@ def ray_session(*, dashboard: bool) -> Iterator[bool]:
     Args:
         dashboard: Start the dashboard of a private cluster; Ray Train needs it to clean up after a
             trial that is stopped early.
+
+    Raises:
+        UsageError: ``RAY_ADDRESS`` is no address of a head, or the temporary folder's name is too long.
+        UnreachableError: No head answers there, or Ray cannot be joined or started.
     """
     if ray.is_initialized():
         with environment(_QUIET):
             yield False
         return
-    join = bool(os.environ.get("RAY_ADDRESS"))
+    join = cluster_address()
+    if join:
+        check_head(join)
+    else:
+        check_temporary_folder()
     # Given a token, a private cluster writes none into the home folder.
     private = {} if join or "RAY_AUTH_MODE" in os.environ else {"RAY_AUTH_TOKEN": _TOKEN}
-    workers: dict[str, object] = {"env_vars": _WORKERS, "worker_process_setup_hook": _import_path(not join)}
+    workers: dict[str, object] = {"env_vars": _WORKERS, "worker_process_setup_hook": _import_path(is_private=not join)}
     if join:
         workers["py_modules"] = [anon_tune.__path__[0], *brought_modules()]
     with environment(_QUIET | private), _outside_job_folder():
-        ray.init(
-            "auto" if join else "local",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            include_dashboard=None if join else dashboard,
-            runtime_env=workers,
-            job_config=_JobConfig(),
-        )
+        with starting(join):
+            ray.init(
+                "auto" if join else "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                include_dashboard=None if join else dashboard,
+                runtime_env=workers,
+                job_config=_JobConfig(),
+            )
         try:
             yield not join
         finally:

@@ -59,7 +59,7 @@ def verify_study(
         session = ray_session(dashboard=settings.runs_through_train)
         with session as is_private, stop_signals() as stopped, TemporaryDirectory(prefix="anon-tune-") as scratch:
             settings = settings.on_private_cluster() if is_private else settings
-            check_nodes(space)
+            check_nodes(space, retrain)
             # The limit on a job does not apply, because a repeat that is retrained does in one job what the study did
             # in several.
             settings = settings.model_copy(update={"job_limit_s": None})

@@ -52,7 +52,9 @@ class FrameStream:
         clip_frames: int | None = None,
     ) -> None:
         # With channels last, as frames come, a CPU runs the convolutions twice as fast.
-        self._anonymizer = anonymizer.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        is_flat = all(weights.dim() < 5 for weights in anonymizer.parameters())  # else it has 3D convolutions
+        layout = torch.channels_last if is_flat else torch.preserve_format
+        self._anonymizer = anonymizer.to(device, memory_format=layout)  # type: ignore[call-overload]
         self._device, self._scale, self._size = device, scale, (height, width)
         self._work_size = scale or (height, width)
         num_before = anonymizer.num_before

@@ -5,12 +5,15 @@ from __future__ import annotations
 from anon_tune.pareto.agreement import RungAgreement, rung_agreement
 from anon_tune.pareto.document import front_document
 from anon_tune.pareto.dominance import coverage, default_reference, front_ranks, hypervolume
+from anon_tune.pareto.empty_front import Cause, EmptyFront
 from anon_tune.pareto.front import ParetoFront, ReferencePoint, front_candidates
 from anon_tune.pareto.growth import GrowthPoint, Staircase, growth
 from anon_tune.pareto.repeats import LEVELS, attainment, front_probabilities, judged_scores
 
 __all__ = [
     "LEVELS",
+    "Cause",
+    "EmptyFront",
     "GrowthPoint",
     "ParetoFront",
     "ReferencePoint",

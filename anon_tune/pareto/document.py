@@ -14,11 +14,12 @@ from anon_tune.trial import OBJECTIVES, Cost, Reading, Trial
 def front_document(trials: Sequence[Trial], all_trials: bool = False) -> dict[str, Any]:
     """Return the front as plain values for ``json.dumps(..., allow_nan=False)``.
 
-    The keys are ``reference_point`` (null while no trial has a full score), ``hypervolume``, ``cost`` and ``lost_s``
-    (both summed over all trials, listed or not), and ``trials``, from the lowest leakage to the highest, with trials
-    without a full score last. Values that are not known are null. Rung scores never appear, because they are cheaper
-    and cannot be compared with full scores. If a trial has ``num_repeats`` above 0, its readings are means.
-    ``probability_on_front`` is null unless the study is verified and the trial is an anchor or has repeats.
+    The keys are ``reference_point`` (null while no trial has a full score), ``hypervolume``, ``empty`` (why no trial
+    but the anchors is on the front, else null), ``cost`` and ``lost_s`` (both summed over all trials, listed or not),
+    and ``trials``, from the lowest leakage to the highest, with trials without a full score last. Unknown values
+    are null. Rung scores never appear, because they are cheaper and cannot be compared with full scores. If a trial has
+    ``num_repeats`` above 0, its readings are means. ``probability_on_front`` is null unless the study is verified and
+    the trial is an anchor or has repeats.
 
     Args:
         trials: All trials of one ledger; the study may still be running.
@@ -31,6 +32,7 @@ def front_document(trials: Sequence[Trial], all_trials: bool = False) -> dict[st
     return {
         "reference_point": None if point is None else {"leakage": point.leakage, "accuracy": point.accuracy},
         "hypervolume": front.hypervolume,
+        "empty": None if front.empty is None else str(front.empty),
         "cost": asdict(sum((trial.cost for trial in trials), Cost())),
         "lost_s": sum((trial.lost_s for trial in trials), 0.0),
         "trials": sorted(rows, key=lambda row: math.inf if row["leakage"] is None else row["leakage"]),

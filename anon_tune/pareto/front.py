@@ -10,6 +10,7 @@ import numpy as np
 
 from anon_tune.errors import StudyError
 from anon_tune.pareto.dominance import front_ranks, hypervolume
+from anon_tune.pareto.empty_front import EmptyFront
 from anon_tune.pareto.rendering import front_html, front_text
 from anon_tune.pareto.repeats import front_probabilities, judged_scores
 from anon_tune.trial import Score, Trial, TrialState, losses
@@ -39,9 +40,9 @@ class ReferencePoint:
 class ParetoFront:
     """The scored trials of a study, sorted into front ranks.
 
-    Not every trial may be on the front. A trial that breaks a constraint has a front rank of at least 1 and adds
-    nothing to the hypervolume. Once any trial but an anchor was measured again, the study counts as verified. From then
-    on repeated trials are judged by their means, only they and the anchors may be on the front, and a trial with a
+    Not every trial may be on the front. A trial or anchor that breaks a constraint has a front rank of at least 1 and
+    adds nothing to the hypervolume. Once any trial but an anchor was measured again, the study counts as verified. From
+    then on repeated trials are judged by their means, only they and the anchors may be on the front, and a trial with a
     single measurement, which may have been lucky, has a front rank of at least 1.
 
     Attributes:
@@ -57,6 +58,7 @@ class ParetoFront:
         num_beyond_reference: Trials, anchors apart, that add nothing to the hypervolume because
             they leak as much as raw clips or recognize no more than chance.
         is_verified: True if trials were measured again and are judged by their means.
+        empty: Why no trial but the anchors can stand on the front; None if one can.
     """
 
     trials: tuple[Trial, ...]
@@ -67,6 +69,7 @@ class ParetoFront:
     hypervolume: float
     num_beyond_reference: int
     is_verified: bool
+    empty: EmptyFront | None
 
     @classmethod
     def of(cls, trials: Sequence[Trial]) -> ParetoFront:
@@ -97,11 +100,12 @@ class ParetoFront:
             hypervolume=hypervolume(standing, reference.losses) if reference is not None else 0.0,
             num_beyond_reference=beyond,
             is_verified=verified,
+            empty=EmptyFront.of(trials),
         )
 
     @property
     def eligible(self) -> tuple[Trial, ...]:
-        """The trials that may be on the front.
+        """The trials and anchors that may be on the front.
 
         These are all that break no constraint; in a verified study, only the anchors and repeated trials among them.
         """
@@ -134,12 +138,8 @@ class ParetoFront:
             return min(allowed, key=self._preference)
         rule = "the leakage limit must be kept by a trial on the validation split and on the test split"
         if not choice:
-            broken = any(not trial.is_feasible for trial in self.trials)
-            remedy = (
-                "Every trial with a full score breaks a constraint of the study. Loosen it, or name a trial by --trial"
-                if broken
-                else "Only the anchors have a full score so far. Let the study go on"
-            )
+            unmeasured = "No trial that keeps the constraints was measured again: anon-tune verify"
+            remedy = unmeasured if self.empty is None else str(self.empty)
             raise StudyError("front", rule, leakage_at_most, remedy)
         lowest = min(choice, key=self._exposed)
         remedy = f"The lowest available is {self._exposed(lowest):.4f} (trial {lowest.id})"
@@ -171,16 +171,18 @@ def front_candidates(trials: Sequence[Trial]) -> list[Trial]:
     candidates are repeated, no trial with a single measurement is nondominated.
 
     Args:
-        trials: All trials of one ledger. Those without a finite full score, or that break a constraint, are left out.
+        trials: All trials of one ledger. Those without a finite full score are left out, and trials, but no anchors,
+            that break a constraint.
 
     Returns:
         The candidates, in the order given.
     """
     scores = judged_scores(trials)
-    scored = [trial for trial in trials if trial.is_feasible and _is_usable(trial, scores)]
-    ranks = front_ranks(_points(scored, scores)).tolist()
-    pairs = zip(scored, ranks, strict=True)
-    return [trial for trial, rank in pairs if trial.is_anchor or trial.repeats or rank < _CANDIDATE_RANKS]
+    usable = [trial for trial in trials if _is_usable(trial, scores)]
+    feasible = [trial for trial in usable if trial.is_feasible]
+    layers = front_ranks(_points(feasible, scores)).tolist()
+    chosen = {t.id for t, layer in zip(feasible, layers, strict=True) if t.repeats or layer < _CANDIDATE_RANKS}
+    return [trial for trial in usable if trial.is_anchor or trial.id in chosen]
 
 
 def _is_usable(trial: Trial, scores: Mapping[str, Score]) -> bool:

@@ -39,12 +39,13 @@ def front_html(front: ParetoFront) -> str:
 
 def _summary(front: ParetoFront) -> str:
     if front.reference_point is None:
-        return "No trial has a full score yet."
+        return str(front.empty)
     point, by = front.reference_point, ", by means of repeats" if front.is_verified else ""
-    return (
+    summary = (
         f"front of {len(front.members)} of {len(front.trials)} trials{by}; hypervolume {front.hypervolume:.4f} against "
         f"leakage {point.leakage:.3f} (raw clips) and accuracy {point.accuracy:.3f} (chance)"
     )
+    return summary if front.empty is None else f"{summary}. {front.empty}"
 
 
 def _cells(trial: Trial, front: ParetoFront) -> tuple[str, ...]:

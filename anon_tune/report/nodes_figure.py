@@ -79,16 +79,12 @@ def lost_note(trials: Sequence[Trial]) -> str:
         return ""
     seconds = sum(job.seconds for job in lost)
     total = seconds + sum(trial.seconds for trial in trials)
-    jobs = (
-        f"{len(lost)} job was lost with its worker"
-        if len(lost) == 1
-        else f"{len(lost)} jobs were lost with their workers"
-    )
+    jobs = "1 job" if len(lost) == 1 else f"{len(lost)} jobs"
     return (
-        f"{jobs}, {duration(seconds)} of {duration(total)} ({percent(seconds / total)}). At most this time was lost: "
-        "trainers save a checkpoint every minute, and work before the last checkpoint was not done again. This counts "
-        "jobs whose worker died, hung or raised an error, or whose driver was stopped, but not those of a driver that "
-        "was killed."
+        f"{jobs} ended without a report, {duration(seconds)} of {duration(total)} ({percent(seconds / total)}). At "
+        "most this time was lost: trainers save a checkpoint every minute, and work before the last checkpoint was not "
+        "done again. This counts jobs that failed, whose worker died or hung, or whose driver was stopped, but not "
+        "those of a driver that was killed."
     )
 
 

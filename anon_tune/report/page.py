@@ -65,7 +65,7 @@ def write_report(
         study.check()
     if trials is None:
         trials = Ledger(study.ledger).trials()
-    page = _page(study, trials, importance or {}).encode()
+    page = _page(study, trials, importance or {}).encode(errors="replace")  # a folder's name may not be UTF-8
     if output is not None:
         File.at(output).write(page)
         return Path(output)

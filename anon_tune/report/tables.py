@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from anon_tune.address import refuse_secret
 from anon_tune.errors import AnonTuneError
-from anon_tune.pareto import ParetoFront
+from anon_tune.pareto import Cause, ParetoFront
 from anon_tune.report.selection import MOST_FAILURES, carded_trials, listed_trials
 from anon_tune.report.wording import (
     NOTHING,
@@ -42,7 +42,7 @@ def summary(trials: Sequence[Trial], front: ParetoFront) -> str:
     against = (
         f"against leakage {percent(point.leakage)} (raw clips) and accuracy {percent(point.accuracy)} (chance)"
         if point is not None
-        else "not yet: no trial has a full score"
+        else "not yet: nothing has a full score"
     )
     if front.num_beyond_reference:
         against += f"; {front.num_beyond_reference} trials are worse than this point and add nothing"
@@ -57,7 +57,9 @@ def summary(trials: Sequence[Trial], front: ParetoFront) -> str:
         *_spent(trials),
     ]
     cells = "".join(f"<div><dt>{name}</dt><dd><b>{value}</b> {note}</dd></div>" for name, value, note in tiles)
-    return f'<dl class="tiles">{cells}</dl><p class="caveat">{CAVEAT}</p>'
+    is_early = front.empty is None or front.empty.cause is Cause.EARLY
+    empty = "" if is_early else f'<p class="note">{text(front.empty)}</p>'
+    return f'<dl class="tiles">{cells}</dl>{empty}<p class="caveat">{CAVEAT}</p>'
 
 
 def _spent(trials: Sequence[Trial]) -> list[tuple[str, str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
@@ -50,6 +51,17 @@ class Range(Part):
         if self.integer and not all(float(x).is_integer() for x in (self.low, self.high, self.step or 1)):
             raise ValueError(f"an integer range has whole ends and step, got {self.low} to {self.high}")
         return self
+
+    @property
+    def last(self) -> Number:
+        """The largest value that is sampled: ``high``, or less where steps from ``low`` pass it."""
+        if self.step is None:
+            return self.high
+        low, high, step = (Decimal(str(number)) for number in (self.low, self.high, self.step))
+        if (high - low) % step == 0:
+            return self.high
+        last = low + (high - low) // step * step
+        return int(last) if self.integer else float(last)
 
     @property
     def probes(self) -> tuple[float | int, ...]:

@@ -89,8 +89,8 @@ def distribution(parameter: Parameter) -> BaseDistribution:
     if isinstance(parameter, Choices):
         return CategoricalDistribution(parameter.choices)
     if parameter.integer:
-        return IntDistribution(int(parameter.low), int(parameter.high), parameter.log, int(parameter.step or 1))
-    return FloatDistribution(float(parameter.low), float(parameter.high), parameter.log, parameter.step)
+        return IntDistribution(int(parameter.low), int(parameter.last), parameter.log, int(parameter.step or 1))
+    return FloatDistribution(float(parameter.low), float(parameter.last), parameter.log, parameter.step)
 
 
 def suggest_point(trial: optuna.Trial, space: SearchSpace) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from anon_tune.methods import defaults_of, find, make_recipe
 from anon_tune.recipe import Recipe
 from anon_tune.search.method_use import DEFAULT, has_place, methods_of
 from anon_tune.search.names import check_names
-from anon_tune.search.parameters import Constraints, Parameter, Part, StopRules, StudyDefaults, Value
+from anon_tune.search.parameters import Constraints, Parameter, Part, Range, StopRules, StudyDefaults, Value
 from anon_tune.search.rungs import rung_levels
 from anon_tune.search.space_file import frozen_tables, parse_tables, read_tables, validate
 
@@ -56,7 +56,9 @@ class SearchSpace(Part):
         Raises:
             SpaceError: The file breaks a rule, or an override has a name that no recipe knows.
         """
-        return cls.from_tables(read_tables(Path(path), overrides or {}), str(path))
+        space = cls.from_tables(read_tables(Path(path), overrides or {}), str(path))
+        _check_steps(space)
+        return space
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, Any], where: str) -> SearchSpace:
@@ -185,7 +187,7 @@ class SearchSpace(Part):
         self._try({}, "method = 'identity'", method="identity")
         for name, parameter in self.search.items():
             for value in parameter.probes:
-                self._try(dict(self._point(self._ancestors(name) | {name: value})), f"{name} = {value}")
+                self._try(dict(self._point(_ancestors(self.search, name) | {name: value})), f"{name} = {value}")
         for point in self.first:
             self._check_first(point)
 
@@ -206,16 +208,34 @@ class SearchSpace(Part):
             raise SpaceError(self.where, f"no recipe at {at}, {error.rule}", error.got, remedy) from None
         check_names(recipe, self.where)
 
-    def _ancestors(self, name: str) -> dict[str, Value]:
-        """Choose a value for every choice that a name depends on, so that the name is searched."""
-        chosen: dict[str, Value] = {}
-        for other, values in self.search[name].when.items():
-            chosen |= self._ancestors(other) | {other: values[0]}
-        return chosen
-
     def _point(self, chosen: Mapping[str, Value]) -> Iterator[tuple[str, Value]]:
         params: dict[str, Value] = {}
         for name, parameter in self.search.items():
             if self.is_active(name, params):
                 params[name] = chosen.get(name, parameter.probes[0])
                 yield name, params[name]
+
+
+def _check_steps(space: SearchSpace) -> None:
+    """Refuse a range whose end no step reaches. Only files are checked: an earlier study may have such a range."""
+    for name, parameter in space.search.items():
+        if isinstance(parameter, Range) and parameter.last != parameter.high:
+            rule = f"'{name}': high must be reached from {parameter.low} in steps of {parameter.step}"
+            last = f"Set high = {parameter.last}, or another step"
+            remedy = last if parameter.last > parameter.low else "Set a smaller step"
+            raise SpaceError(space.where, rule, parameter.high, remedy)
+
+
+def weight_files(space: SearchSpace) -> dict[str, str]:
+    """Return the files of weights that trials may start from: the recipe name that each is a value of, by path."""
+    values = [*space.defaults.items(), *space.fixed.items()]
+    values += [(name, choice) for name, parameter in space.search.items() for choice in parameter.probes]
+    return {v: name for name, v in values if name.endswith(".weights") and isinstance(v, str)}
+
+
+def _ancestors(search: Mapping[str, Parameter], name: str) -> dict[str, Value]:
+    """Choose a value for every choice that a name depends on, so that the name is searched."""
+    chosen: dict[str, Value] = {}
+    for other, values in search[name].when.items():
+        chosen |= _ancestors(search, other) | {other: values[0]}
+    return chosen

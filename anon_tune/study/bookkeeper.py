@@ -146,7 +146,7 @@ class Bookkeeper:
         return Assignment.of_rungs(trial_id, recipe, levels, todo, self._ceilings(trial_id))
 
     def _record(self, trial: Trial, report: RungReport) -> Trial:
-        violation = 0.0 if trial.is_anchor else self._space.study.constraints.violation(report.score)
+        violation = self._space.study.constraints.violation(report.score)
         cost = self._prices.cost(report.node, report.seconds)
         report = replace(report, cost=cost, violation=violation, ended=self._clock())
         self._brackets.add(trial, report)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TextIO
 
 from anon_tune.errors import StudyError, UnreachableError
 from anon_tune.folder import File, why
@@ -18,6 +19,8 @@ from anon_tune.study_directory import StudyDirectory, StudyLocation
 
 _BEAT_S = 5.0
 _DEAD_AFTER_S = 4 * _BEAT_S
+_LOOK_S = 1.0  # for so long a `driver_of` may be in the way
+_UNKNOWN = "unknown"
 _LET_IT = "Let that one go on"
 
 
@@ -60,15 +63,49 @@ def driver_lock(directory: StudyLocation) -> Iterator[Hold]:
         return
     lock.folder.path.mkdir(parents=True, exist_ok=True)
     with open(lock.path, "a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _is_taken(file, fcntl.LOCK_EX, _LOOK_S):
             file.seek(0)
-            raise _held(lock, file.read()) from None
+            raise _held(lock, file.read())
         file.truncate(0)
         file.write(_me())
         file.flush()
         yield Hold()
+
+
+def driver_of(directory: StudyLocation) -> str | None:
+    """Return the process that holds a study directory, as it calls itself; None if no process does.
+
+    Nothing is written. On an object store this takes up to five seconds, and twenty if a process died: only a file that
+    does not change shows that.
+
+    Raises:
+        OSError: The directory cannot be read.
+    """
+    lock = StudyDirectory.at(directory).lock
+    if lock.folder.is_remote:
+        try:
+            _wait_until_dead(lock)
+        except StudyError as held:
+            return str(held.got)
+        return None
+    if not lock.path.exists():
+        return None
+    with open(lock.path, encoding="utf-8") as file:
+        return None if _is_taken(file, fcntl.LOCK_SH) else file.read() or _UNKNOWN
+
+
+def _is_taken(file: TextIO, kind: int, patience_s: float = 0.0) -> bool:
+    """Take a lock of the operating system until the file is closed; return whether that succeeded."""
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
 
 
 class _BeatingHold(Hold):
@@ -158,12 +195,12 @@ def _content(lock: File) -> dict[str, object]:
     except FileNotFoundError:
         return {}
     except ValueError:  # not written by us; it blocks others no longer than a dead lock
-        return {"holder": "unknown"}
+        return {"holder": _UNKNOWN}
 
 
 def _held(lock: File, holder: str) -> StudyError:
     rule, remedy = "another process is running this study", "Stop it, or wait until it ends"
-    return StudyError(str(lock.folder), rule, holder or "unknown", remedy)
+    return StudyError(str(lock.folder), rule, holder or _UNKNOWN, remedy)
 
 
 def _me() -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from anon_tune.errors import StudyError
 from anon_tune.ledger import Ledger
 from anon_tune.methods import is_trained
-from anon_tune.pareto import front_candidates
+from anon_tune.pareto import EmptyFront, front_candidates
 from anon_tune.recipe import Recipe
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.assignment import Assignment, Decision
@@ -68,10 +68,12 @@ class VerificationPlan:
         self.failures: dict[tuple[str, int], str] = {}
         self._space, self._seed, self._num_seeds, self._retrain = space, seed, num_seeds, retrain
         self._trials = {trial.id: trial for trial in self.ledger.trials()}
-        where, candidates = str(study), front_candidates(self.trials)
-        if ANCHORS[0] not in {t.id for t in candidates} or all(t.is_anchor for t in candidates):
+        where, empty = str(study), EmptyFront.of(self.trials)
+        if empty is not None:
+            raise StudyError(where, f"nothing to verify: {empty.reason}", remedy=empty.remedy)
+        if ANCHORS[0] not in {t.id for t in front_candidates(self.trials)}:
             remedy = "Let the study go on: anon-tune resume"
-            raise StudyError(where, "nothing to verify: no trial has a full score yet", remedy=remedy)
+            raise StudyError(where, f"nothing to verify: the anchor '{ANCHORS[0]}' has no full score", remedy=remedy)
         if not retrain and any(self._is_retrained(t, r) for t in self.trials for r in t.repeats):
             rule = "its repeats were trained anew and do not compare with repeats that were only measured"
             raise StudyError(where, rule, remedy="Add --retrain")

@@ -79,6 +79,18 @@ SPACES = {
 }
 
 
+@pytest.mark.parametrize("name", ["anonymizer.weights", "utility.weights", "privacy.weights"])
+def test_files_of_weights_are_read_before_anything_else(study: Say, tmp_path: Path, name: str) -> None:
+    gone, text = tmp_path / "gone.safetensors", tmp_path / "text.safetensors"
+    text.write_text("no weights")
+    rule = rf"{name}: must be a safetensors file that can be read: "
+    assert_one_line(study("--set", f"{name}={gone}"), rf"{rule}No such file .*, got {gone}\. Check the path\.")
+    assert_one_line(study("--set", f"{name}={text}"), rf"{rule}.*, got {text}\. Check the path\.")
+    choices = SPACE + f'"{name}" = {{ choices = ["{gone}"] }}'
+    assert_one_line(study(text=choices, clips="nowhere"), rf"{rule}No such file .*, got {gone}\. Check the path\.")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("case", SPACES)
 def test_a_search_space_that_breaks_a_rule(study: Say, tmp_path: Path, case: str) -> None:
     text, message = SPACES[case]

@@ -111,7 +111,7 @@ def test_the_front_as_json_is_strict_and_complete(answer: Answer, small_study: P
         raise AssertionError(constant)
 
     document = json.loads(answer("front", small_study, "--format", "json"), parse_constant=refuse)
-    assert list(document) == ["reference_point", "hypervolume", "cost", "lost_s", "trials"]
+    assert list(document) == ["reference_point", "hypervolume", "empty", "cost", "lost_s", "trials"]
     fields = ["value", "floor", "ceiling", "normalized", "interval"]
     leakage = [f"leakage_{name}".removesuffix("_value") for name in fields]
     accuracy = [name.replace("leakage", "accuracy") for name in leakage if "normalized" not in name]
@@ -167,6 +167,22 @@ def test_a_searched_method_has_its_own_column_only(capsys: pytest.CaptureFixture
 def cut(study: Path, num_records: int) -> None:
     for record in sorted((study / "ledger").iterdir())[num_records:]:
         record.unlink()
+
+
+def test_a_terminal_that_cannot_show_a_character_shows_a_mark_instead() -> None:
+    command = [sys.executable, "-m", "anon_tune", "study", "--help"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "COLUMNS": "100"}
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"") and b"--clips" in done.stdout
+
+
+def test_a_study_in_a_folder_that_is_not_utf8_has_a_report(small_study: Path, tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    shutil.copytree(os.fsencode(small_study), folder)
+    for verb in (b"report", b"front", b"status"):
+        done = subprocess.run([sys.executable, "-m", "anon_tune", verb, folder], capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b""), verb
+    assert os.path.getsize(folder + b"/report.html") > 1000
 
 
 @pytest.mark.parametrize("num_records", range(0, 20, 3))

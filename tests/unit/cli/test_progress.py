@@ -66,7 +66,7 @@ def test_what_was_lost_is_said_at_the_end(is_terminal: bool) -> None:
     with StudyProgress(1, Console(file=out, width=100, force_terminal=is_terminal, highlight=False)) as progress:
         progress.show([IDENTITY])
         progress.show([IDENTITY, lossy])
-    assert "2 jobs were lost with their workers, 1.0 min of 1.3 min (75%)\n" in out.getvalue()
+    assert "2 jobs ended without a report, 1.0 min of 1.3 min (75%)\n" in out.getvalue()
 
 
 def test_a_terminal_gets_a_table_of_the_front() -> None:

@@ -111,7 +111,7 @@ def test_a_study_here_needs_no_cluster(small_study: Path, tmp_path: Path) -> Non
     status = json.loads(anon_tune("status", str(small_study), "--format", "json"))
     assert status["study"] == str(small_study) and [row["trial"] for row in status["running"]] == ["0003"]
     table = anon_tune("status", str(small_study))
-    assert "4 trials: 1 running, 2 complete, 1 pruned" in table and "0003" in table
+    assert "4 trials: 1 unfinished, 2 complete, 1 pruned" in table and "0003" in table
 
     copy = tmp_path / "copy"
     assert anon_tune("fetch", str(small_study), "-o", str(copy)).strip() == str(copy)

@@ -66,6 +66,14 @@ def test_the_forms_of_an_option(check: Check) -> None:
     assert said["max_trials"] == 16 and said["price_per_hour"] == {"least": 7.0, "most": 14.0}
 
 
+def test_gpus_that_are_said_twice_count_once(check: Check) -> None:
+    text = SCRIPT.read_text().replace("--gpus-per-node=1", "--gpus-per-node=4\n#SBATCH --gres=gpu:4")
+    said = json.loads(check(text, "--gpus", "1", "--format", "json")[1])
+    assert [kind["gpus"] for kind in said["node_types"]] == [4, 4]
+    code, _, err = check(text.replace("gpu:4", "gpu:2"))
+    assert code == 2 and "the GPUs of a node must be the same number, got --gpus-per-node 4, --gres 2. Keep one" in err
+
+
 def test_a_script_of_another_kind(check: Check) -> None:
     code, _, err = check(ROOT / "cluster" / "local.sh")
     assert code == 2 and "a script without #SBATCH." in err

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from anon_tune.errors import StudyError
-from anon_tune.pareto import ParetoFront, ReferencePoint, front_candidates, growth
+from anon_tune.pareto import Cause, EmptyFront, ParetoFront, ReferencePoint, front_candidates, front_document, growth
 from anon_tune.trial import Cost, TrialState
 
 
@@ -109,7 +109,7 @@ def test_anchors_are_never_picked_and_the_error_names_the_lowest_leakage(make_tr
     trials = [make_trial("black-out", 0.2, 0.2), make_trial("0007", make_reading(0.5, validation=0.55), 0.9)]
     with pytest.raises(StudyError, match=r"got 0\.3\. The lowest available is 0\.5500 \(trial 0007\)\."):
         ParetoFront.of(trials).pick(0.3)
-    with pytest.raises(StudyError, match=r"Only the anchors have a full score so far"):
+    with pytest.raises(StudyError, match=r"No trial is on the front: no trial has a full score yet"):
         ParetoFront.of(trials[:1]).pick(0.3)
 
 
@@ -145,9 +145,38 @@ def test_a_trial_that_breaks_a_constraint_is_not_on_the_front_and_covers_nothing
     assert broken not in front_candidates([*kept, broken])
 
 
-def test_an_anchor_stays_whatever_it_breaks(make_trial):
-    trials = [breaking(make_trial("identity", 0.9, 0.95)), breaking(make_trial("black-out", 0.2, 0.2))]
-    assert [t.id for t in ParetoFront.of(trials).members] == ["black-out", "identity"]
+def test_an_anchor_that_breaks_a_constraint_is_measured_again_and_not_on_the_front(make_trial):
+    anchors = [breaking(make_trial("identity", 0.9, 0.95)), breaking(make_trial("black-out", 0.2, 0.2))]
+    kept = make_trial("0000", 0.5, 0.7)
+    front = ParetoFront.of([*anchors, kept])
+    assert front.front_ranks == {"identity": 1, "black-out": 1, "0000": 0}
+    assert [t.id for t in front.members] == ["0000"]
+    assert front.reference_point is not None and front.empty is None
+    assert [t.id for t in front_candidates([*anchors, kept])] == ["identity", "black-out", "0000"]
+
+
+def test_why_no_trial_is_on_the_front(make_trial):
+    anchors = [make_trial("identity", 0.9, 0.95), make_trial("black-out", 0.2, 0.2)]
+    failed = [
+        replace(make_trial(f"{n:04d}", full=None, state=TrialState.FAILED), number=n, reason=f"w{n}: gone. Look.")
+        for n in (1, 0)
+    ]
+    running = make_trial("0002", 0.4, 0.5, full=False, state=TrialState.RUNNING)
+    broken = [breaking(make_trial("0003", 0.3, 0.9), 0.4), breaking(make_trial("0004", 0.3, 0.9), 0.1)]
+    said = {
+        Cause.EARLY: ([*failed, running], "no trial has a full score yet"),
+        Cause.FAILED: (failed, "all 2 trials so far failed, 0000 first: w0: gone. Look"),
+        Cause.INFEASIBLE: ([*failed, *broken], "all 2 trials with a full score break a constraint of the study, 0004"),
+    }
+    for cause, (trials, reason) in said.items():
+        empty = EmptyFront.of([*anchors, *trials])
+        assert empty is not None and empty.cause is cause and empty.reason.startswith(reason)
+        front = ParetoFront.of([*anchors, *trials])
+        assert front.empty == empty and reason in repr(front)
+        assert front_document([*anchors, *trials])["empty"] == str(empty)
+        with pytest.raises(StudyError, match=reason):
+            front.pick(0.99)
+    assert EmptyFront.of([*anchors, *broken, make_trial("0005", 0.5, 0.7)]) is None
 
 
 def test_a_trial_that_breaks_a_constraint_is_never_picked(make_trial):
@@ -155,7 +184,7 @@ def test_a_trial_that_breaks_a_constraint_is_never_picked(make_trial):
     assert ParetoFront.of([broken, kept]).pick(0.5).id == "0001"
     with pytest.raises(StudyError, match=r"lowest available is 0\.4000 \(trial 0001\)"):
         ParetoFront.of([broken, kept]).pick(0.35)
-    with pytest.raises(StudyError, match="Every trial with a full score breaks a constraint"):
+    with pytest.raises(StudyError, match="the one trial scored breaks a constraint"):
         ParetoFront.of([broken, make_trial("identity", 0.9, 0.95)]).pick(0.35)
 
 
@@ -165,6 +194,8 @@ def test_a_repeated_trial_that_breaks_a_constraint_has_no_probability(make_trial
     front = ParetoFront.of([kept, broken])
     assert front.is_verified and set(front.probabilities) == {"0000"}
     assert front.front_ranks == {"0000": 0, "0001": 1}
+    with pytest.raises(StudyError, match="No trial that keeps the constraints was measured again: anon-tune verify"):
+        ParetoFront.of([make_trial("0000", 0.5, 0.7), broken]).pick(0.9)
 
 
 def test_progress_adds_up_what_every_ended_trial_cost(make_trial):

@@ -14,6 +14,7 @@ KEYS += ["leakage", "leakage_floor", "leakage_ceiling", "leakage_normalized", "l
 KEYS += ["accuracy", "accuracy_floor", "accuracy_ceiling", "accuracy_interval"]
 KEYS += ["num_repeats", "probability_on_front", "feasible", "seconds_per_frame"]
 KEYS += ["seconds", "lost_s", "cpu_s", "gpu_s", "money", "params"]
+EARLY = "No trial is on the front: no trial has a full score yet. Let the study go on: anon-tune resume."
 COST = Cost(cpu_s=60.0, gpu_s=30.0, money=0.5)
 
 
@@ -31,7 +32,7 @@ def trials(make_trial):
 
 def test_an_empty_ledger_gives_an_empty_document():
     nothing = {"cpu_s": 0.0, "gpu_s": 0.0, "money": 0.0}
-    empty = {"reference_point": None, "hypervolume": 0.0, "cost": nothing, "lost_s": 0.0, "trials": []}
+    empty = {"reference_point": None, "hypervolume": 0.0, "empty": EARLY, "cost": nothing, "lost_s": 0.0, "trials": []}
     assert front_document([]) == empty
 
 
@@ -40,6 +41,7 @@ def test_the_front_and_the_anchors_are_listed_by_leakage(trials):
     assert [row["trial"] for row in document["trials"]] == ["0000", "identity", "black-out"]
     assert document["reference_point"] == {"leakage": 0.9, "accuracy": 0.2}
     assert document["hypervolume"] == ParetoFront.of(trials).hypervolume > 0
+    assert document["empty"] is None
 
 
 def test_a_row_has_every_key_and_its_readings(trials):

@@ -51,9 +51,9 @@ def test_what_was_lost_is_said_in_a_sentence(trials: list[Trial]) -> None:
     a, b, c = (replace(t, seconds=seconds) for t, seconds in zip(trials, (600.0, 900.0, 0.0), strict=True))
     assert lost_note([a, b, c]) == ""
     one = replace(c, lost=(LostJob(300.0, "two"),))
-    assert lost_note([a, b, one]).startswith("1 job was lost with its worker, 5 min 0 s of 30 min 0 s (16.7%). ")
+    assert lost_note([a, b, one]).startswith("1 job ended without a report, 5 min 0 s of 30 min 0 s (16.7%). ")
     two = replace(c, lost=(LostJob(300.0, "two"), LostJob(0.0, "")))
-    assert lost_note([a, b, two]).startswith("2 jobs were lost with their workers, 5 min 0 s of 30 min 0 s (16.7%). ")
+    assert lost_note([a, b, two]).startswith("2 jobs ended without a report, 5 min 0 s of 30 min 0 s (16.7%). ")
 
 
 def test_without_a_job_there_is_no_figure(trials: list[Trial]) -> None:

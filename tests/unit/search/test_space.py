@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
+from optuna.distributions import FloatDistribution
 
 from anon_tune.errors import SpaceError, UsageError
 from anon_tune.search.parameters import Choices, Range
+from anon_tune.search.sampler import distributions
 from anon_tune.search.space import SearchSpace
 
 SHIPPED = sorted((Path(__file__).parents[3] / "search_spaces").glob("*.toml"))
@@ -58,6 +61,18 @@ BAD = {
     "log with step": (
         '[search]\n"penalty.weight" = {low = 1, high = 9, log = true, step = 2}',
         "step must be above 0 and never with log, got 2",
+    ),
+    "steps past the end": (
+        '[search]\n"training.num_branch_updates" = {low = 1, high = 10, step = 4, integer = true}',
+        "num_branch_updates': high must be reached from 1 in steps of 4, got 10. Set high = 9, or another step.",
+    ),
+    "step past the range": (
+        '[search]\n"training.num_branch_updates" = {low = 1, high = 3, step = 5, integer = true}',
+        "high must be reached from 1 in steps of 5, got 3. Set a smaller step.",
+    ),
+    "steps of fractions past the end": (
+        '[search]\n"penalty.weight" = {low = 0.1, high = 1.0, step = 0.2}',
+        "high must be reached from 0.1 in steps of 0.2, got 1.0. Set high = 0.9, or another step.",
     ),
     "fractional integer": (
         '[search]\n"training.num_branch_updates" = {low = 1.5, high = 3, integer = true}',
@@ -148,6 +163,16 @@ def test_every_rule_names_file_and_fault_in_one_line(tmp_path: Path, text: str, 
     assert str(caught.value).startswith(str(tmp_path / "space.toml"))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("high", "last"), [(1.0, 1.0), (0.95, 0.9)])
+def test_steps_end_where_they_lead_without_a_warning_of_optuna(high: float, last: float) -> None:
+    # A study that an earlier version began may have a range whose end no step reaches.
+    space = SearchSpace.from_tables({"search": {"penalty.weight": {"low": 0.1, "high": high, "step": 0.1}}}, "x.toml")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (kind,) = distributions(space, {"penalty.weight": 0.1}).values()
+    assert isinstance(kind, FloatDistribution) and kind.high == last
 
 
 def test_a_syntax_error_is_given_with_its_line(tmp_path: Path) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +18,7 @@ from anon_tune.errors import StudyError
 from anon_tune.folder import Folder
 from anon_tune.ledger import Ledger
 from anon_tune.study import lock
-from anon_tune.study.lock import driver_lock
+from anon_tune.study.lock import driver_lock, driver_of
 from anon_tune.trial import Trial, TrialState
 
 HOLD = """
@@ -45,11 +49,24 @@ def test_one_driver_at_a_time_and_a_dead_one_does_not_count(location: str) -> No
         message = f"another process is running this study, got pid {other.pid} on "
         with pytest.raises(StudyError, match=message), driver_lock(location):
             pass
+        assert str(driver_of(location)).startswith(f"pid {other.pid} on ")
         other.kill()
+    assert driver_of(location) is None
     for _ in range(2):
         with driver_lock(location) as hold:
             hold.check()
             assert not hold.lost.is_set()
+
+
+def test_looking_who_drives_a_study_keeps_no_driver_out(tmp_path: Path) -> None:
+    assert driver_of(tmp_path) is None and not any(tmp_path.iterdir())  # and writes nothing
+    with driver_lock(tmp_path):
+        pass
+    with open(tmp_path / ".lock", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)  # as one who looks has it for a moment
+        threading.Timer(0.2, fcntl.flock, (file, fcntl.LOCK_UN)).start()
+        with driver_lock(tmp_path):
+            assert driver_of(tmp_path) == f"pid {os.getpid()} on {socket.gethostname()}"
 
 
 def test_a_lock_that_was_taken_over_is_known_to_be_lost(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
