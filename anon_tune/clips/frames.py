@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,3 +49,34 @@ def map_frames(path: Path, manifest: Manifest, every: bool = False) -> NDArray[n
         if content_hash(frames[row]) != entry.content_hash:
             raise DataError(str(path), "the frames are not those of the manifest", remedy=_REMEDY)
     return frames
+
+
+def move_rows(file: BinaryIO, order: Sequence[int], start: int, num_bytes: int) -> None:
+    """Put into each row of a file the content of the row that ``order`` names. One row at a time is in memory.
+
+    Args:
+        file: Open for reading and writing.
+        order: A permutation of all rows.
+        start: Byte at which the first row begins.
+        num_bytes: Bytes of a row.
+    """
+
+    def read(at: int) -> bytes:
+        file.seek(start + at * num_bytes)
+        return file.read(num_bytes)
+
+    done = [False] * len(order)
+    for first in range(len(order)):
+        if done[first]:
+            continue
+        kept, row = read(first), first
+        while True:
+            done[row] = True
+            source = order[row]
+            frames = kept if source == first else read(source)
+            file.seek(start + row * num_bytes)
+            file.write(frames)
+            if source == first:
+                break
+            row = source
+    file.flush()

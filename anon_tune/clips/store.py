@@ -24,7 +24,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from anon_tune.address import refuse_secret
-from anon_tune.clips.frames import content_hash, map_frames
+from anon_tune.clips.frames import content_hash, map_frames, move_rows
 from anon_tune.clips.manifest import FRAMES, MANIFEST, SPLITS, ClipEntry, Manifest, read_manifest, write_manifest
 from anon_tune.clips.node_cache import fetch_store
 from anon_tune.errors import DataError, suggest
@@ -283,30 +283,9 @@ class StoreWriter:
         """
         entries = [replace(entry, split=splits[entry.id]) for entry in self._entries]
         order = sorted(range(len(entries)), key=lambda at: (SPLITS.index(entries[at].split), entries[at].id))
-        self._move(order)
-        self._entries = [entries[at] for at in order]
-
-    def _move(self, order: Sequence[int]) -> None:
-        """Put into each row the frames of the row that `order` names; one row is in memory."""
-        num_bytes, done = math.prod(self._shape), [False] * len(order)
-        for first in range(len(order)):
-            if done[first]:
-                continue
-            kept, row = self._row(first, num_bytes), first
-            while True:
-                done[row] = True
-                source = order[row]
-                frames = kept if source == first else self._row(source, num_bytes)
-                self._file.seek(self._header_bytes + row * num_bytes)
-                self._file.write(frames)
-                if source == first:
-                    break
-                row = source
         self._file.flush()
-
-    def _row(self, at: int, num_bytes: int) -> bytes:
-        self._file.seek(self._header_bytes + at * num_bytes)
-        return self._file.read(num_bytes)
+        move_rows(self._file, order, self._header_bytes, math.prod(self._shape))
+        self._entries = [entries[at] for at in order]
 
     def finish(self, attributes: Sequence[str], fps: float, source: str, drop_constant: bool = False) -> Clips:
         """Complete the store, give the directory its name and open it.
