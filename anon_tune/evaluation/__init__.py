@@ -6,7 +6,7 @@ A attributes, K actions.
 
 from anon_tune.evaluation.baseline import Baseline, make_baseline
 from anon_tune.evaluation.certify import certify
-from anon_tune.evaluation.counting import count_data
+from anon_tune.evaluation.clip_counts import count_data
 from anon_tune.evaluation.lab import Effort, Lab
 from anon_tune.evaluation.metrics import average_precisions, bootstrap_interval, class_mean_ap, top1
 from anon_tune.evaluation.network_attacker import fit, predict

@@ -13,18 +13,19 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """Which random views are taken. Draws come from torch's own generator.
+    """Which random views are taken. Random numbers come from torch's global generator.
 
     Attributes:
-        max_shift: Most pixels by which a clip is shifted, in each direction.
-        mirrors: Mirror half of the clips, and read every clip together with its mirror image.
+        max_shift: Largest shift of a clip in each direction, in pixels.
+        mirrors: True to mirror half of the training clips, and to score every clip as the mean of itself and its
+            mirror image.
     """
 
     max_shift: int = 0
     mirrors: bool = False
 
     def view(self, clips: Tensor) -> Tensor:
-        """Return a random view of each clip (B,T,C,H,W), the same for all its frames."""
+        """Return a random view of each clip (B,T,C,H,W); all frames of a clip get the same view."""
         if self.mirrors:
             turned = torch.rand(len(clips)) < 0.5
             clips = torch.where(turned.view(-1, 1, 1, 1, 1), clips.flip(-1), clips)
@@ -36,7 +37,7 @@ AS_THEY_ARE = Augmentation()
 
 
 def shifted(clips: Tensor, most: int) -> Tensor:
-    """Shift clips (B,T,C,H,W), each by its own draw of up to ``most`` pixels; what was at the border repeats."""
+    """Shift each clip (B,T,C,H,W) by its own random draw of up to ``most`` pixels; border pixels fill the gap."""
     down, right = torch.randint(-most, most + 1, (2, len(clips), 1))
     rows, columns = (
         (torch.arange(size) + by).clamp(0, size - 1) for size, by in zip(clips.shape[-2:], (down, right), strict=True)

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from anon_tune.certificate import Attacker, Canary
 from anon_tune.clips import ClipSet
-from anon_tune.errors import AnonTuneError, RecipeError
+from anon_tune.errors import AnonTuneError, RecipeError, cause_of
 from anon_tune.evaluation.canaries import CANARIES, keep_canaries
+from anon_tune.evaluation.clip_counts import check_clips
 from anon_tune.evaluation.committee import with_committees
-from anon_tune.evaluation.counting import check_clips
-from anon_tune.evaluation.lab import Effort, Lab, Pieces, Progress, RawWeights, Weights, strongest
+from anon_tune.evaluation.lab import Effort, Lab, PieceProgress, Pieces, RawWeights, Weights, strongest
 from anon_tune.evaluation.metrics import top1
 from anon_tune.evaluation.raw_attackers import pack, unpack
 from anon_tune.networks import save_weights
@@ -30,7 +30,7 @@ from anon_tune.networks.weights import read_tensors
 from anon_tune.recipe import MEASURE_VERSION, AuditRecipe
 
 FORM = f"anon_tune.baseline/3.{MEASURE_VERSION}"
-"""Changes whenever the same clips and effort would give another baseline."""
+"""Form of the file. It changes whenever the same clips and effort would give another baseline."""
 
 _CLASSIFIER = "classifier"
 
@@ -42,7 +42,7 @@ class Baseline:
     Attributes:
         effort: How long attackers were allowed to train.
         clips: Digest of the raw clips and their labels, see `digest`.
-        attackers: Every attacker on raw clips: those trained from scratch, and those trained further from there.
+        attackers: Results of every attacker on raw clips: trained from scratch, and trained further from these weights.
         weights: Weights of the attackers trained from scratch, by family and seed.
         classifier: Weights of the action classifier.
         leakage_ceiling: cMAP of the strongest attacker on the test split.
@@ -86,14 +86,14 @@ class Baseline:
         """Read a file that `save` wrote.
 
         Raises:
-            AnonTuneError: Not there, or not a baseline.
+            AnonTuneError: The file cannot be read, or is not a baseline of this form.
         """
         tensors, metadata = read_tensors(path)
-        rule, remedy = f"must be a baseline of the form '{FORM}'", "Delete the file, and it is made again"
+        rule, remedy = f"must be a baseline of the form '{FORM}'", "Delete the file; the next audit makes it again"
         try:
             return cls._of(tensors, json.loads(metadata.get("baseline", "{}")))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise AnonTuneError(str(path), rule, type(error).__name__, remedy) from None
+            raise AnonTuneError(str(path), rule, remedy=remedy, cause=cause_of(error)) from None
 
     @classmethod
     def _of(cls, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> Self:
@@ -115,7 +115,7 @@ class Baseline:
 
 
 def make_baseline(
-    raw: Mapping[str, ClipSet], effort: AuditRecipe, device: torch.device, progress: Progress
+    raw: Mapping[str, ClipSet], effort: AuditRecipe, device: torch.device, progress: PieceProgress
 ) -> Baseline:
     """Train attackers and a classifier on raw clips, and measure the canaries.
 
@@ -125,12 +125,12 @@ def make_baseline(
 
     Args:
         raw: Clips of train, val and test.
-        effort: What attackers may spend.
+        effort: How long attackers may train.
         device: Where to compute.
-        progress: Called with the current task, pieces done and total pieces.
+        progress: Called with the current task, the number of pieces done and the total number.
 
     Raises:
-        DataError: There are too few clips, or too few positives or negatives of an attribute.
+        DataError: A split has too few positive or negative clips of an attribute.
         RecipeError: An attacker is unknown, or no attacker is a network.
     """
     check_clips(raw, [f"attribute {at}" for at in range(raw["train"].private.shape[1])])
@@ -145,7 +145,8 @@ def make_baseline(
         if a.network is not None
     }
     if not weights:
-        rule, got = "'attackers' must name at least one network, which learns on raw clips too", ", ".join(specs)
+        rule = "'attackers' must name at least one network, because only networks can be trained further from raw clips"
+        got = ", ".join(specs)
         raise RecipeError("audit", rule, got, "Add the attacker 'frame'")
     further = [lab.attack(specs[family], "raw", seed, own) for (family, seed), own in weights.items()]
     fresh, further = (with_committees(some, raw["val"], raw["test"]) for some in (alone, further))
@@ -165,7 +166,7 @@ def make_baseline(
 
 
 def seeds_of(effort: AuditRecipe) -> range:
-    """Return the seeds of the attackers; the canaries have the next one."""
+    """Return the seeds of the attackers; the attackers of the canaries have the next seed."""
     return range(effort.seed, effort.seed + effort.num_seeds)
 
 

@@ -1,4 +1,4 @@
-"""Canaries: clips whose leakage is known beforehand. An audit that gets one wrong is refused.
+"""Canaries: clips whose leakage is known beforehand. An audit that measures one of them wrongly is refused.
 
 Shapes: N clips of a split, A attributes.
 """
@@ -34,25 +34,25 @@ _ROUNDING = 1e-9
 def keep_canaries(
     raw: Mapping[str, ClipSet], known: Sequence[Attacker], effort: AuditRecipe, device: torch.device, pieces: Pieces
 ) -> tuple[Canary, ...]:
-    """Audit clips whose leakage is known, with fresh attackers of every family, one new seed, and their committee.
+    """Audit the canaries with fresh attackers of every family, with one new seed, and with their committee.
 
-    * identity: raw clips leak 0.9 to 1.1 of what they leak, and more than chance gives.
-    * constant: black clips leak what chance gives.
-    * negative: one minus the clip looks foreign to people and to frozen attackers, and leaks at least 0.9, also
-      of what the identity canary leaks.
-    * shuffled: raw clips whose labels changed places within each split leak what chance gives.
+    * identity: raw clips. Normalized leakage must be 0.9 to 1.1, and above the range of chance.
+    * constant: black clips. Leakage must be in the range of chance.
+    * negative: one minus the clip, which looks foreign to people and to frozen attackers. Normalized leakage must be
+      at least 0.9, and at least 0.9 times that of the identity canary.
+    * shuffled: raw clips whose labels are permuted within each split. Leakage must be in the range of chance.
 
-    Leakage is normalized by the leakage of raw clips to the strongest fresh attacker of one seed, averaged over seeds;
-    that is the maximum of equally many attackers. The bounds 0.9 and 1.1 are compared with a bootstrap interval,
-    because few test clips can move leakage by more than a tenth. Negative and identity are resampled in pairs. "What
-    chance gives" is the range between the smallest and the largest cMAP of the strongest attacker over 1000
-    permutations of the test labels. (The strongest of several blind attackers scores above the floor.) In a sound
-    setup, the shuffled canary fails about once in five hundred audits.
+    The ceiling for normalized leakage is what the strongest fresh attacker of one seed finds on raw clips, averaged
+    over seeds. It is a maximum over as many attackers as each canary gets. The bounds 0.9 and 1.1 are compared with a
+    bootstrap interval, because on few test clips luck alone can move leakage by more than a tenth. The negative and the
+    identity canary are compared on the same resamples. The range of chance lies between the smallest and the largest
+    cMAP of the strongest attacker over 1000 permutations of the test labels. (The strongest of several blind attackers
+    scores above the floor.) In a sound setup, the shuffled canary fails about once in five hundred audits.
 
     Args:
         raw: Clips of train, val and test.
         known: Results of the baseline's fresh attackers on the raw clips.
-        effort: Of every attacker.
+        effort: How long every attacker may train.
         device: Where to compute.
         pieces: Counts the trainings and reports each before it begins.
     """
@@ -67,7 +67,7 @@ def keep_canaries(
             lab = Lab(splits, Effort.of_audit(effort), device, pieces)
             alone = list(lab.attacks([effort.seed + effort.num_seeds], {}))
             tried = with_committees(alone, splits["val"], splits["test"])
-            identity = identity or strongest(tried)  # the first of the canaries
+            identity = identity or strongest(tried)  # identity is the first of the canaries
             canaries.append(_judge(name, tried, identity, splits["test"], floor, span, effort))
     return tuple(canaries)
 
@@ -111,7 +111,7 @@ def _judge(
         [attack.scores["test"] for attack in tried], test.private, NUM_PERMUTATIONS, effort.seed
     )
     if name in ("constant", "shuffled"):
-        expected = f"{normalized(low):z.3f} to {normalized(high):z.3f}, as by chance" if span > 0 else "as by chance"
+        expected = f"{normalized(low):z.3f} to {normalized(high):z.3f}, by chance" if span > 0 else "by chance"
         passed = low - _ROUNDING <= leakage <= high + _ROUNDING
     else:
         resamples = draw_resamples(test.groups, effort.num_bootstraps, effort.seed)

@@ -23,7 +23,7 @@ from anon_tune.clips import ClipSet, epoch_batches
 from anon_tune.errors import DataError
 from anon_tune.evaluation.baseline import Baseline, digest, num_actions, seeds_of
 from anon_tune.evaluation.committee import with_committees
-from anon_tune.evaluation.lab import Attack, Effort, Lab, Pieces, Progress, Weights, strongest
+from anon_tune.evaluation.lab import Attack, Effort, Lab, PieceProgress, Pieces, Weights, strongest
 from anon_tune.evaluation.linkage import link
 from anon_tune.evaluation.metrics import Floats, class_mean_ap, majority, prevalence, top1
 from anon_tune.evaluation.reconstruction import fit_reconstruction, read_reconstruction
@@ -42,23 +42,29 @@ def certify(
     data: Data,
     effort: AuditRecipe,
     device: torch.device,
-    progress: Progress,
+    progress: PieceProgress,
     extra_attackers: Sequence[str | AttackerSpec] = (),
 ) -> Certificate:
     """Audit anonymized clips.
 
-    Leakage is the cMAP of the strongest attacker on the test split. The attackers are every family with every seed:
-    trained from scratch, trained further from weights of raw clips, and frozen at these weights; and, for each start
-    and seed, the committee of all families. So leakage errs on the high side, and so does its ceiling. `_status`
-    decides on LOWER_BOUND and REFUSED. The floor is the score of one blind attacker. With few clips, the strongest of
-    many blind attackers can reach ``leakage_by_chance``; leakage below it cannot be distinguished from none.
+    Leakage is the cMAP of the strongest attacker on the test split. Every family attacks with every seed and from
+    three starts: trained from scratch, trained further from raw-trained weights, and frozen at these weights. For each
+    start and seed, the committee of all families attacks too. Leakage is a maximum, so it errs on the high side, and so
+    does its ceiling. `_status` decides on LOWER_BOUND and REFUSED. The floor is the score of one blind attacker. With
+    few clips, the strongest of many blind attackers can reach ``leakage_by_chance``; leakage below it cannot be
+    distinguished from none.
 
     Args:
-        raw: Clips of train, val and test. `changed` are the same clips after the anonymizer, as a file would hold them.
+        raw: Raw clips of train, val and test.
+        changed: The same clips after the anonymizer, as a file would hold them.
         baseline: The baseline for the same raw clips and effort.
-        effort: How long attackers train.
-        progress: Called with the current task, pieces done and total pieces.
-        extra_attackers: Those of the method itself, only trained from scratch; `changed` has their additional inputs.
+        subject: What is audited; copied into the certificate.
+        data: What the clips are; copied into the certificate.
+        effort: How long attackers may train.
+        device: Where to compute.
+        progress: Called with the current task, the number of pieces done and the total number.
+        extra_attackers: Attackers of the method itself. They are only trained from scratch, and find their additional
+            inputs in ``changed``.
 
     Raises:
         DataError: The anonymized clips do not match the raw clips, or the baseline is for other clips or effort.
@@ -102,7 +108,7 @@ def _versions() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Findings:
-    """What the networks of an audit made of the anonymized clips.
+    """What the networks of an audit found on the anonymized clips.
 
     Attributes:
         attacks: Results of all attackers, including committees.
@@ -122,7 +128,7 @@ class _Findings:
 
 
 def _attack(raw: Splits, changed: Splits, baseline: Baseline, effort: AuditRecipe, lab: Lab) -> _Findings:
-    """Train every network of an audit and read it."""
+    """Train every network of an audit and read it on the test split."""
     test, num_classes = changed["test"], num_actions(raw)
     attacks = with_committees(list(lab.attacks(seeds_of(effort), baseline.weights)), changed["val"], test)
     network, learned = lab.classifier(num_classes)
@@ -151,7 +157,7 @@ def _leakage(
     effort: AuditRecipe,
     resamples: Resamples,
 ) -> dict[str, Any]:
-    """Return what a certificate says of leakage, by the names of its fields."""
+    """Return the fields of a certificate that tell about leakage."""
     val, test, best = changed["val"], changed["test"], strongest(found.attacks)
     floor, ceiling = prevalence(test.private), baseline.leakage_ceiling
     scores = [attack.scores["test"] for attack in found.attacks]
@@ -179,7 +185,7 @@ def _leakage(
 def _accuracy(
     found: _Findings, changed: Splits, baseline: Baseline, effort: AuditRecipe, resamples: Resamples
 ) -> dict[str, Any]:
-    """Return what a certificate says of accuracy, by the names of its fields."""
+    """Return the fields of a certificate that tell about accuracy."""
     test = changed["test"]
     is_right = found.classifier.argmax(axis=1) == test.actions
     return {
@@ -201,7 +207,9 @@ def _check(raw: Splits, changed: Splits, baseline: Baseline, effort: AuditRecipe
             rule = f"anonymized clips of '{name}' must have the raw clips' labels, row by row"
             raise DataError("audit", rule, remedy="Import both with the same pattern")
     if baseline.effort != effort or baseline.clips != digest(raw):
-        raise DataError("audit", "the baseline was made of other clips or another effort", remedy="Make it again")
+        raise DataError(
+            "audit", "the baseline was made from other clips or with another effort", remedy="Make it again"
+        )
 
 
 def _status(
@@ -225,7 +233,7 @@ def _status(
 
 
 def _less_than_usual(effort: AuditRecipe) -> list[str]:
-    """Name the settings below their default. With fewer or closer looks, a plateau is weaker evidence."""
+    """Return a reason per setting below its default. With fewer or closer looks, a plateau is weaker evidence."""
     usual = AuditRecipe()
     found = [
         f"{name} is {getattr(effort, name)}, below the default of {getattr(usual, name)}"
@@ -237,7 +245,7 @@ def _less_than_usual(effort: AuditRecipe) -> list[str]:
 
 
 def _found(normalized: float) -> str:
-    return f"{normalized:z.3f}" if math.isfinite(normalized) else "none, as raw clips leak nothing"
+    return f"{normalized:z.3f}" if math.isfinite(normalized) else "none, because raw clips leak nothing"
 
 
 def _normalized(value: float, floor: float, ceiling: float) -> float:
@@ -267,7 +275,7 @@ def _restored(network: nn.Module, weights: Weights, device: torch.device) -> nn.
 def _linkage(
     lab: Lab, raw: Splits, changed: Splits, recognizer: nn.Module, best: nn.Module
 ) -> dict[Literal["raw to anonymized", "anonymized to anonymized"], Linkage]:
-    """Retrieve test clips among training clips, which share no group with them.
+    """Measure how well test clips find training clips, which share no group with them.
 
     An embedding is the input of a network's last layer, or the network's logits. Logits of two networks have the same
     meaning, so one try embeds raw clips with the recognizer and anonymized clips with the strongest attacker. The best
@@ -299,7 +307,7 @@ def _linkage(
 
 
 def _distortion(raw: ClipSet, changed: ClipSet, batch_clips: int) -> float:
-    """Return the mean RMS difference of clips, in [0, 1]."""
+    """Return the mean RMS difference between raw and anonymized clips, in [0, 1]."""
     pairs = (epoch_batches(clips, batch_clips, 0, 0, shuffle=False) for clips in (raw, changed))
     each = [(a.clips - b.clips).flatten(1).square().mean(dim=1).sqrt() for a, b in zip(*pairs, strict=True)]
     return float(torch.cat(each).mean())

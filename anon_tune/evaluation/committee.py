@@ -1,4 +1,4 @@
-"""A committee: the weighted sum of attackers of all families; on each attribute, better attackers weigh more.
+"""A committee: the weighted sum of the scores of all families; on each attribute, better attackers weigh more.
 
 Shapes: N clips of a split, A attributes.
 """

@@ -29,17 +29,17 @@ RawWeights = Mapping[tuple[str, int], Weights]
 """Weights of attackers trained on raw clips, by family and seed."""
 
 _MANY_CLIPS = 100
-"""Positive clips an attribute, in the mean, from which on attackers learn from the clips as they are."""
+"""From this mean number of positive clips per attribute on, attackers are trained without random views."""
 
 Start = Literal["fresh", "raw", "frozen"]
-Progress = Callable[[str, int, int], None]
+PieceProgress = Callable[[str, int, int], None]
 """Called with the current task, the number of pieces done and the total number."""
 
 
 class Pieces:
     """Counts the pieces of a long task, and reports progress before each of them."""
 
-    def __init__(self, progress: Progress, total: int) -> None:
+    def __init__(self, progress: PieceProgress, total: int) -> None:
         self._progress, self._total, self._done = progress, total, 0
 
     def begin(self, what: str) -> None:
@@ -63,10 +63,10 @@ class Effort:
         attack: When the training of an attacker from scratch ends.
         further: When the training of an attacker that starts from raw-trained weights ends.
         classify: When the training of the action classifier ends.
-        batch_clips: Clips of a batch.
+        batch_clips: Clips per batch.
         lr: Learning rate.
         width: Channels of the first layer of attackers and classifiers.
-        seed: Of the classifier.
+        seed: Seed of the classifier.
     """
 
     attackers: tuple[AttackerSpec, ...]
@@ -124,14 +124,14 @@ class Attack:
     """A fitted attacker and its scores.
 
     Attributes:
-        family: The attacker's name, or that of a committee.
+        family: The attacker's name, or ``committee``.
         start: Which weights it started from.
         seed: Seed of its weights and of the order of its clips.
         fit: How its training ended.
         scores: Scores (N,A) on every split it was not trained on.
         values: cMAP on each of these splits.
         network: The network, in eval mode; for a committee, that of its best member; None if it is not a network.
-        inputs: What the network gets in addition to frames.
+        inputs: Names of what the network gets besides the frames.
     """
 
     family: str
@@ -195,12 +195,13 @@ class Lab:
         """Train one attacker, unless it is frozen, and evaluate it on the splits it was not trained on.
 
         Raises:
-            DataError: The clips come without what the attacker needs besides the frames.
+            DataError: The clips lack something that the attacker needs besides the frames.
+            AnonTuneError: The attacker returns scores of a wrong shape.
         """
         train = self.splits["train"]
         if missing := [name for name in spec.inputs if name not in train.inputs]:
             rule = f"needs {', '.join(spec.inputs)} besides the frames"
-            remedy = "Leave the attacker out, or measure a method that gives this"
+            remedy = "Leave the attacker out, or measure a method that provides this"
             raise DataError(f"attacker '{spec.name}'", rule, f"no {', '.join(missing)}", remedy)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -246,7 +247,7 @@ class Lab:
         return score_private(network, clips, effort.batch_clips, self.device, augmentation, spec.inputs).numpy()
 
     def _augmentation(self, spec: AttackerSpec) -> Augmentation:
-        """Return the random views of an attacker; none where clips are many, as varied views then only slow it down."""
+        """Return the random views of an attacker; none if clips are many, because views then only slow it down."""
         train = self.splits["train"]
         if train.private.sum(axis=0).mean() >= _MANY_CLIPS:
             return AS_THEY_ARE
@@ -254,7 +255,7 @@ class Lab:
         return Augmentation(round(spec.max_shift * min(height, width)), spec.mirrors)
 
     def features(self, network: nn.Module, clips: ClipSet) -> Floats:
-        """Return the input of a network's last layer for each clip (N,D), averaged over the parts of the clip."""
+        """Return the input of a network's last linear layer, (N,D), averaged over the parts of each clip."""
         last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
         tapped = _Tapped(network, last)
         try:
@@ -299,7 +300,7 @@ class Lab:
 
 
 class _Tapped(nn.Module):
-    """A network that gives what goes into one of its layers."""
+    """A network that returns the input of one of its layers."""
 
     def __init__(self, network: nn.Module, layer: nn.Module) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""cMAP, top-1 and bootstrap intervals, order-free in the clips.
+"""cMAP, top-1 and bootstrap intervals. No metric depends on the order of the clips.
 
 Shapes: N clips, A attributes, K actions, R weightings of the clips.
 """
@@ -24,11 +24,11 @@ def average_precisions(scores: Floats, labels: NDArray[np.uint8]) -> Floats:
     A scorer that gives every clip the same score gets the share of positives.
 
     Args:
-        scores: Attacker's scores (N,A), higher means more likely; compared by order only.
+        scores: Attacker's scores (N,A). Higher means more likely; only their order matters.
         labels: Private attributes (N,A) in {0, 1}.
 
     Raises:
-        AnonTuneError: A score is not finite: an attacker that broke is not one that knows nothing.
+        AnonTuneError: A score is not finite. Such an attacker is broken, which differs from knowing nothing.
     """
     if not np.isfinite(scores[:, labels.any(axis=0)]).all():
         raise AnonTuneError("evaluation", "an attacker's scores must be finite", remedy="Lower its learning rate")
@@ -43,12 +43,12 @@ def average_precisions(scores: Floats, labels: NDArray[np.uint8]) -> Floats:
 def precisions(scores: Floats, hits: Floats, counts: Floats) -> Floats:
     """Return the average precision of one attribute under many weightings of the clips, (R,).
 
-    Clips of one score are read together; NaN where no weight is positive.
+    Clips with equal scores are read together. NaN where all weights of positive clips are 0.
 
     Args:
-        scores: (N,), higher means more likely.
-        hits: (R,N) weight of the clip where it is positive, else 0.
-        counts: (R,N) weight of the clip.
+        scores: Scores (N,); higher means more likely.
+        hits: Weights (R,N) of the positive clips; 0 for the others.
+        counts: Weights (R,N) of all clips.
     """
     order = np.argsort(-scores, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
@@ -71,7 +71,7 @@ def prevalence(labels: NDArray[np.uint8]) -> float:
 
 
 def top1(logits: Floats, actions: Ints) -> float:
-    """Return the share of clips (N,K) whose largest logit is the true action (N,)."""
+    """Return the share of clips whose largest logit (N,K) is that of the true action (N,)."""
     return float((logits.argmax(axis=1) == actions).mean())
 
 
@@ -91,7 +91,7 @@ def bootstrap_interval(
         num_clips: N.
         num_bootstraps: Number of resamples.
         confidence: Coverage of the interval, in (0, 1).
-        seed: Of the resamples.
+        seed: Seed of the resamples.
     """
     rng = np.random.default_rng(seed)
     values = [statistic(rng.integers(num_clips, size=num_clips)) for _ in range(num_bootstraps)]

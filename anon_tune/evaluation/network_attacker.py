@@ -45,15 +45,18 @@ def fit(
     Args:
         network: Trained in place.
         train: What it learns from.
-        val: What it is looked at on; never the split that is reported.
-        target: What it learns to tell.
+        val: Split on which the stop rule looks at the network; never the split that is reported.
+        target: What it learns to predict.
         rule: When training ends.
-        batch_clips: Clips of a batch.
+        batch_clips: Clips per batch.
         lr: Learning rate.
-        seed: Of the order of clips. Draws of the network come from torch's own generator.
+        seed: Seed of the order of clips. All other random numbers come from torch's global generator.
         device: Where to compute.
-        augmentation: Random views of what it learns from.
-        inputs: What the network gets besides the frames.
+        augmentation: Random views of the training clips.
+        inputs: Names of what the network gets besides the frames.
+
+    Returns:
+        How the training ended.
     """
 
     def look(now: nn.Module) -> float:
@@ -120,12 +123,12 @@ def predict(
 ) -> Tensor:
     """Return the logits of every clip of a split in its order, (N,O) on the CPU.
 
-    Kernels differ in the last bits by the size of a batch and the place in it, and that noise must not
-    break the ties of an attacker that sees nothing. So the last batch is filled up by repeating its clips,
-    and logits are rounded to 5 decimals.
+    The last bits of a logit depend on the size of the batch and on the clip's place in it. This noise must not break
+    the ties of an attacker that sees nothing. So the last batch is filled up by repeating its clips, and logits are
+    rounded to 5 decimals.
 
     Args:
-        mirrored: Return the mean of the logits of each clip and of its mirror image.
+        mirrored: True to average the logits of each clip with those of its mirror image.
     """
     network.eval()
     parts: list[Tensor] = []

@@ -1,4 +1,4 @@
-"""How networks learn and score private attributes: values of one category by a softmax, the others one by one.
+"""How networks learn and score private attributes: the values of a category by a softmax, others one by one.
 
 Shapes: N clips, A private attributes.
 """
@@ -12,13 +12,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Categories = Sequence[Sequence[int]]
-"""Columns that are the values of one category, see `anon_tune.clips.ClipSet`."""
+"""For each category, the columns of its values; see `anon_tune.clips.ClipSet`."""
 
 
 def private_loss(logits: Tensor, labels: Tensor, categories: Categories) -> Tensor:
-    """Return the mean over labels of the cross-entropy of a category and the BCE of any other attribute, a scalar.
+    """Return the mean loss over labels, a scalar with gradient: cross-entropy of a category, BCE of other attributes.
 
-    A category counts as one label, whatever the number of its values.
+    A category counts as one label, no matter how many values it has.
 
     Args:
         logits: (N,A).
@@ -35,8 +35,8 @@ def private_loss(logits: Tensor, labels: Tensor, categories: Categories) -> Tens
 def private_scores(logits: Tensor, categories: Categories) -> Tensor:
     """Return scores (N,A) whose order within a column is that of the attribute's probability.
 
-    The logit of a category's value is only meaningful beside those of its other values, so a category becomes
-    log-probabilities.
+    The logit of one value of a category means nothing without the logits of the other values. So the logits of a
+    category become log-probabilities.
     """
     scores = logits.clone()
     for at in categories:

@@ -1,6 +1,6 @@
-"""Attackers that were trained on raw clips: made once for all trials of a study, each of which trains them further.
+"""Attackers trained on raw clips: trained once per study, and trained further in every trial.
 
-An attacker that starts from them finds in a few steps what one that starts from nothing needs many for.
+An attacker that starts from these weights needs far fewer steps than an attacker trained from scratch.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _MARK = "raw_attackers"
 def raw_attackers(clips: Clips, recipe: EvaluationRecipe, device: torch.device, kept: str = "") -> RawWeights:
     """Return the weights of the recipe's networks, each trained on raw training clips with a full score's effort.
 
-    They are read if they were kept, and otherwise trained and kept. A file that is torn, or of other clips or another
-    measurement, is made again.
+    They are read from ``kept`` if they are there, and otherwise trained and saved there. A file that is incomplete, or
+    that belongs to other clips or another measurement, is replaced.
 
     Args:
-        clips: The raw clips; only train and val are looked at.
-        recipe: Names the attackers, their effort and their seed.
+        clips: The raw clips; only train and val are used.
+        recipe: The attackers, their effort and their seed.
         device: Where to compute.
-        kept: The folder that keeps them, a path or a URI; empty to remember them in this process only.
+        kept: Folder for the weights, a path or a URI; empty to keep them only in the memory of this process.
     """
     key = _key(clips, recipe)
     file = File(Folder.at(kept), f"{key}.safetensors") if kept else None

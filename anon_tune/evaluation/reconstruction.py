@@ -1,4 +1,4 @@
-"""The reconstruction attacker: a U-Net that learns to give the raw frames back.
+"""The reconstruction attacker: a U-Net that learns to restore the raw frames.
 
 Shapes: N frames or clips, T frames per clip, C channels, H height, W width.
 """
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from anon_tune.certificate import Reconstruction
 from anon_tune.clips import ClipSet, epoch_batches
-from anon_tune.evaluation.likeness import psnr, ssim
+from anon_tune.evaluation.image_similarity import psnr, ssim
 from anon_tune.evaluation.score import anonymize_split
 from anon_tune.networks import FrameAnonymizer
 from anon_tune.networks.anonymizers import UNet
@@ -29,12 +29,12 @@ _BATCH_FRAMES = 32
 def fit_reconstruction(raw: ClipSet, changed: ClipSet, effort: AuditRecipe, device: torch.device) -> FrameAnonymizer:
     """Train a U-Net from anonymized frames to raw frames with L1, for a fixed number of steps.
 
-    It sees one frame at a time: what an anonymizer spreads over several frames it does not put together.
+    It sees one frame at a time, so it cannot combine what an anonymizer spreads over several frames.
 
     Args:
         raw: The training split.
         changed: The same clips, anonymized.
-        effort: reconstruction_steps, lr and seed.
+        effort: Only its reconstruction_steps, lr and seed count.
         device: Where to compute.
     """
     num_clips, num_frames = raw.frames.shape[:2]
@@ -63,20 +63,20 @@ def read_reconstruction(
     batch_clips: int,
     device: torch.device,
 ) -> Reconstruction:
-    """Read a reconstruction attacker on the test split.
+    """Measure a reconstruction attacker on the test split.
 
     Args:
-        network: A trained one.
+        network: The trained U-Net.
         raw: The test split.
         changed: The same clips, anonymized.
-        leakage: cMAP of a recognizer trained on raw clips, on the clips it is given.
-        batch_clips: Clips at a time.
+        leakage: Returns the cMAP, on given clips, of a recognizer that was trained on raw clips.
+        batch_clips: Clips per batch.
         device: Where to compute.
     """
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
         made = anonymize_split(network, changed, Path(scratch) / "frames", batch_clips, device).clips
         (psnr_after, ssim_after), (psnr_before, ssim_before) = (
-            _likeness(clips, raw, batch_clips) for clips in (made, changed)
+            _similarity(clips, raw, batch_clips) for clips in (made, changed)
         )
         return Reconstruction(
             psnr=psnr_after,
@@ -87,7 +87,7 @@ def read_reconstruction(
         )
 
 
-def _likeness(one: ClipSet, two: ClipSet, batch_clips: int) -> tuple[float, float]:
+def _similarity(one: ClipSet, two: ClipSet, batch_clips: int) -> tuple[float, float]:
     """Return the mean PSNR and SSIM over the frames of two splits of the same clips."""
     sums, num = np.zeros(2), 0
     pairs = (epoch_batches(clips, batch_clips, 0, 0, shuffle=False) for clips in (one, two))

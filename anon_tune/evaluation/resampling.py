@@ -17,7 +17,7 @@ from anon_tune.evaluation.metrics import Floats, precisions
 NUM_PERMUTATIONS = 1000
 
 MIN_GROUPS = 8
-"""Fewer groups than these are too few to resample."""
+"""With fewer groups, clips are resampled one by one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +25,7 @@ class Resamples:
     """How often each clip is drawn in each resample.
 
     Attributes:
-        counts: (R,N) float64, whole numbers from 0.
+        counts: Whole numbers (R,N) from 0, as float64.
         unit: What was drawn with repetition: whole groups, or videos (a clip is a video).
     """
 
@@ -33,7 +33,7 @@ class Resamples:
     unit: Literal["group", "video"]
 
     def mean_interval(self, values: Floats, confidence: float) -> tuple[float, float]:
-        """Return the percentile interval of the mean of one value a clip (N,)."""
+        """Return the percentile interval of the mean of values (N,), one per clip."""
         return percentiles(self.counts @ values / self.counts.sum(axis=1), confidence)
 
     def map_interval(self, scores: Floats, labels: NDArray[np.uint8], confidence: float) -> tuple[float, float]:
@@ -54,9 +54,9 @@ def draw_resamples(groups: Sequence[str], num: int, seed: int) -> Resamples:
     """Draw resamples of clips by their groups, or one by one where there are fewer than `MIN_GROUPS`.
 
     Args:
-        groups: N group names.
+        groups: Group name of each of the N clips.
         num: R.
-        seed: Of the draws.
+        seed: Seed of the draws.
     """
     names, codes = np.unique(np.asarray(groups), return_inverse=True)
     by_group = len(names) >= MIN_GROUPS
@@ -77,9 +77,9 @@ def chance_of_strongest(
 
     Args:
         attackers: Scores (N,A) of each attacker.
-        labels: Private attributes (N,A); whole rows change places.
-        num: R; with 1000, one attacker in about a thousand that knows nothing lies above the largest.
-        seed: Of the permutations.
+        labels: Private attributes (N,A); whole rows are permuted.
+        num: R. With 1000, about one in a thousand attackers that know nothing scores above the largest value.
+        seed: Seed of the permutations.
     """
     rng = np.random.default_rng(seed)
     rows = np.stack([rng.permutation(len(labels)) for _ in range(num)])
@@ -92,14 +92,14 @@ def chance_of_strongest(
 
 
 def percentiles(values: Floats, confidence: float) -> tuple[float, float]:
-    """Return the interval that covers a share of the values, tails of equal size."""
+    """Return the interval that covers the share ``confidence`` of the values and has equal tails."""
     tail = (1 - confidence) / 2
     low, high = np.nanquantile(values, [tail, 1 - tail])
     return float(low), float(high)
 
 
 def _known_mean(columns: Floats) -> Floats:
-    """Return the mean over attributes (R,A) without NaN; NaN where all are."""
+    """Return the mean over attributes, (R,) from (R,A). NaN is ignored; the mean is NaN where all values are."""
     known = ~np.isnan(columns)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(known, columns, 0).sum(axis=1) / known.sum(axis=1))

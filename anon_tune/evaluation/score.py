@@ -52,25 +52,26 @@ def measure(
     """Measure leakage and accuracy of a frozen anonymizer.
 
     Every split is anonymized once, clamped and quantized to uint8. Attackers and the classifier are trained on the
-    training split, with a fixed effort: attackers from scratch and further from raw-trained weights, and a full score
-    adds their committees. A full score is read on the test split, and on the validation split for those who select; a
-    rung score on the validation split only. Leakage is the largest cMAP among the attackers on the split that is read,
-    so it errs on the high side. An audit does the same with more effort and more seeds, see `certify`.
+    training split with a fixed effort. Attackers are trained from scratch or further from raw-trained weights, and a
+    full score adds their committees. A full score is read on the test split, and also on the validation split, by which
+    trials are selected. A rung score is read on the validation split only. Leakage is the largest cMAP among the
+    attackers on the split that is read, so it errs on the high side. An audit does the same with more effort and more
+    seeds, see `certify`.
 
     Args:
         anonymizer: f_A; put in eval mode.
         clips: A clip store with the splits train, val and, for a full score, test.
-        recipe: Efforts, bootstraps, seed.
-        full: Full score instead of a rung score.
-        ceilings: Raw values at the same effort; None if the anonymizer is the identity, which sets them.
+        recipe: Efforts, number of bootstraps, seed and more.
+        full: True for a full score, False for a rung score.
+        ceilings: Values on raw clips at the same effort; None if the anonymizer is the identity, which sets them.
         device: Where to compute.
         extra_attackers: Attackers of the method itself, in addition to those of the recipe.
-        attacker_inputs: What they get besides the frames; None for nothing.
+        attacker_inputs: Returns what attackers get besides the frames; None for nothing.
         raw: Weights of attackers that were trained on raw clips, see `raw_attackers`.
 
     Raises:
         RecipeError: An attacker has an unknown name.
-        DataError: An attacker needs more than the frames, and does not get it.
+        DataError: An attacker does not get what it needs besides the frames.
 
     Source:
         Fresh attackers of several kinds and their maximum as in VITA (arXiv:1906.05675); floors,
@@ -100,7 +101,7 @@ def _score(
     ceilings: Ceilings | None,
     raw: RawWeights,
 ) -> Score:
-    """Train attackers and classifier on anonymized splits and read them; ``seconds`` is yet to be filled in."""
+    """Train attackers and classifier on anonymized splits and read them; the caller fills in ``seconds``."""
     splits, read = lab.splits, "test" if full else "val"
     attacks = list(lab.attacks([recipe.seed], raw))
     if full:
@@ -158,7 +159,7 @@ class AnonymizedSplit:
     """A split after the anonymizer.
 
     Attributes:
-        clips: What a file could carry of it.
+        clips: The anonymized clips, as a file would hold them.
         distortion: Mean RMS difference to the raw clips, in [0, 1].
         seconds: Wall time of the anonymizer itself, without reading, copying to the device, rounding and writing.
     """
@@ -177,15 +178,15 @@ def anonymize_split(
     device: torch.device,
     attacker_inputs: AttackerInputs | None = None,
 ) -> AnonymizedSplit:
-    """Write what a file could carry of a split's anonymized clips: clamped, rounded, uint8.
+    """Anonymize a split and write its clips as a video file could hold them: clamped and rounded to uint8.
 
     Args:
         anonymizer: f_A; put in eval mode.
         raw: The split.
-        path: The memory-mapped file to write, (N,T,H,W,C) uint8; it must outlive the result.
-        batch_clips: Clips at a time.
+        path: The memory-mapped file to write, (N,T,H,W,C) uint8. It must outlive the result.
+        batch_clips: Clips per batch.
         device: Where to compute.
-        attacker_inputs: What attackers get besides the frames; None for nothing.
+        attacker_inputs: Returns what attackers get besides the frames; None for nothing.
     """
     anonymizer.to(device).eval()
     frames = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=raw.frames.shape)
@@ -208,7 +209,7 @@ def anonymize_split(
 
 
 def _now(device: torch.device) -> float:
-    """Return a time in seconds; on a GPU, which works on while the program goes ahead, once it has caught up."""
+    """Return a time in seconds. A GPU works in the background, so wait first until it is done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
@@ -223,7 +224,7 @@ def _reading(
     ceiling: float | None,
     recipe: EvaluationRecipe,
 ) -> Reading:
-    """Read a statistic on one split, with its interval, and on the validation split beside it."""
+    """Compute a statistic and its interval on one split, and the same statistic on the validation split."""
     split, val = splits[read], splits["val"]
     value = statistic(scores[read], np.arange(len(split)), split)
     low, high = bootstrap_interval(

@@ -17,7 +17,7 @@ from torch import Tensor, nn, optim
 from anon_tune.attackers import Fit
 
 Look = Callable[[nn.Module], float]
-"""Reads a network on the validation split; cMAP or top-1."""
+"""Returns the value of a network on the validation split: cMAP or top-1."""
 
 MIN_RISE = 0.005
 """A validation curve counts as rising if it gains more than this; a smaller gain is noise."""
@@ -32,15 +32,15 @@ class Course(Protocol):
     optimizer: optim.Optimizer
 
     def before(self, step: int) -> None:
-        """Get ready for a step, counted from 1."""
+        """Prepare for a step, counted from 1."""
         ...
 
     def after(self, step: int) -> bool:
-        """Take note of a step; False ends the training."""
+        """Record that a step is done; return False to end the training."""
         ...
 
     def end(self) -> Fit:
-        """Leave the weights that count in the network."""
+        """Load the weights that are kept into the network, and return how the training ended."""
         ...
 
 
@@ -70,10 +70,10 @@ class FixedSteps:
 class Plateau:
     """Train until the value on the validation split has stopped rising, or the steps run out.
 
-    The learning rate warms up and then stays constant, because the end is not known in advance and cannot be annealed
-    towards. A running mean of the weights takes the place of annealing; it is what is evaluated and kept. The best
-    look is the one with the largest value, and the last of equals. Training ends when ``patience`` looks in a row have
-    not raised the curve by more than `MIN_RISE`.
+    The learning rate warms up and then stays constant. It cannot be annealed, because the last step is not known in
+    advance. A running mean of the weights takes the place of annealing; this mean is evaluated and kept. The best look
+    is the one with the largest value, and the last of equals. Training ends when ``patience`` looks in a row have not
+    raised the curve by more than `MIN_RISE`.
 
     Attributes:
         max_steps: Most optimizer steps, if no plateau is reached.
@@ -140,7 +140,7 @@ class _Average:
 
     @torch.no_grad()
     def _follow(self, step: int) -> None:
-        """Move running means towards weights; early on they forget faster, as the first weights are poor."""
+        """Move the running means towards the weights; early on faster, because the first weights are poor."""
         share = max(1 - _MEMORY, 9 / (9 + step))
         for mean, now in self._pairs:
             mean.lerp_(now, share)

@@ -32,10 +32,10 @@ def f1(yes: NDArray[np.bool_], labels: Labels) -> Floats:
 
 
 def best_threshold(scores: Floats, labels: Labels, measure: Measure) -> float:
-    """Return the threshold that does best on validation scores (M,): yes is what lies above.
+    """Return the threshold with the best measure on validation scores (M,); a score above it means yes.
 
-    Thresholds lie midway between neighbouring scores, or at minus infinity: always yes. Of equals, the
-    lowest, which says yes more often.
+    Candidates lie midway between neighbouring scores, and at minus infinity, where the answer is always yes. Among
+    equals the lowest wins, which says yes most often.
     """
     distinct = np.unique(scores)
     thresholds = np.append(-np.inf, (distinct[1:] + distinct[:-1]) / 2)

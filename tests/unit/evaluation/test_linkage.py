@@ -25,7 +25,7 @@ def test_a_query_that_looks_like_its_own_is_found_first() -> None:
 
 def test_average_precision_by_hand() -> None:
     gallery = [[1.0, 0.0], [0.9, 0.4], [0.0, 1.0], [-1.9, -1.4]]
-    # Both sets are centred on 0. By likeness to the first query the clips are 0, 1, 2, 3.
+    # Both sets are centred on 0. By similarity to the first query the clips are 0, 1, 2, 3.
     query = [[1.0, -0.2], [-1.0, 0.2]]
     of = np.array([[0], [1], [0], [1]], np.uint8)
     found = linked(gallery, query, of, np.array([[0], [1]], np.uint8))

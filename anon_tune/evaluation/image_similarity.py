@@ -17,11 +17,11 @@ _C1, _C2 = 0.01**2, 0.03**2
 def psnr(one: Tensor, two: Tensor) -> Tensor:
     """Return the peak signal-to-noise ratio of each frame in dB, (N,).
 
-    Below the error of rounding to uint8 nothing can be told apart, so equal frames get 58.9 dB.
+    The error counts as at least that of rounding to uint8, so equal frames get 58.9 dB.
 
     Args:
-        one: (N,C,H,W) in [0, 1].
-        two: The same shape.
+        one: Frames (N,C,H,W) in [0, 1].
+        two: Frames of the same shape and range.
     """
     error = (one - two).square().flatten(1).mean(dim=1).clamp_min(_LEAST_ERROR)
     return -10 * error.log10()
@@ -31,13 +31,13 @@ def ssim(one: Tensor, two: Tensor) -> Tensor:
     """Return the structural similarity of each frame, (N,), at most 1 and 1 for equal frames.
 
     Args:
-        one: (N,C,H,W) in [0, 1].
-        two: The same shape.
+        one: Frames (N,C,H,W) in [0, 1].
+        two: Frames of the same shape and range.
 
     Source:
         Wang, Bovik, Sheikh, Simoncelli, IEEE Trans. Image Processing 13 (2004), eq. 13: Gaussian window of
-        11 pixels and sigma 1.5, K1 = 0.01, K2 = 0.03, whole windows only. Ours is the mean over RGB, not
-        the luminance's, and a frame smaller than the window has the window cut to its size.
+        11 pixels and sigma 1.5, K1 = 0.01, K2 = 0.03, whole windows only. We average over RGB
+        instead of using luminance, and for a frame smaller than the window we cut the window to the frame's size.
     """
     channels, height, width = one.shape[1:]
     rows, columns = (_gaussian(min(_WINDOW, side)).to(one) for side in (height, width))

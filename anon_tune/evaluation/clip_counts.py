@@ -9,7 +9,7 @@ from anon_tune.clips import ClipSet
 from anon_tune.errors import DataError
 from anon_tune.evaluation.resampling import draw_resamples
 
-# Of each kind, of every attribute: fewer can be told, or missed, by luck.
+# Fewest positive and fewest negative clips of every attribute. With fewer, luck decides what an attacker finds.
 _LEAST = {"train": 2, "val": 1, "test": 2}
 
 
@@ -25,14 +25,14 @@ def count_data(
 
     Args:
         raw: Clips of train, val and test.
-        clips: As a user names them.
-        fingerprint: Of the raw clip store.
+        clips: The clip store, as a user names it.
+        fingerprint: Fingerprint of the raw clip store.
         attributes: Names of the private attributes.
         actions: Names of the actions.
-        codec: A codec the clips went through, else empty.
+        codec: Codec that the clips went through; empty if none.
 
     Raises:
-        DataError: Too few clips, or positives or negatives of an attribute.
+        DataError: A split has too few positive or negative clips of an attribute.
     """
     check_clips(raw, attributes)
     return Data(
@@ -49,10 +49,10 @@ def count_data(
 
 
 def check_clips(raw: Mapping[str, ClipSet], attributes: Sequence[str]) -> None:
-    """Check that every attribute has clips of both kinds in every split.
+    """Check that every attribute has enough positive and enough negative clips in every split.
 
     Raises:
-        DataError: One has not; names attribute, split and count.
+        DataError: An attribute has too few; the error names attribute, split and count.
     """
     for split, least in _LEAST.items():
         private = raw[split].private

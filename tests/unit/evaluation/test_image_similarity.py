@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from anon_tune.evaluation.likeness import psnr, ssim
+from anon_tune.evaluation.image_similarity import psnr, ssim
 
 
 def plain_ssim(one: np.ndarray, two: np.ndarray) -> float:
