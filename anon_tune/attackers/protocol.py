@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 AttackerInputs = Callable[["Anonymizer", "Tensor"], Mapping[str, "Tensor"]]
 """What attackers get besides the frames, such as a mask or a point-spread function.
 
-Called with the anonymizer and raw clips (B,T,C,H,W) in [0, 1]; returns named tensors, each with a row a clip (B,...).
+Called with the anonymizer and raw clips (B,T,C,H,W) in [0, 1]; returns tensors (B,...) by name, with one row per clip.
 """
 
 
@@ -29,9 +29,9 @@ class Setting:
     """What an attacker is built for.
 
     Attributes:
-        num_attributes: A.
+        num_attributes: A, the number of private attributes.
         width: Channels of a network's first layer, a multiple of 4; a larger one can learn more.
-        clip_shape: (T, H, W) of the clips.
+        clip_shape: (T, H, W), the same for all clips.
     """
 
     num_attributes: int
@@ -44,7 +44,7 @@ class Fit:
     """How a training ended.
 
     Attributes:
-        step: The step whose weights were kept; 0 where nothing is trained in steps.
+        step: The step whose weights were kept; 0 if the attacker is not trained in steps.
         plateau: True if the validation curve had stopped rising.
         curve: Step and validation value of every look; cMAP or top-1.
     """
@@ -56,16 +56,16 @@ class Fit:
 
 @runtime_checkable
 class Attacker(Protocol):
-    """An attacker that fits itself. One that is a network is trained by the lab instead.
+    """An attacker that fits itself. An attacker that is a network is trained by the lab instead.
 
-    Clips are sets of anonymized ones: `frames` (N,T,H,W,C) uint8, `private` (N,A), and in `inputs` what its spec asks
+    It gets sets of anonymized clips: `frames` (N,T,H,W,C) uint8, `private` (N,A), and in `inputs` what its spec asks
     for besides the frames.
     """
 
     def fit(self, train: ClipSet, val: ClipSet, seed: int) -> Fit:
-        """Learn from one split and choose by another; a pure function of the clips and the seed."""
+        """Learn from the training split, and choose by the validation split. A pure function of clips and seed."""
         ...
 
     def predict(self, clips: ClipSet) -> NDArray[np.float64]:
-        """Return scores (N,A), finite; higher means more likely. Labels must not be looked at."""
+        """Return finite scores (N,A); higher means more likely. It must not look at the labels."""
         ...

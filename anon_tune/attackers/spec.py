@@ -1,4 +1,4 @@
-"""What is known of an attacker before it is built."""
+"""The spec of an attacker: what is known about the attacker before it is built."""
 
 from __future__ import annotations
 
@@ -16,20 +16,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AttackerSpec:
-    """An attacker by name. It learns private attributes on the training split, and is read on splits it never saw.
+    """An attacker by name. It learns private attributes on the training split, and is measured on other splits.
 
     Attributes:
-        name: As recipes, certificates and the ledger name it.
+        name: Its name in recipes, certificates and the ledger.
         summary: One line: what it looks at.
-        source: Paper or code that it follows.
-        build: Returns a network from clips (B,T,C,H,W) in [0, 1] to logits (B,A), which the lab trains, with fresh
-            weights drawn from torch's generator; or an `Attacker`, which fits itself. Loads torch when it is called.
+        source: The paper or code that it follows.
+        build: Builds a network or an `Attacker`. A network maps clips (B,T,C,H,W) in [0, 1] to logits (B,A); its fresh
+            weights come from torch's global generator, and the lab trains it. An `Attacker` fits itself. Torch is
+            loaded only when this function is called.
         inputs: Names of what it needs besides the frames; a network gets them as keyword arguments (B,...).
-        max_shift: Most by which a clip is shifted at random in training, as a part of the frame's shorter side; the
-            same for all its frames. Shifts teach an attacker to ignore positions.
-        mirrors: Mirror half of the clips in training, and read a clip and its mirror image together. Together with
-            shifts it makes much of few clips. An attacker that has neither must be among those that are tried: a
-            trained anonymizer may keep information at one position, or on one side.
+        max_shift: Largest random shift of a clip in training, as a fraction of the frame's shorter side; all frames of
+            a clip shift alike. Shifts teach an attacker to ignore positions.
+        mirrors: True to mirror half of the clips in training, and to score a clip and its mirror image together.
+            Mirror images and shifts help where clips are few. An attacker without both must also be tried, because a
+            trained anonymizer may keep information at one position or on one side.
+
+    Raises:
+        ValueError: The name has other characters, or is that of the committee.
     """
 
     name: str
@@ -42,5 +46,5 @@ class AttackerSpec:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]*", self.name) or self.name == COMMITTEE:
-            rule = f"an attacker's name is letters, digits and '_.:-', and not '{COMMITTEE}'"
+            rule = f"an attacker's name must be letters, digits and '_.:-', and not '{COMMITTEE}'"
             raise ValueError(f"{rule}, got '{self.name}'")

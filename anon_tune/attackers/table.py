@@ -25,18 +25,18 @@ def find(name: str, where: str = "attackers") -> AttackerSpec:
     """Return the spec of an attacker.
 
     Args:
-        name: As a user writes it.
+        name: The name, as a user writes it.
         where: The file or option named in an error.
 
     Raises:
         RecipeError: No attacker has this name.
-        UsageError: The package that adds it does not load or breaks the contract.
+        UsageError: The package that adds it cannot be loaded or breaks the contract.
     """
     return ATTACKERS.find(name, where)
 
 
 def check_attackers(names: Iterable[str], where: str) -> None:
-    """Refuse names that no attacker has.
+    """Check that every name is that of an attacker.
 
     Raises:
         RecipeError, UsageError: As `find`.

@@ -77,7 +77,7 @@ def test_those_of_a_method_come_after_those_of_the_recipe_each_once() -> None:
 
 @pytest.mark.parametrize("name", ["", "two words", "a/b", COMMITTEE])
 def test_a_name_fits_tables_and_files(name: str) -> None:
-    with pytest.raises(ValueError, match="an attacker's name is"):
+    with pytest.raises(ValueError, match="an attacker's name must be"):
         AttackerSpec(name, "", "", lambda setting: nn.Identity())
 
 
