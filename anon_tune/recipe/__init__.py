@@ -1,4 +1,4 @@
-"""Everything that one training run and its measurement depend on: frozen, checked, with a fingerprint."""
+"""Recipes: everything that one training run and its measurement depend on, frozen, checked, with a fingerprint."""
 
 from anon_tune.recipe.measuring import MEASURE_VERSION, AuditRecipe, EffortRecipe, EvaluationRecipe, measured_before
 from anon_tune.recipe.part import Part, flat_names, flat_values, refusal

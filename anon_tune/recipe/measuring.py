@@ -12,17 +12,20 @@ from anon_tune.recipe.old_names import first_attackers, with_new_names
 from anon_tune.recipe.part import Part, Positive, refusal
 
 MEASURE_VERSION = 2
-"""Version of the measurement: the attackers by name, how long each may train, and how leakage is computed. It rises
-whenever the same anonymizer, clips and recipe would get another score, as scores of two versions do not compare."""
+"""Version of the measurement: the attackers by name, how long each may train, and how leakage is computed.
+
+It rises whenever the same anonymizer, clips and recipe would get another score, because scores of two versions cannot
+be compared.
+"""
 
 
 def measured_before(version: int | str) -> str:
-    """Return a sentence to show with scores of another version of the measurement; empty for this version."""
+    """Return a warning to show with scores of another version of the measurement; empty for this version."""
     if str(version) == str(MEASURE_VERSION):
         return ""
     return (
-        f"Measured with version {version} of the measurement; it is version {MEASURE_VERSION} now, and scores of two "
-        "versions do not compare. To compare, audit the trials again, or run a new study."
+        f"Measured with version {version} of the measurement. The current version is {MEASURE_VERSION}, and scores of "
+        "two versions cannot be compared. To compare, audit the trials again, or run a new study."
     )
 
 
@@ -30,22 +33,22 @@ _ATTACKERS: tuple[str, ...] = ("frame", "clip", "motion", "pixels")
 
 
 def _several(names: object) -> object:
-    """Take ``frame,clip`` for a list of names."""
+    """Accept a text such as ``frame,clip`` as a list of names."""
     return tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else names
 
 
 def _all_differ(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
-        raise ValueError(f"an attacker may be named once only, got {', '.join(names)}")
+        raise ValueError(f"an attacker may be named only once, got {', '.join(names)}")
     return names
 
 
 AttackerNames = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_several), AfterValidator(_all_differ)]
-"""Names of `anon_tune.attackers`; a text is taken apart at its commas."""
+"""Names of `anon_tune.attackers`; a text is split at its commas."""
 
 
 def _renamed(values: Any, old: str, to_names: Callable[[Any], Any]) -> Any:
-    """Take an old field for ``attackers``."""
+    """Accept an old field as ``attackers``."""
     if not isinstance(values, Mapping) or old not in values:
         return values
     return {**{k: v for k, v in values.items() if k != old}, "attackers": to_names(values[old])}
@@ -54,15 +57,17 @@ def _renamed(values: Any, old: str, to_names: Callable[[Any], Any]) -> Any:
 class EffortRecipe(Part):
     """How long attackers and the classifier may train. It is the same for every trial, so that scores compare.
 
-    Each attacker trains once: either from scratch, or, in fewer steps, further from weights that it got on raw clips.
-    An attacker that has no such weights is trained from scratch.
+    Each attacker is trained once: either from scratch, or further from raw-trained weights, which takes fewer steps. An
+    attacker without raw-trained weights is trained from scratch.
     """
 
     attackers: AttackerNames = Field(_ATTACKERS, description="names of `anon_tune.attackers`")
-    fresh: tuple[str, ...] = Field(("frame",), description="those of the attackers that are trained from scratch")
+    fresh: tuple[str, ...] = Field(("frame",), description="names of the attackers that are trained from scratch")
     attacker_steps: Positive = Field(480, description="optimizer steps of an attacker that is trained from scratch")
     further_steps: Positive | None = Field(
-        None, description="of an attacker that starts from raw-trained weights; None for a quarter of attacker_steps"
+        None,
+        description="optimizer steps of an attacker that starts from raw-trained weights; "
+        "None for a quarter of attacker_steps",
     )
     classifier_steps: Positive = Field(150, description="optimizer steps of the action classifier")
 
@@ -76,12 +81,12 @@ class EffortRecipe(Part):
     @model_validator(mode="before")
     @classmethod
     def _first_so_many(cls, values: Any) -> Any:
-        """Take ``num_attackers`` of recipes written before attackers had names."""
+        """Accept ``num_attackers`` from recipes that were written before attackers had names."""
         return _renamed(values, "num_attackers", first_attackers)
 
 
 class EvaluationRecipe(Part):
-    """The measurement. None of it may be searched."""
+    """How the trials of a study are measured. A search space may not vary any of it."""
 
     version: ClassVar[int] = MEASURE_VERSION
 
@@ -103,33 +108,37 @@ class AuditRecipe(Part):
     version: ClassVar[int] = MEASURE_VERSION
 
     attackers: AttackerNames = Field(_ATTACKERS, description="names of `anon_tune.attackers`")
-    num_seeds: Positive = Field(3, description="seeds of every attacker, fresh and from raw-trained weights")
+    num_seeds: Positive = Field(3, description="number of seeds of every attacker, for each start")
     max_steps: Positive = Field(3200, description="most optimizer steps of an attacker, if it does not stop improving")
     check_steps: Positive = Field(40, description="optimizer steps between two looks at the validation split")
     patience: Positive = Field(5, description="looks in a row without a better value that count as a plateau")
-    classifier_steps: Positive = Field(600, description="as max_steps, of the action classifiers")
+    classifier_steps: Positive = Field(
+        600, description="most optimizer steps of an action classifier, if it does not stop improving"
+    )
     reconstruction_steps: Positive = Field(400, description="optimizer steps of the reconstruction attacker")
     num_bootstraps: Positive = Field(1000, description="resamples behind an interval")
     confidence: float = Field(0.95, gt=0.5, lt=1)
     batch_clips: Positive = 16
     lr: float = Field(3e-3, gt=0, le=1)
     width: Positive = Field(16, multiple_of=4, description="channels of the first layer of attackers and classifiers")
-    codec: Literal["", "h264"] = Field("", description="round trip of all clips through this codec before any attack")
-    crf: int = Field(23, ge=0, le=51, description="constant rate factor of the codec, 0 without loss")
+    codec: Literal["", "h264"] = Field(
+        "", description="codec that all clips pass through before any attack; empty for none"
+    )
+    crf: int = Field(23, ge=0, le=51, description="constant rate factor of the codec; 0 is lossless")
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="before")
     @classmethod
     def _once_families(cls, values: Any) -> Any:
-        """Take ``families`` of efforts written before attackers had names."""
+        """Accept ``families`` from recipes that were written before attackers had names."""
         return _renamed(values, "families", lambda names: names)
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any], where: str = "audit") -> AuditRecipe:
-        """Build one from names of its fields; what is not named keeps its default.
+        """Build an audit recipe from values by name; a field without a value keeps its default.
 
         Raises:
-            RecipeError: On an unknown name or a value out of range.
+            RecipeError: A name is unknown, or a value is out of range.
         """
         params = with_new_names(params, where)
         for name in params:

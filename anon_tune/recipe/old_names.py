@@ -1,4 +1,4 @@
-"""Names that recipes used to have: still accepted, with one line on standard error."""
+"""Old names of recipe values. They are still accepted, and one line on standard error names the new ones."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ OLD_NAMES: Mapping[str, str] = {
     "evaluation.full.num_attackers": "evaluation.full.attackers",
     "families": "attackers",
 }
-"""What a user may write, and what it is called now; the last one is of an audit."""
+"""The old name and the new one; the last pair belongs to an audit."""
 
 
 def with_new_names(params: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return flat names with old ones replaced; say so once for each name and place.
+    """Return the values by flat name with old names replaced; tell the user once per name and place.
 
-    Where an old name and its new one are both given, the new one counts.
+    If an old name and its new name are both given, the new one counts.
     """
     kept = {name: value for name, value in params.items() if name not in OLD_NAMES}
     for old in params.keys() & OLD_NAMES.keys():
@@ -29,7 +29,7 @@ def with_new_names(params: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def first_attackers(number: Any) -> Any:
-    """Return the attackers that a number of them stood for; one that never stood for any is left to be refused."""
+    """Return the attackers that a former ``num_attackers`` stood for; any other value as it is, to be refused later."""
     known = not isinstance(number, bool) and number in (1, 2, 3)
     return ("frame", "clip", "motion")[: int(number)] if known else number
 

@@ -1,4 +1,4 @@
-"""What all parts of a recipe share: frozen, checked, with flat names and a fingerprint."""
+"""What all parts of a recipe share: they are frozen and checked, and have flat names and a fingerprint."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Positive = Annotated[int, Field(ge=1)]
 
 
 class Part(BaseModel):
-    """Values with a default each.
+    """A part of a recipe: values, each with a default.
 
-    A fingerprint is over the version and the values that differ from their defaults, so a new value with a neutral
+    A fingerprint covers the version and the values that differ from their defaults. So a new value with a neutral
     default changes no fingerprint.
 
     Attributes:
-        version: Of the defaults and of what they mean. It rises whenever a default changes its value or its
-            meaning: checkpoints and certificates of before are then of another recipe.
+        version: Version of the defaults and their meaning. It rises whenever a default changes its value or its
+            meaning. Earlier checkpoints and certificates then belong to another recipe.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -41,13 +41,13 @@ class Part(BaseModel):
 
 
 def digest(document: Mapping[str, Any]) -> str:
-    """Return 16 hex digits of a JSON document, whatever the order of its keys."""
+    """Return 16 hex digits that do not depend on the order of a JSON document's keys."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def flat_values(part: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every value by its flat dotted name, ready for JSON; a schedule is one value, a constant one a number."""
+    """Yield every value by its flat dotted name, ready for JSON. A schedule is one value, a number if constant."""
     plain = part.model_dump(mode="json")
     for key, value in part:
         if isinstance(value, Schedule):
@@ -60,7 +60,7 @@ def flat_values(part: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def flat_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Yield every flat dotted name of a model, schedules both whole and by field."""
+    """Yield every flat dotted name of a model: a schedule has its own name and those of its fields."""
     for key, info in model.model_fields.items():
         kind = info.annotation
         if kind is Schedule:
@@ -72,7 +72,7 @@ def flat_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 
 
 def refusal(error: ValidationError, where: str, remedy: str, prefix: str = "") -> RecipeError:
-    """Turn the first of pydantic's complaints into one line; the prefix comes before the name of the value."""
+    """Turn the first error that pydantic found into one line; the prefix comes before the name of the value."""
     first = error.errors()[0]
     at = prefix + ".".join(str(p) for p in first["loc"]) if first["loc"] else ""
     got = first["input"] if at and not isinstance(first["input"], dict) else None

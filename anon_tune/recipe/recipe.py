@@ -1,4 +1,4 @@
-"""One trial, wholly described, and the flat names of its values."""
+"""The recipe, which describes one trial completely, and the flat names of its values."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from anon_tune.schedule import Schedule
 
 
 class Recipe(Part):
-    """One trial, wholly described.
+    """A complete description of one trial.
 
-    ``method`` names the anonymizer, as in `anon_tune.methods`: ``adversarial`` is trained by the game with the
-    values of the recipe, other trained ones fix some of these values or bring values of their own, the section, and
-    a closed-form one, such as ``blur:4`` or the anchors ``identity`` and ``black-out``, is only measured.
-    `anon_tune.methods.make_recipe` makes one from flat names, `anon_tune.methods.read_recipe` reads one from a file.
+    ``method`` is a name from `anon_tune.methods`. The method ``adversarial`` is trained by the game with the values of
+    the recipe. Other trained methods fix some of these values, or bring values of their own in ``section``. A
+    closed-form method, such as ``blur:4`` or the anchors ``identity`` and ``black-out``, is only measured.
+    `anon_tune.methods.make_recipe` makes a recipe from flat names; `anon_tune.methods.read_recipe` reads one from a
+    file.
     """
 
-    version: ClassVar[int] = 2  # 1 had a fingerprint over all values
+    version: ClassVar[int] = 2  # in version 1 the fingerprint covered all values
 
     method: str = "adversarial"
     anonymizer: AnonymizerRecipe = AnonymizerRecipe()
@@ -52,7 +53,8 @@ class Recipe(Part):
     def _views_come_in_pairs(self) -> Self:
         training = self.training
         if self.privacy.head == "nt_xent" and (training.stills_per_clip != 2 or training.batch_clips < 2):
-            raise ValueError("'nt_xent' needs 'training.stills_per_clip' = 2 and 'training.batch_clips' of at least 2")
+            needed = "'training.stills_per_clip' = 2 and 'training.batch_clips' of at least 2"
+            raise ValueError(f"'privacy.head' = 'nt_xent' needs {needed}")
         return self
 
     def _schedules(self) -> Iterator[tuple[str, Schedule]]:
@@ -62,11 +64,11 @@ class Recipe(Part):
                     yield f"{part}.{key}", value
 
     def with_weights(self, path: str | None) -> Recipe:
-        """Return this recipe with another file of weights for the anonymizer to start from; None for fresh ones."""
+        """Return this recipe with another file of weights for the anonymizer to start from; None for fresh weights."""
         return self.model_copy(update={"anonymizer": self.anonymizer.model_copy(update={"weights": path})})
 
     def changes(self) -> dict[str, Any]:
-        """Return the values that differ from their defaults, by flat dotted name, those of the section among them."""
+        """Return the values that differ from their defaults, by flat dotted name, including those of the section."""
         usual = dict(flat_values(Recipe()))
         shared = flat_values(self.model_copy(update={"section": None}))
         own = self.section.changes() if self.section else {}
@@ -79,7 +81,7 @@ class Recipe(Part):
         return digest({"versions": versions, "changes": self.changes()})
 
     def training_fingerprint(self) -> str:
-        """Return 16 hex digits that change with anything that training depends on; a checkpoint has this one."""
+        """Return 16 hex digits that change with anything that training depends on. A checkpoint stores them."""
         changes = {name: value for name, value in self.changes().items() if not name.startswith("evaluation.")}
         return digest({"versions": self._versions(), "changes": changes})
 
@@ -103,5 +105,5 @@ def nest(params: Mapping[str, Any], where: str = "recipe") -> dict[str, Any]:
 
 @functools.cache
 def recipe_names() -> frozenset[str]:
-    """Return every flat dotted name that recipes of all methods share, schedules both whole and by field."""
+    """Return every flat dotted name that recipes of all methods share, including the fields of schedules."""
     return frozenset(flat_names(Recipe)) - {"section"}

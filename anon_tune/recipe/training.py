@@ -1,4 +1,4 @@
-"""What the minimax game of a trial depends on."""
+"""The values that the minimax game of a trial depends on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from anon_tune.schedule import Schedule, ScheduleField
 class AnonymizerRecipe(Part):
     """The network f_A that rewrites frames."""
 
-    network: str = Field("unet_small", description="a name of `anon_tune.networks` for an anonymizer")
+    network: str = Field("unet_small", description="name of a network for anonymizers in `anon_tune.networks`")
     base_channels: Positive = Field(16, le=128, description="channels of unet_small's first level")
     pretrain_steps: int = Field(40, ge=0, description="L1 steps towards the identity before the game")
     pretrain_lr: float = Field(3e-3, gt=0, le=1)
@@ -22,28 +22,28 @@ class AnonymizerRecipe(Part):
 
 
 class UtilityRecipe(Part):
-    """The utility branch f_T: an action network on clips."""
+    """The utility network f_T, which recognizes the actions of clips."""
 
-    network: str = Field("small3d", description="a name of `anon_tune.networks` for a utility network")
+    network: str = Field("small3d", description="name of a utility network in `anon_tune.networks`")
     weight: ScheduleField = Field(Schedule(start=1.0), description="weight of L_T, at least 0")
     lr: ScheduleField = Schedule(start=2e-3)
     weights: str | None = Field(None, description="local safetensors file to start from")
 
 
 class PrivacyRecipe(Part):
-    """The co-trained privacy branch f_B on single frames."""
+    """The privacy branch f_B, which is co-trained and sees single frames."""
 
-    network: str = Field("small2d", description="a name of `anon_tune.networks` for a privacy branch")
-    head: Literal["attributes", "nt_xent"] = Field("attributes", description="supervised BCE, or self-supervised")
+    network: str = Field("small2d", description="name of a privacy branch in `anon_tune.networks`")
+    head: Literal["attributes", "nt_xent"] = Field("attributes", description="supervised by BCE, or self-supervised")
     weight: ScheduleField = Field(Schedule(start=5.0), description="weight of the adversary term, at least 0")
-    bound: Literal["cap", "tanh"] = Field("cap", description="how -L_B is bounded below")
+    bound: Literal["cap", "tanh"] = Field("cap", description="how -L_B is bounded from below")
     target: Literal["loss", "uniform"] = Field(
         "loss", description="goal of f_A: the largest loss of the branch, or branch outputs of 0.5 (attributes only)"
     )
     num_branches: int = Field(1, ge=1, le=16, description="number of branches; the strongest one drives f_A")
     restart_steps: int = Field(0, ge=0, description="steps between restarts of the branches; 0 for never")
-    cap: float = Field(1.0, gt=0, le=10, description="the bound, as a multiple of the loss of a blind branch")
-    temperature: float = Field(0.1, gt=0, le=10, description="of NT-Xent")
+    cap: float = Field(1.0, gt=0, le=10, description="the bound of 'cap', as a multiple of the loss of a blind branch")
+    temperature: float = Field(0.1, gt=0, le=10, description="temperature of NT-Xent")
     lr: ScheduleField = Schedule(start=2e-3)
     weights: str | None = Field(None, description="local safetensors file to start from")
 
@@ -52,19 +52,21 @@ class PenaltyRecipe(Part):
     """The distortion penalty ``max(0, rms(x - f_A(x)) - threshold)`` per clip."""
 
     on: Literal["pixels", "features"] = "pixels"
-    weight: ScheduleField = Field(Schedule(start=1.0), description="at least 0")
-    threshold: ScheduleField = Field(Schedule(start=0.1), description="on pixels 0.02 to 0.3 can bind; at least 0")
-    detached: bool = Field(False, description="without gradient, as in the released code of arXiv:2504.14301")
+    weight: ScheduleField = Field(Schedule(start=1.0), description="penalty weight, at least 0")
+    threshold: ScheduleField = Field(
+        Schedule(start=0.1), description="at least 0; on pixels, 0.02 to 0.3 has an effect"
+    )
+    detached: bool = Field(False, description="no gradient flows, as in the released code of arXiv:2504.14301")
 
 
 class TrainingRecipe(Part):
     """The minimax loop."""
 
-    num_steps: Positive = Field(240, description="one step is one move 1 and num_branch_updates moves 2")
+    num_steps: Positive = Field(240, description="a step is one move 1 (f_A) and num_branch_updates moves 2 (f_B, f_T)")
     batch_clips: Positive = Field(8, description="clips in a batch, over all workers together")
     stills_per_clip: Positive = Field(2, description="frames of each clip that the privacy branch sees")
-    num_branch_updates: Positive = Field(3, description="moves 2 after each move 1")
-    warmup_steps: int = Field(20, ge=0, description="moves 2 on the pretrained anonymizer before the game")
+    num_branch_updates: Positive = Field(3, description="number of moves 2 after each move 1")
+    warmup_steps: int = Field(20, ge=0, description="number of moves 2 before the game, on the pretrained anonymizer")
     crop: float = Field(1.0, gt=0, le=1, description="smallest random crop as a fraction of height and width")
-    flip: bool = Field(False, description="mirror half of the clips; off where an action has a direction")
+    flip: bool = Field(False, description="mirror half of the clips; leave it off if an action has a direction")
     seed: int = Field(0, ge=0)

@@ -12,7 +12,7 @@ import pytest
 from anon_tune.cli import main
 from anon_tune.recipe import MEASURE_VERSION
 
-SAYS = f"Measured with version 1 of the measurement; it is version {MEASURE_VERSION} now"
+SAYS = f"Measured with version 1 of the measurement. The current version is {MEASURE_VERSION}"
 
 
 @pytest.mark.parametrize(("version", "is_old"), [("1", True), (str(MEASURE_VERSION), False)])

@@ -47,7 +47,7 @@ def test_flat_names_reach_their_place() -> None:
         ({"evaluation.full.attackers": []}, "f.toml: 'evaluation.full.attackers': "),
         (
             {"evaluation.full.attackers": "clip,clip"},
-            "f.toml: 'evaluation.full.attackers': an attacker may be named once only, got clip, clip",
+            "f.toml: 'evaluation.full.attackers': an attacker may be named only once, got clip, clip",
         ),
         ({"evaluation.full.num_attackers": 4}, "f.toml: 'evaluation.full.attackers': "),
         ({"evaluation.full.num_attackers": True}, "f.toml: 'evaluation.full.attackers': "),
@@ -68,7 +68,7 @@ def test_a_schedule_may_not_dip_below_zero() -> None:
 @pytest.mark.parametrize("params", [{"training.stills_per_clip": 3}, {"training.batch_clips": 1}])
 def test_the_self_supervised_head_needs_pairs_to_tell_apart(params: dict[str, Any]) -> None:
     assert make_recipe(params)
-    with pytest.raises(RecipeError, match=r"'nt_xent' needs 'training\.stills_per_clip' = 2 and"):
+    with pytest.raises(RecipeError, match=r"'privacy\.head' = 'nt_xent' needs 'training\.stills_per_clip' = 2 and"):
         make_recipe({"privacy.head": "nt_xent", **params})
 
 
