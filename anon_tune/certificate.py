@@ -1,7 +1,7 @@
-"""A leakage certificate: what an audit found of one anonymizer, as versioned JSON.
+"""A leakage certificate: what an audit found about one anonymizer, as versioned JSON.
 
-All shares are in [0, 1]. A floor is what a blind attacker or classifier gets, a ceiling what the same
-effort gets on raw clips.
+All fractions are in [0, 1]. A floor is what a blind attacker or classifier reaches. A ceiling is what the same effort
+reaches on raw clips.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Interval = tuple[float, float]
 Status = Literal["CERTIFIED", "LOWER_BOUND", "REFUSED"]
 
 COMMITTEE = "committee"
-"""The family of an attacker that combines the scores of the attackers of all families."""
+"""The family of an attacker that combines the scores of attackers of all families."""
 
 
 class _Part(BaseModel):
@@ -27,7 +27,7 @@ class _Part(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _null_is_nan(cls, value: Any) -> Any:
-        """JSON knows no NaN; no field may be empty, so that a null can only be one."""
+        """Read null as NaN. JSON has no NaN, and no field may be empty, so null means nothing else."""
         if isinstance(value, list):
             return [math.nan if one is None else one for one in value]
         return math.nan if value is None else value
@@ -37,38 +37,40 @@ class Subject(_Part):
     """What was audited."""
 
     kind: Literal["method", "trial", "file", "folder"]
-    name: str = Field(description="as a user names it: blur:4, a trial's id, a file, a folder")
+    name: str = Field(description="as a user names it: blur:4, the id of a trial, a file or a folder")
     method: str = Field(description="the recipe's method; 'unknown' for clips of another tool")
-    fingerprint: str = Field("", description="of the recipe, if there is one")
+    fingerprint: str = Field("", description="fingerprint of the recipe; empty if there is none")
 
 
 class Data(_Part):
-    """On what."""
+    """The clips that were audited."""
 
     clips: str
-    fingerprint: str = Field(description="of the raw clip store")
+    fingerprint: str = Field(description="fingerprint of the raw clip store")
     num_train_clips: int
     num_validation_clips: int
     num_test_clips: int
     attributes: tuple[str, ...]
     actions: tuple[str, ...]
     resampled: Literal["group", "video"] = Field(description="what the intervals resample")
-    codec: str = Field("", description="a codec the clips went through before any attacker saw them, else empty")
+    codec: str = Field("", description="codec that the clips passed before any attack; empty if none")
 
 
 class Attacker(_Part):
-    """One attacker: a family, its first weights and a seed."""
+    """The result of one attacker: a family with a start and a seed."""
 
-    family: str = Field(description="or 'committee': the attackers of all families with this start and seed, combined")
+    family: str = Field(
+        description="name of the attacker, or 'committee': all families with this start and seed, combined"
+    )
     start: Literal["fresh", "raw", "frozen"] = Field(
         description="fresh weights; weights from raw clips, trained further; or weights from raw clips, frozen"
     )
     seed: int
     leakage: float = Field(description="cMAP on the test split")
-    validation: float = Field(description="cMAP on the attacker's validation split, by which its step was chosen")
-    step: int = Field(description="the step it was read at; 0 for frozen ones and committees")
-    plateau: bool = Field(description="false if its validation curve, or a member's, was still rising at the last step")
-    curve: tuple[tuple[int, float], ...] = Field((), description="step and validation cMAP")
+    validation: float = Field(description="cMAP on the validation split, by which its step was chosen")
+    step: int = Field(description="the step whose weights were kept; 0 for frozen attackers and committees")
+    plateau: bool = Field(description="false if it, or a member of it, was still improving at the last step")
+    curve: tuple[tuple[int, float], ...] = Field((), description="step and validation cMAP of every look")
 
 
 class Attribute(_Part):
@@ -76,9 +78,9 @@ class Attribute(_Part):
 
     name: str
     ap: float
-    ap_floor: float = Field(description="its share of positives")
+    ap_floor: float = Field(description="share of positive clips")
     auc: float
-    balanced_accuracy: float = Field(description="at the threshold chosen on the attacker's validation split")
+    balanced_accuracy: float = Field(description="at the threshold chosen on the validation split")
     f1: float
     f1_always_yes: float
     num_positives: int
@@ -87,20 +89,20 @@ class Attribute(_Part):
 class Reconstruction(_Part):
     """The result of a U-Net trained to reconstruct the raw clips."""
 
-    psnr: float = Field(description="dB, of the reconstruction")
+    psnr: float = Field(description="of the reconstruction, in dB")
     ssim: float
-    psnr_before: float = Field(description="dB, of the anonymized clips themselves")
+    psnr_before: float = Field(description="of the anonymized clips themselves, in dB")
     ssim_before: float
-    leakage: float = Field(description="cMAP of a recognizer trained on raw clips, on the reconstruction")
+    leakage: float = Field(description="cMAP, on the reconstruction, of a recognizer trained on raw clips")
 
 
 class Linkage(_Part):
-    """Retrieval of the same private labels, clip against clip of other groups or files."""
+    """How well a clip finds clips of other groups, or files, that have the same private labels."""
 
     rank1: float
-    rank1_floor: float = Field(description="of a random order")
+    rank1_floor: float = Field(description="rank1 of a random order")
     mean_ap: float
-    mean_ap_floor: float = Field(description="of a random order")
+    mean_ap_floor: float = Field(description="mean_ap of a random order")
 
 
 class Canary(_Part):
@@ -108,7 +110,7 @@ class Canary(_Part):
 
     name: Literal["identity", "constant", "negative", "shuffled"]
     leakage_normalized: float
-    expected: str = Field(description="for people, as 'at least 0.9'")
+    expected: str = Field(description="the rule in words, such as 'at least 0.9'")
     passed: bool
 
 
@@ -116,7 +118,9 @@ class Certificate(_Part):
     """What an audit found; the strongest attacker's numbers are at the top."""
 
     schema_: Literal["anon_tune.certificate/1"] = Field("anon_tune.certificate/1", alias="schema")
-    status: Status = Field(description="LOWER_BOUND if an attacker was still improving, REFUSED if a canary failed")
+    status: Status = Field(
+        description="REFUSED if a canary failed; LOWER_BOUND if, for example, an attacker still improved"
+    )
     reasons: tuple[str, ...] = Field((), description="why the status is not CERTIFIED")
     subject: Subject
     data: Data
@@ -134,9 +138,9 @@ class Certificate(_Part):
     accuracy_ceiling: float
     accuracy_interval: Interval
 
-    accuracy_frozen: float = Field(description="top-1 of the classifier trained on raw clips, as it is")
-    leakage_frozen: float = Field(description="cMAP of the strongest attacker trained on raw clips, as it is")
-    distortion: float = Field(description="mean RMS difference to the raw clips")
+    accuracy_frozen: float = Field(description="top-1 of the classifier that was trained on raw clips only")
+    leakage_frozen: float = Field(description="cMAP of the strongest attacker that was trained on raw clips only")
+    distortion: float = Field(description="mean RMS difference to the raw clips, in [0, 1]")
     strongest: str = Field(description="family, start and seed of the strongest attacker")
     attackers: tuple[Attacker, ...]
     attributes: tuple[Attribute, ...]
@@ -145,8 +149,8 @@ class Certificate(_Part):
     canaries: tuple[Canary, ...]
 
     confidence: float = Field(description="coverage of the intervals")
-    effort: dict[str, float | int | str] = Field(description="what attackers could spend")
-    measure_version: int = Field(1, description="of the measure; certificates of two versions do not compare")
+    effort: dict[str, float | int | str] = Field(description="the effort: how long attackers could train, and the like")
+    measure_version: int = Field(1, description="of the measurement; certificates of two versions cannot be compared")
     seconds: float
     versions: dict[str, str]
     created: str = Field(description="ISO 8601, UTC")

@@ -1,4 +1,4 @@
-"""Tables of specs by name: ours in a literal mapping, others through the entry points of installed packages."""
+"""Tables of specs by name: ours come from a literal mapping, others from entry points of installed packages."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from anon_tune.errors import RecipeError, UsageError, cause_of, suggest
 
 
 class Named(Protocol):
-    """What a table holds: a spec that knows its own name."""
+    """What a table holds: a spec with its own name."""
 
     @property
     def name(self) -> str:
-        """The name it is found by."""
+        """The name by which it is found."""
         ...
 
 
@@ -33,7 +33,7 @@ class Table(Generic[Spec]):
         group: The entry-point group under which installed packages add their own.
         kind: The type of a spec; an entry point must lead to an instance of it.
         ours: The specs we ship, by name.
-        broken_rules: Yields each rule of the contract that a package's spec breaks, as the end of a sentence.
+        broken_rules: Yields every rule that a package's spec breaks, as the end of a sentence about the spec.
     """
 
     what: str
@@ -44,23 +44,23 @@ class Table(Generic[Spec]):
     _loaded: dict[tuple[EntryPoint, tuple[str, ...]], Spec] = field(default_factory=dict, compare=False, repr=False)
 
     def names(self) -> tuple[str, ...]:
-        """Return every known name, ours first; loads no package."""
+        """Return every known name, ours first. This loads no package."""
         return tuple(dict.fromkeys([*self.ours, *(entry.name for entry in _entries(self.group))]))
 
     def names_of_packages(self) -> frozenset[str]:
-        """Return the names that only installed packages have."""
+        """Return the names that only installed packages add."""
         return frozenset(self.names()) - self.ours.keys()
 
     def find(self, name: str, where: str) -> Spec:
         """Return the spec of a name.
 
         Args:
-            name: As a user writes it.
+            name: The name, as a user writes it.
             where: The file or option named in an error.
 
         Raises:
             RecipeError: Nothing has this name.
-            UsageError: The package that adds it does not load, breaks the contract, or takes a name that is taken.
+            UsageError: The package that adds it cannot be loaded or breaks the contract, or several packages add it.
         """
         entries = [entry for entry in _entries(self.group) if entry.name == name]
         owners = [*(["anon_tune"] if name in self.ours else []), *map(_package, entries)]
@@ -74,7 +74,7 @@ class Table(Generic[Spec]):
             if not remedy.endswith("?"):  # no near name
                 remedy = f"If a package adds it, install that package. {remedy}"
             raise RecipeError(where, f"unknown {self.what} '{name}'", remedy=remedy)
-        key = (entries[0], tuple(sys.path))  # another package may bring the same entry point from elsewhere
+        key = (entries[0], tuple(sys.path))  # another path may hold another package with the same entry point
         if key not in self._loaded:
             self._loaded[key] = self._load(entries[0])
         return self._loaded[key]
@@ -84,7 +84,7 @@ class Table(Generic[Spec]):
         one = f"its {self.what} '{entry.name}'"
         try:
             spec = entry.load()
-        except (Exception, SystemExit) as error:  # a package of somebody else may raise anything
+        except (Exception, SystemExit) as error:  # somebody else's package may raise anything
             raise UsageError(where, f"{one} cannot be loaded", remedy=remedy, cause=cause_of(error)) from error
         if not isinstance(spec, self.kind):
             rule = f"{one} must be of type {self.kind.__module__}.{self.kind.__name__}"
@@ -102,7 +102,7 @@ def _entries(group: str) -> tuple[EntryPoint, ...]:
 
 @functools.lru_cache(maxsize=32)
 def _installed(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """Return the entry points of a group; read anew only where Python looks for packages elsewhere."""
+    """Return the entry points of a group. They are read again only if ``sys.path`` has changed."""
     return tuple(sorted(entry_points(group=group), key=lambda entry: (entry.name, _package(entry))))
 
 

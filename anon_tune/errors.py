@@ -1,4 +1,4 @@
-"""The exception tree, and the one form of a message: ``<where>: <rule>: <cause>, got <value>. <remedy>.``"""
+"""The exception tree, and the one form of an error text: ``<where>: <rule>: <cause>, got <value>. <remedy>.``"""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class AnonTuneError(Exception):
     Args:
         where: The file, option or object that is at fault.
         rule: What must hold there, or what went wrong.
-        got: The offending value; left out of the message where there is none.
+        got: The offending value; None if there is none.
         remedy: What to do about it, without the final full stop.
-        cause: What the system, a store or a library said, in one line; left out where there is none.
+        cause: What the system, a store or a library said, in one line; empty or None if nothing.
     """
 
     def __init__(self, where: str, rule: str, got: object = None, remedy: str = "", cause: str | None = "") -> None:
@@ -27,7 +27,7 @@ class AnonTuneError(Exception):
 
     @property
     def reason(self) -> str:
-        """The message without its place and its remedy: ``<rule>: <cause>, got <value>``."""
+        """The text without its place and its remedy: ``<rule>: <cause>, got <value>``."""
         text = self.rule
         if self.cause:
             text += f": {self.cause.rstrip('.')}"
@@ -73,7 +73,7 @@ class UnreachableError(AnonTuneError):
 
 
 class ClusterError(UnreachableError):
-    """A head, or a job on it, is not usable."""
+    """The head of a cluster, or a job on it, is not usable."""
 
 
 class DivergedError(AnonTuneError):
@@ -81,12 +81,12 @@ class DivergedError(AnonTuneError):
 
 
 def cause_of(error: BaseException) -> str:
-    """Return what an exception of somebody else's code says, in one line: its type, and the first line of its text."""
+    """Return one line about an exception from somebody else's code: its type and the first line of its text."""
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Say ``Did you mean 'x'?`` for the nearest known name, or list what is known."""
+    """Return ``Did you mean 'x'?`` with the nearest known name; if none is near, list the known names."""
     options = sorted(known)
     near = difflib.get_close_matches(name, options, n=1)
     return f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(options)}"

@@ -12,7 +12,7 @@ def on_demand(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
 
     Args:
         package: The ``__name__`` of the package.
-        modules: For every name that the package offers, the module that defines it.
+        modules: The module that defines each name that the package offers.
     """
 
     def load(name: str) -> Any:

@@ -15,7 +15,7 @@ from typing import Protocol
 from anon_tune.recipe import Recipe
 
 ANCHORS = ("identity", "black-out")
-"""Methods that are measured in every study: the ceiling and the floor of leakage."""
+"""Methods that are measured in every study: identity shows the ceiling of leakage, black-out its floor."""
 
 
 class TrialState(StrEnum):
@@ -39,12 +39,12 @@ class Reading:
 
     Attributes:
         value: The measurement, in [0, 1].
-        floor: The value that a blind attacker, or chance, reaches.
+        floor: The value that a blind attacker or a blind classifier reaches.
         ceiling: The same measurement on raw clips.
         low: Lower end of the bootstrap interval over clips.
-        high: Upper end of it.
-        validation: The same quantity on the validation split. The search and the picks look
-            at this one, so that ``value`` on the test split stays unselected.
+        high: Upper end of the interval.
+        validation: The same quantity on the validation split. The search and the picks use this value, so nothing is
+            selected by ``value`` on the test split.
     """
 
     value: float
@@ -56,7 +56,7 @@ class Reading:
 
     @property
     def normalized(self) -> float:
-        """``(value - floor) / (ceiling - floor)``; NaN where raw clips themselves are at the floor."""
+        """``(value - floor) / (ceiling - floor)``; NaN if raw clips are at the floor themselves."""
         span = self.ceiling - self.floor
         return (self.value - self.floor) / span if span > 0 else math.nan
 
@@ -66,15 +66,15 @@ class Score:
     """One measurement of one anonymizer.
 
     Attributes:
-        full: True for the full measurement on the test split; False for a rung score, which is
-            cheaper and whose readings are all on the validation split.
+        full: True for a full score on the test split; False for a rung score, which is cheaper and whose readings are
+            all on the validation split.
         leakage: cMAP of the strongest attacker; lower is better.
         accuracy: Top-1 of a fresh action classifier; higher is better.
         attackers: cMAP of every attacker, by family.
         attributes: Average precision of the strongest attacker, by private attribute.
         distortion: Mean RMS difference to the raw clips, in [0, 1].
-        num_train_clips: Clips the attackers were trained on.
-        num_test_clips: Clips the readings were taken on.
+        num_train_clips: Number of clips that the attackers were trained on.
+        num_test_clips: Number of clips that the readings were taken on.
         seed: Seed of the attackers, the classifier and the bootstrap.
         seconds: Wall time of the measurement.
         seconds_per_frame: Seconds the anonymizer needs per frame; NaN if not measured.
@@ -101,7 +101,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A name and a direction."""
+    """An objective: its name and its direction."""
 
     name: str
     minimize: bool
@@ -121,8 +121,8 @@ class LossPoint:
 
     Attributes:
         step: Counted from 0.
-        terms: The unweighted terms of the game by name, in its order; of the game itself ``utility`` (L_T),
-            ``privacy`` (L_B), ``penalty`` and ``distortion``.
+        terms: The unweighted loss terms by name, in the order of the game. The game of ``adversarial`` has ``utility``
+            (L_T), ``privacy`` (L_B), ``penalty`` and ``distortion``.
     """
 
     step: int
@@ -147,7 +147,7 @@ class RungJob:
         directory: Where checkpoints and previews go: a path that every node sees, or a URI that pyarrow opens.
         rung: Index of the rung, counted from 0.
         step: Train until this step.
-        full: Take the full score (at the last rung) instead of a rung score.
+        full: True to take a full score, as at the last rung; False to take a rung score.
         ceilings: Values on raw clips at the same effort; None for the identity anchor, which measures them.
         weights: Path or URI of a safetensors file whose anonymizer is measured instead of training one; empty to train.
     """
@@ -168,7 +168,7 @@ class Cost:
 
     Attributes:
         cpu_s: CPU-seconds: CPUs reserved times seconds.
-        gpu_s: GPU-seconds, likewise.
+        gpu_s: GPU-seconds: GPUs reserved times seconds.
         money: The share of the nodes' price, in the currency that the cluster file names; 0 without prices.
     """
 
@@ -190,7 +190,7 @@ class RungReport:
         rung: Index of the rung.
         step: Steps trained so far.
         score: The measurement taken there.
-        curve: Losses since the rung before, thinned to at most 100 points.
+        curve: Losses since the previous rung, thinned to at most 100 points.
         seconds: Wall time of the whole job.
         node: Host name or address of the worker.
         weights: Path of the anonymizer's weights below the study directory; empty if nothing was trained.
@@ -216,12 +216,12 @@ class RungReport:
 class LostJob:
     """A job that ended without a report: its worker or node was lost, it hung or raised, or its driver was stopped.
 
-    A trainer saves a checkpoint every minute, so the lost work is at most these seconds.
+    Less work may be lost than its seconds say, because a trainer saves a checkpoint every minute.
 
     Attributes:
         seconds: Wall time that the job ran.
         node: Host name of its worker; empty if the worker was lost before it reported its node.
-        cost: Cost of these seconds.
+        cost: Cost of the job.
         ended: Unix time of its record.
     """
 
@@ -247,7 +247,7 @@ class Repeat:
 
 
 class TrialBody(Protocol):
-    """Does the work of a trial in a worker process. Must survive pickling."""
+    """Does the work of a trial in a worker process. It must survive pickling."""
 
     def advance(self, job: RungJob) -> RungReport:
         """Bring the trial up to the job's rung, from its last checkpoint if there is one.
@@ -265,17 +265,17 @@ class Trial:
     Attributes:
         id: Name, unique in the study: an anchor's method, or the number in four digits.
         number: Order of proposal, from 0; anchors have -1.
-        method: The recipe's method.
-        params: The sampled subset of the recipe, flat dotted names.
-        fingerprint: Of the recipe.
-        state: Where it stands.
-        reports: By rung, first to last.
-        reason: Why it was PRUNED or FAILED, else empty.
+        method: Method of the recipe.
+        params: The sampled subset of the recipe, by flat dotted name.
+        fingerprint: Fingerprint of the recipe.
+        state: Where the trial stands.
+        reports: One report per rung that it reached, first to last.
+        reason: Why it was PRUNED or FAILED; otherwise empty.
         seconds: Wall time of all its jobs that reported.
         started: Unix time of its first record.
         ended: Unix time of its last record.
         repeats: Measurements with new seeds, in the order of their numbers.
-        lost: Jobs that never reported, in their order.
+        lost: Jobs that never reported, in order.
     """
 
     id: str
@@ -294,17 +294,17 @@ class Trial:
 
     @property
     def rung(self) -> int | None:
-        """Index of the last rung it was measured at."""
+        """Index of the last rung that it was measured at; None before the first."""
         return self.reports[-1].rung if self.reports else None
 
     @property
     def score(self) -> Score | None:
-        """The full score, if it has one."""
+        """The full score; None if it has none."""
         return next((r.score for r in self.reports if r.score.full), None)
 
     @property
     def cost(self) -> Cost:
-        """Cost of its jobs, including lost ones; measurements after the study are not counted."""
+        """Cost of its jobs, including lost jobs; measurements after the study are not counted."""
         return sum((j.cost for j in self.lost), sum((r.cost for r in self.reports), Cost()))
 
     @property
