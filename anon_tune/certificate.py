@@ -119,7 +119,7 @@ class Certificate(_Part):
 
     schema_: Literal["anon_tune.certificate/1"] = Field("anon_tune.certificate/1", alias="schema")
     status: Status = Field(
-        description="REFUSED if a canary failed; LOWER_BOUND if, for example, an attacker still improved"
+        description="REFUSED if a canary failed; LOWER_BOUND if, for example, an attacker was still improving"
     )
     reasons: tuple[str, ...] = Field((), description="why the status is not CERTIFIED")
     subject: Subject

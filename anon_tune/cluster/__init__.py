@@ -1,1 +1,1 @@
-"""Clusters: checks of cluster files, the capacity and price that a study can expect, and studies submitted as jobs."""
+"""Clusters: checks of cluster files, the capacity and price that a study can expect, and studies sent as jobs."""

@@ -17,13 +17,13 @@ from collections.abc import Iterable, Iterator
 from anon_tune.cluster.copying import read_study
 from anon_tune.errors import AnonTuneError, ClusterError
 
-MOST_BYTES = 64 * 2**20  # a log is passed on as one piece of JSON, by two processes that hold it in memory
+MOST_BYTES = 64 * 2**20  # two processes pass the log on, and each holds it in memory as one JSON text
 _MARK, _END = "anon-tune-bundle:", "anon-tune-bundle-end:"
 _LINE_BYTES = 48 * 2**10
 
 
 def bundle(location: str, everything: bool) -> Iterator[str]:
-    """Yield the files of a study as lines.
+    """Yield the files of a study as lines of text.
 
     Raises:
         StudyError: There is no study.
@@ -34,7 +34,7 @@ def bundle(location: str, everything: bool) -> Iterator[str]:
         for name, content in read_study(location, everything):
             archive.writestr(name, content)
             if packed.tell() > MOST_BYTES:
-                rule = f"more than {MOST_BYTES >> 20} MiB, which is what a job's log may carry"
+                rule = f"the study packs into more than {MOST_BYTES >> 20} MiB, the most that a job's log may carry"
                 remedy = "Leave --all out, or copy the folder with rsync or 'ray rsync-down'"
                 raise ClusterError(location, rule, remedy=remedy)
     content = packed.getvalue()
@@ -44,11 +44,11 @@ def bundle(location: str, everything: bool) -> Iterator[str]:
 
 
 def unbundle(lines: Iterable[str], where: str) -> Iterator[tuple[str, bytes]]:
-    """Yield the files that lines hold.
+    """Yield the name and the content of each file that the lines hold.
 
     Args:
         lines: Lines of a job's log; lines without a mark are skipped.
-        where: Named in an error.
+        where: The place named in an error.
 
     Raises:
         ClusterError: The bundle is cut off or damaged.
@@ -60,7 +60,7 @@ def unbundle(lines: Iterable[str], where: str) -> Iterator[tuple[str, bytes]]:
         elif line.startswith(_END):
             end = line.removeprefix(_END).strip()
     if hashlib.sha256(content).hexdigest() != end:
-        raise ClusterError(where, "the study did not come through the cluster whole", remedy="Try again")
+        raise ClusterError(where, "the study arrived incomplete or damaged", remedy="Try again")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         for name in archive.namelist():
             yield name, archive.read(name)

@@ -20,13 +20,13 @@ _SUPPORTED = "Give a file of Ray's cluster launcher, a KubeRay RayJob or RayClus
 
 @dataclass(frozen=True, slots=True)
 class NodeFit:
-    """How trials fit one type of nodes.
+    """How many trials fit on the nodes of one type.
 
     Attributes:
-        node_type: The nodes.
-        workers: Number of a trial's workers that fit on one node.
+        node_type: The type of nodes.
+        workers: Number of workers that fit on one node.
         trials: Number of whole trials that fit on one node.
-        price_per_trial_hour: Cost of one trial for an hour, as a study computes it; None without a price.
+        price_per_trial_hour: Cost of one trial per hour, as a study computes it; None if unknown.
     """
 
     node_type: NodeType
@@ -40,10 +40,10 @@ class Expectation:
     """What a study can expect of a cluster.
 
     Attributes:
-        fits: One per node type, in the cluster's order.
-        max_trials: Most trials at once, with all nodes up.
-        least_per_hour: Price of the nodes that are always up.
-        most_per_hour: Price of the most expensive nodes that may be up together.
+        fits: One entry per node type, in the order of the cluster.
+        max_trials: Most trials that run at once, with all nodes up.
+        least_per_hour: Price per hour of the nodes that are always up.
+        most_per_hour: Price per hour of the most expensive nodes that may be up together.
     """
 
     fits: tuple[NodeFit, ...]
@@ -53,28 +53,28 @@ class Expectation:
 
 
 def check_file(file: Path, crds: Path | None = None) -> tuple[Cluster | None, list[ClusterFileError]]:
-    """Check a cluster file; its content tells what kind it is.
+    """Check a cluster file; its kind is found from its content.
 
     Args:
-        file: Of Ray's cluster launcher, of KubeRay, or a Slurm script.
-        crds: Folder with KubeRay's CRDs; None leaves its schema unchecked.
+        file: A file of Ray's cluster launcher or of KubeRay, or a Slurm script.
+        crds: Folder with KubeRay's CRDs; None to skip the check against KubeRay's schema.
 
     Returns:
-        What the file says, None if that is unclear, and every error found.
+        What the file says, or None if that is unclear; and every error that was found.
 
     Raises:
-        ClusterFileError: The file cannot be read, or is none of these.
+        ClusterFileError: The file cannot be read, or is of no known kind.
     """
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text"
-        raise ClusterFileError(str(file), f"cannot be read: {reason}", remedy=_SUPPORTED) from None
+        raise ClusterFileError(str(file), "cannot be read", remedy=_SUPPORTED, cause=reason) from None
     findings = Findings(str(file))
     cluster: Cluster | None
     if text.startswith("#!") or "\n#SBATCH" in text:
         if "#SBATCH" not in text:
-            raise ClusterFileError(str(file), "a script without #SBATCH", remedy=_SUPPORTED)
+            raise ClusterFileError(str(file), "is a script without a line that starts with #SBATCH", remedy=_SUPPORTED)
         cluster = read_slurm(text, findings)
     else:
         documents = _load(text, file)
@@ -83,7 +83,7 @@ def check_file(file: Path, crds: Path | None = None) -> tuple[Cluster | None, li
         elif len(documents) == 1 and isinstance(documents[0], dict) and documents[0].keys() & _LAUNCHER:
             cluster = read_launcher(documents[0], findings)
         else:
-            raise ClusterFileError(str(file), "not a kind of cluster file that is known", remedy=_SUPPORTED)
+            raise ClusterFileError(str(file), "is not a cluster file of a known kind", remedy=_SUPPORTED)
     return cluster and replace(cluster, notes=tuple(findings.notes)), findings.errors
 
 
@@ -91,9 +91,9 @@ def expect(cluster: Cluster, settings: StudySettings) -> Expectation:
     """Compute how many trials run at once and what an hour costs.
 
     Raises:
-        PlacementError: A trial never fits, with all nodes up.
+        PlacementError: A trial does not fit, even with all nodes up.
     """
-    settings = settings.model_copy(update={"scale_to": None})  # of a study that waits for nodes nothing is refused
+    settings = settings.model_copy(update={"scale_to": None})  # a study that waits for nodes refuses nothing
     free = settings.model_copy(update={"max_concurrent": None})
     fits = tuple(_fit(node_type, free) for node_type in cluster.node_types)
     workers = {fit.node_type.name: float(fit.workers) for fit in fits}
@@ -101,7 +101,7 @@ def expect(cluster: Cluster, settings: StudySettings) -> Expectation:
     try:
         placement = place(settings, [dict(node.resources) for node in cluster.largest(workers)])
     except PlacementError as error:
-        remedy = "Ask for less, or for other nodes"
+        remedy = "Ask for less per trial, or choose other nodes"
         raise PlacementError(f"{cluster.file}: {error.where}", error.rule, error.got, remedy) from None
     least = sum(node_type.at_least * prices[node_type.name] for node_type in cluster.node_types)
     most = sum(prices[node.name] for node in cluster.largest(prices))
@@ -113,7 +113,7 @@ def _fit(node_type: NodeType, settings: StudySettings) -> NodeFit:
     workers = _count(one, node_type)
     price = node_type.price_per_hour
     if price is not None and workers:
-        # The larger of its shares, as in the ledger.
+        # A trial costs the larger of its shares of a node's CPUs and GPUs, as in the ledger.
         needs = {"CPU": settings.cpus_per_worker, "GPU": settings.gpus_per_worker}
         has = node_type.resources
         price *= settings.workers_per_trial * max(need / has[name] for name, need in needs.items() if has.get(name))
@@ -136,4 +136,4 @@ def _load(text: str, file: Path) -> list[object]:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "unreadable"
-        raise ClusterFileError(str(file), f"not valid YAML{where}: {problem}") from None
+        raise ClusterFileError(str(file), f"is not valid YAML{where}", cause=problem) from None

@@ -1,4 +1,4 @@
-"""Copies a study: chooses the files that are useful elsewhere, reads them, and writes them to a folder here."""
+"""Copies a study: chooses the files that are useful elsewhere, reads them, and writes them to a local folder."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _MOST_READINGS = 10
 
 
 def is_worth_having(name: str, everything: bool) -> bool:
-    """True for the frozen copy, ledger, report and certificates, and for everything also weights and previews."""
+    """True for frozen copy, ledger, report and certificates; with ``everything``, also for weights and previews."""
     return is_result(name) or (everything and is_output(name))
 
 
 def read_study(location: StudyLocation, everything: bool) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of a study by their relative names, also while it runs.
+    """Yield the relative name and the content of each file of a study, even while the study runs.
 
-    A running driver merges files of its ledger. If a listed file is gone, its records are in another file by then, so
+    A running driver merges files of its ledger. If a listed file has gone, its records are already in another file, so
     the ledger is listed again. Duplicate records in a copy do no harm; missing records would.
 
     Raises:
@@ -49,7 +49,7 @@ def _held_still(study: StudyDirectory) -> list[tuple[str, bytes]]:
 
 
 def _names(folder: Folder, part: str) -> list[str]:
-    """Return the names, relative to a study, of the files worth having in one of its folders."""
+    """Return the names, relative to the study, of the files to copy from one of its folders."""
     inside = folder / part if part else folder
     names = (f"{part}/{name}" if part else name for name in inside.names())
     return sorted(name for name in names if is_worth_having(name, everything=True))
@@ -58,21 +58,21 @@ def _names(folder: Folder, part: str) -> list[str]:
 def write_copy(files: Iterable[tuple[str, bytes]], folder: Path, origin: str) -> int:
     """Write files of a study into a folder that is new, empty, or an earlier copy of the same study.
 
-    Each file is there whole or not at all, and files of the ledger that are no more are removed at the end.
+    Each file is written completely or not at all. At the end, ledger files that the study no longer has are removed.
 
     Returns:
-        The number of trials in the copy's ledger, anchors not counted.
+        The number of trials in the copy's ledger, without the anchors.
 
     Raises:
-        StudyError: The folder holds something else, or a file's name is not one of a study's.
+        StudyError: The folder holds something else, or a file has a name that no file of a study has.
     """
     copy, written = StudyDirectory.at(folder), set[str]()
     if (before := copy.origin) is not None:
         if before != origin:
-            rule = f"holds a copy of {before}, which another one would be mixed with"
+            rule = f"holds a copy of {before}, and must not be mixed with a copy of another study"
             raise StudyError(str(folder), rule, origin, "Give another folder with -o")
     elif folder.is_dir() and any(folder.iterdir()):
-        raise StudyError(str(folder), "is not empty and no fetched study", remedy="Give another folder with -o")
+        raise StudyError(str(folder), "must be empty or hold a fetched study", remedy="Give another folder with -o")
     for name, content in files:
         if not is_worth_having(name, everything=True):
             raise StudyError(origin, "sent a file that no study has", name, "Fetch from a head that you trust")

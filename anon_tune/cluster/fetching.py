@@ -12,7 +12,7 @@ from anon_tune.cluster.parcel import package_files, project_files, space_parcel,
 from anon_tune.errors import ClusterError
 
 _RUN = ("python", "-m", "anon_tune")
-_WHEELS = "anon_tune_packages"  # folder of a job
+_WHEELS = "anon_tune_packages"  # folder below a job's working directory
 
 
 def send_study(
@@ -23,18 +23,18 @@ def send_study(
     space_at: int | None,
     wheels: Sequence[Path] = (),
 ) -> tuple[str, int]:
-    """Send ``anon-tune`` arguments as a job, with the folder that they are given in.
+    """Send an ``anon-tune`` command as a job, together with the files of the current folder.
 
     Args:
-        head: Where to.
-        arguments: A verb and what follows.
+        head: The head that gets the job.
+        arguments: The verb and its arguments.
         study: The study directory.
-        space: The search space's file, if the verb takes one.
-        space_at: Its place among the arguments, where its name among what is sent is put.
-        wheels: Python packages that are sent too, and named to the verb.
+        space: The file of the search space; None if the verb takes none.
+        space_at: Index of the search space among the arguments; the name that its file has in the job is put there.
+        wheels: Wheels of Python packages that are sent too, and passed to the verb with ``--package``.
 
     Returns:
-        The job's id, and the size of what was sent in bytes.
+        The job's id, and the number of bytes that were sent.
     """
     folder = Path.cwd()
     files, words = project_files(folder), list(arguments)

@@ -1,4 +1,4 @@
-"""Errors in a cluster file, and notes on what its user still has to do."""
+"""The errors in a cluster file, and notes on what its user still has to do."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Findings:
     notes: list[str] = field(default_factory=list)
 
     def error(self, path: KeyPath, rule: str, got: object = None, remedy: str = "") -> None:
-        """Add an error; the path leads to what is at fault, or is empty."""
+        """Add an error. The path leads to the value at fault; it is empty if the whole file is."""
         where = f"{self.file}: {dotted(path)}" if path else self.file
         self.errors.append(ClusterFileError(where, rule, got, remedy))
 
@@ -41,7 +41,7 @@ class Findings:
 
 
 def dotted(path: KeyPath) -> str:
-    """Return a path as one writes it: keys with dots, positions in brackets."""
+    """Return a path as text: dots before keys, brackets around positions."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{part}"
@@ -71,12 +71,12 @@ def leaves(document: object, prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, ob
 
 
 def is_world(address_range: object) -> bool:
-    """True for a range that holds every address."""
+    """True for a range of addresses that holds every address."""
     return address_range in _WORLD
 
 
 def check_schema(document: object, schema: Mapping[str, Any], findings: Findings, prefix: KeyPath = ()) -> bool:
-    """Check a document against a JSON schema, one error a fault; return whether it has none."""
+    """Check a document against a JSON schema and add one error per fault; return True if there is none."""
     import jsonschema
 
     before = len(findings.errors)
@@ -102,18 +102,18 @@ def check_schema(document: object, schema: Mapping[str, Any], findings: Findings
             case "enum":
                 findings.error(path, f"must be one of {', '.join(map(str, rule))}", brief(found))
             case _:
-                findings.error(path, f"breaks '{fault.validator}: {rule}' of the schema", brief(found))
+                findings.error(path, f"breaks the rule '{fault.validator}: {rule}' of the schema", brief(found))
     return len(findings.errors) == before
 
 
 def did_you_mean(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
-    """Return the nearest known name, or what is known if that is not much."""
+    """Return a remedy: the nearest known name, the known names if they are few, or to remove the name."""
     text = suggest(name, known)
     return text if len(known) <= _MAX_NAMES or text.startswith("Did") else "Remove it"
 
 
 def brief(value: object) -> str:
-    """Return what was found, in at most a few words."""
+    """Return a value as text of at most 60 characters."""
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

@@ -1,4 +1,4 @@
-"""Ray's Jobs API, with errors that a user can correct, and with token authentication unless the user turned it off."""
+"""Ray's Jobs API, with errors that a user can correct, and with token authentication unless the user turns it off."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _MODE = "RAY_AUTH_MODE"
 _DASHBOARD = "RAY_API_SERVER_ADDRESS"
-_STUDY = "anon_tune_study"  # of a job's metadata
+_STUDY = "anon_tune_study"  # key in a job's metadata
 _POLL_S = 0.3
 _ADDRESS = "--address http://HEAD:8265, or set RAY_API_SERVER_ADDRESS"
 
@@ -33,10 +33,10 @@ class JobState:
     """The state of a job.
 
     Attributes:
-        name: Ray's name of the state: PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED.
+        name: Ray's name for the state: PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED.
         is_over: True for the last three.
         message: What Ray says about it.
-        study: Directory of the study that it runs; empty if it runs none.
+        study: Directory of the study that the job runs; empty if it runs none.
     """
 
     name: str
@@ -46,11 +46,11 @@ class JobState:
 
 
 def find_address(given: str | None, what: str) -> str:
-    """Return the address of a head: the given one, or else what Ray's variables name.
+    """Return the address of a head: the given one, or else the one in Ray's environment variables.
 
     Args:
-        given: The address that the user gave. It wins over Ray's variables, although in Ray itself they would win.
-        what: The thing that needs an address, named in the error.
+        given: The address that the user gave. It overrides Ray's variables, although in Ray itself they would win.
+        what: What needs an address; named in the error.
 
     Raises:
         UsageError: There is no address. A Ray cluster on this machine is not used: it may belong to another study.
@@ -62,26 +62,26 @@ def find_address(given: str | None, what: str) -> str:
 
 
 class Head:
-    """The head of a cluster, as far as jobs go.
+    """The head of a cluster, to which jobs are sent.
 
     A client without a token, and a head that asks for none, are refused unless ``RAY_AUTH_MODE`` says ``disabled``.
     The token is sent only in the header of requests.
 
     Args:
-        address: ``http://HEAD:8265``, or what ``RAY_ADDRESS`` may hold.
+        address: ``http://HEAD:8265``, or any other address that ``RAY_ADDRESS`` may hold.
 
     Raises:
         UsageError: The token is missing.
-        ClusterError: The head does not answer, or the token is wrong, or not required by the head.
+        ClusterError: The head does not answer, refuses the token, or requires none.
     """
 
     def __init__(self, address: str) -> None:
-        mode = os.environ.setdefault(_MODE, "token").lower()  # before Ray is loaded, which looks once
+        mode = os.environ.setdefault(_MODE, "token").lower()  # set before Ray is loaded, because Ray reads it only once
         if mode == "token":
             _check_token()
         from ray.job_submission import JobSubmissionClient
 
-        for module in ("dashboard_sdk", "job.sdk"):  # they tell of each upload, and of the end of a log
+        for module in ("dashboard_sdk", "job.sdk"):  # they log each upload, and the end of a log
             logging.getLogger(f"ray.dashboard.modules.{module}").setLevel(logging.WARNING)
         self.address = address
         _keep_loopback_off_proxies()
@@ -89,7 +89,7 @@ class Head:
             self._client: JobSubmissionClient = JobSubmissionClient(address)
             self.address = self._client.get_address()
         if mode == "token" and self._is_open():
-            rule = "takes jobs from anybody who reaches it, as token authentication is off there"
+            rule = "takes jobs from anybody who reaches it, because token authentication is off there"
             remedy = f"Start it with {_MODE}=token, or set {_MODE}=disabled here if only you reach it"
             raise ClusterError(self.address, rule, remedy=remedy)
 
@@ -98,8 +98,8 @@ class Head:
 
         Args:
             entrypoint: The command.
-            parcel: Archive that is unpacked where the command runs.
-            study: Directory of the study that it runs, if it does.
+            parcel: Archive that is unpacked into the working directory of the command.
+            study: Directory of the study that the job runs; empty if it runs none.
         """
         metadata = {_STUDY: study} if study else {}
         with self._answering():
@@ -125,7 +125,7 @@ class Head:
         return state
 
     def stop(self, job: str) -> JobState:
-        """Stop a job and wait for its end; one that is over stays as it is."""
+        """Stop a job and wait for its end. A job that is over stays as it is."""
         with self._answering(job):
             self._client.stop_job(job)
         return self.wait(job)
@@ -142,7 +142,7 @@ class Head:
 
     def follow(self, job: str) -> Iterator[str]:
         """Yield the log of a job, from its beginning until the job is over."""
-        self.state(job)  # says so if there is none
+        self.state(job)  # raises if there is no such job
         pieces = self._client.tail_job_logs(job)
 
         async def next_piece() -> str | None:
@@ -165,7 +165,7 @@ class Head:
 
     @contextmanager
     def _answering(self, job: str = "") -> Iterator[None]:
-        """Turn what Ray raises into one line."""
+        """Turn an exception from Ray into an error of one line."""
         from ray.exceptions import AuthenticationError, RayError
 
         try:
@@ -190,14 +190,15 @@ class Head:
             if job and "404" in lines[0]:
                 remedy = "Give the id that submit printed"
                 raise UsageError(job, f"no such job at {self.address}", remedy=remedy) from None
-            by = f"the proxy {proxy} or Ray refuses" if (proxy := _proxy_for(self.address)) else "Ray refuses"
+            proxy = _proxy_for(self.address)
+            rule = f"the proxy {proxy} or Ray refuses the request" if proxy else "Ray refuses the request"
             remedy = "If the head needs no proxy, add its host to NO_PROXY" if proxy else ""
-            raise ClusterError(self.address, by, remedy=remedy, cause=lines[-1].rstrip(".")) from None
+            raise ClusterError(self.address, rule, remedy=remedy, cause=lines[-1].rstrip(".")) from None
 
 
 @contextmanager
 def _told_to_ray(address: str) -> Iterator[None]:
-    """Let an address win over Ray's own variables, which otherwise win over what Ray is given."""
+    """Make an address override Ray's environment variables, which otherwise override any address that Ray is given."""
     before = os.environ.get(_DASHBOARD)
     os.environ[_DASHBOARD] = address
     try:
@@ -210,14 +211,14 @@ def _told_to_ray(address: str) -> Iterator[None]:
 
 
 def _keep_loopback_off_proxies() -> None:
-    """Reach a head, or an ssh tunnel, on this machine without the proxies that the environment names."""
-    before = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")  # as requests looks
+    """Make requests to this machine, where a head or an ssh tunnel may be, bypass the environment's proxies."""
+    before = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")  # in the order in which requests reads them
     hosts = ",".join(filter(None, (before, "localhost", "127.0.0.1", "::1")))
     os.environ.update(no_proxy=hosts, NO_PROXY=hosts)
 
 
 def _proxy_for(address: str) -> str:
-    """Return the host and port of the proxy through which an address is reached; empty if through none."""
+    """Return host and port of the proxy through which an address is reached; empty if there is none."""
     there = urlsplit(address)
     proxy = getproxies().get(there.scheme, "")
     if not proxy or not there.hostname or proxy_bypass(there.hostname):
@@ -233,14 +234,14 @@ def _check_token() -> None:
     try:
         missing = "" if file.read_text(encoding="utf-8").strip() else "the file is empty"
     except (OSError, UnicodeDecodeError) as error:
-        missing = (error.strerror if isinstance(error, OSError) else None) or "the file is no text"
+        missing = (error.strerror if isinstance(error, OSError) else None) or "the file is not text"
     if missing:
         remedy = f"Copy the head's token there, or set {_MODE}=disabled for a head that asks for none"
         raise UsageError(str(file), "no token for the head", remedy=remedy, cause=missing)
 
 
 def _study_of(entrypoint: str) -> str:
-    """Find the study directory of a job that `ray job submit` sent."""
+    """Return the study directory of a job that `ray job submit` sent; empty if it names none."""
     with contextlib.suppress(ValueError):
         words = shlex.split(entrypoint)
         for word, after in zip(words, [*words[1:], ""], strict=True):

@@ -1,4 +1,4 @@
-"""Checks of KubeRay's RayJob and RayCluster: KubeRay's published schema, and rules that the schema does not cover."""
+"""Checks of KubeRay's RayJob and RayCluster: its published schema, and rules that the schema does not cover."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _FIRST_WITH_TOKENS = (2, 52)  # KubeRay refuses authOptions of an earlier rayVer
 
 
 def read_kuberay(documents: list[Any], crds: Path | None, findings: Findings) -> Cluster | None:
-    """Check the documents of a file; return what its RayJob or RayCluster says if its errors leave that clear."""
+    """Check the documents of a file; return what its RayJob or RayCluster says, or None if errors make it unclear."""
     ours = [(at, doc) for at, doc in enumerate(documents) if isinstance(doc, Mapping) and doc.get("kind") in KINDS]
     if len(ours) != 1:
         kinds = ", ".join(str(doc.get("kind")) for _, doc in ours)
-        findings.error((), "must hold one RayJob or one RayCluster", kinds, "Put each into a file of its own")
+        findings.error((), "must hold one RayJob or one RayCluster", kinds, "Put each into its own file")
         return None
     ((at, document),) = ours
     prefix: KeyPath = (document["kind"],) if len(documents) > 1 else ()
-    unchecked = "" if crds else f"KubeRay's schema, for want of its CRDs. {_HOW}"
+    unchecked = "" if crds else f"KubeRay's schema, because its CRDs are missing. {_HOW}"
     if crds and not check_schema(document, _load_crd(crds, document["kind"]), findings, prefix):
         return None
     note_placeholders(document, findings, prefix)
@@ -40,7 +40,7 @@ def read_kuberay(documents: list[Any], crds: Path | None, findings: Findings) ->
         _check_pods(spec, claims, findings, path)
         _check_doors(spec, findings, path)
         types = _node_types(document, spec, findings, path)
-    except (KeyError, IndexError, TypeError, AttributeError) as error:  # what the schema would have said better
+    except (KeyError, IndexError, TypeError, AttributeError) as error:  # the schema would have said this more clearly
         findings.error(path, f"not what KubeRay reads: {type(error).__name__} {error}", remedy=_HOW if not crds else "")
         return None
     workers = sum(node_type.at_most for node_type in types if not node_type.is_head)
@@ -49,7 +49,7 @@ def read_kuberay(documents: list[Any], crds: Path | None, findings: Findings) ->
 
 @cache
 def _load_crd(folder: Path, kind: str) -> dict[str, Any]:
-    """Return the schema of a kind, with unknown keys made errors, as `kubectl apply` does."""
+    """Return the schema of a kind; it refuses unknown keys, as `kubectl apply` does."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the published files are large
@@ -69,7 +69,7 @@ def _load_crd(folder: Path, kind: str) -> dict[str, Any]:
 
 
 def _close(schema: object) -> None:
-    """Refuse keys that a schema does not name."""
+    """Make a schema refuse the keys that it does not name."""
     if isinstance(schema, list):
         for part in schema:
             _close(part)
@@ -86,7 +86,7 @@ def _check_job(spec: Mapping[str, Any], findings: Findings, path: KeyPath) -> No
         findings.error((*path, "entrypoint"), "missing, so nothing would run", remedy="Add the command")
     if not spec.get("shutdownAfterJobFinishes"):
         findings.note(
-            (*path, "shutdownAfterJobFinishes"), "not true, so the nodes stay, and cost, when the job is over"
+            (*path, "shutdownAfterJobFinishes"), "not true, so the nodes stay up and cost money after the job is over"
         )
 
 
@@ -94,7 +94,7 @@ def _check_pods(spec: Mapping[str, Any], claims: set[str], findings: Findings, p
     tokens = (spec.get("authOptions") or {}).get("mode") == "token"
     version = re.match(r"(\d+)\.(\d+)", str(spec.get("rayVersion", "")))
     if tokens and (not version or tuple(map(int, version.groups())) < _FIRST_WITH_TOKENS):
-        rule = "KubeRay wants 2.52 or later for authOptions"
+        rule = "must be 2.52 or later, because KubeRay requires that for authOptions"
         findings.error((*path, "rayVersion"), rule, brief(spec.get("rayVersion")), "Write the version of the image")
     for where, group in _groups(spec, path):
         pod = group["template"]["spec"]
@@ -114,14 +114,14 @@ def _check_pods(spec: Mapping[str, Any], claims: set[str], findings: Findings, p
         for volume in volumes.values():
             claim = volume.get("persistentVolumeClaim", {}).get("claimName")
             if claim and claim not in claims:
-                text = f"the PersistentVolumeClaim {claim} is not in this file and must be there before"
+                text = f"the PersistentVolumeClaim {claim} is not in this file and must exist already"
                 if not any(text in note for note in findings.notes):
                     findings.note(where, text)
 
 
 def _check_doors(spec: Mapping[str, Any], findings: Findings, path: KeyPath) -> None:
     head = spec["headGroupSpec"]
-    remedy = "Come in through 'kubectl port-forward'"
+    remedy = "Remove it, and connect through 'kubectl port-forward'"
     service = head.get("serviceType") or head.get("headService", {}).get("spec", {}).get("type")
     if service in ("LoadBalancer", "NodePort"):
         findings.error((*path, "headGroupSpec", "serviceType"), "opens Ray beyond the cluster", service, remedy)
@@ -132,7 +132,7 @@ def _check_doors(spec: Mapping[str, Any], findings: Findings, path: KeyPath) -> 
 def _node_types(
     document: Mapping[str, Any], spec: Mapping[str, Any], findings: Findings, path: KeyPath
 ) -> tuple[NodeType, ...]:
-    """Return the nodes as Ray's own autoscaler reads them."""
+    """Return the nodes as Ray's autoscaler reads them."""
     import jsonschema
     from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
 
@@ -155,7 +155,7 @@ def _node_types(
             low = high = group.get("replicas", low) * group.get("numOfHosts", 1)
             if not high:
                 remedy = "Add 'enableInTreeAutoscaling: true', or replicas"
-                findings.error(where, "no node of it would ever come up", remedy=remedy)
+                findings.error(where, "no node of this group would ever start", remedy=remedy)
         if low > high:
             findings.error((*where, "minReplicas"), "more than its maxReplicas")
         low, high = (1, 1) if is_head else (low, high)

@@ -25,17 +25,17 @@ _TOKEN_FILE = ".ray/auth_token"
 
 
 def read_launcher(config: dict[str, Any], findings: Findings) -> Cluster | None:
-    """Check a launcher file; return what it says if its errors leave that clear.
+    """Check a launcher file; return what it says, or None if errors make it unclear.
 
-    Beside Ray's schema: what the provider needs, what is inside `node_config` as far as that is known without a
-    cloud, the start commands, security rules, and local files.
+    Beyond Ray's schema, this checks what the provider needs, `node_config` as far as that is possible without a cloud,
+    the start commands, security rules, and local files.
     """
     if not check_schema(config, _schema(), findings):
         return None
     provider = config["provider"]
     kind = str(provider["type"])
     if kind not in _NEEDED:
-        rule = "a provider that is not known here"
+        rule = "must be a known provider"
         findings.error(("provider", "type"), rule, kind, did_you_mean(kind, _NEEDED))
         return None
     for name in _NEEDED[kind]:
@@ -44,7 +44,7 @@ def read_launcher(config: dict[str, Any], findings: Findings) -> Cluster | None:
     for zone in str(provider.get("availability_zone", "")).split(","):
         region = str(provider.get("region", ""))
         if kind in ("aws", "gcp") and zone and not zone.strip().startswith(region):
-            findings.error(("provider", "availability_zone"), f"not in the region, {region}", zone.strip())
+            findings.error(("provider", "availability_zone"), f"must be in the region {region}", zone.strip())
     _check_mounts(config, findings)
     prepared = _prepare(config, findings)
     if prepared is None:
@@ -55,7 +55,7 @@ def read_launcher(config: dict[str, Any], findings: Findings) -> Cluster | None:
         _check_auth(prepared, kind, findings)
         _check_start(prepared, findings)
         types = _node_types(prepared, kind, findings)
-    except (AttributeError, KeyError, TypeError) as error:  # a value of a kind that no schema has spoken of
+    except (AttributeError, KeyError, TypeError) as error:  # a value of a type that no schema checks
         findings.error((), f"not what '{kind}' reads: {error}")
         return None
     return Cluster(findings.file, f"Ray launcher ({kind})", str(config["cluster_name"]), types, prepared["max_workers"])
@@ -82,7 +82,7 @@ def _prepare(config: dict[str, Any], findings: Findings) -> dict[str, Any] | Non
         findings.error((), f"Ray refuses it: {' '.join(str(error).split())}")
         return None
     except TypeError as error:
-        if not findings.errors:  # else it has been said where
+        if not findings.errors:  # otherwise an error already names the place
             findings.error((), f"Ray cannot read it: {error}")
         return None
     return prepared
@@ -90,7 +90,7 @@ def _prepare(config: dict[str, Any], findings: Findings) -> dict[str, Any] | Non
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Keep Ray's remarks on what it fills in away from our output."""
+    """Suppress Ray's messages about the defaults that it fills in."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -107,11 +107,11 @@ def _check_security(provider: Mapping[str, Any], findings: Findings) -> None:
         ports = (rule.get("FromPort"), rule.get("ToPort"))
         if any(map(is_world, ranges)) and ports != (22, 22):
             path = ("provider", "security_group", "IpPermissions", at)
-            remedy = "Ray runs what it is sent: come in through ssh instead"
+            remedy = "Open port 22 only, and connect through ssh, because Ray runs any code it is sent"
             findings.error(path, "opens ports other than ssh to the world", f"ports {ports[0]} to {ports[1]}", remedy)
-    # Of the kinds known here, only these two would keep the disks.
+    # Of the known providers, only these two keep the disks of stopped nodes.
     if provider["type"] in ("aws", "azure") and provider.get("cache_stopped_nodes", True):
-        findings.note(("provider", "cache_stopped_nodes"), "not false, so nodes are stopped and their disks still cost")
+        findings.note(("provider", "cache_stopped_nodes"), "not false, so the disks of stopped nodes still cost money")
 
 
 def _check_auth(config: Mapping[str, Any], kind: str, findings: Findings) -> None:
@@ -125,7 +125,7 @@ def _check_auth(config: Mapping[str, Any], kind: str, findings: Findings) -> Non
         for name, node_type in config["available_node_types"].items():
             if not {"KeyName", "UserData"} & node_type["node_config"].keys():
                 path = ("available_node_types", name, "node_config", "KeyName")
-                findings.error(path, "missing, as auth.ssh_private_key is a key of your own", remedy="Name it in EC2")
+                findings.error(path, "missing, but auth.ssh_private_key is set", remedy="Give that key's name in EC2")
     if kind == "azure" and ("ssh_private_key" in auth) != ("ssh_public_key" in auth):
         findings.error(("auth",), "Azure wants both ssh_private_key and ssh_public_key, or neither")
 
@@ -144,7 +144,7 @@ def _check_start(config: Mapping[str, Any], findings: Findings) -> None:
                 remedy = "Write RAY_AUTH_MODE=token before 'ray start'"
                 findings.error((key, at), "starts Ray without token authentication", remedy=remedy)
         if role not in starts:
-            findings.error((key,), "no 'ray start' among them", remedy="Add one")
+            findings.error((key,), "must contain 'ray start'", remedy="Add one")
     head = starts.get("head", "")
     if re.search(r"--dashboard-host[= ](0\.0\.0\.0|::)", head):
         remedy = "Write --dashboard-host=127.0.0.1, and use 'ray dashboard'"
@@ -152,7 +152,7 @@ def _check_start(config: Mapping[str, Any], findings: Findings) -> None:
     workers = len(config["available_node_types"]) > 1
     if head and workers and "--autoscaling-config" not in head:
         remedy = "Add --autoscaling-config=~/ray_bootstrap_config.yaml"
-        findings.error(("head_start_ray_commands",), "the head is not told to ask for nodes", remedy=remedy)
+        findings.error(("head_start_ray_commands",), "the head is not told to request nodes", remedy=remedy)
     mounted = any(remote.endswith(_TOKEN_FILE) for remote in config["file_mounts"])
     if starts and not mounted and not all("RAY_AUTH_TOKEN" in command for command in starts.values()):
         remedy = f"Add '~/{_TOKEN_FILE}: ~/{_TOKEN_FILE}'"
@@ -165,10 +165,10 @@ def _check_mounts(config: Mapping[str, Any], findings: Findings) -> None:
             findings.error(("file_mounts", remote), "must be a path", brief(local))
         elif Path(local).expanduser().exists():
             continue
-        elif local.startswith("~"):  # made by one of the file's own steps, on the machine that starts the cluster
+        elif local.startswith("~"):  # a step of the file itself makes it, on the machine that starts the cluster
             findings.note(("file_mounts", remote), f"no such file yet: {local}")
         else:
-            remedy = "Paths are relative to where 'ray up' is run; give one that is there"
+            remedy = "Paths are relative to the folder in which 'ray up' is run; give one that exists"
             findings.error(("file_mounts", remote), "no such file", local, remedy)
 
 
@@ -182,7 +182,7 @@ def _node_types(config: Mapping[str, Any], kind: str, findings: Findings) -> tup
         except (AttributeError, TypeError) as error:
             findings.error((*path, "node_config"), f"not what '{kind}' reads: {error}")
         if not table["resources"]:
-            remedy = "Name its CPU and GPU, as without them no node is asked for"
+            remedy = "Give its CPU and GPU; without them no node is requested"
             findings.error((*path, "resources"), "empty", remedy=remedy)
         if table["min_workers"] > table["max_workers"]:
             findings.error((*path, "min_workers"), f"more than its max_workers, {table['max_workers']}")

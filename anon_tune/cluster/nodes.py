@@ -12,14 +12,14 @@ from anon_tune.study.spending import PRICE_LABEL
 
 @dataclass(frozen=True, slots=True)
 class NodeType:
-    """Nodes that are alike.
+    """A type of nodes that are all alike.
 
     Attributes:
-        name: As the file calls it.
-        resources: Of one node, in Ray's names.
-        at_least: Nodes that are always up.
-        at_most: Nodes that may be up.
-        price_per_hour: Of one node, in whatever currency the file uses; None if it names none.
+        name: Its name in the file.
+        resources: Resources of one node, by Ray's names.
+        at_least: Number of nodes that are always up.
+        at_most: Number of nodes that may be up.
+        price_per_hour: Price of one node per hour, in the file's currency; None if the file gives none.
         is_head: True for the head, of which there is always one.
     """
 
@@ -37,12 +37,12 @@ class Cluster:
 
     Attributes:
         file: As the user named it.
-        kind: What reads it, such as ``Ray launcher (aws)``.
-        name: Of the cluster; empty if the file gives none.
-        node_types: The head first.
-        max_workers: Nodes beside the head, of all types together.
+        kind: The tool that reads it, such as ``Ray launcher (aws)``.
+        name: Name of the cluster; empty if the file gives none.
+        node_types: The types of nodes, the head first.
+        max_workers: Most nodes besides the head, of all types together.
         notes: What the user of the file still has to fill in or decide.
-        unchecked: What could not be checked, and why; empty if all was.
+        unchecked: What could not be checked, and why; empty if everything was checked.
     """
 
     file: str
@@ -54,7 +54,7 @@ class Cluster:
     unchecked: str = ""
 
     def largest(self, value: Mapping[str, float]) -> Iterator[NodeType]:
-        """Yield the nodes of the cluster at its largest: those always up, then those with most of some value."""
+        """Yield the nodes of the cluster at its largest: those that are always up, then others by falling value."""
         workers = [node_type for node_type in self.node_types if not node_type.is_head]
         for node_type in self.node_types:
             yield from [node_type] * (1 if node_type.is_head else node_type.at_least)
@@ -66,16 +66,16 @@ class Cluster:
 
 
 def read_price(labels: Mapping[str, object], findings: Findings, path: KeyPath) -> float | None:
-    """Return the price an hour that a node's labels name; None if they name none."""
+    """Return the price per hour that a node's labels give; None if they give none."""
     text = labels.get(PRICE_LABEL)
     if text is None:
-        findings.note(path, f"no label {PRICE_LABEL}, so its price counts as nothing")
+        findings.note(path, f"no label {PRICE_LABEL}, so its price counts as 0")
         return None
     try:
         price = float(str(text))
     except ValueError:
         price = math.nan
     if not 0 <= price < math.inf:
-        findings.error((*path, PRICE_LABEL), "must be a price an hour of 0 or more", repr(text), 'Write "0.81"')
+        findings.error((*path, PRICE_LABEL), "must be a price per hour of 0 or more", repr(text), 'Write "0.81"')
         return None
     return price

@@ -12,27 +12,30 @@ import anon_tune
 from anon_tune.errors import ClusterError
 from anon_tune.search.space_file import space_files
 
-_MOST_BYTES = 100 * 2**20  # what Ray's dashboard takes; by other ways a package may have 512 MiB
+_MOST_BYTES = 100 * 2**20  # Ray's dashboard takes no more, although Ray allows a package 512 MiB in other ways
 _MOST_UNPACKED_BYTES = 10 * _MOST_BYTES  # every node unpacks it
 _PIECE_BYTES = 2**20
-_LEFT_OUT = (".venv", "venv", "runs")  # also where git does not ignore them
-_ELSEWHERE = "search_space"  # where files go that do not lie below the folder
+_LEFT_OUT = (".venv", "venv", "runs")  # left out even if git does not ignore them
+_ELSEWHERE = "search_space"  # folder of a job for files from outside the project's folder
 _PACKAGE = anon_tune.__name__
 
 
 def package_files() -> dict[str, Path]:
-    """Return the files of this very package, by the name that they have for a job."""
+    """Return the files of this package by the names that they have in a job."""
     home = Path(anon_tune.__file__).parent
     files = (file for file in home.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
     return {f"{_PACKAGE}/{file.relative_to(home).as_posix()}": file for file in files}
 
 
 def project_files(folder: Path) -> dict[str, Path]:
-    """Return what git does not ignore in a folder, without virtual environments and studies; nothing without git."""
+    """Return a folder's files that git does not ignore, without virtual environments and studies; none without git."""
     listing = ("git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     try:
         listed = subprocess.run(listing, capture_output=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):  # no git or no repository says which files belong
+    except (
+        OSError,
+        subprocess.CalledProcessError,
+    ):  # without git or a repository, nothing tells which files belong to the project
         return {}
     names = (os.fsdecode(name) for name in listed.split(b"\0") if name)
     return {
@@ -43,10 +46,10 @@ def project_files(folder: Path) -> dict[str, Path]:
 
 
 def space_parcel(space: Path, folder: Path) -> tuple[dict[str, Path], str]:
-    """Return a search space with all that it extends, by the names that they have for a job, and its own name.
+    """Return the files of a search space and of all that it extends, by their names in a job; and its own name.
 
     Raises:
-        SpaceError: It cannot be read.
+        SpaceError: A file of it cannot be read.
     """
     files = [Path(os.path.abspath(file)) for file in space_files(space)]
     below = all(file.is_relative_to(folder) for file in files)
@@ -57,16 +60,16 @@ def space_parcel(space: Path, folder: Path) -> tuple[dict[str, Path], str]:
 
 
 def write_parcel(files: Mapping[str, Path], archive: Path) -> int:
-    """Write files into an archive, the same files always to the same bytes, so that Ray keeps one copy of them.
+    """Write files into an archive. The same files always give the same bytes, so that Ray keeps one copy of them.
 
     Returns:
-        Its size in bytes.
+        The size of the archive in bytes.
 
     Raises:
-        ClusterError: It is larger than what Ray takes.
+        ClusterError: The archive is larger than Ray takes.
     """
     sizes = {name: file.stat().st_size for name, file in files.items()}
-    if sum(sizes.values()) >= _MOST_UNPACKED_BYTES:  # it would take minutes to find out what that packs into
+    if sum(sizes.values()) >= _MOST_UNPACKED_BYTES:  # packing this much would take minutes
         raise _too_large(sizes, _MOST_UNPACKED_BYTES, "hold", sum(sizes.values()))
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
         for name, file in sorted(files.items()):
@@ -85,6 +88,6 @@ def write_parcel(files: Mapping[str, Path], archive: Path) -> int:
 
 def _too_large(sizes: Mapping[str, int], most: int, what: str, size: int) -> ClusterError:
     largest = ", ".join(sorted(sizes, key=lambda name: -sizes[name])[:3])
-    rule = f"what git does not ignore here must {what} less than {most >> 20} MiB"
-    remedy = f"Let .gitignore name data, or submit from another folder; largest: {largest}"
+    rule = f"the files that git does not ignore must {what} less than {most >> 20} MiB"
+    remedy = f"Add data to .gitignore, or submit from another folder; largest: {largest}"
     return ClusterError(str(Path.cwd()), rule, f"{size >> 20} MiB and more", remedy)

@@ -1,4 +1,4 @@
-"""What is known of `node_config` without a cloud; Ray hands it on unread."""
+"""Checks of `node_config` that need no cloud. Ray passes `node_config` on to the cloud without a check."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from anon_tune.cluster.findings import Findings, KeyPath, brief, did_you_mean
 
-_RAYS_OWN_AWS = {"SubnetIds"}  # resolved to a SubnetId of the API by Ray
+_RAYS_OWN_AWS = {"SubnetIds"}  # Ray resolves it to a SubnetId of the API
 _RAYS_OWN_AZURE = {"availability_zone"}
 _LIVE_GPU = re.compile(r"^(a2|a3|a4|a4x|g2|g4)-")  # machine types that come with GPUs
 _ARM_TYPES = {"string": str, "securestring": str, "int": int, "bool": bool, "object": dict, "array": list}
@@ -21,7 +21,7 @@ _ARM_TYPES = {"string": str, "securestring": str, "int": int, "bool": bool, "obj
 def check_node_config(
     kind: str, provider: Mapping[str, Any], node_config: Mapping[str, Any], findings: Findings, path: KeyPath
 ) -> None:
-    """Check what a cloud is asked for to make one node."""
+    """Check the request for one node that a cloud would get."""
     match kind:
         case "aws":
             _check_aws(node_config, findings, path)
@@ -37,7 +37,9 @@ def _check_aws(node_config: Mapping[str, Any], findings: Findings, path: KeyPath
             rule = "missing" if name == "InstanceType" else "missing, and Ray's own default is Ubuntu 18.04"
             findings.error((*path, name), rule, remedy="Add it")
     if "SecurityGroupIds" in node_config:
-        findings.note((*path, "SecurityGroupIds"), "look at these rules yourself: only ssh may be open to the world")
+        findings.note(
+            (*path, "SecurityGroupIds"), "not checked; look at these rules yourself: only ssh may be open to the world"
+        )
     if importlib.util.find_spec("botocore") is None:
         findings.note(path, "not checked against EC2's own interface: pip install boto3")
         return
@@ -71,7 +73,7 @@ def _check_gcp(node_config: Mapping[str, Any], zone: str, findings: Findings, pa
         kind = str(disk.get("initializeParams", {}).get("diskType", ""))
         if kind.startswith("zones/") and not kind.startswith(f"zones/{zone}/"):
             key = (*path, "disks", at, "initializeParams", "diskType")
-            findings.error(key, "of another zone than the nodes", kind, f"Write zones/{zone}/diskTypes/pd-balanced")
+            findings.error(key, "must be in the zone of the nodes", kind, f"Write zones/{zone}/diskTypes/pd-balanced")
     scheduling = node_config.get("scheduling", {})
     if not isinstance(scheduling, Mapping):
         findings.error((*path, "scheduling"), "must be a table", brief(scheduling))
@@ -79,8 +81,8 @@ def _check_gcp(node_config: Mapping[str, Any], zone: str, findings: Findings, pa
     has_gpu = "guestAccelerators" in node_config or _LIVE_GPU.match(str(machine).rpartition("/")[2])
     is_spot = scheduling.get("provisioningModel") == "SPOT" or scheduling.get("preemptible")
     if has_gpu and not is_spot and scheduling.get("onHostMaintenance") != "TERMINATE":
-        remedy = "Write TERMINATE, as a machine with a GPU cannot be moved while it runs"
-        findings.error((*path, "scheduling", "onHostMaintenance"), "missing or another", remedy=remedy)
+        rule = "must be TERMINATE, because a machine with a GPU cannot be moved while it runs"
+        findings.error((*path, "scheduling", "onHostMaintenance"), rule, remedy="Write TERMINATE")
     if is_spot and scheduling.get("automaticRestart"):
         rule = "Google refuses it for a spot machine"
         findings.error((*path, "scheduling", "automaticRestart"), rule, remedy="Leave it out")
@@ -99,7 +101,7 @@ def _check_azure(node_config: Mapping[str, Any], findings: Findings, path: KeyPa
     if "imageId" not in asked:
         for name in ("imagePublisher", "imageOffer", "imageSku", "imageVersion"):
             if name not in asked:
-                findings.error((*path, name), "missing, as there is no imageId", remedy="Add it")
+                findings.error((*path, name), "missing, and there is no imageId either", remedy="Add it")
     for name, value in asked.items():
         if name in _RAYS_OWN_AZURE:
             continue

@@ -15,9 +15,9 @@ _GPUS = ("--gpus-per-node", "--gpus-per-task", "--gres")
 
 
 def read_slurm(text: str, findings: Findings) -> Cluster | None:
-    """Check a batch script; return what it says if its errors leave that clear.
+    """Check a batch script; return what it says.
 
-    What `sbatch` is given on its command line overrides the script, and is not seen here.
+    Options on the command line of `sbatch` override the script; they are not seen here.
     """
     options = dict(_options(text, findings))
     note_placeholders(options, findings)
@@ -27,27 +27,27 @@ def read_slurm(text: str, findings: Findings) -> Cluster | None:
     most = _number(high, "--nodes", findings) if dash else nodes
     cpus = _number(options.get("--cpus-per-task", "1"), "--cpus-per-task", findings)
     tasks = _number(options.get("--ntasks-per-node", "1"), "--ntasks-per-node", findings)
-    # These are several ways to say the same number, and not to be added up.
+    # These options are several ways to give the same number, so they are not added up.
     counts = {name: _number(options[name].split(":")[-1], name, findings) for name in _GPUS if name in options}
     gpus = max(counts.values(), default=0)
     if len(set(counts.values())) > 1:
         said = ", ".join(f"{name} {count}" for name, count in counts.items())
         findings.error(tuple(counts), "the GPUs of a node must be the same number", said, "Keep one of the options")
     if tasks > 1:
-        remedy = "Write 1, and give its CPUs with --cpus-per-task"
-        findings.error(("--ntasks-per-node",), "Ray is started once a node", str(tasks), remedy)
+        remedy = "Write 1, and give a node's CPUs with --cpus-per-task"
+        findings.error(("--ntasks-per-node",), "must be 1, because Ray is started once per node", str(tasks), remedy)
     for name in ("--gpus", "--ntasks"):
         if name in options:
             remedy = "Write --gpus-per-node and --nodes, which make all nodes alike"
-            findings.error((name,), "spread over the nodes as Slurm likes", remedy=remedy)
+            findings.error((name,), "lets Slurm choose how many each node gets", remedy=remedy)
     if "--cpus-per-task" not in options:
-        findings.note(("--cpus-per-task",), "missing, so a node gives one CPU")
+        findings.note(("--cpus-per-task",), "missing, so only one CPU of each node is used")
     if "--requeue" not in options:
         findings.note(("--requeue",), "missing, so a preempted job does not come back by itself")
     label = re.search(rf"{re.escape(PRICE_LABEL)}=([^\s\"']+)", text)
     price = read_price({PRICE_LABEL: _default(label[1])} if label else {}, findings, ("--labels",))
     resources = {"CPU": cpus, "GPU": gpus}
-    # The first node is the head and does a worker's work too.
+    # The first node is the head and also a worker.
     head = NodeType("first node", resources, 1, 1, price, is_head=True)
     others = NodeType("other nodes", resources, nodes - 1, most - 1, price)
     types = (head, others) if most > 1 else (head,)
@@ -75,7 +75,7 @@ def _options(text: str, findings: Findings) -> Iterator[tuple[str, str]]:
 def _check_start(text: str, findings: Findings) -> None:
     code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     if not re.search(r"\bray (symmetric-run|start)\b", code):
-        findings.error((), "starts no Ray", remedy="Start it with 'srun … ray symmetric-run'")
+        findings.error((), "does not start Ray", remedy="Start it with 'srun … ray symmetric-run'")
         return
     if "RAY_AUTH_MODE=token" not in code:
         remedy = "Write 'export RAY_AUTH_MODE=token' and give every node the same token"
@@ -90,7 +90,7 @@ def _check_start(text: str, findings: Findings) -> None:
 def _number(text: str, name: str, findings: Findings) -> int:
     if text.isdigit():
         return int(text)
-    findings.error((name,), "must be a whole number", repr(text), "Write one, as for example --nodes=2")
+    findings.error((name,), "must be a whole number", repr(text), "Write one, for example --nodes=2")
     return 1
 
 

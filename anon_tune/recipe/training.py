@@ -42,7 +42,7 @@ class PrivacyRecipe(Part):
     )
     num_branches: int = Field(1, ge=1, le=16, description="number of branches; the strongest one drives f_A")
     restart_steps: int = Field(0, ge=0, description="steps between restarts of the branches; 0 for never")
-    cap: float = Field(1.0, gt=0, le=10, description="the bound of 'cap', as a multiple of the loss of a blind branch")
+    cap: float = Field(1.0, gt=0, le=10, description="the bound, as a multiple of the loss of a blind branch")
     temperature: float = Field(0.1, gt=0, le=10, description="temperature of NT-Xent")
     lr: ScheduleField = Schedule(start=2e-3)
     weights: str | None = Field(None, description="local safetensors file to start from")

@@ -121,7 +121,11 @@ def test_the_schema_is_said_in_one_line(
     ("path", "value", "line"),
     [
         ("spec.entrypoint", None, "FILE: spec.entrypoint: missing, so nothing would run. Add the command."),
-        (f"{RAY}.rayVersion", "2.40.0", f"FILE: {RAY}.rayVersion: KubeRay wants 2.52 or later for authOptions, got"),
+        (
+            f"{RAY}.rayVersion",
+            "2.40.0",
+            f"FILE: {RAY}.rayVersion: must be 2.52 or later, because KubeRay requires that for authOptions, got",
+        ),
         (f"{RAY}.authOptions", None, f"FILE: {RAY}.headGroupSpec: starts Ray without token authentication. Add"),
         (
             f"{RAY}.headGroupSpec.{POD}.containers.0.env",
@@ -129,7 +133,11 @@ def test_the_schema_is_said_in_one_line(
             f"FILE: {RAY}.headGroupSpec: holds the token itself. Take it from a Secret",
         ),
         (f"{RAY}.headGroupSpec.serviceType", "LoadBalancer", "serviceType: opens Ray beyond the cluster, got LoadBal"),
-        (f"{RAY}.headGroupSpec.enableIngress", True, "enableIngress: opens the dashboard, got true. Come in through"),
+        (
+            f"{RAY}.headGroupSpec.enableIngress",
+            True,
+            "enableIngress: opens the dashboard, got true. Remove it, and connect through",
+        ),
         (
             f"{RAY}.workerGroupSpecs.1.{POD}.volumes",
             [],
@@ -138,7 +146,8 @@ def test_the_schema_is_said_in_one_line(
         (
             f"{RAY}.enableInTreeAutoscaling",
             False,
-            f"FILE: {RAY}.workerGroupSpecs[0]: no node of it would ever come up. Add 'enableInTreeAutoscaling: true'",
+            f"FILE: {RAY}.workerGroupSpecs[0]: no node of this group would ever start. "
+            "Add 'enableInTreeAutoscaling: true'",
         ),
         (f"{RAY}.workerGroupSpecs.0.minReplicas", 5, "workerGroupSpecs[0].minReplicas: more than its maxReplicas."),
         (f"{RAY}.headGroupSpec", None, f"FILE: {RAY}: not what KubeRay reads: KeyError 'headGroupSpec'."),
@@ -157,7 +166,10 @@ def test_what_the_schema_does_not_see(check: Check, load: Load, put: Put, path: 
 
 def test_without_crds_it_says_so(check: Check, load: Load, tmp_path: Path) -> None:
     code, out, _ = check(load("kuberay-job.yaml"), "--gpus", "1")
-    assert code == 0 and "Not checked: KubeRay's schema, for want of its CRDs. Give their folder with --crds" in out
+    assert (
+        code == 0
+        and "Not checked: KubeRay's schema, because its CRDs are missing. Give their folder with --crds" in out
+    )
     code, out, err = check(load("kuberay-job.yaml"), "--crds", str(tmp_path))
     assert (code, out) == (2, "") and f"{tmp_path}: no CustomResourceDefinition of RayJob" in err
 
@@ -174,6 +186,6 @@ def test_a_cluster_that_does_not_scale_has_its_replicas(check: Check, load: Load
 def test_documents_of_other_kinds_may_stand_beside_it(check: Check, load: Load, crds: Path) -> None:
     documents = [load("kuberay-studies.yaml"), load("kuberay-cluster.yaml")]
     code, out, err = check(yaml.safe_dump_all(documents), "--gpus", "1", "--crds", str(crds))
-    assert (code, err) == (0, "") and "must be there before" not in out
+    assert (code, err) == (0, "") and "must exist already" not in out
     code, _, err = check(yaml.safe_dump_all([load("kuberay-job.yaml"), *documents]))
     assert code == 2 and "must hold one RayJob or one RayCluster, got RayJob, RayCluster." in err

@@ -57,11 +57,16 @@ def test_the_projects_files_are_right(check: Check, load: Load, name: str) -> No
         ("aws.yaml", "max_workers", None, None),  # Ray's default
         ("aws.yaml", "cluster_name", None, "FILE: cluster_name: missing. Add it."),
         ("aws.yaml", "head_node_type", "haed", "FILE: Ray refuses it: `head_node_type` must be one of"),
-        ("aws.yaml", "provider.type", "awz", "FILE: provider.type: a provider that is not known here, got awz. Did"),
+        ("aws.yaml", "provider.type", "awz", "FILE: provider.type: must be a known provider, got awz. Did"),
         ("aws.yaml", "provider.region", None, "FILE: provider.region: missing, and 'aws' needs it. Add it."),
-        ("aws.yaml", "provider.region", "eu-west-1", "FILE: provider.availability_zone: not in the region, eu-west-1"),
+        (
+            "aws.yaml",
+            "provider.region",
+            "eu-west-1",
+            "FILE: provider.availability_zone: must be in the region eu-west-1",
+        ),
         ("gcp.yaml", "provider.project_id", None, "FILE: provider.project_id: missing, and 'gcp' needs it. Add it."),
-        ("gcp.yaml", "provider.availability_zone", "us-central1-b", "diskType: of another zone than the nodes, got"),
+        ("gcp.yaml", "provider.availability_zone", "us-central1-b", "diskType: must be in the zone of the nodes, got"),
         ("azure.yaml", "provider.location", None, "FILE: provider.location: missing, and 'azure' needs it. Add it."),
         ("aws.yaml", "auth", {"ssh_private_key": "~/none.pem"}, "FILE: auth.ssh_user: missing. Add the user"),
         ("azure.yaml", "auth", {"ssh_user": "u", "ssh_public_key": "x"}, "FILE: auth: Azure wants both ssh_private"),
@@ -84,7 +89,7 @@ def test_the_projects_files_are_right(check: Check, load: Load, name: str) -> No
             "gcp.yaml",
             "available_node_types.gpu-on-demand.node_config.scheduling",
             {},
-            "node_config.scheduling.onHostMaintenance: missing or another. Write TERMINATE",
+            "node_config.scheduling.onHostMaintenance: must be TERMINATE, because a machine with a GPU",
         ),
         (
             "gcp.yaml",
@@ -108,7 +113,7 @@ def test_the_projects_files_are_right(check: Check, load: Load, name: str) -> No
             "azure.yaml",
             f"{SPOT}.node_config.azure_arm_parameters.imageOffer",
             None,
-            "azure_arm_parameters.imageOffer: missing, as there is no imageId. Add it.",
+            "azure_arm_parameters.imageOffer: missing, and there is no imageId either. Add it.",
         ),
         (
             "aws.yaml",
@@ -126,7 +131,7 @@ def test_the_projects_files_are_right(check: Check, load: Load, name: str) -> No
             "aws.yaml",
             "head_start_ray_commands",
             ["RAY_AUTH_MODE=token ray start --head"],
-            "FILE: head_start_ray_commands: the head is not told to ask for nodes. Add --autoscaling-config=",
+            "FILE: head_start_ray_commands: the head is not told to request nodes. Add --autoscaling-config=",
         ),
         (
             "aws.yaml",
@@ -134,7 +139,7 @@ def test_the_projects_files_are_right(check: Check, load: Load, name: str) -> No
             ["ray stop", "ray start --address=$RAY_HEAD_IP:6379"],
             "FILE: worker_start_ray_commands[1]: starts Ray without token authentication. Write RAY_AUTH_MODE=token",
         ),
-        ("aws.yaml", "worker_start_ray_commands", [], "FILE: worker_start_ray_commands: no 'ray start' among them."),
+        ("aws.yaml", "worker_start_ray_commands", [], "FILE: worker_start_ray_commands: must contain 'ray start'."),
         ("aws.yaml", "file_mounts", {}, "FILE: file_mounts: no authentication token reaches the nodes. Add"),
         (
             "aws.yaml",
@@ -146,9 +151,9 @@ def test_the_projects_files_are_right(check: Check, load: Load, name: str) -> No
             "aws.yaml",
             f"{SPOT}.labels",
             {"anon-tune.price-per-hour": "cheap"},
-            f"FILE: {SPOT}.labels.anon-tune.price-per-hour: must be a price an hour of 0 or more, got 'cheap'.",
+            f"FILE: {SPOT}.labels.anon-tune.price-per-hour: must be a price per hour of 0 or more, got 'cheap'.",
         ),
-        ("aws.yaml", f"{SPOT}.resources", {}, f"FILE: {SPOT}.resources: empty. Name its CPU and GPU"),
+        ("aws.yaml", f"{SPOT}.resources", {}, f"FILE: {SPOT}.resources: empty. Give its CPU and GPU"),
         ("aws.yaml", f"{SPOT}.min_workers", 9, "Ray refuses it: The specified global `max_workers` is smaller than"),
     ],
 )
@@ -234,10 +239,10 @@ def test_a_table_for_people(check: Check, load: Load) -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("cluster_name: [", "FILE: not valid YAML at line 1"),
-        ("a: 1", "FILE: not a kind of cluster file that is known. Give a file of Ray's cluster launcher"),
-        ("", "FILE: not a kind of cluster file that is known."),
-        ("!!python/object/apply:os.getcwd []", "FILE: not valid YAML at line 1: could not determine a constructor"),
+        ("cluster_name: [", "FILE: is not valid YAML at line 1: "),
+        ("a: 1", "FILE: is not a cluster file of a known kind. Give a file of Ray's cluster launcher"),
+        ("", "FILE: is not a cluster file of a known kind."),
+        ("!!python/object/apply:os.getcwd []", "FILE: is not valid YAML at line 1: could not determine a constructor"),
     ],
 )
 def test_other_files_are_refused(check: Check, text: str, line: str) -> None:

@@ -32,9 +32,13 @@ def test_the_projects_script_is_right(check: Check) -> None:
         (
             "--ntasks-per-node=1\n",
             "--ntasks-per-node=4\n",
-            "FILE: --ntasks-per-node: Ray is started once a node, got 4.",
+            "FILE: --ntasks-per-node: must be 1, because Ray is started once per node, got 4. Write 1",
         ),
-        ("--gpus-per-node=1", "--gpus=2", "FILE: --gpus: spread over the nodes as Slurm likes. Write --gpus-per-node"),
+        (
+            "--gpus-per-node=1",
+            "--gpus=2",
+            "FILE: --gpus: lets Slurm choose how many each node gets. Write --gpus-per-node",
+        ),
         ('cd "$SLURM', '#SBATCH --mem=1G\ncd "$SLURM', ": Slurm reads no #SBATCH after the first command, got #SBATCH"),
         (
             "--disable-usage-stats",
@@ -42,11 +46,11 @@ def test_the_projects_script_is_right(check: Check) -> None:
             "FILE: opens the dashboard to every network of the node.",
         ),
         ("srun --ntasks", "echo --ntasks", "FILE: starts Ray on the first node only. Start it through srun."),
-        ("ray symmetric-run", "true", "FILE: starts no Ray. Start it with 'srun"),
+        ("ray symmetric-run", "true", "FILE: does not start Ray. Start it with 'srun"),
         (
             "price-per-hour=${PRICE_PER_HOUR:-0}",
             "price-per-hour=cheap",
-            "must be a price an hour of 0 or more, got 'cheap'",
+            "must be a price per hour of 0 or more, got 'cheap'",
         ),
     ],
 )
@@ -76,7 +80,7 @@ def test_gpus_that_are_said_twice_count_once(check: Check) -> None:
 
 def test_a_script_of_another_kind(check: Check) -> None:
     code, _, err = check(ROOT / "cluster" / "local.sh")
-    assert code == 2 and "a script without #SBATCH." in err
+    assert code == 2 and "is a script without a line that starts with #SBATCH." in err
 
 
 def test_it_refuses_to_run_without_a_study(tmp_path: Path) -> None:

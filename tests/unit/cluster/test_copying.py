@@ -45,7 +45,7 @@ def test_a_copy_is_brought_up_to_date_and_nothing_else_is_written_over(tmp_path:
     with pytest.raises(StudyError, match=f"holds a copy of {study}"):
         write_copy(read_study(str(study), False), copy, "/another/study")
     for taken in (study, tmp_path):
-        with pytest.raises(StudyError, match="is not empty and no fetched study"):
+        with pytest.raises(StudyError, match="must be empty or hold a fetched study"):
             write_copy(read_study(str(study), False), taken, str(study))
     with pytest.raises(StudyError, match="no study there"):
         write_copy(read_study(str(tmp_path / "none"), False), tmp_path / "new", "none")
@@ -75,5 +75,5 @@ def test_a_bundle_comes_through_a_log_with_what_others_say_or_not_at_all(small_s
     found = dict(unbundle([noise[0], *(text for line in lines for text in (line, *noise))], "there"))
     assert found == dict(read_study(str(small_study), True))
     for damaged in (lines[:-1], lines[1:], []):
-        with pytest.raises(ClusterError, match="there: the study did not come through the cluster whole"):
+        with pytest.raises(ClusterError, match="there: the study arrived incomplete or damaged"):
             dict(unbundle(damaged, "there"))
