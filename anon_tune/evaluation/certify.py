@@ -47,24 +47,18 @@ def certify(
 ) -> Certificate:
     """Audit anonymized clips.
 
-    Leakage is the cMAP of the strongest attacker on the test split. Every family attacks with every seed and from
-    three starts: trained from scratch, trained further from raw-trained weights, and frozen at these weights. For each
-    start and seed, the committee of all families attacks too. Leakage is a maximum, so it errs on the high side, and so
-    does its ceiling. `_status` decides on LOWER_BOUND and REFUSED. The floor is the score of one blind attacker. With
-    few clips, the strongest of many blind attackers can reach ``leakage_by_chance``; leakage below it cannot be
-    distinguished from none.
+    Leakage and its ceiling are those of the strongest attacker on the test split, so they err on the high side. Every
+    family attacks with every seed: from scratch, further from raw-trained weights, and frozen at these weights. For
+    each start and seed, the committee of all families attacks too. The floor is the score of one blind attacker. With
+    few clips, many blind attackers together can reach ``leakage_by_chance``; leakage below that counts as none.
 
     Args:
-        raw: Raw clips of train, val and test.
-        changed: The same clips after the anonymizer, as a file would hold them.
+        raw: Clips of train, val and test. ``changed`` are these clips after the anonymizer, as a file would hold them.
         baseline: The baseline for the same raw clips and effort.
-        subject: What is audited; copied into the certificate.
-        data: What the clips are; copied into the certificate.
+        subject: What is audited.
         effort: How long attackers may train.
-        device: Where to compute.
         progress: Called with the current task, the number of pieces done and the total number.
-        extra_attackers: Attackers of the method itself. They are only trained from scratch, and find their additional
-            inputs in ``changed``.
+        extra_attackers: Those of the method itself, only trained from scratch; ``changed`` has their additional inputs.
 
     Raises:
         DataError: The anonymized clips do not match the raw clips, or the baseline is for other clips or effort.
