@@ -149,7 +149,9 @@ class Certificate(_Part):
     canaries: tuple[Canary, ...]
 
     confidence: float = Field(description="coverage of the intervals")
-    effort: dict[str, float | int | str] = Field(description="the effort: how long attackers could train, and the like")
+    effort: dict[str, float | int | str] = Field(
+        description="the settings of the audit, such as how long attackers could train"
+    )
     measure_version: int = Field(1, description="of the measurement; certificates of two versions cannot be compared")
     seconds: float
     versions: dict[str, str]

@@ -32,10 +32,7 @@ def project_files(folder: Path) -> dict[str, Path]:
     listing = ("git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     try:
         listed = subprocess.run(listing, capture_output=True, check=True).stdout
-    except (
-        OSError,
-        subprocess.CalledProcessError,
-    ):  # without git or a repository, nothing tells which files belong to the project
+    except (OSError, subprocess.CalledProcessError):  # no git or no repository tells which files belong
         return {}
     names = (os.fsdecode(name) for name in listed.split(b"\0") if name)
     return {

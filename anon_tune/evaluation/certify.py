@@ -50,7 +50,7 @@ def certify(
     Leakage and its ceiling are those of the strongest attacker on the test split, so they err on the high side. Every
     family attacks with every seed: from scratch, further from raw-trained weights, and frozen at these weights. For
     each start and seed, the committee of all families attacks too. The floor is the score of one blind attacker. With
-    few clips, many blind attackers together can reach ``leakage_by_chance``; leakage below that counts as none.
+    few clips, the strongest of many blind attackers can reach ``leakage_by_chance``; leakage below it counts as none.
 
     Args:
         raw: Clips of train, val and test. ``changed`` are these clips after the anonymizer, as a file would hold them.
