@@ -30,10 +30,11 @@ def with_committees(attacks: Sequence[Attack], val: ClipSet, test: ClipSet) -> l
     alike: dict[tuple[str, int], list[Attack]] = {}
     for attack in attacks:
         alike.setdefault((attack.start, attack.seed), []).append(attack)
-    return [*attacks, *(_committee(members, val, test) for members in alike.values() if len(members) > 1)]
+    return [*attacks, *(committee(members, val, test) for members in alike.values() if len(members) > 1)]
 
 
-def _committee(members: Sequence[Attack], val: ClipSet, test: ClipSet) -> Attack:
+def committee(members: Sequence[Attack], val: ClipSet, test: ClipSet) -> Attack:
+    """Return the committee of some attackers; it has the start and the seed of the member that is best on ``val``."""
     heard = weights([member.scores["val"] for member in members], val.private)
     on_val, on_test = _sum(members, heard)
     best = max(members, key=lambda member: member.values["val"])

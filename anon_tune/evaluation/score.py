@@ -20,7 +20,7 @@ from torch import Tensor
 
 from anon_tune.attackers import AttackerInputs, AttackerSpec
 from anon_tune.clips import Clips, ClipSet, epoch_batches
-from anon_tune.evaluation.committee import with_committees
+from anon_tune.evaluation.committee import committee
 from anon_tune.evaluation.lab import Attack, Effort, Lab, RawWeights, strongest
 from anon_tune.evaluation.metrics import (
     average_precisions,
@@ -53,7 +53,7 @@ def measure(
 
     Every split is anonymized once, clamped and quantized to uint8. Attackers and the classifier are trained on the
     training split with a fixed effort. Attackers are trained from scratch or further from raw-trained weights, and a
-    full score adds their committees. A full score is read on the test split, and also on the validation split, by which
+    full score adds their committee. A full score is read on the test split, and also on the validation split, by which
     trials are selected. A rung score is read on the validation split only. Leakage is the largest cMAP among the
     attackers on the split that is read, so it errs on the high side. An audit does the same with more effort and more
     seeds, see `certify`.
@@ -104,8 +104,9 @@ def _score(
     """Train attackers and classifier on anonymized splits and read them; the caller fills in ``seconds``."""
     splits, read = lab.splits, "test" if full else "val"
     attacks = list(lab.attacks([recipe.seed], raw))
-    if full:
-        attacks = with_committees(attacks, splits["val"], splits["test"])
+    trained = [attack for attack in attacks if attack.start != "frozen"]
+    if full and len(trained) > 1:
+        attacks.append(committee(trained, splits["val"], splits["test"]))
     best = strongest(attacks, read)
     network, _ = lab.classifier(len(clips.actions))
     classifier = {name: lab.predict(network, split) for name, split in splits.items() if name != "train"}
