@@ -323,7 +323,7 @@ def test_a_trial_at_its_own_size_with_what_is_known_of_it(run: Run, small_study:
     report = json.loads((tmp_path / "out.mp4.json").read_text())
     assert report["anonymizer"]["name"] == "0001"
     assert report["limits"] == [
-        "It ran at another size than the one it was trained and measured at; --scale uses that size."
+        "The anonymizer ran at another size than the one it was trained and measured at. --scale uses that size."
     ]
 
 

@@ -323,7 +323,7 @@ def test_bad_pairs_are_left_out_if_the_user_says_so(videos: Path, tmp_path: Path
         (["--method", "blur", "--clips", "x", "--set", "attackers=fram"], r"--set: unknown attacker 'fram'\. Did .*"),
         (["--method", "blur", "--clips", "x", "--set", "lr=2"], r"--set: 'lr': input should be .*, got 2\. .*"),
         (["--method", "blur", "--clips", "x", "--crf", "9"], r"--crf: needs a codec, got 9\. Add --codec h264\."),
-        (["--method", "blur", "--clips", "x", "-o", "."], r"\.: must be a file, got a folder\. Name another\."),
+        (["--method", "blur", "--clips", "x", "-o", "."], r"\.: must be a file, got a folder\. Name another file\."),
     ],
 )
 def test_one_line_says_what_is_wrong(

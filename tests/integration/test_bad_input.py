@@ -171,7 +171,7 @@ def test_a_study_that_cannot_be_verified(say: Say, small_study: Path, tmp_path: 
     assert_one_line(say("verify", study), r"trial 000[01]: its weights are missing: .*\.safetensors\. Put it back, .*")
     file = study / "study.toml"
     file.write_text(re.sub('clips_fingerprint = ".*"', 'clips_fingerprint = "other"', file.read_text()))
-    assert_one_line(say("verify", study), r".*: the study was measured on clips other, got \w+\. Bring those .*")
+    assert_one_line(say("verify", study), r".*: the study was measured on clips other, got \w+\. Restore those .*")
     shutil.rmtree(study / "ledger")
     file.write_text((small_study / "study.toml").read_text())
     assert_one_line(say("verify", study), r".*/study: nothing to verify: no trial has a full score yet\. Let .*")

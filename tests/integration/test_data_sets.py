@@ -222,9 +222,7 @@ def test_no_study_without_private_attributes(ucf101: Path, import_ucf101: Run, r
     space = Path(__file__).parents[2] / "search_spaces/quickstart.toml"
     code, _, err = run("study", space, "--clips", store, "--out", ucf101.with_name("study"))
     assert code == 2
-    rule = (
-        "at least two actions and one private attribute are needed, as both are measured on these clips, got 2 and 0. "
-    )
+    rule = "must have at least two actions and one private attribute, because both are measured, got 2 and 0. "
     assert err.startswith(f"error: {store}: {rule}")
 
 

@@ -406,7 +406,7 @@ def test_a_long_name_is_written_with_its_report_or_refused(
     assert say("anonymize", source, "-o", longest, "--method", "identity")[0] == 0
     assert longest.with_name(f"{longest.name}.json").is_file()
     said = line(say, "anonymize", source, "-o", longer, "--method", "identity")
-    assert said.startswith(f"error: {longer}: its report's name may have 255 bytes, got 256. ")
+    assert said.startswith(f"error: {longer}: the name of its report must have at most 255 bytes, got 256. ")
     assert not longer.exists()
 
 
