@@ -86,10 +86,11 @@ def left_out(files: Iterable[str]) -> str:
     others = [file for file in files if not (file.endswith(".json") and is_video(file.removesuffix(".json")))]
     if not others:
         return ""
-    counts = Counter(PurePosixPath(file).suffix.lower() or "no ending" for file in others).most_common()
+    counts = Counter(PurePosixPath(file).suffix.lower() or "no suffix" for file in others).most_common()
     named = ", ".join(f"{ending} {count}" for ending, count in counts[:_MOST_NAMED])
     more = ", ..." if len(counts) > _MOST_NAMED else ""
-    return f"{len(others)} {'file does' if len(others) == 1 else 'files do'} not end as videos do: {named}{more}"
+    do = "file does" if len(others) == 1 else "files do"
+    return f"{len(others)} {do} not have the suffix of a video: {named}{more}"
 
 
 def check_names(folder: Path, files: Sequence[str]) -> None:

@@ -271,7 +271,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "damage": (
         lambda folder: [(folder / f"bob1_left_{n}.mp4").write_bytes(b"") for n in (0, 1)],
-        r".*/copy/bob1_left_0\.mp4: cannot be decoded at frame 0, got .*, and 1 more like it\. .* --skip-bad\.",
+        r".*/copy/bob1_left_0\.mp4: cannot be decoded at frame 0: .*, and 1 more like it\. .* --skip-bad\.",
     ),
 }
 

@@ -446,7 +446,7 @@ def test_what_a_folder_leaves_out_is_said_with_a_count(
     (folder / "linked").symlink_to(tmp_path / "other")
     code, out, err = say("anonymize", folder, "-o", tmp_path / "out", "--method", "identity")
     assert (code, out.split()) == (0, [f"{tmp_path}/out/{name}" for name in ("a.mp4", "b.mp4", "linked/c.mp4")])
-    said = "3 files do not end as videos do: .txt 2, no ending 1. Name one itself to include it."
+    said = "3 files do not have the suffix of a video: .txt 2, no suffix 1. To include one, name it as an input."
     assert err == f"{folder}: {said}\n"
 
 
