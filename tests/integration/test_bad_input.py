@@ -183,7 +183,7 @@ def test_a_study_that_cannot_be_verified(say: Say, small_study: Path, tmp_path: 
         ([], r"export: give one of --leakage-at-most and --trial\. See 'anon-tune export --help'\."),
         (["--trial", "0000", "--leakage-at-most", "0.9"], r"export: give one of .*"),
         (["--trial", "0007"], r".*/small: no trial '0007'\. Did you mean '000\d'\?"),
-        (["--trial", "identity"], r"trial identity: an anchor has no weights to export\. .*"),
+        (["--trial", "identity"], r"trial identity: is an anchor, which cannot be exported\. .*"),
         (["--trial", "0002"], r"trial 0002: only a trial with a full score can be exported, got PRUNED\. .*"),
         (["--leakage-at-most", "0.0"], r"front: the leakage limit must be kept .*, got 0\.0\. The lowest available .*"),
     ],
