@@ -233,7 +233,7 @@ def test_another_angle_is_one_line(say: Callable[..., tuple[int, str, str]], tmp
     numbers = [56_756, 32_768, 0, -32_768, 56_756, 0, 0, 0, 1 << 30]  # 30 degrees
     source = write_video(tmp_path / "in.mp4", 3, matrix=numbers)
     said = line(say, "anonymize", source, "-o", tmp_path / "out.mp4", "--method", "identity")
-    assert said.startswith(f"error: {source}: is not shown upright or turned by quarters, got a matrix of 0.87, 0.50, ")
+    assert said.startswith(f"error: {source}: is not turned by a multiple of 90 degrees, got a matrix of 0.87, 0.50, ")
     assert isinstance(clip_of(source), BadFile)
 
 
