@@ -158,7 +158,7 @@ def test_a_missing_video_of_a_full_list_is_named(tmp_path: Path, run: Run) -> No
     ]
     rule = rf"must hold all 5,100 files that the labels name, got 5,099 of them, without '{re.escape(lost)}'\."
     assert re.fullmatch(
-        rf"error: {tmp_path}: {rule} Add what is missing, or import what is there by --partial\.\n", err
+        rf"error: {tmp_path}: {rule} Add the missing files, or import the others with --partial\.\n", err
     )
 
 
