@@ -147,7 +147,7 @@ def test_an_out_that_is_a_file(study: Say, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
     said = study()
     assert said.code == 2
-    assert "is a file" in said.err
+    assert "must be a directory, not a file" in said.err
     assert (tmp_path / "out").read_text() == "mine"
 
 

@@ -340,7 +340,7 @@ def edit(name: str, text: str | bytes | None) -> Callable[[Path], None]:
         ("ucf101", edit("more/v_archery_g01_c01.mp4", ""), "only one file may be called like 'Archery/v_Archery_g01"),
         ("vp-ucf101", edit("x", ""), r"no label file 'ucf101_privacy_attribute_label.csv or ucf101_.*\.pickle'"),
         ("hmdb51", edit("splits/act07_test_split1.txt", None), "must hold the 51 lists .*, got 50, such as 'act00_"),
-        ("hmdb51", edit("splits/act07_test_split1.txt", "a.avi 1\n"), "act07_test_split1.txt: line 1: a line is a vid"),
+        ("hmdb51", edit("splits/act07_test_split1.txt", "a.avi 1\n"), "act07_test_split1.txt: line 1: a line must hol"),
         ("pa-hmdb51", edit("x", ""), "must hold the private attributes of PA-HMDB51, <action>.json, got none"),
         ("pa-hmdb51", edit("act00.json", '{"a.avi": {"face": [[0,'), "act00.json: is not valid JSON: Expecting"),
         ("pa-hmdb51", edit("act00.json", "[]"), "act00.json: must hold a JSON object, got list"),
