@@ -72,8 +72,7 @@ def import_pair(
         suffix: Text that the tool adds to a name before its extension.
         val_groups: Values of `group`; without them `val_fraction` is used.
         skip_bad: Leave out a pair if one of its files cannot be decoded.
-        progress: Called with pairs done and total pairs.
-        decode_with: As in `import_folder`.
+        progress, decode_with: As in `import_folder`; progress is counted in pairs.
 
     Raises:
         DataError: A file has no counterpart, the files of a pair differ in length or size, or as in `import_folder`.

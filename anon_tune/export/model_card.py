@@ -107,8 +107,7 @@ def card_markdown(card: dict[str, Any], file: str) -> str:
     repeats = f" Means of {card['num_repeats']} measurements with new seeds{anew}." if card["num_repeats"] else ""
     return f"""# Anonymizer of trial {card["trial"]}
 
-{origin} It maps the consecutive frames of one clip, (T, 3, H, W) RGB in [0, 1], to the same shape
-and range.
+{origin} It maps the consecutive frames of one clip, (T, 3, H, W) RGB in [0, 1], to frames of the same form.
 
 ```python
 {_usage(file)}
