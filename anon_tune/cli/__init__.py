@@ -1,4 +1,4 @@
-"""The command line: one verb a stage; parse, call, print. Rooms are imported when a verb needs them."""
+"""The command line. Each verb parses its options, calls a command and prints the result. Imports wait until then."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def main() -> None:
     before = _output()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # Where a terminal cannot show a character, it shows a mark; names that are not UTF-8 keep their bytes.
+            # A terminal that is not UTF-8 shows ? for other characters; names that are not UTF-8 keep their bytes.
             is_utf8 = stream.encoding.lower().replace("-", "") == "utf8"
             stream.reconfigure(errors="surrogateescape" if is_utf8 else "replace")
     try:
@@ -113,7 +113,7 @@ def _end(error: OSError) -> None:
 
 
 def _is_of_files(error: OSError) -> bool:
-    """False for errors of networks: their own classes and numbers, and what libraries raise without a number."""
+    """False for an error of a network: by its class, by its number, or because a library raised it without a number."""
     networks = (errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
     is_network = isinstance(error, ConnectionError | TimeoutError | socket.gaierror)
     return error.errno is not None and not is_network and error.errno not in networks
@@ -128,7 +128,7 @@ def _output() -> tuple[int, int] | None:
 
 
 def _reader_is_gone() -> bool:
-    """True if our output has no reader any more. A store or the head of a cluster can break a pipe, too."""
+    """True if our output has no reader any more. The connection to a store or to a head can break in the same way."""
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)  # POLLERR and POLLHUP are always reported
     return bool(poll.poll(0))

@@ -97,7 +97,7 @@ class _Watch(AnonymizeWatch):
             yield progress.show
 
     def left_out(self, folder: Path, said: str) -> None:
-        print(f"{printable(folder)}: {said}. Name one itself to include it.", file=sys.stderr, flush=True)
+        print(f"{printable(folder)}: {said}. To include one, name it as an input.", file=sys.stderr, flush=True)
 
     def done(self, target: Path) -> None:
         print(printable(target), flush=True)

@@ -42,13 +42,13 @@ EncodeAudio = Annotated[
 ]
 AcceptDamage = Annotated[
     bool,
-    typer.Option("--accept-damage", help="Go on past damage that is only suspected. The report says what was missing."),
+    typer.Option("--accept-damage", help="Continue if damage is only suspected. The report describes the damage."),
 ]
 Ending = Annotated[
     str | None,
     typer.Option(
         metavar=".mp4|.m4v|.mov|.mkv",
-        help="Ending of the outputs in a folder. Default: that of the input, or .mp4 if it cannot be written.",
+        help="Suffix of the outputs in a folder. Default: that of the input, or .mp4 if that cannot be written.",
     ),
 ]
 Crf = Annotated[

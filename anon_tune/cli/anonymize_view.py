@@ -39,4 +39,4 @@ class VideoProgress:
             self._said = now
             left = f", about {time.strftime('%H:%M:%S', time.gmtime(max(0, total - done) / fps))} left" if total else ""
             of = f" of {total}" if total else ""
-            print(f"{self._name}: {done}{of} frames, {fps:.1f} a second{left}", file=sys.stderr, flush=True)
+            print(f"{self._name}: {done}{of} frames, {fps:.1f} per second{left}", file=sys.stderr, flush=True)

@@ -75,7 +75,7 @@ def audit(
     code 1. A trial's certificate is also kept in STUDY/audits. 'anon-tune report STUDY'
     shows all certificates in that folder.
     """
-    given = dict(locals())  # the options, as nothing else is there yet
+    given = dict(locals())  # there are no other local variables yet
     del given["format"], given["set_"]
     lists = {name: tuple(given[name] or ()) for name in ("private", "test_groups", "val_groups")}
     parsed = {"set": named("--set", set_), "size": None if size is None else parse_size(size)}
@@ -103,7 +103,7 @@ class _Watch(AuditWatch):
         from anon_tune.cli.audit_view import AuditProgress
 
         if folder is None:
-            print("warning: no folder to cache the baseline is writable; name one with --cache.", file=sys.stderr)
+            print("warning: no folder for the baseline is writable; name one with --cache.", file=sys.stderr)
         self.cache, self._progress = folder, self._stack.enter_context(AuditProgress())
 
     def measured(self, what: str, done: int, total: int) -> None:

@@ -66,7 +66,9 @@ Crf = Annotated[int | None, typer.Option(min=0, max=51, help="Constant rate fact
 Set = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="NAME=VALUE", help="Set how long attackers train, such as max_steps=400. May be repeated."
+        "--set",
+        metavar="NAME=VALUE",
+        help="Set which attackers train and how long, such as max_steps=400. May be repeated.",
     ),
 ]
 Cache = Annotated[

@@ -60,7 +60,7 @@ def import_clips(
 
     If the import is interrupted, run the same command again: it continues where it
     stopped. Processes on this machine decode the files, or tasks on the cluster that
-    RAY_ADDRESS or a Ray job names. The bytes of the clip store are the same.
+    RAY_ADDRESS or a Ray job names. The clip store is the same either way, byte for byte.
 
     Example: anon-tune clips import ixmas --pattern '(?P<person>\\D+)(?P<take>\\d)_\\d+_(?P<action>.+)_cam\\d'
     --action action --private person --group take --test-groups 2 --size 64x48 -o clips/ixmas
@@ -132,7 +132,7 @@ def copy(
     from anon_tune.folder import Folder
 
     if not Folder.at(uri).is_remote:
-        raise UsageError("clips copy", "needs a URI of another place", uri, "Copy a folder of this machine with cp -r")
+        raise UsageError("clips copy", "the destination must be a remote URI", uri, "On this machine, use cp -r")
     save_store(open_clips(store).directory, uri)
     info(uri)
 

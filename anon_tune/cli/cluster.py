@@ -41,13 +41,13 @@ def check(
         str | None, typer.Option(metavar="DIR", help="Study directory; its trials must fit on the cluster.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Workers per trial. Default: the study's, without a study 1.")
+        int | None, typer.Option(min=1, help="Workers per trial. Default: the study's; 1 without a study.")
     ] = None,
     cpus: Annotated[
-        float | None, typer.Option(min=0, help="CPUs per worker. Default: the study's, without a study 1.")
+        float | None, typer.Option(min=0, help="CPUs per worker. Default: the study's; 1 without a study.")
     ] = None,
     gpus: Annotated[
-        float | None, typer.Option(min=0, help="GPUs per worker. Default: the study's, without a study 0.")
+        float | None, typer.Option(min=0, help="GPUs per worker. Default: the study's; 0 without a study.")
     ] = None,
     crds: Annotated[
         Path | None,
@@ -57,7 +57,7 @@ def check(
     ] = None,
     format: Annotated[Format, typer.Option(help="table or json.")] = Format.TABLE,
 ) -> None:
-    """Check a cluster file offline. Print how many trials run at once and what an hour costs."""
+    """Check a cluster file offline. Print how many trials run at a time and what an hour costs."""
     from anon_tune.cluster.check import check_file, expect
 
     cluster, errors = check_file(file, crds)
@@ -80,7 +80,7 @@ def _settings(study: str | None, workers: int | None, cpus: float | None, gpus: 
 
     settings = read_study(study)[1] if study else StudySettings()
     if cpus == 0:
-        raise UsageError("--cpus", "must be more than 0", remedy="A worker needs a process, and that a CPU")
+        raise UsageError("--cpus", "must be more than 0", remedy="Every worker is a process, which needs a CPU")
     given = {"workers_per_trial": workers, "cpus_per_worker": cpus, "gpus_per_worker": gpus}
     return settings.model_copy(update={name: value for name, value in given.items() if value is not None})
 
@@ -131,7 +131,7 @@ def _print(cluster: Cluster, expected: Expectation, settings: StudySettings) -> 
         show.print(f"[bold]Not checked[/]: {escape(cluster.unchecked)}.", soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     table.add_column("nodes")
-    for title in ("up", "CPUs", "GPUs", "trials a node", "price an hour", "a trial-hour"):
+    for title in ("up", "CPUs", "GPUs", "trials per node", "price per hour", "per trial-hour"):
         table.add_column(title, justify="right")
     for fit in expected.fits:
         node = fit.node_type
@@ -146,9 +146,12 @@ def _print(cluster: Cluster, expected: Expectation, settings: StudySettings) -> 
     many = settings.workers_per_trial > 1
     needs = f"{settings.cpus_per_worker:g} CPU and {settings.gpus_per_worker:g} GPU"
     trial = f"{settings.workers_per_trial} workers with {needs} each" if many else needs
-    show.print(f"A trial takes {trial}. At once, at most: [bold]{expected.max_trials}[/].")
+    show.print(f"A trial takes {trial}. Trials at a time, at most: [bold]{expected.max_trials}[/].")
     if any(fit.workers and fit.node_type.at_least < fit.node_type.at_most for fit in expected.fits):
-        show.print(f"Nodes come while trials wait: give the study --scale-to {expected.max_trials}.")
-    show.print(f"An hour costs [bold]{expected.least_per_hour:.2f} to {expected.most_per_hour:.2f}[/], as labelled.")
+        show.print(f"To start nodes for waiting trials, give the study --scale-to {expected.max_trials}.")
+    show.print(
+        f"An hour costs [bold]{expected.least_per_hour:.2f} to {expected.most_per_hour:.2f}[/], "
+        "by the price labels in the file."
+    )
     for note in cluster.notes:
         show.print(f"- {escape(note)}", soft_wrap=True)

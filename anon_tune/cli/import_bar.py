@@ -19,7 +19,7 @@ class ImportBar(ImportWatch):
     """Shows a bar on a terminal during the import, then counts, then one line for each file that had a problem.
 
     Args:
-        stack: Removes the bar when it closes, in case the import ends early; the counts are then printed, too.
+        stack: When it closes, the bar is removed and the counts are printed, even if the import ended early.
     """
 
     def __init__(self, stack: ExitStack) -> None:
@@ -38,7 +38,7 @@ class ImportBar(ImportWatch):
         self._listing = listing
 
     def show_store(self, show: Callable[[], None]) -> None:
-        """Take the bar away and print what is in the store."""
+        """Remove the bar and print the contents of the clip store."""
         self._bar.stop()
         show()
 
@@ -72,6 +72,6 @@ class ImportBar(ImportWatch):
     def end(self, bad: Sequence[BadFile], short: Sequence[str] = (), num_frames: int = 0) -> None:
         self._bar.stop()
         for file in bad:
-            print(f"{file.file}: cannot be decoded at frame {file.frame}, got {file.reason}.", file=sys.stderr)
+            print(f"{file.file}: cannot be decoded at frame {file.frame}: {file.reason}.", file=sys.stderr)
         for name in short:
             print(f"{name}: is too short for {num_frames} frames; its clip repeats some.", file=sys.stderr)

@@ -23,7 +23,7 @@ from anon_tune.errors import UsageError
 if TYPE_CHECKING:
     from anon_tune.cluster.jobs import Head, JobState
 
-_OTHER = "\0"  # no word of any command line
+_OTHER = "\0"  # a word that no command line can contain
 
 
 class LikeStudy(TyperCommand):

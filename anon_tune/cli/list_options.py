@@ -13,7 +13,7 @@ def spread_lists(args: list[str]) -> list[str]:
     """Repeat each list option of ``clips import`` and ``audit`` once per value.
 
     The positional argument of these commands (a folder, a data set or a study) may come after the values of a list
-    option. If no other word can be the positional argument and the last value exists, that value is taken as it.
+    option. If no other word can be the positional argument, the last value is, provided that it exists.
     """
     start = 2 if args[:2] == ["clips", "import"] else 1 if args[:1] == ["audit"] else len(args)
     words = list(_words(args[start:]))
@@ -27,7 +27,7 @@ def spread_lists(args: list[str]) -> list[str]:
 
 
 def _words(args: list[str]) -> Iterator[tuple[str, int, str]]:
-    """Yield (option, place, word) for every word: the option it is a value of, or empty, and its place, from 1."""
+    """Yield (option, place, word) for every word. If it is a value, option is its option, and place counts from 1."""
     option, place = "", 0
     for word in args:
         if word.startswith("-"):

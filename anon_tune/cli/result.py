@@ -78,7 +78,7 @@ def export(
     ] = None,
     trial: Annotated[str | None, typer.Option(help="Export this trial.")] = None,
     format: Annotated[
-        FileFormat | None, typer.Option(help="safetensors (weights), pt2 (program of torch) or onnx (program).")
+        FileFormat | None, typer.Option(help="safetensors (weights), pt2 (torch.export program) or onnx (program).")
     ] = None,
     data_licence: Annotated[str, typer.Option(help="Licence of the clips, for the model card.")] = "not stated",
     force: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
@@ -113,7 +113,7 @@ def _csv(document: dict[str, Any]) -> str:
 def _print_table(document: dict[str, Any]) -> None:
     verified = any(row["probability_on_front"] is not None for row in document["trials"])
     added = ["repeats", "on front"] if verified else []
-    heads = ["trial", "method", "state", "rank", *added, "leakage", "normalized", "accuracy", "seconds", "params"]
+    heads = ["trial", "method", "state", "front rank", *added, "leakage", "normalized", "accuracy", "seconds", "params"]
     rows = [
         [
             row["trial"],

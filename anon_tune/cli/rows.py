@@ -20,7 +20,7 @@ def lay_out(heads: Sequence[str], rows: Sequence[Sequence[str]], width: int | No
 
     Args:
         heads: Names of the columns.
-        rows: Cells of text. Those of the last column may be broken at spaces, the others are not.
+        rows: Cells of text. Only cells of the last column may be broken, at spaces.
         width: Columns of the terminal; None for no limit.
     """
     *widths, longest = (max(map(len, column)) for column in zip(heads, *rows, strict=True))
@@ -45,5 +45,5 @@ def _block(heads: Sequence[str], row: Sequence[str], width: int) -> list[str]:
 
 
 def _wrap(text: str, width: int) -> list[str]:
-    """Break text at spaces only: a word that is too long is left to the terminal, which shows it whole."""
+    """Break text at spaces only. A word that is too long stays whole, and the terminal breaks it."""
     return textwrap.wrap(text, max(width, 1), break_long_words=False, break_on_hyphens=False)

@@ -66,13 +66,13 @@ def show_status(status: dict[str, Any], now: float, width: int | None = None) ->
     """Lay out the result of `study_status` for a terminal.
 
     Args:
-        status: All its keys.
+        status: The document with all its keys.
         now: Unix time.
         width: Columns of the terminal; None for no limit.
     """
     from anon_tune.cli.study_progress import clock
 
-    is_left = status["driver"] is None  # what began and has not ended then waits for a driver
+    is_left = status["driver"] is None  # unfinished trials then wait for a driver
     names = {"TO_COME": "to come", **({"RUNNING": "unfinished"} if is_left else {})}
     counts = ", ".join(f"{n} {names.get(state, state.lower())}" for state, n in status["states"].items() if n)
     cost = status["cost"]
@@ -122,6 +122,6 @@ def _print_status(document: dict[str, Any]) -> None:
     if "states" in document:
         print(show_status(document, time.time(), terminal_width()))
     elif document["study"]:
-        print(f"{document['study']}: cannot be seen from here. Bring it: anon-tune fetch {document['job']['id']}")
+        print(f"{document['study']}: cannot be read from here. Copy it: anon-tune fetch {document['job']['id']}")
     else:
         print("This job runs no study.")

@@ -106,7 +106,7 @@ def _run(ready: ReadyStudy) -> None:
         from anon_tune.trackers.optuna_storage import dashboard_command
 
         command = dashboard_command(StudyDirectory.at(ready.folder), ready.settings)
-        print(f"Trials in Optuna's dashboard, a package of its own: {command}")
+        print(f"To see the trials in Optuna's dashboard, a separate package: {command}")
     print(f"Report: {done.report()}")
     if (empty := check_outcome(ready.folder)) is not None:
         print(empty)

@@ -76,7 +76,7 @@ Workers = Annotated[int, typer.Option(min=1, help="Number of workers that train 
 Cpus = Annotated[int, typer.Option(min=1, help="CPUs per worker.")]
 Gpus = Annotated[float, typer.Option(min=0, help="GPUs per worker; may be a fraction.")]
 MaxConcurrent = Annotated[
-    int | None, typer.Option(min=1, help="Most trials to run at a time. Default: as many as fit.")
+    int | None, typer.Option(min=1, help="Maximum number of trials that run at a time. Default: as many as fit.")
 ]
 ScaleTo = Annotated[
     int | None,

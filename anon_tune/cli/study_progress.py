@@ -28,7 +28,7 @@ class StudyProgress:
     Use it as a context manager, and pass its ``show`` to `run_study` as ``on_change``.
 
     Args:
-        num_trials: Trials the study will have.
+        num_trials: Number of trials the study will have.
         console: Standard error if None.
     """
 
@@ -60,7 +60,7 @@ class StudyProgress:
         """Take the trials as they are now."""
         self._trials = trials
         if self._said is None:
-            # The first change is the start of a trial. Trials that are over by then were shown by an earlier driver.
+            # The first change is the start of a trial. Trials that ended before it were shown by an earlier driver.
             self._said = {t.id for t in trials if t.state.is_final}
         # One update takes time in proportion to the number of trials, so trials that end together share one update.
         if not self._console.is_terminal and time.monotonic() - self._looked > _LOOK_EVERY_S:
@@ -84,7 +84,7 @@ class StudyProgress:
         view = StudyView.of(self._trials, self._num_trials)
         states = ", ".join(f"{view.states[s]} {s.value.lower()}" for s in TrialState if view.states[s])
         head = f"{view.num_trials} trials: {states or 'measuring the anchors'}\n"
-        head += f"hypervolume {view.hypervolume:.4f}, {clock(elapsed)} gone, about {clock(view.left_s)} left"
+        head += f"hypervolume {view.hypervolume:.4f}, {clock(elapsed)} elapsed, about {clock(view.left_s)} left"
         head += _spent(view.cost)
         table = Table("trial", "leakage", "accuracy", title="front (validation split)", title_justify="left")
         for name, score in _spread(view.front):
@@ -109,7 +109,7 @@ def _lost(trials: Sequence[Trial]) -> str:
 
 
 def _spread(front: Sequence[tuple[str, Score]]) -> list[tuple[str, Score]]:
-    """Pick the few members of the front that cover the most by themselves, ordered by leakage."""
+    """Pick the trials of the front with the largest exclusive hypervolumes, ordered by leakage."""
     rows = [losses(s.leakage.validation, s.accuracy.validation) for _, s in front]
     covered = coverage(rows)
     best = sorted(range(len(front)), key=lambda i: -covered[i])[:_MOST_ROWS]
@@ -128,7 +128,7 @@ def _line(trial: Trial, view: StudyView) -> str:
 
 
 def clock(seconds: float | None) -> str:
-    """Format seconds as a clock shows them, 2:05 or 1:02:05; a question mark if they are unknown."""
+    """Format seconds like a clock, 2:05 or 1:02:05; a question mark if they are unknown."""
     if seconds is None or math.isnan(seconds):
         return "?"
     whole = round(seconds)

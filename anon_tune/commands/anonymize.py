@@ -41,8 +41,8 @@ class AnonymizeOptions:
         preview: Show the original to the left of the result.
         drop_audio: Leave out the audio.
         encode_audio: Encode audio as AAC if the output cannot hold it as it is.
-        accept_damage: Go on past damage that is only suspected, and say in the report what it was.
-        ending: What the outputs in a folder end in; None for the input's ending, or .mp4 if it cannot be written.
+        accept_damage: Continue if damage is only suspected, and describe it in the report.
+        ending: Suffix of the outputs in a folder; None for the input's suffix, or .mp4 if that cannot be written.
         crf: Quality of H.264, 0 (finest) to 51.
         chunk: Frames per chunk in which ``detector=background`` looks for motion; None for 32.
         device: auto, cpu, cuda or cuda:1.
@@ -77,7 +77,7 @@ class AnonymizeWatch:
         return nullcontext(lambda done, total: None)
 
     def left_out(self, folder: Path, said: str) -> None:
-        """Called for a folder that holds files which are not called as videos are; `said` counts them."""
+        """Called for a folder with files whose suffix is not that of a video; `said` tells how many there are."""
 
     def done(self, target: Path) -> None:
         """Called after a video was written."""
@@ -146,10 +146,10 @@ def _anonymize_one(source: Path, target: Path, chosen: Chosen, options: VideoOpt
 
 
 def _check_length(target: Path, report: Path) -> None:
-    """Refuse a name of which the report's would be too long, before anything is written."""
+    """Refuse an output whose report would have a name that is too long. Nothing is written yet."""
     num_bytes = len(os.fsencode(report.name))
     if num_bytes > _NAME_MAX:
-        rule = f"its report's name may have {_NAME_MAX} bytes"
+        rule = f"the name of its report must have at most {_NAME_MAX} bytes"
         raise UsageError(printable(target), rule, num_bytes, "Name a shorter output with -o, or rename the input")
 
 
@@ -158,9 +158,9 @@ def find_jobs(
 ) -> list[tuple[Path, Path]]:
     """Return every input video with its output file.
 
-    Folders are searched as `files_below` says for files that are called as videos are; those below the output folder
-    are skipped. Outputs keep their path relative to the searched folder. They keep the suffix, too, if it can be
-    written and no other is asked for.
+    Folders are searched by `files_below` for files with the suffix of a video; files below the output folder are
+    skipped. Outputs keep their path relative to the searched folder. They also keep their suffix, if it can be written
+    and no other is asked for.
 
     Raises:
         UsageError: There are no videos, or two videos have the same output file.
@@ -171,7 +171,7 @@ def find_jobs(
     if single and not output.is_dir():
         return [(inputs[0], output)]
     if output.exists() and not output.is_dir():
-        raise UsageError(printable(output), "must be a folder for several videos", "a file", "Name another")
+        raise UsageError(printable(output), "must be a folder for several videos", "a file", "Name a folder with -o")
     jobs: list[tuple[Path, Path]] = []
     for given in inputs:
         for source in _videos(given, output, watch) if given.is_dir() else [given]:
@@ -180,12 +180,12 @@ def find_jobs(
             jobs.append((source, output / (name if kept else name.with_suffix(ending or ".mp4"))))
     if not jobs:
         where = ", ".join(map(printable, inputs))
-        raise UsageError(where, "holds no file that ends as videos do", remedy="Name the files themselves")
+        raise UsageError(where, "holds no file with the suffix of a video", remedy="Name the files themselves")
     targets = Counter(target for _, target in jobs)
     for source, target in jobs:
         if targets[target] > 1:
             rule = f"is not the only video that would become {printable(target)}"
-            raise UsageError(printable(source), rule, remedy="Rename one, or take two output folders")
+            raise UsageError(printable(source), rule, remedy="Rename one of them, or use two output folders")
     return jobs
 
 
@@ -204,4 +204,5 @@ def _write(path: Path, text: str) -> None:
     try:
         File.at(path).write(text.encode())
     except OSError as error:
-        raise ExportError(printable(path), "cannot be written", remedy="Free the disk", cause=error.strerror) from None
+        remedy = "Free space, or choose another folder with -o"
+        raise ExportError(printable(path), "cannot be written", remedy=remedy, cause=error.strerror) from None

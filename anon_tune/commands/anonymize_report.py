@@ -68,9 +68,9 @@ def document(
         "share_of_time": {name: seconds / busy for name, seconds in done.busy_s.items()},
         "limits": _limits(done, chosen),
         "certificate": None if certificate is None else json.loads(certificate.to_json()),
-        "measured": "Nothing was measured: no certificate of this anonymizer is at hand. See 'anon-tune audit'."
+        "measured": "Nothing was measured: no certificate of this anonymizer was given or found. See 'anon-tune audit'."
         if certificate is None
-        else "The certificate is of this anonymizer on the clips it names; nothing was measured on this video.",
+        else "The certificate is of this anonymizer on the clips that it names. Nothing was measured on this video.",
     }
 
 
@@ -88,7 +88,9 @@ def _limits(done: AnonymizedVideo, chosen: Chosen) -> list[str]:
     if "persons" in find(chosen.loaded.subject.method).spec.needs:
         limits.append("If the detector finds no one in a frame, the frame is left unchanged; check the result.")
     if chosen.clip_size not in (None, done.worked_at):
-        limits.append("It ran at another size than the one it was trained and measured at; --scale uses that size.")
+        limits.append(
+            "The anonymizer ran at another size than the one it was trained and measured at. --scale uses that size."
+        )
     if done.interlaced:
         limits.append("The input is interlaced. It was deinterlaced, so each output frame is a whole picture.")
     if facts.hdr:

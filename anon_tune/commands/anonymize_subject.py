@@ -105,5 +105,5 @@ def certified(chosen: Chosen, file: Path | None) -> Chosen:
     if (own.method, own.fingerprint) != (certificate.subject.method, certificate.subject.fingerprint):
         got = f"one of {certificate.subject.kind} {certificate.subject.name}"
         where = str(file) if file is not None else f"certificate of trial {own.name}"
-        raise UsageError(where, f"must be a certificate of {own.kind} {own.name}", got, "Audit this one")
+        raise UsageError(where, f"must be a certificate of {own.kind} {own.name}", got, "Audit this anonymizer")
     return replace(chosen, certificate=certificate)

@@ -36,9 +36,9 @@ def run_audit(options: AuditOptions, watch: AuditWatch) -> Certificate:
     The certificate of a trial is also written into its study.
 
     Raises:
-        UsageError: Options that do not go together, or an effort that no recipe allows.
+        UsageError: Options that do not go together, or a value in `set` that `AuditRecipe` does not allow.
         DataError: Clips cannot be used, or there are too few for a measurement.
-        StudyError: There is no such trial, or it has left no weights.
+        StudyError: There is no such trial, or it has no weights.
     """
     check_options(options)
     effort = _effort(options)
@@ -75,7 +75,7 @@ def check_writable(file: Path) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.is_dir():
-            raise UsageError(str(file), "must be a file", "a folder", "Name another")
+            raise UsageError(str(file), "must be a file", "a folder", "Name another file")
         tempfile.TemporaryFile(dir=file.parent).close()
     except OSError as error:
         raise UsageError(str(file), "cannot be written", remedy="Name another place", cause=error.strerror) from None
@@ -83,7 +83,7 @@ def check_writable(file: Path) -> None:
 
 def _effort(options: AuditOptions) -> AuditRecipe:
     given = {"num_seeds": options.seeds, "codec": options.codec, "crf": options.crf}
-    # These options win over the same names under --set.
+    # These options take precedence over the same names under --set.
     params = {**options.set, **{name: value for name, value in given.items() if value is not None}}
     effort = AuditRecipe.from_params(params, "--set")
     check_attackers(effort.attackers, "--set")
@@ -121,8 +121,9 @@ def audit(
 ) -> Certificate:
     """Audit an anonymizer, or clips that another tool anonymized.
 
-    The baseline, which is measured on raw clips, is computed once per clips, effort and version. It is kept in `cache`
-    as soon as it is complete, so that later audits on the same clips, and interrupted ones, reuse it.
+    The baseline is measured on raw clips. It is computed once for the same clips, effort and version, and is kept in
+    `cache` as soon as it is complete. Later audits on the same clips reuse it, and so does an audit that was
+    interrupted.
 
     Args:
         anonymized: f_A, or a clip store with the same rows, labels and splits as `clips`.
@@ -132,9 +133,9 @@ def audit(
         effort: How long attackers train, and the codec.
         cache: Directory that keeps baselines; None to keep none.
         device: Where to compute.
-        progress: Called with what is done, steps done and steps in all.
-        extra_attackers: Attackers of the method itself, in addition to those of the effort.
-        attacker_inputs: Computes what these attackers get in addition to frames; None for nothing.
+        progress: Called with the current task, its steps done and its total steps.
+        extra_attackers: Attackers that the method adds to those of the effort.
+        attacker_inputs: Computes what these attackers get in addition to frames; None if they get frames only.
 
     Raises:
         DataError: There are too few clips, or too few positives of an attribute, for a measurement.

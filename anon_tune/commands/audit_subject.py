@@ -82,7 +82,7 @@ def _trial_case(folder: Folder, name: str) -> Case:
     clips = find_clips(settings.clips, folder)
     if clips.fingerprint != settings.clips_fingerprint:
         rule = f"must hold the clips of the study, {settings.clips_fingerprint}"
-        raise StudyError(clips.location, rule, clips.fingerprint, "Put them back, or audit an export with --file")
+        raise StudyError(clips.location, rule, clips.fingerprint, "Restore them, or audit an export with --file")
     loaded, kept = load_trial(study, trial), study.certificate(name)
     beside = kept.folder.path if settings.clips == BUILT_IN and not kept.folder.is_remote else _beside(clips)
     return Case(loaded.subject, loaded.anonymizer, clips, settings.clips, beside, kept, loaded.recipe)
@@ -121,7 +121,7 @@ def _folder_case(original: Path, anonymized: Path, options: AuditOptions, scratc
 
 
 def _open(clips: str, cache: Path | None) -> tuple[Clips, Path]:
-    """Open clips by their name; return them and where their baselines are kept by default."""
+    """Open clips by their name; return them and the default folder of their baselines."""
     from anon_tune.clips.node_cache import user_cache
 
     if clips == BUILT_IN:

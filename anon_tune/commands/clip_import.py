@@ -31,12 +31,12 @@ class ImportOptions:
         source: Folder of videos, or the name of a data set if `root` is given.
         output: Clip store to write.
         num_frames: Frames per clip, spread evenly over the video; None for 16.
-        frame_step: Instead of spreading frames evenly, take every K-th one from the middle of the video.
+        frame_step: Instead of spreading frames evenly, take every K-th frame, from the middle of the video.
         size: Height and width of a frame in pixels.
         val_fraction: If there is no validation split: share of training clips held out for validation.
         test_groups: Values of the group that form the test split.
         gray: Convert frames to gray.
-        accept_damage: Take what can be decoded of videos whose damage is only suspected.
+        accept_damage: Import what can be decoded of videos whose damage is only suspected.
         workers: Number of files to decode at a time; None for one per CPU.
         skip_bad: Do not raise if some files could not be decoded.
         force: Replace an existing clip store.
@@ -113,8 +113,8 @@ def import_clips(options: ImportOptions, watch: ImportWatch, on_store: Callable[
     Args:
         options: What to import, how, and where to.
         watch: Receives the progress and the files that had problems.
-        on_store: Called with the clip store when it is complete, even if some files could not be decoded; before any
-            other count is told.
+        on_store: Called with the path of the clip store when it is complete, even if some files could not be decoded.
+            `watch` receives its counts after that.
 
     Raises:
         UsageError: Options that do not go together.

@@ -127,9 +127,9 @@ def audit(
         to the study's ``audits``.
 
     Raises:
-        UsageError: Options that do not go together, or an effort that no recipe allows.
+        UsageError: Options that do not go together, or a value in `set` that `AuditRecipe` does not allow.
         DataError: Clips cannot be used, or there are too few for a measurement.
-        StudyError: There is no such trial, or it has left no weights.
+        StudyError: There is no such trial, or it has no weights.
     """
     given = {name: value for name, value in locals().items() if name != "on_step"}
     paths = {name: _path(given[name]) for name in ("file", "original", "anonymized", "output", "cache")}

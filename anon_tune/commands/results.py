@@ -48,13 +48,13 @@ def read_trials(directory: StudyLocation) -> list[Trial]:
 
 
 def measure_note(directory: StudyLocation) -> str:
-    """Return a sentence on a study that was measured with another version of the measurement; else empty."""
+    """Return a note if the study was measured with another version of the measurement, else an empty string."""
     from anon_tune.recipe import measured_before
     from anon_tune.study.frozen_study import frozen_facts
 
     try:
         return measured_before(frozen_facts(StudyDirectory.at(directory)).measure_version)
-    except StudyError:  # a front needs the ledger only
+    except StudyError:  # a front needs only the ledger
         return ""
 
 
@@ -79,7 +79,7 @@ def pick_trial(directory: StudyLocation, leakage_at_most: float | None, trial: s
 
 
 def check_outcome(directory: StudyLocation) -> EmptyFront | None:
-    """Return why no trial of a study that was run is on its front; None if one is.
+    """Return why no trial of a finished run is on the front; None if a trial is on it.
 
     Raises:
         StudyError: Every trial failed.
@@ -93,7 +93,7 @@ def check_outcome(directory: StudyLocation) -> EmptyFront | None:
 
 
 def flat_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the trials of a `front_document` as flat rows: one value for each end of an interval and each param."""
+    """Return the trials of a `front_document` as flat rows: each end of an interval and each param is a column."""
     return [_flat(row) for row in document["trials"]]
 
 
@@ -113,7 +113,7 @@ def export(directory: StudyLocation, options: ExportOptions) -> Path:
 
     Raises:
         StudyError: There is no such trial.
-        UsageError: Ending and format contradict each other.
+        UsageError: The file's suffix and `format` contradict each other.
         ExportError: The trial cannot be exported, or the file cannot be written.
     """
     from anon_tune.export import export_anonymizer
@@ -125,7 +125,7 @@ def export(directory: StudyLocation, options: ExportOptions) -> Path:
         suffix = f".{options.format}"
         if output.suffix not in ("", suffix):
             rule = f"must agree with --format {options.format}"
-            raise UsageError(str(output), rule, output.suffix, f"End it in {suffix}, or leave the option out")
+            raise UsageError(str(output), rule, output.suffix, f"End it in {suffix}, or leave --format out")
         output = output.with_suffix(suffix)
     _, settings = read_study(directory)
     stills = settings.stills, settings.stills_fingerprint

@@ -27,7 +27,7 @@ def study_status(directory: StudyLocation) -> dict[str, Any]:
     ``is_complete``, ``driver`` (the process that holds the study; None if no process does, so that no trial runs),
     ``running`` (trials that began and have not ended, including anchors: start time, last rung and step measured),
     ``hypervolume`` (on test clips, as in `front_document`), ``hypervolume_validation`` (on validation clips, as the
-    search sees it), ``num_on_front``, ``empty`` (why no trial is on the front although some are over, else None),
+    search sees it), ``num_on_front``, ``empty`` (why no trial is on the front although some have ended, else None),
     ``cost``, ``left_s`` (None without a driver), ``last_record`` (Unix time), ``failures`` (the last few, latest
     first).
 
@@ -37,7 +37,7 @@ def study_status(directory: StudyLocation) -> dict[str, Any]:
     study = StudyDirectory.at(directory)
     space, settings = read_study(study)
     num_trials = num_points(space, settings.sampler, settings.num_trials, settings.seed)
-    # In this order: a driver writes the ledger, then the file `ended`, and then lets go of the study.
+    # The order of reading matters: a driver writes the ledger, then the file `ended`, and then releases the study.
     driver = None if study.ended.exists() else driver_of(study)
     has_ended = study.ended.exists()
     document = status_document(Ledger(study.ledger).trials(), num_trials, has_ended, driver)
@@ -51,8 +51,8 @@ def status_document(
 
     Args:
         trials: All trials, including anchors.
-        num_trials: Number of trials that was asked for.
-        has_ended: True if the driver hands out no more trials, for example because of a stop rule.
+        num_trials: Number of trials that the study should have, anchors not counted.
+        has_ended: True if the driver starts no more trials, for example because of a stop rule.
         driver: The process that runs the study; None if no process does.
     """
     view = StudyView.of(trials, num_trials)

@@ -47,11 +47,11 @@ class StudyOptions:
         workers: Number of workers that train one anonymizer together.
         cpus: CPUs per worker.
         gpus: GPUs per worker; may be a fraction.
-        max_concurrent: Most trials to run at a time; None for as many as fit.
-        scale_to: Number of trials to keep under way, for which an autoscaler starts nodes; None for as many as fit on
+        max_concurrent: Maximum number of trials that run at a time; None for as many as fit.
+        scale_to: Number of trials to keep under way; an autoscaler starts nodes for them. None for as many as fit on
             the nodes that are up.
         max_failures: How often a trial is retried after its worker died or hung.
-        job_limit: Seconds; a trial that takes longer to reach its next rung counts as hung and is retried.
+        job_limit: A trial that takes more seconds than this to reach its next rung counts as hung and is retried.
         package: Folders or wheels of Python packages to install for the driver and the workers.
     """
 
@@ -105,11 +105,11 @@ class ReadyStudy:
         said = []
         in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
         if in_job and not self.folder.is_remote and self.folder.path.is_relative_to(Path.cwd()):
-            said.append(f"{self.folder} lies in the job's copy of the folder, which Ray throws away.")
+            said.append(f"{self.folder} is in the job's copy of the working folder, which Ray deletes.")
         if self.settings.stills:
             said.append(
                 f"privacy branches learn on {self.settings.stills}. Leakage and accuracy are both measured on "
-                f"{self.clips.location}, since numbers of two domains say nothing of each other."
+                f"{self.clips.location}, because numbers from two sets of clips cannot be compared."
             )
         return tuple(said)
 
@@ -133,9 +133,9 @@ class ReadyStudy:
             on_stop: Called with the reason when a stop rule ended the study.
 
         Raises:
-            StudyError: The directory belongs to another study or another process, or an anchor failed.
+            StudyError: The directory belongs to another study, another process holds it, or an anchor failed.
             PlacementError: A trial needs more than the cluster has.
-            StudyInterrupted: Stopped by a signal; everything finished is kept.
+            StudyInterrupted: A signal stopped the study; all finished work is kept.
         """
         from anon_tune.driver import run_study
 
@@ -196,7 +196,7 @@ def prepare_study(options: StudyOptions) -> ReadyStudy:
     space, settings = planned(options)
     out = Folder.at(options.out)
     if not out.is_remote and out.path.is_file():
-        raise UsageError("--out", "must be a directory, and this is a file", str(out), "Give another")
+        raise UsageError("--out", "must be a directory, not a file", str(out), "Give another directory")
     check_here(space)
     clips = find_clips(settings.clips, out)
     measured_on: dict[str, Any] = {"clips_fingerprint": clips.fingerprint}

@@ -23,11 +23,11 @@ def find_clips(name: str, out: Folder) -> Clips:
     location = _built_in(out) if name == BUILT_IN else _absolute(name)
     clips = open_clips(location)
     for split in ("train", "val", "test"):
-        clips.split(split)  # report an empty split now, not in the first trial
+        clips.split(split)  # an empty split is reported now, not in the first trial
     if len(clips.actions) < 2 or not clips.attributes:
         got = f"{len(clips.actions)} and {len(clips.attributes)}"
         remedy = "Import clips that have both, such as vp-ucf101"
-        rule = "at least two actions and one private attribute are needed, as both are measured on these clips"
+        rule = "must have at least two actions and one private attribute, because both are measured"
         raise DataError(location, rule, got, remedy)
     return clips
 

@@ -17,11 +17,12 @@ class StudyView:
 
     Attributes:
         states: Number of trials by state, anchors not counted.
-        num_trials: Trials the study will have.
+        num_trials: Number of trials the study will have.
         front: Nondominated COMPLETE trials by their validation readings, leakage first.
-        hypervolume: Between the front and (raw leakage, accuracy of chance); NaN before the anchor.
-        left_s: Estimate of the seconds left; NaN before a first trial is over.
-        cost: Of all trials.
+        hypervolume: Hypervolume between the front and the reference point, which is (leakage of raw clips, accuracy at
+            chance); NaN until the anchor ``identity`` is measured.
+        left_s: Estimate of the seconds left; NaN until a first trial has ended.
+        cost: Cost of all trials, including anchors.
     """
 
     states: Counter[TrialState]

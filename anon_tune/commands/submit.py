@@ -43,8 +43,8 @@ class SentJob:
     """A job that a head has accepted.
 
     Attributes:
-        job: Its id.
-        num_bytes: Size of what was sent.
+        job: The job's id.
+        num_bytes: Size of the files that were sent.
     """
 
     job: str
@@ -58,7 +58,7 @@ class FetchedStudy:
     Attributes:
         folder: The copy.
         study: The study directory it was copied from.
-        num_trials: Trials in its ledger, anchors not counted.
+        num_trials: Number of trials in its ledger, anchors not counted.
     """
 
     folder: Path
@@ -74,7 +74,7 @@ def check_shared(option: str, location: str) -> str:
     """
     if not is_anywhere(location):
         rule = "must be an absolute path on storage that every node sees, or a URI"
-        raise UsageError(option, rule, location, "A job runs in a copy of this folder that is thrown away")
+        raise UsageError(option, rule, location, "Ray deletes the job's copy of this folder")
     refuse_secret(option, location)
     return location
 
@@ -93,9 +93,9 @@ def submit(head: Head, submission: Submission) -> SentJob:
 
 
 def look(target: str, head: Head | None) -> tuple[dict[str, Any], bool]:
-    """Return the state of a study, with that of its job if `target` is a job, and whether that will stay so.
+    """Return the state of a study, and whether that state is final. If `target` is a job, its state is included.
 
-    It stays so once the study or the job is over, or no driver holds the study.
+    The state is final once the study or the job has ended, or if no driver holds the study.
 
     Args:
         target: A study directory, or the id of a job.
@@ -128,7 +128,7 @@ def fetch(
         output: Folder to write to; None for runs/NAME.
         address: Address of the head's dashboard; None for the one in RAY_API_SERVER_ADDRESS.
         all_files: Also copy the weights and previews of every trial.
-        through_cluster: Let a job on the cluster read the directory, even if this machine could read it.
+        through_cluster: Let a job on the cluster read the directory, even if this machine can read it.
 
     Raises:
         StudyError: There is no study, or the output folder holds something else.
@@ -183,6 +183,6 @@ def _study_of(head: Head, job: str) -> str:
     study = head.state(job).study
     if not is_anywhere(study):
         raise UsageError(
-            job, "this job runs no study that can be found", remedy="Give a job that 'anon-tune submit' has sent"
+            job, "this job runs no study that can be found", remedy="Name a job that 'anon-tune submit' has sent"
         )
     return study

@@ -33,7 +33,7 @@ def verify(
         on_step: Called after every repeat.
 
     Raises:
-        StudyError: The clips or stills are not those the study was measured on, or for a reason of `verify_study`.
+        StudyError: The clips or stills are not those of the study, or `verify_study` raises it.
         StudyInterrupted: A signal stopped the run; repeats that had arrived are in the ledger.
     """
     from anon_tune.driver import verify_study
@@ -45,10 +45,10 @@ def verify(
     clips = find_clips(settings.clips, folder)
     if clips.fingerprint != settings.clips_fingerprint:
         rule = f"the study was measured on clips {settings.clips_fingerprint}"
-        raise StudyError(clips.location, rule, clips.fingerprint, "Bring those clips back")
+        raise StudyError(clips.location, rule, clips.fingerprint, "Restore those clips")
     if retrain and settings.stills:
         stills = find_stills(settings.stills, clips)
         if stills.fingerprint != settings.stills_fingerprint:
             rule = f"the study's privacy branches learned on stills {settings.stills_fingerprint}"
-            raise StudyError(stills.location, rule, stills.fingerprint, "Bring those stills back")
+            raise StudyError(stills.location, rule, stills.fingerprint, "Restore those stills")
     verify_study(folder, make_body(folder, clips, settings), seeds, retrain, on_step)

@@ -21,10 +21,10 @@ class ImportWatch:
         """Called with the number of files decoded so far and the total number."""
 
     def counted(self) -> None:
-        """Called when the store is complete."""
+        """Called when the clip store is complete, before the methods below."""
 
     def left_out(self, folder: str, said: str) -> None:
-        """Called if the pattern matches files that are no videos; `said` counts them."""
+        """Called if the pattern matches files that are not videos; `said` tells how many there are."""
 
     def damaged(self, files: Sequence[BadFile]) -> None:
         """Called at the end with the files that were imported although damage is suspected."""

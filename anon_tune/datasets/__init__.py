@@ -1,4 +1,4 @@
-"""Imports videos and photographs into a clip store: readers of data sets, labels, pairs, and the journal of an import.
+"""Import videos and photographs into a clip store: readers of data sets, labels, pairs, and the journal of an import.
 
 Names resolve on first use, so that reading a list of data sets does not load torch.
 """

@@ -1,4 +1,4 @@
-"""From a video file to the frames of one clip.
+"""Decode the frames of one clip from a video file.
 
 Shapes: T frames of a clip, F frames of a file, H height, W width.
 """
@@ -33,11 +33,11 @@ class ClipForm:
         width: W in pixels, at least 1.
         frame_step: Frames of the file from one frame of the clip to the next; None spreads the clip over
             the whole video. See `shown_frames`.
-        gray: Set all three channels to the luma (ITU-R BT.601); networks take three.
-        accept_damage: Take what can be decoded of a video whose damage is only suspected; see `DamageWatch`.
+        gray: Set all three channels to the luma (ITU-R BT.601), because networks take three channels.
+        accept_damage: Use what can be decoded of a video whose damage is only suspected; see `DamageWatch`.
 
     Raises:
-        UsageError: If a number is below 1.
+        UsageError: A number is below 1.
     """
 
     num_frames: int
@@ -55,7 +55,7 @@ class ClipForm:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Of one clip, (T, H, W, 3)."""
+        """Shape of one clip, (T, H, W, 3)."""
         return self.num_frames, self.height, self.width, 3
 
 
@@ -65,11 +65,11 @@ class DecodedClip:
 
     Attributes:
         frames: (T, H, W, 3) uint8 RGB.
-        fps: Of these frames.
-        num_frames: F.
+        fps: Frame rate of these frames.
+        num_frames: F, the number of frames of the file.
         size: Height and width of a frame of the file, upright, in pixels.
-        shown: Which frames of the file they are, T numbers from 0; a short video repeats some.
-        damage: Damage that was suspected and accepted, in words; empty if there was none.
+        shown: Indices of these frames in the file, T numbers from 0; a short video repeats some.
+        damage: Description of damage that was suspected and accepted; empty if there was none.
     """
 
     frames: NDArray[np.uint8]
@@ -86,8 +86,8 @@ class BadFile:
 
     Attributes:
         file: Path relative to the imported folder.
-        frame: Frames that were decoded before it failed.
-        reason: Why, in one line.
+        frame: Number of frames that were decoded before it failed.
+        reason: Cause of the failure, in one line.
     """
 
     file: str
@@ -96,15 +96,16 @@ class BadFile:
 
 
 def shown_frames(edges: int | NDArray[np.int64], num_frames: int, frame_step: int | None = None) -> NDArray[np.int64]:
-    """Return which frames of a video make a clip, (T,).
+    """Return the indices of the frames of a video that form a clip, (T,).
 
     Without a step, clip frame i is the one on screen at ``(i + 1/2) / T`` of the video's time: the middle of
     T equal stretches. At a constant rate that is frame ``floor((i + 1/2) F / T)``. With a step, the clip is
-    the middle of the video, counted in frames; where it is longer than the video, the first and the last
-    frame are repeated.
+    taken from the middle of the video, counted in frames. If it is longer than the video, the first and the last frame
+    are repeated.
 
     Args:
-        edges: (F + 1,) rising: when each frame appears, and when the last one goes. Or F, for a constant rate.
+        edges: (F + 1,), rising: the times at which frames appear, then the time at which the last one disappears. Or F,
+            for a constant frame rate.
         num_frames: T, at least 1.
         frame_step: At least 1, or None.
     """
@@ -121,27 +122,27 @@ def shown_frames(edges: int | NDArray[np.int64], num_frames: int, frame_step: in
 
 
 def decode_clip(folder: Path, form: ClipForm, file: str, shown: Sequence[int] | None = None) -> DecodedClip | BadFile:
-    """Decode the frames of a clip out of a whole video.
+    """Decode the frames of a clip from a video.
 
     Frames are turned and mirrored upright as the file says. Then they are resized without keeping the aspect ratio;
     shrinking averages pixels. Colours follow the file's matrix and range, so full-range video (yuvj420p) keeps its
     black and white. In a video with a variable frame rate, frames are chosen by their times.
 
     Args:
-        folder: Where the file lies.
-        form: What it becomes.
+        folder: Folder that `file` is relative to.
+        form: Form of the clip.
         file: Path relative to the folder.
-        shown: Take these frames of the file instead, T numbers.
+        shown: Indices of the frames to take instead, T numbers.
 
     Returns:
-        The clip, or what is wrong with the file: not a video, damaged, or cut off.
+        The clip, or why the file cannot be used: it is not a video, is damaged, or is cut off.
     """
     path, reformatter = folder / file, VideoReformatter()
     times: list[int | None] | None = None
     seen: list[int | None] = []
     try:
         num_bytes = path.stat().st_size
-        # Packets may hold no frame, or several; a second look knows the true number.
+        # A packet may hold no frame, or several. If so, decode again with the true number of frames.
         while times is None or len(seen) != len(times):
             container, stream = open_video(path)
             with container:
@@ -159,7 +160,7 @@ def decode_clip(folder: Path, form: ClipForm, file: str, shown: Sequence[int] | 
                 _set_up(stream)
                 for packet in packets:
                     for frame in watch.decode(packet):
-                        if not seen:  # not only of a shown frame: the file may end before the first of these
+                        if not seen:  # of the first frame, because the file may end before the clip begins
                             orientation = orientation_of(frame)
                             size = orientation.size(frame.height, frame.width)
                         if len(seen) in chosen:
@@ -176,15 +177,15 @@ def decode_clip(folder: Path, form: ClipForm, file: str, shown: Sequence[int] | 
 
 
 def _times(packets: Iterable[av.Packet[av.VideoStream]]) -> tuple[list[int | None], int | None]:
-    """Return when the packets of a video are shown, sorted, and for how long the last is; they come as decoded."""
+    """Return the sorted times at which packets are shown, and how long the last one is. They come in decoding order."""
     timed = sorted((packet.pts or 0, packet.duration) for packet in packets if packet.size)
     return [time for time, _ in timed], timed[-1][1] if timed else None
 
 
 def _edges(times: Sequence[int | None], last: int | None) -> int | NDArray[np.int64]:
-    """Return when frames appear and the last one goes, or their number where times do not rise from each to the next.
+    """Return the edges for `shown_frames`, or the number of frames if their times do not rise.
 
-    They do not in AVI files of MPEG-4 with B-frames, for example, whose frames are evenly timed.
+    They do not rise in AVI files of MPEG-4 with B-frames, for example, whose frames are evenly timed.
     """
     known = np.array([time for time in times if time is not None], np.int64)
     gaps = np.diff(known)
@@ -196,14 +197,14 @@ def _edges(times: Sequence[int | None], last: int | None) -> int | NDArray[np.in
 def _set_up(stream: av.VideoStream) -> None:
     stream.codec_context.thread_count = 1  # files are decoded side by side instead
     if stream.codec_context.name == "mjpeg":
-        # It would fill up what is missing of a cut photograph with gray, and say nothing.
+        # Otherwise the missing part of a truncated photograph becomes gray without an error.
         stream.codec_context.options = {"err_detect": "explode"}
 
 
 def _upright(
     frame: av.VideoFrame, orientation: Orientation, form: ClipForm, reformatter: VideoReformatter
 ) -> NDArray[np.uint8]:
-    """Return one frame, (H, W, 3)."""
+    """Return one frame upright and resized, (H, W, 3)."""
     height, width = orientation.size(form.height, form.width)
     small = reformatter.reformat(frame, width, height, format="rgb24", interpolation="AREA", threads=1)
     rgb: NDArray[np.uint8] = orientation.upright(np.asarray(small.to_ndarray(), np.uint8))

@@ -26,9 +26,9 @@ class FileRecord:
     Attributes:
         file: Path relative to the imported folder.
         stamp: Size and time of its last change, so that a file that was repaired counts as a new file.
-        fps: Of its clip.
-        repeats: The clip shows a frame twice.
-        content_hash: Of the clip's frames; empty if it cannot be decoded.
+        fps: Frame rate of its clip.
+        repeats: True if the clip shows a frame twice.
+        content_hash: Hash of the clip's frames; empty if the file cannot be decoded.
         frame: As in `BadFile`.
         reason: As in `BadFile`.
         damage: As in `DecodedClip`.
@@ -56,18 +56,18 @@ class Journal:
     """A text file with one line per decoded file, in a hidden directory beside the output.
 
     Use it as a context manager. If the block is interrupted, the directory stays, so that the same import
-    can continue from it. It is removed when the block ends, or when the imported clips cannot be used.
+    can continue from it. It is removed when the block ends, or when the imported files cannot be used.
 
     Args:
-        output: The store that is made.
+        output: The clip store to make.
         key: All settings that affect decoding. A journal with another key is discarded.
 
     Attributes:
         frames: Directory for the store's unfinished files.
-        records: Files that are done, in order.
+        records: Records of the files that are done, in order.
 
     Raises:
-        DataError: The directory cannot be written, or another import is at work in it.
+        DataError: The directory cannot be written, or another import is using it.
     """
 
     def __init__(self, output: Path, key: str) -> None:
@@ -83,7 +83,7 @@ class Journal:
             self.frames.mkdir(parents=True, exist_ok=True)
             self._held.enter_context(locked(self._place / "lock", wait=False))
         except BlockingIOError:
-            raise DataError(where, "is being imported by another process", remedy="Wait for its end") from None
+            raise DataError(where, "is being imported by another process", remedy="Wait until it has ended") from None
         except OSError as error:
             raise DataError(where, "cannot be written", remedy="Name another directory", cause=error.strerror) from None
         self.records = self._read()
@@ -95,15 +95,15 @@ class Journal:
                 shutil.rmtree(self._place, ignore_errors=True)
 
     def go_on(self, root: Path, files: Sequence[str], restore: Callable[[int, FileRecord], bool]) -> int:
-        """Keep the records that still hold, and open the journal for more.
+        """Keep the records that are still valid, and open the journal for more.
 
         Args:
             root: Folder of the files.
-            files: To be imported, in order.
-            restore: Given a place among the files and its record, says whether the clip's frames are there.
+            files: Files to import, in order.
+            restore: Called with the index of a file and its record; returns whether the clip's frames are there.
 
         Returns:
-            How many of the first files are done.
+            The number of files that are done; these are the first ones.
         """
         done = 0
         for file, record in zip(files, self.records, strict=False):
@@ -121,14 +121,14 @@ class Journal:
         return done
 
     def append(self, record: FileRecord) -> None:
-        """Note a file whose frames are on disk."""
+        """Add the record of a file. The frames of its clip must be on disk."""
         self.records.append(record)
         self._file.write(json.dumps(asdict(record)) + "\n")
         self._file.flush()
 
     def _read(self) -> list[FileRecord]:
         records: list[FileRecord] = []
-        with suppress(FileNotFoundError, ValueError, TypeError):  # none yet, or a line was cut
+        with suppress(FileNotFoundError, ValueError, TypeError):  # no journal yet, or a line is incomplete
             key, *lines = (self._place / _JOURNAL).read_text(encoding="utf-8").splitlines()
             if json.loads(key) == self._key:
                 records.extend(FileRecord(**json.loads(line)) for line in lines)
@@ -136,7 +136,7 @@ class Journal:
 
 
 def stamp(path: Path) -> str:
-    """Return what tells a file from a changed one; empty if it is not there."""
+    """Return size and time of the last change of a file; empty if it does not exist."""
     try:
         status = path.stat()
     except OSError:

@@ -24,7 +24,7 @@ class Found:
         file: Path relative to the folder, with slashes.
         action: Its action class.
         group: Its group.
-        private: Its private labels, as text, in the order they were asked for.
+        private: Its private labels, as text, in the order in which they were requested.
     """
 
     file: str
@@ -36,7 +36,7 @@ class Found:
 def match_files(
     files: Sequence[str], pattern: str, action: str, private: Sequence[str], group: str, where: str
 ) -> list[Found]:
-    """Read labels off paths by the named groups of a pattern, which may match anywhere in a path.
+    """Read labels from paths with the named groups of a pattern, which may match anywhere in a path.
 
     Args:
         files: Paths relative to the folder, with slashes.
@@ -44,10 +44,11 @@ def match_files(
         action: Name of the pattern's group that holds the action.
         private: Names of the groups that hold private labels, at least one.
         group: Name of the group to split by.
-        where: The folder, for messages.
+        where: The folder, for errors.
 
     Raises:
-        DataError: If the pattern is invalid, lacks a group, or matches no file or only part of one.
+        UsageError: The pattern is invalid, lacks a group, leaves a group empty, or yields only one action.
+        DataError: The pattern matches no file.
     """
     try:
         compiled = re.compile(pattern)
@@ -77,7 +78,7 @@ def match_files(
 
 
 def binary_columns(name: str, values: Sequence[str]) -> dict[str, tuple[bool, ...]]:
-    """Turn a label into binary attributes, a column of truth values each.
+    """Turn a label into binary attributes, each a column of truth values.
 
     A label with the values 0 and 1, true and false, or yes and no becomes one attribute of the same name. Any other
     label becomes one attribute per value, named ``label=value``.
@@ -88,10 +89,10 @@ def binary_columns(name: str, values: Sequence[str]) -> dict[str, tuple[bool, ..
 
 
 def attribute_columns(found: Sequence[Found], private: Sequence[str]) -> dict[str, tuple[bool, ...]]:
-    """Turn the private labels of files into binary attributes, as `binary_columns` does each.
+    """Turn the private labels of files into binary attributes with `binary_columns`.
 
     Raises:
-        DataError: If a label has one value only, so that nothing could leak.
+        UsageError: A label has only one value, so that nothing could leak.
     """
     columns: dict[str, tuple[bool, ...]] = {}
     for at, name in enumerate(private):
@@ -109,19 +110,19 @@ def split_files(
 ) -> list[str]:
     """Assign every file to train, val or test, by group.
 
-    Without `val_groups`, a fraction of the training clips is to be held out for validation; see `Splitter`.
+    Without `val_groups`, `Splitter` later holds out a fraction of the training clips for validation.
 
     Args:
         found: The files.
         test_groups: Groups of the test split.
-        val_groups: Groups of the validation split, if it is to have its own.
+        val_groups: Groups of the validation split, if it has its own.
         val_fraction: In [0, 1), used without `val_groups`; only checked here.
 
     Returns:
         A split for each file.
 
     Raises:
-        DataError: On an unknown or doubly used group, a fraction out of range, or an empty split.
+        UsageError: A group is unknown or in two splits, the fraction is out of range, or a split is empty.
     """
     groups = sorted({one.group for one in found})
     for option, chosen in (("--test-groups", test_groups), ("--val-groups", val_groups)):
@@ -131,7 +132,7 @@ def split_files(
     if not test_groups:
         raise UsageError("--test-groups", "at least one is needed", remedy=f"Found: {_some(groups)}")
     if both := sorted(set(test_groups) & set(val_groups)):
-        raise UsageError("--val-groups", "a group is in one split only", both[0], "Take it from --test-groups")
+        raise UsageError("--val-groups", "a group is in one split only", both[0], "Remove it from --test-groups")
     check_fraction(val_fraction)
     named = dict.fromkeys(val_groups, "val") | dict.fromkeys(test_groups, "test")
     splits = [named.get(one.group, "train") for one in found]
@@ -141,7 +142,7 @@ def split_files(
 
 
 def label_files(found: Sequence[Found], splits: Sequence[str], columns: dict[str, tuple[bool, ...]]) -> list[Labels]:
-    """Put labels together, in the order of the files."""
+    """Combine the labels and the split of each file, in the order of the files."""
     return [
         Labels(one.file, one.file, split, one.group, one.action, private)
         for one, split, private in zip(found, splits, zip(*columns.values(), strict=True), strict=True)
@@ -149,22 +150,22 @@ def label_files(found: Sequence[Found], splits: Sequence[str], columns: dict[str
 
 
 class Splitter:
-    """Holds training clips out for validation, of the files that can be used.
+    """Assigns usable files to splits, and holds out training clips for validation.
 
-    The share is spread evenly over actions and private labels. It shares groups with the training clips: good enough
-    to choose an epoch or a pick by, not to report.
+    The clips that are held out are spread evenly over actions and private labels. Their groups are also in the training
+    split, so they may serve to choose an epoch or a pick, but not to report a result.
 
     Args:
-        labels: Of all files, with the splits that their groups have.
-        by: What each file is chosen by, in the order of the labels: the same labels, or how they were found.
-        fraction: Share of the training clips, in [0, 1); 0 where there is a validation split.
+        labels: Labels of all files, with the splits of their groups.
+        by: The labels by which files are chosen, in the same order: `labels` again, or what the pattern found.
+        fraction: Share of the training clips to hold out, in [0, 1); 0 if there is a validation split.
     """
 
     def __init__(self, labels: Sequence[Labels], by: Sequence[Found | Labels], fraction: float) -> None:
         self._all, self._fraction = list(zip(labels, by, strict=True)), fraction
 
     def split(self, bad: Collection[str] = ()) -> list[Labels]:
-        """Return the labels of all files but some, named by their ids, ordered by split and then by id."""
+        """Return the labels of all files except those with the ids in `bad`, ordered by split and then by id."""
         used = [(one, by) for one, by in self._all if one.id not in bad]
         labels = [one for one, _ in used]
         train = [at for at, one in enumerate(labels) if one.split == "train"]
@@ -176,16 +177,16 @@ class Splitter:
 def label_found(
     found: Sequence[Found], private: Sequence[str], test_groups: Sequence[str], val_groups: Sequence[str], share: float
 ) -> tuple[Splitter, tuple[str, ...]]:
-    """Turn what was found into labels, to be split, and the names of their attributes; see the functions above.
+    """Turn the files that were found into a `Splitter` of their labels, and the names of their attributes.
 
     Args:
         found: The files.
         private: Names of the private labels.
         test_groups, val_groups: As in `split_files`.
-        share: Of the training clips, to be held out if there are no `val_groups`.
+        share: Share of the training clips to hold out if there are no `val_groups`.
 
     Raises:
-        DataError: As `attribute_columns` and `split_files`.
+        UsageError: As in `attribute_columns` and `split_files`.
     """
     columns = attribute_columns(found, private)
     labels = label_files(found, split_files(found, test_groups, val_groups, share), columns)
@@ -193,13 +194,13 @@ def label_found(
 
 
 def check_fraction(val_fraction: float) -> None:
-    """Refuse a share of the training clips that cannot be held out."""
+    """Refuse a share of the training clips that is out of range."""
     if not 0 <= val_fraction < 1:
         raise UsageError("--val-fraction", "must be at least 0 and below 1", val_fraction, "The default is 0.15")
 
 
 def hold_out(found: Sequence[Found | Labels], fraction: float) -> list[int]:
-    """Choose a fraction of files, one by one, so that no label is held out more than the others are."""
+    """Return the indices of a fraction of the files, chosen one by one so that every label has about the same share."""
     strata: dict[tuple[str | bool, ...], list[int]] = {}
     for at in sorted(range(len(found)), key=lambda at: _digest(found[at].file)):
         strata.setdefault((found[at].action, *found[at].private), []).append(at)

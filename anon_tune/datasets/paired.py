@@ -1,4 +1,4 @@
-"""Two folders of the same videos, one anonymized by another tool, as two clip stores with equal rows."""
+"""Import two folders of the same videos, one anonymized by another tool, into two clip stores with equal rows."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class ImportedPair:
     """Two clip stores whose rows, labels and splits are the same.
 
     Attributes:
-        original: Clips as they were.
-        anonymized: The same clips as the tool left them.
-        bad: Files of either folder that could not be decoded; both of a pair are left out.
+        original: The original clips.
+        anonymized: The same clips, anonymized by the tool.
+        bad: Files of either folder that could not be decoded; both files of such a pair are left out.
     """
 
     original: Clips
@@ -54,28 +54,28 @@ def import_pair(
     progress: Callable[[int, int], None] | None = None,
     decode_with: Map = one_by_one,
 ) -> ImportedPair:
-    """Import two folders side by side; labels and splits are read off the names of the originals.
+    """Import two folders side by side. Labels and splits are read from the names of the originals.
 
     The counterpart of ``a/b.mp4`` is ``a/b<suffix>.mp4``, or else the one file ``a/b<suffix>`` with another extension.
-    The same frames are taken from both, so both files must have as many, of the same size, before they are resized.
+    The same frames are taken from both files, so both must have the same number of frames and the same frame size.
 
     Args:
-        original: Folder of the originals; it and the values up to `width` are as in `import_folder`.
-        anonymized: Folder of what a tool made of them.
-        pattern: Searched for in the names of the originals.
+        original: Folder of the originals. The arguments from `pattern` to `width` are as in `import_folder`.
+        anonymized: Folder of the videos that the tool anonymized.
+        pattern: Regular expression, searched for in the paths of the originals.
         action, group: Named groups of the pattern.
         private: Named groups of the pattern.
         test_groups: Values of `group`.
         num_frames: Frames per clip, at least 1.
         height, width: Pixels, at least 1.
         output: Directory in which the stores ``original`` and ``anonymized`` are made.
-        suffix: What the tool adds to a name before its extension.
+        suffix: Text that the tool adds to a name before its extension.
         val_groups: Values of `group`; without them `val_fraction` is used.
-        skip_bad: Leave pairs out of which a file cannot be decoded.
-        progress: Called with pairs done and pairs in all; `decode_with` is as in `import_folder`.
+        skip_bad: Leave out a pair if one of its files cannot be decoded.
+        progress, decode_with: As in `import_folder`; progress is counted in pairs.
 
     Raises:
-        DataError: A name without a counterpart, a pair of different lengths or sizes, or as `import_folder`.
+        DataError: A file has no counterpart, the files of a pair differ in length or size, or as in `import_folder`.
     """
     found, _ = match_videos(original, pattern, action, private, group)
     splitter, attributes = label_found(found, private, test_groups, val_groups, val_fraction)
@@ -86,7 +86,7 @@ def import_pair(
     files = [(one.file, other.file) for one, other in zip(labels, others, strict=True)]
     pairs = decode_with(partial(_decode_pair, original.resolve(), anonymized.resolve(), form), files)
     with (
-        StoreWriter(output / "original", form.shape) as before,  # entered before the second is begun
+        StoreWriter(output / "original", form.shape) as before,  # entered before the second one starts
         StoreWriter(output / "anonymized", form.shape) as after,
     ):
         writer = _PairWriter((original, anonymized), (before, after))
@@ -102,7 +102,7 @@ class _PairWriter:
 
     Args:
         roots: Folders of the originals and of the anonymized files.
-        stores: The writers of both, entered.
+        stores: The writers of both stores, already entered.
     """
 
     def __init__(self, roots: tuple[Path, Path], stores: tuple[StoreWriter, StoreWriter]) -> None:
@@ -112,7 +112,7 @@ class _PairWriter:
         self._rates: list[float] = []
 
     def add(self, one: Labels, other: Labels, raw: DecodedClip | BadFile, changed: DecodedClip | BadFile) -> None:
-        """Add a pair, or note which of its files cannot be decoded."""
+        """Add a pair, or record which of its files cannot be decoded."""
         for root, clip in zip(self._roots, (raw, changed), strict=True):
             if isinstance(clip, BadFile):
                 self.bad.append(replace(clip, file=str(root / clip.file)))
@@ -143,14 +143,14 @@ class _PairWriter:
 def _decode_pair(
     original: Path, anonymized: Path, form: ClipForm, files: tuple[str, str]
 ) -> tuple[DecodedClip | BadFile, DecodedClip | BadFile]:
-    """Decode both; a tool may have written other frame times, so the first says which frames are taken."""
+    """Decode a pair. The original decides which frames are taken, because a tool may have changed the frame times."""
     raw = decode_clip(original, form, files[0])
     shown = raw.shown if isinstance(raw, DecodedClip) else None
     return raw, decode_clip(anonymized, form, files[1], shown)
 
 
 def _counterparts(files: Sequence[str], original: Path, anonymized: Path, pattern: str, suffix: str) -> dict[str, str]:
-    """Return the file of the second folder for each of the first, or name those without one."""
+    """Return the anonymized file of every original file. An error names the files that have none."""
     is_kind = is_video if is_video(files[0]) else is_still
     there = [file for file in files_below(anonymized) if is_kind(file)]
     check_names(anonymized, there)
@@ -171,13 +171,13 @@ def _counterparts(files: Sequence[str], original: Path, anonymized: Path, patter
             missing.append(file)
     if missing:
         rule = f"{len(missing)} of {len(files)} original files have no anonymized file of the same name"
-        remedy = "Add them, or give what the tool adds to a name as --anonymized-suffix"
+        remedy = "Add them, or give the text that the tool adds to names as --anonymized-suffix"
         raise DataError(str(anonymized), rule, _some(sorted(missing)), remedy)
     known = {_stem(file) + suffix for file in files_below(original) if is_kind(file)}
     extra = [name for name in there if _stem(name) not in known and re.search(pattern, _original_name(name, suffix))]
     if extra:
         rule = f"{len(extra)} anonymized files have no original of the same name"
-        raise DataError(str(original), rule, _some(extra), "Add the originals, or take these away")
+        raise DataError(str(original), rule, _some(extra), "Add the originals, or remove these files")
     return partners
 
 
@@ -195,7 +195,8 @@ def _check_enough(bad: Sequence[BadFile], good: Sequence[Labels], labels: Sequen
     if bad and not skip_bad:
         rule = f"cannot be decoded at frame {bad[0].frame}"
         rest = f", and {len(bad) - 1} more like it" if len(bad) > 1 else ""
-        raise DataError(bad[0].file, rule, f"{bad[0].reason}{rest}", "Repair them, or leave them out with --skip-bad")
+        remedy = "Repair them, or leave them out with --skip-bad"
+        raise DataError(bad[0].file, rule, remedy=remedy, cause=f"{bad[0].reason}{rest}")
     if rule := what_is_missing(good, labels):
         raise DataError(bad[0].file, rule, f"{len(good)} of {len(labels)} pairs", "Repair the files")
 

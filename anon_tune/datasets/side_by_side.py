@@ -19,24 +19,24 @@ Result = TypeVar("Result")
 
 
 class Map(Protocol):
-    """How a function is applied to items: here, in processes, or on a cluster; results come in order."""
+    """Applies a function to items: in this process, in others, or on a cluster. Results come in the order of items."""
 
     def __call__(self, function: Callable[[Item], Result], items: Sequence[Item], /) -> Iterator[Result]:
-        """Yield the function's result of each item; few wait at any time."""
+        """Yield the function's result for each item. Only a few results wait at any time."""
 
 
 def one_by_one(function: Callable[[Item], Result], items: Sequence[Item], /) -> Iterator[Result]:
-    """Apply a function in this very process."""
+    """Apply a function to items in this process."""
     return map(function, items)
 
 
 def in_processes(num_workers: int | None = None) -> Map:
     """Return a map over processes of this machine.
 
-    They are started fresh, so a script that calls this must do so below ``if __name__ == "__main__"``.
+    The processes are not forks, so a script that calls this must do so below ``if __name__ == "__main__"``.
 
     Args:
-        num_workers: At least 1, which is this very process; None for one a CPU.
+        num_workers: Number of processes, at least 1, which means this process; None for one per CPU.
     """
     num = num_workers or len(os.sched_getaffinity(0))
 
@@ -44,7 +44,7 @@ def in_processes(num_workers: int | None = None) -> Map:
         if min(num, len(items)) <= 1:
             yield from map(function, items)
             return
-        # A fork of this process would copy the locks of our threads; the server has none, and loads the decoder once.
+        # A fork of this process would copy locks of our threads. The fork server has none, and loads the decoder once.
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["__main__", "anon_tune.datasets.decode"])
         pool = ProcessPoolExecutor(min(num, len(items)), context, initializer=_follow_the_parent)
@@ -57,7 +57,7 @@ def in_processes(num_workers: int | None = None) -> Map:
             while waiting:
                 yield waiting.popleft().result()
         except BrokenProcessPool:
-            rule, remedy = "a process was killed, or a file broke the decoder", "Run the same again with --workers 1"
+            rule, remedy = "a process was killed, or a file broke the decoder", "Run the command again with --workers 1"
             raise UsageError("--workers", rule, num, remedy) from None
         finally:
             pool.shutdown(cancel_futures=True)
@@ -66,7 +66,7 @@ def in_processes(num_workers: int | None = None) -> Map:
 
 
 def _follow_the_parent() -> None:
-    """Leave Ctrl-C to the parent, and end when it does, even if it is killed."""
+    """Leave Ctrl-C to the parent process, and end when the parent ends, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None

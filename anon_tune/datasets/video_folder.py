@@ -25,15 +25,15 @@ __all__ = ["BadFile", "ImportResult", "import_folder"]
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What an import made.
+    """The result of an import.
 
     Attributes:
-        clips: The open store.
-        num_imported: Files that are in it.
+        clips: The clip store, opened.
+        num_imported: Number of files in the store.
         bad: Files that could not be decoded, in the order of the store.
-        short: Files too short for a clip, which repeats some of their frames.
-        damaged: Files whose damage was accepted, and what it is.
-        left_out: How many files the pattern matches that are no videos, in words; empty if there is none.
+        short: Files that are too short for a clip, so that their clips repeat frames.
+        damaged: Files whose damage was accepted, with a description of it.
+        left_out: Phrase that counts the files that the pattern matches but that are not videos; empty if none.
     """
 
     clips: Clips
@@ -65,37 +65,38 @@ def import_folder(
     progress: Callable[[int, int], None] | None = None,
     decode_with: Map = one_by_one,
 ) -> ImportResult:
-    """Decode every video that a pattern matches and store the clips with labels read off their paths.
+    """Decode every video that a pattern matches, and store the clips with labels read from their paths.
 
-    How labels become attributes is said at `attribute_columns`, how files are split at `split_files` and `Splitter`,
-    which files are videos at `match_videos`, which frames are taken at `shown_frames`, and what an interrupted import
-    leaves at `store_files`.
+    `attribute_columns` tells how labels become attributes, `split_files` and `Splitter` how files are split,
+    `match_videos` which files are videos, `shown_frames` which frames are taken, and `store_files` how an interrupted
+    import continues.
 
     Args:
-        folder: Searched with all folders below it.
+        folder: Folder of the videos, searched with all folders below it.
         pattern: Regular expression, searched for in each path relative to `folder`, with slashes.
         action: Name of the pattern's group that holds the action.
         private: Names of the groups that hold private labels.
         group: Name of the group to split by, such as person or take.
-        test_groups: Values of that group that make the test split.
+        test_groups: Values of that group that form the test split.
         num_frames: Frames per clip, at least 1.
         height: Pixels, at least 1.
         width: Pixels, at least 1.
-        output: The store to make.
-        val_groups: Values of the group that make the validation split.
-        val_fraction: Share of the training clips held out instead where `val_groups` is empty.
+        output: Clip store to make.
+        val_groups: Values of the group that form the validation split.
+        val_fraction: Share of the training clips that is held out for validation if `val_groups` is empty.
         frame_step: As in `ClipForm`.
         gray: As in `ClipForm`.
         accept_damage: As in `ClipForm`.
-        skip_bad: The caller does not mind bad files; changes only the remedy of an error.
+        skip_bad: True if the caller accepts bad files; changes only the remedy of an error.
         force: Replace `output` if it exists.
-        progress: Called with files done and files in all.
-        decode_with: Where files are decoded; see `in_processes`. The store is the same, to the byte.
+        progress: Called with files done and total files.
+        decode_with: Where files are decoded; see `in_processes`. The store is the same, byte for byte.
 
     Raises:
-        DataError: On bad labels or splits, an existing `output`, or if the files that can be decoded are
-            too few to study. Other bad files do not raise; they are in the result, and an attribute that
-            is the same in all the rest is left out.
+        UsageError: The pattern, the labels or the splits cannot be used.
+        DataError: `output` exists, the pattern matches no video, or too few files can be decoded for a study. Other
+            bad files raise no error: they are in the result, and an attribute that has only one value among the
+            remaining clips is left out.
     """
     root = Path(folder)
     form = ClipForm(num_frames, height, width, frame_step, gray, accept_damage)
@@ -108,13 +109,14 @@ def import_folder(
 def match_videos(
     folder: Path, pattern: str, action: str, private: Sequence[str], group: str
 ) -> tuple[list[Found], list[str]]:
-    """Find the videos of a folder that a pattern matches; photographs, if it matches no video.
+    """Find the videos of a folder that a pattern matches, or the photographs if it matches no video.
 
     Returns:
-        What is to be imported, and other files that the pattern matches.
+        The files to import, and the other files that the pattern matches.
 
     Raises:
-        DataError: As `match_files`; or the pattern matches no video or photograph, or a name is no text.
+        UsageError: As in `match_files`.
+        DataError: The pattern matches no video and no photograph, or a name is not UTF-8.
     """
     where = printable(folder)
     files = files_below(folder)
@@ -124,10 +126,10 @@ def match_videos(
             check_names(folder, [one.file for one in found])
             chosen = {one.file for one in found}
             if len({one.action for one in found}) == 1:
-                # Other files made it look like two.
+                # Only files that are not imported have another action.
                 match_files([one.file for one in found], pattern, action, private, group, where)
             return found, [one.file for one in matched if one.file not in chosen]
-    rule = "the pattern matches no file that ends as videos do"
+    rule = "the pattern matches no file with the suffix of a video"
     raise DataError(where, rule, printable(matched[0].file), "Correct --pattern, or rename the videos")
 
 
@@ -142,24 +144,24 @@ def store_files(
     progress: Callable[[int, int], None] | None = None,
     decode_with: Map = one_by_one,
 ) -> ImportResult:
-    """Decode labelled files and store them; the one way from files to a clip store.
+    """Decode labelled files and store their clips. Every import of one folder ends here.
 
-    Frames are written as they are decoded, never held all at once. If it is interrupted, what is decoded
-    stays in ``.<output>.partial``; the same files in the same form go on from there, others start anew.
+    Frames are written as they are decoded and never held all at once. If the import is interrupted, decoded clips stay
+    in ``.<output>.partial``. An import of the same files in the same form continues from there; others start anew.
 
     Args:
         root: Folder that the files' paths are relative to; on a cluster, one that every node sees.
-        splitter: What is known of each file. Only files that can be decoded take part in a split.
+        splitter: The labels of all files. Only files that can be decoded take part in a split.
         attributes: Names of the private attributes, in the order of the labels.
-        form: What each video becomes.
-        output: As in `import_folder`, and so are all that follow.
-        skip_bad: The caller does not mind bad files.
+        form: Form of every clip.
+        output: Clip store to make.
+        skip_bad: True if the caller accepts bad files; changes only the remedy of an error.
         force: Replace `output` if it exists.
-        progress: Called with files done and files in all.
+        progress: Called with files done and total files.
         decode_with: Where files are decoded.
 
     Raises:
-        DataError: As `import_folder`, once labels and splits are good.
+        DataError: `output` exists, or too few files can be decoded for a study.
     """
     labels = splitter.split()
     files = [one.file for one in labels]
@@ -177,7 +179,7 @@ def store_files(
             good = [one for one, record in zip(labels, journal.records, strict=True) if not record.reason]
             if rule := what_is_missing(good, labels):
                 remedy = "Import more files" if skip_bad else "Repair the files"
-                raise DataError(str(root), rule, f"{bad[0].file}: {bad[0].reason}", remedy)
+                raise DataError(str(root), rule, remedy=remedy, cause=f"{bad[0].file}: {bad[0].reason}")
             if bad:
                 writer.resplit(splits_without(splitter, labels, good))
             fps = statistics.median(one.fps for one in journal.records if not one.reason)
@@ -188,13 +190,13 @@ def store_files(
 
 
 def splits_without(splitter: Splitter, labels: Sequence[Labels], good: Sequence[Labels]) -> dict[str, str]:
-    """Return the splits of the good files, by id, as if the others of those listed had never been there."""
+    """Return the split of each good file by its id, as if the other files in `labels` did not exist."""
     bad = {one.id for one in labels} - {one.id for one in good}
     return {one.id: one.split for one in splitter.split(bad)}
 
 
 def _open_journal(root: Path, files: Sequence[str], form: ClipForm, output: Path, force: bool) -> Journal:
-    check_place(output, force)  # before anything is made there
+    check_place(output, force)  # before anything is written
     facts = [str(root.resolve()), asdict(form), av.__version__, av.library_versions, list(files)]
     return Journal(output, hashlib.sha256(json.dumps(facts).encode()).hexdigest())
 
@@ -202,12 +204,12 @@ def _open_journal(root: Path, files: Sequence[str], form: ClipForm, output: Path
 def what_is_missing(
     good: Sequence[Labels], listed: Sequence[Labels], verb: str = "can be decoded", lost: str = "bad"
 ) -> str:
-    """Say why the good files of those listed are too few to study, or nothing."""
+    """Return why the good files among those listed are too few for a study; empty if they are enough."""
     for split in ("train", "test"):
         if not any(one.split == split for one in good):
             return f"no file of the {split} split {verb}"
     if len({one.action for one in good}) < min(2, len({one.action for one in listed})):
-        return f"only one action class is left once {lost} files are set aside"
+        return f"only one action class is left without the {lost} files"
     if len({one.private for one in good}) < min(2, len({one.private for one in listed})):
-        return f"every private label has only one value left once {lost} files are set aside"
+        return f"every private label has only one value left without the {lost} files"
     return ""

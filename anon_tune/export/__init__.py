@@ -1,4 +1,4 @@
-"""A picked trial becomes a portable anonymizer file with a model card; videos are anonymized with it."""
+"""Export a trial as an anonymizer file with a model card, load anonymizers, and anonymize videos with them."""
 
 from anon_tune.export.anonymizer_file import SUFFIXES, export_anonymizer
 from anon_tune.export.loading import (

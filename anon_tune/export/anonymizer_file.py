@@ -1,4 +1,4 @@
-"""Anonymizer files: safetensors weights whose metadata holds the recipe and the model card, or programs.
+"""Write anonymizer files: weights as safetensors, with recipe and model card in the metadata, or programs.
 
 A closed-form anonymizer has no weights: its safetensors file holds the metadata only.
 """
@@ -26,7 +26,7 @@ from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial
 
 SUFFIXES = (".safetensors", ".pt2", ".onnx")
-"""Kinds of files: weights for `load_anonymizer`, a torch.export program, ONNX."""
+"""In this order: weights for `load_anonymizer`, a torch.export program, an ONNX program."""
 
 _BUILT_IN = "avatars"
 
@@ -42,23 +42,24 @@ def export_anonymizer(
 ) -> Path:
     """Write a trial's anonymizer, and its model card as Markdown beside it.
 
-    What the file is follows from its suffix, see `SUFFIXES`. A program is checked against the anonymizer
-    on clips of the study, or on built-in ones where those are not at hand; see `write_program`.
+    The suffix of the file sets its format; see `SUFFIXES`. A program is checked against the anonymizer on a clip of
+    the study, or on a built-in clip if the study's clips cannot be opened; see `write_program`.
 
     Args:
         directory: The study directory, a path or a URI.
-        trial: A trial of it with a full score.
-        clips: What it was trained and measured on: ``avatars`` or a clip store.
+        trial: A trial of the study with a full score.
+        clips: Clips that it was trained and measured on: ``avatars`` or a clip store.
         output: The file to write; ``.safetensors`` is added if it has no suffix.
-        force: Replace files that are there.
-        data_licence: Licence of these clips, for the card.
-        stills: Clip store and fingerprint of what its privacy branch learned on, for the card; empty for the clips.
+        force: Replace existing files.
+        data_licence: Licence of the clips, for the card.
+        stills: Clip store and fingerprint of the stills that its privacy branch learned on, for the card; empty strings
+            if it learned on the clips.
 
     Returns:
-        The file's path; the card has the same name and ends in ``.md``.
+        The file's path. The card has the same name with the suffix ``.md``.
 
     Raises:
-        UsageError: The trial is an anchor or has no full score, or the file exists.
+        UsageError: The trial is an anchor or has no full score, the suffix is unknown, or a file exists.
         ExportError: A program cannot be made, or a file cannot be written.
     """
     study = StudyDirectory.at(directory)
@@ -67,7 +68,9 @@ def export_anonymizer(
     check_usable(trial)
     assert trial.score is not None
     if output.suffix not in SUFFIXES:
-        raise UsageError(str(output), f"must end in {', '.join(SUFFIXES)}", output.suffix, "End it in .safetensors")
+        raise UsageError(
+            str(output), f"must end in one of {', '.join(SUFFIXES)}", output.suffix, "End it in .safetensors"
+        )
     for path in (output, card):
         if path.exists() and not force:
             raise UsageError(str(path), "already exists", remedy="Name another file or add --force")
@@ -91,7 +94,7 @@ def export_anonymizer(
 
 
 def _store(study: StudyDirectory, clips: str) -> Clips | None:
-    """Open the clips of a study; None if they are not at hand any more."""
+    """Open the clips of a study; None if they cannot be opened any more."""
     try:
         return open_clips(study.clips.location if clips == _BUILT_IN else clips)
     except AnonTuneError:
@@ -99,7 +102,7 @@ def _store(study: StudyDirectory, clips: str) -> Clips | None:
 
 
 def _real_frames(store: Clips | None) -> Tensor:
-    """Return the first test clip, (T,3,H,W) in [0, 1]; of built-in clips where there are no others."""
+    """Return the first test clip, (T,3,H,W) in [0, 1]; that of the built-in clips if no store with clips is given."""
     if store is not None and store.shape[0] > 1:
         return store.split("test").clips([0])[0]
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:

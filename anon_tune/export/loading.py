@@ -1,4 +1,4 @@
-"""Builds a usable anonymizer from a trial, a file or a name, for audit, export and anonymize."""
+"""Build an anonymizer from a trial, a file or a method name, for audit, export and anonymize."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial
 
 FORM = "anon_tune anonymizer 1"
-"""Of an anonymizer file: its format and version."""
+"""Format and version of an anonymizer file, as its metadata names them."""
 
 _PROGRAMS = (".pt2", ".onnx")
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedAnonymizer:
-    """An anonymizer that is ready to use, and what is known of it.
+    """An anonymizer that is ready to use, with its recipe and its subject.
 
     Attributes:
-        anonymizer: On the CPU, in eval mode, without gradients for its weights.
-        recipe: What it is and how it was trained.
-        subject: What it is, for a certificate: a trial, a method or a file.
-        card: The model card of a file, as `card_document` has it.
+        anonymizer: The network, on the CPU, in eval mode, without gradients for its weights.
+        recipe: Its architecture and how it was trained.
+        subject: The entry for a certificate: a trial, a method or a file.
+        card: The model card of a file, see `card_document`; None for a trial or a method.
     """
 
     anonymizer: Anonymizer
@@ -46,10 +46,10 @@ def load_method(name: str, where: str = "--method") -> LoadedAnonymizer:
     """Build a closed-form anonymizer by its name, such as ``pixelate:8``.
 
     Raises:
-        RecipeError: There is no such method, or it is a trained one.
+        RecipeError: There is no such method, or it must be trained.
     """
     if find(name, where).is_trained:
-        remedy = "Take a trial of a study, or an export with --file"
+        remedy = "Use a trial of a study, or an exported file with --file"
         raise RecipeError(where, "must be a closed-form method", name, remedy)
     recipe = make_recipe({"method": name}, where)
     subject = Subject(kind="method", name=name, method=name, fingerprint="")
@@ -57,14 +57,14 @@ def load_method(name: str, where: str = "--method") -> LoadedAnonymizer:
 
 
 def load_file(file: str | Path) -> LoadedAnonymizer:
-    """Load an exported anonymizer with what is known of it. Nothing in the file is executed.
+    """Load an exported anonymizer with its recipe and model card. Nothing in the file is executed.
 
     Args:
         file: A safetensors file that `export_anonymizer` wrote.
 
     Raises:
         ExportError: The file is not an exported anonymizer.
-        DataError: It cannot be read, or is damaged.
+        DataError: The file cannot be read, or is damaged.
     """
     path = Path(file)
     if path.suffix in _PROGRAMS:
@@ -77,13 +77,13 @@ def load_file(file: str | Path) -> LoadedAnonymizer:
     try:
         card = json.loads(metadata["model_card"])
     except (KeyError, ValueError) as error:  # JSON's errors are ValueErrors
-        raise ExportError(str(path), "damaged", remedy="Export it again", cause=why(error)) from None
+        raise ExportError(str(path), "is damaged", remedy="Export it again", cause=why(error)) from None
     subject = Subject(kind="file", name=str(file), method=recipe.method, fingerprint=recipe.fingerprint())
     return LoadedAnonymizer(ready_anonymizer(recipe, tensors, str(path)), recipe, subject, card)
 
 
 def _recipe_of(text: str | None, where: str) -> Recipe:
-    """Read the recipe in a file's metadata; what is wrong with it is wrong with the file."""
+    """Read the recipe in a file's metadata. An error in the recipe is reported as an error of the file."""
     try:
         return read_recipe(text, where)
     except RecipeError as error:
@@ -91,15 +91,15 @@ def _recipe_of(text: str | None, where: str) -> Recipe:
 
 
 def load_trial(directory: StudyLocation, trial: Trial) -> LoadedAnonymizer:
-    """Build the anonymizer of a trial, finished or not: with the weights it left, or from its name if it has none.
+    """Build the anonymizer of a trial, finished or not. If its method is trained, it gets the trial's last weights.
 
     Args:
         directory: The study directory.
-        trial: A trial of it.
+        trial: A trial of the study.
 
     Raises:
-        StudyError: A trained one has left no weights yet.
-        DataError: Its weights cannot be read.
+        StudyError: The trial has no weights yet, but its method is trained.
+        DataError: The weights cannot be read.
     """
     study = StudyDirectory.at(directory)
     subject = Subject(kind="trial", name=trial.id, method=trial.method, fingerprint=trial.fingerprint)
@@ -108,7 +108,7 @@ def load_trial(directory: StudyLocation, trial: Trial) -> LoadedAnonymizer:
         recipe = space.recipe(trial.params, trial.method)
         return LoadedAnonymizer(given_anonymizer(recipe), recipe, subject)
     if trial.rung is None:
-        remedy = "Choose one that was measured, see 'front --all'"
+        remedy = "Choose a trial that was measured; see 'front --all'"
         raise StudyError(f"trial {trial.id}", "has no weights yet", trial.state.value, remedy)
     with reading_file(study.weights(trial.reports[-1].weights).location) as path:
         tensors, metadata = read_tensors(path)
@@ -120,11 +120,11 @@ def check_usable(trial: Trial) -> None:
     """Refuse a trial that must not be used on videos: an anchor, or a trial without a full score.
 
     Raises:
-        UsageError: It is one.
+        UsageError: The trial must not be used.
     """
     where = f"trial {trial.id}"
     if trial.is_anchor:
-        raise UsageError(where, "an anchor has no weights to export", remedy="Choose another trial")
+        raise UsageError(where, "is an anchor, which cannot be exported", remedy="Choose another trial")
     if trial.score is None:
         rule = "only a trial with a full score can be exported"
         raise UsageError(where, rule, trial.state.value, "See 'front --all'")
@@ -139,10 +139,10 @@ def load_anonymizer(file: str | Path) -> Anonymizer:
         file: A safetensors file that `export_anonymizer` wrote.
 
     Returns:
-        A module from the consecutive frames of one clip, (T,3,H,W) RGB in [0, 1], to the same.
+        A module that maps the consecutive frames of one clip, (T,3,H,W) RGB in [0, 1], to the same shape and range.
 
     Raises:
         ExportError: The file is not an exported anonymizer.
-        DataError: It cannot be read, or is damaged.
+        DataError: The file cannot be read, or is damaged.
     """
     return load_file(file).anonymizer

@@ -33,12 +33,13 @@ def card_document(
 
     Args:
         trial: The exported trial.
-        score: What it is judged by: its full score, or the mean of its repeats.
-        recipe: How it was trained and measured.
+        score: Its full score, or the mean of its repeats if it was verified.
+        recipe: The recipe it was trained and measured with.
         clips: Name or directory of the clips.
-        store: The clips themselves, if they are at hand.
-        data_licence: Of the clips, as the user states it.
-        stills: Name and fingerprint of what the privacy branch learned on; empty where it was the clips.
+        store: The clips, if they can be opened.
+        data_licence: Licence of the clips, as the user states it.
+        stills: Name and fingerprint of the stills that the privacy branch learned on; empty strings if it learned on
+            the clips.
     """
     effort = recipe.evaluation.full
     return {
@@ -89,8 +90,8 @@ def card_markdown(card: dict[str, Any], file: str) -> str:
     """Return the card as Markdown; here fractions become percent.
 
     Args:
-        card: As `card_document` has it; with ``program`` if the file is one.
-        file: Name of the file it describes.
+        card: The document of `card_document`; with the key ``program`` if the file is a program.
+        file: Name of the file that the card describes.
     """
     rows = [f"| {name} | {_percent(card[name])} |" for name in ("leakage", "accuracy")]
     attackers = ", ".join(f"{name} {value:.1%}" for name, value in card["attackers"].items())
@@ -102,11 +103,11 @@ def card_markdown(card: dict[str, Any], file: str) -> str:
         if card["network"]
         else f"The closed-form anonymizer `{card['method']}`, which is not trained, measured on {card['clips']}."
     )
-    anew = ", each of the same recipe trained anew" if card["trained_anew"] else ""
+    anew = ", each after training the same recipe again" if card["trained_anew"] else ""
     repeats = f" Means of {card['num_repeats']} measurements with new seeds{anew}." if card["num_repeats"] else ""
     return f"""# Anonymizer of trial {card["trial"]}
 
-{origin} It maps the consecutive frames of one clip, (T, 3, H, W) RGB in [0, 1], to the same.
+{origin} It maps the consecutive frames of one clip, (T, 3, H, W) RGB in [0, 1], to frames of the same form.
 
 ```python
 {_usage(file)}
@@ -118,7 +119,7 @@ def card_markdown(card: dict[str, Any], file: str) -> str:
 
 ## Measured
 
-On {card["num_test_clips"]} test clips, by fresh networks trained on {card["num_train_clips"]} anonymized clips.\
+On {card["num_test_clips"]} test clips, by new networks trained on {card["num_train_clips"]} anonymized clips.\
 {repeats}
 
 | | value [interval] | floor (blind) | ceiling (raw) |
@@ -160,7 +161,8 @@ def _program(facts: dict[str, Any] | None) -> str:
     if facts is None:
         return ""
     takes = "any T, H and W" if facts["shape"] is None else "(T, H, W) = ({}, {}, {}) only".format(*facts["shape"])
-    return f"\nThe program takes {takes}. On real frames it is within {facts['difference']:.1g} of the anonymizer.\n"
+    near = f"within {facts['difference']:.1g} of the anonymizer's"
+    return f"\nThe program takes {takes}. On real frames its output is {near}.\n"
 
 
 def _data_text(card: dict[str, Any]) -> str:
@@ -171,7 +173,7 @@ def _data_text(card: dict[str, Any]) -> str:
         )
         licence = f"{apart} {licence}"
     if data is None:
-        return f"The clips were not at hand when this was written. {licence}"
+        return f"The clips could not be opened when this card was written. {licence}"
     return (
         f"{data['num_clips']} clips of {data['num_frames']} frames, {data['height']} x {data['width']} pixels, "
         f"fingerprint {data['fingerprint']}. Actions: {', '.join(data['actions'])}. {licence}"

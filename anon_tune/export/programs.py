@@ -25,19 +25,19 @@ from anon_tune.folder import File
 from anon_tune.networks import Anonymizer
 
 LARGEST_DIFFERENCE = 1e-4
-"""How far a program may be from the anonymizer, on any pixel of values in [0, 1]."""
+"""Largest difference that is accepted between outputs of a program and of its anonymizer, for pixels in [0, 1]."""
 
 _INPUT, _OUTPUT = "frames", "anonymized"
-_EXAMPLE = (5, 3, 34, 46)  # no two sizes alike, or they could be taken for one
+_EXAMPLE = (5, 3, 34, 46)  # sizes differ, because the tracer could take equal sizes for one symbol
 
 
 @dataclass(frozen=True, slots=True)
 class ProgramFacts:
-    """What a program takes, and how exact it is.
+    """The input size of a program, and how exact it is.
 
     Attributes:
-        shape: T, H and W that it takes; None for any.
-        difference: Largest absolute difference to the anonymizer on the frames it was checked on.
+        shape: The T, H and W that it takes; None if it takes any.
+        difference: Largest absolute difference to the anonymizer's output on the frames of the check.
     """
 
     shape: tuple[int, int, int] | None
@@ -47,26 +47,27 @@ class ProgramFacts:
 def write_program(
     anonymizer: Anonymizer, frames: Tensor, path: Path, describe: Callable[[ProgramFacts], Mapping[str, Any]]
 ) -> None:
-    """Write an anonymizer as a program, by the ending of the path, and check what was written.
+    """Write an anonymizer as a program, in the format that the suffix of the path names, and check it.
 
-    The program maps ``frames`` (T,3,H,W) in [0, 1] to the same shape. It takes any T, H and W where the
-    network can be traced that way, else those of the frames given here. The file is loaded again and run
-    on the frames, and on a part of them with other sizes.
+    The program maps ``frames`` (T,3,H,W) in [0, 1] to the same shape. It takes any T, H and W if the
+    network can be traced that way, else only those of `frames`. The program is loaded again and run on the frames, and
+    on a part of them with other sizes.
 
     Args:
         anonymizer: On the CPU, in eval mode, without gradients.
-        frames: Real ones, (T,3,H,W) in [0, 1], with T at least 2.
-        path: Ends in .pt2 or .onnx; appears under its name only when complete.
-        describe: Gives the model card, which is put into the file.
+        frames: Frames of a real clip, (T,3,H,W) in [0, 1], with T at least 2.
+        path: File to write, with the suffix .pt2 or .onnx. It appears only when it is complete.
+        describe: Returns the model card, which is put into the file.
 
     Raises:
-        ExportError: The anonymizer cannot be traced, the file differs by more than 1e-4, or ONNX is not installed.
+        ExportError: The anonymizer cannot be traced, or the program differs from it by more than `LARGEST_DIFFERENCE`.
+        UsageError: A package that ONNX needs is not installed.
     """
     is_onnx = path.suffix == ".onnx"
     if is_onnx:
         for package in ("onnx", "onnxscript", "onnxruntime"):
             _needed(package, path)
-    height, width = (max(8, side * 3 // 4) | 1 for side in frames.shape[-2:])  # odd: what rounds shows
+    height, width = (max(8, side * 3 // 4) | 1 for side in frames.shape[-2:])  # odd, so that rounding of sizes shows
     part = frames[: max(3, len(frames) - 1), :, :height, :width]
     example = torch.rand(_EXAMPLE, generator=torch.Generator().manual_seed(0))
     failed = ""
@@ -77,7 +78,7 @@ def write_program(
                 content = _as_onnx(program) if is_onnx else _as_pt2(program)
                 run = _onnx_runner(content) if is_onnx else _pt2_runner(content)
                 difference = max(float((run(clip) - anonymizer(clip)).abs().max()) for clip in checked)
-        # Tracing, converting and running a program fail in every way there is.
+        # Tracing, converting and running a program can raise any exception.
         except Exception as error:
             failed = type(error).__name__
             continue
@@ -86,8 +87,8 @@ def write_program(
             File.at(path).write(_with_card_onnx(content, card) if is_onnx else _as_pt2(program, card))
             return
         failed = f"a difference of {difference:.2g}"
-    rule = f"the anonymizer cannot be written as {path.suffix} within {LARGEST_DIFFERENCE:g} of itself"
-    raise ExportError(str(path), rule, failed, "Export it as .safetensors")
+    rule = f"no {path.suffix} program agrees with the anonymizer within {LARGEST_DIFFERENCE:g}"
+    raise ExportError(str(path), rule, remedy="Export it as .safetensors", cause=failed)
 
 
 def _needed(package: str, path: Path) -> Any:
@@ -100,7 +101,7 @@ def _needed(package: str, path: Path) -> Any:
 
 @contextmanager
 def _quiet() -> Any:
-    """Silence what the exporters say while they work: what matters is checked afterwards."""
+    """Silence the messages of the exporters: the program is checked afterwards."""
     level = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
@@ -119,8 +120,8 @@ def _traced(anonymizer: Anonymizer, frames: Tensor, any_shape: bool) -> Exported
     if not any_shape:
         return torch.export.export(anonymizer, (frames,))
     free = {0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}
-    # The tracer notes which sizes were unequal in its example, padded and not, and would refuse all others
-    # although the traced operations do the same for them. `write_program` checks both kinds instead.
+    # The tracer notes which sizes, with and without padding, were unequal in its example. It would refuse other sizes,
+    # although the traced operations are the same for them. `write_program` checks two sets of sizes instead.
     settings: Any = importlib.import_module("torch.fx.experimental._config")
     with settings.patch(backed_size_oblivious=True):
         program = torch.export.export(anonymizer, (frames,), dynamic_shapes=(free,))
@@ -148,7 +149,7 @@ def _as_onnx(program: ExportedProgram) -> bytes:
         for size, name in zip(value.type.tensor_type.shape.dim, ("T", "", "H", "W"), strict=True):
             if size.dim_param:
                 size.dim_param = name
-    del model.graph.value_info[:]  # it names sizes in another way
+    del model.graph.value_info[:]  # it has other names for the sizes
     content: bytes = model.SerializeToString()
     return content
 
@@ -157,7 +158,7 @@ def _onnx_runner(content: bytes) -> Callable[[Tensor], Tensor]:
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 4  # an error becomes an exception anyhow
+    settings.log_severity_level = 4  # an error is raised as an exception in any case
     session = onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"])
     return lambda frames: torch.from_numpy(session.run([_OUTPUT], {_INPUT: frames.numpy()})[0])
 

@@ -1,7 +1,7 @@
-"""An anonymizer over the frames of a long video, a chunk of consecutive frames at a time.
+"""Anonymize the frames of a long video in chunks of consecutive frames.
 
-Shapes: T frames of a chunk, N frames of a batch, H height, W width. Frames are (T,H,W,3) uint8 RGB here, as files
-carry them, and (T,3,H,W) in [0, 1] for the anonymizer.
+Shapes: T frames of a chunk, N frames of a batch, H height, W width. Frames are (T,H,W,3) uint8 RGB here, as in
+files, and (T,3,H,W) in [0, 1] for the anonymizer.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from anon_tune.errors import ExportError
 from anon_tune.networks import Anonymizer, FrameAnonymizer
 
 _CLIP_FRAMES = 32
-_CHUNK_PIXELS = 2**24  # of the frames that wait between two stages
-_BATCH_PIXELS = {"cpu": 2**17, "cuda": 2**22}  # more at once is slower on a CPU, whose caches hold no more
-_TILE_PIXELS = 2**21  # of a frame that goes through a network in one piece: 1920 x 1080 does
+_CHUNK_PIXELS = 2**24  # of the frames of a chunk, which wait between two stages
+_BATCH_PIXELS = {"cpu": 2**17, "cuda": 2**22}  # larger batches are slower on a CPU, because its caches are too small
+_TILE_PIXELS = 2**21  # of the largest frame that a network takes in one piece: 1920 x 1080 fits
 _TILE_SIDE, _TILE_OVERLAP = 1024, 128
 
 
@@ -30,15 +30,17 @@ class FrameStream:
     needs all frames of a clip. It sees the video as successive clips of `chunk` frames; a shorter last clip is
     filled up with the frames before it.
 
-    A network's frames above 2 megapixels go through in tiles of 1024 pixels that overlap by 128 and are
-    blended there. Its normalization looks at a whole tile, so tiles are close to one piece but not equal.
+    Frames above 2 megapixels go through a network in tiles of 1024 x 1024 pixels, which overlap by 128 pixels and are
+    blended there. Because the network's normalization sees one tile at a time, the result is close to that of the whole
+    frame but not equal to it.
 
     Args:
-        anonymizer: In eval mode, without gradients; moved to the device.
+        anonymizer: The network, in eval mode, without gradients. It is moved to the device.
         height: H in pixels.
         width: W in pixels.
         device: Where to compute.
-        scale: Height and width to work at; frames are shrunk by areas and enlarged bilinearly. None for H x W.
+        scale: Height and width at which frames are anonymized; they are shrunk by averaging areas, and the result is
+            enlarged bilinearly. None for H x W.
         clip_frames: Frames of the successive clips that the background detector sees; None for 32.
     """
 
@@ -51,7 +53,7 @@ class FrameStream:
         scale: tuple[int, int] | None = None,
         clip_frames: int | None = None,
     ) -> None:
-        # With channels last, as frames come, a CPU runs the convolutions twice as fast.
+        # Frames come with channels last; in that layout a CPU runs the convolutions twice as fast.
         is_flat = all(weights.dim() < 5 for weights in anonymizer.parameters())  # else it has 3D convolutions
         layout = torch.channels_last if is_flat else torch.preserve_format
         self._anonymizer = anonymizer.to(device, memory_format=layout)  # type: ignore[call-overload]
@@ -67,10 +69,10 @@ class FrameStream:
 
     @torch.inference_mode()
     def __call__(self, frames: Tensor) -> Tensor:
-        """Map the next (T,H,W,3) uint8 frames of the video to as many, on the CPU.
+        """Anonymize the next frames of the video, (T,H,W,3) uint8, and return as many on the CPU.
 
         Raises:
-            ExportError: The video has one frame, and the anonymizer finds persons by what moves.
+            ExportError: The video has only one frame, and the anonymizer's detector looks for motion.
         """
         if self._anonymizer.num_before is None:
             before = self._recent[max(0, len(self._recent) + len(frames) - self.chunk) :]
@@ -85,7 +87,7 @@ class FrameStream:
         return self._rewrite(clip, len(before))
 
     def _rewrite(self, clip: Tensor, num_before: int) -> Tensor:
-        """Anonymize a clip (T,H,W,3) and return what comes after its first `num_before` frames."""
+        """Anonymize a clip (T,H,W,3) and return its frames after the first `num_before`."""
         if self._anonymizer.num_before != 0:
             return self._levels(clip)[num_before:]
         pixels = _BATCH_PIXELS.get(self._device.type, _BATCH_PIXELS["cuda"])
@@ -93,7 +95,7 @@ class FrameStream:
         return torch.cat([self._levels(part) for part in clip.split(size)])
 
     def _levels(self, clip: Tensor) -> Tensor:
-        # The permuted (T,3,H,W) is channels last without a copy.
+        # Permuting makes (T,3,H,W) with channels last, without a copy.
         x = clip.to(self._device).permute(0, 3, 1, 2).float() / 255
         if self._scale:
             x = F.interpolate(x, self._scale, mode="area")
@@ -104,13 +106,13 @@ class FrameStream:
 
 
 def tiled(network: Callable[[Tensor], Tensor], frames: Tensor, side: int, overlap: int) -> Tensor:
-    """Run a network over overlapping tiles of (N,3,H,W), and blend them linearly where they overlap.
+    """Run a network over overlapping tiles of frames, and blend the results linearly where tiles overlap.
 
     Args:
-        network: From (N,3,h,w) to the same shape.
+        network: Maps (N,3,h,w) to the same shape.
         frames: (N,3,H,W).
         side: Largest height and width of a tile in pixels.
-        overlap: Pixels that neighbours share at least, below `side`.
+        overlap: Smallest number of pixels that neighbouring tiles share; less than `side`.
     """
     out = torch.zeros_like(frames)
     weights = frames.new_zeros(frames.shape[-2:])
@@ -124,7 +126,7 @@ def tiled(network: Callable[[Tensor], Tensor], frames: Tensor, side: int, overla
 
 
 def _spans(length: int, side: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """Yield start and length of equally spaced spans that cover a length."""
+    """Yield start and length of equally spaced spans that together cover a length."""
     if length <= side:
         yield 0, length
         return
@@ -134,6 +136,6 @@ def _spans(length: int, side: int, overlap: int) -> Iterator[tuple[int, int]]:
 
 
 def _ramp(length: int, overlap: int, like: Tensor) -> Tensor:
-    """Return weights (length,) above 0 that rise to 1 within the overlap from either end."""
+    """Return weights (length,) above 0 that rise from either end and reach 1 within the overlap."""
     distance = torch.arange(length, device=like.device, dtype=like.dtype) + 0.5
     return (torch.minimum(distance, length - distance) / overlap).clamp(max=1)

@@ -1,4 +1,4 @@
-"""From a video file to an anonymized one: decoding, the network and encoding side by side, in bounded memory."""
+"""Anonymize a video file. Decoding, the network and encoding run side by side, in bounded memory."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class VideoOptions:
     """How videos are anonymized, for any anonymizer.
 
     Attributes:
-        crf: Constant rate factor of x264, 0 (finest) to 51; 20 looks as its source does.
+        crf: Constant rate factor of x264, 0 (finest) to 51; at 20 the loss is hardly visible.
         drop_audio: Leave the audio out instead of copying it.
-        encode_audio: Encode audio that the output cannot hold, as AAC, instead of refusing it.
-        accept_damage: Go on past damage that is only suspected; see `DamageWatch`.
-        preview: Show the original, on the left, beside what it became.
-        scale: Height and width to work at, None for the video's own; see `FrameStream`.
+        encode_audio: Encode audio as AAC if the output cannot hold it as it is, instead of raising an error.
+        accept_damage: Continue if damage is only suspected; see `DamageWatch`.
+        preview: Show the original to the left of the result.
+        scale: Height and width at which frames are anonymized; None for the video's own. See `FrameStream`.
         clip_frames: As in `FrameStream`.
-        force: Replace a file that is there.
+        force: Replace an existing file.
         device: Where to compute.
     """
 
@@ -55,20 +55,20 @@ class VideoOptions:
 
 @dataclass(frozen=True, slots=True)
 class AnonymizedVideo:
-    """What was done to one video.
+    """The result of anonymizing one video.
 
     Attributes:
         source: Facts of the file that was read.
-        height: Of a written frame, in pixels.
-        width: Of a written frame, in pixels.
-        num_frames: Written, as many as were read.
+        height: Height of a written frame, in pixels.
+        width: Width of a written frame, in pixels.
+        num_frames: Number of written frames, which is that of the frames that were read.
         worked_at: Height and width that the anonymizer saw.
-        chunk: Frames that went through it together.
+        chunk: Number of frames that went through it together.
         seconds: Wall time.
-        interlaced: Frames were deinterlaced.
+        interlaced: True if frames were deinterlaced.
         damage: Damage that was suspected and accepted, in words.
         encoded_audio: Codecs of the audio that was encoded again.
-        busy_s: Seconds that decoding, the network and encoding were at work; they overlap.
+        busy_s: Seconds that decoding, the network and encoding worked; they work at the same time.
     """
 
     source: VideoFacts
@@ -86,7 +86,7 @@ class AnonymizedVideo:
 
 @dataclass(slots=True)
 class _Chunk:
-    """Consecutive frames, and the audio packets read meanwhile."""
+    """Consecutive frames, and the audio packets between them."""
 
     frames: list[TimedFrame] = field(default_factory=list)
     audio: list[AudioPacket] = field(default_factory=list)
@@ -97,19 +97,19 @@ def anonymize_video(
 ) -> AnonymizedVideo:
     """Anonymize one video: the same frames at the same times, upright, with its audio copied.
 
-    The video is read as `VideoReader` and written as `VideoWriter` say. Memory is that of a few chunks,
-    whatever the length. The output has its name only when it is complete and was read back; until then it is a
-    hidden file beside it, which goes away on any error.
+    `VideoReader` tells how the video is read, and `VideoWriter` how it is written. Memory is that of a few chunks,
+    whatever the length of the video. The output gets its name only when it is complete and was read back. Until then it
+    is a hidden file beside that name, which is removed on any error.
 
     Args:
         source: Any file that FFmpeg reads.
-        output: Ends in .mp4, .m4v, .mov or .mkv.
-        anonymizer: In eval mode, without gradients.
-        options: See there.
-        progress: Called with frames done and frames in all, 0 if unknown.
+        output: File to write, with the suffix .mp4, .m4v, .mov or .mkv.
+        anonymizer: The network, in eval mode, without gradients.
+        options: How to anonymize.
+        progress: Called with frames done and total frames; the total is 0 if unknown.
 
     Raises:
-        AnonTuneError: The video cannot be read to its end, or the output is there or cannot be written.
+        AnonTuneError: The video cannot be read to its end, or the output exists or cannot be written.
     """
     check_output(source, output, options.force)
     started = time.monotonic()
@@ -126,7 +126,7 @@ def anonymize_video(
             with _one_core_left():
                 pipeline.run()
     except OSError as error:
-        remedy = "Free the disk or name another"
+        remedy = "Free space, or choose another folder with -o"
         raise ExportError(str(output), "cannot be written", remedy=remedy, cause=error.strerror) from None
     return AnonymizedVideo(
         facts,
@@ -145,9 +145,9 @@ def anonymize_video(
 
 @contextmanager
 def _one_core_left() -> Iterator[None]:
-    """Give the network all cores but one, where it had them all: decoding and encoding need one.
+    """Leave one core to decoding and encoding, if the network had all of them.
 
-    Threads of a network wait for each other in a loop, so on a core they do not have they stop everything.
+    The threads of a network wait for each other in busy loops. If one of them waits for a core, all of them wait.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(max(1, min(before, (os.cpu_count() or 1) - 1)))
@@ -158,15 +158,17 @@ def _one_core_left() -> Iterator[None]:
 
 
 def check_output(source: Path, output: Path, force: bool) -> None:
-    """Refuse an output that cannot be meant.
+    """Refuse an output that the user cannot have meant.
 
     Raises:
-        UsageError: It is the source, has another ending than a video, or is there without force.
+        UsageError: The output is the source, has a suffix that cannot be written, or exists and `force` is not given.
     """
     if output.suffix.lower() not in FORMATS:
-        raise UsageError(str(output), f"must end in {', '.join(FORMATS)}", output.suffix or "no ending", "Rename it")
+        raise UsageError(
+            str(output), f"must end in one of {', '.join(FORMATS)}", output.suffix or "no suffix", "Rename it"
+        )
     if output.exists() and source.exists() and output.samefile(source):
-        raise UsageError(str(output), "is the video to be anonymized", remedy="Name another output")
+        raise UsageError(str(output), "is the input itself", remedy="Name another output")
     if output.exists() and not force:
         raise UsageError(str(output), "already exists", remedy="Name another file or add --force")
 
@@ -176,7 +178,7 @@ class _StoppedError(Exception):
 
 
 class _Pipeline:
-    """Three stages with room for one chunk between them. The slowest stage sets the pace, and read-ahead is bounded."""
+    """Three stages, with room for one chunk between two of them. The slowest sets the pace, and memory is bounded."""
 
     def __init__(
         self, reader: VideoReader, stream: FrameStream, writer: VideoWriter, preview: bool, progress: Progress | None
@@ -188,7 +190,7 @@ class _Pipeline:
         self._stop = threading.Event()
 
     def run(self) -> None:
-        """Run to the end; the error of the stage that failed first is raised, after all have stopped."""
+        """Run to the end. If a stage fails, stop the others, then raise the error of the stage that failed first."""
         decoded: Queue[_Chunk | None] = Queue(1)
         changed: Queue[_Chunk | None] = Queue(1)
         with ThreadPoolExecutor(2, "anonymize") as pool:
@@ -212,7 +214,7 @@ class _Pipeline:
             frames = torch.stack([torch.from_numpy(frame.pixels) for frame in chunk.frames])
             try:
                 changed = self.stream(frames)
-            except ExportError as error:  # it knows no file
+            except ExportError as error:  # raised without the name of the file
                 raise ExportError(str(self.reader.path), error.rule, error.got, error.remedy) from None
             if self.preview:
                 changed = torch.cat([frames, changed], dim=2)
@@ -261,7 +263,7 @@ class _Pipeline:
 
     @contextmanager
     def _stopping(self) -> Iterator[None]:
-        """Stop the other stages when one fails, and be silent where it is another that has failed."""
+        """Stop the other stages if this one fails; end without an error if another one has failed."""
         try:
             yield
         except _StoppedError:

@@ -1,1 +1,1 @@
-"""Video files in and out: frames with their times, audio and metadata."""
+"""Read and write video files: frames with their times, audio and metadata."""

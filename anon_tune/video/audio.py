@@ -1,4 +1,4 @@
-"""The audio of a written video: packets as they are, or encoded again where the container cannot hold them."""
+"""Write the audio of a video: packets are copied, or encoded again if the container cannot hold them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from anon_tune.errors import DataError
 from anon_tune.video.reader import AudioPacket, codec_name
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-"""What a written file may end in, and FFmpeg's name of that container."""
+"""Suffixes that a written file may have, each with FFmpeg's name of the container."""
 
 _AAC_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000)
 
@@ -22,11 +22,11 @@ class WrittenAudio:
     """Writes the audio streams of a source into a container.
 
     Args:
-        container: Being written.
-        sources: The audio streams of the file that is read.
-        suffix: What the output ends in, a key of `FORMATS`.
-        encode: Encode as AAC what the container cannot hold.
-        where: The file that is read, for messages.
+        container: The container that is written.
+        sources: The audio streams of the input.
+        suffix: The suffix of the output, a key of `FORMATS`.
+        encode: Encode audio as AAC if the container cannot hold it as it is.
+        where: The input, for errors.
 
     Attributes:
         encoded: Codecs of the streams that are encoded again.
@@ -51,7 +51,7 @@ class WrittenAudio:
         self.encoded = tuple(codec_name(one) for one in sources if one.index in self._encoders)
 
     def write(self, packet: AudioPacket) -> None:
-        """Write one packet of a source."""
+        """Write one packet of an audio stream."""
         if packet.stream_index not in self._encoders:
             packet.stream = self._copied[packet.stream_index]
             self._container.mux(packet)
@@ -61,7 +61,7 @@ class WrittenAudio:
             self._container.mux(encoder.encode(frame))
 
     def finish(self) -> None:
-        """Write what the encoders still hold."""
+        """Write the packets that the encoders still hold."""
         for encoder in self._encoders.values():
             self._container.mux(encoder.encode(None))
 
@@ -74,7 +74,7 @@ def _aac(container: OutputContainer, source: av.AudioStream) -> Any:
 
 
 def _holds(suffix: str, source: av.AudioStream) -> bool:
-    """Say whether a container takes the packets of a stream; some say so only when their header is written."""
+    """True if a container can hold the packets of a stream. Some refuse them only when the header is written."""
     try:
         container = av.open(io.BytesIO(), "w", format=FORMATS[suffix])
         container.add_stream_from_template(source)

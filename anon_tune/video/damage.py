@@ -1,4 +1,4 @@
-"""Look for damage while a video is decoded: what the demuxer or decoder marks, and an end before the declared one."""
+"""Detect damage while a video is decoded: places that the demuxer or decoder marks, and an end that comes too early."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from av.container import InputContainer
 
 from anon_tune.video.opening import UnreadableError
 
-_SMALL_CUT = 0.02  # of a video's length: a header rounds
+_SMALL_CUT = 0.02  # fraction of a video's length; headers round it
 _GRACE_S = 0.5
 _MOST_NAMED = 10
 _REMEDY = "Use another copy, or add --accept-damage to take what can be decoded"
 
 
 class DamageWatch:
-    """Sees every packet and frame of a file, and tells damage.
+    """Checks every packet and frame of a file for damage.
 
-    This damage is only suspected: segments that were joined look like it, and so does a header that promises too
-    much. With `accept` it is noted and not raised.
+    The damage is only suspected: joined segments look the same, and so does a header that declares too many seconds.
+    With `accept`, damage is recorded and no error is raised.
 
     Args:
         container: The open file.
-        stream: Its video.
-        accept: Go on past what is found.
+        stream: The video stream of the file.
+        accept: Record damage instead of raising an error.
 
     Attributes:
-        end: When the last frame so far goes, in seconds.
-        found: What was noted, in words, the first few of each kind.
+        end: Seconds at which the last decoded frame ends.
+        found: Descriptions of the recorded damage; only the first ten, then the number of the others.
     """
 
     def __init__(self, container: InputContainer, stream: av.VideoStream, accept: bool = False) -> None:
         self._container, self._stream, self._accept = container, stream, accept
         self.end = 0.0
-        self._reached = 0.0  # by any other stream
+        self._reached = 0.0  # seconds that another stream reaches
         self._notes: list[str] = []
         self._num_more = 0
 
@@ -46,7 +46,7 @@ class DamageWatch:
         return (*self._notes, *more)
 
     def packets(self) -> Iterator[av.Packet[Any]]:
-        """Yield every packet of the video and of its audio; look at the others only for how far they reach."""
+        """Yield the packets of the video and the audio. Those of other streams only tell how far the file reaches."""
         wanted = {self._stream.index, *(stream.index for stream in self._container.streams.audio)}
         for packet in self._container.demux():
             if packet.stream.index != self._stream.index and packet.size and packet.pts is not None:
@@ -75,10 +75,10 @@ class DamageWatch:
         """
         start, end, declared = float(self._start()), self.end, stream_seconds(self._container, self._stream)
         grace = _GRACE_S
-        if not declared:  # only the whole file says how long it is, which another stream may fill
+        if not declared:  # only the file declares a length, which may be that of another stream
             start, declared = (self._container.start_time or 0) / av.time_base, file_seconds(self._container)
             end, grace = max(end, self._reached), 2 * _GRACE_S
-        frame = 1 / (self._stream.average_rate or 25)  # which the last one may lack
+        frame = 1 / (self._stream.average_rate or 25)  # the last frame may have no duration
         if declared - (end - start) > max(grace, _SMALL_CUT * declared) + frame:
             self._suspect(f"stops after {end - start:.1f} of {declared:.1f} seconds")
 
@@ -98,9 +98,9 @@ class DamageWatch:
 
 
 def stream_seconds(container: InputContainer, stream: av.VideoStream) -> float:
-    """Return how long a video stream says that it is; 0 if only the file says how long it is, or nothing does.
+    """Return the declared length of a video stream in seconds; 0 if only the file declares a length, or nothing does.
 
-    Matroska declares one length for the file, of its longest stream; most writers add one per stream as a tag.
+    Matroska declares one length for the file, that of its longest stream. Most writers add one per stream as a tag.
     """
     if stream.duration:
         return float(stream.duration * (stream.time_base or 0))
@@ -109,10 +109,10 @@ def stream_seconds(container: InputContainer, stream: av.VideoStream) -> float:
         return 0.0
     end = int(parts[1]) * 3600 + int(parts[2]) * 60 + float(parts[3])
     start = max(0.0, float((stream.start_time or 0) * (stream.time_base or 0)))
-    # Other tools cut a file and leave the tag.
+    # A tool that cuts a file may leave the old tag, so the length of the file is the limit.
     return max(0.0, min(end, file_seconds(container) or end) - start)
 
 
 def file_seconds(container: InputContainer) -> float:
-    """Return how long a file says that it is; 0 if it does not say."""
+    """Return the declared length of a file in seconds; 0 if it declares none."""
     return (container.duration or 0) / av.time_base

@@ -1,4 +1,4 @@
-"""Make whole pictures of interlaced frames, which hold two moments in alternate rows."""
+"""Deinterlace frames. An interlaced frame holds two moments in alternate rows."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import av
 from av.filter import Graph
 
 Timed = tuple[av.VideoFrame, int | None, int]
-"""A frame, the tick it is shown at, and for how many ticks."""
+"""A frame, the tick at which it is shown (None if unknown), and its duration in ticks."""
 
 
 class Deinterlacer:
-    """Passes frames on, one for one; from the first interlaced one they go through FFmpeg's bwdif, two late.
+    """Passes every frame on. From the first interlaced frame, they go through FFmpeg's bwdif, which delays them by two.
 
-    bwdif leaves frames that are not interlaced as they are. The times of frames go round it: its own are halved.
+    bwdif does not change frames that are not interlaced. The times of frames bypass it, because it halves them.
 
     Attributes:
-        worked: An interlaced frame was seen.
+        worked: True once an interlaced frame was seen.
     """
 
     def __init__(self) -> None:
@@ -29,13 +29,13 @@ class Deinterlacer:
         self._times: deque[tuple[int | None, int]] = deque()
 
     def push(self, frame: av.VideoFrame, time: int | None) -> Iterator[Timed]:
-        """Take a frame and yield those that are ready."""
+        """Take a frame and yield the frames that are ready."""
         if not frame.interlaced_frame and self._graph is None:
             yield frame, time, frame.duration or 0
             return
         self.worked = True
         kind = frame.width, frame.height, frame.format.name
-        if kind != self._kind:  # a stream may change on the way; a graph cannot
+        if kind != self._kind:  # frames may change within a stream, but a graph takes one kind
             yield from self.flush()
             self._graph, self._kind = _graph(frame), kind
         assert self._graph is not None
@@ -44,7 +44,7 @@ class Deinterlacer:
         yield from self._ready()
 
     def flush(self) -> Iterator[Timed]:
-        """Yield the frames that are still inside."""
+        """Yield the frames that bwdif still holds."""
         if self._graph is not None:
             self._graph.vpush(None)
             yield from self._ready()

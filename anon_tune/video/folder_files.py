@@ -17,32 +17,32 @@ VIDEOS = {
     *(".tod", ".tp", ".trp", ".ts", ".vob", ".webm", ".wmv", ".wtv", ".y4m"),
 }
 STILLS = {".bmp", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-# Copies and notes that systems and network drives keep beside the files.
+# Folders in which operating systems and network drives keep copies and notes.
 _OF_SYSTEMS = {"__MACOSX", "@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information"}
 _MOST_NAMED = 5
 
 
 def is_video(name: str) -> bool:
-    """Say whether a file is called as videos are, whatever the case of its ending."""
+    """True if a file has the suffix of a video, in upper or lower case."""
     return PurePosixPath(name).suffix.lower() in VIDEOS
 
 
 def is_still(name: str) -> bool:
-    """Say whether a file is called as photographs are."""
+    """True if a file has the suffix of a photograph, in upper or lower case."""
     return PurePosixPath(name).suffix.lower() in STILLS
 
 
 def files_below(folder: Path) -> list[str]:
-    """Return every file of a folder and of those below it, relative to it, with slashes, sorted.
+    """Return all files of a folder and of its subfolders, as sorted paths relative to it, with slashes.
 
-    Hidden files and folders, and those that other systems leave, are no files of the folder. Links are followed. A
-    folder that is reached twice is listed once: where it lies, if that is below `folder`, or else by its first link.
+    Hidden files and folders are left out, and so are folders that operating systems add. Links are followed. A folder
+    that can be reached in two ways is listed once: where it lies, if that is below `folder`, else by its first link.
 
     Raises:
-        DataError: If it is no folder, or a folder below it cannot be read.
+        DataError: The path is not a folder, or a folder below it cannot be read.
     """
     if not folder.is_dir():
-        raise DataError(str(folder), "must be a folder of videos", remedy="Name another")
+        raise DataError(str(folder), "must be a folder of videos", remedy="Name another folder")
     here = folder.resolve()
     seen = {here, *here.parents}  # a link to one of these is a loop
     found: list[str] = []
@@ -58,17 +58,17 @@ def files_below(folder: Path) -> list[str]:
 
 
 def _list(folder: Path, prefix: str, found: list[str], links: list[Path], seen: set[Path]) -> None:
-    """Add the files below a folder to those found, and the links to other folders to the links."""
+    """Add the files below a folder to `found`, and its links to other folders to `links`."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        raise DataError(str(folder), "cannot be read", remedy="Allow it", cause=error.strerror) from None
+        raise DataError(str(folder), "cannot be read", remedy="Change its permissions", cause=error.strerror) from None
     for entry in entries:
         if entry.name.startswith(".") or entry.name in _OF_SYSTEMS:
             continue
         if entry.is_dir(follow_symlinks=False):
             here = Path(entry.path).resolve()
-            if here in seen:  # a link has led above itself
+            if here in seen:  # a link has led to it before
                 continue
             seen.add(here)
             _list(Path(entry.path), f"{prefix}{entry.name}/", found, links, seen)
@@ -79,21 +79,22 @@ def _list(folder: Path, prefix: str, found: list[str], links: list[Path], seen: 
 
 
 def left_out(files: Iterable[str]) -> str:
-    """Say how many files are left out because they are not called as videos are, by ending; nothing if none is.
+    """Return a phrase that counts files without the suffix of a video, by suffix; empty if there are none.
 
-    A report that stands beside an anonymized video is not worth a word.
+    Reports beside anonymized videos are not counted.
     """
     others = [file for file in files if not (file.endswith(".json") and is_video(file.removesuffix(".json")))]
     if not others:
         return ""
-    counts = Counter(PurePosixPath(file).suffix.lower() or "no ending" for file in others).most_common()
+    counts = Counter(PurePosixPath(file).suffix.lower() or "no suffix" for file in others).most_common()
     named = ", ".join(f"{ending} {count}" for ending, count in counts[:_MOST_NAMED])
     more = ", ..." if len(counts) > _MOST_NAMED else ""
-    return f"{len(others)} {'file does' if len(others) == 1 else 'files do'} not end as videos do: {named}{more}"
+    do = "file does" if len(others) == 1 else "files do"
+    return f"{len(others)} {do} not have the suffix of a video: {named}{more}"
 
 
 def check_names(folder: Path, files: Sequence[str]) -> None:
-    """Refuse names that are no text: labels and stores are UTF-8.
+    """Refuse names that are not UTF-8, because labels and stores are UTF-8.
 
     Raises:
         DataError: A name is not UTF-8.
@@ -104,7 +105,7 @@ def check_names(folder: Path, files: Sequence[str]) -> None:
 
 
 def is_text(name: str) -> bool:
-    """Say whether a name is UTF-8; Python keeps other bytes as lone surrogates."""
+    """True if a name is UTF-8. Python keeps other bytes as lone surrogates."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -113,5 +114,5 @@ def is_text(name: str) -> bool:
 
 
 def printable(path: Path | str) -> str:
-    r"""Return a path as text that every terminal and file takes; bytes that are not UTF-8 become ``\xe9``."""
+    r"""Return a path as text for any terminal or file. A byte that is not UTF-8 becomes an escape such as ``\xe9``."""
     return os.fsencode(path).decode(errors="backslashreplace")

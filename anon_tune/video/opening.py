@@ -1,4 +1,4 @@
-"""Open a video file and choose the stream that is its video."""
+"""Open a video file and choose its video stream."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _REMEDY = "Repair it, or use another copy"
 
 
 class UnreadableError(Exception):
-    """A file cannot be used as a video; it is not known here what for.
+    """A file cannot be used as a video. The caller names the file and turns this into an error of its own.
 
     Args:
         rule: What is wrong, as in ``has no video stream``.
-        got: The offending value; None where there is none.
+        got: The offending value; None if there is none.
         remedy: What to do about it.
-        noun: The same where a list of bad files says what it got, as in ``no video stream``.
+        noun: The rule as a noun, for lists of bad files, as in ``no video stream``.
     """
 
     def __init__(self, rule: str, got: str | None = None, remedy: str = _REMEDY, noun: str = "") -> None:
@@ -32,15 +32,15 @@ class UnreadableError(Exception):
 
 
 def open_video(path: Path) -> tuple[InputContainer, av.VideoStream]:
-    """Open a file and return it with the first stream that is a video and not a picture that goes with one.
+    """Open a file and return it with its first video stream that is not a cover picture or a thumbnail.
 
-    Cover pictures of music and films, and thumbnails, are video streams to FFmpeg; tagging tools put them first.
+    FFmpeg lists such pictures as video streams too, and tagging tools put them first.
 
     Raises:
-        UnreadableError: It is empty, holds no video, or there is no decoder for it.
-        av.FFmpegError, OSError: It cannot be read.
+        UnreadableError: The file is empty, holds no video, or has video for which there is no decoder.
+        av.FFmpegError, OSError: The file cannot be read.
     """
-    if path.is_file() and not path.stat().st_size:  # a pipe has no size either
+    if path.is_file() and not path.stat().st_size:  # not for a pipe, whose size is always 0
         raise UnreadableError("is an empty file", noun="an empty file")
     container = av.open(as_file(path), metadata_errors="replace")
     try:
@@ -56,5 +56,5 @@ def open_video(path: Path) -> tuple[InputContainer, av.VideoStream]:
 
 
 def as_file(path: Path) -> str:
-    """Return a path as FFmpeg takes it: without this, what stands before a colon would name a protocol."""
+    """Return a path for FFmpeg. Without ``file:``, the text before a colon in the path would name a protocol."""
     return f"file:{path}"

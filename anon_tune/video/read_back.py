@@ -1,4 +1,4 @@
-"""Read a written video back, to see that it has the frames and times it was given."""
+"""Read a written video back, to check that it has the frames and times that were given to the writer."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from anon_tune.errors import ExportError
 from anon_tune.video.opening import as_file
 
 _TICK = struct.Struct("<q")
-_TOLERANCE_S = Fraction(1, 500)  # Matroska counts milliseconds, and MP4 starts at one
+_TOLERANCE_S = Fraction(1, 500)  # Matroska stores times, and MP4 its start time, in milliseconds
 
 
 class Promise:
-    """The times of the frames that were given to a writer, kept on disk: memory does not grow with a video.
+    """The times of the frames that were given to a writer. They are kept on disk, so memory does not grow with a video.
 
     Args:
-        time_base: Seconds of a tick.
+        time_base: Seconds per tick.
     """
 
     def __init__(self, time_base: Fraction) -> None:
@@ -29,27 +29,27 @@ class Promise:
         self._times = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
 
     def add(self, pts: int) -> None:
-        """Note the time stamp of a frame."""
+        """Record the timestamp of a frame."""
         self._times.write(_TICK.pack(pts))
         self._num_frames += 1
 
     def close(self) -> None:
-        """Forget everything."""
+        """Delete the recorded times."""
         self._times.close()
 
     def check(self, written: Path, output: str) -> None:
-        """Decode a file as a player does, and compare.
+        """Decode a file as a player does, and compare its frames and times with those that were recorded.
 
         Args:
             written: The file.
-            output: What it is going to be called.
+            output: The name that the file will get, for errors.
 
         Raises:
-            ExportError: It has other frames than promised, or they are shown at other times.
+            ExportError: The file has more or fewer frames, or a frame is shown at another time.
         """
         self._times.seek(0)
         seen = 0
-        remedy = "Try another ending of .mp4, .mov and .mkv"
+        remedy = "Choose another suffix: .mp4, .mov or .mkv"
         try:
             with av.open(as_file(written)) as container:
                 stream = container.streams.video[0]

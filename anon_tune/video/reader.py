@@ -1,6 +1,6 @@
 """Read a whole video, frame by frame in bounded memory, with the audio packets in between.
 
-Shapes: H height, W width, of a frame as it is shown: upright, square pixels or not.
+Shapes: H height, W width of an upright frame. Its pixels need not be square.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ from anon_tune.video.orientation import Orientation, orientation_of
 AudioPacket: TypeAlias = "av.Packet[Any]"
 
 _REMEDY = "Repair it, or use another copy"
-_PRIMING_S = 0.15  # of an audio codec: what its decoder throws away stands before time 0
+_PRIMING_S = 0.15  # most seconds before time 0 at the start of audio, which its decoder discards
 _HDR = {16: "PQ", 18: "HLG"}  # FFmpeg's numbers of transfer functions
 
 
 @dataclass(frozen=True, slots=True)
 class VideoFacts:
-    """What a video file says of itself.
+    """Properties of a video file.
 
     Attributes:
-        container: FFmpeg's name.
-        codec: Of the video stream.
+        container: FFmpeg's name of the container.
+        codec: FFmpeg's name of the video codec.
         height: H in pixels.
         width: W in pixels.
-        orientation: What makes a stored frame upright.
-        fps: On average; 0 if unknown.
-        num_frames: As declared; 0 if unknown.
-        seconds: As declared; 0 if unknown.
-        time_base: Seconds of a tick of its time stamps.
+        orientation: The turn and the mirroring that make a stored frame upright.
+        fps: Average frame rate; 0 if unknown.
+        num_frames: Declared number of frames; 0 if unknown.
+        seconds: Declared length; 0 if unknown.
+        time_base: Seconds per tick of its timestamps.
         audio: Codecs of its audio streams.
         other: Kinds of its other streams, which are not copied: subtitles, data, pictures.
-        bits: Of a sample.
-        hdr: Its transfer function if that is one of high dynamic range, else empty.
-        alpha: Pixels may be transparent.
+        bits: Bits per sample.
+        hdr: Transfer function, PQ or HLG, if the video has a high dynamic range, else empty.
+        alpha: True if pixels may be transparent.
     """
 
     container: str
@@ -71,12 +71,12 @@ class VideoFacts:
 
 @dataclass(frozen=True, slots=True)
 class TimedFrame:
-    """One frame, and when it is shown.
+    """One frame and its time.
 
     Attributes:
         pixels: (H, W, 3) uint8 RGB, upright.
-        pts: Ticks of the time base; rises from frame to frame.
-        duration: Ticks, 0 if unknown.
+        pts: When it is shown, in ticks of the time base; rises from frame to frame.
+        duration: How long it is shown, in ticks; 0 if unknown.
     """
 
     pixels: NDArray[np.uint8]
@@ -94,10 +94,10 @@ class VideoReader:
     Args:
         path: The file.
         audio: Yield the packets of audio streams.
-        accept_damage: Go on past damage that is only suspected; see `DamageWatch`.
+        accept_damage: Continue if damage is only suspected; see `DamageWatch`.
 
     Raises:
-        DataError: There is no video in it that can be decoded; also while iterating.
+        DataError: The file holds no video that can be decoded. Iterating may raise it too.
     """
 
     def __init__(self, path: Path, audio: bool = True, accept_damage: bool = False) -> None:
@@ -120,7 +120,7 @@ class VideoReader:
             self._zero = self._first_time()
             self._items = self._read()
             self._first: list[Any] = []
-            for item in self._items:  # an orientation is known with the first frame only
+            for item in self._items:  # the orientation is known only with the first frame
                 self._first.append(item)
                 if isinstance(item, av.VideoFrame):
                     break
@@ -138,7 +138,7 @@ class VideoReader:
 
     @property
     def sample_aspect_ratio(self) -> Fraction | None:
-        """Width over height of a pixel as shown, None if unknown."""
+        """Width of an upright pixel divided by its height; None if unknown."""
         ratio = self._video.sample_aspect_ratio
         return 1 / ratio if ratio and self.facts.orientation.quarters % 2 else ratio
 
@@ -169,17 +169,17 @@ class VideoReader:
             yield self._timed(frame, time, duration)
 
     def _timed(self, frame: av.VideoFrame, time: int | None, duration: int) -> TimedFrame:
-        # A stream may change its size on the way; what is written cannot.
+        # The size may change within a stream, but not within the output.
         height, width = self.facts.orientation.size(self.facts.height, self.facts.width)
         rgb: Any = self._reformatter.reformat(frame, width, height, format="rgb24").to_ndarray()
         pixels = np.ascontiguousarray(self.facts.orientation.upright(rgb))
         return TimedFrame(pixels, self._next_pts(time, duration), duration)
 
     def _first_time(self) -> Fraction:
-        """Return the seconds to take off all times, so that the file starts at 0 and its streams stay in step.
+        """Return the seconds to subtract from all times, so that the file starts at 0 and its streams stay in step.
 
-        Times below 0 would not be shown. They come from a clock that wraps, and from audio codecs, whose decoders
-        throw away what stands there.
+        Frames before time 0 would not be shown. Such times come from a clock that wraps, or from the start of audio
+        that its decoder discards.
         """
         start = Fraction(self._container.start_time or 0, av.time_base)
         if -_PRIMING_S <= start < 0 and (self._video.start_time or 0) >= 0:
@@ -187,7 +187,7 @@ class VideoReader:
         return start
 
     def _start(self, first: av.VideoFrame) -> int:
-        """Return the ticks to take off the times of frames."""
+        """Return the ticks to subtract from the times of frames."""
         time = self._time(first)
         if time is None:
             return 0
@@ -195,11 +195,11 @@ class VideoReader:
         return int(time - start + round(self._zero / self.facts.time_base))
 
     def _time(self, frame: av.VideoFrame) -> int | None:
-        """Return the tick a frame is shown at; AVI has times of decoding only, what FFmpeg makes of them jumps."""
+        """Return the tick at which a frame is shown. AVI stores decoding times; what FFmpeg derives from them jumps."""
         return frame.dts if self._container.format.name == "avi" else frame.pts
 
     def _next_pts(self, time: int | None, duration: int) -> int:
-        """Return a frame's time stamp; count on where there is none, or one that does not rise."""
+        """Return a frame's timestamp. If it has no time, or one that does not rise, add a step to the last one."""
         step = duration or (round(1 / (self.facts.fps * self.facts.time_base)) if self.facts.fps else 1)
         last = self._last_pts
         if time is not None and (last is None or time - self._shift > last):
@@ -225,10 +225,10 @@ class VideoReader:
         ticks = round(self._zero / packet.time_base)
         if packet.pts is not None:
             time, last = packet.pts - ticks, self._last_heard.get(packet.stream_index)
-            if last is not None and time <= last[0]:  # segments were joined: count on, as frames do
+            if last is not None and time <= last[0]:  # segments were joined: continue as for frames
                 time = last[0] + max(1, last[1])
             self._last_heard[packet.stream_index] = time, packet.duration or 0
-            # Audio is shown in the order it is decoded; MP4's demuxer leaves a late start out of dts.
+            # Audio plays in decoding order. MP4's demuxer omits a late start from dts, but not from pts.
             packet.pts = packet.dts = time
         return packet
 
@@ -251,7 +251,7 @@ class VideoReader:
             other=tuple(s.type for s in self._container.streams if s.index not in chosen),
             bits=max(component.bits for component in components),
             hdr=_HDR.get(first.color_trc, ""),
-            # WebM keeps it beside the frames, and the decoder does not say so.
+            # WebM stores alpha beside the frames, and its decoder does not report it.
             alpha=any(one.is_alpha for one in components) or self._video.metadata.get("alpha_mode", "0") != "0",
         )
 

@@ -1,6 +1,6 @@
-"""Write a whole video, frame by frame in bounded memory; audio goes along as it is.
+"""Write a whole video, frame by frame in bounded memory, with the audio of the input.
 
-Shapes: H height, W width, of a frame as it is shown: upright, square pixels or not.
+Shapes: H height, W width of an upright frame. Its pixels need not be square.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from anon_tune.video.opening import as_file
 from anon_tune.video.read_back import Promise
 from anon_tune.video.reader import AudioPacket, TimedFrame, VideoReader
 
-_UNSPECIFIED, _LIMITED = 2, 1  # FFmpeg's numbers of a colour space and of a range
-_KNOWN_COLOURS = (1, 4, 5, 6, 7, 9)  # of those that its scaler converts
+_UNSPECIFIED, _LIMITED = 2, 1  # FFmpeg's numbers of an unknown colour space and of limited range
+_KNOWN_COLOURS = (1, 4, 5, 6, 7, 9)  # FFmpeg's numbers of the colour spaces that its scaler converts
 
 
 class VideoWriter:
@@ -32,13 +32,13 @@ class VideoWriter:
     needs even sides. Matroska stores timestamps in milliseconds.
 
     Args:
-        path: The file to write; it is there, unfinished, from the start.
-        reader: Where audio, time base and colours come from.
+        path: File to write. It exists, unfinished, from the start.
+        reader: The input, for its audio streams, time base and colours.
         height: H in pixels.
         width: W in pixels.
         crf: Constant rate factor of x264, 0 (finest) to 51.
-        output: What the file is going to be called; it ends in a key of `FORMATS`.
-        encode_audio: Encode audio that the container cannot hold, instead of refusing it.
+        output: The name that the file will get; its suffix is a key of `FORMATS`.
+        encode_audio: Encode audio as AAC if the container cannot hold it, instead of raising an error.
 
     Attributes:
         encoded_audio: Codecs of the audio that is encoded again.
@@ -58,7 +58,7 @@ class VideoWriter:
             options = {"fflags": "+bitexact"}
             self._container = av.open(as_file(path), "w", format=FORMATS[suffix], container_options=options)
         except (av.FFmpegError, OSError) as error:
-            remedy = "Name another place"
+            remedy = "Choose another folder with -o"
             raise ExportError(self._output, "cannot be written", remedy=remedy, cause=error.strerror) from None
         self._time_base = reader.facts.time_base
         self._pixel_format = "yuv444p" if height % 2 or width % 2 else "yuv420p"
@@ -97,10 +97,10 @@ class VideoWriter:
             self._audio.write(packet)
 
     def close(self) -> None:
-        """Write what the encoders still hold and the end of the file, and read it back.
+        """Write the frames and packets that the encoders still hold, close the file, and read it back.
 
         Raises:
-            ExportError: It cannot be written, or does not have the frames and times it was given.
+            ExportError: The file cannot be written, or does not have the frames and times that were given.
         """
         with self._told():
             self._container.mux(self._stream.encode(None))
@@ -114,5 +114,5 @@ class VideoWriter:
             yield
         except av.FFmpegError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            remedy = "Free the disk" if full else "Name another output, or add --drop-audio"
+            remedy = "Free space" if full else "Name another output, or add --drop-audio"
             raise ExportError(self._output, "cannot be written", remedy=remedy, cause=error.strerror) from None

@@ -302,7 +302,7 @@ def test_nothing_is_overwritten_unless_forced(run: Run, tmp_path: Path) -> None:
         (["--study", "x"], "--study: needs one of --trial and --leakage-at-most. "),
         (["--method", "blur:2", "--scale"], "--scale: needs an anonymizer whose training size is known, got blur:2. "),
         (["--method", "spact"], "--method: must be a closed-form method, got spact. "),
-        (["--method", "blur:2", "-o", "x.gif"], "x.gif: must end in .mp4, .m4v, .mov, .mkv, got .gif. "),
+        (["--method", "blur:2", "-o", "x.gif"], "x.gif: must end in one of .mp4, .m4v, .mov, .mkv, got .gif. "),
     ],
 )
 def test_options_that_do_not_fit(run: Run, tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -323,7 +323,7 @@ def test_a_trial_at_its_own_size_with_what_is_known_of_it(run: Run, small_study:
     report = json.loads((tmp_path / "out.mp4.json").read_text())
     assert report["anonymizer"]["name"] == "0001"
     assert report["limits"] == [
-        "It ran at another size than the one it was trained and measured at; --scale uses that size."
+        "The anonymizer ran at another size than the one it was trained and measured at. --scale uses that size."
     ]
 
 

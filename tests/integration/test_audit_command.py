@@ -271,7 +271,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "damage": (
         lambda folder: [(folder / f"bob1_left_{n}.mp4").write_bytes(b"") for n in (0, 1)],
-        r".*/copy/bob1_left_0\.mp4: cannot be decoded at frame 0, got .*, and 1 more like it\. .* --skip-bad\.",
+        r".*/copy/bob1_left_0\.mp4: cannot be decoded at frame 0: .*, and 1 more like it\. .* --skip-bad\.",
     ),
 }
 
@@ -323,7 +323,7 @@ def test_bad_pairs_are_left_out_if_the_user_says_so(videos: Path, tmp_path: Path
         (["--method", "blur", "--clips", "x", "--set", "attackers=fram"], r"--set: unknown attacker 'fram'\. Did .*"),
         (["--method", "blur", "--clips", "x", "--set", "lr=2"], r"--set: 'lr': input should be .*, got 2\. .*"),
         (["--method", "blur", "--clips", "x", "--crf", "9"], r"--crf: needs a codec, got 9\. Add --codec h264\."),
-        (["--method", "blur", "--clips", "x", "-o", "."], r"\.: must be a file, got a folder\. Name another\."),
+        (["--method", "blur", "--clips", "x", "-o", "."], r"\.: must be a file, got a folder\. Name another file\."),
     ],
 )
 def test_one_line_says_what_is_wrong(

@@ -147,7 +147,7 @@ def test_an_out_that_is_a_file(study: Say, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
     said = study()
     assert said.code == 2
-    assert "is a file" in said.err
+    assert "must be a directory, not a file" in said.err
     assert (tmp_path / "out").read_text() == "mine"
 
 
@@ -171,7 +171,7 @@ def test_a_study_that_cannot_be_verified(say: Say, small_study: Path, tmp_path: 
     assert_one_line(say("verify", study), r"trial 000[01]: its weights are missing: .*\.safetensors\. Put it back, .*")
     file = study / "study.toml"
     file.write_text(re.sub('clips_fingerprint = ".*"', 'clips_fingerprint = "other"', file.read_text()))
-    assert_one_line(say("verify", study), r".*: the study was measured on clips other, got \w+\. Bring those .*")
+    assert_one_line(say("verify", study), r".*: the study was measured on clips other, got \w+\. Restore those .*")
     shutil.rmtree(study / "ledger")
     file.write_text((small_study / "study.toml").read_text())
     assert_one_line(say("verify", study), r".*/study: nothing to verify: no trial has a full score yet\. Let .*")
@@ -183,7 +183,7 @@ def test_a_study_that_cannot_be_verified(say: Say, small_study: Path, tmp_path: 
         ([], r"export: give one of --leakage-at-most and --trial\. See 'anon-tune export --help'\."),
         (["--trial", "0000", "--leakage-at-most", "0.9"], r"export: give one of .*"),
         (["--trial", "0007"], r".*/small: no trial '0007'\. Did you mean '000\d'\?"),
-        (["--trial", "identity"], r"trial identity: an anchor has no weights to export\. .*"),
+        (["--trial", "identity"], r"trial identity: is an anchor, which cannot be exported\. .*"),
         (["--trial", "0002"], r"trial 0002: only a trial with a full score can be exported, got PRUNED\. .*"),
         (["--leakage-at-most", "0.0"], r"front: the leakage limit must be kept .*, got 0\.0\. The lowest available .*"),
     ],
@@ -280,8 +280,8 @@ def test_videos_that_cannot_be_decoded_are_named_and_the_rest_imported(
     assert said.code == 2
     *bad, last = said.err.splitlines()
     assert len(bad) == 2
-    assert re.fullmatch(r"cat1_walk\.mp4: cannot be decoded at frame 0, got .*\.", bad[0]), bad
-    assert re.fullmatch(r"cat2_walk\.mp4: cannot be decoded at frame \d+, got .*\.", bad[1]), bad
+    assert re.fullmatch(r"cat1_walk\.mp4: cannot be decoded at frame 0: .*\.", bad[0]), bad
+    assert re.fullmatch(r"cat2_walk\.mp4: cannot be decoded at frame \d+: .*\.", bad[1]), bad
     assert re.fullmatch(r"error: .*/videos: 2 of 6 files could not be decoded\. The others are imported; .*", last)
     assert open_clips(tmp_path / "store").num_clips == 4
 

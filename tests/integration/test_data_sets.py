@@ -158,7 +158,7 @@ def test_a_missing_video_of_a_full_list_is_named(tmp_path: Path, run: Run) -> No
     ]
     rule = rf"must hold all 5,100 files that the labels name, got 5,099 of them, without '{re.escape(lost)}'\."
     assert re.fullmatch(
-        rf"error: {tmp_path}: {rule} Add what is missing, or import what is there by --partial\.\n", err
+        rf"error: {tmp_path}: {rule} Add the missing files, or import the others with --partial\.\n", err
     )
 
 
@@ -208,8 +208,8 @@ def test_damaged_and_short_videos_are_a_line_each(ucf101: Path, import_ucf101: R
     code, _, err = import_ucf101("--partial")
     lines = err.splitlines()
     assert (code, len(lines)) == (2, 4)
-    assert re.fullmatch(r"Archery/v_Archery_g08_c02\.avi: cannot be decoded at frame 0, got .*\.", lines[0])
-    assert re.fullmatch(r"Biking/v_Biking_g07_c01\.avi: cannot be decoded at frame \d+, got .*\.", lines[1])
+    assert re.fullmatch(r"Archery/v_Archery_g08_c02\.avi: cannot be decoded at frame 0: .*\.", lines[0])
+    assert re.fullmatch(r"Biking/v_Biking_g07_c01\.avi: cannot be decoded at frame \d+: .*\.", lines[1])
     assert lines[2] == "Archery/v_Archery_g09_c01.avi: is too short for 4 frames; its clip repeats some."
     assert lines[3].startswith(f"error: {ucf101}: 2 of 8 files could not be decoded.")
     assert open_clips(ucf101.with_name("store")).num_clips == 6
@@ -222,9 +222,7 @@ def test_no_study_without_private_attributes(ucf101: Path, import_ucf101: Run, r
     space = Path(__file__).parents[2] / "search_spaces/quickstart.toml"
     code, _, err = run("study", space, "--clips", store, "--out", ucf101.with_name("study"))
     assert code == 2
-    rule = (
-        "at least two actions and one private attribute are needed, as both are measured on these clips, got 2 and 0. "
-    )
+    rule = "must have at least two actions and one private attribute, because both are measured, got 2 and 0. "
     assert err.startswith(f"error: {store}: {rule}")
 
 
@@ -254,7 +252,7 @@ def test_stills_become_clips_of_one_frame(tmp_path: Path, run: Run) -> None:
     still.write_bytes(still.read_bytes()[:-40])
     code, _, err = run(*words, "--partial", "--force")
     assert (code, err.count("\n")) == (2, 2)
-    assert err.startswith("images/2017_7.jpg: cannot be decoded at frame 0, got ")
+    assert err.startswith("images/2017_7.jpg: cannot be decoded at frame 0: ")
 
 
 def test_a_table_of_ones_own(tmp_path: Path, run: Run) -> None:

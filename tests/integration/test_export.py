@@ -159,7 +159,7 @@ def test_nothing_in_the_file_can_be_executed(exported: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("identity", "trial identity: an anchor has no weights to export. Choose another trial."),
+        ("identity", "trial identity: is an anchor, which cannot be exported. Choose another trial."),
         ("0002", "trial 0002: only a trial with a full score can be exported, got PRUNED. See 'front --all'."),
         ("0003", "trial 0003: only a trial with a full score can be exported, got RUNNING. See 'front --all'."),
     ],

@@ -58,7 +58,7 @@ def test_side_files_and_hidden_files_change_nothing(folder: Path, tmp_path: Path
     code, out, err = say("clips", "import", folder, *WORDS, "-o", tmp_path / "store")
     assert code == 0
     assert out.startswith(f"{tmp_path}/store: 24 clips of ")
-    assert err == f"{folder}: 2 files do not end as videos do: .jpg 1, .srt 1. They are left out.\n"
+    assert err == f"{folder}: 2 files do not have the suffix of a video: .jpg 1, .srt 1. They are left out.\n"
     assert open_clips(tmp_path / "store").fingerprint == open_clips(tmp_path / "clean").fingerprint
 
 

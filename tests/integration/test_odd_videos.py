@@ -233,7 +233,7 @@ def test_another_angle_is_one_line(say: Callable[..., tuple[int, str, str]], tmp
     numbers = [56_756, 32_768, 0, -32_768, 56_756, 0, 0, 0, 1 << 30]  # 30 degrees
     source = write_video(tmp_path / "in.mp4", 3, matrix=numbers)
     said = line(say, "anonymize", source, "-o", tmp_path / "out.mp4", "--method", "identity")
-    assert said.startswith(f"error: {source}: is not shown upright or turned by quarters, got a matrix of 0.87, 0.50, ")
+    assert said.startswith(f"error: {source}: is not turned by a multiple of 90 degrees, got a matrix of 0.87, 0.50, ")
     assert isinstance(clip_of(source), BadFile)
 
 
@@ -406,7 +406,7 @@ def test_a_long_name_is_written_with_its_report_or_refused(
     assert say("anonymize", source, "-o", longest, "--method", "identity")[0] == 0
     assert longest.with_name(f"{longest.name}.json").is_file()
     said = line(say, "anonymize", source, "-o", longer, "--method", "identity")
-    assert said.startswith(f"error: {longer}: its report's name may have 255 bytes, got 256. ")
+    assert said.startswith(f"error: {longer}: the name of its report must have at most 255 bytes, got 256. ")
     assert not longer.exists()
 
 
@@ -446,7 +446,7 @@ def test_what_a_folder_leaves_out_is_said_with_a_count(
     (folder / "linked").symlink_to(tmp_path / "other")
     code, out, err = say("anonymize", folder, "-o", tmp_path / "out", "--method", "identity")
     assert (code, out.split()) == (0, [f"{tmp_path}/out/{name}" for name in ("a.mp4", "b.mp4", "linked/c.mp4")])
-    said = "3 files do not end as videos do: .txt 2, no ending 1. Name one itself to include it."
+    said = "3 files do not have the suffix of a video: .txt 2, no suffix 1. To include one, name it as an input."
     assert err == f"{folder}: {said}\n"
 
 

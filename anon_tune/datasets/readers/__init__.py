@@ -1,4 +1,4 @@
-"""Readers of the field's data sets: one file a format, from published labels to a `Listing`."""
+"""Readers of published data sets, one module per format. Each turns labels into a `Listing`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from anon_tune.errors import DataError, UsageError, suggest
 
 __all__ = ["DATA_SETS", "Count", "Listing", "import_listing", "read_data_set"]
 
-# The options that each takes besides those that all take.
+# The options of each data set, besides those that all data sets have.
 DATA_SETS: dict[str, tuple[str, ...]] = {
     "ucf101": ("--labels", "--split", "--num-frames", "--frame-step"),
     "hmdb51": ("--labels", "--split", "--num-frames", "--frame-step"),
@@ -46,17 +46,18 @@ def read_data_set(
     """List a data set: its labels, which of its files are on disk, and how many there should be.
 
     Args:
-        name: One of `DATA_SETS`, which says who heeds the last five arguments.
+        name: A key of `DATA_SETS`, whose value tells which of the last five arguments it uses.
         root: Folder of the videos or stills, searched with all folders below it.
         labels: Where the label files are, if not in `root`: a folder, searched in the same way, or one file.
         num_frames: Frames per clip, at least 1.
-        split: Of the published splits, 1 to 3.
-        attributes: Of VISPR: vispr1, vispr2 or pa-hmdb51.
-        test_groups: Scenarios of KTH or takes of IXMAS that make the test split.
-        frame_step: From one frame of a clip to the next; None spreads them over the video.
+        split: Number of the published split, 1 to 3.
+        attributes: Attribute set of VISPR: vispr1, vispr2 or pa-hmdb51.
+        test_groups: Scenarios of KTH or takes of IXMAS that form the test split.
+        frame_step: Frames of the video from one frame of a clip to the next; None spreads the clip over the video.
 
     Raises:
-        DataError: On an unknown name or option, or if labels are missing or cannot be read.
+        UsageError: The name or the split is unknown.
+        DataError: Labels are missing or cannot be read.
     """
     if name not in DATA_SETS:
         raise UsageError("--root", f"unknown data set '{name}'", remedy=suggest(name, DATA_SETS))
@@ -64,7 +65,7 @@ def read_data_set(
         raise UsageError("--split", "must be 1, 2 or 3", split, "The default is 1")
     root = Path(root)
     if not root.is_dir():
-        raise DataError(str(root), "must be a folder of videos or stills", remedy="Name another by --root")
+        raise DataError(str(root), "must be a folder of videos or stills", remedy="Name another with --root")
     folder = LabelFolder(Path(labels or root))
     match name:
         case "ucf101":

@@ -1,4 +1,4 @@
-"""Finding and parsing label files; whatever is wrong with one is a single line that names it."""
+"""Find and parse label files. Every error is a single line that names the file."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from anon_tune.errors import DataError
 from anon_tune.folder import why
 from anon_tune.video.folder_files import files_below
 
-_FETCH = "Fetch the labels of the data set, or say where they are by --labels"
+_FETCH = "Download the labels of the data set, or name their folder with --labels"
 _REMEDY = "Correct the file or download it again"
 
 
 class LabelFolder:
-    """The label files of a folder and of those below it, found by name.
+    """The label files of a folder and of the folders below it, found by name.
 
     Args:
         path: The folder, or one label file.
 
     Raises:
-        DataError: If it is neither.
+        DataError: The path does not exist.
     """
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
-            raise DataError(str(path), "must be a folder of label files, or one", remedy="Name another")
+            raise DataError(str(path), "must be a label file or a folder of label files", remedy="Name another")
         self.path = path
         self._by_name: dict[str, list[Path]] = {}
         for file in [path] if path.is_file() else [path / name for name in files_below(path)]:
@@ -44,10 +44,10 @@ class LabelFolder:
         return sorted(fnmatch.filter(self._by_name, pattern))
 
     def find(self, *names: str) -> Path:
-        """Return the first of the named files that is there.
+        """Return the first of the named files that exists.
 
         Raises:
-            DataError: If none is, or two of one name are.
+            DataError: None of them exists, or two files have the same name.
         """
         name = next((name for name in names if name in self), None)
         if name is None:
@@ -55,7 +55,9 @@ class LabelFolder:
         found = self._by_name[name]
         if len(found) > 1:
             two = " and ".join(str(file) for file in found[:2])
-            raise DataError(str(self.path), f"only one file may be called '{name}'", two, "Narrow --labels")
+            raise DataError(
+                str(self.path), f"only one file may be called '{name}'", two, "Name one of them with --labels"
+            )
         return found[0]
 
 
@@ -63,7 +65,7 @@ def read_lines(file: Path) -> list[str]:
     """Return the lines of a UTF-8 text file, stripped, without empty ones.
 
     Raises:
-        DataError: If it cannot be read, is no UTF-8, or holds nothing.
+        DataError: The file cannot be read, is not UTF-8, or holds nothing.
     """
     lines = [line.strip() for line in _read_text(file).splitlines()]
     if not any(lines):
@@ -72,15 +74,15 @@ def read_lines(file: Path) -> list[str]:
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """Return the object that a JSON file holds.
+    """Return the object in a JSON file.
 
     Raises:
-        DataError: If it cannot be read, is cut off, or holds something else.
+        DataError: The file cannot be read, is cut off, or holds something else.
     """
     try:
         found = json.loads(_read_text(file))
     except (ValueError, RecursionError) as error:
-        raise DataError(str(file), "is not whole JSON", remedy=_REMEDY, cause=why(error)) from None
+        raise DataError(str(file), "is not valid JSON", remedy=_REMEDY, cause=why(error)) from None
     if not isinstance(found, dict):
         raise DataError(str(file), "must hold a JSON object", type(found).__name__, _REMEDY)
     return found
@@ -94,18 +96,18 @@ def read_table(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         columns: Names that the header must have; it may have more.
 
     Raises:
-        DataError: If it cannot be read, lacks a column, or a row has more or fewer cells than the header.
+        DataError: The file cannot be read or lacks a column, or a row has more or fewer cells than the header.
     """
     try:
         rows = [row for row in csv.reader(io.StringIO(_read_text(file)), strict=True) if row]
     except csv.Error as error:
-        raise DataError(str(file), "is not whole CSV", remedy=_REMEDY, cause=why(error)) from None
+        raise DataError(str(file), "is not valid CSV", remedy=_REMEDY, cause=why(error)) from None
     if split := [cell for row in rows for cell in row if len(cell.splitlines()) > 1]:
         raise DataError(str(file), "a cell must be one line", repr(split[0]), _REMEDY)
     header = [name.strip() for name in rows[0]] if rows else []
     if "" in header:
         got = repr(",".join(header))
-        remedy = "Give it a name, or take it away: a table that was written with its index has one"
+        remedy = "Name the column, or remove it if it is the index of a table"
         raise DataError(str(file), f"column {header.index('') + 1} must have a name", got, remedy)
     if missing := [name for name in columns if name not in header]:
         rule = f"the first line must name the columns {', '.join(columns)}"
@@ -114,16 +116,16 @@ def read_table(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         raise DataError(str(file), "every column must have a name of its own", ", ".join(header), _REMEDY)
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
-            rule = f"row {number} must have {len(header)} cells as the first has"
+            rule = f"row {number} must have {len(header)} cells, like the first row"
             raise DataError(str(file), rule, len(row), _REMEDY)
     return [dict(zip(header, (cell.strip() for cell in row), strict=True)) for row in rows[1:]]
 
 
 def as_bool(text: str, where: str) -> bool:
-    """Return whether a cell of 0 or 1 is 1.
+    """Return True for a cell of 1, and False for a cell of 0.
 
     Raises:
-        DataError: If it is neither.
+        DataError: The cell is neither.
     """
     if text not in ("0", "1"):
         raise DataError(where, "a label must be 0 or 1", text or "nothing", _REMEDY)
@@ -132,9 +134,11 @@ def as_bool(text: str, where: str) -> bool:
 
 def _read_text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8-sig")  # a spreadsheet writes a mark of the encoding first
+        return file.read_text(encoding="utf-8-sig")  # spreadsheets write a byte order mark first
     except UnicodeDecodeError as error:
         rule = "must be text in UTF-8"
         raise DataError(str(file), rule, f"byte {error.object[error.start]:#04x}", _REMEDY) from None
     except OSError as error:
-        raise DataError(str(file), "cannot be read", remedy="Name another", cause=why(error)) from None
+        raise DataError(
+            str(file), "cannot be read", remedy="Name another file with --labels", cause=why(error)
+        ) from None

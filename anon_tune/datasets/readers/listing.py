@@ -1,4 +1,4 @@
-"""What a reader returns: everything that a data set's labels name, where it is on disk, and how much there is."""
+"""What a reader returns: the samples that the labels of a data set name, their files on disk, and counts."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How much of one kind was found.
+    """How many items of one kind were found.
 
     Attributes:
         what: The kind, such as "test videos".
-        found: How many.
-        published: How many there are in all; None if the number is not published.
+        found: Number of items that were found.
+        published: Number of items in the data set; None if it is not published.
     """
 
     what: str
@@ -40,15 +40,15 @@ class Listing:
 
     Attributes:
         root: Folder of the videos or stills.
-        labels: Where the labels are.
-        samples: One a labelled video or still; `file` is empty where it is not on disk.
+        labels: Folder or file of the labels.
+        samples: One per labelled video or still; `file` is empty if it is not on disk.
         attributes: Names of the private attributes, in the order of the samples' labels; possibly none.
-        counts: What was found against what is published.
-        num_frames: Frames of a clip, for which the labels hold.
-        frame_step: From one to the next, as in `ClipForm`; the labels hold for it too.
+        counts: Numbers that were found, beside the published numbers.
+        num_frames: Frames per clip. Labels may depend on it.
+        frame_step: As in `ClipForm`. Labels may depend on it too.
 
     Raises:
-        DataError: If a video stands in the labels twice, or a group is in test and in another split.
+        DataError: A video is listed twice, or a group is in the test split and in another split.
     """
 
     root: Path
@@ -64,7 +64,7 @@ class Listing:
         seen: set[str] = set()
         for one in self.samples:
             if one.id in seen:
-                raise DataError(str(self.labels), "a video may stand in the labels once", one.id, _REMEDY)
+                raise DataError(str(self.labels), "a video must be listed only once", one.id, _REMEDY)
             seen.add(one.id)
             if one.split != "test" and one.group in test:
                 rule = "no group may be in the test split and in another"
@@ -72,17 +72,17 @@ class Listing:
 
 
 def locate(root: Path, samples: Sequence[Labels], is_kind: Callable[[str], bool] = is_video) -> tuple[Labels, ...]:
-    """Say of every sample which file it is.
+    """Find the file of every sample.
 
-    A file is found by its name without folder, extension and case: releases differ in all three.
+    Names are compared without folder, suffix and case, because releases differ in all three.
 
     Args:
-        root: Searched with all folders below it.
-        samples: Their ids are the published paths.
-        is_kind: Says by its name whether a file is one to look at.
+        root: Folder, searched with all folders below it.
+        samples: Samples whose ids are the published paths.
+        is_kind: Returns, for the name of a file, whether the file may belong to a sample.
 
     Raises:
-        DataError: If `root` is no folder, or two files in it have the name of one sample.
+        DataError: `root` is not a folder, or two files in it have the name of one sample.
     """
     files: dict[str, list[str]] = {}
     for file in files_below(root):
@@ -118,31 +118,32 @@ def import_listing(
     progress: Callable[[int, int], None] | None = None,
     decode_with: Map = one_by_one,
 ) -> ImportResult:
-    """Decode what a listing names and store it.
+    """Decode the files of a listing and store their clips.
 
     Args:
-        listing: From `read_data_set`.
+        listing: The result of `read_data_set`.
         height: Pixels, at least 1.
         width: Pixels, at least 1.
-        output: The store to make.
-        val_fraction: Share of the training clips that is held out to select where the data set has no
-            validation split of its own; they share groups with the training clips.
-        partial: Import what is there although something is missing.
-        gray: As in `import_folder`, and so are all that follow.
-        skip_bad: The caller does not mind bad files.
+        output: Clip store to make.
+        val_fraction: Share of the training clips that is held out for validation if the data set has no validation
+            split of its own. Their groups are also in the training split.
+        partial: Import the files that exist, even if others are missing.
+        gray: As in `ClipForm`.
+        accept_damage: As in `ClipForm`.
+        skip_bad: True if the caller accepts bad files; changes only the remedy of an error.
         force: Replace `output` if it exists.
-        progress: Called with files done and files in all.
+        progress: Called with files done and total files.
         decode_with: Where files are decoded.
 
     Raises:
-        DataError: If something is missing without `partial`, what is there is too little to study, or as
-            `import_folder`.
+        DataError: Files are missing and `partial` is not given, there are too few files for a study, or as in
+            `store_files`.
     """
     check_fraction(val_fraction)
     there = [one for one in listing.samples if one.file]
     if not partial:
         _check_complete(listing)
-    if rule := what_is_missing(there, listing.samples, "is there", "missing"):
+    if rule := what_is_missing(there, listing.samples, "was found", "missing"):
         raise DataError(str(listing.root), rule, remedy="Add more of the data set")
     has_own = any(one.split == "val" for one in there)
     splitter = Splitter(there, there, 0 if has_own else val_fraction)
@@ -151,7 +152,7 @@ def import_listing(
 
 
 def _check_complete(listing: Listing) -> None:
-    remedy = "Add what is missing, or import what is there by --partial"
+    remedy = "Add the missing files, or import the others with --partial"
     if missing := [one.id for one in listing.samples if not one.file]:
         rule = f"must hold all {len(listing.samples):,} files that the labels name"
         got = f"{len(listing.samples) - len(missing):,} of them, without '{missing[0]}'"

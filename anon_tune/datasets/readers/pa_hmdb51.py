@@ -1,4 +1,4 @@
-"""PA-HMDB51: private attributes by frame for 515 videos of HMDB51, which are the test split."""
+"""PA-HMDB51: private attributes per frame for 515 videos of HMDB51, which are the test split."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ Track = list[tuple[int, int, tuple[int, ...]]]
 
 
 def read_pa_hmdb51(root: Path, labels: LabelFolder, num_frames: int, frame_step: int | None = None) -> Listing:
-    """List PA-HMDB51 as the test split, and what of HMDB51 may be trained on.
+    """List PA-HMDB51 as the test split, and other videos of HMDB51 as the training split.
 
-    Trained on are the training videos of HMDB51's split 1, less the 515 and less every other video cut from
-    the same source as one of them. Their attributes are those of VP-HMDB51, the only ones published
-    for them; the two annotations agree on 71 to 94 % of the 515 videos, by attribute. In the test split an
-    attribute is present if its value is not 0 at any frame that the clip shows; a value of 0 is absent or
-    unidentifiable, and so is a frame outside every range.
+    The training split is that of HMDB51's split 1, without the 515 videos and without every other video that was cut
+    from the same source as one of them. Their attributes are those of VP-HMDB51, the only published ones. The two
+    annotations agree on 71 to 94 % of the 515 videos, depending on the attribute. In the test split, an attribute is
+    present if at least one frame that the clip shows has a value other than 0. The value 0 means absent or
+    unidentifiable. A frame outside every range counts as 0.
 
     Raises:
-        DataError: If labels or lists are missing, cannot be read, or do not belong together.
+        DataError: Labels or lists are missing, cannot be read, or do not belong together.
 
     Source:
         Wu, Wang, Wang, Jin, Wang, TPAMI 2020 (arXiv:1906.05675), whose rule "a value other than 0 is
-        present" this is. Their published code trains on 286 of the test videos; here none can be.
+        present" is used here. Their published code trains on 286 of the test videos; this split does not.
     """
     listed = hmdb51.read_lists(labels, 1)
     tracks = {
@@ -47,11 +47,11 @@ def read_pa_hmdb51(root: Path, labels: LabelFolder, num_frames: int, frame_step:
     }
     if not tracks:
         rule = "must hold the private attributes of PA-HMDB51, <action>.json"
-        raise DataError(str(labels.path), rule, "none", "Fetch them, or say where they are by --labels")
+        raise DataError(str(labels.path), rule, "none", "Download them, or name their folder with --labels")
     known = {one.id: one for one in listed}
     for video in tracks:
         if video not in known:
-            remedy = "Fetch both label sets again"
+            remedy = "Download both label sets again"
             raise DataError(str(labels.path), "a video of PA-HMDB51 must be one of HMDB51", repr(video), remedy)
     test = [
         replace(known[video], split="test", private=present(track, num_frames, frame_step))
@@ -75,13 +75,13 @@ def parse_tracks(entry: Any, where: str) -> dict[str, Track]:
     """Return the ranges ``(first frame, last frame, values)`` of each attribute; a value is a number or a list.
 
     Raises:
-        DataError: On anything else.
+        DataError: The entry has another form.
     """
     tracks: dict[str, Track] = {}
     for name in ATTRIBUTES:
         track = entry.get(name) if isinstance(entry, dict) else None
         if not isinstance(track, list) or not track:
-            raise DataError(where, f"needs a list of frame ranges '{name}'", repr(track), "Fetch the file again")
+            raise DataError(where, f"needs a list of frame ranges '{name}'", repr(track), "Download the file again")
         tracks[name] = [_parse_range(part, f"{where}: {name}") for part in track]
     return tracks
 
@@ -93,16 +93,16 @@ def _parse_range(part: Any, where: str) -> tuple[int, int, tuple[int, ...]]:
         numbers = [first, last, *values]
         if values and all(type(number) is int and 0 <= number < _MOST for number in numbers) and first <= last:
             return first, last, tuple(values)
-    raise DataError(where, "a frame range is [first, last, value]", str(part), "Fetch the file again")
+    raise DataError(where, "a frame range must be [first, last, value]", str(part), "Download the file again")
 
 
 def count_frames(tracks: Mapping[str, Track]) -> int:
-    """Return the length of a video: ranges count from 0 and include their last frame."""
+    """Return the number of frames of a video. Ranges count from 0 and include their last frame."""
     return 1 + max(last for track in tracks.values() for _, last, _ in track)
 
 
 def present(tracks: Mapping[str, Track], num_frames: int, frame_step: int | None = None) -> tuple[bool, ...]:
-    """Say of each attribute whether a clip of `num_frames` frames shows it."""
+    """Return, for each attribute, whether a clip of `num_frames` frames shows it."""
     shown: Sequence[int] = shown_frames(count_frames(tracks), num_frames, frame_step).tolist()
     return tuple(
         any(first <= frame <= last and any(values) for first, last, values in tracks[name] for frame in shown)

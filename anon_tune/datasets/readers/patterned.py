@@ -1,4 +1,4 @@
-"""KTH and IXMAS: their files' names say everything, and who moves is the private label."""
+"""KTH and IXMAS: the names of the files hold all labels, and the person is the private label."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from anon_tune.video.folder_files import files_below, is_video
 
 
 def read_kth(root: Path, test_groups: Sequence[str], num_frames: int) -> Listing:
-    """List KTH: 25 persons, 6 actions, the scenarios d1 to d4, one file each and one missing.
+    """List KTH: 25 persons, 6 actions and the scenarios d1 to d4, with one file for each combination but one.
 
-    The published split is by person, so a test person could not be learned. This one is by
-    scenario: d4 (indoors) is tested on unless `test_groups` says otherwise; d3 has other clothes.
+    The published split is by person, so a person of the test split could not be learned. This split is by scenario.
+    The test split is d4 (indoors) unless `test_groups` names others; in d3, people wear other clothes.
 
     Raises:
-        DataError: If no video has such a name, or on an unknown group.
+        UsageError: A test group is unknown.
+        DataError: No video has such a name.
 
     Source:
         Schuldt, Laptev, Caputo, ICPR 2004.
@@ -29,13 +30,14 @@ def read_kth(root: Path, test_groups: Sequence[str], num_frames: int) -> Listing
 
 
 def read_ixmas(root: Path, test_groups: Sequence[str], num_frames: int) -> Listing:
-    """List IXMAS as cut into one file an action, take and camera: take 2 is tested on unless told otherwise.
+    """List IXMAS, cut into one file per action, take and camera. The default test split is take 2.
 
     Raises:
-        DataError: If no video has such a name, or on an unknown group.
+        UsageError: A test group is unknown.
+        DataError: No video has such a name.
 
     Source:
-        Weinland, Ronfard, Boyer, CVIU 2006; in the names of the clips that EPFL CVLAB published.
+        Weinland, Ronfard, Boyer, CVIU 2006. The file names are those of the clips that EPFL CVLAB published.
     """
     pattern = r"(?P<person>[A-Za-z]+)(?P<group>\d)_\d+_(?P<action>.+)_cam\d"
     return _read(root, pattern, "alba1_1_check-watch_cam0.avi", test_groups or ("2",), num_frames, None)
@@ -50,7 +52,7 @@ def _read(
         if is_video(file) and (match := re.fullmatch(pattern, PurePosixPath(file).stem))
     }
     if not matches:
-        raise DataError(str(root), f"no video is named like '{example}'", remedy="Name another folder by --root")
+        raise DataError(str(root), f"no video is named like '{example}'", remedy="Name another folder with --root")
     found = [Found(file, match["action"], match["group"], (match["person"],)) for file, match in matches.items()]
     columns = binary_columns("person", [one.private[0] for one in found])
     samples = Splitter(label_files(found, split_files(found, test_groups, (), 0), columns), found, 0).split()

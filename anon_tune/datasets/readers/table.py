@@ -17,29 +17,29 @@ COLUMNS = ("file", "split", "group", "action")
 
 
 def read_csv(root: Path, labels: LabelFolder, num_frames: int) -> Listing:
-    """List the files of a CSV with the columns file, split, group and action; every other is a private label.
+    """List the files of a CSV with the columns file, split, group and action. Every other column is a private label.
 
-    How private labels become attributes is said at `binary_columns`. The split is train, val or test.
+    `binary_columns` tells how private labels become attributes. The split is train, val or test.
 
     Args:
         root: Folder of the videos.
-        labels: Holds one ``.csv`` file, or is it.
-        num_frames: Frames of a clip.
+        labels: One ``.csv`` file, or the folder that holds it and no other.
+        num_frames: Frames per clip.
 
     Raises:
-        DataError: If there is not exactly one such file, or it cannot be read.
+        DataError: There is not exactly one such file, or it cannot be used.
     """
     names = labels.matching("*.csv")
     if len(names) != 1:
         got = ", ".join(names[:3]) or "none"
-        raise DataError(str(labels.path), "must hold one .csv file", got, "Name the file by --labels")
+        raise DataError(str(labels.path), "must hold one .csv file", got, "Name the file with --labels")
     file = labels.find(names[0])
     rows = read_table(file, COLUMNS)
     if not rows:
         raise DataError(str(file), "holds no labels", remedy="Add a line for each video")
     for number, row in enumerate(rows, start=2):
         if row["split"] not in SPLITS:
-            rule = f"a split is one of {', '.join(SPLITS)}"
+            rule = f"a split must be one of {', '.join(SPLITS)}"
             raise DataError(f"{file}: row {number}", rule, row["split"] or "nothing", "Correct the row")
         if empty := [name for name, value in row.items() if not value]:
             raise DataError(f"{file}: row {number}", f"'{empty[0]}' must not be empty", remedy="Fill it in")
@@ -60,7 +60,7 @@ def read_csv(root: Path, labels: LabelFolder, num_frames: int) -> Listing:
 
 
 def _refuse_an_index(file: Path, name: str, values: Sequence[str]) -> None:
-    """Refuse a private label of which every row has its own value, as a column of row numbers has."""
+    """Refuse a private label with a different value in every row, such as a column of row numbers."""
     if len(set(values)) == len(values) > 2:
         rule = f"column '{name}' must repeat its values, or each row is a private attribute"
-        raise DataError(str(file), rule, f"{len(values)} different ones", "Take the column away")
+        raise DataError(str(file), rule, f"{len(values)} different ones", "Remove the column")

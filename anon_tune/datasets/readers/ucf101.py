@@ -19,11 +19,11 @@ def read_ucf101(root: Path, labels: LabelFolder, split: int, num_frames: int) ->
     """List UCF101 by its published split; it has no private attributes.
 
     Raises:
-        DataError: If ``trainlist0<split>.txt`` or ``testlist0<split>.txt`` is missing or cannot be read.
+        DataError: ``trainlist0<split>.txt`` or ``testlist0<split>.txt`` is missing or cannot be read.
 
     Source:
-        Soomro, Zamir, Shah 2012 (arXiv:1212.0402). Groups keep their number in every class, so a group's
-        number is the group here.
+        Soomro, Zamir, Shah 2012 (arXiv:1212.0402). A group has the same number in every class,
+        so the number is the group here.
     """
     samples = [
         parse_video(line, part, f"{file}: line {number}")
@@ -37,13 +37,13 @@ def read_ucf101(root: Path, labels: LabelFolder, split: int, num_frames: int) ->
 
 
 def parse_video(line: str, split: str, where: str) -> Labels:
-    """Read action and group off ``<action>/v_<action>_g<group>_c<number>.avi`` and maybe a class number.
+    """Read action and group from ``<action>/v_<action>_g<group>_c<number>.avi``; a class number may follow.
 
-    The folder is the action: the two spell "HandstandPushups" differently.
+    The action is the name of the folder, because folders and files spell "HandstandPushups" differently.
     """
     match = _LINE.fullmatch(line)
     if match is None:
-        rule = "a video is named like 'Archery/v_Archery_g01_c01.avi'"
+        rule = "a video must be named like 'Archery/v_Archery_g01_c01.avi'"
         raise DataError(where, rule, repr(line), "Correct the file or download it again")
     video = line.split(maxsplit=1)[0]
     return Labels(video, "", split, match["group"], match["action"], ())

@@ -12,7 +12,7 @@ from anon_tune.errors import DataError, UsageError, suggest
 from anon_tune.video.folder_files import is_still
 
 PUBLISHED = {"train": 10_000, "val": 4_167, "test": 8_000}
-# An attribute here is present if any of these of VISPR is.
+# An attribute is present if any of its listed VISPR attributes is.
 SUBSETS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "vispr1": {
         name: [name]
@@ -52,15 +52,16 @@ def read_vispr(root: Path, labels: LabelFolder, subset: str) -> Listing:
     """List VISPR with a subset of its attributes; every still is its own group, and the action is ``still``.
 
     Labels are the published JSON annotations, or else ``vispr1_<split>_labels.csv`` with a column
-    ``image_id`` and one an attribute. The validation split is used where its list is there.
+    ``image_id`` and one column per attribute. The validation split is used if its list exists.
 
     Args:
         root: Folder of the stills.
-        labels: Holds ``train2017.txt``, ``test2017.txt`` and the annotations that they name.
+        labels: The label files ``train2017.txt`` and ``test2017.txt``, and the annotations that they name.
         subset: vispr1, vispr2 or pa-hmdb51; the last has the names and meaning of VP-HMDB51 and PA-HMDB51.
 
     Raises:
-        DataError: On an unknown subset, or if lists or labels are missing or cannot be read.
+        UsageError: The subset is unknown.
+        DataError: Lists or labels are missing or cannot be read.
 
     Source:
         Orekondy, Schiele, Fritz, ICCV 2017 (arXiv:1703.10660). The seven attributes of vispr1 and the merging
@@ -98,7 +99,7 @@ def _read_labels(labels: LabelFolder, split: str, stills: Sequence[str], parts: 
     table = f"vispr1_{split}_labels.csv"
     if table not in labels:
         rule = f"no annotation '{stills[0]}.json', nor '{table}'"
-        raise DataError(str(labels.path), rule, remedy="Fetch the annotations, or say where they are by --labels")
+        raise DataError(str(labels.path), rule, remedy="Download the annotations, or name their folder with --labels")
     file = labels.find(table)
     rows = read_table(file, ("image_id", *sorted(parts)))
     return {
@@ -110,5 +111,5 @@ def _read_annotation(file: Path) -> set[str]:
     found = read_json(file).get("labels")
     if not isinstance(found, list) or not all(isinstance(label, str) for label in found):
         rule = "must hold a list 'labels' of attribute names"
-        raise DataError(str(file), rule, str(found), "Fetch the file again")
+        raise DataError(str(file), rule, str(found), "Download the file again")
     return set(found)

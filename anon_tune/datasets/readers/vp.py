@@ -24,10 +24,10 @@ _TEST_GROUPS = {1: range(1, 8), 2: range(8, 15), 3: range(15, 22)}
 def read_vp_ucf101(root: Path, labels: LabelFolder, split: int, num_frames: int) -> Listing:
     """List UCF101 with the attributes of VP-UCF101.
 
-    The lists of UCF101 are not needed: its splits test groups 1 to 7, 8 to 14 and 15 to 21.
+    The lists of UCF101 are not needed: the test splits are the groups 1 to 7, 8 to 14 and 15 to 21.
 
     Raises:
-        DataError: If the labels are missing or cannot be read.
+        DataError: The labels are missing or cannot be read.
 
     Source:
         Li et al., ICCV 2023 (arXiv:2301.03046). The order of the columns is not documented; it was found
@@ -51,10 +51,10 @@ def read_vp_hmdb51(root: Path, labels: LabelFolder, split: int, num_frames: int)
     """List HMDB51 by its published split with the attributes of VP-HMDB51.
 
     Raises:
-        DataError: If lists or labels are missing, cannot be read, or do not belong together.
+        DataError: Lists or labels are missing, cannot be read, or do not belong together.
 
     Source:
-        As `read_vp_ucf101`.
+        As for `read_vp_ucf101`.
     """
     private = read_attributes(labels, "hmdb51")
     listed = hmdb51.read_lists(labels, split)
@@ -68,10 +68,10 @@ def read_vp_hmdb51(root: Path, labels: LabelFolder, split: int, num_frames: int)
 
 
 def with_attributes(one: Labels, private: Mapping[str, tuple[bool, ...]], labels: LabelFolder) -> Labels:
-    """Return a video with its attributes, which the labels must have."""
+    """Return a video with its attributes. The labels must have an entry for it."""
     key = str(PurePosixPath(one.id).with_suffix(".mp4"))
     if key not in private:
-        raise DataError(str(labels.path), f"no VP-HMDB51 labels for '{key}'", remedy="Fetch the whole label file")
+        raise DataError(str(labels.path), f"no VP-HMDB51 labels for '{key}'", remedy="Download the whole label file")
     return replace(one, private=private[key])
 
 
@@ -79,11 +79,11 @@ def read_attributes(labels: LabelFolder, name: str) -> dict[str, tuple[bool, ...
     """Return the attributes of every video, ``<action>/<video>.mp4``, in the order of `ATTRIBUTES`.
 
     Args:
-        labels: Holds ``<name>_privacy_attribute_label.pickle`` as published, or a CSV of the same name.
+        labels: Folder of ``<name>_privacy_attribute_label.pickle`` as published, or of a CSV of the same name.
         name: ucf101 or hmdb51.
 
     Raises:
-        DataError: If neither is there, or it holds anything but zeros and ones.
+        DataError: Neither file exists, or it holds anything but zeros and ones.
     """
     stem = f"{name}_privacy_attribute_label"
     file = labels.find(f"{stem}.csv", f"{stem}.pickle")
@@ -108,7 +108,7 @@ def _from_pickle(file: Path) -> dict[str, tuple[bool, ...]]:
             private[video] = tuple(value == 1 for value in values)
     except Exception as error:  # a damaged pickle may raise anything
         got = re.sub(r"\s+", " ", str(error)) or type(error).__name__
-        raise DataError(str(file), rule, got, "Fetch the file again") from None
+        raise DataError(str(file), rule, got, "Download the file again") from None
     return private
 
 
@@ -123,7 +123,7 @@ class _Dtype:
 
 
 class _Array:
-    """Stands in for a numpy array in a pickle: keeps its bytes, and makes numbers of them when asked."""
+    """Stands in for a numpy array in a pickle: keeps its bytes, which `values` turns into numbers."""
 
     def __init__(self, raw: bytes = b"", dtype: object = None) -> None:
         self.raw, self.dtype = raw, dtype
@@ -132,9 +132,9 @@ class _Array:
         _, _, self.dtype, _, self.raw = state
 
     def values(self) -> list[Any]:
-        """Return its numbers."""
+        """Return the numbers of the array."""
         if not isinstance(self.dtype, _Dtype) or self.dtype.code not in _NUMBERS:
-            raise TypeError("an array of something else than numbers")
+            raise TypeError("an array that does not hold numbers")
         numbers: list[Any] = np.frombuffer(bytes(self.raw), self.dtype.code).tolist()
         return numbers
 

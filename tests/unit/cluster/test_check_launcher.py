@@ -232,7 +232,7 @@ def test_a_table_for_people(check: Check, load: Load) -> None:
     assert code == 0
     out = " ".join(out.split())  # a line is folded where the path of the file is long
     assert "Ray launcher (aws), anon-tune" in out
-    assert "At once, at most: 4." in out and "An hour costs 0.19 to 3.43" in out
+    assert "Trials at a time, at most: 4." in out and "An hour costs 0.19 to 3.43" in out
     assert "still to be filled in: ami-REPLACE-ME" in out
 
 

@@ -185,7 +185,7 @@ def test_an_attribute_is_present_if_a_shown_frame_has_it() -> None:
     [
         (entry(gender=[]), r"needs a list of frame ranges 'gender', got \[\]"),
         ({"gender": [[0, 1, 1]]}, "needs a list of frame ranges 'skin_color', got None"),
-        (entry(face=[[0, 1]]), r"face: a frame range is \[first, last, value\], got \[0, 1\]"),
+        (entry(face=[[0, 1]]), r"face: a frame range must be \[first, last, value\], got \[0, 1\]"),
         (entry(face=[[5, 1, 1]]), r"got \[5, 1, 1\]"),
         (entry(face=[[0, 1, "1"]]), r"got \[0, 1, '1'\]"),
         (entry(face=[[0, 1, []]]), r"got \[0, 1, \[\]\]"),
@@ -254,7 +254,9 @@ def test_a_still_without_annotation_counts_as_missing(vispr: Path, tmp_path: Pat
     (vispr / "annotations/train2017/2017_2.json").unlink()
     listing = read_data_set("vispr", vispr)
     assert (listing.counts[0].found, listing.counts[3].found) == (1, 1)
-    with pytest.raises(DataError, match=r"must have all 10,000 training labels of the data set, got 1. Add what is"):
+    with pytest.raises(
+        DataError, match=r"must have all 10,000 training labels of the data set, got 1. Add the missing"
+    ):
         import_listing(listing, 8, 8, tmp_path / "store")
 
 
@@ -286,7 +288,7 @@ def test_a_csv_finds_files_by_path(tmp_path: Path) -> None:
     assert listing.counts == (Count("videos", 1, 2),)
     with pytest.raises(DataError, match=r"must hold all 2 files that the labels name, got 1 of them, without 'b/x"):
         import_listing(listing, 8, 8, tmp_path / "store")
-    with pytest.raises(DataError, match=r"no file of the test split is there. Add more"):
+    with pytest.raises(DataError, match=r"no file of the test split was found. Add more"):
         import_listing(listing, 8, 8, tmp_path / "store", partial=True)
 
 
@@ -295,14 +297,14 @@ def test_a_csv_finds_files_by_path(tmp_path: Path) -> None:
     [
         ("", "the first line must name the columns file, split, group, action, got nothing"),
         ("file,split\n", "got file, split. Add 'group'"),
-        (TABLE.replace("walk,", ""), "row 2 must have 6 cells as the first has, got 5"),
-        (TABLE.replace(",train", ",training"), "row 2: a split is one of train, val, test, got training"),
+        (TABLE.replace("walk,", ""), "row 2 must have 6 cells, like the first row, got 5"),
+        (TABLE.replace(",train", ",training"), "row 2: a split must be one of train, val, test, got training"),
         (TABLE.replace(",red", ","), "row 2: 'colour' must not be empty"),
         (TABLE.replace("hat", "colour"), "every column must have a name of its own"),
-        (TABLE.replace("b/x", "a/x"), "a video may stand in the labels once, got a/x.mp4"),
+        (TABLE.replace("b/x", "a/x"), "a video must be listed only once, got a/x.mp4"),
         (TABLE.replace(",2,", ",1,"), "no group may be in the test split and in another, got '1' of 'a/x.mp4'"),
         (TABLE.replace("walk", '"wa\nlk"'), r"a cell must be one line, got 'wa\\nlk'"),
-        (TABLE + '"', "is not whole CSV: unexpected end of data"),
+        (TABLE + '"', "is not valid CSV: unexpected end of data"),
         ("file,split,group,action\n", "holds no labels"),
         (
             TABLE.replace("walk", "gehen\udcff").encode("utf-8", "surrogateescape"),
@@ -326,21 +328,25 @@ def edit(name: str, text: str | bytes | None) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("name", "broken", "message"),
     [
-        ("ucf101", edit("ucfTrainTestlist/testlist01.txt", None), "/ucf: no label file 'testlist01.txt'. Fetch the"),
+        ("ucf101", edit("ucfTrainTestlist/testlist01.txt", None), "/ucf: no label file 'testlist01.txt'. Download the"),
         ("ucf101", edit("ucfTrainTestlist/testlist01.txt", " \n"), "testlist01.txt: holds no labels"),
-        ("ucf101", edit("ucfTrainTestlist/testlist01.txt", "Archery\n"), "line 1: a video is named like .*, got 'Arc"),
+        (
+            "ucf101",
+            edit("ucfTrainTestlist/testlist01.txt", "Archery\n"),
+            "line 1: a video must be named like .*, got 'Arc",
+        ),
         ("ucf101", edit("ucfTrainTestlist/trainlist01.txt", b"\xff\xfe"), "must be text in UTF-8, got byte 0xff"),
         ("ucf101", edit("more/trainlist01.txt", "x"), "only one file may be called 'trainlist01.txt', got .* and "),
         ("ucf101", edit("more/v_archery_g01_c01.mp4", ""), "only one file may be called like 'Archery/v_Archery_g01"),
         ("vp-ucf101", edit("x", ""), r"no label file 'ucf101_privacy_attribute_label.csv or ucf101_.*\.pickle'"),
         ("hmdb51", edit("splits/act07_test_split1.txt", None), "must hold the 51 lists .*, got 50, such as 'act00_"),
-        ("hmdb51", edit("splits/act07_test_split1.txt", "a.avi 1\n"), "act07_test_split1.txt: line 1: a line is a vid"),
+        ("hmdb51", edit("splits/act07_test_split1.txt", "a.avi 1\n"), "act07_test_split1.txt: line 1: a line must hol"),
         ("pa-hmdb51", edit("x", ""), "must hold the private attributes of PA-HMDB51, <action>.json, got none"),
-        ("pa-hmdb51", edit("act00.json", '{"a.avi": {"face": [[0,'), "act00.json: is not whole JSON: Expecting"),
+        ("pa-hmdb51", edit("act00.json", '{"a.avi": {"face": [[0,'), "act00.json: is not valid JSON: Expecting"),
         ("pa-hmdb51", edit("act00.json", "[]"), "act00.json: must hold a JSON object, got list"),
         ("pa-hmdb51", edit("act00.json", b"\xff"), "act00.json: must be text in UTF-8, got byte 0xff"),
         ("pa-hmdb51", edit("act00.json", json.dumps({"a\n.avi": entry()})), r"be one of HMDB51, got 'act00/a\\n.avi'"),
-        ("vispr", edit("annotations/test2017/2017_4.json", '{"labels": ["a4'), "2017_4.json: is not whole JSON"),
+        ("vispr", edit("annotations/test2017/2017_4.json", '{"labels": ["a4'), "2017_4.json: is not valid JSON"),
         ("vispr", edit("annotations/test2017/2017_4.json", "{}"), "must hold a list 'labels' of attribute names"),
         ("vispr", edit("test2017.txt", "annotations/test2017/9.json"), "no annotation '9.json', nor 'vispr1_test_lab"),
     ],
@@ -359,7 +365,7 @@ def test_labels_that_cannot_be_read_are_one_line(
 def test_an_empty_folder_is_no_data_set(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match=rf"^{tmp_path}: .*(no label file|must hold|no video is named like)"):
         read_data_set(name, tmp_path)
-    with pytest.raises(DataError, match=r"/gone: must be a folder of videos or stills\. Name another by --root"):
+    with pytest.raises(DataError, match=r"/gone: must be a folder of videos or stills\. Name another with --root"):
         read_data_set(name, tmp_path / "gone")
 
 
@@ -377,5 +383,5 @@ def test_choices_that_are_none(tmp_path: Path, arguments: Sequence[object], mess
 
 
 def test_a_folder_of_labels_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="gone: must be a folder of label files, or one"):
+    with pytest.raises(DataError, match="gone: must be a label file or a folder of label files"):
         read_data_set("ucf101", tmp_path, "gone")
