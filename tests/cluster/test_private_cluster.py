@@ -103,6 +103,7 @@ def write_video(path: Path) -> None:
         container.mux(stream.encode())
 
 
+@pytest.mark.usefixtures("no_ray")
 def test_no_node_is_waited_for_that_nobody_will_start(
     small_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

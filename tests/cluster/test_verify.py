@@ -172,7 +172,7 @@ def test_a_front_is_verified_grown_and_trained_again(tmp_path: Path) -> None:
 def test_what_cannot_be_measured_is_said_and_the_rest_is_kept(tmp_path: Path) -> None:
     study = write_study(tmp_path / "study")
     wrong = next(t.id for t in front_candidates(trials_of(study)) if not t.is_anchor)
-    with pytest.raises(StudyError, match=rf"2 repeats .*repeat 1 of trial '{wrong}', got clips: must not be empty"):
+    with pytest.raises(StudyError, match=rf"2 repeats .*repeat 1 of trial '{wrong}': clips: must not be empty"):
         verify_study(study, ToyBody(str(tmp_path / "one"), ((wrong, "bad clips"),)), 2)
     assert [t.id for t in front_candidates(trials_of(study)) if not t.repeats] == [wrong]
     with pytest.raises(StudyError, match=r"2 repeats .*repeat 3 of trial 'identity'"):

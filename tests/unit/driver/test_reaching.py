@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -61,13 +62,20 @@ def silent_port() -> Iterator[int]:
 
 
 def test_a_head_that_is_gone_is_said_at_once_and_the_study_stays_as_it_was(
-    silent_port: int, small_study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    silent_port: int,
+    small_study: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    journal, ended = small_study / "optuna.journal", small_study / "ended.txt"
+    study = tmp_path / "study"
+    shutil.copytree(small_study, study)
+    journal, ended = study / "optuna.journal", study / "ended.txt"
     journal.write_text("what the dashboard shows")
     ended.touch()
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{silent_port}")
-    monkeypatch.setattr(sys, "argv", ["anon-tune", "resume", str(small_study)])
+    monkeypatch.setattr(sys, "argv", ["anon-tune", "resume", str(study)])
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 2
