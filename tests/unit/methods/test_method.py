@@ -43,7 +43,7 @@ def test_an_example_means_the_defaults(spec: MethodSpec) -> None:
     ("text", "message"),
     [
         ("blurr:4", "x: unknown method 'blurr'. Did you mean 'blur'?"),
-        ("", "x: unknown method ''. Known: adversarial, "),
+        ("", "x: unknown method ''. If a package adds it, install that package. Known: adversarial, "),
         ("blur:strong", "x: sigma of 'blur' must be a number from 0.1 to 256, got strong. Write for example blur:2.0."),
         ("blur:nan", "x: sigma of 'blur' must be a number from 0.1 to 256, got nan."),
         ("blur:-1", "x: sigma of 'blur' must be a number from 0.1 to 256, got -1."),

@@ -57,7 +57,7 @@ def test_they_are_added_to_those_of_the_recipe(
     job = RungJob("black-out", recipe, str(tmp_path), 0, 6, True, Ceilings(0.9, 0.9))
     report = perform(job, avatars, torch.device("cpu"))
     assert report is not None
-    assert list(report.score.attackers) == ["frame", "shade-reader"]
+    assert list(report.score.attackers) == ["frame", "shade-reader", "committee"]
 
 
 def test_other_methods_bring_none(tiny_recipe: Callable[..., Recipe]) -> None:
