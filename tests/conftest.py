@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -17,6 +17,7 @@ from hypothesis import settings
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
 
+from anon_tune.cli import main
 from anon_tune.clips import Clips, make_avatars
 from anon_tune.ledger import Ledger
 from anon_tune.methods import make_recipe
@@ -43,6 +44,31 @@ TINY = {
     "evaluation.num_bootstraps": 5,
     "evaluation.width": 4,
 }
+
+
+class Said(NamedTuple):
+    """Exit code and output of the command line."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def say(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Call the command line in this process. An exception that it does not catch fails the test."""
+
+    def call(*arguments: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["anon-tune", *map(str, arguments)])
+        try:
+            main()
+            code: object = 0
+        except SystemExit as end:
+            code = end.code or 0
+        assert isinstance(code, int)
+        return Said(code, *capfd.readouterr())
+
+    return call
 
 
 @pytest.fixture(scope="session", autouse=True)

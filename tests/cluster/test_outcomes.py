@@ -3,45 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from anon_tune.cli import main
 from anon_tune.networks import save_weights
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("shared_ray")]
 
 
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
-    """Run a command in this process, which holds the shared Ray."""
-
-    def call(*words: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["anon-tune", *map(str, words)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return Said(code, *capsys.readouterr())
-
-    return call
-
-
 def test_a_study_whose_every_trial_fails_ends_with_the_first_reason(
-    say: Callable[..., Said], tiny_study: Callable[..., list[str]], tmp_path: Path
+    say: Callable[..., Any], tiny_study: Callable[..., list[str]], tmp_path: Path
 ) -> None:
     other, out = tmp_path / "other.safetensors", tmp_path / "study"
     save_weights({"a": torch.zeros(2)}, other)  # can be read, and fits no anonymizer
@@ -66,7 +41,7 @@ def test_a_study_whose_every_trial_fails_ends_with_the_first_reason(
 
 
 def test_a_study_whose_every_trial_breaks_a_constraint_says_so_everywhere(
-    say: Callable[..., Said], tiny_study: Callable[..., list[str]], tmp_path: Path
+    say: Callable[..., Any], tiny_study: Callable[..., list[str]], tmp_path: Path
 ) -> None:
     out = tmp_path / "study"
     limit = ("--constraint", "leakage_at_most=0.01")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from anon_tune.cli import main
 from anon_tune.recipe import MEASURE_VERSION
 
 SAYS = f"Measured with version 1 of the measurement. The current version is {MEASURE_VERSION}"
@@ -19,8 +19,7 @@ SAYS = f"Measured with version 1 of the measurement. The current version is {MEA
 def test_front_and_page_say_that_scores_do_not_compare(
     small_study: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    say: Callable[..., Any],
     version: str,
     is_old: bool,
 ) -> None:
@@ -30,13 +29,9 @@ def test_front_and_page_say_that_scores_do_not_compare(
     now = f'measure = "{MEASURE_VERSION}"'
     assert frozen.read_text().count(now) == 1
     frozen.write_text(frozen.read_text().replace(now, f'measure = "{version}"'))
-    monkeypatch.setattr(sys, "argv", ["anon-tune", "front", str(folder), "--format", "json"])
-    with pytest.raises(SystemExit):
-        main()
-    out, err = capfd.readouterr()
+    code, out, err = say("front", folder, "--format", "json")
+    assert code == 0
     assert json.loads(out)["trials"]
     assert (SAYS in err) == is_old
-    monkeypatch.setattr(sys, "argv", ["anon-tune", "report", str(folder)])
-    with pytest.raises(SystemExit):
-        main()
+    assert say("report", folder)[0] == 0
     assert (SAYS in (folder / "report.html").read_text()) == is_old

@@ -4,34 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from anon_tune.cli import main
 from anon_tune.ledger import Ledger
 from anon_tune.trial import TrialState
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Call the command line in this process; return its exit code and what it prints on stdout and stderr."""
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["anon-tune", *map(str, words)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return code, *capfd.readouterr()
-
-    return call
 
 
 @pytest.fixture
@@ -55,19 +37,19 @@ def foreign_study(small_study: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_it_is_looked_at_as_any_other(run: Run, foreign_study: Path, tmp_path: Path) -> None:
-    code, said, _ = run("front", foreign_study, "--all", "--format", "json")
+def test_it_is_looked_at_as_any_other(say: Run, foreign_study: Path, tmp_path: Path) -> None:
+    code, said, _ = say("front", foreign_study, "--all", "--format", "json")
     assert code == 0 and "tint" in {trial["method"] for trial in json.loads(said)["trials"]}
-    code, said, _ = run("status", foreign_study, "--format", "json")
+    code, said, _ = say("status", foreign_study, "--format", "json")
     assert code == 0 and json.loads(said)["num_trials"] == 4
     page = tmp_path / "page.html"
-    assert run("report", foreign_study, "-o", page) == (0, f"{page}\n", "")
+    assert say("report", foreign_study, "-o", page) == (0, f"{page}\n", "")
     assert "tint.strength" in page.read_text(encoding="utf-8")
 
 
-def test_its_other_trials_are_exported(run: Run, foreign_study: Path, tmp_path: Path) -> None:
+def test_its_other_trials_are_exported(say: Run, foreign_study: Path, tmp_path: Path) -> None:
     file = tmp_path / "ours.safetensors"
-    assert run("export", foreign_study, "--trial", "0001", "-o", file) == (0, f"{file}\n", "")
+    assert say("export", foreign_study, "--trial", "0001", "-o", file) == (0, f"{file}\n", "")
 
 
 @pytest.mark.parametrize(
@@ -79,16 +61,16 @@ def test_its_other_trials_are_exported(run: Run, foreign_study: Path, tmp_path: 
     ],
     ids=lambda words: words[0],
 )
-def test_what_needs_the_method_names_it_in_one_line(run: Run, foreign_study: Path, words: list[str]) -> None:
-    code, _, said = run(*(str(foreign_study) if word == "STUDY" else word for word in words))
+def test_what_needs_the_method_names_it_in_one_line(say: Run, foreign_study: Path, words: list[str]) -> None:
+    code, _, said = say(*(str(foreign_study) if word == "STUDY" else word for word in words))
     (line,) = said.splitlines()
     assert code == 2
     assert line.startswith("error: trial 0004: unknown method 'tint'. If a package adds it, install that package. ")
 
 
 @pytest.mark.parametrize("words", [["resume", "--trials", "6"], ["verify"]], ids=lambda words: words[0])
-def test_what_goes_on_with_it_says_how_to_bring_the_package(run: Run, foreign_study: Path, words: list[str]) -> None:
-    code, _, said = run(words[0], foreign_study, *words[1:])
+def test_what_goes_on_with_it_says_how_to_bring_the_package(say: Run, foreign_study: Path, words: list[str]) -> None:
+    code, _, said = say(words[0], foreign_study, *words[1:])
     (line,) = said.splitlines()
     assert code == 2
     assert "the study uses the method 'tint', which is of a package that is not installed here. Install" in line
