@@ -20,8 +20,9 @@ def check_names(recipe: Recipe, where: str) -> None:
         RecipeError: No attacker or network has this name.
         UsageError: The package that adds it does not load, or breaks the contract of attackers or networks.
     """
-    check_attackers(recipe.evaluation.rung.attackers, f"{where}: 'evaluation.rung.attackers'")
-    check_attackers(recipe.evaluation.full.attackers, f"{where}: 'evaluation.full.attackers'")
+    for name, effort in (("rung", recipe.evaluation.rung), ("full", recipe.evaluation.full)):
+        check_attackers(effort.attackers, f"{where}: 'evaluation.{name}.attackers'")
+        check_attackers(effort.fresh, f"{where}: 'evaluation.{name}.fresh'")
     check_network("anonymizer", recipe.anonymizer.network, where)
     check_network("utility", recipe.utility.network, where)
     check_network("privacy", recipe.privacy.network, where)

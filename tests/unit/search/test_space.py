@@ -327,6 +327,7 @@ def test_a_number_of_attackers_is_taken_with_one_line(tmp_path: Path, capsys: py
             '"evaluation.full.attackers" = ["fram"]',
             "'evaluation.full.attackers': unknown attacker 'fram'. Did you mean ",
         ),
+        ('"evaluation.full.fresh" = ["fram"]', "'evaluation.full.fresh': unknown attacker 'fram'. Did you mean "),
         ('"evaluation.rung.attackers" = "frame,faces"', "'evaluation.rung.attackers': unknown attacker 'faces'. "),
         ('"utility.network" = "r3d_19"', "'utility.network': unknown network 'r3d_19'. Did you mean 'r3d_18'?"),
         (
