@@ -24,7 +24,7 @@ from anon_tune.evaluation.clip_counts import check_clips
 from anon_tune.evaluation.committee import with_committees
 from anon_tune.evaluation.lab import Effort, Lab, PieceProgress, Pieces, RawWeights, Weights, strongest
 from anon_tune.evaluation.metrics import top1
-from anon_tune.evaluation.raw_attackers import pack, unpack
+from anon_tune.evaluation.raw_attackers import pack, unpack, weights_of
 from anon_tune.networks import save_weights
 from anon_tune.networks.weights import read_tensors
 from anon_tune.recipe import MEASURE_VERSION, AuditRecipe
@@ -139,11 +139,7 @@ def make_baseline(
     lab = Lab(raw, Effort.of_audit(effort), device, pieces)
     specs = {spec.name: spec for spec in lab.effort.attackers}
     alone = list(lab.attacks(seeds, {}))
-    weights = {
-        (a.family, a.seed): {k: v.detach().cpu() for k, v in a.network.state_dict().items()}
-        for a in alone
-        if a.network is not None
-    }
+    weights = weights_of(alone)
     if not weights:
         rule = "'attackers' must name at least one network, because only networks can be trained further from raw clips"
         got = ", ".join(specs)

@@ -6,8 +6,7 @@ An attacker that starts from these weights needs far fewer steps than an attacke
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 import torch
@@ -15,11 +14,12 @@ from torch import Tensor
 
 from anon_tune.clips import Clips
 from anon_tune.errors import DataError
-from anon_tune.evaluation.lab import Effort, Lab, RawWeights
+from anon_tune.evaluation.lab import Attack, Effort, Lab, RawWeights
 from anon_tune.folder import File, Folder
 from anon_tune.networks import save_weights
 from anon_tune.networks.weights import read_tensors
 from anon_tune.recipe import EvaluationRecipe
+from anon_tune.recipe.part import digest
 
 _MARK = "raw_attackers"
 
@@ -47,6 +47,15 @@ def raw_attackers(clips: Clips, recipe: EvaluationRecipe, device: torch.device, 
     return made
 
 
+def weights_of(attacks: Iterable[Attack]) -> RawWeights:
+    """Return the weights of those attackers that are networks."""
+    return {
+        (attack.family, attack.seed): {k: v.detach().cpu() for k, v in attack.network.state_dict().items()}
+        for attack in attacks
+        if attack.network is not None
+    }
+
+
 def pack(weights: RawWeights) -> dict[str, Tensor]:
     """Return the tensors of all attackers in one mapping, named ``family/seed/name``."""
     return {
@@ -67,17 +76,11 @@ def unpack(tensors: Mapping[str, Tensor]) -> dict[tuple[str, int], dict[str, Ten
 def _train(clips: Clips, recipe: EvaluationRecipe, device: torch.device) -> RawWeights:
     effort = Effort.of_study(recipe, full=True)
     lab = Lab({name: clips.split(name) for name in ("train", "val")}, effort, device)
-    found = [attack for attack in lab.attacks([recipe.seed], {}) if attack.network is not None]
-    return {
-        (attack.family, attack.seed): {k: v.detach().cpu().clone() for k, v in attack.network.state_dict().items()}
-        for attack in found
-        if attack.network is not None
-    }
+    return weights_of(lab.attacks([recipe.seed], {}))
 
 
 def _key(clips: Clips, recipe: EvaluationRecipe) -> str:
-    told = json.dumps([clips.fingerprint, recipe.fingerprint()])
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    return digest({"clips": clips.fingerprint, "measurement": recipe.fingerprint()})
 
 
 def _read(file: File, key: str) -> RawWeights | None:
