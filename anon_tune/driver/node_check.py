@@ -29,8 +29,8 @@ _TOO_LATE = (
 def check_here(space: SearchSpace) -> None:
     """Check what can be checked before clips are made and Ray is joined or started.
 
-    That is the address of a cluster. Without a cluster it is also the files of weights that a search space names; the
-    nodes of a cluster may have files that this machine has not.
+    With a cluster, this checks its address. Without one, it checks the files of weights that the search space names;
+    the nodes of a cluster may have files that are not on this machine.
 
     Raises:
         UsageError: ``RAY_ADDRESS`` is no address of a head.
@@ -44,14 +44,14 @@ def check_here(space: SearchSpace) -> None:
 
 
 def check_nodes(space: SearchSpace, trains: bool = True) -> None:
-    """Let every living node check a search space that names files, or what an installed package brings.
+    """Check that every living node has the files and can load the packages that a search space names.
 
-    This takes one small task a node, and nothing where a space names only what is ours. A node that comes later is not
-    asked.
+    One small task runs on each node, or none if the space names no file and nothing of another package. Nodes that join
+    later are not checked.
 
     Args:
         space: The search space.
-        trains: Anonymizers are to be trained, which may start from files of weights.
+        trains: True if anonymizers will be trained. Only training reads files of weights.
 
     Raises:
         UsageError: A node lacks a package or a file, or cannot load it.
