@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import ray
 import torch
 from hypothesis import settings
 from moto.server import ThreadedMotoServer
@@ -189,3 +190,9 @@ def small_study(avatars: Clips, tiny_params: dict[str, Any], tmp_path_factory: p
     run("0002", 2, {"penalty.weight": 9.0}, "adversarial", TrialState.PRUNED)
     run("0003", 3, {"penalty.weight": 0.2}, "adversarial", TrialState.RUNNING)
     return directory
+
+
+@pytest.fixture
+def no_ray() -> None:
+    """No Ray in this process: one that other tests share is ended, and begun anew by the next that asks for it."""
+    ray.shutdown()

@@ -71,8 +71,7 @@ def read_parts(folder: Folder) -> pa.Table:
                     kind, where = kind_of(error, folder, StudyError), f"{folder}/{part.name}"
                     remedy = "Check permissions and connection, then try again"
                     raise kind(where, "cannot be read", remedy=remedy, cause=why(error)) from None
-                gone = f"{folder}/{part.name}"
-                break
+                gone = f"{folder}/{part.name}"  # read on, so that the next attempt has less to read than a merge takes
         if not gone:
             table = _joined(read.values())
             last = table["record"][-1].as_py() if len(table) else -1

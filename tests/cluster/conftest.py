@@ -223,12 +223,6 @@ def shared_ray(_ray_ends: None) -> None:
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
 
 
-@pytest.fixture
-def no_ray() -> None:
-    """No Ray in this process: one that other tests share is ended, and begun anew by the next that asks for it."""
-    ray.shutdown()
-
-
 @pytest.fixture(scope="session")
 def new_site() -> Callable[[Path], contextlib.AbstractContextManager[Site]]:
     """Make a `Site` with its logs in a folder; it is shared by several tests."""

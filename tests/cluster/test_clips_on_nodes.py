@@ -43,7 +43,9 @@ def test_workers_fetch_clips_and_stills_from_a_uri(
     arguments = [*tiny_study(tmp_path / "study", trials=1, num_steps=2), "--clips", uri, "--stills", uri_of_stills]
     command = ["anon-tune", "study", "search_spaces/quickstart.toml", "--no-rungs", *arguments]
     assert processes.run("study", command) == 0, processes.said("study")[-4000:]
-    said = f"warning: privacy branches learn on {uri_of_stills}. Leakage and accuracy are both measured on {uri}, since"
+    said = (
+        f"warning: privacy branches learn on {uri_of_stills}. Leakage and accuracy are both measured on {uri}, because"
+    )
     assert said in processes.said("study")
     trials = Ledger(tmp_path / "study" / "ledger").trials()
     assert {trial.state for trial in trials} == {TrialState.COMPLETE}

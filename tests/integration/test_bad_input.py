@@ -79,6 +79,7 @@ SPACES = {
 }
 
 
+@pytest.mark.usefixtures("no_ray")  # with one, its nodes are asked
 @pytest.mark.parametrize("name", ["anonymizer.weights", "utility.weights", "privacy.weights"])
 def test_files_of_weights_are_read_before_anything_else(study: Say, tmp_path: Path, name: str) -> None:
     gone, text = tmp_path / "gone.safetensors", tmp_path / "text.safetensors"
