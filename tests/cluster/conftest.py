@@ -261,11 +261,15 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 
 @pytest.fixture
 def tiny_study(avatars: Clips) -> Callable[..., list[str]]:
-    """Return arguments that make a `study` command take seconds. They come last, because the last value counts."""
+    """Return arguments that make a `study` command take seconds. They come last, because the last value counts.
 
-    def arguments(out: Path, trials: int, num_steps: int) -> list[str]:
+    Trials run one at a time unless a test is about several, because a worker takes longer to start than to train.
+    """
+
+    def arguments(out: Path, trials: int, num_steps: int, beside: int = 1) -> list[str]:
         settings = [part for name in (*TINY, f"training.num_steps={num_steps}") for part in ("--set", name)]
-        return ["--clips", str(avatars.directory), "--out", str(out), "--trials", str(trials), *settings]
+        where = ["--clips", str(avatars.directory), "--out", str(out)]
+        return [*where, "--trials", str(trials), "--max-concurrent", str(beside), *settings]
 
     return arguments
 
@@ -287,7 +291,32 @@ def ports() -> list[int]:
 @pytest.fixture
 def nodes(processes: Processes, short_path: Path, ports: list[int]) -> Iterator[Path]:
     """A head and a worker with one CPU each, and the environment that `env` prints; yields their folder."""
-    folder = short_path / "nodes"
+    with _up(processes, short_path / "nodes", ports) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def _kept_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Processes, Path]]:
+    processes, folder = Processes(tmp_path_factory.mktemp("nodes")), Path(tempfile.mkdtemp(prefix="at"))
+    with _up(processes, folder / "nodes", processes.free_ports()) as nodes:
+        yield processes, nodes
+        pids = [int((nodes / f"{name}.pid").read_text()) for name in ("head", "worker-1")]
+        ours = {*pids, *(child for pid in pids for child in processes.below(pid))}
+    assert not nodes.exists() and len(ours) > 8
+    processes.wait_until_gone(ours)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def same_nodes(processes: Processes, _kept_nodes: tuple[Processes, Path]) -> Path:
+    """Nodes like `nodes`, for all tests of a file that leave them unchanged."""
+    kept, folder = _kept_nodes
+    processes.environment |= kept.environment
+    return folder
+
+
+@contextlib.contextmanager
+def _up(processes: Processes, folder: Path, ports: list[int]) -> Iterator[Path]:
     port, _, dashboard = (str(number) for number in ports)
     processes.environment |= {"CLUSTER_DIR": str(folder), "PORT": port, "DASHBOARD_PORT": dashboard}
     try:
