@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Two processes run tests side by side, a file at a time, those that start Ray early, as they take longest.
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: quickstart test quick check install clean
+.PHONY: quickstart test quick soak check install clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/anon-tune study search_spaces/quickstart.toml --clips avatars --out runs/quickstart
@@ -19,6 +19,10 @@ test: check
 # What needs no Ray, no browser and no training.
 quick: check
 	$(PYTEST) -m "not cluster and not browser and not trains"
+
+# Studies whose drivers, workers and nodes are killed again and again; takes half an hour.
+soak: $(VENV)/.tested
+	$(BIN)/python benchmarks/soak.py
 
 check: $(VENV)/.tested
 	$(BIN)/ruff check .

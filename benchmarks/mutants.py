@@ -70,7 +70,8 @@ OPPOSITE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Is: ast.IsNot,
     ast.IsNot: ast.Is,
 }
-EMPTY = {"None": "", "bool": "False", "str": "''", "int": "0", "float": "0.0", "list": "[]", "dict": "{}", "tuple": "()"}
+EMPTY = {"None": "", "bool": "False", "str": "''", "int": "0", "float": "0.0", "list": "[]", "dict": "{}"}
+EMPTY["tuple"] = "()"
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,8 @@ class Copy:
 
     def tested(self, room: str, limit_s: float) -> tuple[str, float, str]:
         """Run the tests of a room; return "passed", "failed" or "hung", how long it took, and the last line."""
-        environment = os.environ | {"PYTHONPATH": str(self.home), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = os.environ | {"PYTHONPATH": str(self.home), "OMP_NUM_THREADS": "1"}
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", *tests_of(room)]
         start = time.monotonic()
         with tempfile.TemporaryFile() as log:
