@@ -137,11 +137,18 @@ class Site:
     def add_node(self) -> None:
         """Start the head, or another node."""
         name = f"n{next(self.number)}"
-        head = ["--head", "--port", str(self.port), "--include-dashboard", "false", "--ray-client-server-port", "0"]
+        head = ["--head", "--port", str(self.port), "--include-dashboard", "false", "--ray-client-server-port"]
+        head.append(str(self.port + 1))
         where = head if not self.nodes else ["--address", f"127.0.0.1:{self.port}"]
         own = [*NODE, "--dashboard-agent-listen-port", "0", "--temp-dir", str(self.folder / name)]
         node, log = self.start(name, ["ray", "start", *where, *own])
-        wait_for(lambda: "Ray runtime started" in log.read_text(errors="replace"), f"node {name}, see {log}")
+
+        def is_up() -> bool:
+            if node.poll() is not None:
+                raise SystemExit(f"soak: a node did not start, see {log}")
+            return "Ray runtime started" in log.read_text(errors="replace")
+
+        wait_for(is_up, f"node {name}, see {log}")
         self.nodes.append(node)
 
     def workers(self) -> list[int]:
@@ -211,7 +218,8 @@ class Round:
             self._fill_the_disk()
         else:
             self.driver.kill()
-        self.driver.wait()
+        if self.driver.wait() == 0:  # it was done before
+            return False
         if kind == "torn":
             part = max((self.out / "ledger").glob("*.parquet"))
             begun = part.with_name(f".{part.name}.1")
