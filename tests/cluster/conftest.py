@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -95,18 +96,36 @@ class Processes:
 
     @contextlib.contextmanager
     def held(self, pid: int, name: str) -> Iterator[None]:
-        """Pause the descendants of a process whose names begin with a text, at least one, for the time of a block."""
+        """Pause the descendants of a process whose names begin with a text, at least one, for the time of a block.
 
-        def found() -> list[int]:
-            return [child for child, its_name in self.below(pid).items() if its_name.startswith(name)]
+        Those that start during the block are paused, too, long before they have started to work.
+        """
+        stopped: set[int] = set()
+        is_over = threading.Event()
 
-        self.wait_for(lambda: bool(found()), lambda: str(self.below(pid)))
-        stopped = found()
-        for one in stopped:
-            os.kill(one, signal.SIGSTOP)
+        def pause() -> None:
+            for child in {child for child, its_name in self.below(pid).items() if its_name.startswith(name)} - stopped:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGSTOP)
+                    stopped.add(child)
+
+        def keep_pausing() -> None:
+            while not is_over.wait(0.2):
+                pause()
+
+        def is_held() -> bool:
+            pause()
+            return bool(stopped)
+
+        keeper = threading.Thread(target=keep_pausing)
         try:
+            self.wait_for(is_held, lambda: str(self.below(pid)))
+            keeper.start()
             yield
         finally:
+            is_over.set()
+            if keeper.ident is not None:
+                keeper.join()
             for one in stopped:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(one, signal.SIGCONT)

@@ -57,7 +57,7 @@ class Body:
 def run_as_owner(command: list[str], folder: Path) -> None:
     """Run a command as the owner of the server, because PostgreSQL refuses to run as root."""
     as_owner: dict[str, Any] = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
-    done = subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True, timeout=120, **as_owner)
+    done = subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True, timeout=500, **as_owner)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
