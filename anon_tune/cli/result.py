@@ -43,7 +43,7 @@ class FileFormat(StrEnum):
 
 def front(
     directory: Study,
-    format: Annotated[Format, typer.Option(help="table, json or csv.")] = Format.TABLE,
+    format: Annotated[Format, typer.Option(metavar="table|json|csv", help="table, json or csv.")] = Format.TABLE,
     all_trials: Annotated[
         bool, typer.Option("--all", help="List every trial, not only the front and the anchors.")
     ] = False,
@@ -65,7 +65,7 @@ def front(
 def report(
     directory: Study,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write. Default: DIR/report.html.")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write. Default: DIR/report.html.")
     ] = None,
 ) -> None:
     """Write one self-contained HTML page about a study, even while it runs, and print its path."""
@@ -75,17 +75,25 @@ def report(
 def export(
     directory: Study,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="File to write. Its suffix, or --format, sets the file format.")
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="File to write. Its suffix, or --format, sets the file format."
+        ),
     ],
     leakage_at_most: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Export the most accurate trial that leaks no more than this cMAP."),
+        typer.Option(
+            metavar="CMAP", min=0, max=1, help="Export the most accurate trial that leaks no more than this cMAP."
+        ),
     ] = None,
-    trial: Annotated[str | None, typer.Option(help="Export this trial.")] = None,
+    trial: Annotated[str | None, typer.Option(metavar="TRIAL", help="Export this trial.")] = None,
     format: Annotated[
-        FileFormat | None, typer.Option(help="safetensors (weights), pt2 (torch.export program) or onnx (program).")
+        FileFormat | None,
+        typer.Option(metavar="FORMAT", help="safetensors (weights), pt2 (torch.export program) or onnx (program)."),
     ] = None,
-    data_licence: Annotated[str, typer.Option(help="Licence of the clips, for the model card.")] = "not stated",
+    data_licence: Annotated[
+        str, typer.Option(metavar="TEXT", help="Licence of the clips, for the model card.")
+    ] = "not stated",
     force: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
     """Write a trial's anonymizer to a file, with a model card beside it.

@@ -41,9 +41,10 @@ def status(
             help="Print the status at this interval until the study is over or no driver holds it.",
         ),
     ] = None,
-    format: Annotated[StatusFormat, typer.Option(help="table or json. With --watch, json is one line per update.")] = (
-        StatusFormat.TABLE
-    ),
+    format: Annotated[
+        StatusFormat,
+        typer.Option(metavar="table|json", help="table or json. With --watch, json is one line per update."),
+    ] = (StatusFormat.TABLE),
 ) -> None:
     """Print the state of a study, even while it runs: trials, hypervolume, cost and failures.
 
