@@ -10,7 +10,6 @@ from anon_tune.commands.results import (
     ExportOptions,
     check_outcome,
     export,
-    flat_rows,
     pick_trial,
     read_trials,
     write_report,
@@ -84,9 +83,9 @@ class Study:
         """
         import pandas as pd
 
-        from anon_tune.pareto import front_document
+        from anon_tune.pareto import FrontTable
 
-        rows = flat_rows(front_document(self.trials, all_trials=True))
+        rows = [row.to_columns() for row in FrontTable.of(self.trials, all_trials=True).rows]
         return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame({"trial": []}).set_index("trial")
 
     def pick(self, leakage_at_most: float) -> Trial:

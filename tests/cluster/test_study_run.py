@@ -134,8 +134,8 @@ def test_a_study_that_a_stop_rule_ended_is_over_for_who_watches_it(tmp_path: Pat
     settings = Settings(num_trials=500, sampler="random", stop=StopRules(seconds=0.1))
     run_study(tmp_path, SPACE, ToyBody(), settings)
     status = study_status(tmp_path)
-    assert status["is_complete"] and status["states"]["TO_COME"] == status["left_s"] == 0
-    assert sum(status["states"].values()) < 500
+    assert status.is_complete and status.states["TO_COME"] == status.left_s == 0
+    assert sum(status.states.values()) < 500
 
 
 @pytest.mark.usefixtures("shared_ray")

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from anon_tune.clips import open_clips
 from anon_tune.commands.results import read_trials
 from anon_tune.errors import AnonTuneError
 from anon_tune.ledger import Ledger
-from anon_tune.pareto import front_document
+from anon_tune.pareto import FrontTable
 
 Answer = Callable[..., str]
 
@@ -151,17 +152,15 @@ def test_the_front_as_csv_and_as_a_table_has_the_same_rows(answer: Answer, small
 
 
 def test_a_searched_method_has_its_own_column_only(capsys: pytest.CaptureFixture[str], small_study: Path) -> None:
-    document = front_document(read_trials(small_study), True)
-    for row in document["trials"]:
-        row["params"] |= {"method": row["method"]}
-    _print_table(document)
+    trials = [replace(t, params={**t.params, "method": t.method}) for t in read_trials(small_study)]
+    table = FrontTable.of(trials, True)
+    methods = [row.trial.method for row in table.rows]
+    _print_table(table)
     lines = capsys.readouterr().out.splitlines()[1:-1]
-    assert [line.split()[1] for line in lines] == [row["method"] for row in document["trials"]]
+    assert [line.split()[1] for line in lines] == methods
     assert any("penalty.weight=" in line for line in lines)
     assert not any("method=" in line for line in lines)
-    assert [row["method"] for row in csv.DictReader(io.StringIO(_csv(document)))] == [
-        row["method"] for row in document["trials"]
-    ]
+    assert [row["method"] for row in csv.DictReader(io.StringIO(_csv(table)))] == methods
 
 
 def cut(study: Path, num_records: int) -> None:
