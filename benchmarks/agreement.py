@@ -21,6 +21,7 @@ from scipy.stats import spearmanr
 import anon_tune
 from anon_tune.certificate import read_certificate
 from anon_tune.errors import AnonTuneError
+from anon_tune.methods import is_trained
 from anon_tune.trial import Trial, TrialState
 
 
@@ -45,7 +46,9 @@ def leakages(study: anon_tune.Study, trial: Trial, seeds: int) -> tuple[float, f
 
 def agreement(study: anon_tune.Study, num_trials: int, seeds: int) -> dict[str, Any]:
     """Return how far study and certificates differ over the first trained trials."""
-    trained = [t for t in study.trials if t.state is TrialState.COMPLETE and t.score is not None and t.was_trained]
+    trained = [
+        t for t in study.trials if t.state is TrialState.COMPLETE and t.score is not None and is_trained(t.method)
+    ]
     pairs = []
     for trial in sorted(trained, key=lambda t: t.id)[:num_trials]:
         pairs.append(leakages(study, trial, seeds))
