@@ -15,10 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.stats import spearmanr
 
 import anon_tune
 from anon_tune.cli.certify import show_step
+from anon_tune.clips import open_clips
+from anon_tune.evaluation import measure, raw_attackers
+from anon_tune.export import load_trial
+from anon_tune.methods import attackers_of, is_trained
 from anon_tune.trial import Trial, TrialState
 
 
@@ -36,12 +41,28 @@ def leakage(trial: Trial) -> float:
     return trial.score.leakage.normalized
 
 
+def rung_leakage(study: anon_tune.Study, trial: Trial) -> float:
+    """Return what a rung would find on the weights of a trial; the full score ranks the same trials."""
+    clips = open_clips(
+        str(Path(study.directory) / "clips") if study.settings.clips == "avatars" else study.settings.clips
+    )
+    loaded = load_trial(study.directory, trial)
+    baselines = str(Path(study.directory) / "baselines")
+    raw = raw_attackers(clips, loaded.recipe.evaluation, torch.device("cpu"), baselines)
+    attackers = attackers_of(loaded.recipe)
+    score = measure(
+        loaded.anonymizer, clips, loaded.recipe.evaluation, False, None, torch.device("cpu"), *attackers, raw=raw
+    )
+    return score.leakage.value
+
+
 def agreement(study: anon_tune.Study, num_trials: int, seeds: int) -> dict[str, Any]:
     """Return how far study and certificates differ over the first trained trials."""
-    trained = [t for t in study.trials if t.state is TrialState.COMPLETE and t.score is not None and t.was_trained]
-    chosen = sorted(trained, key=lambda t: t.id)[:num_trials]
+    scored = [t for t in study.trials if t.state is TrialState.COMPLETE and t.score is not None]
+    chosen = sorted((t for t in scored if is_trained(t.method)), key=lambda t: t.id)[:num_trials]
     certificates = study.certify([trial.id for trial in chosen], seeds, on_step=show_step)
     pairs = [(leakage(trial), certificates[trial.id].leakage_normalized) for trial in chosen]
+    rungs = [rung_leakage(study, trial) for trial in chosen]
     study_values, certificate_values = np.array(pairs).T
     differences = np.abs(study_values - certificate_values)
     return {
@@ -50,6 +71,7 @@ def agreement(study: anon_tune.Study, num_trials: int, seeds: int) -> dict[str, 
         "max_abs_difference": float(differences.max()),
         "mean_difference": float((study_values - certificate_values).mean()),
         "spearman": float(spearmanr(study_values, certificate_values).statistic),
+        "rung_spearman": float(spearmanr(rungs, study_values).statistic),
         "pairs": {trial.id: [float(a), float(b)] for trial, (a, b) in zip(chosen, pairs, strict=True)},
     }
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from anon_tune.certificate import Certificate
 from anon_tune.pareto import LEVELS, ParetoFront, attainment
 from anon_tune.report.chart import BLUE, INK, LABEL, MUTED, ORANGE, PURPLE, SKY, VERMILLION, Chart, axis
-from anon_tune.report.selection import drawn_trials
+from anon_tune.report.selection import drawn_trials, has_trained_method
 from anon_tune.report.wording import NOTHING, hover, hover_certified, percent, shorten, text
 from anon_tune.trial import OBJECTIVES, Reading, Score, Trial
 
@@ -170,7 +170,7 @@ def _kinds_legend(trials: Sequence[Trial]) -> list[Any]:
 def _kind(trial: Trial) -> str:
     if trial.method == "adversarial":
         return "adversarial"
-    return "trained baseline" if trial.was_trained else "closed-form"
+    return "trained baseline" if has_trained_method(trial) else "closed-form"
 
 
 def _points(
