@@ -72,9 +72,8 @@ def export_anonymizer(
         raise UsageError(
             str(output), f"must end in one of {', '.join(SUFFIXES)}", output.suffix, "End it in .safetensors"
         )
-    for path in (output, card):
-        if path.exists() and not force:
-            raise UsageError(str(path), "already exists", remedy="Name another file or add --force")
+    if not force:
+        _refuse_existing(output, card)
     loaded = load_trial(study, trial)
     recipe = loaded.recipe
     score = judged_scores(Ledger(study.ledger).trials()).get(trial.id, trial.score)
@@ -93,6 +92,12 @@ def export_anonymizer(
         write_program(loaded.anonymizer, _real_frames(store), output, describe)
     File.at(card).write(card_markdown(document, output.name).encode())
     return output
+
+
+def _refuse_existing(*files: Path) -> None:
+    for file in files:
+        if file.exists():
+            raise UsageError(str(file), "already exists", remedy="Name another file or add --force")
 
 
 def _store(study: StudyDirectory, clips: str) -> Clips | None:

@@ -69,12 +69,12 @@ def card_document(
         "params": dict(trial.params),
         "fingerprint": trial.fingerprint,
         "limits": list(LIMITS),
-        "versions": {
-            "anon_tune": anon_tune.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": _versions(),
     }
+
+
+def _versions() -> dict[str, str]:
+    return {"anon_tune": anon_tune.__version__, "torch": torch.__version__, "python": platform.python_version()}
 
 
 def _certified(c: Certificate) -> dict[str, Any]:
@@ -110,9 +110,6 @@ def card_markdown(card: dict[str, Any], file: str) -> str:
         card: The document of `card_document`; with the key ``program`` if the file is a program.
         file: Name of the file that the card describes.
     """
-    rows = _rows(card)
-    attackers = ", ".join(f"{name} {value:.1%}" for name, value in card["attackers"].items())
-    attributes = "\n".join(f"| {name} | {value:.1%} |" for name, value in card["attributes"].items())
     params = "\n".join(f"| `{name}` | {value} |" for name, value in card["params"].items())
     limits = "\n".join(f"- {limit}" for limit in card["limits"])
     origin = (
@@ -120,8 +117,6 @@ def card_markdown(card: dict[str, Any], file: str) -> str:
         if card["network"]
         else f"The closed-form anonymizer `{card['method']}`, which is not trained, measured on {card['clips']}."
     )
-    anew = ", each after training the same recipe again" if card["trained_anew"] else ""
-    repeats = f" Means of {card['num_repeats']} measurements with new seeds{anew}." if card["num_repeats"] else ""
     return f"""# Anonymizer of trial {card["trial"]}
 
 {origin} It maps the consecutive frames of one clip, (T, 3, H, W) RGB in [0, 1], to frames of the same form.
@@ -140,19 +135,7 @@ def card_markdown(card: dict[str, Any], file: str) -> str:
 
 ## Measured by the study
 
-On {card["num_test_clips"]} test clips, by new networks trained on {card["num_train_clips"]} anonymized clips.\
-{repeats}
-
-| | value [interval] | floor (blind) | ceiling (raw) |
-|---|---|---|---|
-{rows}
-
-Leakage is the cMAP of the strongest of these attackers: {attackers}. Accuracy is top-1.
-Mean distortion (RMS on pixels in [0, 1]): {card["distortion"]:.3f}.
-
-| private attribute | average precision |
-|---|---|
-{attributes}
+{_study_text(card)}
 
 ## Limits
 
@@ -176,6 +159,26 @@ def _usage(file: str) -> str:
         call = '(changed,) = session.run(["anonymized"], {"frames": frames})  # float32'
         return f'import onnxruntime\n\nsession = onnxruntime.InferenceSession("{file}")\n{call}'
     return f'import anon_tune\n\nanonymizer = anon_tune.load_anonymizer("{file}")'
+
+
+def _study_text(card: dict[str, Any]) -> str:
+    attackers = ", ".join(f"{name} {value:.1%}" for name, value in card["attackers"].items())
+    attributes = "\n".join(f"| {name} | {value:.1%} |" for name, value in card["attributes"].items())
+    anew = ", each after training the same recipe again" if card["trained_anew"] else ""
+    repeats = f" Means of {card['num_repeats']} measurements with new seeds{anew}." if card["num_repeats"] else ""
+    return f"""On {card["num_test_clips"]} test clips, by new networks trained on {card["num_train_clips"]} anonymized \
+clips.{repeats}
+
+| | value [interval] | floor (blind) | ceiling (raw) |
+|---|---|---|---|
+{_rows(card)}
+
+Leakage is the cMAP of the strongest of these attackers: {attackers}. Accuracy is top-1.
+Mean distortion (RMS on pixels in [0, 1]): {card["distortion"]:.3f}.
+
+| private attribute | average precision |
+|---|---|
+{attributes}"""
 
 
 def _rows(readings: dict[str, Any]) -> str:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from anon_tune.certificate import Certificate
 from anon_tune.pareto import LEVELS, ParetoFront, attainment
+from anon_tune.report.certified_points import certified_points
 from anon_tune.report.chart import BLUE, INK, LABEL, MUTED, ORANGE, PURPLE, SKY, VERMILLION, Chart, axis
 from anon_tune.report.selection import drawn_trials, has_trained_method
-from anon_tune.report.wording import NOTHING, hover, hover_certified, percent, shorten, text
+from anon_tune.report.wording import NOTHING, hover, percent, shorten, text
 from anon_tune.trial import OBJECTIVES, Reading, Score, Trial
 
 _MARKS = {"identity": ("diamond", VERMILLION, "top left"), "black-out": ("square", INK, "top right")}
@@ -59,13 +60,8 @@ def front_chart(front: ParetoFront, certificates: Mapping[str, Certificate] = Ma
         _points("other full scores", dominated, front, {"color": MUTED, "size": 8}),
         _points("on the front", on_front, front, {"color": BLUE, "size": 11, "line": {"color": "#FFFFFF", "width": 1}}),
     ]
-    for trial in (t for t in front.trials if t.is_anchor):
-        symbol, colour, side = _MARKS[trial.method]
-        points = _points(trial.method, [trial], front, {"color": colour, "size": 13})
-        points.update(mode="markers+text", text=[trial.method], textposition=side, marker={"symbol": symbol})
-        points.update(showlegend=False)  # its name is written beside the point
-        data.append(points)
-    data += _certified(ours, front, certificates)
+    data += _anchors(front)
+    data += certified_points(ours, front, certificates)
     data = [trace for trace in data if trace.x is None or len(trace.x)] + _kinds_legend(ours)
     scores = [front.scores[t.id] for t in front.trials]
     reference = next((front.scores[t.id] for t in front.trials if t.method == "identity"), scores[0])
@@ -91,33 +87,15 @@ def front_chart(front: ParetoFront, certificates: Mapping[str, Certificate] = Ma
     return Chart(data, layout)
 
 
-def _certified(trials: Sequence[Trial], front: ParetoFront, certificates: Mapping[str, Certificate]) -> list[Any]:
-    """Return the points of the certificates, and lines that join each to the point of its trial."""
-    both = [(t, certificates[t.id]) for t in trials if t.id in certificates]
-    lines: tuple[list[float | None], list[float | None]] = [], []
-    for trial, c in both:
-        score = front.scores[trial.id]
-        lines[0].extend([score.leakage.value, c.leakage, None])
-        lines[1].extend([score.accuracy.value, c.accuracy, None])
-    joined = go.Scatter(
-        x=lines[0],
-        y=lines[1],
-        mode="lines",
-        line={"color": PURPLE, "width": 1, "dash": "dot"},
-        hoverinfo="skip",
-        showlegend=False,
-    )
-    points = go.Scatter(
-        name="certified",
-        mode="markers",
-        marker={"color": PURPLE, "size": 11, "symbol": "star"},
-        x=[c.leakage for _, c in both],
-        y=[c.accuracy for _, c in both],
-        hovertext=[hover_certified(t, c) for t, c in both],
-        hoverinfo="text",
-        customdata=[t.id for t, _ in both],
-    )
-    return [joined, points]
+def _anchors(front: ParetoFront) -> list[Any]:
+    anchors = []
+    for trial in (t for t in front.trials if t.is_anchor):
+        symbol, colour, side = _MARKS[trial.method]
+        points = _points(trial.method, [trial], front, {"color": colour, "size": 13})
+        points.update(mode="markers+text", text=[trial.method], textposition=side, marker={"symbol": symbol})
+        points.update(showlegend=False)  # its name is written beside the point
+        anchors.append(points)
+    return anchors
 
 
 def _attained(front: ParetoFront) -> list[Any]:

@@ -133,15 +133,7 @@ def _result_sections(
     """Return the sections that show what the study found."""
     parallel = parallel_chart(front)
     return [
-        (
-            "front",
-            "Pareto front",
-            _note(
-                f"{_READINGS[front.is_verified]}{certified_note(front, certificates)} Point at a trial to "
-                f"see its method and params.{drawn_note(front)}"
-            )
-            + _chart("front-plot", front_chart(front, certificates), "no trial has a full score"),
-        ),
+        ("front", "Pareto front", _front(front, certificates)),
         ("gallery", "What the front looks like", _gallery(trials, front, study, certificates)),
         (
             "certificates",
@@ -225,6 +217,12 @@ def _course_sections(
         ),
         ("failed", "Failed trials", tables.failures(trials)),
     ]
+
+
+def _front(front: ParetoFront, certificates: Mapping[str, Certificate]) -> str:
+    how = f"{_READINGS[front.is_verified]}{certified_note(front, certificates)}"
+    note = _note(f"{how} Point at a trial to see its method and params.{drawn_note(front)}")
+    return note + _chart("front-plot", front_chart(front, certificates), "no trial has a full score")
 
 
 def _gallery(

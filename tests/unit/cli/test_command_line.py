@@ -113,7 +113,7 @@ def test_the_front_as_json_is_strict_and_complete(answer: Answer, small_study: P
     accuracy = [name.replace("leakage", "accuracy") for name in leakage if "normalized" not in name]
     for row in document["trials"]:
         names = ["trial", "method", "state", "front_rank", "num_repeats", "probability_on_front", "seconds", "params"]
-        names += ["feasible", "seconds_per_frame", "lost_s", "cpu_s", "gpu_s", "money"]
+        names += ["certified", "feasible", "seconds_per_frame", "lost_s", "cpu_s", "gpu_s", "money"]
         assert sorted(row) == sorted([*names, *leakage, *accuracy])
     assert {"identity", "black-out"} <= {row["method"] for row in document["trials"]}
 
