@@ -22,6 +22,7 @@ from anon_tune.folder import File
 from anon_tune.ledger import Ledger
 from anon_tune.networks import save_weights
 from anon_tune.pareto import judged_scores
+from anon_tune.study.certified import certificates_of
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial
 
@@ -78,7 +79,8 @@ def export_anonymizer(
     recipe = loaded.recipe
     score = judged_scores(Ledger(study.ledger).trials()).get(trial.id, trial.score)
     store = _store(study, clips)
-    document = card_document(trial, score, recipe, clips, store, data_licence, stills)
+    certificate = certificates_of(study, [trial]).get(trial.id)
+    document = card_document(trial, score, recipe, clips, store, data_licence, stills, certificate)
     if output.suffix == ".safetensors":
         made = {"format": FORM, "anon_tune": anon_tune.__version__, "recipe": recipe.model_dump_json()}
         save_weights(loaded.anonymizer.state_dict(), output, made | {"model_card": json.dumps(document)})

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 import anon_tune
+from anon_tune.certificate import Certificate
 from anon_tune.clips import Clips
 from anon_tune.methods import is_trained
 from anon_tune.recipe import Recipe
@@ -28,6 +29,7 @@ def card_document(
     store: Clips | None,
     data_licence: str,
     stills: tuple[str, str] = ("", ""),
+    certificate: Certificate | None = None,
 ) -> dict[str, Any]:
     """Return the card as plain values; fractions are in [0, 1].
 
@@ -40,6 +42,7 @@ def card_document(
         data_licence: Licence of the clips, as the user states it.
         stills: Name and fingerprint of the stills that the privacy branch learned on; empty strings if it learned on
             the clips.
+        certificate: The trial's certificate; None without one.
     """
     effort = recipe.evaluation.full
     return {
@@ -53,6 +56,7 @@ def card_document(
         "stills_fingerprint": stills[1],
         "leakage": _reading(score.leakage),
         "accuracy": _reading(score.accuracy),
+        "certificate": None if certificate is None else _certified(certificate),
         "attackers": dict(score.attackers),
         "attributes": dict(score.attributes),
         "distortion": score.distortion,
@@ -70,6 +74,19 @@ def card_document(
             "torch": torch.__version__,
             "python": platform.python_version(),
         },
+    }
+
+
+def _certified(c: Certificate) -> dict[str, Any]:
+    leakage = {"interval": c.leakage_interval, "floor": c.leakage_floor, "ceiling": c.leakage_ceiling}
+    accuracy = {"interval": c.accuracy_interval, "floor": c.accuracy_floor, "ceiling": c.accuracy_ceiling}
+    return {
+        "status": c.status,
+        "leakage": {"value": c.leakage, **leakage},
+        "accuracy": {"value": c.accuracy, **accuracy},
+        "strongest": c.strongest,
+        "num_seeds": c.effort["num_seeds"],
+        "created": c.created,
     }
 
 
@@ -93,7 +110,7 @@ def card_markdown(card: dict[str, Any], file: str) -> str:
         card: The document of `card_document`; with the key ``program`` if the file is a program.
         file: Name of the file that the card describes.
     """
-    rows = [f"| {name} | {_percent(card[name])} |" for name in ("leakage", "accuracy")]
+    rows = _rows(card)
     attackers = ", ".join(f"{name} {value:.1%}" for name, value in card["attackers"].items())
     attributes = "\n".join(f"| {name} | {value:.1%} |" for name, value in card["attributes"].items())
     params = "\n".join(f"| `{name}` | {value} |" for name, value in card["params"].items())
@@ -117,14 +134,18 @@ def card_markdown(card: dict[str, Any], file: str) -> str:
 
 {_data_text(card)}
 
-## Measured
+## Certified
+
+{_certificate_text(card.get("certificate"))}
+
+## Measured by the study
 
 On {card["num_test_clips"]} test clips, by new networks trained on {card["num_train_clips"]} anonymized clips.\
 {repeats}
 
 | | value [interval] | floor (blind) | ceiling (raw) |
 |---|---|---|---|
-{chr(10).join(rows)}
+{rows}
 
 Leakage is the cMAP of the strongest of these attackers: {attackers}. Accuracy is top-1.
 Mean distortion (RMS on pixels in [0, 1]): {card["distortion"]:.3f}.
@@ -155,6 +176,26 @@ def _usage(file: str) -> str:
         call = '(changed,) = session.run(["anonymized"], {"frames": frames})  # float32'
         return f'import onnxruntime\n\nsession = onnxruntime.InferenceSession("{file}")\n{call}'
     return f'import anon_tune\n\nanonymizer = anon_tune.load_anonymizer("{file}")'
+
+
+def _rows(readings: dict[str, Any]) -> str:
+    return "\n".join(f"| {name} | {_percent(readings[name])} |" for name in ("leakage", "accuracy"))
+
+
+def _certificate_text(certificate: dict[str, Any] | None) -> str:
+    if certificate is None:
+        return (
+            "Not certified: no audit of this trial was found. The numbers below are the study's own, by attackers that "
+            "trained for a short time; stronger attackers may find more. 'anon-tune certify' measures with more effort."
+        )
+    bound = " At least: an attacker was still improving." if certificate["status"] == "LOWER_BOUND" else ""
+    status = certificate["status"].replace("_", " ")
+    return f"""{status}, {certificate["created"]}: attackers of several families that trained until they stopped \
+improving, with {certificate["num_seeds"]} seeds. Strongest: {certificate["strongest"]}.{bound}
+
+| | value [interval] | floor (blind) | ceiling (raw) |
+|---|---|---|---|
+{_rows(certificate)}"""
 
 
 def _program(facts: dict[str, Any] | None) -> str:

@@ -20,7 +20,7 @@ from anon_tune.trial import Trial, TrialState
 pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).parents[2]
 SPACE = "search_spaces/quickstart.toml"
-ONE_AT_A_TIME = ["--no-rungs", "--sampler", "qmc", "--seed", "3", "--max-concurrent", "1"]
+ONE_AT_A_TIME = ["--no-rungs", "--sampler", "qmc", "--seed", "3"]
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ def test_a_lost_worker_and_then_a_lost_head_cost_nothing_that_was_finished(
     site: Any, tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
     out = tmp_path / "study"
-    words = ["submit", SPACE, "--no-rungs", "--sampler", "random", *tiny_study(out, trials=4, num_steps=100)]
+    words = ["submit", SPACE, "--no-rungs", "--sampler", "random", *tiny_study(out, trials=4, num_steps=100, beside=2)]
     head = site.head("head", 0)
     nodes = [site.worker("first"), site.worker("second")]
     job = site.ask(*words)

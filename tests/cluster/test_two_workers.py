@@ -88,7 +88,7 @@ def test_a_trial_that_diverges_is_failed_and_the_study_goes_on(
         "first": [{"anonymizer.lr": rate} for rate in rates],
     }
     space = SearchSpace.from_tables(tables, "rates.toml")
-    settings = StudySettings(num_trials=len(rates), sampler="random")
+    settings = StudySettings(num_trials=len(rates), sampler="random", max_concurrent=1)
     trials = run_study(tmp_path, space, ClipTrialBody(str(avatars.directory)), settings).trials()
     assert [(t.id, t.state) for t in trials] == [
         ("black-out", "COMPLETE"),

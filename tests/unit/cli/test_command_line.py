@@ -17,8 +17,8 @@ import pytest
 import anon_tune
 from anon_tune.cli.clips import parse_size
 from anon_tune.cli.list_options import spread_lists
+from anon_tune.cli.named_values import parse_setting
 from anon_tune.cli.result import _csv, _print_table
-from anon_tune.cli.study import parse_setting
 from anon_tune.clips import open_clips
 from anon_tune.commands.results import read_trials
 from anon_tune.errors import AnonTuneError
