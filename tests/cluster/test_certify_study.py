@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -106,3 +107,17 @@ def test_what_cannot_be_certified_is_one_line(say: Any, study: Path) -> None:
     unknown = say("certify", study, "--set", "max_stepz=3")
     assert (unknown.code, unknown.err.count("\n")) == (2, 1)
     assert "Did you mean 'max_steps'?" in unknown.err
+
+
+def test_a_task_whose_worker_dies_is_begun_again(processes: Any, study: Path) -> None:
+    certify = ["anon-tune", "certify", str(study), "--seeds", "1", *SET, "--trial", "0000"]
+    driver = processes.start("certify", certify)
+
+    def auditing() -> list[int]:
+        return [pid for pid, name in processes.below(driver.pid).items() if name.startswith("ray::_try")]
+
+    processes.wait_until(lambda: bool(auditing()), "certify", driver)
+    os.kill(auditing()[0], signal.SIGKILL)
+    assert processes.ended(driver) in (0, 1), processes.said("certify")
+    assert (study / "audits" / "0000.json").exists()
+    assert "1 of 1" in processes.said("certify")
