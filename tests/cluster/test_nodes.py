@@ -17,6 +17,7 @@ from anon_tune.trial import TrialState
 
 pytestmark = pytest.mark.cluster
 IXMAS = Path(os.environ.get("ANON_TUNE_IXMAS", Path(__file__).parents[2] / "../shared/data/ixmas"))
+TRAINS = "ray::_Inner.train"  # the name of a worker that does a job
 SCRIPT = str(Path(__file__).parents[2] / "cluster" / "local.sh")
 
 
@@ -26,24 +27,22 @@ def test_a_lost_node_costs_no_trial_and_down_ends_the_other_alone(
     head, worker = (int((nodes / f"{name}.pid").read_text()) for name in ("head", "worker-1"))
     out = tmp_path / "study"
 
-    def trains(node: int) -> bool:
-        return any(name.startswith("ray::_Inner.train") for name in processes.below(node).values())
-
     def states() -> dict[str, TrialState]:
         return {t.id: t.state for t in Ledger(out / "ledger").trials()}
 
-    # A trial takes longer than a worker to start, or one node does all of them before the other is ready.
-    arguments = ["search_spaces/quickstart.toml", "--no-rungs", *tiny_study(out, trials=2, num_steps=800, beside=2)]
+    def running() -> list[str]:
+        return [trial for trial, state in states().items() if state is TrialState.RUNNING]
+
+    arguments = ["search_spaces/quickstart.toml", "--no-rungs", *tiny_study(out, trials=3, num_steps=60, beside=2)]
     driver = processes.start("study", ["anon-tune", "study", *arguments])
-    processes.wait_until(
-        lambda: trains(head) and trains(worker) and states().get("0001") is TrialState.RUNNING, "study", driver
-    )
-    interrupted = [trial for trial, state in states().items() if state is TrialState.RUNNING]
-    assert len(interrupted) == 2
-    processes.kill(worker)
+    processes.wait_until(lambda: states().get("black-out") is TrialState.COMPLETE and bool(running()), "study", driver)
+    # A worker takes longer to start than a trial; so that each node has a trial, those that train wait for each other.
+    with processes.held(head, TRAINS), processes.held(worker, TRAINS):
+        processes.wait_until(lambda: len(running()) == 2, "study", driver)
+        processes.kill(worker)
 
     assert processes.ended(driver) == 0, processes.said("study")[-4000:]
-    assert states() == dict.fromkeys(["black-out", "identity", "0000", "0001"], TrialState.COMPLETE)
+    assert states() == dict.fromkeys(["black-out", "identity", "0000", "0001", "0002"], TrialState.COMPLETE)
     assert processes.run("status", [SCRIPT, "status"]) == 0
     assert "head: up" in processes.said("status") and "worker-1: gone" in processes.said("status")
 
@@ -62,7 +61,7 @@ def test_a_lost_node_costs_no_trial_and_down_ends_the_other_alone(
 def test_two_nodes_find_what_one_finds(
     processes: Any, same_nodes: Path, tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
-    worker = int((same_nodes / "worker-1.pid").read_text())
+    head, worker = (int((same_nodes / f"{name}.pid").read_text()) for name in ("head", "worker-1"))
     study = ["anon-tune", "study", "search_spaces/quickstart.toml", "--no-rungs", "--sampler", "qmc"]
 
     def found(out: Path) -> dict[str, tuple[Any, ...]]:
@@ -71,14 +70,17 @@ def test_two_nodes_find_what_one_finds(
         scores = {t.id: (dict(t.params), t.score.leakage, t.score.accuracy, t.score.attackers) for t in trials}  # type: ignore[union-attr]
         return scores | {t.id + " curve": tuple(t.reports[-1].curve) for t in trials}
 
-    two = processes.start("two", [*study, *tiny_study(tmp_path / "two", trials=4, num_steps=150, beside=2)])
-    processes.wait_until(
-        lambda: any(name.startswith("ray::_Inner.train") for name in processes.below(worker).values()), "two", two
-    )
+    def states() -> dict[str, TrialState]:
+        return {t.id: t.state for t in Ledger(tmp_path / "two" / "ledger").trials()}
+
+    two = processes.start("two", [*study, *tiny_study(tmp_path / "two", trials=3, num_steps=30, beside=2)])
+    processes.wait_until(lambda: states().get("identity") is TrialState.COMPLETE, "two", two)
+    with processes.held(head, TRAINS), processes.held(worker, TRAINS):
+        assert two.poll() is None  # each node has a trial
     assert processes.ended(two) == 0, processes.said("two")[-4000:]
 
     del processes.environment["RAY_ADDRESS"]
-    one = [*study, *tiny_study(tmp_path / "one", trials=4, num_steps=150)]
+    one = [*study, *tiny_study(tmp_path / "one", trials=3, num_steps=30)]
     assert processes.run("one", one) == 0, processes.said("one")[-4000:]
     assert found(tmp_path / "two") == found(tmp_path / "one")
 

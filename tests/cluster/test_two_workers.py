@@ -130,7 +130,7 @@ def test_a_job_whose_worker_dies_is_counted_as_lost_and_done_again(
 
 
 if __name__ == "__main__":
-    fixed = {**TINY, "training.num_steps": 400}
+    fixed = {**TINY, "training.num_steps": 60}
     toy = SearchSpace.from_tables(
         {"fixed": fixed, "search": {"penalty.weight": {"low": 0.1, "high": 10.0}}}, "toy.toml"
     )
