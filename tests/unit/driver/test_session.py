@@ -38,6 +38,6 @@ def test_a_private_cluster_is_started_again_when_its_start_fails(failing: Any) -
 
 def test_a_private_cluster_that_never_starts_is_one_line(failing: Any) -> None:
     failing(10)
-    with pytest.raises(UnreachableError, match=r"^Ray: cannot be started on this machine: Failed to start GCS\. "):
-        with ray_session(dashboard=False):
-            pass
+    said = pytest.raises(UnreachableError, match=r"^Ray: cannot be started on this machine: Failed to start GCS\. ")
+    with said, ray_session(dashboard=False):
+        pass
