@@ -1,8 +1,8 @@
 """How much of what raw clips leak do a full score and a certificate find? Compares them with ten times the effort.
 
-Normalized leakage divides by the leakage of raw clips, so attackers that are weak there would flatter nobody and mislead
-everybody. The attackers with ten times the effort are those of the full score, trained from scratch with ten times its
-steps; the best of them and their committee counts. One JSON object is printed: leakage (cMAP) by seed.
+Normalized leakage divides by the leakage of raw clips, so attackers that are weak on raw clips make it mean nothing.
+The attackers with ten times the effort are those of the full score, trained from scratch with ten times its steps; the
+best of them and their committee counts. One JSON object is printed: leakage (cMAP) by seed.
 
     python benchmarks/raw_ceiling.py clips/ixmas16 --seeds 0 1 2
 """
