@@ -11,7 +11,7 @@ import typer
 
 from anon_tune.cli import result
 from anon_tune.cli.audit_options import Seeds, Set
-from anon_tune.cli.study import named
+from anon_tune.cli.named_values import named
 from anon_tune.cli.study_options import Package
 from anon_tune.commands.certify import certify as run_certify
 from anon_tune.commands.results import write_report

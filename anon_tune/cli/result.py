@@ -19,6 +19,7 @@ from anon_tune.commands.results import export as run_export
 from anon_tune.folder import Folder
 
 if TYPE_CHECKING:
+    from anon_tune.certificate import Certificate
     from anon_tune.pareto import FrontRow, FrontTable
     from anon_tune.trial import Reading
 
@@ -50,8 +51,10 @@ def front(
 ) -> None:
     """Print the Pareto front of a study, even while it runs. Front rank 0 is the front itself."""
     from anon_tune.pareto import FrontTable
+    from anon_tune.study.certified import certificates_of
 
-    table = FrontTable.of(read_trials(directory), all_trials)
+    trials = read_trials(directory)
+    table = FrontTable.of(trials, all_trials, certificates_of(directory, trials))
     if old := measure_note(directory):
         print(f"{directory}: {old}", file=sys.stderr)
     if format is Format.JSON:
@@ -125,9 +128,12 @@ def _csv(table: FrontTable) -> str:
 
 def _print_table(table: FrontTable) -> None:
     verified = any(row.probability_on_front is not None for row in table.rows)
+    is_certified = any(row.certificate is not None for row in table.rows)
     added = ["repeats", "on front"] if verified else []
-    heads = ["trial", "method", "state", "front rank", *added, "leakage", "normalized", "accuracy", "seconds", "params"]
-    print(lay_out(heads, [_cells(row, verified) for row in table.rows], terminal_width()))
+    last = ["certified leakage", "normalized"] if is_certified else []
+    heads = ["trial", "method", "state", "front rank", *added, "leakage", "normalized", "accuracy", *last]
+    heads += ["seconds", "params"]
+    print(lay_out(heads, [_cells(row, verified, is_certified) for row in table.rows], terminal_width()))
     front = table.front
     if (point := front.reference_point) is not None:
         print(
@@ -138,7 +144,7 @@ def _print_table(table: FrontTable) -> None:
         print(front.empty)
 
 
-def _cells(row: FrontRow, verified: bool) -> list[str]:
+def _cells(row: FrontRow, verified: bool, is_certified: bool) -> list[str]:
     trial, score = row.trial, row.score
     certainty = [str(len(trial.repeats)), "" if (p := row.probability_on_front) is None else f"{p:.0%}"]
     return [
@@ -148,11 +154,23 @@ def _cells(row: FrontRow, verified: bool) -> list[str]:
         "" if row.front_rank is None else str(row.front_rank),
         *(certainty if verified else []),
         "" if score is None else _with_interval(score.leakage),
-        f"{score.leakage.normalized:z.2f}" if score is not None and math.isfinite(score.leakage.normalized) else "",
+        "" if score is None else _normalized(score.leakage.normalized),
         "" if score is None else _with_interval(score.accuracy),
+        *(_certified(row.certificate) if is_certified else []),
         f"{trial.seconds:.0f}",
         " ".join(_param(name, value) for name, value in trial.params.items() if name != "method"),
     ]
+
+
+def _certified(certificate: Certificate | None) -> list[str]:
+    if certificate is None:
+        return ["", ""]
+    more = " or more" if certificate.status == "LOWER_BOUND" else ""
+    return [f"{certificate.leakage:.3f}{more}", _normalized(certificate.leakage_normalized)]
+
+
+def _normalized(value: float) -> str:
+    return f"{value:z.2f}" if math.isfinite(value) else ""
 
 
 def _param(name: str, value: object) -> str:

@@ -95,6 +95,14 @@ ScaleTo = Annotated[
 MaxFailures = Annotated[
     int, typer.Option(metavar="N", min=0, help="How often a trial is retried after its worker died or hung.")
 ]
+Certify = Annotated[
+    bool,
+    typer.Option(
+        "--certify",
+        help="When the study has ended, run 'anon-tune verify' and 'anon-tune certify' on it: its front is then chosen "
+        "by repeated measurements, and audited.",
+    ),
+]
 JobLimit = Annotated[
     float | None,
     typer.Option(

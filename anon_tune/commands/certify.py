@@ -114,8 +114,8 @@ def _chosen(study: StudyDirectory, ids: Sequence[str]) -> list[Trial]:
     front = ParetoFront.of(trials)
     chosen = [trial for trial in front.members if not trial.is_anchor]
     if not chosen:
-        remedy = "See 'anon-tune front'" if front.empty is None else str(front.empty)
-        raise StudyError(str(study), "no trial is on the front", remedy=remedy)
+        remedy = "Name trials with --trial" if front.empty is None else str(front.empty)
+        raise StudyError(str(study), "no trial but the anchors is on the front", remedy=remedy)
     return chosen
 
 
@@ -142,10 +142,10 @@ def _audit_all(
     from anon_tune.driver.session import ray_session
     from anon_tune.driver.tasks import TaskNeeds, as_finished
     from anon_tune.evaluation.certify import told_effort
-    from anon_tune.study.certified import certificates_of, has_effort
+    from anon_tune.study.certified import all_certificates_of, has_effort
 
     asked = told_effort(job.effort)
-    made = {i: c for i, c in certificates_of(job.study, chosen).items() if has_effort(c, asked)}
+    made = {i: c for i, c in all_certificates_of(job.study, chosen).items() if has_effort(c, asked)}
     todo = [trial for trial in chosen if trial.id not in made]
     failed: dict[str, AnonTuneError] = {}
     if not todo:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
+from anon_tune.certificate import Certificate
 from anon_tune.pareto.front import ParetoFront
 from anon_tune.trial import OBJECTIVES, Cost, Reading, Score, Trial
+
+_CERTIFIED = ("status", "leakage", "leakage_normalized", "accuracy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +25,14 @@ class FrontRow:
         score: The full score, or the mean of the repeats if the trial has any; None without a full score. Never a rung
             score, because rung scores are cheaper and cannot be compared with full scores.
         probability_on_front: In [0, 1]; None unless the study is verified and the trial is an anchor or has repeats.
+        certificate: The trial's certificate; None without one. It changes no front rank.
     """
 
     trial: Trial
     front_rank: int | None
     score: Score | None
     probability_on_front: float | None
+    certificate: Certificate | None = None
 
     @property
     def leakage(self) -> float | None:
@@ -47,6 +53,7 @@ class FrontRow:
         return row | {
             "num_repeats": len(trial.repeats),
             "probability_on_front": self.probability_on_front,
+            "certified": None if self.certificate is None else _certified(self.certificate),
             "feasible": trial.is_feasible,
             "seconds_per_frame": None if score is None else _known(score.seconds_per_frame),
             "seconds": trial.seconds,
@@ -59,6 +66,8 @@ class FrontRow:
         """Return the values of `to_json` by column name: each end of an interval and each param is a column."""
         row = self.to_json()
         params: dict[str, Any] = row.pop("params")
+        certified = row.pop("certified") or dict.fromkeys(_CERTIFIED)
+        row |= {f"certified_{name}": certified[name] for name in _CERTIFIED}
         for objective in OBJECTIVES:
             low, high = row.pop(f"{objective.name}_interval") or (None, None)
             row |= {f"{objective.name}_low": low, f"{objective.name}_high": high}
@@ -82,16 +91,28 @@ class FrontTable:
     lost_s: float
 
     @classmethod
-    def of(cls, trials: Sequence[Trial], all_trials: bool = False) -> FrontTable:
+    def of(
+        cls,
+        trials: Sequence[Trial],
+        all_trials: bool = False,
+        certificates: Mapping[str, Certificate] = MappingProxyType({}),
+    ) -> FrontTable:
         """List the front of a study.
 
         Args:
             trials: All trials of one ledger; the study may still be running.
             all_trials: List every trial, not only the front and the anchors.
+            certificates: Certificates of trials, by trial id.
         """
         front = ParetoFront.of(trials)
         rows = [
-            FrontRow(t, front.front_ranks.get(t.id), front.scores.get(t.id), front.probabilities.get(t.id))
+            FrontRow(
+                t,
+                front.front_ranks.get(t.id),
+                front.scores.get(t.id),
+                front.probabilities.get(t.id),
+                certificates.get(t.id),
+            )
             for t in trials
             if all_trials or t.is_anchor or front.front_ranks.get(t.id) == 0
         ]
@@ -114,6 +135,11 @@ class FrontTable:
             "lost_s": self.lost_s,
             "trials": [row.to_json() for row in self.rows],
         }
+
+
+def _certified(certificate: Certificate) -> dict[str, Any]:
+    values = {name: getattr(certificate, name) for name in _CERTIFIED}
+    return {name: _known(v) if isinstance(v, float) else v for name, v in values.items()}
 
 
 def _reading(name: str, reading: Reading | None) -> dict[str, Any]:

@@ -12,10 +12,18 @@ from anon_tune.trial import Trial
 
 
 def certificates_of(directory: StudyLocation, trials: Sequence[Trial]) -> dict[str, Certificate]:
-    """Return the certificates whose numbers hold for these trials, by trial id.
+    """Return the certificates whose numbers hold for these trials, by trial id: those of `all_certificates_of`
+    without the REFUSED ones.
+    """
+    found = all_certificates_of(directory, trials)
+    return {trial_id: one for trial_id, one in found.items() if one.status != "REFUSED"}
 
-    Left out are certificates with the status REFUSED, of another version of the measurement, of another anonymizer
-    than the trial's, and files that cannot be read.
+
+def all_certificates_of(directory: StudyLocation, trials: Sequence[Trial]) -> dict[str, Certificate]:
+    """Return the certificates of these trials, by trial id, with any status.
+
+    Left out are certificates of another version of the measurement or of another anonymizer than the trial's, and
+    files that cannot be read.
     """
     study, by_id = StudyDirectory.at(directory), {trial.id: trial for trial in trials}
     found: dict[str, Certificate] = {}
@@ -40,8 +48,4 @@ def has_effort(certificate: Certificate, effort: Mapping[str, float | int | str]
 
 
 def _holds(certificate: Certificate, trial: Trial) -> bool:
-    return (
-        certificate.status != "REFUSED"
-        and certificate.measure_version == MEASURE_VERSION
-        and certificate.subject.fingerprint == trial.fingerprint
-    )
+    return certificate.measure_version == MEASURE_VERSION and certificate.subject.fingerprint == trial.fingerprint

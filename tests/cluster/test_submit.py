@@ -13,9 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
-from anon_tune.cli import app
 from anon_tune.ledger import Ledger
 from anon_tune.trial import Trial, TrialState
 
@@ -41,11 +39,6 @@ def complete(out: Path) -> set[str]:
     return {name for name, trial in trials(out).items() if trial.state is TrialState.COMPLETE}
 
 
-def here_say(*words: str) -> str:
-    """Return what anon-tune prints about a study whose directory this machine can see."""
-    return CliRunner().invoke(app, words, catch_exceptions=False).stdout
-
-
 def measured(out: Path) -> list[tuple[Any, ...]]:
     """Return the results of a study, without times and nodes."""
     found = trials(out).values()
@@ -53,7 +46,7 @@ def measured(out: Path) -> list[tuple[Any, ...]]:
 
 
 def test_a_study_is_submitted_followed_fetched_and_is_the_one_of_a_laptop(
-    one_head: Any, tmp_path: Path, tiny_study: Callable[..., list[str]]
+    one_head: Any, say: Callable[..., Any], tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
     # The folder is no project, and its search space extends a file in another folder.
     mine = tmp_path / "spaces" / "mine"
@@ -74,7 +67,7 @@ def test_a_study_is_submitted_followed_fetched_and_is_the_one_of_a_laptop(
     assert status["job"]["state"] == "SUCCEEDED" and status["is_complete"] and not status["running"]
     assert (status["states"]["COMPLETE"], status["states"]["TO_COME"], status["left_s"]) == (2, 0, 0)
     assert status["cost"]["cpu_s"] > 0 and status["hypervolume"] >= 0
-    assert "2 complete" in here_say("status", str(out))
+    assert "2 complete" in say("status", out).out
 
     # The job brought everything that ran there, and nothing else.
     sent = [
@@ -86,7 +79,7 @@ def test_a_study_is_submitted_followed_fetched_and_is_the_one_of_a_laptop(
     copy, through = tmp_path / "copy", tmp_path / "through"
     assert one_head.ask("fetch", job, "-o", str(copy)) == str(copy)
     one_head.ask("fetch", job, "--through-cluster", "--all", "-o", str(through))
-    assert len({here_say("front", str(study), "--format", "json") for study in (out, copy, through)}) == 1
+    assert len({say("front", study, "--format", "json").out for study in (out, copy, through)}) == 1
     assert (
         (copy / "report.html").read_bytes()
         == (through / "report.html").read_bytes()

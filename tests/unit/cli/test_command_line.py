@@ -10,15 +10,15 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import anon_tune
-from anon_tune.cli import main
 from anon_tune.cli.clips import parse_size
 from anon_tune.cli.list_options import spread_lists
+from anon_tune.cli.named_values import parse_setting
 from anon_tune.cli.result import _csv, _print_table
-from anon_tune.cli.study import parse_setting
 from anon_tune.clips import open_clips
 from anon_tune.commands.results import read_trials
 from anon_tune.errors import AnonTuneError
@@ -29,18 +29,13 @@ Answer = Callable[..., str]
 
 
 @pytest.fixture
-def answer(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Answer:
-    """Call the command line in this process and return its output; stderr must stay empty."""
+def answer(say: Callable[..., Any]) -> Answer:
+    """Call the command line, which must end well and leave stderr empty, and return its output."""
 
     def call(*arguments: object) -> str:
-        monkeypatch.setattr(sys, "argv", ["anon-tune", *map(str, arguments)])
-        try:
-            main()
-        except SystemExit as end:
-            assert not end.code
-        out, err = capfd.readouterr()
-        assert err == ""
-        return out
+        said = say(*arguments)
+        assert (said.code, said.err) == (0, "")
+        return str(said.out)
 
     return call
 
@@ -118,7 +113,7 @@ def test_the_front_as_json_is_strict_and_complete(answer: Answer, small_study: P
     accuracy = [name.replace("leakage", "accuracy") for name in leakage if "normalized" not in name]
     for row in document["trials"]:
         names = ["trial", "method", "state", "front_rank", "num_repeats", "probability_on_front", "seconds", "params"]
-        names += ["feasible", "seconds_per_frame", "lost_s", "cpu_s", "gpu_s", "money"]
+        names += ["certified", "feasible", "seconds_per_frame", "lost_s", "cpu_s", "gpu_s", "money"]
         assert sorted(row) == sorted([*names, *leakage, *accuracy])
     assert {"identity", "black-out"} <= {row["method"] for row in document["trials"]}
 
@@ -242,14 +237,11 @@ def test_a_front_goes_through_a_pipe(small_study: Path) -> None:
 
 @pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), ConnectionResetError(104, "Reset by peer")])
 def test_a_pipe_that_breaks_elsewhere_is_told(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], error: OSError
+    monkeypatch: pytest.MonkeyPatch, say: Callable[..., Any], error: OSError
 ) -> None:
     def broken(location: str) -> None:
         raise error
 
     monkeypatch.setattr("anon_tune.clips.open_clips", broken)  # as a store far away does
-    monkeypatch.setattr(sys, "argv", ["anon-tune", "clips", "info", "s3://bucket/store"])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 2
-    assert capfd.readouterr().err == f"error: a connection: {error.strerror}.\n"
+    said = say("clips", "info", "s3://bucket/store")
+    assert (said.code, said.err) == (2, f"error: a connection: {error.strerror}.\n")

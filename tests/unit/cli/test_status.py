@@ -4,12 +4,13 @@ import json
 import os
 import shutil
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from anon_tune.cli import app
 from anon_tune.cli.status import show_status
 from anon_tune.commands.status import StudyStatus, study_status
 from anon_tune.commands.study_view import StudyView
@@ -47,18 +48,18 @@ def test_a_running_study_says_where_it_stands(copied: Path) -> None:
     assert document["hypervolume"] == ParetoFront.of([*trials.values()]).hypervolume
 
 
-def test_a_study_that_no_driver_holds_does_not_run(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_study_that_no_driver_holds_does_not_run(copied: Path, say: Callable[..., Any]) -> None:
     with driver_lock(copied):
         pass  # as a driver leaves it that was killed in the middle of trial 0003
     status = study_status(copied)
     assert (status.driver, status.to_json()["left_s"], status.is_complete) == (None, None, False)
     assert (status.states["RUNNING"], [trial.id for trial in status.running]) == (1, ["0003"])
-    said = say(["status", str(copied), "--watch", "0.1"], capsys)  # ends by itself
+    said = say("status", copied, "--watch", "0.1").out  # ends by itself
     assert f"no driver holds this study (go on with: anon-tune resume {copied}), last record" in said
     assert "2 complete, 1 pruned" in said and "1 unfinished" in said
     assert "left" not in said and "running" not in said
     StudyDirectory.at(copied).mark_as_copy("s3://bucket/study")
-    assert "a copy of s3://bucket/study, which may have gone on since" in say(["status", str(copied)], capsys)
+    assert "a copy of s3://bucket/study, which may have gone on since" in say("status", copied).out
 
 
 def test_a_study_is_complete_when_its_trials_and_anchors_are_over(small_study: Path) -> None:
@@ -106,11 +107,6 @@ def test_the_last_failures_are_told_with_their_reasons(small_study: Path) -> Non
     assert [trial.id for trial in status.failures] == ["0010", "0009", "0008", "0007", "0006"]
     said = show_status(status, 1070.0, 120)
     assert "0010 FAILED 1:00 ago: reason 10 [/b]" in said and "runs/x: 20 trials: 1 running" in said
-
-
-def say(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    app(args=words, standalone_mode=False)
-    return capsys.readouterr().out
 
 
 def test_where_no_study_is_that_is_said(tmp_path: Path) -> None:

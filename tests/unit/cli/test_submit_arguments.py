@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from anon_tune.cli import main
 
 SPACE = str(Path(__file__).parents[3] / "search_spaces" / "quickstart.toml")
 STUDY = (SPACE, "--clips", "avatars", "--out", "/shared/study")
@@ -20,7 +17,7 @@ Refused = Callable[..., str]
 
 
 @pytest.fixture
-def refused(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Refused:
+def refused(monkeypatch: pytest.MonkeyPatch, say: Callable[..., Any], tmp_path: Path) -> Refused:
     """Call the command line, which must exit with 2 and print nothing, and return what it says on stderr."""
     for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
@@ -28,12 +25,9 @@ def refused(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
 
     def call(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["anon-tune", *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
-        out, err = capfd.readouterr()
-        assert (end.value.code, out) == (2, "")
-        return err
+        said = say(*arguments)
+        assert (said.code, said.out) == (2, "")
+        return str(said.err)
 
     return call
 
