@@ -83,6 +83,12 @@ NETWORKS: Table[NetworkSpec] = Table(
                 anonymizer=_on_demand("anonymizers", "build_unet_small"),
             ),
             NetworkSpec(
+                "unet_temporal",
+                "unet_small that sees neighbouring frames too, as many as 'anonymizer.frames_before' and 'frames_after'",
+                "ours",
+                anonymizer=_on_demand("anonymizers", "build_unet_temporal"),
+            ),
+            NetworkSpec(
                 "unet",
                 "a five-level U-Net, 64 to 512 channels",
                 f"{_SPACT}, with groups normalized in place of batches",

@@ -14,7 +14,9 @@ class AnonymizerRecipe(Part):
     """The network f_A that rewrites frames."""
 
     network: str = Field("unet_small", description="name of a network for anonymizers in `anon_tune.networks`")
-    base_channels: Positive = Field(16, le=128, description="channels of unet_small's first level")
+    base_channels: Positive = Field(16, le=128, description="channels of the first level of unet_small, unet_temporal")
+    frames_before: int = Field(1, ge=0, le=16, description="earlier frames that unet_temporal sees")
+    frames_after: int = Field(1, ge=0, le=16, description="later frames that unet_temporal sees; 0 for a causal one")
     pretrain_steps: int = Field(40, ge=0, description="L1 steps towards the identity before the game")
     pretrain_lr: float = Field(3e-3, gt=0, le=1)
     lr: ScheduleField = Schedule(start=2e-3)
