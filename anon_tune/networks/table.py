@@ -84,7 +84,7 @@ NETWORKS: Table[NetworkSpec] = Table(
             ),
             NetworkSpec(
                 "unet_temporal",
-                "unet_small that sees neighbouring frames too, as many as 'anonymizer.frames_before' and 'frames_after'",
+                "unet_small that also sees 'anonymizer.frames_before' earlier and 'frames_after' later frames",
                 "ours",
                 anonymizer=_on_demand("anonymizers", "build_unet_temporal"),
             ),

@@ -12,6 +12,7 @@ from anon_tune.clips import ClipBatch, ClipSampler, ClipSet, StillSampler
 from anon_tune.errors import RecipeError
 from anon_tune.networks import Anonymizer
 from anon_tune.recipe import Recipe
+from anon_tune.training.branches import Seen
 from anon_tune.training.collective import Collective
 from anon_tune.training.losses import quantize
 
@@ -50,8 +51,8 @@ class GameBatches:
         """Return this worker's part of a batch."""
         return self._moved(self.sampler.batch(index, self._collective.world_rank, self._collective.size))
 
-    def seen(self, index: int, batch: ClipBatch, changed: Tensor, anonymizer: Anonymizer) -> tuple[Tensor, Tensor]:
-        """Return the anonymized stills (B,S,C,H,W) that f_B sees, and their private labels (B,A).
+    def seen(self, index: int, batch: ClipBatch, changed: Tensor, anonymizer: Anonymizer) -> Seen:
+        """Return what the privacy branches see of a batch.
 
         Args:
             index: Index of the batch.
@@ -59,11 +60,13 @@ class GameBatches:
             changed: The same clips, anonymized, (B,T,C,H,W).
             anonymizer: f_A, which anonymizes the stills if they are not frames of the clips.
         """
+        seed = (self._training.seed * 1_000_003 + index) * self._collective.size + self._collective.world_rank
         if self._stills is not None:
             stills = self._moved(self._stills.batch(index, self._collective.world_rank, self._collective.size))
-            return quantize(anonymizer(stills.clips)), stills.private
+            frames = quantize(anonymizer(stills.clips))
+            return Seen(frames, frames, stills.private, seed)
         rows = torch.arange(len(changed), device=changed.device).unsqueeze(1)
-        return changed[rows, self.frames(index)], batch.private
+        return Seen(changed[rows, self.frames(index)], changed, batch.private, seed)
 
     def frames(self, index: int) -> Tensor:
         """Draw the indices (B,S) of the frames of each clip that f_B sees; they differ if T is at least S."""

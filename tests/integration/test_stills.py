@@ -178,7 +178,7 @@ def test_workers_share_the_stills_of_a_batch(avatars: Clips, stills: Clips, tiny
 
     def labels() -> Tensor:
         batch = trainer.batches.clips(5)
-        return trainer.batches.seen(5, batch, batch.clips, trainer.anonymizer)[1]
+        return trainer.batches.seen(5, batch, batch.clips, trainer.anonymizer).private
 
     whole, parts = labels(), []
     trainer.collective.size = 2
