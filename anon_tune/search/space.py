@@ -172,22 +172,31 @@ class SearchSpace(Part):
         text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def _check(self) -> None:
-        """Make a recipe for both ends of every range and for every choice.
+    def probes(self) -> Iterator[Recipe]:
+        """Yield a recipe for both ends of every range and for every choice."""
+        for params, _ in self._probes():
+            yield self.recipe(params)
+
+    def _probes(self) -> Iterator[tuple[dict[str, Value], str]]:
+        """Yield params for both ends of every range and for every choice, and which value they are for.
 
         One value at a time is moved away from a base point, and the choices that it depends on are set so that it is
         searched at all. This finds every single value out of range, in a time that grows linearly with their number.
         """
+        yield dict(self._point({})), "the first value of every range and choice"
+        for name, parameter in self.search.items():
+            for value in parameter.probes:
+                yield dict(self._point(_ancestors(self.search, name) | {name: value})), f"{name} = {value}"
+
+    def _check(self) -> None:
+        """Make the recipe of every probe, and refuse what no recipe may have."""
         for name in self.search:
             if name.startswith("evaluation."):
                 rule = f"'{name}' must not be searched, because scores could not be compared"
                 raise SpaceError(self.where, rule, remedy="Set it under [fixed]")
-        base = dict(self._point({}))
-        self._try(base, "the first value of every range and choice")
         self._try({}, "method = 'identity'", method="identity")
-        for name, parameter in self.search.items():
-            for value in parameter.probes:
-                self._try(dict(self._point(_ancestors(self.search, name) | {name: value})), f"{name} = {value}")
+        for params, at in self._probes():
+            self._try(params, at)
         for point in self.first:
             self._check_first(point)
 

@@ -6,6 +6,7 @@ K actions, E embedding dimensions.
 
 from anon_tune.training.branches import AttackerBranch, PrivacyBranches, Seen, Target
 from anon_tune.training.collective import Collective
+from anon_tune.training.demands import check_demands
 from anon_tune.training.hooks import GameHooks, TrialTrainer
 from anon_tune.training.losses import adversary, distortion, nt_xent, penalty, privacy_loss, quantize, uniform
 from anon_tune.training.terms import Move, Term, Value
@@ -24,6 +25,7 @@ __all__ = [
     "TrialTrainer",
     "Value",
     "adversary",
+    "check_demands",
     "distortion",
     "nt_xent",
     "penalty",

@@ -54,7 +54,7 @@ class Trainer:
         start: The closed-form anonymizer that f_A imitates before the game; None for the identity.
 
     Raises:
-        RecipeError: The method or the recipe cannot learn on stills.
+        RecipeError: The method or the recipe cannot learn on these clips or stills.
 
     Source:
         arXiv:2504.14301 and SPAct (arXiv:2203.15205). We differ: the penalty has a gradient, the adversary term is
