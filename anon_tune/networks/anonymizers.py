@@ -5,12 +5,14 @@ Shapes: B clips, T frames per clip, N frames, C = 3 channels (RGB), H height, W 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from anon_tune.networks.filters import pixelate
 from anon_tune.recipe import AnonymizerRecipe
 
 
@@ -51,15 +53,55 @@ class FrameAnonymizer(Anonymizer):
         network: The network.
         num_before: Earlier frames in a window.
         num_after: Later frames in a window.
+        bottleneck: What the outputs of the network pass through; None for nothing.
     """
 
-    def __init__(self, network: nn.Module, num_before: int = 0, num_after: int = 0) -> None:
+    def __init__(
+        self, network: nn.Module, num_before: int = 0, num_after: int = 0, bottleneck: Bottleneck | None = None
+    ) -> None:
         super().__init__()
         self.network, self.num_before, self.num_after = network, num_before, num_after
+        self.bottleneck = bottleneck or Bottleneck()
 
     def rewrite(self, clips: Tensor) -> Tensor:
         frames: Tensor = self.network(windows(clips, self.num_before or 0, self.num_after).flatten(0, 1))
-        return frames.reshape(clips.shape)
+        return self.bottleneck.narrow(frames).reshape(clips.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Bottleneck:
+    """Takes information out of frames in [0, 1], so that a network cannot hide faint details in its output.
+
+    What is left is coarse, and a privacy branch sees it as well as a fresh attacker does.
+
+    Attributes:
+        grey: True to show all three channels as their mean.
+        block: Side in pixels of the blocks of which only the mean is left; 1 to keep every pixel.
+        levels: Number of levels that a pixel can have, evenly spaced from 0 to 1. With 256, frames stay as they are.
+
+    Source:
+        The quantization of BDQ (arXiv:2208.02459). We differ: the levels are fixed, and the rounding has the gradient
+        of the identity.
+    """
+
+    grey: bool = False
+    block: int = 1
+    levels: int = 256
+
+    def narrow(self, frames: Tensor) -> Tensor:
+        """Map frames (N,3,H,W) in [0, 1] to the same shape and range. Rounding has the gradient of the identity."""
+        if self.grey:
+            frames = frames.mean(dim=1, keepdim=True).expand_as(frames)
+        if self.block > 1:
+            frames = pixelate(frames, self.block)
+        if self.levels < 256:
+            steps = frames * (self.levels - 1)
+            frames = (steps.detach().round() + (steps - steps.detach())) / (self.levels - 1)
+        return frames
+
+
+def _bottleneck(recipe: AnonymizerRecipe) -> Bottleneck:
+    return Bottleneck(recipe.grey, recipe.block, recipe.levels)
 
 
 def windows(clips: Tensor, num_before: int, num_after: int) -> Tensor:
@@ -125,19 +167,21 @@ class UNet(nn.Module):
 
 def build_unet(recipe: AnonymizerRecipe) -> FrameAnonymizer:
     """Build the U-Net of SPAct, with 64 to 512 channels and fresh weights."""
-    return FrameAnonymizer(UNet((64, 128, 256, 512, 512)))
+    return FrameAnonymizer(UNet((64, 128, 256, 512, 512)), bottleneck=_bottleneck(recipe))
 
 
 def build_unet_small(recipe: AnonymizerRecipe) -> FrameAnonymizer:
     """Build a U-Net of two levels that works on 2x2 pixels, with fresh weights."""
-    return FrameAnonymizer(UNet((recipe.base_channels, 2 * recipe.base_channels), fold=2))
+    network = UNet((recipe.base_channels, 2 * recipe.base_channels), fold=2)
+    return FrameAnonymizer(network, bottleneck=_bottleneck(recipe))
 
 
 def build_unet_temporal(recipe: AnonymizerRecipe) -> FrameAnonymizer:
     """Build the network of `build_unet_small` for windows of several frames, with fresh weights."""
     num_before, num_after = recipe.frames_before, recipe.frames_after
     channels = recipe.base_channels, 2 * recipe.base_channels
-    return FrameAnonymizer(UNet(channels, fold=2, num_frames=num_before + 1 + num_after), num_before, num_after)
+    network = UNet(channels, fold=2, num_frames=num_before + 1 + num_after)
+    return FrameAnonymizer(network, num_before, num_after, _bottleneck(recipe))
 
 
 def _groups(channels: int) -> int:

@@ -34,6 +34,11 @@ class AnonymizerRecipe(Part):
     base_channels: Positive = Field(16, le=128, description="channels of the first level of unet_small, unet_temporal")
     frames_before: int = Field(1, ge=0, le=16, description="earlier frames that unet_temporal sees")
     frames_after: int = Field(1, ge=0, le=16, description="later frames that unet_temporal sees; 0 for a causal one")
+    grey: bool = Field(False, description="the output of a U-Net has no colours")
+    block: Positive = Field(1, le=64, description="side in pixels of the blocks that the output of a U-Net consists of")
+    levels: int = Field(
+        256, ge=2, le=256, description="levels that a pixel of the output of a U-Net can have; fewer carry less"
+    )
     start: str = Field(
         "identity", description="closed-form method that the network imitates before the game, as frame-difference:3"
     )
