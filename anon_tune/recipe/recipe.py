@@ -32,7 +32,7 @@ class Recipe(Part):
     file.
     """
 
-    version: ClassVar[int] = 2  # in version 1 the fingerprint covered all values
+    version: ClassVar[int] = 3  # since 3, branches learn the values of a category by a softmax
 
     method: str = "adversarial"
     anonymizer: AnonymizerRecipe = AnonymizerRecipe()

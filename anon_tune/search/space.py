@@ -174,19 +174,8 @@ class SearchSpace(Part):
 
     def probes(self) -> Iterator[Recipe]:
         """Yield a recipe for both ends of every range and for every choice."""
-        for params, _ in self._probes():
+        for params, _ in _probes(self):
             yield self.recipe(params)
-
-    def _probes(self) -> Iterator[tuple[dict[str, Value], str]]:
-        """Yield params for both ends of every range and for every choice, and which value they are for.
-
-        One value at a time is moved away from a base point, and the choices that it depends on are set so that it is
-        searched at all. This finds every single value out of range, in a time that grows linearly with their number.
-        """
-        yield dict(self._point({})), "the first value of every range and choice"
-        for name, parameter in self.search.items():
-            for value in parameter.probes:
-                yield dict(self._point(_ancestors(self.search, name) | {name: value})), f"{name} = {value}"
 
     def _check(self) -> None:
         """Make the recipe of every probe, and refuse what no recipe may have."""
@@ -195,7 +184,7 @@ class SearchSpace(Part):
                 rule = f"'{name}' must not be searched, because scores could not be compared"
                 raise SpaceError(self.where, rule, remedy="Set it under [fixed]")
         self._try({}, "method = 'identity'", method="identity")
-        for params, at in self._probes():
+        for params, at in _probes(self):
             self._try(params, at)
         for point in self.first:
             self._check_first(point)
@@ -217,12 +206,26 @@ class SearchSpace(Part):
             raise SpaceError(self.where, f"no recipe at {at}, {error.rule}", error.got, remedy) from None
         check_names(recipe, self.where)
 
-    def _point(self, chosen: Mapping[str, Value]) -> Iterator[tuple[str, Value]]:
-        params: dict[str, Value] = {}
-        for name, parameter in self.search.items():
-            if self.is_active(name, params):
-                params[name] = chosen.get(name, parameter.probes[0])
-                yield name, params[name]
+
+def _probes(space: SearchSpace) -> Iterator[tuple[dict[str, Value], str]]:
+    """Yield params for both ends of every range and for every choice, and which value they are for.
+
+    One value at a time is moved away from a base point, and the choices that it depends on are set so that it is
+    searched at all. This finds every single value out of range, in a time that grows linearly with their number.
+    """
+    yield _point(space, {}), "the first value of every range and choice"
+    for name, parameter in space.search.items():
+        for value in parameter.probes:
+            yield _point(space, _ancestors(space.search, name) | {name: value}), f"{name} = {value}"
+
+
+def _point(space: SearchSpace, chosen: Mapping[str, Value]) -> dict[str, Value]:
+    """Return params with the chosen values, and with the first value of every other name that is searched."""
+    params: dict[str, Value] = {}
+    for name, parameter in space.search.items():
+        if space.is_active(name, params):
+            params[name] = chosen.get(name, parameter.probes[0])
+    return params
 
 
 def _check_steps(space: SearchSpace) -> None:

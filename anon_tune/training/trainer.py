@@ -143,7 +143,7 @@ class Trainer:
         that of the strongest or the mean, as the recipe says. With the target ``uniform``, the term of `uniform`
         replaces ``-L_B``. Returns the terms by name, without their weights.
         """
-        self._learn(self.utility, self.privacy, frozen=True)
+        _learn(self.utility, self.privacy, frozen=True)
         batch = self.batches.clips(index)
         changed = quantize(self.anonymizer(batch.clips))
         move = self._move(batch, changed, partial(self.batches.seen, index, batch, changed, self.anonymizer))
@@ -151,7 +151,7 @@ class Trainer:
 
     def move_branches(self, index: int) -> None:
         """Play move 2 on a batch: with f_A frozen, minimize L_T over f_T and L_B over f_B on anonymized clips."""
-        self._learn(self.utility, self.privacy, frozen=False)
+        _learn(self.utility, self.privacy, frozen=False)
         batch = self.batches.clips(index)
         with torch.no_grad():
             changed = quantize(self.anonymizer(batch.clips))
@@ -169,7 +169,7 @@ class Trainer:
         turn = self.step // self.recipe.privacy.restart_steps - 1 if self.recipe.privacy.restart_steps else 0
         for parameter in self.privacy.restart(self.recipe.training.seed * 1_000_003 + self.step, turn):
             self.optimizers["privacy"].state.pop(parameter, None)  # its moments belong to the old weights
-        self._learn(self.privacy, frozen=False)
+        _learn(self.privacy, frozen=False)
         for index in range(first, first + self.recipe.training.warmup_steps):
             batch = self.batches.clips(index)
             with torch.no_grad():
@@ -180,7 +180,7 @@ class Trainer:
     def _prepare(self) -> None:
         """Train f_A to imitate the start by the L1 distance, then let the branches learn on its outputs."""
         pretrain_steps = self.recipe.anonymizer.pretrain_steps
-        self._learn(self.utility, self.privacy, frozen=True)
+        _learn(self.utility, self.privacy, frozen=True)
         optimizer = self.optimizers["anonymizer"]
         for step in range(pretrain_steps):
             self._set_rate("anonymizer", self.recipe.anonymizer.pretrain_lr)
@@ -226,10 +226,6 @@ class Trainer:
         optimizer.step()
         return values
 
-    def _learn(self, *branches: nn.Module, frozen: bool) -> None:
-        for branch in branches:
-            branch.requires_grad_(not frozen).train(not frozen)
-
     def _set_learning_rates(self) -> None:
         recipe, now = self.recipe, (self.step, self.recipe.training.num_steps)
         self._set_rate("anonymizer", recipe.anonymizer.lr.at(*now))
@@ -239,6 +235,11 @@ class Trainer:
     def _set_rate(self, name: str, rate: float) -> None:
         for group in self.optimizers[name].param_groups:
             group["lr"] = rate
+
+
+def _learn(*branches: nn.Module, frozen: bool) -> None:
+    for branch in branches:
+        branch.requires_grad_(not frozen).train(not frozen)
 
 
 def _target(recipe: Recipe, clips: ClipSet, num_attributes: int, of_stills: bool) -> Target:
