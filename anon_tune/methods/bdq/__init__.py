@@ -26,6 +26,9 @@ SPEC = MethodSpec(
     fixes={
         "anonymizer.network": "bdq",
         "anonymizer.start": "identity",
+        "anonymizer.grey": False,
+        "anonymizer.block": 1,
+        "anonymizer.levels": 256,
         "anonymizer.pretrain_steps": 0,
         "penalty.weight": 0.0,
     },
