@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Two processes run tests side by side, a file at a time, those that start Ray early, as they take longest.
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: quickstart test quick check install clean
+.PHONY: quickstart test quick soak check install clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/anon-tune study search_spaces/quickstart.toml --clips avatars --out runs/quickstart
@@ -16,9 +16,13 @@ install: $(VENV)/.installed
 test: check
 	$(PYTEST)
 
-# What needs no Ray, no browser and no training.
+# What needs no Ray, no browser, no training and no compiler.
 quick: check
-	$(PYTEST) -m "not cluster and not browser and not trains"
+	$(PYTEST) -m "not cluster and not browser and not trains and not compiles"
+
+# Studies whose drivers, workers and nodes are killed again and again; takes half an hour.
+soak: $(VENV)/.tested
+	$(BIN)/python benchmarks/soak.py
 
 check: $(VENV)/.tested
 	$(BIN)/ruff check .

@@ -313,11 +313,6 @@ class Trial:
         return sum(job.seconds for job in self.lost)
 
     @property
-    def was_trained(self) -> bool:
-        """True if its jobs trained an anonymizer; false for a closed-form method, whose trials have no losses."""
-        return any(report.curve for report in self.reports)
-
-    @property
     def is_feasible(self) -> bool:
         """True unless its last report breaks a constraint of the study."""
         return not self.reports or self.reports[-1].violation == 0

@@ -11,16 +11,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.stats import spearmanr
 
 import anon_tune
-from anon_tune.certificate import read_certificate
-from anon_tune.errors import AnonTuneError
+from anon_tune.cli.certify import show_step
+from anon_tune.clips import open_clips
+from anon_tune.evaluation import measure, raw_attackers
+from anon_tune.export import load_trial
+from anon_tune.methods import attackers_of, is_trained
 from anon_tune.trial import Trial, TrialState
 
 
@@ -32,26 +35,34 @@ def run(name: str, clips: str, num_trials: int, args: argparse.Namespace) -> ano
     return anon_tune.open_study(directory)
 
 
-def leakages(study: anon_tune.Study, trial: Trial, seeds: int) -> tuple[float, float]:
-    """Return the normalized leakage of a trial by the study and by its certificate, which is made if it is missing."""
-    file = Path(study.directory) / "audits" / f"{trial.id}.json"
-    try:
-        certificate = read_certificate(file)
-    except AnonTuneError:
-        certificate = anon_tune.audit(study=study.directory, trial=trial.id, seeds=seeds)
+def leakage(trial: Trial) -> float:
+    """Return the normalized leakage of a trial by the full score of its study."""
     assert trial.score is not None
-    return trial.score.leakage.normalized, certificate.leakage_normalized
+    return trial.score.leakage.normalized
+
+
+def rung_leakage(study: anon_tune.Study, trial: Trial) -> float:
+    """Return what a rung would find on the weights of a trial; the full score ranks the same trials."""
+    clips = open_clips(
+        str(Path(study.directory) / "clips") if study.settings.clips == "avatars" else study.settings.clips
+    )
+    loaded = load_trial(study.directory, trial)
+    baselines = str(Path(study.directory) / "baselines")
+    raw = raw_attackers(clips, loaded.recipe.evaluation, torch.device("cpu"), baselines)
+    attackers = attackers_of(loaded.recipe)
+    score = measure(
+        loaded.anonymizer, clips, loaded.recipe.evaluation, False, None, torch.device("cpu"), *attackers, raw=raw
+    )
+    return score.leakage.value
 
 
 def agreement(study: anon_tune.Study, num_trials: int, seeds: int) -> dict[str, Any]:
     """Return how far study and certificates differ over the first trained trials."""
-    trained = [t for t in study.trials if t.state is TrialState.COMPLETE and t.score is not None and t.was_trained]
-    pairs = []
-    for trial in sorted(trained, key=lambda t: t.id)[:num_trials]:
-        pairs.append(leakages(study, trial, seeds))
-        print(
-            f"{study.directory} {trial.id}: study {pairs[-1][0]:.3f}, certificate {pairs[-1][1]:.3f}", file=sys.stderr
-        )
+    scored = [t for t in study.trials if t.state is TrialState.COMPLETE and t.score is not None]
+    chosen = sorted((t for t in scored if is_trained(t.method)), key=lambda t: t.id)[:num_trials]
+    certificates = study.certify([trial.id for trial in chosen], seeds, on_step=show_step)
+    pairs = [(leakage(trial), certificates[trial.id].leakage_normalized) for trial in chosen]
+    rungs = [rung_leakage(study, trial) for trial in chosen]
     study_values, certificate_values = np.array(pairs).T
     differences = np.abs(study_values - certificate_values)
     return {
@@ -60,7 +71,8 @@ def agreement(study: anon_tune.Study, num_trials: int, seeds: int) -> dict[str, 
         "max_abs_difference": float(differences.max()),
         "mean_difference": float((study_values - certificate_values).mean()),
         "spearman": float(spearmanr(study_values, certificate_values).statistic),
-        "pairs": [[float(a), float(b)] for a, b in pairs],
+        "rung_spearman": float(spearmanr(rungs, study_values).statistic),
+        "pairs": {trial.id: [float(a), float(b)] for trial, (a, b) in zip(chosen, pairs, strict=True)},
     }
 
 

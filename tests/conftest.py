@@ -12,11 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import ray
-import torch
 from hypothesis import settings
-from moto.server import ThreadedMotoServer
-from pyarrow import fs
 
 from anon_tune.cli import main
 from anon_tune.clips import Clips, make_avatars
@@ -27,8 +23,8 @@ from anon_tune.search import SearchSpace
 from anon_tune.study import StudySettings
 from anon_tune.study.frozen_study import freeze_study
 from anon_tune.trial import Ceilings, RungJob, Trial, TrialState
-from anon_tune.worker.job import perform
 
+os.environ["OMP_NUM_THREADS"] = "1"  # of this process, before torch is loaded, and of those that tests start
 settings.register_profile("any machine", deadline=None)  # a test asserts no wall time
 settings.load_profile("any machine")
 
@@ -73,9 +69,11 @@ def say(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> C
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
-    torch.set_num_threads(1)
+def _nothing_waits_for_the_disk() -> Iterator[None]:
+    """The power does not fail during tests, and they write thousands of small files."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -132,6 +130,8 @@ def example_installed(example_package: Path, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
     """An S3 server on this machine; yields the query of a URI that leads to it."""
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
@@ -142,6 +142,8 @@ def s3_server() -> Iterator[str]:
 @pytest.fixture
 def s3(s3_server: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """A bucket for one test: a URI with a placeholder for the path."""
+    from pyarrow import fs
+
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     bucket = f"bucket-{abs(hash(request.node.nodeid)):x}"
@@ -155,6 +157,10 @@ def small_study(avatars: Clips, tiny_params: dict[str, Any], tmp_path_factory: p
 
     The code of the workers trained and measured everything in it, only without Ray.
     """
+    import torch
+
+    from anon_tune.worker.job import perform
+
     directory = tmp_path_factory.mktemp("studies") / "small"
     directory.mkdir()
     search = {"penalty.weight": {"low": 0.1, "high": 10.0, "log": True}}
@@ -195,4 +201,6 @@ def small_study(avatars: Clips, tiny_params: dict[str, Any], tmp_path_factory: p
 @pytest.fixture
 def no_ray() -> None:
     """No Ray in this process: one that other tests share is ended, and begun anew by the next that asks for it."""
+    import ray
+
     ray.shutdown()

@@ -75,7 +75,7 @@ THIRD_PARTY = {
     "search": {"numpy", "optuna", "pydantic", "scipy"},
     "study": {"numpy", "pydantic", "tomli_w"},
     "trackers": {"mlflow", "optuna", "tensorboard", "wandb"},
-    "worker": {"numpy", "ray", "torch", "torchvision"},
+    "worker": {"cv2", "numpy", "ray", "torch"},
     "report": {"numpy", "plotly"},
     "export": {"onnx", "onnxruntime", "torch"},
     "driver": {"grpc", "ray"},

@@ -14,14 +14,17 @@ from contextlib import suppress
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand
 
 import anon_tune
-from anon_tune.cli import anonymize, audit, clips, cluster, jobs, result, status, study, verify
+from anon_tune.cli import anonymize, audit, certify, clips, cluster, jobs, result, status, study, verify
+from anon_tune.cli.help_text import Command, Group
 from anon_tune.cli.list_options import spread_lists
 from anon_tune.errors import AnonTuneError
 
 app = typer.Typer(
     name="anon-tune",
+    cls=Group,
     help="Search for the best way to train a video anonymizer. The result is a Pareto front of privacy leakage against "
     "action accuracy.",
     epilog="A first study: anon-tune study quickstart --clips avatars --out runs/first",
@@ -57,6 +60,7 @@ app.add_typer(cluster.app, name="cluster")
 app.command("study")(study.study)
 app.command("resume")(study.resume)
 app.command("verify")(verify.verify)
+app.command("certify")(certify.certify)
 app.command("front")(result.front)
 app.command("report")(result.report)
 app.command("export")(result.export)
@@ -73,6 +77,8 @@ app.command("anonymize")(anonymize.anonymize)
 for _group in (app, clips.app, cluster.app):
     for _verb in _group.registered_commands:
         _verb.help = _paragraphs(_verb.callback)
+        if _verb.cls is TyperCommand:
+            _verb.cls = Command
 
 
 def main() -> None:

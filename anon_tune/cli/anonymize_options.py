@@ -9,22 +9,30 @@ import typer
 
 from anon_tune.folder import Folder
 
-Inputs = Annotated[list[Path], typer.Argument(metavar="IN...", help="Videos, or folders of videos.")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="Output file for one video, or output folder.")]
-File = Annotated[Path | None, typer.Option(help="Use this anonymizer file (.safetensors), written by 'export'.")]
+Inputs = Annotated[list[Path], typer.Argument(metavar="IN", help="Videos, or folders of videos.")]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FILE|DIR", help="Output file for one video, or output folder.")
+]
+File = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Use this anonymizer file (.safetensors), written by 'export'.")
+]
 Study = Annotated[
     Folder | None,
     typer.Option(metavar="DIR|URI", parser=Folder.at, help="Use a trial of this study: --trial or --leakage-at-most."),
 ]
-Trial = Annotated[str | None, typer.Option(help="Use this trial of --study.")]
+Trial = Annotated[str | None, typer.Option(metavar="TRIAL", help="Use this trial of --study.")]
 LeakageAtMost = Annotated[
     float | None,
-    typer.Option(min=0, max=1, help="Use the most accurate trial of --study that leaks no more than this cMAP."),
+    typer.Option(
+        metavar="CMAP", min=0, max=1, help="Use the most accurate trial of --study that leaks no more than this cMAP."
+    ),
 ]
-Method = Annotated[str | None, typer.Option(help="Use a closed-form anonymizer, such as blur:4.")]
+Method = Annotated[str | None, typer.Option(metavar="METHOD", help="Use a closed-form anonymizer, such as blur:4.")]
 Certificate = Annotated[
     Path | None,
-    typer.Option(help="Certificate of the anonymizer, for the report. Default: the one in the study, if any."),
+    typer.Option(
+        metavar="FILE", help="Certificate of the anonymizer, for the report. Default: the one in the study, if any."
+    ),
 ]
 Scale = Annotated[
     bool,
@@ -52,10 +60,18 @@ Ending = Annotated[
     ),
 ]
 Crf = Annotated[
-    int, typer.Option(min=0, max=51, help="Constant rate factor of H.264; 0 is the best quality and the largest file.")
+    int,
+    typer.Option(
+        metavar="N", min=0, max=51, help="Constant rate factor of H.264; 0 is the best quality and the largest file."
+    ),
 ]
 Chunk = Annotated[
-    int | None, typer.Option(min=2, help="Frames per chunk in which detector=background looks for motion. Default: 32.")
+    int | None,
+    typer.Option(
+        metavar="N", min=2, help="Frames per chunk in which detector=background looks for motion. Default: 32."
+    ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1. auto uses a GPU if there is one.")]
+Device = Annotated[
+    str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda or cuda:1. auto uses a GPU if there is one.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]

@@ -13,7 +13,7 @@ import typer
 from anon_tune.cli import audit_options as options
 from anon_tune.cli.clips import parse_size
 from anon_tune.cli.import_bar import ImportBar
-from anon_tune.cli.study import named
+from anon_tune.cli.named_values import named
 from anon_tune.commands.audit_options import AuditOptions
 from anon_tune.commands.watch import AuditWatch
 

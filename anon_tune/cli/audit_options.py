@@ -21,48 +21,69 @@ class Format(StrEnum):
 Study = Annotated[
     Folder | None, typer.Argument(metavar="STUDY", parser=Folder.at, help="Study directory; needs --trial.")
 ]
-Trial = Annotated[str | None, typer.Option(help="Audit this trial of STUDY on the study's clips.")]
-Method = Annotated[str | None, typer.Option(help="Audit a closed-form anonymizer, such as pixelate:8.")]
-File = Annotated[Path | None, typer.Option(help="Audit an anonymizer file written by 'export'.")]
+Trial = Annotated[str | None, typer.Option(metavar="TRIAL", help="Audit this trial of STUDY on the study's clips.")]
+Method = Annotated[
+    str | None, typer.Option(metavar="METHOD", help="Audit a closed-form anonymizer, such as pixelate:8.")
+]
+File = Annotated[Path | None, typer.Option(metavar="FILE", help="Audit an anonymizer file written by 'export'.")]
 Clips = Annotated[
     str | None,
     typer.Option(metavar="avatars|DIR|URI", help="Built-in clips, or a clip store; for --method and --file."),
 ]
 Original = Annotated[
     Path | None,
-    typer.Option(help="Folder of original videos. The options from here to --skip-bad are for --original only."),
+    typer.Option(
+        metavar="DIR", help="Folder of original videos. The options from here to --skip-bad are for --original only."
+    ),
 ]
 Anonymized = Annotated[
-    Path | None, typer.Option(help="Folder of the same videos, anonymized by any tool, under the same names.")
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder of the same videos, anonymized by any tool, under the same names."),
 ]
 AnonymizedSuffix = Annotated[
-    str | None, typer.Option(help="Suffix that the tool adds to names, such as _anonymized for a_anonymized.mp4.")
+    str | None,
+    typer.Option(metavar="TEXT", help="Suffix that the tool adds to names, such as _anonymized for a_anonymized.mp4."),
 ]
 Pattern = Annotated[
     str | None,
-    typer.Option(help="Regular expression with named groups, as in 'clips import'; matches paths in --original."),
+    typer.Option(
+        metavar="REGEX", help="Regular expression with named groups, as in 'clips import'; matches paths in --original."
+    ),
 ]
-Action = Annotated[str | None, typer.Option(help="Named group that holds the action.")]
-Private = Annotated[list[str] | None, typer.Option(help="Named groups that hold private attributes; one or more.")]
-Group = Annotated[str | None, typer.Option(help="Named group whose values are never shared by two splits.")]
-TestGroups = Annotated[list[str] | None, typer.Option(help="Values of --group that form the test split.")]
-ValGroups = Annotated[list[str] | None, typer.Option(help="Values of --group that form the validation split.")]
+Action = Annotated[str | None, typer.Option(metavar="NAME", help="Named group that holds the action.")]
+Private = Annotated[
+    list[str] | None, typer.Option(metavar="NAME...", help="Named groups that hold private attributes; one or more.")
+]
+Group = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Named group whose values are never shared by two splits.")
+]
+TestGroups = Annotated[
+    list[str] | None, typer.Option(metavar="VALUE...", help="Values of --group that form the test split.")
+]
+ValGroups = Annotated[
+    list[str] | None, typer.Option(metavar="VALUE...", help="Values of --group that form the validation split.")
+]
 ValFraction = Annotated[
     float | None,
-    typer.Option(help="Without --val-groups: share of training clips held out for validation. Default: 0.15."),
+    typer.Option(
+        metavar="FRACTION", help="Without --val-groups: share of training clips held out for validation. Default: 0.15."
+    ),
 ]
-NumFrames = Annotated[int | None, typer.Option(min=1, help="Frames per clip. Default: 16.")]
+NumFrames = Annotated[int | None, typer.Option(metavar="N", min=1, help="Frames per clip. Default: 16.")]
 Size = Annotated[
     str | None, typer.Option(metavar="HxW", help="Height and width of a frame in pixels. Default: 112x112.")
 ]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out videos that cannot be decoded.")]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="JSON file to write the certificate to.")]
-PrintedAs = Annotated[Format, typer.Option(help="Print the certificate as a table or as json.")]
-Seeds = Annotated[int | None, typer.Option(min=1, help="Number of seeds each attacker is trained with.")]
-Codec = Annotated[
-    Literal["h264"] | None, typer.Option(help="Put all clips through this codec before any attacker sees them.")
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="JSON file to write the certificate to.")
 ]
-Crf = Annotated[int | None, typer.Option(min=0, max=51, help="Constant rate factor of the codec.")]
+PrintedAs = Annotated[Format, typer.Option(metavar="table|json", help="Print the certificate as a table or as json.")]
+Seeds = Annotated[int | None, typer.Option(metavar="N", min=1, help="Number of seeds each attacker is trained with.")]
+Codec = Annotated[
+    Literal["h264"] | None,
+    typer.Option(metavar="h264", help="Put all clips through this codec before any attacker sees them."),
+]
+Crf = Annotated[int | None, typer.Option(metavar="N", min=0, max=51, help="Constant rate factor of the codec.")]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -74,7 +95,11 @@ Set = Annotated[
 Cache = Annotated[
     Path | None,
     typer.Option(
-        file_okay=False, help="Folder that keeps the baseline measured on raw clips, so that later audits can reuse it."
+        metavar="DIR",
+        file_okay=False,
+        help="Folder that keeps the baseline measured on raw clips, so that later audits can reuse it.",
     ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1. auto uses a GPU if there is one.")]
+Device = Annotated[
+    str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda or cuda:1. auto uses a GPU if there is one.")
+]

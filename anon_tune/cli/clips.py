@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from anon_tune.cli import clips_options as options
+from anon_tune.cli.help_text import Group
 from anon_tune.cli.import_bar import ImportBar
 from anon_tune.commands.clip_import import ImportOptions
 from anon_tune.commands.clip_import import import_clips as run_import
@@ -19,7 +20,7 @@ from anon_tune.errors import UsageError
 from anon_tune.video.folder_files import printable
 
 app = typer.Typer(
-    name="clips", help="Import videos into a clip store, or make the built-in clips.", no_args_is_help=True
+    name="clips", cls=Group, help="Import videos into a clip store, or make the built-in clips.", no_args_is_help=True
 )
 
 
@@ -106,9 +107,9 @@ def _import(given: ImportOptions) -> None:
 
 @app.command("avatars")
 def avatars(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Clip store to write.")],
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same clips.")] = 0,
-    num_frames: Annotated[int, typer.Option(min=2, help="Frames per clip.")] = 8,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Clip store to write.")],
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed gives the same clips.")] = 0,
+    num_frames: Annotated[int, typer.Option(metavar="N", min=2, help="Frames per clip.")] = 8,
     size: Annotated[str, typer.Option(metavar="HxW", help="Height and width of a frame in pixels.")] = "32x32",
 ) -> None:
     """Make the built-in clips of generated people."""

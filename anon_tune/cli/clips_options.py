@@ -18,23 +18,31 @@ Source = Annotated[
         "hmdb51, pa-hmdb51, vispr, vp-ucf101, vp-hmdb51, kth, ixmas, or csv for a table of your own.",
     ),
 ]
-Output = Annotated[Path, typer.Option("--output", "-o", help="Clip store to write.")]
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Clip store to write.")]
 NumFrames = Annotated[
-    int | None, typer.Option(min=1, help="Frames per clip, spread evenly over the video. Default: 16.")
+    int | None, typer.Option(metavar="N", min=1, help="Frames per clip, spread evenly over the video. Default: 16.")
 ]
 FrameStep = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Instead of spreading frames evenly, take every K-th frame, from the middle of the video."
+        metavar="K",
+        min=1,
+        help="Instead of spreading frames evenly, take every K-th frame, from the middle of the video.",
     ),
 ]
 Size = Annotated[str, typer.Option(metavar="HxW", help="Height and width of a frame in pixels.")]
 ValFraction = Annotated[
-    float, typer.Option(help="If there is no validation split: share of training clips held out for validation.")
+    float,
+    typer.Option(
+        metavar="FRACTION", help="If there is no validation split: share of training clips held out for validation."
+    ),
 ]
 TestGroups = Annotated[
     list[str] | None,
-    typer.Option(help="Values of the group that form the test split; one or more. Default: d4 for kth, 2 for ixmas."),
+    typer.Option(
+        metavar="VALUE...",
+        help="Values of the group that form the test split; one or more. Default: d4 for kth, 2 for ixmas.",
+    ),
 ]
 Gray = Annotated[bool, typer.Option("--gray", help="Convert frames to gray.")]
 AcceptDamage = Annotated[
@@ -43,39 +51,57 @@ AcceptDamage = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, help="Number of files to decode at a time. Default: one per CPU of the machine or cluster."),
+    typer.Option(
+        metavar="N", min=1, help="Number of files to decode at a time. Default: one per CPU of the machine or cluster."
+    ),
 ]
 SkipBad = Annotated[bool, typer.Option(help="Exit with 0 even if some files could not be decoded.")]
 Force = Annotated[bool, typer.Option(help="Replace an existing clip store.")]
 Pattern = Annotated[
     str | None,
-    typer.Option(help="Regular expression with named groups; matches relative paths.", rich_help_panel=_FOLDER),
+    typer.Option(
+        metavar="REGEX", help="Regular expression with named groups; matches relative paths.", rich_help_panel=_FOLDER
+    ),
 ]
-Action = Annotated[str | None, typer.Option(help="Named group that holds the action.", rich_help_panel=_FOLDER)]
+Action = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Named group that holds the action.", rich_help_panel=_FOLDER)
+]
 Private = Annotated[
     list[str] | None,
-    typer.Option(help="Named groups that hold private attributes; one or more.", rich_help_panel=_FOLDER),
+    typer.Option(
+        metavar="NAME...", help="Named groups that hold private attributes; one or more.", rich_help_panel=_FOLDER
+    ),
 ]
 Group = Annotated[
     str | None,
     typer.Option(
+        metavar="NAME",
         help="Named group whose values are never shared by two splits, such as a take or a person.",
         rich_help_panel=_FOLDER,
     ),
 ]
 ValGroups = Annotated[
     list[str] | None,
-    typer.Option(help="Values of the group that form the validation split; one or more.", rich_help_panel=_FOLDER),
+    typer.Option(
+        metavar="VALUE...",
+        help="Values of the group that form the validation split; one or more.",
+        rich_help_panel=_FOLDER,
+    ),
 ]
 Root = Annotated[
-    Path | None, typer.Option(help="Folder of the data set's videos or stills.", rich_help_panel=_DATA_SET)
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder of the data set's videos or stills.", rich_help_panel=_DATA_SET),
 ]
 Labels = Annotated[
-    Path | None, typer.Option(help="Folder or file of labels, if they are not in --root.", rich_help_panel=_DATA_SET)
+    Path | None,
+    typer.Option(
+        metavar="DIR|FILE", help="Folder or file of labels, if they are not in --root.", rich_help_panel=_DATA_SET
+    ),
 ]
 Split = Annotated[
     int | None,
     typer.Option(
+        metavar="N",
         help="Number of the published split, 1 to 3, for ucf101, hmdb51 and vp-*. Default: 1.",
         rich_help_panel=_DATA_SET,
     ),
@@ -83,7 +109,9 @@ Split = Annotated[
 Attributes = Annotated[
     str | None,
     typer.Option(
-        help="Attribute set for vispr: vispr1 (default), vispr2 or pa-hmdb51 (merged).", rich_help_panel=_DATA_SET
+        metavar="NAME",
+        help="Attribute set for vispr: vispr1 (default), vispr2 or pa-hmdb51 (merged).",
+        rich_help_panel=_DATA_SET,
     ),
 ]
 Partial = Annotated[

@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from anon_tune.cli.help_text import Group
+
 if TYPE_CHECKING:
     from anon_tune.cluster.check import Expectation
     from anon_tune.cluster.nodes import Cluster
     from anon_tune.study.settings import StudySettings
 
-app = typer.Typer(name="cluster", help="Check a cluster file before starting any node.", no_args_is_help=True)
+app = typer.Typer(
+    name="cluster", cls=Group, help="Check a cluster file before starting any node.", no_args_is_help=True
+)
 
 _WIDTH = 100
 
@@ -41,21 +45,25 @@ def check(
         str | None, typer.Option(metavar="DIR", help="Study directory; its trials must fit on the cluster.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Workers per trial. Default: the study's; 1 without a study.")
+        int | None, typer.Option(metavar="N", min=1, help="Workers per trial. Default: the study's; 1 without a study.")
     ] = None,
     cpus: Annotated[
-        float | None, typer.Option(min=0, help="CPUs per worker. Default: the study's; 1 without a study.")
+        float | None, typer.Option(metavar="N", min=0, help="CPUs per worker. Default: the study's; 1 without a study.")
     ] = None,
     gpus: Annotated[
-        float | None, typer.Option(min=0, help="GPUs per worker. Default: the study's; 0 without a study.")
+        float | None, typer.Option(metavar="N", min=0, help="GPUs per worker. Default: the study's; 0 without a study.")
     ] = None,
     crds: Annotated[
         Path | None,
         typer.Option(
-            file_okay=False, exists=True, envvar="ANON_TUNE_KUBERAY_CRDS", help="Folder with KubeRay's CRDs, as YAML."
+            metavar="DIR",
+            file_okay=False,
+            exists=True,
+            envvar="ANON_TUNE_KUBERAY_CRDS",
+            help="Folder with KubeRay's CRDs, as YAML.",
         ),
     ] = None,
-    format: Annotated[Format, typer.Option(help="table or json.")] = Format.TABLE,
+    format: Annotated[Format, typer.Option(metavar="table|json", help="table or json.")] = Format.TABLE,
 ) -> None:
     """Check a cluster file offline. Print how many trials run at a time and what an hour costs."""
     from anon_tune.cluster.check import check_file, expect

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperOption
 
+from anon_tune.cli.help_text import Command
 from anon_tune.cli.status import Address
 from anon_tune.cli.study import study_options
 from anon_tune.cli.study_options import Package
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _OTHER = "\0"  # a word that no command line can contain
 
 
-class LikeStudy(TyperCommand):
+class LikeStudy(Command):
     """A command that passes options it does not know on to `study`; its help lists the options of `study` too."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -120,7 +121,8 @@ def fetch(
         str, typer.Argument(metavar="JOB|DIR|URI", help="Id of a submitted job, or its study directory.")
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", file_okay=False, help="Folder to write to. Default: runs/NAME.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", file_okay=False, help="Folder to write to. Default: runs/NAME."),
     ] = None,
     address: Address = None,
     all_files: Annotated[

@@ -5,17 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from anon_tune.cli.rows import lay_out, terminal_width
-from anon_tune.commands.results import ExportOptions, flat_rows, measure_note, read_trials, write_report
+from anon_tune.commands.results import ExportOptions, measure_note, read_trials, write_report
 from anon_tune.commands.results import export as run_export
 from anon_tune.folder import Folder
+
+if TYPE_CHECKING:
+    from anon_tune.certificate import Certificate
+    from anon_tune.pareto import FrontRow, FrontTable
+    from anon_tune.trial import Reading
 
 Study = Annotated[Folder, typer.Argument(metavar="DIR|URI", parser=Folder.at, help="Study directory.")]
 
@@ -38,29 +44,31 @@ class FileFormat(StrEnum):
 
 def front(
     directory: Study,
-    format: Annotated[Format, typer.Option(help="table, json or csv.")] = Format.TABLE,
+    format: Annotated[Format, typer.Option(metavar="table|json|csv", help="table, json or csv.")] = Format.TABLE,
     all_trials: Annotated[
         bool, typer.Option("--all", help="List every trial, not only the front and the anchors.")
     ] = False,
 ) -> None:
     """Print the Pareto front of a study, even while it runs. Front rank 0 is the front itself."""
-    from anon_tune.pareto import front_document
+    from anon_tune.pareto import FrontTable
+    from anon_tune.study.certified import certificates_of
 
-    document = front_document(read_trials(directory), all_trials)
+    trials = read_trials(directory)
+    table = FrontTable.of(trials, all_trials, certificates_of(directory, trials))
     if old := measure_note(directory):
         print(f"{directory}: {old}", file=sys.stderr)
     if format is Format.JSON:
-        print(json.dumps(document, indent=2, allow_nan=False))
+        print(json.dumps(table.to_json(), indent=2, allow_nan=False))
     elif format is Format.CSV:
-        print(_csv(document), end="")
+        print(_csv(table), end="")
     else:
-        _print_table(document)
+        _print_table(table)
 
 
 def report(
     directory: Study,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write. Default: DIR/report.html.")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write. Default: DIR/report.html.")
     ] = None,
 ) -> None:
     """Write one self-contained HTML page about a study, even while it runs, and print its path."""
@@ -70,17 +78,25 @@ def report(
 def export(
     directory: Study,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="File to write. Its suffix, or --format, sets the file format.")
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="File to write. Its suffix, or --format, sets the file format."
+        ),
     ],
     leakage_at_most: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Export the most accurate trial that leaks no more than this cMAP."),
+        typer.Option(
+            metavar="CMAP", min=0, max=1, help="Export the most accurate trial that leaks no more than this cMAP."
+        ),
     ] = None,
-    trial: Annotated[str | None, typer.Option(help="Export this trial.")] = None,
+    trial: Annotated[str | None, typer.Option(metavar="TRIAL", help="Export this trial.")] = None,
     format: Annotated[
-        FileFormat | None, typer.Option(help="safetensors (weights), pt2 (torch.export program) or onnx (program).")
+        FileFormat | None,
+        typer.Option(metavar="FORMAT", help="safetensors (weights), pt2 (torch.export program) or onnx (program)."),
     ] = None,
-    data_licence: Annotated[str, typer.Option(help="Licence of the clips, for the model card.")] = "not stated",
+    data_licence: Annotated[
+        str, typer.Option(metavar="TEXT", help="Licence of the clips, for the model card.")
+    ] = "not stated",
     force: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
     """Write a trial's anonymizer to a file, with a model card beside it.
@@ -100,8 +116,8 @@ def export(
     print(run_export(directory, options))
 
 
-def _csv(document: dict[str, Any]) -> str:
-    rows = flat_rows(document)
+def _csv(table: FrontTable) -> str:
+    rows = [row.to_columns() for row in table.rows]
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
@@ -110,46 +126,56 @@ def _csv(document: dict[str, Any]) -> str:
     return text.getvalue()
 
 
-def _print_table(document: dict[str, Any]) -> None:
-    verified = any(row["probability_on_front"] is not None for row in document["trials"])
+def _print_table(table: FrontTable) -> None:
+    verified = any(row.probability_on_front is not None for row in table.rows)
+    is_certified = any(row.certificate is not None for row in table.rows)
     added = ["repeats", "on front"] if verified else []
-    heads = ["trial", "method", "state", "front rank", *added, "leakage", "normalized", "accuracy", "seconds", "params"]
-    rows = [
-        [
-            row["trial"],
-            row["method"],
-            row["state"] if row["feasible"] else f"{row['state']} (breaks a constraint)",
-            "" if row["front_rank"] is None else str(row["front_rank"]),
-            *(_certainty(row) if verified else []),
-            _with_interval(row, "leakage"),
-            "" if row["leakage_normalized"] is None else f"{row['leakage_normalized']:z.2f}",
-            _with_interval(row, "accuracy"),
-            f"{row['seconds']:.0f}",
-            " ".join(_param(name, value) for name, value in row["params"].items() if name != "method"),
-        ]
-        for row in document["trials"]
-    ]
-    print(lay_out(heads, rows, terminal_width()))
-    if (point := document["reference_point"]) is not None:
+    last = ["certified leakage", "normalized"] if is_certified else []
+    heads = ["trial", "method", "state", "front rank", *added, "leakage", "normalized", "accuracy", *last]
+    heads += ["seconds", "params"]
+    print(lay_out(heads, [_cells(row, verified, is_certified) for row in table.rows], terminal_width()))
+    front = table.front
+    if (point := front.reference_point) is not None:
         print(
-            f"hypervolume {document['hypervolume']:.4f} against leakage {point['leakage']:.3f} (raw clips) "
-            f"and accuracy {point['accuracy']:.3f} (chance)"
+            f"hypervolume {front.hypervolume:.4f} against leakage {point.leakage:.3f} (raw clips) "
+            f"and accuracy {point.accuracy:.3f} (chance)"
         )
-    if document["empty"] is not None:
-        print(document["empty"])
+    if front.empty is not None:
+        print(front.empty)
+
+
+def _cells(row: FrontRow, verified: bool, is_certified: bool) -> list[str]:
+    trial, score = row.trial, row.score
+    certainty = [str(len(trial.repeats)), "" if (p := row.probability_on_front) is None else f"{p:.0%}"]
+    return [
+        trial.id,
+        trial.method,
+        trial.state.value if trial.is_feasible else f"{trial.state.value} (breaks a constraint)",
+        "" if row.front_rank is None else str(row.front_rank),
+        *(certainty if verified else []),
+        "" if score is None else _with_interval(score.leakage),
+        "" if score is None else _normalized(score.leakage.normalized),
+        "" if score is None else _with_interval(score.accuracy),
+        *(_certified(row.certificate) if is_certified else []),
+        f"{trial.seconds:.0f}",
+        " ".join(_param(name, value) for name, value in trial.params.items() if name != "method"),
+    ]
+
+
+def _certified(certificate: Certificate | None) -> list[str]:
+    if certificate is None:
+        return ["", ""]
+    more = " or more" if certificate.status == "LOWER_BOUND" else ""
+    return [f"{certificate.leakage:.3f}{more}", _normalized(certificate.leakage_normalized)]
+
+
+def _normalized(value: float) -> str:
+    return f"{value:z.2f}" if math.isfinite(value) else ""
 
 
 def _param(name: str, value: object) -> str:
     return f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
 
 
-def _certainty(row: dict[str, Any]) -> list[str]:
-    probability = row["probability_on_front"]
-    return [str(row["num_repeats"]), "" if probability is None else f"{probability:.0%}"]
-
-
-def _with_interval(row: dict[str, Any], name: str) -> str:
-    if row[name] is None:
-        return ""
-    low, high = row[f"{name}_interval"]
-    return f"{row[name]:.3f} ({low:.3f} to {high:.3f})"
+def _with_interval(reading: Reading) -> str:
+    return f"{reading.value:.3f} ({reading.low:.3f} to {reading.high:.3f})" if math.isfinite(reading.value) else ""

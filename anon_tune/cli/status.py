@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from anon_tune.cli.rows import lay_out, terminal_width
-from anon_tune.commands.submit import head_of, look, looks_like_path
+from anon_tune.commands.submit import JobStatus, head_of, look, looks_like_path
+
+if TYPE_CHECKING:
+    from anon_tune.commands.status import StudyStatus
 
 Address = Annotated[
     str | None,
@@ -37,9 +41,10 @@ def status(
             help="Print the status at this interval until the study is over or no driver holds it.",
         ),
     ] = None,
-    format: Annotated[StatusFormat, typer.Option(help="table or json. With --watch, json is one line per update.")] = (
-        StatusFormat.TABLE
-    ),
+    format: Annotated[
+        StatusFormat,
+        typer.Option(metavar="table|json", help="table or json. With --watch, json is one line per update."),
+    ] = (StatusFormat.TABLE),
 ) -> None:
     """Print the state of a study, even while it runs: trials, hypervolume, cost and failures.
 
@@ -47,12 +52,12 @@ def status(
     """
     head = None if looks_like_path(target) else head_of(target, address)
     while True:
-        document, is_over = look(target, head)
+        found = look(target, head)
         if format is StatusFormat.JSON:
-            print(json.dumps(document, indent=2 if watch is None else None, allow_nan=False), flush=True)
+            print(json.dumps(found.to_json(), indent=2 if watch is None else None, allow_nan=False), flush=True)
         else:
-            _print_status(document)
-        if watch is None or is_over:
+            _print_status(found)
+        if watch is None or found.is_over:
             return
         try:
             time.sleep(watch)
@@ -62,66 +67,69 @@ def status(
             print(flush=True)
 
 
-def show_status(status: dict[str, Any], now: float, width: int | None = None) -> str:
-    """Lay out the result of `study_status` for a terminal.
+def show_status(status: StudyStatus, now: float, width: int | None = None) -> str:
+    """Lay out the state of a study for a terminal.
 
     Args:
-        status: The document with all its keys.
+        status: The state.
         now: Unix time.
         width: Columns of the terminal; None for no limit.
     """
     from anon_tune.cli.study_progress import clock
 
-    is_left = status["driver"] is None  # unfinished trials then wait for a driver
+    is_left = status.driver is None  # unfinished trials then wait for a driver
     names = {"TO_COME": "to come", **({"RUNNING": "unfinished"} if is_left else {})}
-    counts = ", ".join(f"{n} {names.get(state, state.lower())}" for state, n in status["states"].items() if n)
-    cost = status["cost"]
-    spent = f"spent {cost['cpu_s'] / 3600:.2f} CPU-h, {cost['gpu_s'] / 3600:.2f} GPU-h"
-    if cost["money"]:
-        spent += f", money {cost['money']:.2f}"
-    last = "none yet" if status["last_record"] is None else f"{clock(now - status['last_record'])} ago"
+    counts = ", ".join(f"{n} {names.get(state, state.lower())}" for state, n in status.states.items() if n)
+    cost = status.cost
+    spent = f"spent {cost.cpu_s / 3600:.2f} CPU-h, {cost.gpu_s / 3600:.2f} GPU-h"
+    if cost.money:
+        spent += f", money {cost.money:.2f}"
+    last = "none yet" if status.last_record is None else f"{clock(now - status.last_record)} ago"
     lines = [
-        f"{status['study']}: {status['num_trials']} trials: {counts}",
-        f"hypervolume {_number(status['hypervolume'])} (validation {_number(status['hypervolume_validation'])}), "
-        f"{status['num_on_front']} on the front",
-        *([status["empty"]] if status["empty"] is not None else []),
+        f"{status.study}: {status.num_trials} trials: {counts}",
+        f"hypervolume {_number(status.hypervolume)} (validation {_number(status.hypervolume_validation)}), "
+        f"{status.num_on_front} on the front",
+        *([status.empty] if status.empty is not None else []),
         spent,
-        f"{_how_it_goes(status)}, last record {last}" if not status["is_complete"] else "complete",
+        f"{_how_it_goes(status)}, last record {last}" if not status.is_complete else "complete",
     ]
     rows = [
         [
-            *(row["trial"], row["method"]),
-            *("" if row[name] is None else str(row[name]) for name in ("rung", "step")),
-            clock(now - row["since"]),
+            *(t.id, t.method),
+            *((str(t.reports[-1].rung), str(t.reports[-1].step)) if t.reports else ("", "")),
+            clock(now - t.ended),
         ]
-        for row in status["running"]
+        for t in status.running
     ]
     heads = ["unfinished" if is_left else "running", "method", "last rung", "step", "since"]
-    failures = [f"{row['trial']} FAILED {clock(now - row['ended'])} ago: {row['reason']}" for row in status["failures"]]
+    failures = [f"{t.id} FAILED {clock(now - t.ended)} ago: {t.reason}" for t in status.failures]
     return "\n".join([*lines, *([lay_out(heads, rows, width)] if rows else []), *failures])
 
 
-def _how_it_goes(status: dict[str, Any]) -> str:
+def _how_it_goes(status: StudyStatus) -> str:
     from anon_tune.cli.study_progress import clock
 
-    if status["driver"] is not None:
-        return f"about {clock(status['left_s'])} left"
-    if status["copied_from"] is not None:
-        return f"a copy of {status['copied_from']}, which may have gone on since"
-    return f"no driver holds this study (go on with: anon-tune resume {status['study']})"
+    if status.driver is not None:
+        return f"about {clock(status.left_s)} left"
+    if status.copied_from is not None:
+        return f"a copy of {status.copied_from}, which may have gone on since"
+    return f"no driver holds this study (go on with: anon-tune resume {status.study})"
 
 
-def _number(value: float | None) -> str:
-    return "?" if value is None else f"{value:.4f}"
+def _number(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else "?"
 
 
-def _print_status(document: dict[str, Any]) -> None:
-    if "job" in document:
-        job = document["job"]
-        print(f"job {job['id']}: {job['state']}. {job['message']}")
-    if "states" in document:
-        print(show_status(document, time.time(), terminal_width()))
-    elif document["study"]:
-        print(f"{document['study']}: cannot be read from here. Copy it: anon-tune fetch {document['job']['id']}")
+def _print_status(status: StudyStatus | JobStatus) -> None:
+    study: StudyStatus | None
+    if isinstance(status, JobStatus):
+        study, job = status.study, status.job
+        print(f"job {status.job_id}: {job.name}. {job.message}")
+        if study is None and job.study:
+            print(f"{job.study}: cannot be read from here. Copy it: anon-tune fetch {status.job_id}")
+        elif study is None:
+            print("This job runs no study.")
     else:
-        print("This job runs no study.")
+        study = status
+    if study is not None:
+        print(show_status(study, time.time(), terminal_width()))

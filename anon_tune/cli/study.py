@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tomllib
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,9 +10,11 @@ import typer
 
 from anon_tune.cli import result
 from anon_tune.cli import study_options as options
+from anon_tune.cli.certify import certify as certify_front
+from anon_tune.cli.named_values import named
+from anon_tune.cli.verify import verify
 from anon_tune.commands.results import check_outcome
 from anon_tune.commands.study import ReadyStudy, StudyOptions, prepare_resume, prepare_study
-from anon_tune.errors import UsageError
 from anon_tune.study_directory import StudyDirectory
 
 
@@ -41,6 +42,7 @@ def study(
     scale_to: options.ScaleTo = None,
     max_failures: options.MaxFailures = 2,
     job_limit: options.JobLimit = None,
+    certify: options.Certify = False,
     package: options.Package = None,
 ) -> None:
     """Run a study: propose, train and measure trials. Writes DIR/ledger and DIR/report.html.
@@ -49,20 +51,21 @@ def study(
 
     Names for --constraint: leakage_at_most, accuracy_at_least, seconds_per_frame_at_most.
     """
-    _run(prepare_study(study_options(locals())))
+    _run(prepare_study(study_options(locals())), certify)
 
 
 def resume(
     directory: result.Study,
     trials: options.MoreTrials = None,
     stop: options.Stop = None,
+    certify: options.Certify = False,
     package: options.Package = None,
 ) -> None:
     """Continue a study that was stopped. No finished work is lost.
 
     Stop rules stay in force unless --stop gives others.
     """
-    _run(prepare_resume(directory, trials, named("--stop", stop), package=package or ()))
+    _run(prepare_resume(directory, trials, named("--stop", stop), package=package or ()), certify)
 
 
 def study_options(params: Mapping[str, Any]) -> StudyOptions:
@@ -73,24 +76,7 @@ def study_options(params: Mapping[str, Any]) -> StudyOptions:
     return StudyOptions(**kept | parsed | {"package": tuple(params["package"] or ())})
 
 
-def named(option: str, texts: list[str] | None) -> dict[str, Any]:
-    """Parse every value of a repeated option of the form ``name=value``."""
-    return dict(parse_setting(text, option) for text in texts or ())
-
-
-def parse_setting(text: str, option: str = "--set") -> tuple[str, Any]:
-    """Parse ``name=value``. The value is read as TOML if it is valid TOML, and is a string otherwise."""
-    name, sign, value = text.partition("=")
-    if not sign or not name.strip():
-        example = {"--set": "penalty.weight=2", "--stop": "seconds=3600"}.get(option, "leakage_at_most=0.8")
-        raise UsageError(option, "must be name=value", text, f"Write for example {option} {example}")
-    try:
-        return name.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return name.strip(), value.strip()
-
-
-def _run(ready: ReadyStudy) -> None:
+def _run(ready: ReadyStudy, certify: bool) -> None:
     from anon_tune.cli.study_progress import StudyProgress
     from anon_tune.driver import StudyInterrupted
 
@@ -110,3 +96,6 @@ def _run(ready: ReadyStudy) -> None:
     print(f"Report: {done.report()}")
     if (empty := check_outcome(ready.folder)) is not None:
         print(empty)
+    elif certify:
+        verify(ready.folder)
+        certify_front(ready.folder)

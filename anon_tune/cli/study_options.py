@@ -35,16 +35,20 @@ Stills = Annotated[
     ),
 ]
 Trials = Annotated[
-    int | None, typer.Option(min=1, help="Number of trials, not counting the anchors. Default: the search space's.")
+    int | None,
+    typer.Option(metavar="N", min=1, help="Number of trials, not counting the anchors. Default: the search space's."),
 ]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Fix a recipe value, such as training.seed=1. May be repeated."),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of the sampler.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the sampler.")]
 Sampler = Annotated[
     Literal["auto", "gp", "tpe", "nsga2", "random", "qmc", "grid"] | None,
-    typer.Option(help="Sampler that proposes trials. Default: the search space's."),
+    typer.Option(
+        metavar="NAME",
+        help="Sampler that proposes trials: auto, gp, tpe, nsga2, random, qmc or grid. Default: the search space's.",
+    ),
 ]
 Rungs = Annotated[bool, typer.Option(help="Stop unpromising trials early.")]
 Constraint = Annotated[
@@ -72,21 +76,33 @@ Mlflow = Annotated[str | None, typer.Option(metavar="URI", help="Also log trials
 Wandb = Annotated[
     str | None, typer.Option(metavar="PROJECT", help="Also log trials to this project of Weights & Biases.")
 ]
-Workers = Annotated[int, typer.Option(min=1, help="Number of workers that train one anonymizer together.")]
-Cpus = Annotated[int, typer.Option(min=1, help="CPUs per worker.")]
-Gpus = Annotated[float, typer.Option(min=0, help="GPUs per worker; may be a fraction.")]
+Workers = Annotated[int, typer.Option(metavar="N", min=1, help="Number of workers that train one anonymizer together.")]
+Cpus = Annotated[int, typer.Option(metavar="N", min=1, help="CPUs per worker.")]
+Gpus = Annotated[float, typer.Option(metavar="N", min=0, help="GPUs per worker; may be a fraction.")]
 MaxConcurrent = Annotated[
-    int | None, typer.Option(min=1, help="Maximum number of trials that run at a time. Default: as many as fit.")
+    int | None,
+    typer.Option(metavar="N", min=1, help="Maximum number of trials that run at a time. Default: as many as fit."),
 ]
 ScaleTo = Annotated[
     int | None,
     typer.Option(
+        metavar="N",
         min=1,
         help="Number of trials to keep under way; an autoscaler starts nodes for them. Default: as many as fit on the "
         "nodes that are up.",
     ),
 ]
-MaxFailures = Annotated[int, typer.Option(min=0, help="How often a trial is retried after its worker died or hung.")]
+MaxFailures = Annotated[
+    int, typer.Option(metavar="N", min=0, help="How often a trial is retried after its worker died or hung.")
+]
+Certify = Annotated[
+    bool,
+    typer.Option(
+        "--certify",
+        help="When the study has ended, run 'anon-tune verify' and 'anon-tune certify' on it: its front is then chosen "
+        "by repeated measurements, and audited.",
+    ),
+]
 JobLimit = Annotated[
     float | None,
     typer.Option(
@@ -114,5 +130,6 @@ Package = Annotated[
     ),
 ]
 MoreTrials = Annotated[
-    int | None, typer.Option("--trials", min=1, help="New total number of trials, to make the study longer.")
+    int | None,
+    typer.Option("--trials", metavar="N", min=1, help="New total number of trials, to make the study longer."),
 ]

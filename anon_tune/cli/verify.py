@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 def verify(
     directory: result.Study,
-    seeds: Annotated[int, typer.Option(min=1, help="Number of repeats that each measured trial should have.")] = 5,
+    seeds: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Number of repeats that each measured trial should have.")
+    ] = 5,
     retrain: Annotated[
         bool,
         typer.Option(

@@ -10,7 +10,6 @@ from anon_tune.commands.results import (
     ExportOptions,
     check_outcome,
     export,
-    flat_rows,
     pick_trial,
     read_trials,
     write_report,
@@ -20,6 +19,8 @@ from anon_tune.folder import Folder, Location
 if TYPE_CHECKING:
     import pandas as pd
 
+    from anon_tune.certificate import Certificate
+    from anon_tune.commands.certify import CertifyStep
     from anon_tune.driver import VerifyStep
     from anon_tune.pareto import ParetoFront
     from anon_tune.search import SearchSpace
@@ -80,13 +81,17 @@ class Study:
         """Return a table with one row per trial, indexed by trial id and sorted by leakage, lowest first.
 
         The columns are those of ``anon-tune front --all --format csv``: method, state, front_rank, leakage and
-        accuracy with floor, ceiling and interval, costs, and params. Unknown values are missing values.
+        accuracy with floor, ceiling and interval, certified numbers, costs, and params. Unknown values are missing
+        values.
         """
         import pandas as pd
 
-        from anon_tune.pareto import front_document
+        from anon_tune.pareto import FrontTable
+        from anon_tune.study.certified import certificates_of
 
-        rows = flat_rows(front_document(self.trials, all_trials=True))
+        trials = self.trials
+        table = FrontTable.of(trials, all_trials=True, certificates=certificates_of(self._folder, trials))
+        rows = [row.to_columns() for row in table.rows]
         return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame({"trial": []}).set_index("trial")
 
     def pick(self, leakage_at_most: float) -> Trial:
@@ -140,6 +145,26 @@ class Study:
 
         verify(self._folder, seeds, retrain, package, on_step)
         return self.front
+
+    @property
+    def certificates(self) -> dict[str, Certificate]:
+        """The certificates of trials whose numbers hold, by trial id: none that was REFUSED or is out of date."""
+        from anon_tune.study.certified import certificates_of
+
+        return certificates_of(self._folder, self.trials)
+
+    def certify(
+        self,
+        trials: Sequence[str] = (),
+        seeds: int | None = None,
+        set: Mapping[str, Any] | None = None,
+        package: Sequence[str | Path] = (),
+        on_step: Callable[[CertifyStep], None] | None = None,
+    ) -> dict[str, Certificate]:
+        """Audit the front, or these trials, in parallel, like ``anon-tune certify``; return their certificates."""
+        from anon_tune.commands.certify import certify
+
+        return certify(self._folder, trials, seeds, set, package, on_step)
 
     def report(self, output: str | Path | None = None) -> Path | str:
         """Write the study's report and return its path or URI; the default path is DIR/report.html."""

@@ -50,6 +50,7 @@ def run_study(
     scale_to: int | None = None,
     max_failures: int = 2,
     job_limit: float | None = None,
+    certify: bool = False,
     packages: Sequence[str | Path] = (),
     on_change: Callable[[Sequence[Trial]], None] | None = None,
 ) -> Study:
@@ -78,10 +79,7 @@ def run_study(
     ready = prepare_study(StudyOptions(**given | named, package=packages))
     for caution in ready.cautions:
         warnings.warn(caution, stacklevel=2)
-    study = ready.run(on_change)
-    study.report()
-    check_outcome(study.directory)
-    return study
+    return _ended(ready.run(on_change), certify)
 
 
 def audit(
@@ -197,3 +195,12 @@ def _path(given: str | Path | None) -> Path | None:
 
 def _folder(given: Location | None) -> Folder | None:
     return None if given is None else Folder.at(given)
+
+
+def _ended(study: Study, certify: bool) -> Study:
+    study.report()
+    if check_outcome(study.directory) is None and certify:
+        study.verify()
+        study.certify()
+        study.report()
+    return study

@@ -1,20 +1,17 @@
-"""Results of a study: its trials, a picked trial, table rows, the report, an exported anonymizer."""
+"""Results of a study: its trials, a picked trial, the report, an exported anonymizer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from anon_tune.errors import StudyError, UsageError, suggest
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 
 if TYPE_CHECKING:
-    from anon_tune.trial import Trial
-
-if TYPE_CHECKING:
     from anon_tune.pareto import EmptyFront
+    from anon_tune.trial import Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +89,6 @@ def check_outcome(directory: StudyLocation) -> EmptyFront | None:
     return empty
 
 
-def flat_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the trials of a `front_document` as flat rows: each end of an interval and each param is a column."""
-    return [_flat(row) for row in document["trials"]]
-
-
 def write_report(directory: StudyLocation, output: Path | None = None) -> Path | str:
     """Write the report of a study directory and return its path or URI."""
     from anon_tune import report
@@ -130,12 +122,3 @@ def export(directory: StudyLocation, options: ExportOptions) -> Path:
     _, settings = read_study(directory)
     stills = settings.stills, settings.stills_fingerprint
     return export_anonymizer(directory, chosen, settings.clips, output, options.force, options.data_licence, stills)
-
-
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    flat = {
-        name: value for name, value in row.items() if name not in ("params", "leakage_interval", "accuracy_interval")
-    }
-    for name in ("leakage", "accuracy"):
-        flat[f"{name}_low"], flat[f"{name}_high"] = row[f"{name}_interval"] or (None, None)
-    return {**flat, **row["params"]}

@@ -52,6 +52,7 @@ class StudyOptions:
             the nodes that are up.
         max_failures: How often a trial is retried after its worker died or hung.
         job_limit: A trial that takes more seconds than this to reach its next rung counts as hung and is retried.
+        certify: Verify the best trials and certify the front when the study has ended.
         package: Folders or wheels of Python packages to install for the driver and the workers.
     """
 
@@ -78,6 +79,7 @@ class StudyOptions:
     scale_to: int | None = None
     max_failures: int = 2
     job_limit: float | None = None
+    certify: bool = False
     package: Sequence[str | Path] = ()
 
 

@@ -14,7 +14,8 @@ from anon_tune.folder import Folder, is_uri
 from anon_tune.study_directory import StudyDirectory
 
 if TYPE_CHECKING:
-    from anon_tune.cluster.jobs import Head
+    from anon_tune.cluster.jobs import Head, JobState
+    from anon_tune.commands.status import StudyStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,37 @@ class FetchedStudy:
     num_trials: int
 
 
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """The state of a job, and of the study that it runs.
+
+    Attributes:
+        job_id: The job's id.
+        job: The state of the job.
+        study: The state of the study; None if the job runs no study, or one that this machine cannot read.
+    """
+
+    job_id: str
+    job: JobState
+    study: StudyStatus | None
+
+    @property
+    def is_over(self) -> bool:
+        """True once the job has ended."""
+        return self.job.is_over
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for ``json.dumps(..., allow_nan=False)``.
+
+        The keys are those of `StudyStatus`, and ``job`` with the job's id, state and message. If the study cannot be
+        read, its only key is ``study``: its directory, or null if the job runs no study.
+        """
+        job = {"id": self.job_id, "state": self.job.name, "message": self.job.message}
+        if self.study is None:
+            return {"job": job, "study": self.job.study or None}
+        return self.study.to_json() | {"job": job}
+
+
 def check_shared(option: str, location: str) -> str:
     """Return a location after checking that it means the same on every node.
 
@@ -92,10 +124,8 @@ def submit(head: Head, submission: Submission) -> SentJob:
     return SentJob(*send_study(head, words, submission.study, submission.space, at, submission.wheels))
 
 
-def look(target: str, head: Head | None) -> tuple[dict[str, Any], bool]:
-    """Return the state of a study, and whether that state is final. If `target` is a job, its state is included.
-
-    The state is final once the study or the job has ended, or if no driver holds the study.
+def look(target: str, head: Head | None) -> StudyStatus | JobStatus:
+    """Return the state of a study or of a job.
 
     Args:
         target: A study directory, or the id of a job.
@@ -104,14 +134,10 @@ def look(target: str, head: Head | None) -> tuple[dict[str, Any], bool]:
     from anon_tune.commands.status import study_status
 
     if head is None:
-        document = study_status(target)
-        return document, document["is_complete"] or document["driver"] is None
+        return study_status(target)
     state = head.state(target)
-    job = {"id": target, "state": state.name, "message": state.message}
-    document = {"job": job, "study": state.study or None}
-    if is_anywhere(state.study) and is_seen(state.study):
-        document = study_status(state.study) | {"job": job}
-    return document, state.is_over
+    can_be_read = is_anywhere(state.study) and is_seen(state.study)
+    return JobStatus(target, state, study_status(state.study) if can_be_read else None)
 
 
 def fetch(

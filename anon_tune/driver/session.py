@@ -27,6 +27,7 @@ _QUIET = {
 }
 _TOKEN = secrets.token_hex(32)  # one a process, as Ray keeps the first it saw
 _WORKERS = {"RAY_CHDIR_TO_TRIAL_DIR": "0"}  # relative paths mean the same in a worker as in the driver
+_STARTS = 3
 _JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray for the driver of a job
 
 
@@ -66,18 +67,34 @@ def ray_session(*, dashboard: bool) -> Iterator[bool]:
         workers["py_modules"] = [anon_tune.__path__[0], *brought_modules()]
     with environment(_QUIET | private), _outside_job_folder():
         with starting(join):
-            ray.init(
-                "auto" if join else "local",
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                include_dashboard=None if join else dashboard,
-                runtime_env=workers,
-                job_config=_JobConfig(),
-            )
+            _join(workers) if join else _begin(workers, dashboard)
         try:
             yield not join
         finally:
             ray.shutdown()
+
+
+def _join(workers: dict[str, object]) -> None:
+    ray.init("auto", log_to_driver=False, logging_level=logging.ERROR, runtime_env=workers, job_config=_JobConfig())
+
+
+def _begin(workers: dict[str, object], dashboard: bool) -> None:
+    """Start a private cluster. Ray looks for free ports first, and another process may take one before Ray does."""
+    for attempt in range(1, _STARTS + 1):
+        try:
+            ray.init(
+                "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                include_dashboard=dashboard,
+                runtime_env=workers,
+                job_config=_JobConfig(),
+            )
+            return
+        except RuntimeError:
+            ray.shutdown()
+            if attempt == _STARTS:
+                raise
 
 
 def gives_packages() -> bool:

@@ -4,6 +4,7 @@ Shapes in this room: B clips, T frames per clip, N test clips, C channels, H hei
 A attributes, K actions.
 """
 
+from anon_tune.evaluation.audit import Audit
 from anon_tune.evaluation.baseline import Baseline, make_baseline
 from anon_tune.evaluation.certify import certify
 from anon_tune.evaluation.clip_counts import count_data
@@ -15,6 +16,7 @@ from anon_tune.evaluation.score import anonymize_split, measure
 from anon_tune.evaluation.stop_rules import FixedSteps, Plateau
 
 __all__ = [
+    "Audit",
     "Baseline",
     "Effort",
     "FixedSteps",

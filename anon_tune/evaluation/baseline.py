@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -18,15 +17,15 @@ from torch import Tensor
 
 from anon_tune.certificate import Attacker, Canary
 from anon_tune.clips import ClipSet
-from anon_tune.errors import AnonTuneError, RecipeError, cause_of
+from anon_tune.errors import RecipeError
 from anon_tune.evaluation.canaries import CANARIES, keep_canaries
 from anon_tune.evaluation.clip_counts import check_clips
 from anon_tune.evaluation.committee import with_committees
+from anon_tune.evaluation.kept_weights import keep_weights, kept_weights
 from anon_tune.evaluation.lab import Effort, Lab, PieceProgress, Pieces, RawWeights, Weights, strongest
 from anon_tune.evaluation.metrics import top1
 from anon_tune.evaluation.raw_attackers import pack, unpack, weights_of
-from anon_tune.networks import save_weights
-from anon_tune.networks.weights import read_tensors
+from anon_tune.folder import File
 from anon_tune.recipe import MEASURE_VERSION, AuditRecipe
 
 FORM = f"anon_tune.baseline/3.{MEASURE_VERSION}"
@@ -66,12 +65,11 @@ class Baseline:
         best = max(alone, key=lambda a: a.validation)
         return best.family, best.seed
 
-    def save(self, path: Path) -> None:
-        """Write a safetensors file; it appears under its name only when complete."""
+    def keep(self, file: File, key: str) -> None:
+        """Write a safetensors file that `kept` reads; it appears under its name only when complete."""
         tensors = {f"{_CLASSIFIER}/{name}": tensor for name, tensor in self.classifier.items()}
         tensors |= pack(self.weights)
         record = {
-            "form": FORM,
             "effort": self.effort.model_dump(mode="json"),
             "clips": self.clips,
             "attackers": [attacker.model_dump(mode="json") for attacker in self.attackers],
@@ -79,26 +77,16 @@ class Baseline:
             "accuracy_ceiling": self.accuracy_ceiling,
             "canaries": [canary.model_dump(mode="json") for canary in self.canaries],
         }
-        save_weights(tensors, path, {"baseline": json.dumps(record)})
+        keep_weights(file, f"{FORM} {key}", tensors, {"baseline": json.dumps(record)})
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a file that `save` wrote.
-
-        Raises:
-            AnonTuneError: The file cannot be read, or is not a baseline of this form.
-        """
-        tensors, metadata = read_tensors(path)
-        rule, remedy = f"must be a baseline of the form '{FORM}'", "Delete the file; the next audit makes it again"
-        try:
-            return cls._of(tensors, json.loads(metadata.get("baseline", "{}")))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise AnonTuneError(str(path), rule, remedy=remedy, cause=cause_of(error)) from None
+    def kept(cls, file: File, key: str) -> Self | None:
+        """Read a file that `keep` wrote; None if it is not there, is damaged, or has another key or form."""
+        found = kept_weights(file, f"{FORM} {key}")
+        return None if found is None else cls._of(found[0], json.loads(found[1]["baseline"]))
 
     @classmethod
     def _of(cls, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> Self:
-        if record["form"] != FORM:
-            raise ValueError(record["form"])
         own = f"{_CLASSIFIER}/"
         classifier = {name.removeprefix(own): tensor for name, tensor in tensors.items() if name.startswith(own)}
         weights = unpack({name: tensor for name, tensor in tensors.items() if not name.startswith(own)})

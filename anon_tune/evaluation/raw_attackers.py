@@ -5,7 +5,6 @@ An attacker that starts from these weights needs far fewer steps than an attacke
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
@@ -13,15 +12,11 @@ import torch
 from torch import Tensor
 
 from anon_tune.clips import Clips
-from anon_tune.errors import DataError
+from anon_tune.evaluation.kept_weights import keep_weights, kept_weights
 from anon_tune.evaluation.lab import Attack, Effort, Lab, RawWeights
 from anon_tune.folder import File, Folder
-from anon_tune.networks import save_weights
-from anon_tune.networks.weights import read_tensors
 from anon_tune.recipe import EvaluationRecipe
 from anon_tune.recipe.part import digest
-
-_MARK = "raw_attackers"
 
 
 def raw_attackers(clips: Clips, recipe: EvaluationRecipe, device: torch.device, kept: str = "") -> RawWeights:
@@ -38,12 +33,11 @@ def raw_attackers(clips: Clips, recipe: EvaluationRecipe, device: torch.device, 
     """
     key = _key(clips, recipe)
     file = File(Folder.at(kept), f"{key}.safetensors") if kept else None
-    if file is not None and (found := _read(file, key)) is not None:
-        return found
+    if file is not None and (found := kept_weights(file, key)) is not None:
+        return unpack(found[0])
     made = _train(clips, recipe, device)
     if file is not None:
-        with file.writing() as path:
-            save_weights(pack(made), path, {_MARK: f"{key} {_digest(pack(made))}"})
+        keep_weights(file, key, pack(made), {})
     return made
 
 
@@ -81,22 +75,3 @@ def _train(clips: Clips, recipe: EvaluationRecipe, device: torch.device) -> RawW
 
 def _key(clips: Clips, recipe: EvaluationRecipe) -> str:
     return digest({"clips": clips.fingerprint, "measurement": recipe.fingerprint()})
-
-
-def _read(file: File, key: str) -> RawWeights | None:
-    """Return the weights of a file; None if it is not there or cannot be used."""
-    try:
-        if not file.exists():
-            return None
-        with file.reading() as path:
-            tensors, metadata = read_tensors(path)
-    except (OSError, DataError):
-        return None
-    return unpack(tensors) if metadata.get(_MARK) == f"{key} {_digest(tensors)}" else None
-
-
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    told = hashlib.sha256()
-    for name in sorted(tensors):
-        told.update(name.encode() + tensors[name].cpu().contiguous().numpy().tobytes())
-    return told.hexdigest()[:16]

@@ -23,7 +23,7 @@ from anon_tune.networks.anonymizers import UNet
 from anon_tune.recipe import AuditRecipe
 
 _CHANNELS = (16, 32, 64)
-_BATCH_FRAMES = 32
+_BATCH_FRAMES = 16
 
 
 def fit_reconstruction(raw: ClipSet, changed: ClipSet, effort: AuditRecipe, device: torch.device) -> FrameAnonymizer:
@@ -41,7 +41,7 @@ def fit_reconstruction(raw: ClipSet, changed: ClipSet, effort: AuditRecipe, devi
     rng = np.random.default_rng(effort.seed)
     with torch.random.fork_rng():
         torch.manual_seed(effort.seed)
-        network = FrameAnonymizer(UNet(_CHANNELS)).to(device).train()
+        network = FrameAnonymizer(UNet(_CHANNELS).to(memory_format=torch.channels_last)).to(device).train()
     optimizer = optim.Adam(network.parameters(), lr=effort.lr)
     cycle = optim.lr_scheduler.OneCycleLR(optimizer, effort.lr, effort.reconstruction_steps)
     for _ in range(effort.reconstruction_steps):

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from anon_tune.certificate import Attribute
 from anon_tune.evaluation.metrics import Floats
@@ -45,6 +44,8 @@ def best_threshold(scores: Floats, labels: Labels, measure: Measure) -> float:
 
 def read_attribute(name: str, val: tuple[Floats, Labels], test: tuple[Floats, Labels]) -> Attribute:
     """Read one attribute: scores and labels on the validation split (M,) and on the test split (N,)."""
+    from sklearn.metrics import average_precision_score, roc_auc_score  # loads slowly, and a trial needs none of it
+
     scores, labels = test
     share = float(labels.mean())
     balanced, single = (

@@ -22,6 +22,7 @@ from anon_tune.folder import File
 from anon_tune.ledger import Ledger
 from anon_tune.networks import save_weights
 from anon_tune.pareto import judged_scores
+from anon_tune.study.certified import certificates_of
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial
 
@@ -71,14 +72,14 @@ def export_anonymizer(
         raise UsageError(
             str(output), f"must end in one of {', '.join(SUFFIXES)}", output.suffix, "End it in .safetensors"
         )
-    for path in (output, card):
-        if path.exists() and not force:
-            raise UsageError(str(path), "already exists", remedy="Name another file or add --force")
+    if not force:
+        _refuse_existing(output, card)
     loaded = load_trial(study, trial)
     recipe = loaded.recipe
     score = judged_scores(Ledger(study.ledger).trials()).get(trial.id, trial.score)
     store = _store(study, clips)
-    document = card_document(trial, score, recipe, clips, store, data_licence, stills)
+    certificate = certificates_of(study, [trial]).get(trial.id)
+    document = card_document(trial, score, recipe, clips, store, data_licence, stills, certificate)
     if output.suffix == ".safetensors":
         made = {"format": FORM, "anon_tune": anon_tune.__version__, "recipe": recipe.model_dump_json()}
         save_weights(loaded.anonymizer.state_dict(), output, made | {"model_card": json.dumps(document)})
@@ -91,6 +92,12 @@ def export_anonymizer(
         write_program(loaded.anonymizer, _real_frames(store), output, describe)
     File.at(card).write(card_markdown(document, output.name).encode())
     return output
+
+
+def _refuse_existing(*files: Path) -> None:
+    for file in files:
+        if file.exists():
+            raise UsageError(str(file), "already exists", remedy="Name another file or add --force")
 
 
 def _store(study: StudyDirectory, clips: str) -> Clips | None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 import anon_tune
+from anon_tune.certificate import Certificate
 from anon_tune.clips import Clips
 from anon_tune.methods import is_trained
 from anon_tune.recipe import Recipe
@@ -28,6 +29,7 @@ def card_document(
     store: Clips | None,
     data_licence: str,
     stills: tuple[str, str] = ("", ""),
+    certificate: Certificate | None = None,
 ) -> dict[str, Any]:
     """Return the card as plain values; fractions are in [0, 1].
 
@@ -40,6 +42,7 @@ def card_document(
         data_licence: Licence of the clips, as the user states it.
         stills: Name and fingerprint of the stills that the privacy branch learned on; empty strings if it learned on
             the clips.
+        certificate: The trial's certificate; None without one.
     """
     effort = recipe.evaluation.full
     return {
@@ -53,6 +56,7 @@ def card_document(
         "stills_fingerprint": stills[1],
         "leakage": _reading(score.leakage),
         "accuracy": _reading(score.accuracy),
+        "certificate": None if certificate is None else _certified(certificate),
         "attackers": dict(score.attackers),
         "attributes": dict(score.attributes),
         "distortion": score.distortion,
@@ -65,11 +69,24 @@ def card_document(
         "params": dict(trial.params),
         "fingerprint": trial.fingerprint,
         "limits": list(LIMITS),
-        "versions": {
-            "anon_tune": anon_tune.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {"anon_tune": anon_tune.__version__, "torch": torch.__version__, "python": platform.python_version()}
+
+
+def _certified(c: Certificate) -> dict[str, Any]:
+    leakage = {"interval": c.leakage_interval, "floor": c.leakage_floor, "ceiling": c.leakage_ceiling}
+    accuracy = {"interval": c.accuracy_interval, "floor": c.accuracy_floor, "ceiling": c.accuracy_ceiling}
+    return {
+        "status": c.status,
+        "leakage": {"value": c.leakage, **leakage},
+        "accuracy": {"value": c.accuracy, **accuracy},
+        "strongest": c.strongest,
+        "num_seeds": c.effort["num_seeds"],
+        "created": c.created,
     }
 
 
@@ -93,9 +110,6 @@ def card_markdown(card: dict[str, Any], file: str) -> str:
         card: The document of `card_document`; with the key ``program`` if the file is a program.
         file: Name of the file that the card describes.
     """
-    rows = [f"| {name} | {_percent(card[name])} |" for name in ("leakage", "accuracy")]
-    attackers = ", ".join(f"{name} {value:.1%}" for name, value in card["attackers"].items())
-    attributes = "\n".join(f"| {name} | {value:.1%} |" for name, value in card["attributes"].items())
     params = "\n".join(f"| `{name}` | {value} |" for name, value in card["params"].items())
     limits = "\n".join(f"- {limit}" for limit in card["limits"])
     origin = (
@@ -103,8 +117,6 @@ def card_markdown(card: dict[str, Any], file: str) -> str:
         if card["network"]
         else f"The closed-form anonymizer `{card['method']}`, which is not trained, measured on {card['clips']}."
     )
-    anew = ", each after training the same recipe again" if card["trained_anew"] else ""
-    repeats = f" Means of {card['num_repeats']} measurements with new seeds{anew}." if card["num_repeats"] else ""
     return f"""# Anonymizer of trial {card["trial"]}
 
 {origin} It maps the consecutive frames of one clip, (T, 3, H, W) RGB in [0, 1], to frames of the same form.
@@ -117,21 +129,13 @@ def card_markdown(card: dict[str, Any], file: str) -> str:
 
 {_data_text(card)}
 
-## Measured
+## Certified
 
-On {card["num_test_clips"]} test clips, by new networks trained on {card["num_train_clips"]} anonymized clips.\
-{repeats}
+{_certificate_text(card.get("certificate"))}
 
-| | value [interval] | floor (blind) | ceiling (raw) |
-|---|---|---|---|
-{chr(10).join(rows)}
+## Measured by the study
 
-Leakage is the cMAP of the strongest of these attackers: {attackers}. Accuracy is top-1.
-Mean distortion (RMS on pixels in [0, 1]): {card["distortion"]:.3f}.
-
-| private attribute | average precision |
-|---|---|
-{attributes}
+{_study_text(card)}
 
 ## Limits
 
@@ -155,6 +159,46 @@ def _usage(file: str) -> str:
         call = '(changed,) = session.run(["anonymized"], {"frames": frames})  # float32'
         return f'import onnxruntime\n\nsession = onnxruntime.InferenceSession("{file}")\n{call}'
     return f'import anon_tune\n\nanonymizer = anon_tune.load_anonymizer("{file}")'
+
+
+def _study_text(card: dict[str, Any]) -> str:
+    attackers = ", ".join(f"{name} {value:.1%}" for name, value in card["attackers"].items())
+    attributes = "\n".join(f"| {name} | {value:.1%} |" for name, value in card["attributes"].items())
+    anew = ", each after training the same recipe again" if card["trained_anew"] else ""
+    repeats = f" Means of {card['num_repeats']} measurements with new seeds{anew}." if card["num_repeats"] else ""
+    return f"""On {card["num_test_clips"]} test clips, by new networks trained on {card["num_train_clips"]} anonymized \
+clips.{repeats}
+
+| | value [interval] | floor (blind) | ceiling (raw) |
+|---|---|---|---|
+{_rows(card)}
+
+Leakage is the cMAP of the strongest of these attackers: {attackers}. Accuracy is top-1.
+Mean distortion (RMS on pixels in [0, 1]): {card["distortion"]:.3f}.
+
+| private attribute | average precision |
+|---|---|
+{attributes}"""
+
+
+def _rows(readings: dict[str, Any]) -> str:
+    return "\n".join(f"| {name} | {_percent(readings[name])} |" for name in ("leakage", "accuracy"))
+
+
+def _certificate_text(certificate: dict[str, Any] | None) -> str:
+    if certificate is None:
+        return (
+            "Not certified: no audit of this trial was found. The numbers below are the study's own, by attackers that "
+            "trained for a short time; stronger attackers may find more. 'anon-tune certify' measures with more effort."
+        )
+    bound = " At least: an attacker was still improving." if certificate["status"] == "LOWER_BOUND" else ""
+    status = certificate["status"].replace("_", " ")
+    return f"""{status}, {certificate["created"]}: attackers of several families that trained until they stopped \
+improving, with {certificate["num_seeds"]} seeds. Strongest: {certificate["strongest"]}.{bound}
+
+| | value [interval] | floor (blind) | ceiling (raw) |
+|---|---|---|---|
+{_rows(certificate)}"""
 
 
 def _program(facts: dict[str, Any] | None) -> str:

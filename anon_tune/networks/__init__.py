@@ -2,7 +2,7 @@
 
 Shapes in this room: B clips, T frames per clip, N frames, C channels, H height, W width.
 
-Names resolve on first use, so that anonymizing does not load torchvision, which only the branches need.
+Names resolve on first use, and torchvision loads when one of its networks is built.
 """
 
 from __future__ import annotations

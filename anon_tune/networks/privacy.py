@@ -5,14 +5,18 @@ Shapes: N frames, C channels, H height, W width, A attributes, E = 128 embedding
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision import models
 
 from anon_tune.networks.convolutions import GRID, Readout, small2d
 from anon_tune.networks.utility import Normalize
 from anon_tune.networks.weights import load_weights
 from anon_tune.recipe import PrivacyRecipe
+
+if TYPE_CHECKING:
+    from torchvision.models import ResNet
 
 # Mean and standard deviation of ImageNet, by which torchvision's ResNet weights expect their input to be normalized.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -63,15 +67,19 @@ def build_small2d(recipe: PrivacyRecipe, num_attributes: int) -> PrivacyNetwork:
 
 def build_resnet18(recipe: PrivacyRecipe, num_attributes: int) -> PrivacyNetwork:
     """Build torchvision's ResNet-18."""
+    from torchvision import models  # loads slowly
+
     return _resnet(models.resnet18(weights=None), recipe, num_attributes)
 
 
 def build_resnet50(recipe: PrivacyRecipe, num_attributes: int) -> PrivacyNetwork:
     """Build torchvision's ResNet-50."""
+    from torchvision import models  # loads slowly
+
     return _resnet(models.resnet50(weights=None), recipe, num_attributes)
 
 
-def _resnet(net: models.ResNet, recipe: PrivacyRecipe, num_attributes: int) -> PrivacyNetwork:
+def _resnet(net: ResNet, recipe: PrivacyRecipe, num_attributes: int) -> PrivacyNetwork:
     load_weights(net, recipe.weights, head="fc.")
     trunk = nn.Sequential(*list(net.children())[:-2])
     return PrivacyNetwork(trunk, net.fc.in_features, num_attributes, recipe.head, mean=_MEAN, std=_STD)

@@ -6,7 +6,6 @@ Shapes: B clips, T frames per clip, C channels, H height, W width, K actions, D 
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torchvision.models import video
 
 from anon_tune.networks.convolutions import GRID, Readout, small3d
 from anon_tune.networks.weights import load_weights
@@ -79,6 +78,8 @@ def build_r3d_18(recipe: UtilityRecipe, num_actions: int) -> UtilityNetwork:
     Source:
         SPAct (arXiv:2203.15205). arXiv:2504.14301 uses I3D with a ResNet-50 instead.
     """
+    from torchvision.models import video  # loads slowly
+
     net = video.r3d_18(weights=None)
     load_weights(net, recipe.weights, head="fc.")
     trunk = nn.Sequential(net.stem, net.layer1, net.layer2, net.layer3, net.layer4)

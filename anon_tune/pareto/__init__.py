@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from anon_tune.pareto.agreement import RungAgreement, rung_agreement
-from anon_tune.pareto.document import front_document
 from anon_tune.pareto.dominance import coverage, default_reference, front_ranks, hypervolume
 from anon_tune.pareto.empty_front import Cause, EmptyFront
 from anon_tune.pareto.front import ParetoFront, ReferencePoint, front_candidates
+from anon_tune.pareto.front_table import FrontRow, FrontTable
 from anon_tune.pareto.growth import GrowthPoint, Staircase, growth
 from anon_tune.pareto.repeats import LEVELS, attainment, front_probabilities, judged_scores
 
@@ -14,6 +14,8 @@ __all__ = [
     "LEVELS",
     "Cause",
     "EmptyFront",
+    "FrontRow",
+    "FrontTable",
     "GrowthPoint",
     "ParetoFront",
     "ReferencePoint",
@@ -23,7 +25,6 @@ __all__ = [
     "coverage",
     "default_reference",
     "front_candidates",
-    "front_document",
     "front_probabilities",
     "front_ranks",
     "growth",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from anon_tune.certificate import Certificate, read_certificate
 from anon_tune.errors import DataError
 from anon_tune.report.certificate_sections import MEANING, Cell, Section, Spread, facts, sections, title
-from anon_tune.report.wording import NOTHING, percent, text
+from anon_tune.report.wording import NOTHING, percent, status_words, text
 from anon_tune.study_directory import StudyDirectory
 
 __all__ = ["certificate_cards"]
@@ -32,7 +32,7 @@ def _card(name: str, c: Certificate) -> str:
     return (
         f'<article class="card" id="certificate-{text(name)}">'
         f"<h3>{text(title(c))}</h3>"
-        f'<p><b class="{kind}">{c.status.replace("_", " ")}</b>: {MEANING[c.status]}</p>'
+        f'<p><b class="{kind}">{status_words(c)}</b>: {MEANING[c.status]}</p>'
         f"{reasons and f'<ul>{reasons}</ul>'}"
         f'<p class="note">{text(" ".join(facts(c)))}</p>'
         f"{''.join(map(_section, sections(c)))}</article>"

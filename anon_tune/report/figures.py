@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from anon_tune.certificate import Certificate
 from anon_tune.pareto import LEVELS, ParetoFront, attainment
+from anon_tune.report.certified_points import certified_points
 from anon_tune.report.chart import BLUE, INK, LABEL, MUTED, ORANGE, PURPLE, SKY, VERMILLION, Chart, axis
-from anon_tune.report.selection import drawn_trials
+from anon_tune.report.selection import drawn_trials, has_trained_method
 from anon_tune.report.wording import NOTHING, hover, percent, shorten, text
 from anon_tune.trial import OBJECTIVES, Reading, Score, Trial
 
@@ -25,8 +28,10 @@ _MOST_BARS = 300  # with more points, intervals hide each other and slow the bro
 _LOG_RATIO = 20.0  # a param with a larger ratio of highest to lowest value, and mostly low values, gets a log scale
 
 
-def front_chart(front: ParetoFront) -> Chart | None:
-    """Draw leakage against accuracy: full scores with intervals, anchors, floors and ceilings.
+def front_chart(front: ParetoFront, certificates: Mapping[str, Certificate] = MappingProxyType({})) -> Chart | None:
+    """Draw leakage against accuracy: full scores with intervals, anchors, floors and ceilings, certified points.
+
+    A line joins the point of a trial by the study to its point by its certificate.
 
     For a verified study, the attainment surfaces are drawn too, and trials that were measured once are hollow. For a
     large study, many points are left out, and so are the intervals of trials that are not on the front.
@@ -55,16 +60,14 @@ def front_chart(front: ParetoFront) -> Chart | None:
         _points("other full scores", dominated, front, {"color": MUTED, "size": 8}),
         _points("on the front", on_front, front, {"color": BLUE, "size": 11, "line": {"color": "#FFFFFF", "width": 1}}),
     ]
-    for trial in (t for t in front.trials if t.is_anchor):
-        symbol, colour, side = _MARKS[trial.method]
-        points = _points(trial.method, [trial], front, {"color": colour, "size": 13})
-        points.update(mode="markers+text", text=[trial.method], textposition=side, marker={"symbol": symbol})
-        points.update(showlegend=False)  # its name is written beside the point
-        data.append(points)
+    data += _anchors(front)
+    data += certified_points(ours, front, certificates)
     data = [trace for trace in data if trace.x is None or len(trace.x)] + _kinds_legend(ours)
     scores = [front.scores[t.id] for t in front.trials]
     reference = next((front.scores[t.id] for t in front.trials if t.method == "identity"), scores[0])
 
+    leaked = [certificate.leakage for certificate in certificates.values()]
+    recognized = [certificate.accuracy for certificate in certificates.values()]
     num_entries = sum(trace.showlegend is not False for trace in data)
 
     def layout(narrow: bool) -> dict[str, Any]:
@@ -75,13 +78,24 @@ def front_chart(front: ParetoFront) -> Chart | None:
         return {
             "height": 380 + 20 * num_entries if narrow else 580,  # the narrow legend has one entry per line
             "hovermode": "closest",
-            "xaxis": axis(x_title, tickformat=".0%", range=_span([s.leakage for s in scores])),
-            "yaxis": axis(y_title, tickformat=".0%", range=_span([s.accuracy for s in scores])),
+            "xaxis": axis(x_title, tickformat=".0%", range=_span([s.leakage for s in scores], leaked)),
+            "yaxis": axis(y_title, tickformat=".0%", range=_span([s.accuracy for s in scores], recognized)),
             "shapes": _bounds(reference),
             "margin": {"l": 55, "r": 15, "t": 20, "b": 50},
         }
 
     return Chart(data, layout)
+
+
+def _anchors(front: ParetoFront) -> list[Any]:
+    anchors = []
+    for trial in (t for t in front.trials if t.is_anchor):
+        symbol, colour, side = _MARKS[trial.method]
+        points = _points(trial.method, [trial], front, {"color": colour, "size": 13})
+        points.update(mode="markers+text", text=[trial.method], textposition=side, marker={"symbol": symbol})
+        points.update(showlegend=False)  # its name is written beside the point
+        anchors.append(points)
+    return anchors
 
 
 def _attained(front: ParetoFront) -> list[Any]:
@@ -134,7 +148,7 @@ def _kinds_legend(trials: Sequence[Trial]) -> list[Any]:
 def _kind(trial: Trial) -> str:
     if trial.method == "adversarial":
         return "adversarial"
-    return "trained baseline" if trial.was_trained else "closed-form"
+    return "trained baseline" if has_trained_method(trial) else "closed-form"
 
 
 def _points(
@@ -194,8 +208,9 @@ def _bounds(score: Score) -> list[dict[str, Any]]:
     return lines
 
 
-def _span(readings: Sequence[Reading]) -> list[float]:
-    values = [v for r in readings for v in (r.value, r.low, r.high, r.floor, r.ceiling) if math.isfinite(v)]
+def _span(readings: Sequence[Reading], others: Sequence[float]) -> list[float]:
+    bounds = [v for r in readings for v in (r.value, r.low, r.high, r.floor, r.ceiling)]
+    values = [v for v in (*bounds, *others) if math.isfinite(v)]
     return [min(values) - 0.05, max(values) + 0.05]
 
 

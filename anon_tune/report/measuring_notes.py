@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from anon_tune.pareto import rung_agreement
+from anon_tune.report.selection import has_trained_method
 from anon_tune.report.wording import percent
 from anon_tune.trial import Trial, TrialState
 
@@ -26,7 +27,7 @@ def _agreement(trials: Sequence[Trial]) -> str:
 
 def _cost(trials: Sequence[Trial]) -> str:
     """Say which share of their time trained trials spend on measurement; closed-form ones do nothing else."""
-    done = [t for t in trials if t.state is TrialState.COMPLETE and t.was_trained]
+    done = [t for t in trials if t.state is TrialState.COMPLETE and has_trained_method(t)]
     seconds = sum(report.seconds for trial in done for report in trial.reports)
     if seconds == 0:
         return ""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from plotly.offline import get_plotlyjs
 
+from anon_tune.certificate import Certificate
 from anon_tune.folder import File
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import ParetoFront
@@ -19,9 +20,10 @@ from anon_tune.report.figures import front_chart, importance_charts, parallel_ch
 from anon_tune.report.measuring_notes import measuring_note
 from anon_tune.report.nodes_figure import lost_note, nodes_chart
 from anon_tune.report.progress_figures import progress_charts
-from anon_tune.report.selection import carded_note, drawn_note, importance_note, listed_note
+from anon_tune.report.selection import carded_note, certified_note, drawn_note, importance_note, listed_note
 from anon_tune.report.training_figures import loss_chart, rungs_chart
 from anon_tune.report.wording import text
+from anon_tune.study.certified import certificates_of
 from anon_tune.study.frozen_study import FrozenFacts, frozen_facts
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial
@@ -78,7 +80,8 @@ def _page(study: StudyDirectory, trials: Sequence[Trial], importance: Mapping[st
     shown = {"name": facts.name, "settings": facts.settings, "versions": facts.versions}
     title = f"{text(facts.name or study.name)} · anon-tune"
     front = ParetoFront.of(trials)
-    sections = _sections(trials, front, importance, study)
+    certificates = certificates_of(study, trials)
+    sections = _sections(trials, front, importance, study, certificates)
     links = "".join(f'<a href="#{key}">{name}</a>' for key, name, _ in sections)
     body = "".join(f'<section id="{key}"><h2>{name}</h2>{content}</section>' for key, name, content in sections)
     old = measured_before(facts.measure_version) if study.frozen.exists() else ""
@@ -109,25 +112,29 @@ def _page(study: StudyDirectory, trials: Sequence[Trial], importance: Mapping[st
 
 
 def _sections(
-    trials: Sequence[Trial], front: ParetoFront, importance: Mapping[str, Mapping[str, float]], study: StudyDirectory
+    trials: Sequence[Trial],
+    front: ParetoFront,
+    importance: Mapping[str, Mapping[str, float]],
+    study: StudyDirectory,
+    certificates: Mapping[str, Certificate],
 ) -> list[tuple[str, str, str]]:
     """Return the sections of the page in order, each as (id, heading, HTML)."""
-    return [*_result_sections(trials, front, importance, study), *_course_sections(trials, front)]
+    results = _result_sections(trials, front, importance, study, certificates)
+    return [*results, *_course_sections(trials, front, certificates)]
 
 
 def _result_sections(
-    trials: Sequence[Trial], front: ParetoFront, importance: Mapping[str, Mapping[str, float]], study: StudyDirectory
+    trials: Sequence[Trial],
+    front: ParetoFront,
+    importance: Mapping[str, Mapping[str, float]],
+    study: StudyDirectory,
+    certificates: Mapping[str, Certificate],
 ) -> list[tuple[str, str, str]]:
     """Return the sections that show what the study found."""
     parallel = parallel_chart(front)
     return [
-        (
-            "front",
-            "Pareto front",
-            _note(f"{_READINGS[front.is_verified]} Point at a trial to see its method and params.{drawn_note(front)}")
-            + _chart("front-plot", front_chart(front), "no trial has a full score"),
-        ),
-        ("gallery", "What the front looks like", _gallery(trials, front, study)),
+        ("front", "Pareto front", _front(front, certificates)),
+        ("gallery", "What the front looks like", _gallery(trials, front, study, certificates)),
         (
             "certificates",
             "Certificates",
@@ -135,7 +142,7 @@ def _result_sections(
                 "Leakage found by more attackers that train longer than those of the study. Every certificate in "
                 "<code>audits/</code> is shown."
             )
-            + (certificate_cards(study) or _not_yet("'anon-tune audit' has measured no trial")),
+            + (certificate_cards(study) or _not_yet("no trial was certified, see 'anon-tune certify'")),
         ),
         (
             "progress",
@@ -172,7 +179,9 @@ def _result_sections(
     ]
 
 
-def _course_sections(trials: Sequence[Trial], front: ParetoFront) -> list[tuple[str, str, str]]:
+def _course_sections(
+    trials: Sequence[Trial], front: ParetoFront, certificates: Mapping[str, Certificate]
+) -> list[tuple[str, str, str]]:
     """Return the sections that show how the trials went."""
     return [
         (
@@ -202,7 +211,7 @@ def _course_sections(trials: Sequence[Trial], front: ParetoFront) -> list[tuple[
             "trials",
             "All trials",
             _note(f"Click the head of a column to sort by it.{listed_note(trials, front)}")
-            + tables.trial_table(trials, front)
+            + tables.trial_table(trials, front, certificates)
             if trials
             else _not_yet("no trial has started"),
         ),
@@ -210,8 +219,16 @@ def _course_sections(trials: Sequence[Trial], front: ParetoFront) -> list[tuple[
     ]
 
 
-def _gallery(trials: Sequence[Trial], front: ParetoFront, study: StudyDirectory) -> str:
-    cards = tables.gallery(trials, front, study)
+def _front(front: ParetoFront, certificates: Mapping[str, Certificate]) -> str:
+    how = f"{_READINGS[front.is_verified]}{certified_note(front, certificates)}"
+    note = _note(f"{how} Point at a trial to see its method and params.{drawn_note(front)}")
+    return note + _chart("front-plot", front_chart(front, certificates), "no trial has a full score")
+
+
+def _gallery(
+    trials: Sequence[Trial], front: ParetoFront, study: StudyDirectory, certificates: Mapping[str, Certificate]
+) -> str:
+    cards = tables.gallery(trials, front, study, certificates)
     note = _note(carded_note(front)) if carded_note(front) else ""
     return f'{note}<div class="cards">{cards}</div>' if cards else _not_yet("no trial has a full score")
 

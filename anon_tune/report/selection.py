@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+from anon_tune.certificate import Certificate
+from anon_tune.errors import AnonTuneError
+from anon_tune.methods import is_trained
 from anon_tune.pareto import ParetoFront
 from anon_tune.trial import Trial
 
@@ -23,6 +26,17 @@ MOST_FAILURES = 200
 _ALL = "<code>anon-tune front DIR --all --format csv</code> lists all trials."
 
 _Item = TypeVar("_Item")
+
+
+def has_trained_method(trial: Trial) -> bool:
+    """True if the trial's method is a trained one, false if it is closed-form; the trial may not have begun.
+
+    A method of a package that is not installed here counts as trained unless the trial was measured and has no losses.
+    """
+    try:
+        return is_trained(trial.method)
+    except AnonTuneError:
+        return not trial.reports or any(report.curve for report in trial.reports)
 
 
 def thinned(items: Sequence[_Item], most: int) -> list[_Item]:
@@ -46,6 +60,20 @@ def drawn_note(front: ParetoFront) -> str:
     if not left_out:
         return ""
     return f" This shows the front and {MOST_POINTS} other trials, evenly from the best front rank to the worst. {_ALL}"
+
+
+def certified_note(front: ParetoFront, certificates: Mapping[str, Certificate]) -> str:
+    """Say how many trials on the front have a certificate, and what that means for the numbers shown."""
+    ours = [t.id for t in front.members if not t.is_anchor]
+    num = sum(name in certificates for name in ours)
+    if not ours:
+        return ""
+    if not num:
+        return (
+            " No trial on the front is certified: attackers with more effort may find more. 'anon-tune certify' "
+            "measures it."
+        )
+    return f" A star is what a certificate found; {num} of {len(ours)} trials on the front have one."
 
 
 def listed_trials(trials: Sequence[Trial], front: ParetoFront) -> list[Trial]:

@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from anon_tune.address import refuse_secret
+from anon_tune.certificate import Certificate
 from anon_tune.errors import AnonTuneError
 from anon_tune.pareto import Cause, ParetoFront
 from anon_tune.report.selection import MOST_FAILURES, carded_trials, listed_trials
 from anon_tune.report.wording import (
     NOTHING,
     certainty,
+    certified,
     duration,
     hours,
     param_lines,
@@ -23,6 +25,7 @@ from anon_tune.report.wording import (
     percent,
     plain,
     reading,
+    status_words,
     text,
 )
 from anon_tune.study_directory import StudyDirectory
@@ -105,7 +108,9 @@ def _flat(table: Mapping[str, object], prefix: str = "") -> list[tuple[str, obje
     return pairs
 
 
-def gallery(trials: Sequence[Trial], front: ParetoFront, study: StudyDirectory) -> str:
+def gallery(
+    trials: Sequence[Trial], front: ParetoFront, study: StudyDirectory, certificates: Mapping[str, Certificate]
+) -> str:
     """Return a card for every trial on the front and for every other anchor that has a preview.
 
     If very many trials are on the front, only some of them have a card.
@@ -114,14 +119,15 @@ def gallery(trials: Sequence[Trial], front: ParetoFront, study: StudyDirectory) 
         trials: All trials of the study.
         front: Their front.
         study: The study directory, which holds the previews.
+        certificates: Certificates of trials, by trial id.
     """
     members = carded_trials(front)
     listed = {t.id for t in members}
     others = [t for t in trials if t.is_anchor and t.id not in listed and study.trial(t.id).preview.exists()]
-    return "".join(_card(t, front, study) for t in others + members)
+    return "".join(_card(t, front, study, certificates.get(t.id)) for t in others + members)
 
 
-def _card(trial: Trial, front: ParetoFront, study: StudyDirectory) -> str:
+def _card(trial: Trial, front: ParetoFront, study: StudyDirectory, certificate: Certificate | None) -> str:
     name = text(trial.id)
     picture = '<p class="none">No preview was saved.</p>'
     preview = study.trial(trial.id).preview
@@ -135,18 +141,23 @@ def _card(trial: Trial, front: ParetoFront, study: StudyDirectory) -> str:
     score = front.scores.get(trial.id)
     note = certainty(trial, front)
     note = f"<p>{note[:1].upper()}{note[1:]}.</p>" if note else ""
-    readings = _readings(score) if score is not None else '<p class="none">No full score yet.</p>'
+    readings = _readings(score, certificate) if score is not None else '<p class="none">No full score yet.</p>'
     params = "<br>".join(param_lines(trial.params))
     folded = f"<details><summary>Params</summary><code>{params}</code></details>" if params else ""
     return f'<article class="card" id="trial-{name}"><h3>{title} {name}</h3>{picture}{note}{readings}{folded}</article>'
 
 
-def _readings(score: Score) -> str:
+def _readings(score: Score, certificate: Certificate | None) -> str:
     rows = [
         ("Leakage", reading(score.leakage), score.leakage, "leak"),
         ("Leakage, normalized", percent(score.leakage.normalized), None, ""),
         ("Accuracy", reading(score.accuracy), score.accuracy, "use"),
     ]
+    if certificate is not None:
+        rows[2:2] = [
+            (f"Leakage, {status_words(certificate)}", certified(certificate), None, ""),
+            ("normalized", percent(certificate.leakage_normalized), None, ""),
+        ]
     if math.isfinite(score.seconds_per_frame):
         rows.append(("Anonymizing", per_frame(score.seconds_per_frame), None, ""))
     cells = "".join(f"<tr><th>{name}</th><td>{value}{_bar(of, kind)}</td></tr>" for name, value, of, kind in rows)
@@ -170,26 +181,29 @@ def _values(title: str, unit: str, values: Mapping[str, float]) -> str:
     return f"<table><thead><tr><th>{title}</th><th>{unit}</th></tr></thead><tbody>{rows}</tbody></table>"
 
 
-def trial_table(trials: Sequence[Trial], front: ParetoFront) -> str:
+def trial_table(trials: Sequence[Trial], front: ParetoFront, certificates: Mapping[str, Certificate]) -> str:
     """Return a table of trials. The script of the page sorts it by a column when the head of the column is clicked.
 
-    For a verified study it has two more columns. For a large study, see `listed_trials`.
+    A verified study has two more columns, and so has one with certificates. For a large study, see `listed_trials`.
     """
     trials = listed_trials(trials, front)
     names = sorted({name for t in trials for name in t.params})
     heads = ["Trial", "Method", "State", "Front rank", "Leakage", "Normalized", "Accuracy"]
     heads += ["Repeats", "On the front"] if front.is_verified else []
+    heads += ["Certified leakage", "Certified, normalized"] if certificates else []
     heads += ["Last rung", "Seconds"]
     head = "".join(f'<th scope="col"><button type="button">{text(name)}</button></th>' for name in heads + names)
     carded = {t.id for t in carded_trials(front)}
-    rows = "".join(_row(t, names, front, t.id in carded) for t in trials)
+    rows = "".join(_row(t, names, front, t.id in carded, certificates) for t in trials)
     return (
         '<div class="scroll tall"><table id="trials-table" class="sortable">'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
-def _row(trial: Trial, names: Sequence[str], front: ParetoFront, carded: bool) -> str:
+def _row(
+    trial: Trial, names: Sequence[str], front: ParetoFront, carded: bool, certificates: Mapping[str, Certificate]
+) -> str:
     name = text(trial.id)
     score, front_rank = front.scores.get(trial.id), front.front_ranks.get(trial.id)
     probability = front.probabilities.get(trial.id)
@@ -202,11 +216,17 @@ def _row(trial: Trial, names: Sequence[str], front: ParetoFront, carded: bool) -
         *[_number(fraction, percent(fraction)) for fraction in fractions],
         *([_number(len(trial.repeats), str(len(trial.repeats)))] if front.is_verified else []),
         *([_number(probability, percent(probability))] if front.is_verified else []),
+        *(_certified_cells(certificates.get(trial.id)) if certificates else []),
         _number(trial.rung, str(trial.rung)),
         _number(trial.seconds, f"{trial.seconds:.1f}"),
     ]
     cells += [_param(trial.params.get(param)) for param in names]
     return f"<tr>{''.join(cells)}</tr>"
+
+
+def _certified_cells(certificate: Certificate | None) -> list[str]:
+    values = [None, None] if certificate is None else [certificate.leakage, certificate.leakage_normalized]
+    return [_number(value, percent(value)) for value in values]
 
 
 def _number(value: float | None, words: str) -> str:

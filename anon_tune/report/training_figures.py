@@ -12,11 +12,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from anon_tune.errors import AnonTuneError
-from anon_tune.methods import is_trained
 from anon_tune.pareto import ParetoFront
 from anon_tune.report.chart import CYCLE, GREEN, LEGEND, MUTED, ORANGE, SKY, VERMILLION, Chart, axis
-from anon_tune.report.selection import MOST_CARDS
+from anon_tune.report.selection import MOST_CARDS, has_trained_method
 from anon_tune.report.wording import text
 from anon_tune.trial import LossPoint, Trial, TrialState
 
@@ -37,16 +35,9 @@ _MOST_OTHERS = 40
 _MOST_TERMS = 12
 
 
-def _is_trained(trial: Trial) -> bool:
-    try:
-        return is_trained(trial.method)
-    except AnonTuneError:  # a method of a package that is not installed here
-        return True
-
-
 def rungs_chart(trials: Sequence[Trial]) -> Chart | None:
     """Draw how many trained trials were measured at each rung, and how many went on or were stopped there."""
-    trained = [t for t in trials if _is_trained(t)]
+    trained = [t for t in trials if has_trained_method(t)]
     if not trained:
         return None
     steps = {report.rung: report.step for t in trained for report in t.reports}

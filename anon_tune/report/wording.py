@@ -10,6 +10,7 @@ import html
 import math
 from collections.abc import Mapping
 
+from anon_tune.certificate import Certificate
 from anon_tune.pareto import ParetoFront
 from anon_tune.trial import Reading, Trial
 
@@ -77,6 +78,26 @@ def hover(trial: Trial, front: ParetoFront) -> str:
         if math.isfinite(score.seconds_per_frame):
             lines.append(f"anonymizing takes {per_frame(score.seconds_per_frame)}")
     return "<br>".join(lines + param_lines(trial.params))
+
+
+def hover_certified(trial: Trial, certificate: Certificate) -> str:
+    """Return what the point of a certificate shows on hover: escaped lines joined by ``<br>``."""
+    lines = [f"<b>{text(trial.id)}</b> · {text(trial.method)} · certificate, {status_words(certificate)}"]
+    lines.append(f"leakage {certified(certificate)}, normalized {percent(certificate.leakage_normalized)}")
+    lines.append(f"accuracy {percent(certificate.accuracy)}")
+    return "<br>".join(lines + param_lines(trial.params))
+
+
+def certified(certificate: Certificate) -> str:
+    """Return the leakage of a certificate with its interval; a lower bound says so."""
+    low, high = certificate.leakage_interval
+    more = " or more" if certificate.status == "LOWER_BOUND" else ""
+    return f"{percent(certificate.leakage)}{more} [{percent(low)}, {percent(high)}]"
+
+
+def status_words(certificate: Certificate) -> str:
+    """Return the status of a certificate as a reader writes it: CERTIFIED, LOWER BOUND or REFUSED."""
+    return certificate.status.replace("_", " ")
 
 
 def certainty(trial: Trial, front: ParetoFront) -> str:

@@ -26,6 +26,12 @@ from anon_tune.study_directory import LEDGER_PART, StudyDirectory, StudyLocation
 _RULE = "is not the frozen copy of a study"
 _INSTALL = "Install the package; 'resume' and 'verify' also take it with --package"
 _REMEDY = "Read it with the version of anon_tune that wrote it, see [versions] there"
+_OTHER_RECIPE = "Give another directory, or go on with 'anon-tune resume'"
+_MEASURE = "version of the measure"
+_OTHER_MEASURE = (
+    "Scores of two measures cannot be compared: start a new study in another directory. 'front', 'report' and 'export' "
+    "go on working here"
+)
 
 Tables = Mapping[str, Any]
 """The tables of a frozen copy, as read from TOML."""
@@ -196,7 +202,7 @@ def _check_same(
     fingerprint = known_space.fingerprint() if _is_earlier(before) else before.get("fingerprint")
     pairs = [
         ("search space", fingerprint, space.fingerprint()),
-        ("version of the measure", _facts(before).measure_version, str(MEASURE_VERSION)),
+        (_MEASURE, _facts(before).measure_version, str(MEASURE_VERSION)),
         ("clips", was.get("clips_fingerprint"), wanted["clips_fingerprint"]),
         ("stills", was.get("stills_fingerprint", ""), wanted["stills_fingerprint"]),
         ("rungs", was.get("rungs"), wanted["rungs"]),
@@ -215,7 +221,7 @@ def _check_same(
     for name, old, new in pairs:
         if old != new:
             rule = f"study directory of another recipe: its {name} was {old}"
-            raise StudyError(where, rule, new, "Give another directory, or go on with 'anon-tune resume'")
+            raise StudyError(where, rule, new, _OTHER_MEASURE if name == _MEASURE else _OTHER_RECIPE)
 
 
 def _plain(settings: StudySettings) -> dict[str, Any]:

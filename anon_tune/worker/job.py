@@ -10,9 +10,9 @@ import time
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
-from torchvision.io import write_png
 
 from anon_tune.clips import Clips
 from anon_tune.evaluation import measure, raw_attackers
@@ -131,7 +131,9 @@ def write_preview(anonymizer: Anonymizer, clips: Clips, path: Path, device: torc
     changed = anonymizer.to(device).eval()(raw.to(device)).cpu()
     shown = np.linspace(0, raw.shape[1] - 1, _PREVIEW_FRAMES).round().astype(int)
     strips = [clip[:, shown].flatten(0, 1).permute(1, 2, 0, 3).flatten(2) for clip in (raw, changed)]  # (C,H,n*W)
-    write_png((torch.cat(strips, dim=1) * 255).round().to(torch.uint8), str(path))
+    picture = (torch.cat(strips, dim=1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    _, png = cv2.imencode(".png", picture[..., ::-1])  # OpenCV's colours are blue, green and red
+    path.write_bytes(png.tobytes())
 
 
 def _thin(points: list[LossPoint]) -> tuple[LossPoint, ...]:

@@ -33,6 +33,7 @@ class Visits:
         context = self.browser.new_context(offline=True, viewport={"width": width, "height": 900})
         self.contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(300_000)  # on a busy machine
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("dialog", lambda dialog: self.errors.append(dialog.message))

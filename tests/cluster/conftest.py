@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -95,18 +96,36 @@ class Processes:
 
     @contextlib.contextmanager
     def held(self, pid: int, name: str) -> Iterator[None]:
-        """Pause the descendants of a process whose names begin with a text, at least one, for the time of a block."""
+        """Pause the descendants of a process whose names begin with a text, at least one, for the time of a block.
 
-        def found() -> list[int]:
-            return [child for child, its_name in self.below(pid).items() if its_name.startswith(name)]
+        Those that start during the block are paused, too, long before they have started to work.
+        """
+        stopped: set[int] = set()
+        is_over = threading.Event()
 
-        self.wait_for(lambda: bool(found()), lambda: str(self.below(pid)))
-        stopped = found()
-        for one in stopped:
-            os.kill(one, signal.SIGSTOP)
+        def pause() -> None:
+            for child in {child for child, its_name in self.below(pid).items() if its_name.startswith(name)} - stopped:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGSTOP)
+                    stopped.add(child)
+
+        def keep_pausing() -> None:
+            while not is_over.wait(0.2):
+                pause()
+
+        def is_held() -> bool:
+            pause()
+            return bool(stopped)
+
+        keeper = threading.Thread(target=keep_pausing)
         try:
+            self.wait_for(is_held, lambda: str(self.below(pid)))
+            keeper.start()
             yield
         finally:
+            is_over.set()
+            if keeper.ident is not None:
+                keeper.join()
             for one in stopped:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(one, signal.SIGCONT)
@@ -261,11 +280,15 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 
 @pytest.fixture
 def tiny_study(avatars: Clips) -> Callable[..., list[str]]:
-    """Return arguments that make a `study` command take seconds. They come last, because the last value counts."""
+    """Return arguments that make a `study` command take seconds. They come last, because the last value counts.
 
-    def arguments(out: Path, trials: int, num_steps: int) -> list[str]:
+    Trials run one at a time unless a test is about several, because a worker takes longer to start than to train.
+    """
+
+    def arguments(out: Path, trials: int, num_steps: int, beside: int = 1) -> list[str]:
         settings = [part for name in (*TINY, f"training.num_steps={num_steps}") for part in ("--set", name)]
-        return ["--clips", str(avatars.directory), "--out", str(out), "--trials", str(trials), *settings]
+        where = ["--clips", str(avatars.directory), "--out", str(out)]
+        return [*where, "--trials", str(trials), "--max-concurrent", str(beside), *settings]
 
     return arguments
 
@@ -287,7 +310,32 @@ def ports() -> list[int]:
 @pytest.fixture
 def nodes(processes: Processes, short_path: Path, ports: list[int]) -> Iterator[Path]:
     """A head and a worker with one CPU each, and the environment that `env` prints; yields their folder."""
-    folder = short_path / "nodes"
+    with _up(processes, short_path / "nodes", ports) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def _kept_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Processes, Path]]:
+    processes, folder = Processes(tmp_path_factory.mktemp("nodes")), Path(tempfile.mkdtemp(prefix="at"))
+    with _up(processes, folder / "nodes", processes.free_ports()) as nodes:
+        yield processes, nodes
+        pids = [int((nodes / f"{name}.pid").read_text()) for name in ("head", "worker-1")]
+        ours = {*pids, *(child for pid in pids for child in processes.below(pid))}
+    assert not nodes.exists() and len(ours) > 8
+    processes.wait_until_gone(ours)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def same_nodes(processes: Processes, _kept_nodes: tuple[Processes, Path]) -> Path:
+    """Nodes like `nodes`, for all tests of a file that leave them unchanged."""
+    kept, folder = _kept_nodes
+    processes.environment |= kept.environment
+    return folder
+
+
+@contextlib.contextmanager
+def _up(processes: Processes, folder: Path, ports: list[int]) -> Iterator[Path]:
     port, _, dashboard = (str(number) for number in ports)
     processes.environment |= {"CLUSTER_DIR": str(folder), "PORT": port, "DASHBOARD_PORT": dashboard}
     try:

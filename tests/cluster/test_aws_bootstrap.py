@@ -19,15 +19,20 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 AWS = Path(__file__).parents[2] / "cluster" / "aws.yaml"
 
 
-@pytest.fixture
-def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """The file, filled in and bootstrapped as `ray up` does it."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    monkeypatch.setattr(aws_config.time, "sleep", lambda seconds: None)  # for IAM to become consistent
-    with mock_aws(config={"iam": {"load_aws_managed_policies": True}}):
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def cloud(home: Path) -> Iterator[dict[str, Any]]:
+    """The file, filled in and bootstrapped as `ray up` does it; nodes that a test starts are ended by it."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws(config={"iam": {"load_aws_managed_policies": True}}):
+        patch.setenv("HOME", str(home))
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "testing")
+        patch.delenv("AWS_PROFILE", raising=False)
+        patch.setattr(aws_config.time, "sleep", lambda seconds: None)  # for IAM to become consistent
         ec2 = boto3.client("ec2", "us-west-2")
         image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
         config = prepare_config(yaml.safe_load(AWS.read_text().replace("ami-REPLACE-ME", image)))
@@ -37,11 +42,11 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
         yield bootstrapped
 
 
-def test_one_key_pair_which_only_its_owner_reads(cloud: dict[str, Any], tmp_path: Path) -> None:
+def test_one_key_pair_which_only_its_owner_reads(cloud: dict[str, Any], home: Path) -> None:
     (pair,) = boto3.client("ec2", "us-west-2").describe_key_pairs()["KeyPairs"]
     assert {kind["node_config"]["KeyName"] for kind in cloud["available_node_types"].values()} == {pair["KeyName"]}
     key = Path(cloud["auth"]["ssh_private_key"])
-    assert key.is_relative_to(tmp_path) and stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert key.is_relative_to(home) and stat.S_IMODE(key.stat().st_mode) == 0o600
     assert "PRIVATE KEY" in key.read_text()
 
 

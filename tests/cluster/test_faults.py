@@ -1,4 +1,7 @@
-"""Faults of a cluster: workers that hang, run out of memory or are killed, lost nodes, killed drivers, torn files."""
+"""Faults of a cluster: workers that hang, run out of memory or are killed, lost nodes, killed drivers, torn files.
+
+Each kind once; `make soak` repeats those that end a process.
+"""
 
 from __future__ import annotations
 
@@ -30,19 +33,18 @@ pytestmark = pytest.mark.cluster
 if __name__ != "__main__":  # workers cannot import a test module
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
-LIMIT_S = 8.0  # much longer than an empty job takes, even on a busy machine
-NUM_TRIALS = 14
+LIMIT_S = 6.0  # much longer than an empty job takes, even on a busy machine
+NUM_TRIALS = 8
 
 
-def space(promote: bool = False) -> SearchSpace:
-    return SearchSpace.from_tables(
-        {
-            "fixed": {"training.num_steps": 90},
-            "search": {"penalty.weight": {"low": 0.1, "high": 10.0, "log": True}},
-            "study": {"rungs": {"min_steps": 10, "factor": 2, "promote": promote}},
-        },
-        "toy.toml",
-    )
+SPACE = SearchSpace.from_tables(
+    {
+        "fixed": {"training.num_steps": 90},
+        "search": {"penalty.weight": {"low": 0.1, "high": 10.0, "log": True}},
+        "study": {"rungs": {"min_steps": 10, "factor": 2, "promote": True}},
+    },
+    "toy.toml",
+)
 
 
 @dataclass(frozen=True)
@@ -118,17 +120,14 @@ def test_every_fault_costs_its_trial_alone(processes: Any, tmp_path: Path) -> No
     assert set(others.values()) == {TrialState.COMPLETE}
 
 
-@pytest.mark.parametrize("variant", ["stop", "promote"])
-def test_nothing_finished_is_lost_however_often_it_is_hit(
-    processes: Any, nodes: Path, tmp_path: Path, variant: str
-) -> None:
+def test_nothing_finished_is_lost_when_it_is_hit(processes: Any, nodes: Path, tmp_path: Path) -> None:
     out = tmp_path / "study"
-    hits = random.Random(variant)
+    hits = random.Random("promote")
     known: dict[tuple[str, int], Any] = {}
     kills: Counter[str] = Counter()
-    for attempt in range(12):
-        driver = processes.start(f"driver-{attempt}", [sys.executable, __file__, str(out), variant])
-        if attempt >= 4:
+    for attempt in range(3):
+        driver = processes.start(f"driver-{attempt}", [sys.executable, __file__, str(out), "hit"])
+        if attempt == 2:
             assert processes.ended(driver) == 0, processes.said(f"driver-{attempt}")[-4000:]
             break
 
@@ -157,7 +156,7 @@ def test_nothing_finished_is_lost_however_often_it_is_hit(
         now = reports()
         assert known.items() <= now.items()
         known = now
-    assert kills["driver"] == kills["torn file"] == 4 and kills["node"] == 1 and kills["worker"] >= 1
+    assert kills["driver"] == kills["torn file"] == 2 and kills["node"] == 1 and kills["worker"] >= 1
 
     trials = Ledger(out / "ledger").trials()
     assert [t.id for t in trials] == ["black-out", "identity", *(f"{n:04d}" for n in range(NUM_TRIALS))]
@@ -176,7 +175,7 @@ def run_troubled(out: str, trouble: dict[str, str]) -> None:
     os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
     settings = StudySettings(num_trials=6, sampler="random", max_failures=1, job_limit_s=LIMIT_S)
-    no_stop = SearchSpace.from_tables({**space().tables(), "study": {"rungs": {"min_steps": 30}}}, "toy.toml")
+    no_stop = SearchSpace.from_tables({**SPACE.tables(), "study": {"rungs": {"min_steps": 30}}}, "toy.toml")
     run_study(out, no_stop, Body(tuple(trouble.items()), noise=0.0), settings)
     while ray.available_resources().get("CPU") != 2.0:  # type: ignore[no-untyped-call]
         time.sleep(0.2)
@@ -187,4 +186,4 @@ if __name__ == "__main__":
         run_troubled(sys.argv[1], json.loads(sys.argv[3]))
     else:
         settings = StudySettings(num_trials=NUM_TRIALS, sampler="qmc", max_failures=20)
-        run_study(sys.argv[1], space(sys.argv[2] == "promote"), Body(seconds=0.3), settings)
+        run_study(sys.argv[1], SPACE, Body(seconds=0.3), settings)

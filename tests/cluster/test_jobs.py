@@ -16,6 +16,7 @@ import pytest
 
 pytestmark = pytest.mark.cluster
 README = Path(__file__).parents[2] / "cluster" / "README.md"
+TOKEN = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH")
 
 
 def from_readme(start: str) -> list[str]:
@@ -25,31 +26,41 @@ def from_readme(start: str) -> list[str]:
     return shlex.split(line, comments=True)
 
 
+@pytest.fixture(scope="module")
+def one_head(new_site: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The README's head on ports and in folders of its own."""
+    with new_site(tmp_path_factory.mktemp("head")) as site:
+        port, client, dashboard = (str(number) for number in site.ports)
+        own = ["--port", port, "--ray-client-server-port", client, "--dashboard-port", dashboard]
+        own += ["--object-store-memory", "100000000", "--num-cpus", "2", "--dashboard-agent-listen-port", "0"]
+        command = [*from_readme("ray start --head"), *own, "--temp-dir", str(site.folder)]
+        node = site.processes.start("head", command)
+        site.processes.wait_until(lambda: "Ray runtime started" in site.processes.said("head"), "head", node)
+        yield site
+        below = site.processes.below(node.pid)
+        os.killpg(node.pid, signal.SIGINT)  # what Ctrl-C does
+        site.processes.ended(node)
+        assert below
+        site.processes.wait_until_gone(below)
+
+
 @pytest.fixture
-def head(processes: Any, short_path: Path, ports: list[int]) -> Iterator[str]:
-    """Start the README's head on ports and in folders of its own; yields the dashboard's address."""
-    port, client, dashboard = (str(number) for number in ports)
-    token = short_path / "token"
-    token.write_text("b" * 64)
-    processes.environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
-    own = ["--port", port, "--ray-client-server-port", client, "--dashboard-port", dashboard]
-    own += ["--object-store-memory", "100000000", "--num-cpus", "2", "--dashboard-agent-listen-port", "0"]
-    node = processes.start("head", [*from_readme("ray start --head"), *own, "--temp-dir", str(short_path)])
-    processes.wait_until(lambda: "Ray runtime started" in processes.said("head"), "head", node)
-    yield f"http://127.0.0.1:{dashboard}"
-    below = processes.below(node.pid)
-    os.killpg(node.pid, signal.SIGINT)  # what Ctrl-C does
-    processes.ended(node)
-    assert below
-    processes.wait_until_gone(below)
+def head(one_head: Any, processes: Any) -> Any:
+    """The head, whose token the processes of this test know."""
+    processes.environment |= {name: one_head.processes.environment[name] for name in TOKEN}
+    return one_head
 
 
-def test_a_job_runs_a_study(
-    processes: Any, head: str, short_path: Path, tmp_path: Path, tiny_study: Callable[..., list[str]]
-) -> None:
+def test_a_job_runs_a_study(processes: Any, head: Any, tmp_path: Path, tiny_study: Callable[..., list[str]]) -> None:
     submit = from_readme("ray job submit")
     assert submit[submit.index("--address") + 1] == "http://127.0.0.1:8265"
-    submit[submit.index("--address") + 1] = head
+    submit[submit.index("--address") + 1] = head.address
+
+    def unpacked() -> set[Path]:
+        found = head.folder.glob("session_2*/runtime_resources/working_dir_files/*")
+        return {path for path in found if path.is_dir()}
+
+    before = unpacked()
 
     # A client without a token gets no answer.
     processes.environment["RAY_AUTH_MODE"] = "disabled"
@@ -72,16 +83,21 @@ def test_a_job_runs_a_study(
     assert "<html" in (out / "report.html").read_text()[:200]
 
     # What was sent is the project, without what git ignores.
-    (sent,) = [path for path in short_path.glob("session_2*/runtime_resources/working_dir_files/*") if path.is_dir()]
+    (sent,) = unpacked() - before
     assert {"anon_tune", "pyproject.toml", "search_spaces"} <= {path.name for path in sent.iterdir()}
     assert not {".venv", "runs", ".git"} & {path.name for path in sent.iterdir()}
 
 
 def test_a_job_does_not_hang_on_its_folder_and_imports_nothing_else_from_it(
-    processes: Any, head: str, short_path: Path, tmp_path: Path, ports: list[int], tiny_study: Callable[..., list[str]]
+    processes: Any, head: Any, tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
+    def log() -> str:
+        files = head.folder.glob("session_2*/logs/runtime_env_setup-*.log")
+        return "".join(file.read_text() for file in files)
+
+    before = log().count("Removing ")
     # A second node that shares the head's folder unpacks the job's files anew, under the feet of the driver.
-    node = ["--address", f"127.0.0.1:{ports[0]}", "--num-cpus", "1", "--object-store-memory", "100000000"]
+    node = ["--address", f"127.0.0.1:{head.ports[0]}", "--num-cpus", "1", "--object-store-memory", "100000000"]
     second = processes.start("second", ["ray", "start", *node, "--dashboard-agent-listen-port", "0", "--block"])
     processes.wait_until(lambda: "Ray runtime started" in processes.said("second"), "second", second)
     folder, root = tmp_path / "folder", README.parents[1]
@@ -90,12 +106,11 @@ def test_a_job_does_not_hang_on_its_folder_and_imports_nothing_else_from_it(
     for name in ("safetensors", "optuna", "typer"):
         (folder / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write('{name} ')\nimport no_such\n")
     submit = from_readme("ray job submit")
-    submit[submit.index("--address") + 1] = head
+    submit[submit.index("--address") + 1] = head.address
     submit[submit.index("--working-dir") + 1] = str(folder)
     out = tmp_path / "study"
     code = processes.run("submit", submit + tiny_study(out, trials=2, num_steps=4))
-    unpacked = [log.read_text() for log in short_path.glob("session_2*/logs/runtime_env_setup-*.log")]
-    assert "Removing " in "".join(unpacked)  # otherwise no file was replaced, and the test would show nothing
+    assert log().count("Removing ") > before  # otherwise no file was replaced, and the test would show nothing
     assert code == 0, processes.said("submit")[-4000:]
     assert f"Report: {out / 'report.html'}" in processes.said("submit") and (out / "report.html").exists()
     assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()

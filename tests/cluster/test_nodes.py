@@ -1,52 +1,67 @@
-"""Two nodes of cluster/local.sh: a study uses both, and when one is lost, no trial is."""
+"""Two nodes of cluster/local.sh: studies and imports use both, and when one is lost, no trial is."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from anon_tune.clips import Clips, make_avatars
+from anon_tune.clips.node_cache import save_store
 from anon_tune.ledger import Ledger
+from anon_tune.study import load_study
 from anon_tune.trial import TrialState
 
 pytestmark = pytest.mark.cluster
+IXMAS = Path(os.environ.get("ANON_TUNE_IXMAS", Path(__file__).parents[2] / "../shared/data/ixmas"))
+TRAINS = "ray::_Inner.train"  # the name of a worker that does a job
 SCRIPT = str(Path(__file__).parents[2] / "cluster" / "local.sh")
 
 
-def test_a_lost_node_costs_no_trial(
+def test_a_lost_node_costs_no_trial_and_down_ends_the_other_alone(
     processes: Any, nodes: Path, tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
     head, worker = (int((nodes / f"{name}.pid").read_text()) for name in ("head", "worker-1"))
     out = tmp_path / "study"
 
-    def trains(node: int) -> bool:
-        return any(name.startswith("ray::_Inner.train") for name in processes.below(node).values())
-
     def states() -> dict[str, TrialState]:
         return {t.id: t.state for t in Ledger(out / "ledger").trials()}
 
-    # A trial takes longer than a worker to start, or one node does all of them before the other is ready.
-    arguments = ["search_spaces/quickstart.toml", "--no-rungs", *tiny_study(out, trials=2, num_steps=800)]
+    def running() -> list[str]:
+        return [trial for trial, state in states().items() if state is TrialState.RUNNING]
+
+    arguments = ["search_spaces/quickstart.toml", "--no-rungs", *tiny_study(out, trials=3, num_steps=60, beside=2)]
     driver = processes.start("study", ["anon-tune", "study", *arguments])
-    processes.wait_until(
-        lambda: trains(head) and trains(worker) and states().get("0001") is TrialState.RUNNING, "study", driver
-    )
-    interrupted = [trial for trial, state in states().items() if state is TrialState.RUNNING]
-    assert len(interrupted) == 2
-    processes.kill(worker)
+    processes.wait_until(lambda: states().get("black-out") is TrialState.COMPLETE and bool(running()), "study", driver)
+    # A worker takes longer to start than a trial; so that each node has a trial, those that train wait for each other.
+    with processes.held(head, TRAINS), processes.held(worker, TRAINS):
+        processes.wait_until(lambda: len(running()) == 2, "study", driver)
+        processes.kill(worker)
 
     assert processes.ended(driver) == 0, processes.said("study")[-4000:]
-    assert states() == dict.fromkeys(["black-out", "identity", "0000", "0001"], TrialState.COMPLETE)
+    assert states() == dict.fromkeys(["black-out", "identity", "0000", "0001", "0002"], TrialState.COMPLETE)
     assert processes.run("status", [SCRIPT, "status"]) == 0
     assert "head: up" in processes.said("status") and "worker-1: gone" in processes.said("status")
 
+    # The pid of a node now belongs to another process.
+    stranger = processes.start("stranger", ["sleep", "1000"])
+    (nodes / "worker-1.pid").write_text(str(stranger.pid))
+    ours = {head, *processes.below(head)}
+    assert len(ours) > 4
+    assert processes.run("second", [SCRIPT, "up"]) == 2 and "are up already" in processes.said("second")
+    assert processes.run("down", [SCRIPT, "down"]) == 0
+    processes.wait_until_gone(ours)
+    assert stranger.poll() is None and not nodes.exists()
+    assert processes.run("env", [SCRIPT, "env"]) == 2 and "no nodes are up" in processes.said("env")
+
 
 def test_two_nodes_find_what_one_finds(
-    processes: Any, nodes: Path, tmp_path: Path, tiny_study: Callable[..., list[str]]
+    processes: Any, same_nodes: Path, tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
-    worker = int((nodes / "worker-1.pid").read_text())
+    head, worker = (int((same_nodes / f"{name}.pid").read_text()) for name in ("head", "worker-1"))
     study = ["anon-tune", "study", "search_spaces/quickstart.toml", "--no-rungs", "--sampler", "qmc"]
 
     def found(out: Path) -> dict[str, tuple[Any, ...]]:
@@ -55,27 +70,58 @@ def test_two_nodes_find_what_one_finds(
         scores = {t.id: (dict(t.params), t.score.leakage, t.score.accuracy, t.score.attackers) for t in trials}  # type: ignore[union-attr]
         return scores | {t.id + " curve": tuple(t.reports[-1].curve) for t in trials}
 
-    two = processes.start("two", [*study, *tiny_study(tmp_path / "two", trials=4, num_steps=150)])
-    processes.wait_until(
-        lambda: any(name.startswith("ray::_Inner.train") for name in processes.below(worker).values()), "two", two
-    )
+    def states() -> dict[str, TrialState]:
+        return {t.id: t.state for t in Ledger(tmp_path / "two" / "ledger").trials()}
+
+    two = processes.start("two", [*study, *tiny_study(tmp_path / "two", trials=3, num_steps=30, beside=2)])
+    processes.wait_until(lambda: states().get("identity") is TrialState.COMPLETE, "two", two)
+    with processes.held(head, TRAINS), processes.held(worker, TRAINS):
+        assert two.poll() is None  # each node has a trial
     assert processes.ended(two) == 0, processes.said("two")[-4000:]
 
     del processes.environment["RAY_ADDRESS"]
-    one = [*study, *tiny_study(tmp_path / "one", trials=4, num_steps=150), "--max-concurrent", "1"]
+    one = [*study, *tiny_study(tmp_path / "one", trials=3, num_steps=30)]
     assert processes.run("one", one) == 0, processes.said("one")[-4000:]
     assert found(tmp_path / "two") == found(tmp_path / "one")
 
 
-def test_down_ends_its_own_nodes_and_no_other(processes: Any, nodes: Path) -> None:
-    head, worker = (int((nodes / f"{name}.pid").read_text()) for name in ("head", "worker-1"))
-    # A pid that now belongs to another process.
-    stranger = processes.start("stranger", ["sleep", "1000"])
-    (nodes / "worker-2.pid").write_text(str(stranger.pid))
-    ours = {head, worker, *processes.below(head), *processes.below(worker)}
-    assert len(ours) > 8
-    assert processes.run("second", [SCRIPT, "up"]) == 2 and "are up already" in processes.said("second")
-    assert processes.run("down", [SCRIPT, "down"]) == 0
-    processes.wait_until_gone(ours)
-    assert stranger.poll() is None and not nodes.exists()
-    assert processes.run("env", [SCRIPT, "env"]) == 2 and "no nodes are up" in processes.said("env")
+@pytest.mark.skipif(not IXMAS.is_dir(), reason="no IXMAS clips; ANON_TUNE_IXMAS may name their folder")
+def test_tasks_of_a_cluster_make_the_same_store(processes: Any, same_nodes: Path, tmp_path: Path) -> None:
+    command = ["anon-tune", "clips", "import", "ixmas", "--root", str(IXMAS), "--num-frames", "4", "--size", "12x16"]
+    assert processes.run("import", [*command, "-o", str(tmp_path / "cluster")]) == 0, processes.said("import")
+    del processes.environment["RAY_ADDRESS"]
+    assert processes.run("here", [*command, "--workers", "1", "-o", str(tmp_path / "here")]) == 0
+    for name in ("frames.npy", "manifest.parquet"):
+        assert (tmp_path / "cluster" / name).read_bytes() == (tmp_path / "here" / name).read_bytes()
+    assert {path.name for path in tmp_path.glob("*.partial")} == set()
+
+
+def test_workers_fetch_clips_and_stills_from_a_uri(
+    processes: Any, avatars: Clips, s3: str, tmp_path: Path, tiny_study: Callable[..., list[str]]
+) -> None:
+    credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    processes.environment.update(credentials, ANON_TUNE_CACHE=str(tmp_path / "cache"))
+    stills = make_avatars(tmp_path / "stills", 1, num_train=24, num_val=24, num_test=24, num_frames=2, height=16)
+    uri, uri_of_stills = s3.format("avatars"), s3.format("stills")
+    save_store(avatars.directory, uri)
+    save_store(stills.directory, uri_of_stills)
+    arguments = [*tiny_study(tmp_path / "study", trials=1, num_steps=2), "--clips", uri, "--stills", uri_of_stills]
+    command = ["anon-tune", "study", "search_spaces/quickstart.toml", "--no-rungs", *arguments]
+    assert processes.run("study", command) == 0, processes.said("study")[-4000:]
+    said = (
+        f"warning: privacy branches learn on {uri_of_stills}. Leakage and accuracy are both measured on {uri}, because"
+    )
+    assert said in processes.said("study")
+    trials = Ledger(tmp_path / "study" / "ledger").trials()
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE}
+    assert all(trial.score and set(trial.score.attributes) == set(avatars.attributes) for trial in trials)
+    for store in (avatars, stills):
+        assert (tmp_path / "cache" / "clips" / store.fingerprint / "frames.npy").is_file()
+    _, settings = load_study(tmp_path / "study")
+    assert (settings.clips, settings.stills) == (uri, uri_of_stills)
+    assert (settings.clips_fingerprint, settings.stills_fingerprint) == (avatars.fingerprint, stills.fingerprint)
+
+    export = ["anon-tune", "export", str(tmp_path / "study"), "--trial", "0000", "-o", str(tmp_path / "x.safetensors")]
+    assert processes.run("export", export) == 0, processes.said("export")
+    card = (tmp_path / "x.md").read_text()
+    assert f"learned on the stills of {uri_of_stills}, fingerprint {stills.fingerprint}." in card

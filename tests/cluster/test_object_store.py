@@ -17,7 +17,9 @@ from anon_tune.trial import TrialState
 pytestmark = pytest.mark.cluster
 
 
-def test_a_study_lives_on_s3(processes: Any, tmp_path: Path, s3: str, tiny_study: Callable[..., list[str]]) -> None:
+def test_a_study_lives_on_s3(
+    processes: Any, say: Callable[..., Any], tmp_path: Path, s3: str, tiny_study: Callable[..., list[str]]
+) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "ANON_TUNE_CACHE": str(tmp_path / "cache")}
     processes.environment |= keys
     out = s3.format("studies/first")
@@ -55,9 +57,9 @@ def test_a_study_lives_on_s3(processes: Any, tmp_path: Path, s3: str, tiny_study
     assert b"data:image/png;base64," in folder.read("report.html")
 
     run("verify", "verify", out, "--seeds", "1")
-    document = json.loads(run("front", "front", out, "--all", "--format", "json"))
+    document = json.loads(say("front", out, "--all", "--format", "json").out)
     assert {row["trial"] for row in document["trials"]} == after.keys()
     assert sum(row["num_repeats"] > 0 for row in document["trials"]) >= 3
     picked = next(t for t in after.values() if is_trained(t.method) and t.state is TrialState.COMPLETE)
-    run("export", "export", out, "--trial", picked.id, "-o", str(tmp_path / "picked.safetensors"))
-    assert run("report", "report", out, "-o", str(tmp_path / "here.html")).strip() == str(tmp_path / "here.html")
+    assert say("export", out, "--trial", picked.id, "-o", tmp_path / "picked.safetensors").code == 0
+    assert say("report", out, "-o", tmp_path / "here.html").out.strip() == str(tmp_path / "here.html")

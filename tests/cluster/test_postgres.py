@@ -57,7 +57,7 @@ class Body:
 def run_as_owner(command: list[str], folder: Path) -> None:
     """Run a command as the owner of the server, because PostgreSQL refuses to run as root."""
     as_owner: dict[str, Any] = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
-    done = subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True, timeout=120, **as_owner)
+    done = subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True, timeout=500, **as_owner)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -127,7 +127,7 @@ def test_a_study_on_postgresql_is_stopped_and_resumed(
     assert recorded(server) == {name: {f"{n:04d}": "COMPLETE" for n in range(4)}}
 
     # Another study of the same name has an Optuna study of its own and does not change this one.
-    other = StudySettings(num_trials=1, sampler="random", storage=server)
+    other = StudySettings(num_trials=1, sampler="random", storage=server, max_concurrent=1)
     run_study(tmp_path / "elsewhere" / "study", SPACE, Body(), other)
     both = recorded(server)
     assert len(both) == 2 and sorted(map(len, both.values())) == [1, 4] and len(both[name]) == 4

@@ -44,7 +44,10 @@ def test_the_example_of_the_readme_runs(program: Program, tmp_path: Path, tiny_p
     assert len([line for line in example.splitlines() if line.strip()]) <= 10
     # The lines as they stand, but for fewer trials and less effort, and a limit that trials of six steps can keep.
     code = example
-    shorter = {"trials=16": f"trials=2, rungs=False, set={tiny_params}", "leakage_at_most=0.75": "leakage_at_most=1.0"}
+    shorter = {
+        "trials=16": f"trials=2, rungs=False, max_concurrent=1, set={tiny_params}",
+        "leakage_at_most=0.75": "leakage_at_most=1.0",
+    }
     for words, others in shorter.items():
         assert code.count(words) == 1
         code = code.replace(words, others)
@@ -85,6 +88,7 @@ def test_a_sampler_of_the_callers_proposes_every_trial_and_the_study_goes_on_wit
     space = tmp_path / "space.toml"
     space.write_text('[search]\n"penalty.weight" = { low = 0.1, high = 10.0 }\n')
     how: dict[str, Any] = {"clips": avatars.directory, "out": tmp_path / "study", "set": tiny_params, "rungs": False}
+    how["max_concurrent"] = 1
     study = anon_tune.run_study(space, trials=2, sampler=Upwards(), **how)
     assert study.settings.sampler_class == f"{__name__}.Upwards"
     assert _weights(study) == {"0000": 1.0, "0001": 2.0}
@@ -115,7 +119,8 @@ def run():
     fixed = {tiny_params | {"training.num_steps": 2}}
     space, clips = {str(example_package / "space.toml")!r}, {str(avatars.directory)!r}
     package = {str(example_package)!r}
-    return anon_tune.run_study(space, clips=clips, out="study", trials=2, set=fixed, rungs=False, packages=[package])
+    how = {{"rungs": False, "max_concurrent": 1, "packages": [package]}}
+    return anon_tune.run_study(space, clips=clips, out="study", trials=2, set=fixed, **how)
 
 ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
 try:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ pytestmark = pytest.mark.cluster
 if __name__ != "__main__":  # workers cannot import a test module
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
+# One worker, which takes seconds to start, unless a test is about several.
+Settings = partial(StudySettings, max_concurrent=1)
 SPACE = SearchSpace.from_tables(
     {
         "fixed": {"training.num_steps": 90},
@@ -128,11 +131,11 @@ def calls(directory: Path, trial: str) -> list[str]:
 
 @pytest.mark.usefixtures("shared_ray")
 def test_a_study_that_a_stop_rule_ended_is_over_for_who_watches_it(tmp_path: Path) -> None:
-    settings = StudySettings(num_trials=500, sampler="random", stop=StopRules(seconds=0.1))
+    settings = Settings(num_trials=500, sampler="random", stop=StopRules(seconds=0.1))
     run_study(tmp_path, SPACE, ToyBody(), settings)
     status = study_status(tmp_path)
-    assert status["is_complete"] and status["states"]["TO_COME"] == status["left_s"] == 0
-    assert sum(status["states"].values()) < 500
+    assert status.is_complete and status.states["TO_COME"] == status.left_s == 0
+    assert sum(status.states.values()) < 500
 
 
 @pytest.mark.usefixtures("shared_ray")
@@ -210,7 +213,7 @@ def test_a_full_disk_ends_a_study_with_its_own_words(tmp_path: Path, monkeypatch
         written(self, trial, *rest)
 
     monkeypatch.setattr(Ledger, "append", until_full)
-    settings = StudySettings(num_trials=3, sampler="random")
+    settings = Settings(num_trials=3, sampler="random")
     with pytest.raises(StudyError, match=r"^ledger: the disk is full\. Make room there\.$"):
         run_study(tmp_path, SPACE, ToyBody(), settings)
     monkeypatch.undo()
@@ -223,8 +226,8 @@ def test_a_full_disk_ends_a_study_with_its_own_words(tmp_path: Path, monkeypatch
 
 @pytest.mark.usefixtures("shared_ray")
 def test_a_study_may_grow_but_not_change(tmp_path: Path) -> None:
-    before = run_study(tmp_path, SPACE, ToyBody(), StudySettings(num_trials=3, clips_fingerprint="a")).trials()
-    after = run_study(tmp_path, SPACE, ToyBody(), StudySettings(num_trials=5, clips_fingerprint="a")).trials()
+    before = run_study(tmp_path, SPACE, ToyBody(), Settings(num_trials=3, clips_fingerprint="a")).trials()
+    after = run_study(tmp_path, SPACE, ToyBody(), Settings(num_trials=5, clips_fingerprint="a")).trials()
     assert after[: len(before)] == before
     assert [t.number for t in after] == [-1, -1, 0, 1, 2, 3, 4]
     assert len({t.params["penalty.weight"] for t in after if not t.is_anchor}) == 5
@@ -254,7 +257,7 @@ def test_nothing_starts_that_can_never_run(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("shared_ray")
 @pytest.mark.parametrize("anchor", ["identity", "black-out"])
 def test_a_failed_anchor_ends_the_study_until_it_is_mended(tmp_path: Path, anchor: str) -> None:
-    settings = StudySettings(num_trials=2, sampler="random")
+    settings = Settings(num_trials=2, sampler="random")
     with pytest.raises(StudyError, match=f"the anchor '{anchor}' failed, .*clips: must not be empty"):
         run_study(tmp_path, SPACE, ToyBody({anchor: "bad clips"}), settings)
     trials = run_study(tmp_path, SPACE, ToyBody(), settings).trials()
@@ -266,7 +269,7 @@ def test_a_failed_anchor_ends_the_study_until_it_is_mended(tmp_path: Path, ancho
 @pytest.mark.usefixtures("shared_ray")
 def test_a_worker_lost_between_two_trials_costs_none(tmp_path: Path) -> None:
     # A reused worker that is about to die may take several trials, one after another, with it.
-    ledger = run_study(tmp_path, SPACE, MortalBody(), StudySettings(num_trials=3, max_failures=20))
+    ledger = run_study(tmp_path, SPACE, MortalBody(), Settings(num_trials=3, max_failures=20))
     assert [t.state for t in ledger.trials()] == [TrialState.COMPLETE] * 5
 
 
@@ -282,7 +285,7 @@ def test_a_signal_stops_cleanly(tmp_path: Path, number: signal.Signals) -> None:
             sent.append(True)
             signal.raise_signal(number)
 
-    settings = StudySettings(num_trials=4, sampler="random")
+    settings = Settings(num_trials=4, sampler="random")
     with pytest.raises(StudyInterrupted, match="anon-tune resume"):
         run_study(tmp_path, SPACE, ToyBody(seconds=0.2), settings, stop_at_second_trial)
     unfinished = [t for t in Ledger(tmp_path / "ledger").trials() if not t.state.is_final]
@@ -324,4 +327,4 @@ def assert_goes_on(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_study(sys.argv[1], SPACE, ToyBody(stuck_from=2, seconds=0.3), StudySettings(num_trials=4, sampler="random"))
+    run_study(sys.argv[1], SPACE, ToyBody(stuck_from=2, seconds=0.3), Settings(num_trials=4, sampler="random"))

@@ -13,16 +13,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
-from anon_tune.cli import app
 from anon_tune.ledger import Ledger
 from anon_tune.trial import Trial, TrialState
 
 pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).parents[2]
 SPACE = "search_spaces/quickstart.toml"
-ONE_AT_A_TIME = ["--no-rungs", "--sampler", "qmc", "--seed", "3", "--max-concurrent", "1"]
+ONE_AT_A_TIME = ["--no-rungs", "--sampler", "qmc", "--seed", "3"]
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +39,6 @@ def complete(out: Path) -> set[str]:
     return {name for name, trial in trials(out).items() if trial.state is TrialState.COMPLETE}
 
 
-def here_say(*words: str) -> str:
-    """Return what anon-tune prints about a study whose directory this machine can see."""
-    return CliRunner().invoke(app, words, catch_exceptions=False).stdout
-
-
 def measured(out: Path) -> list[tuple[Any, ...]]:
     """Return the results of a study, without times and nodes."""
     found = trials(out).values()
@@ -53,7 +46,7 @@ def measured(out: Path) -> list[tuple[Any, ...]]:
 
 
 def test_a_study_is_submitted_followed_fetched_and_is_the_one_of_a_laptop(
-    one_head: Any, tmp_path: Path, tiny_study: Callable[..., list[str]]
+    one_head: Any, say: Callable[..., Any], tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
     # The folder is no project, and its search space extends a file in another folder.
     mine = tmp_path / "spaces" / "mine"
@@ -74,7 +67,7 @@ def test_a_study_is_submitted_followed_fetched_and_is_the_one_of_a_laptop(
     assert status["job"]["state"] == "SUCCEEDED" and status["is_complete"] and not status["running"]
     assert (status["states"]["COMPLETE"], status["states"]["TO_COME"], status["left_s"]) == (2, 0, 0)
     assert status["cost"]["cpu_s"] > 0 and status["hypervolume"] >= 0
-    assert "2 complete" in here_say("status", str(out))
+    assert "2 complete" in say("status", out).out
 
     # The job brought everything that ran there, and nothing else.
     sent = [
@@ -86,7 +79,7 @@ def test_a_study_is_submitted_followed_fetched_and_is_the_one_of_a_laptop(
     copy, through = tmp_path / "copy", tmp_path / "through"
     assert one_head.ask("fetch", job, "-o", str(copy)) == str(copy)
     one_head.ask("fetch", job, "--through-cluster", "--all", "-o", str(through))
-    assert len({here_say("front", str(study), "--format", "json") for study in (out, copy, through)}) == 1
+    assert len({say("front", study, "--format", "json").out for study in (out, copy, through)}) == 1
     assert (
         (copy / "report.html").read_bytes()
         == (through / "report.html").read_bytes()
@@ -119,7 +112,7 @@ def test_a_stopped_study_goes_on_where_it_was(
     one_head: Any, tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
     out, processes, head = tmp_path / "study", one_head.processes, one_head.nodes["head"].pid
-    words = ["submit", SPACE, *ONE_AT_A_TIME, *tiny_study(out, trials=3, num_steps=200)]
+    words = ["submit", SPACE, *ONE_AT_A_TIME, *tiny_study(out, trials=3, num_steps=60)]
     job = one_head.ask(*words)
     processes.wait_for(lambda: "identity" in complete(out))
     # The study does not end before the signals arrive, however late they are.
@@ -203,7 +196,7 @@ def test_a_lost_worker_and_then_a_lost_head_cost_nothing_that_was_finished(
     site: Any, tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
     out = tmp_path / "study"
-    words = ["submit", SPACE, "--no-rungs", "--sampler", "random", *tiny_study(out, trials=4, num_steps=100)]
+    words = ["submit", SPACE, "--no-rungs", "--sampler", "random", *tiny_study(out, trials=4, num_steps=100, beside=2)]
     head = site.head("head", 0)
     nodes = [site.worker("first"), site.worker("second")]
     job = site.ask(*words)

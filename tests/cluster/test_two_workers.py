@@ -88,7 +88,7 @@ def test_a_trial_that_diverges_is_failed_and_the_study_goes_on(
         "first": [{"anonymizer.lr": rate} for rate in rates],
     }
     space = SearchSpace.from_tables(tables, "rates.toml")
-    settings = StudySettings(num_trials=len(rates), sampler="random")
+    settings = StudySettings(num_trials=len(rates), sampler="random", max_concurrent=1)
     trials = run_study(tmp_path, space, ClipTrialBody(str(avatars.directory)), settings).trials()
     assert [(t.id, t.state) for t in trials] == [
         ("black-out", "COMPLETE"),
@@ -130,7 +130,7 @@ def test_a_job_whose_worker_dies_is_counted_as_lost_and_done_again(
 
 
 if __name__ == "__main__":
-    fixed = {**TINY, "training.num_steps": 400}
+    fixed = {**TINY, "training.num_steps": 60}
     toy = SearchSpace.from_tables(
         {"fixed": fixed, "search": {"penalty.weight": {"low": 0.1, "high": 10.0}}}, "toy.toml"
     )

@@ -81,10 +81,10 @@ class ToyBody:
         return RungReport(job.trial_id, job.rung, job.step, measured(job), (), 0.01, "here", "")
 
 
-def write_study(directory: Path) -> Path:
-    """Write a study directory whose trials were measured once."""
+def write_study(directory: Path, beside: int = 1) -> Path:
+    """Write a study directory whose trials were measured once, `beside` at a time."""
     directory.mkdir()
-    freeze_study(directory, SPACE, StudySettings(num_trials=NUM_TRIALS, seed=3))
+    freeze_study(directory, SPACE, StudySettings(num_trials=NUM_TRIALS, seed=3, max_concurrent=beside))
     ledger = Ledger(directory / "ledger")
     weights = np.random.default_rng(1).uniform(0.1, 10, NUM_TRIALS).tolist()
     plan = [(name, -1, name, {}) for name in ANCHORS]
@@ -130,7 +130,7 @@ def assert_verified(directory: Path, num_seeds: int) -> list[Trial]:
 
 @pytest.mark.usefixtures("shared_ray")
 def test_a_front_is_verified_grown_and_trained_again(tmp_path: Path) -> None:
-    study = write_study(tmp_path / "study")
+    study = write_study(tmp_path / "study", beside=2)
     before = {t.id: t for t in trials_of(study)}
     steps: list[VerifyStep] = []
     verify_study(study, ToyBody(str(tmp_path / "one"), (("0003", "killed once"),)), 2, on_step=steps.append)

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ import numpy as np
 import pytest
 
 from anon_tune.certificate import Certificate, read_certificate
-from anon_tune.cli import main
 from anon_tune.clips import Clips
 from anon_tune.datasets import import_pair
 from anon_tune.errors import DataError
@@ -45,31 +43,16 @@ LABELS = ("--pattern", PATTERN, "--action", "action", "--private", "person", "--
 SMALL = ("--num-frames", "4", "--size", "16x16", "--val-fraction", "0.34")
 
 
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-
-Audit = Callable[..., Said]
+Audit = Callable[..., Any]
 
 
 @pytest.fixture
-def audit(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Audit:
+def audit(say: Audit, tmp_path: Path) -> Audit:
     """Call ``anon-tune audit`` with little effort and with a cache of its own."""
 
-    def call(*arguments: object, cache: Path = tmp_path / "cache") -> Said:
+    def call(*arguments: object, cache: Path = tmp_path / "cache") -> Any:
         effort = [part for name, value in TINY.items() for part in ("--set", f"{name}={value}")]
-        command = ["anon-tune", "audit", *effort, *map(str, arguments), "--cache", str(cache)]
-        monkeypatch.setattr(sys, "argv", command)
-        code: Any = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capfd.readouterr()
-        return Said(code, out, err)
+        return say("audit", *effort, *arguments, "--cache", cache)
 
     return call
 
@@ -80,7 +63,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-def certificate_of(said: Said) -> Certificate:
+def certificate_of(said: Any) -> Certificate:
     certificate = Certificate.model_validate_json(said.out)
     assert said.code == (1 if certificate.status == "REFUSED" else 0), said.err
     return certificate

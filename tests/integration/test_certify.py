@@ -14,11 +14,12 @@ import torch
 from anon_tune.attackers import AttackerSpec, find
 from anon_tune.certificate import COMMITTEE, Canary, Certificate, Subject, read_certificate
 from anon_tune.clips import Clips, ClipSet, make_avatars
-from anon_tune.errors import AnonTuneError, DataError
+from anon_tune.errors import DataError
 from anon_tune.evaluation import Baseline, anonymize_split, canaries, certify, class_mean_ap, count_data, make_baseline
 from anon_tune.evaluation.certify import _linkage, _status
 from anon_tune.evaluation.lab import Attack, Effort, Lab, Pieces
 from anon_tune.evaluation.metrics import prevalence
+from anon_tune.folder import File
 from anon_tune.methods import build_anonymizer
 from anon_tune.recipe import AuditRecipe, Recipe
 
@@ -143,13 +144,16 @@ def test_the_negative_fools_frozen_attackers_only(negative: Certificate) -> None
 def test_a_kept_baseline_gives_the_same_certificate(
     avatars: Clips, raw: Splits, baseline: Baseline, negative: Certificate, tmp_path: Path
 ) -> None:
-    baseline.save(tmp_path / "baseline.safetensors")
-    loaded = Baseline.load(tmp_path / "baseline.safetensors")
+    file = File.at(tmp_path / "baseline.safetensors")
+    baseline.keep(file, "these clips")
+    loaded = Baseline.kept(file, "these clips")
+    assert loaded is not None
     assert timeless(audited(avatars, raw, loaded, "negative", tmp_path)) == timeless(negative)
-    other = tmp_path / "other.safetensors"
-    other.write_bytes(b"not weights")
-    with pytest.raises(AnonTuneError, match="not a readable safetensors file"):
-        Baseline.load(other)
+    assert Baseline.kept(file, "other clips") is None
+    content = file.read()
+    for damaged in (b"not weights", content[:-1000], content[:-1] + bytes([content[-1] ^ 1])):
+        file.write(damaged)
+        assert Baseline.kept(file, "these clips") is None
 
 
 def test_attackers_that_still_learn_make_a_lower_bound(

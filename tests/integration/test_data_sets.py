@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,6 @@ import av
 import numpy as np
 import pytest
 
-from anon_tune.cli import main
 from anon_tune.clips import open_clips
 from anon_tune.datasets.readers import DATA_SETS, Listing, import_listing, read_data_set
 from anon_tune.datasets.readers.hmdb51 import read_lists
@@ -25,22 +23,7 @@ IXMAS = Path(os.environ.get("ANON_TUNE_IXMAS", Path(__file__).parents[2] / "../s
 real_labels = pytest.mark.skipif(not LABELS.is_dir(), reason="the real label files are not here")
 
 Said = tuple[int, str, str]
-Run = Callable[..., Said]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Call the command line in this process. An exception that it does not catch fails the test."""
-
-    def call(*words: str | Path) -> Said:
-        monkeypatch.setattr(sys, "argv", ["anon-tune", *map(str, words)])
-        try:
-            main()
-        except SystemExit as end:
-            return int(end.code or 0), *capfd.readouterr()
-        return 0, *capfd.readouterr()
-
-    return call
+Say = Callable[..., Said]
 
 
 def write_video(path: Path, num_frames: int = 20, level: int = 100) -> None:
@@ -142,12 +125,12 @@ def test_the_515_videos_of_pa_hmdb51_are_never_trained_on(tmp_path: Path) -> Non
 
 
 @real_labels
-def test_a_missing_video_of_a_full_list_is_named(tmp_path: Path, run: Run) -> None:
+def test_a_missing_video_of_a_full_list_is_named(tmp_path: Path, say: Say) -> None:
     listing = read_data_set("vp-hmdb51", tmp_path, LABELS)
     lost = next(one.id for one in listing.samples if one.split == "test")
     complete(tmp_path, listing, ".mp4")
     (tmp_path / lost).with_suffix(".mp4").unlink()
-    code, out, err = run("clips", "import", "vp-hmdb51", "--root", tmp_path, "--labels", LABELS, "-o", tmp_path / "s")
+    code, out, err = say("clips", "import", "vp-hmdb51", "--root", tmp_path, "--labels", LABELS, "-o", tmp_path / "s")
     assert code == 2
     assert [line.split() for line in out.splitlines()] == [
         ["found", "published"],
@@ -175,15 +158,15 @@ def ucf101(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def import_ucf101(ucf101: Path, run: Run) -> Run:
+def import_ucf101(ucf101: Path, say: Say) -> Say:
     def call(*words: str) -> Said:
         sizes = ("--num-frames", "4", "--size", "8x12", "--val-fraction", "0.25")
-        return run("clips", "import", "ucf101", "--root", ucf101, "-o", ucf101.with_name("store"), *sizes, *words)
+        return say("clips", "import", "ucf101", "--root", ucf101, "-o", ucf101.with_name("store"), *sizes, *words)
 
     return call
 
 
-def test_what_is_there_is_imported_by_option(ucf101: Path, import_ucf101: Run) -> None:
+def test_what_is_there_is_imported_by_option(ucf101: Path, import_ucf101: Say) -> None:
     code, out, err = import_ucf101()
     assert (code, err.count("\n")) == (2, 1)
     assert "must hold all 8 files that the labels name, got 6 of them, without 'Archery/v_Archery_g08_c02.avi'" in err
@@ -199,7 +182,7 @@ def test_what_is_there_is_imported_by_option(ucf101: Path, import_ucf101: Run) -
     assert np.abs(test.frames.astype(int) - shown[:, None, None, None]).max() <= 4
 
 
-def test_damaged_and_short_videos_are_a_line_each(ucf101: Path, import_ucf101: Run) -> None:
+def test_damaged_and_short_videos_are_a_line_each(ucf101: Path, import_ucf101: Say) -> None:
     (ucf101 / "Archery/v_Archery_g08_c02.avi").write_bytes(b"")
     whole = (ucf101 / "Biking/v_Biking_g01_c01.avi").read_bytes()
     (ucf101 / "Biking/v_Biking_g07_c01.avi").write_bytes(whole[: len(whole) // 3])
@@ -216,17 +199,17 @@ def test_damaged_and_short_videos_are_a_line_each(ucf101: Path, import_ucf101: R
     assert import_ucf101("--partial", "--skip-bad", "--force")[0] == 0
 
 
-def test_no_study_without_private_attributes(ucf101: Path, import_ucf101: Run, run: Run) -> None:
+def test_no_study_without_private_attributes(ucf101: Path, import_ucf101: Say, say: Say) -> None:
     assert import_ucf101("--partial")[0] == 0
     store = ucf101.with_name("store")
     space = Path(__file__).parents[2] / "search_spaces/quickstart.toml"
-    code, _, err = run("study", space, "--clips", store, "--out", ucf101.with_name("study"))
+    code, _, err = say("study", space, "--clips", store, "--out", ucf101.with_name("study"))
     assert code == 2
     rule = "must have at least two actions and one private attribute, because both are measured, got 2 and 0. "
     assert err.startswith(f"error: {store}: {rule}")
 
 
-def test_stills_become_clips_of_one_frame(tmp_path: Path, run: Run) -> None:
+def test_stills_become_clips_of_one_frame(tmp_path: Path, say: Say) -> None:
     root = tmp_path / "vispr"
     for split, first in (("train", 0), ("test", 4)):
         names = [f"annotations/{split}2017/2017_{n}.json" for n in range(first, first + 4)]
@@ -238,7 +221,7 @@ def test_stills_become_clips_of_one_frame(tmp_path: Path, run: Run) -> None:
             write_still(root / f"images/2017_{n}.jpg", level=20 * n + 10)
     store = tmp_path / "store"
     words = ("clips", "import", "vispr", "--root", root, "--size", "8x12", "--val-fraction", "0.25", "-o", store)
-    code, out, err = run(*words, "--partial")
+    code, out, err = say(*words, "--partial")
     assert (code, err) == (0, "")
     assert "training labels      4     10,000\n" in out
     clips = open_clips(store)
@@ -250,12 +233,12 @@ def test_stills_become_clips_of_one_frame(tmp_path: Path, run: Run) -> None:
 
     still = root / "images/2017_7.jpg"
     still.write_bytes(still.read_bytes()[:-40])
-    code, _, err = run(*words, "--partial", "--force")
+    code, _, err = say(*words, "--partial", "--force")
     assert (code, err.count("\n")) == (2, 2)
     assert err.startswith("images/2017_7.jpg: cannot be decoded at frame 0: ")
 
 
-def test_a_table_of_ones_own(tmp_path: Path, run: Run) -> None:
+def test_a_table_of_ones_own(tmp_path: Path, say: Say) -> None:
     rows = ["file,split,group,action,person"]
     for n, (split, person, action) in enumerate(
         (split, person, action) for split in ("train", "val", "test") for person in "ab" for action in ("sit", "run")
@@ -264,7 +247,7 @@ def test_a_table_of_ones_own(tmp_path: Path, run: Run) -> None:
         write_video(tmp_path / f"videos/{n}.avi", level=n)
     (tmp_path / "labels.csv").write_text("\n".join(rows))
     words = ("--labels", tmp_path / "labels.csv", "--num-frames", "2", "--size", "8x8", "-o", tmp_path / "store")
-    code, out, err = run("clips", "import", "csv", "--root", tmp_path / "videos", *words)
+    code, out, err = say("clips", "import", "csv", "--root", tmp_path / "videos", *words)
     assert (code, err) == (0, "")
     assert "splits: train 4, val 4, test 4" in out
     assert "private attributes (2): person=a, person=b" in out
@@ -283,12 +266,12 @@ def test_a_table_of_ones_own(tmp_path: Path, run: Run) -> None:
         (["hmdb51", "--root", "gone"], "gone: must be a folder of videos or stills."),
     ],
 )
-def test_options_that_do_not_go_together(tmp_path: Path, words: list[str], message: str, run: Run) -> None:
-    code, out, err = run("clips", "import", *words, "-o", tmp_path / "store")
+def test_options_that_do_not_go_together(tmp_path: Path, words: list[str], message: str, say: Say) -> None:
+    code, out, err = say("clips", "import", *words, "-o", tmp_path / "store")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"error: {message}")
 
 
-def test_the_help_names_every_data_set(run: Run) -> None:
-    _, out, _ = run("clips", "import", "--help")
+def test_the_help_names_every_data_set(say: Say) -> None:
+    _, out, _ = say("clips", "import", "--help")
     assert all(name in re.split(r"[\s,:│]+", out) for name in DATA_SETS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,8 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from typer.testing import CliRunner
 
 import anon_tune
-from anon_tune.cli import app
 from anon_tune.clips import Clips
 from anon_tune.errors import AnonTuneError, DataError, ExportError, UsageError
 from anon_tune.export import export_anonymizer, load_anonymizer, load_file
@@ -121,11 +120,12 @@ def test_the_card_says_what_the_data_were_and_whose(small_study: Path, avatars: 
 
 
 @pytest.mark.parametrize("format", ["pt2", "onnx"])
-def test_a_trial_becomes_a_program(small_study: Path, avatars: Clips, tmp_path: Path, format: str) -> None:
+def test_a_trial_becomes_a_program(
+    say: Callable[..., Any], small_study: Path, avatars: Clips, tmp_path: Path, format: str
+) -> None:
     output = tmp_path / "picked"
-    arguments = ["export", str(small_study), "-o", str(output), "--trial", "0001", "--format", format]
-    done = CliRunner().invoke(app, [*arguments, "--data-licence", "ours"], catch_exceptions=False)
-    assert done.stdout == f"{output}.{format}\n"
+    arguments = ("export", small_study, "-o", output, "--trial", "0001", "--format", format, "--data-licence", "ours")
+    assert say(*arguments).out == f"{output}.{format}\n"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["picked.md", f"picked.{format}"]
     frames = avatars.split("test").clips([3])[0]
     weights = export_anonymizer(small_study, trial_of(small_study, "0001"), "gone", tmp_path / "x")
@@ -142,10 +142,10 @@ def test_a_trial_becomes_a_program(small_study: Path, avatars: Clips, tmp_path: 
     assert "Licence of the data: ours." in text
 
 
-def test_a_format_and_a_name_that_disagree(small_study: Path, tmp_path: Path) -> None:
-    arguments = ["export", str(small_study), "-o", str(tmp_path / "x.onnx"), "--trial", "0001", "--format", "pt2"]
-    with pytest.raises(AnonTuneError, match=r"x\.onnx: must agree with --format pt2, got \.onnx\. End it in \.pt2"):
-        CliRunner().invoke(app, arguments, catch_exceptions=False)
+def test_a_format_and_a_name_that_disagree(say: Callable[..., Any], small_study: Path, tmp_path: Path) -> None:
+    said = say("export", small_study, "-o", tmp_path / "x.onnx", "--trial", "0001", "--format", "pt2")
+    assert said.code == 2
+    assert "x.onnx: must agree with --format pt2, got .onnx. End it in .pt2" in said.err
     assert not list(tmp_path.iterdir())
 
 

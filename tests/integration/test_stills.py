@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -17,7 +16,6 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from anon_tune.cli import main
 from anon_tune.clips import Clips
 from anon_tune.clips.store import Labels, StoreWriter
 from anon_tune.commands.study import make_body
@@ -231,16 +229,13 @@ def test_a_trial_on_stills_is_measured_on_the_clips(
 
 
 @pytest.fixture
-def say(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Call the command line in this process, which must end with one error line."""
+def refused(say: Callable[..., Any]) -> Callable[..., str]:
+    """Call the command line, which must end with one error line, and return that line."""
 
     def call(*words: object) -> str:
-        monkeypatch.setattr(sys, "argv", ["anon-tune", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        out, err = capfd.readouterr()
-        assert (end.value.code, out) == (2, "")
-        return err.splitlines()[-1]
+        said = say(*words)
+        assert (said.code, said.out) == (2, "")
+        return str(said.err.splitlines()[-1])
 
     return call
 
@@ -248,7 +243,7 @@ def say(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> C
 SPACE = '[search]\n"penalty.weight" = { low = 0.1, high = 10.0 }\n'
 
 
-def test_a_study_goes_on_with_no_other_stills(avatars: Clips, tmp_path: Path, say: Callable[..., str]) -> None:
+def test_a_study_goes_on_with_no_other_stills(avatars: Clips, tmp_path: Path, refused: Callable[..., str]) -> None:
     stills, other = write_stills(tmp_path / "stills"), write_stills(tmp_path / "other", seed=3)
     space, study = tmp_path / "space.toml", tmp_path / "study"
     space.write_text(SPACE)
@@ -263,24 +258,24 @@ def test_a_study_goes_on_with_no_other_stills(avatars: Clips, tmp_path: Path, sa
     assert load_study(study)[1] == settings
     words = ("study", space, "--clips", avatars.directory, "--out", study)
     rule = f"error: {study}: study directory of another recipe: its stills was {stills.fingerprint}, got "
-    assert say(*words, "--stills", other.directory).startswith(f"{rule}{other.fingerprint}. ")
-    assert say(*words).startswith(f"{rule}. ")
-    said = say(*words, "--stills", avatars.directory.parent)
+    assert refused(*words, "--stills", other.directory).startswith(f"{rule}{other.fingerprint}. ")
+    assert refused(*words).startswith(f"{rule}. ")
+    said = refused(*words, "--stills", avatars.directory.parent)
     assert said.startswith(f"error: {avatars.directory.parent}: a clip store must hold 'manifest.parquet'")
 
     shutil.rmtree(stills.directory)
     other.directory.rename(stills.directory)
-    assert say("resume", study).startswith(f"{rule}{other.fingerprint}. ")
+    assert refused("resume", study).startswith(f"{rule}{other.fingerprint}. ")
     rule = f"error: {stills.directory}: the study's privacy branches learned on stills {stills.fingerprint}, got "
-    assert say("verify", study, "--retrain").startswith(f"{rule}{other.fingerprint}. ")
+    assert refused("verify", study, "--retrain").startswith(f"{rule}{other.fingerprint}. ")
     shutil.rmtree(stills.directory)
-    assert say("resume", study).startswith(f"error: {stills.directory}: a clip store must hold")
+    assert refused("resume", study).startswith(f"error: {stills.directory}: a clip store must hold")
 
 
-def test_a_study_goes_on_with_no_other_clips(avatars: Clips, tmp_path: Path, say: Callable[..., str]) -> None:
+def test_a_study_goes_on_with_no_other_clips(avatars: Clips, tmp_path: Path, refused: Callable[..., str]) -> None:
     space = tmp_path / "space.toml"
     space.write_text(SPACE)
     settings = StudySettings(clips=avatars.location, clips_fingerprint="other")
     freeze_study(tmp_path, SearchSpace.load(space, {}), settings)
     rule = f"error: {tmp_path}: study directory of another recipe: its clips was other, got {avatars.fingerprint}. "
-    assert say("resume", tmp_path).startswith(rule)
+    assert refused("resume", tmp_path).startswith(rule)

@@ -8,38 +8,34 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import anon_tune
-from anon_tune.cli import main
 from anon_tune.cli.clips import parse_size
 from anon_tune.cli.list_options import spread_lists
+from anon_tune.cli.named_values import parse_setting
 from anon_tune.cli.result import _csv, _print_table
-from anon_tune.cli.study import parse_setting
 from anon_tune.clips import open_clips
 from anon_tune.commands.results import read_trials
 from anon_tune.errors import AnonTuneError
 from anon_tune.ledger import Ledger
-from anon_tune.pareto import front_document
+from anon_tune.pareto import FrontTable
 
 Answer = Callable[..., str]
 
 
 @pytest.fixture
-def answer(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Answer:
-    """Call the command line in this process and return its output; stderr must stay empty."""
+def answer(say: Callable[..., Any]) -> Answer:
+    """Call the command line, which must end well and leave stderr empty, and return its output."""
 
     def call(*arguments: object) -> str:
-        monkeypatch.setattr(sys, "argv", ["anon-tune", *map(str, arguments)])
-        try:
-            main()
-        except SystemExit as end:
-            assert not end.code
-        out, err = capfd.readouterr()
-        assert err == ""
-        return out
+        said = say(*arguments)
+        assert (said.code, said.err) == (0, "")
+        return str(said.out)
 
     return call
 
@@ -117,7 +113,7 @@ def test_the_front_as_json_is_strict_and_complete(answer: Answer, small_study: P
     accuracy = [name.replace("leakage", "accuracy") for name in leakage if "normalized" not in name]
     for row in document["trials"]:
         names = ["trial", "method", "state", "front_rank", "num_repeats", "probability_on_front", "seconds", "params"]
-        names += ["feasible", "seconds_per_frame", "lost_s", "cpu_s", "gpu_s", "money"]
+        names += ["certified", "feasible", "seconds_per_frame", "lost_s", "cpu_s", "gpu_s", "money"]
         assert sorted(row) == sorted([*names, *leakage, *accuracy])
     assert {"identity", "black-out"} <= {row["method"] for row in document["trials"]}
 
@@ -151,17 +147,15 @@ def test_the_front_as_csv_and_as_a_table_has_the_same_rows(answer: Answer, small
 
 
 def test_a_searched_method_has_its_own_column_only(capsys: pytest.CaptureFixture[str], small_study: Path) -> None:
-    document = front_document(read_trials(small_study), True)
-    for row in document["trials"]:
-        row["params"] |= {"method": row["method"]}
-    _print_table(document)
+    trials = [replace(t, params={**t.params, "method": t.method}) for t in read_trials(small_study)]
+    table = FrontTable.of(trials, True)
+    methods = [row.trial.method for row in table.rows]
+    _print_table(table)
     lines = capsys.readouterr().out.splitlines()[1:-1]
-    assert [line.split()[1] for line in lines] == [row["method"] for row in document["trials"]]
+    assert [line.split()[1] for line in lines] == methods
     assert any("penalty.weight=" in line for line in lines)
     assert not any("method=" in line for line in lines)
-    assert [row["method"] for row in csv.DictReader(io.StringIO(_csv(document)))] == [
-        row["method"] for row in document["trials"]
-    ]
+    assert [row["method"] for row in csv.DictReader(io.StringIO(_csv(table)))] == methods
 
 
 def cut(study: Path, num_records: int) -> None:
@@ -243,14 +237,11 @@ def test_a_front_goes_through_a_pipe(small_study: Path) -> None:
 
 @pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), ConnectionResetError(104, "Reset by peer")])
 def test_a_pipe_that_breaks_elsewhere_is_told(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], error: OSError
+    monkeypatch: pytest.MonkeyPatch, say: Callable[..., Any], error: OSError
 ) -> None:
     def broken(location: str) -> None:
         raise error
 
     monkeypatch.setattr("anon_tune.clips.open_clips", broken)  # as a store far away does
-    monkeypatch.setattr(sys, "argv", ["anon-tune", "clips", "info", "s3://bucket/store"])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 2
-    assert capfd.readouterr().err == f"error: a connection: {error.strerror}.\n"
+    said = say("clips", "info", "s3://bucket/store")
+    assert (said.code, said.err) == (2, f"error: a connection: {error.strerror}.\n")

@@ -15,7 +15,7 @@ import pytest
 
 from anon_tune.cli.rows import lay_out
 from anon_tune.commands.results import read_trials
-from anon_tune.pareto import front_document
+from anon_tune.pareto import FrontTable
 
 HEADS = ["trial", "leakage", "params"]
 ROWS = [["0003", "0.512 (0.480 to 0.540)", "penalty.weight=0.123 privacy.cap=2.5"], ["identity", "0.9", ""]]
@@ -66,7 +66,7 @@ def test_a_terminal_shows_every_number_and_every_param(small_study: Path, width:
     os.close(reader)
     assert process.returncode == 0
     words = said.decode().split()
-    for row in front_document(read_trials(small_study), True)["trials"]:
+    for row in FrontTable.of(read_trials(small_study), True).to_json()["trials"]:
         expected = [row["trial"], f"{row['seconds']:.0f}", *(f"{name}={v:.3g}" for name, v in row["params"].items())]
         expected += [f"{row[name]:.3f}" for name in ("leakage", "accuracy") if row[name] is not None]
         assert set(expected) <= set(words), row["trial"]

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-
-from anon_tune.cli import main
 
 SPACE = str(Path(__file__).parents[3] / "search_spaces" / "quickstart.toml")
 STUDY = (SPACE, "--clips", "avatars", "--out", "/shared/study")
@@ -20,7 +17,7 @@ Refused = Callable[..., str]
 
 
 @pytest.fixture
-def refused(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Refused:
+def refused(monkeypatch: pytest.MonkeyPatch, say: Callable[..., Any], tmp_path: Path) -> Refused:
     """Call the command line, which must exit with 2 and print nothing, and return what it says on stderr."""
     for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
@@ -28,12 +25,9 @@ def refused(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
 
     def call(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["anon-tune", *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
-        out, err = capfd.readouterr()
-        assert (end.value.code, out) == (2, "")
-        return err
+        said = say(*arguments)
+        assert (said.code, said.out) == (2, "")
+        return str(said.err)
 
     return call
 
@@ -96,25 +90,24 @@ def test_an_empty_token_is_none(refused: Refused, tmp_path: Path, monkeypatch: p
     )
 
 
-def anon_tune(*words: str) -> str:
-    done = subprocess.run([sys.executable, "-m", "anon_tune", *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_help_lists_the_options_of_study_too() -> None:
-    said = anon_tune("submit", "--help")
+def test_help_lists_the_options_of_study_too(say: Callable[..., Any]) -> None:
+    said = say("submit", "--help").out
     assert all(option in said for option in ("--follow", "--address", "--max-concurrent", "--warm-start", "SPACE.toml"))
 
 
-def test_a_study_here_needs_no_cluster(small_study: Path, tmp_path: Path) -> None:
-    status = json.loads(anon_tune("status", str(small_study), "--format", "json"))
+def test_a_study_here_needs_no_cluster(say: Callable[..., Any], small_study: Path, tmp_path: Path) -> None:
+    def ask(*words: object) -> str:
+        said = say(*words)
+        assert said.code == 0, said.err
+        return str(said.out)
+
+    status = json.loads(ask("status", small_study, "--format", "json"))
     assert status["study"] == str(small_study) and [row["trial"] for row in status["running"]] == ["0003"]
-    table = anon_tune("status", str(small_study))
+    table = ask("status", small_study)
     assert "4 trials: 1 unfinished, 2 complete, 1 pruned" in table and "0003" in table
 
     copy = tmp_path / "copy"
-    assert anon_tune("fetch", str(small_study), "-o", str(copy)).strip() == str(copy)
-    fronts = [anon_tune("front", str(study), "--format", "json") for study in (small_study, copy)]
+    assert ask("fetch", small_study, "-o", copy).strip() == str(copy)
+    fronts = [ask("front", study, "--format", "json") for study in (small_study, copy)]
     assert fronts[0] == fronts[1]
-    assert anon_tune("report", str(copy)).strip() == str(copy / "report.html")
+    assert ask("report", copy).strip() == str(copy / "report.html")

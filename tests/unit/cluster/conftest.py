@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 import yaml
 
-from anon_tune.cli import main
-
 ROOT = Path(__file__).parents[3]
 CRDS = Path(os.environ.get("ANON_TUNE_KUBERAY_CRDS", ROOT.parent / "shared" / "data" / "kuberay"))
 
@@ -39,7 +37,7 @@ def load() -> Callable[[str], dict[str, Any]]:
 
 @pytest.fixture
 def check(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, say: Callable[..., Any]
 ) -> Callable[..., tuple[int, str, str]]:
     """Run `anon-tune cluster check` on text or on a document; returns exit code, stdout and stderr."""
     monkeypatch.chdir(ROOT)  # where the files' relative paths begin
@@ -49,14 +47,8 @@ def check(
         file = content if isinstance(content, Path) else tmp_path / "file"
         if not isinstance(content, Path):
             file.write_text(content if isinstance(content, str) else json.dumps(content))  # JSON is YAML
-        monkeypatch.setattr("sys.argv", ["anon-tune", "cluster", "check", str(file), *options])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err.replace(str(file), "FILE")
+        said = say("cluster", "check", file, *options)
+        return said.code, said.out, said.err.replace(str(file), "FILE")
 
     return run
 

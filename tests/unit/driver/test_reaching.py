@@ -6,17 +6,16 @@ import os
 import re
 import shutil
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 import ray
 from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
 
-from anon_tune.cli import main
 from anon_tune.driver.reaching import check_head, check_temporary_folder
 from anon_tune.driver.session import joins_cluster, ray_session
 from anon_tune.errors import UnreachableError, UsageError
@@ -66,7 +65,7 @@ def test_a_head_that_is_gone_is_said_at_once_and_the_study_stays_as_it_was(
     small_study: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    say: Callable[..., Any],
 ) -> None:
     study = tmp_path / "study"
     shutil.copytree(small_study, study)
@@ -75,12 +74,9 @@ def test_a_head_that_is_gone_is_said_at_once_and_the_study_stays_as_it_was(
     ended.touch()
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{silent_port}")
-    monkeypatch.setattr(sys, "argv", ["anon-tune", "resume", str(study)])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 2
-    said = capsys.readouterr().err
-    assert said == (
+    said = say("resume", study)
+    assert said.code == 2
+    assert said.err == (
         f"error: RAY_ADDRESS: no head answers: Connection refused, got 127.0.0.1:{silent_port}. "
         "Start the head, or unset RAY_ADDRESS to use this machine alone.\n"
     )

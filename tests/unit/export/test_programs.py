@@ -20,6 +20,8 @@ from anon_tune.methods import build_anonymizer
 from anon_tune.networks import Anonymizer
 from anon_tune.recipe import AnonymizerRecipe, Recipe
 
+pytestmark = pytest.mark.compiles
+
 
 def build(name: str) -> Anonymizer:
     network = "bdq" if name == "bdq" else "unet_small"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from anon_tune.errors import StudyError
-from anon_tune.pareto import Cause, EmptyFront, ParetoFront, ReferencePoint, front_candidates, front_document, growth
+from anon_tune.pareto import Cause, EmptyFront, FrontTable, ParetoFront, ReferencePoint, front_candidates, growth
 from anon_tune.trial import Cost, TrialState
 
 
@@ -173,7 +173,7 @@ def test_why_no_trial_is_on_the_front(make_trial):
         assert empty is not None and empty.cause is cause and empty.reason.startswith(reason)
         front = ParetoFront.of([*anchors, *trials])
         assert front.empty == empty and reason in repr(front)
-        assert front_document([*anchors, *trials])["empty"] == str(empty)
+        assert FrontTable.of([*anchors, *trials]).to_json()["empty"] == str(empty)
         with pytest.raises(StudyError, match=reason):
             front.pick(0.99)
     assert EmptyFront.of([*anchors, *broken, make_trial("0005", 0.5, 0.7)]) is None

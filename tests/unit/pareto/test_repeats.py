@@ -5,7 +5,7 @@ import math
 import pytest
 
 from anon_tune.errors import StudyError
-from anon_tune.pareto import ParetoFront, attainment, front_candidates, front_document, growth, judged_scores
+from anon_tune.pareto import FrontTable, ParetoFront, attainment, front_candidates, growth, judged_scores
 from anon_tune.trial import TrialState
 
 
@@ -106,10 +106,10 @@ def test_the_document_says_how_sure_a_place_is(make_trial):
         make_trial("0000", 0.3, 0.9, repeats=[(0.4, 0.8)] * 2),
         make_trial("0001", 0.2, 0.94),
     ]
-    rows = {row["trial"]: row for row in front_document(trials, all_trials=True)["trials"]}
+    rows = {row["trial"]: row for row in FrontTable.of(trials, all_trials=True).to_json()["trials"]}
     assert [rows[n]["num_repeats"] for n in ("identity", "0000", "0001")] == [0, 2, 0]
     assert rows["0000"]["probability_on_front"] == 1.0
     assert rows["0001"]["probability_on_front"] is None
     assert rows["0000"]["leakage"] == pytest.approx(0.4)
-    single = front_document([trials[0], trials[2]])["trials"]
+    single = FrontTable.of([trials[0], trials[2]]).to_json()["trials"]
     assert [row["probability_on_front"] for row in single] == [None, None]

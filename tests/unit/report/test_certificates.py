@@ -174,7 +174,7 @@ def test_a_file_that_is_no_certificate_is_named_and_the_others_shown(tmp_path: P
 
 def test_the_report_shows_the_certificates_of_a_study(tmp_path: Path) -> None:
     before = write_report(tmp_path).read_text("utf-8")
-    assert "has measured no trial" in before
+    assert "no trial was certified" in before
     cards(tmp_path, **{"0007": certificate()})
     after = write_report(tmp_path).read_text("utf-8")
     assert 'id="certificate-0007"' in after

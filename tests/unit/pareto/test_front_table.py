@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from anon_tune.pareto import ParetoFront, front_document
+from anon_tune.pareto import FrontTable, ParetoFront
 from anon_tune.trial import Cost, TrialState
 
 KEYS = ["trial", "method", "state", "front_rank"]
@@ -33,11 +33,11 @@ def trials(make_trial):
 def test_an_empty_ledger_gives_an_empty_document():
     nothing = {"cpu_s": 0.0, "gpu_s": 0.0, "money": 0.0}
     empty = {"reference_point": None, "hypervolume": 0.0, "empty": EARLY, "cost": nothing, "lost_s": 0.0, "trials": []}
-    assert front_document([]) == empty
+    assert FrontTable.of([]).to_json() == empty
 
 
 def test_the_front_and_the_anchors_are_listed_by_leakage(trials):
-    document = front_document(trials)
+    document = FrontTable.of(trials).to_json()
     assert [row["trial"] for row in document["trials"]] == ["0000", "identity", "black-out"]
     assert document["reference_point"] == {"leakage": 0.9, "accuracy": 0.2}
     assert document["hypervolume"] == ParetoFront.of(trials).hypervolume > 0
@@ -45,7 +45,7 @@ def test_the_front_and_the_anchors_are_listed_by_leakage(trials):
 
 
 def test_a_row_has_every_key_and_its_readings(trials):
-    row = front_document(trials)["trials"][0]
+    row = FrontTable.of(trials).to_json()["trials"][0]
     assert list(row) == KEYS
     assert (row["state"], row["front_rank"], row["leakage"], row["accuracy"]) == ("COMPLETE", 0, 0.4, 0.8)
     assert row["leakage_normalized"] == pytest.approx((0.4 - 0.2) / (0.9 - 0.2))
@@ -54,7 +54,7 @@ def test_a_row_has_every_key_and_its_readings(trials):
 
 
 def test_all_lists_every_trial_and_what_has_no_full_score_is_null(trials):
-    rows = {row["trial"]: row for row in front_document(trials, all_trials=True)["trials"]}
+    rows = {row["trial"]: row for row in FrontTable.of(trials, all_trials=True).to_json()["trials"]}
     assert set(rows) == {trial.id for trial in trials}
     assert rows["0001"]["front_rank"] == 1
     for name in ("0002", "black-out"):
@@ -63,13 +63,13 @@ def test_all_lists_every_trial_and_what_has_no_full_score_is_null(trials):
 
 
 def test_the_document_is_strict_json(trials):
-    document = front_document(trials, all_trials=True)
+    document = FrontTable.of(trials, all_trials=True).to_json()
     assert json.loads(json.dumps(document, allow_nan=False)) == document
 
 
 def test_a_row_has_its_cost_and_the_document_that_of_all_trials(trials):
     spent = [replace(trial, reports=tuple(replace(r, cost=COST) for r in trial.reports)) for trial in trials]
-    document = front_document(spent)
+    document = FrontTable.of(spent).to_json()
     assert [document["trials"][0][name] for name in ("cpu_s", "gpu_s", "money")] == [60.0, 30.0, 0.5]
     assert document["cost"] == {"cpu_s": 300.0, "gpu_s": 150.0, "money": 2.5}  # of the five that were measured
     assert (document["trials"][-1]["trial"], document["trials"][-1]["cpu_s"]) == ("black-out", 0.0)
@@ -79,13 +79,15 @@ def test_seconds_per_frame_are_those_of_the_score_or_null(trials):
     (report,) = trials[3].reports
     unknown = replace(report, score=replace(report.score, seconds_per_frame=math.nan))
     trials[3] = replace(trials[3], reports=(unknown,))
-    rows = {row["trial"]: row["seconds_per_frame"] for row in front_document(trials, all_trials=True)["trials"]}
+    rows = {
+        row["trial"]: row["seconds_per_frame"] for row in FrontTable.of(trials, all_trials=True).to_json()["trials"]
+    }
     assert (rows["0000"], rows["0001"], rows["black-out"]) == (0.004, None, None)
 
 
 def test_a_row_says_whether_a_trial_keeps_the_constraints(trials):
     (report,) = trials[2].reports
     trials[2] = replace(trials[2], reports=(replace(report, violation=0.1),))
-    rows = {row["trial"]: row for row in front_document(trials, all_trials=True)["trials"]}
+    rows = {row["trial"]: row for row in FrontTable.of(trials, all_trials=True).to_json()["trials"]}
     assert [rows[name]["feasible"] for name in ("identity", "black-out", "0000", "0001")] == [True, True, False, True]
     assert (rows["0000"]["front_rank"], rows["0001"]["front_rank"]) == (1, 0)
