@@ -158,7 +158,7 @@ def main() -> None:
     """Train every variant with every seed, or draw what earlier runs printed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", default="avatars", help="clip store; 'avatars' for the built-in clips")
-    parser.add_argument("--variants", nargs="*", default=[], help="names of variants; all if none is given")
+    parser.add_argument("--variants", nargs="*", default=[], choices=["today", *CHANGES], help="all if none is given")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="values for all variants")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--course", type=int, default=1, help="number of scores along the training")
