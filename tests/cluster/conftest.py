@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import ray
 
 from anon_tune.clips import Clips
 
+T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 NODE = ("--block", "--disable-usage-stats", "--object-store-memory", "100000000", "--dashboard-agent-listen-port", "0")
 PATIENCE_S = 500  # longest wait for an event that must happen, even on a busy machine
@@ -35,6 +36,21 @@ TINY = (
     "evaluation.width=4",
     *(f"evaluation.{effort}.{who}_steps=2" for effort in ("rung", "full") for who in ("attacker", "classifier")),
 )
+
+
+RUNS = "Ray runtime started"
+TOO_SLOW = "node timed out during startup"  # Ray gives one 30 s, which a busy machine does not keep now and then
+
+
+def patiently(start: Callable[[], T]) -> T:
+    """Start nodes of Ray, several times if need be."""
+    for _ in range(4):
+        try:
+            return start()
+        except Exception as error:
+            if TOO_SLOW not in str(error):
+                raise
+    return start()
 
 
 class Processes:
@@ -200,10 +216,15 @@ class Site:
     def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a node and wait until it runs."""
         command = ["ray", "start", *arguments, *NODE, "--temp-dir", str(self.folder / name)]
-        node: subprocess.Popen[bytes] = self.processes.start(name, command)
-        self.processes.wait_until(lambda: "Ray runtime started" in self.processes.said(name), name, node)
-        self.nodes[name] = node
-        return node
+
+        def started() -> subprocess.Popen[bytes]:
+            node = self.processes.start(name, command)
+            self.processes.wait_for(lambda: RUNS in self.processes.said(name) or node.poll() is not None)
+            assert RUNS in self.processes.said(name), self.processes.said(name)[-4000:]
+            return node
+
+        self.nodes[name] = patiently(started)
+        return self.nodes[name]
 
     def head(self, name: str, num_cpus: int) -> subprocess.Popen[bytes]:
         port, client, dashboard = (str(number) for number in self.ports)
@@ -226,6 +247,12 @@ class Site:
         return done.stdout.strip()
 
 
+@pytest.fixture(name="patiently")
+def _patiently() -> Callable[[Callable[[], T]], T]:
+    """Start nodes of Ray, several times if need be."""
+    return patiently
+
+
 @pytest.fixture(scope="session")
 def _ray_ends() -> Iterator[None]:
     yield
@@ -239,7 +266,8 @@ def shared_ray(_ray_ends: None) -> None:
         return
     os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
     os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.2"
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    how = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
+    patiently(lambda: ray.init("local", num_cpus=2, **how))
 
 
 @pytest.fixture(scope="session")
@@ -338,8 +366,15 @@ def same_nodes(processes: Processes, _kept_nodes: tuple[Processes, Path]) -> Pat
 def _up(processes: Processes, folder: Path, ports: list[int]) -> Iterator[Path]:
     port, _, dashboard = (str(number) for number in ports)
     processes.environment |= {"CLUSTER_DIR": str(folder), "PORT": port, "DASHBOARD_PORT": dashboard}
+
+    def start() -> None:
+        if processes.run("up", [LOCAL_CLUSTER, "up", "2", "1"]) != 0:
+            said = processes.said("up") + "".join(log.read_text() for log in folder.glob("*.log"))
+            processes.run("down", [LOCAL_CLUSTER, "down"])
+            raise AssertionError(said[-4000:])
+
     try:
-        assert processes.run("up", [LOCAL_CLUSTER, "up", "2", "1"]) == 0, processes.said("up")
+        patiently(start)
         assert processes.run("env", [LOCAL_CLUSTER, "env"]) == 0
         lines = processes.said("env").splitlines()
         processes.environment |= dict(line.removeprefix("export ").split("=", 1) for line in lines)

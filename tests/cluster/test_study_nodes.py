@@ -53,10 +53,13 @@ def running_beside(folder: Path) -> dict[str, tuple[str, int]]:
 
 
 @pytest.fixture
-def cluster(processes: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+def cluster(
+    processes: Any, patiently: Callable[[Callable[[], Any]], Any], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Cluster]:
     """A head with one CPU, which processes find by its address."""
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    head = {"num_cpus": 1, "include_dashboard": False}
+    made = patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
     processes.environment |= {"RAY_AUTH_MODE": "disabled", "RAY_ADDRESS": made.address}
     try:
         yield made
@@ -64,7 +67,9 @@ def cluster(processes: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
         made.shutdown()
 
 
-def test_a_study_follows_a_cluster_that_grows_and_shrinks(processes: Any, cluster: Cluster, tmp_path: Path) -> None:
+def test_a_study_follows_a_cluster_that_grows_and_shrinks(
+    processes: Any, patiently: Callable[[Callable[[], Any]], Any], cluster: Cluster, tmp_path: Path
+) -> None:
     folder = tmp_path / "study"
     driver = processes.start("driver", [sys.executable, __file__, str(folder)])
 
@@ -73,7 +78,7 @@ def test_a_study_follows_a_cluster_that_grows_and_shrinks(processes: Any, cluste
 
     wait(lambda done: len(done) >= 3)
     assert {beside for _, beside in running_beside(folder).values()} == {1}
-    second = cluster.add_node(num_cpus=2)
+    second = patiently(lambda: cluster.add_node(num_cpus=2))
     wait(lambda done: any(node == second.node_id and beside == 3 for node, beside in done.values()))
     cluster.remove_node(second, allow_graceful=False)
     left_behind = list(Path(f"{folder}-running").glob(f"* {second.node_id} *"))
