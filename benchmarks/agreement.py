@@ -21,7 +21,7 @@ from scipy.stats import spearmanr
 import anon_tune
 from anon_tune.cli.certify import show_step
 from anon_tune.clips import open_clips
-from anon_tune.evaluation import measure, raw_attackers
+from anon_tune.evaluation import measure, raw_networks
 from anon_tune.export import load_trial
 from anon_tune.methods import attackers_of, is_trained
 from anon_tune.trial import Trial, TrialState
@@ -48,7 +48,7 @@ def rung_leakage(study: anon_tune.Study, trial: Trial) -> float:
     )
     loaded = load_trial(study.directory, trial)
     baselines = str(Path(study.directory) / "baselines")
-    raw = raw_attackers(clips, loaded.recipe.evaluation, torch.device("cpu"), baselines)
+    raw = raw_networks(clips, loaded.recipe.evaluation, torch.device("cpu"), baselines)
     attackers = attackers_of(loaded.recipe)
     score = measure(
         loaded.anonymizer, clips, loaded.recipe.evaluation, False, None, torch.device("cpu"), *attackers, raw=raw

@@ -35,7 +35,7 @@ from anon_tune.trial import Ceilings, RungJob
 from anon_tune.worker.job import perform
 
 CPU = torch.device("cpu")
-STEPS = (100, 200)  # the rung and the end of search_spaces/quickstart.toml
+STEPS = (75, 150)  # the rung and the end of search_spaces/quickstart.toml
 SPLITS = ("train", "val", "test")
 
 
@@ -89,7 +89,7 @@ def compare(recipe: Recipe, clips: Clips, anonymizer: Anonymizer, scratch: Path,
 
 def run(number: int, clips: Clips, directory: Path) -> dict[str, object]:
     """Train and measure one trial at the rung and in full, then compare."""
-    updates = 1 + number % 3  # the one searched param of quickstart.toml that changes how long training takes
+    updates = 1 + number % 3  # so that trainings take differently long
     params = {"training.num_steps": STEPS[-1], "training.num_branch_updates": updates, "training.seed": number}
     recipe = make_recipe(params)
     jobs = []

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 
 from anon_tune.clips import Clips, ClipSet, open_clips
-from anon_tune.evaluation import Effort, FixedSteps, Lab, measure, raw_attackers
+from anon_tune.evaluation import Effort, FixedSteps, Lab, measure, raw_networks
 from anon_tune.evaluation.committee import with_committees
 from anon_tune.evaluation.lab import strongest
-from anon_tune.evaluation.raw_attackers import weights_of
+from anon_tune.evaluation.raw_networks import weights_of
 from anon_tune.export import load_method
 from anon_tune.recipe import AuditRecipe, EvaluationRecipe
 
@@ -33,7 +33,7 @@ CPU = torch.device("cpu")
 def full_score(clips: Clips, seed: int) -> float:
     """Return the leakage of raw clips by the full score of a study."""
     recipe = EvaluationRecipe(seed=seed)
-    raw = raw_attackers(clips, recipe, CPU)
+    raw = raw_networks(clips, recipe, CPU)
     return measure(load_method("identity").anonymizer, clips, recipe, True, None, CPU, raw=raw).leakage.value
 
 

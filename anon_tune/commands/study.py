@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anon_tune.commands.opened_study import Study
-from anon_tune.commands.study_clips import BUILT_IN, find_clips, find_stills
+from anon_tune.commands.study_clips import BUILT_IN, check_recipes, find_clips, find_stills
 from anon_tune.driver.packages import bring_packages
 from anon_tune.errors import UsageError
 from anon_tune.folder import Folder, Location
@@ -204,9 +204,10 @@ def prepare_study(options: StudyOptions) -> ReadyStudy:
     measured_on: dict[str, Any] = {"clips_fingerprint": clips.fingerprint}
     if settings.clips != BUILT_IN:
         measured_on["clips"] = clips.location
-    if settings.stills:
-        stills = find_stills(settings.stills, clips)
+    stills = find_stills(settings.stills, clips) if settings.stills else None
+    if stills is not None:
         measured_on |= {"stills": stills.location, "stills_fingerprint": stills.fingerprint}
+    check_recipes(space, clips, stills)
     _, sampler, _ = _sampler(options.sampler, space)
     return ReadyStudy(out, clips, space, settings.model_copy(update=measured_on), sampler)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from anon_tune.study_directory import StudyDirectory
 
 if TYPE_CHECKING:
     from anon_tune.clips import Clips
+    from anon_tune.search import SearchSpace
 
 BUILT_IN = "avatars"
 
@@ -39,6 +41,23 @@ def find_stills(name: str, clips: Clips) -> Clips:
     stills = open_clips(_absolute(name))
     check_stills(stills, clips)
     return stills
+
+
+def check_recipes(space: SearchSpace, clips: Clips, stills: Clips | None) -> None:
+    """Check that the trained methods of a search space can be trained on clips and stills, before the first trial.
+
+    Raises:
+        RecipeError: As `anon_tune.training.check_demands`.
+    """
+    from anon_tune.methods import build_anonymizer, is_trained
+    from anon_tune.training import check_demands
+
+    num_frames = clips.split("train").frames.shape[1]
+    num_still_frames = None if stills is None else stills.split("train").frames.shape[1]
+    for recipe in space.probes():
+        if is_trained(recipe.method):
+            build = partial(build_anonymizer, recipe.with_weights(None))
+            check_demands(recipe, num_frames, num_still_frames, build, space.where)
 
 
 def _absolute(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import os
@@ -28,6 +29,7 @@ _QUIET = {
 _TOKEN = secrets.token_hex(32)  # one a process, as Ray keeps the first it saw
 _WORKERS = {"RAY_CHDIR_TO_TRIAL_DIR": "0"}  # relative paths mean the same in a worker as in the driver
 _STARTS = 3
+_MODE = "RAY_AUTH_MODE"
 _JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray for the driver of a job
 
 
@@ -61,8 +63,10 @@ def ray_session(*, dashboard: bool) -> Iterator[bool]:
     else:
         check_temporary_folder()
     # Given a token, a private cluster writes none into the home folder.
-    private = {} if join or "RAY_AUTH_MODE" in os.environ else {"RAY_AUTH_TOKEN": _TOKEN}
-    workers: dict[str, object] = {"env_vars": _WORKERS, "worker_process_setup_hook": _import_path(is_private=not join)}
+    private = {} if join or _MODE in os.environ else {"RAY_AUTH_TOKEN": _TOKEN}
+    # The variables are a copy, because Ray writes into them.
+    workers: dict[str, object] = {"env_vars": dict(_WORKERS)}
+    workers["worker_process_setup_hook"] = _import_path(is_private=not join)
     if join:
         workers["py_modules"] = [anon_tune.__path__[0], *brought_modules()]
     with environment(_QUIET | private), _outside_job_folder():
@@ -72,6 +76,8 @@ def ray_session(*, dashboard: bool) -> Iterator[bool]:
             yield not join
         finally:
             ray.shutdown()
+            if private:
+                os.environ.pop(_MODE, None)  # Ray sets it and leaves it; the next session would take it for the user's
 
 
 def _join(workers: dict[str, object]) -> None:
@@ -87,7 +93,7 @@ def _begin(workers: dict[str, object], dashboard: bool) -> None:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 include_dashboard=dashboard,
-                runtime_env=workers,
+                runtime_env=copy.deepcopy(workers),  # Ray writes into it
                 job_config=_JobConfig(),
             )
             return

@@ -11,7 +11,7 @@ from anon_tune.evaluation.clip_counts import count_data
 from anon_tune.evaluation.lab import Effort, Lab
 from anon_tune.evaluation.metrics import average_precisions, bootstrap_interval, class_mean_ap, top1
 from anon_tune.evaluation.network_attacker import fit, predict
-from anon_tune.evaluation.raw_attackers import raw_attackers
+from anon_tune.evaluation.raw_networks import RawNetworks, raw_networks
 from anon_tune.evaluation.score import anonymize_split, measure
 from anon_tune.evaluation.stop_rules import FixedSteps, Plateau
 
@@ -22,6 +22,7 @@ __all__ = [
     "FixedSteps",
     "Lab",
     "Plateau",
+    "RawNetworks",
     "anonymize_split",
     "average_precisions",
     "bootstrap_interval",
@@ -32,6 +33,6 @@ __all__ = [
     "make_baseline",
     "measure",
     "predict",
-    "raw_attackers",
+    "raw_networks",
     "top1",
 ]

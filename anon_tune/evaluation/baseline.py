@@ -24,14 +24,12 @@ from anon_tune.evaluation.committee import with_committees
 from anon_tune.evaluation.kept_weights import keep_weights, kept_weights
 from anon_tune.evaluation.lab import Effort, Lab, PieceProgress, Pieces, RawWeights, Weights, strongest
 from anon_tune.evaluation.metrics import top1
-from anon_tune.evaluation.raw_attackers import pack, unpack, weights_of
+from anon_tune.evaluation.raw_networks import RawNetworks, weights_of, weights_on_cpu
 from anon_tune.folder import File
 from anon_tune.recipe import MEASURE_VERSION, AuditRecipe
 
-FORM = f"anon_tune.baseline/3.{MEASURE_VERSION}"
+FORM = f"anon_tune.baseline/4.{MEASURE_VERSION}"
 """Form of the file. It changes whenever the same clips and effort would give another baseline."""
-
-_CLASSIFIER = "classifier"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,9 +41,10 @@ class Baseline:
         clips: Digest of the raw clips and their labels, see `digest`.
         attackers: Results of every attacker on raw clips: trained from scratch, and trained further from these weights.
         weights: Weights of the attackers trained from scratch, by family and seed.
-        classifier: Weights of the action classifier.
+        classifier: Weights of the action classifier that was trained from scratch.
         leakage_ceiling: cMAP of the strongest attacker on the test split.
-        accuracy_ceiling: Top-1 of the classifier on the test split.
+        accuracy_ceiling: Top-1 on the test split of the better of two classifiers: this one, and one that was trained
+            further from its weights.
         canaries: Results of the canaries.
     """
 
@@ -67,8 +66,6 @@ class Baseline:
 
     def keep(self, file: File, key: str) -> None:
         """Write a safetensors file that `kept` reads; it appears under its name only when complete."""
-        tensors = {f"{_CLASSIFIER}/{name}": tensor for name, tensor in self.classifier.items()}
-        tensors |= pack(self.weights)
         record = {
             "effort": self.effort.model_dump(mode="json"),
             "clips": self.clips,
@@ -77,7 +74,9 @@ class Baseline:
             "accuracy_ceiling": self.accuracy_ceiling,
             "canaries": [canary.model_dump(mode="json") for canary in self.canaries],
         }
-        keep_weights(file, f"{FORM} {key}", tensors, {"baseline": json.dumps(record)})
+        keep_weights(
+            file, f"{FORM} {key}", RawNetworks(self.weights, self.classifier).pack(), {"baseline": json.dumps(record)}
+        )
 
     @classmethod
     def kept(cls, file: File, key: str) -> Self | None:
@@ -87,15 +86,14 @@ class Baseline:
 
     @classmethod
     def _of(cls, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> Self:
-        own = f"{_CLASSIFIER}/"
-        classifier = {name.removeprefix(own): tensor for name, tensor in tensors.items() if name.startswith(own)}
-        weights = unpack({name: tensor for name, tensor in tensors.items() if not name.startswith(own)})
+        networks = RawNetworks.unpack(tensors)
+        assert networks.classifier is not None
         return cls(
             effort=AuditRecipe.model_validate(record["effort"]),
             clips=record["clips"],
             attackers=tuple(Attacker.model_validate(one) for one in record["attackers"]),
-            weights=weights,
-            classifier=classifier,
+            weights=networks.attackers,
+            classifier=networks.classifier,
             leakage_ceiling=record["leakage_ceiling"],
             accuracy_ceiling=record["accuracy_ceiling"],
             canaries=tuple(Canary.model_validate(one) for one in record["canaries"]),
@@ -123,7 +121,7 @@ def make_baseline(
     """
     check_clips(raw, [f"attribute {at}" for at in range(raw["train"].private.shape[1])])
     seeds = seeds_of(effort)
-    pieces = Pieces(progress, len(effort.attackers) * (2 * len(seeds) + len(CANARIES)) + 1)
+    pieces = Pieces(progress, len(effort.attackers) * (2 * len(seeds) + len(CANARIES)) + 2)
     lab = Lab(raw, Effort.of_audit(effort), device, pieces)
     specs = {spec.name: spec for spec in lab.effort.attackers}
     alone = list(lab.attacks(seeds, {}))
@@ -135,6 +133,8 @@ def make_baseline(
     further = [lab.attack(specs[family], "raw", seed, own) for (family, seed), own in weights.items()]
     fresh, further = (with_committees(some, raw["val"], raw["test"]) for some in (alone, further))
     classifier, _ = lab.classifier(num_actions(raw))
+    weights_of_classifier = weights_on_cpu(classifier)
+    other, _ = lab.classifier(num_actions(raw), weights_of_classifier)
     canaries = keep_canaries(raw, [a.record for a in fresh], effort, device, pieces)
     pieces.end()
     return Baseline(
@@ -142,9 +142,9 @@ def make_baseline(
         clips=digest(raw),
         attackers=tuple(a.record for a in (*fresh, *further)),
         weights=weights,
-        classifier={k: v.detach().cpu() for k, v in classifier.state_dict().items()},
+        classifier=weights_of_classifier,
         leakage_ceiling=strongest([*fresh, *further]).values["test"],
-        accuracy_ceiling=top1(lab.predict(classifier, raw["test"]), raw["test"].actions),
+        accuracy_ceiling=top1(lab.better_classifier((classifier, other), raw["val"], raw["test"]), raw["test"].actions),
         canaries=canaries,
     )
 

@@ -70,7 +70,7 @@ def certify(
     start = time.monotonic()
     _check(raw, changed, baseline, effort)
     tried = Effort.of_audit(effort, extra_attackers)
-    pieces = Pieces(progress, (len(tried.attackers) + len(effort.attackers)) * len(seeds_of(effort)) + 2)
+    pieces = Pieces(progress, (len(tried.attackers) + len(effort.attackers)) * len(seeds_of(effort)) + 3)
     found = _attack(raw, changed, baseline, effort, Lab(changed, tried, device, pieces))
     pieces.end()
     resamples = draw_resamples(changed["test"].groups, effort.num_bootstraps, effort.seed)
@@ -111,9 +111,10 @@ class _Findings:
 
     Attributes:
         attacks: Results of all attackers, including committees.
-        classifier: Scores (N,K) of the fresh classifier on the test split.
+        classifier: Scores (N,K) on the test split of the better of two classifiers: one trained from scratch, one
+            trained further from raw-trained weights.
         frozen_classifier: Scores (N,K) of the classifier that was trained on raw clips.
-        still_learned: True if the fresh classifier was still improving at its last step.
+        still_learned: True if one of the two was still improving at its last step.
         reconstruction: Result of the attacker that reconstructs the raw frames.
         linkage: How well clips with the same private labels are retrieved.
     """
@@ -130,8 +131,9 @@ def _attack(raw: Splits, changed: Splits, baseline: Baseline, effort: AuditRecip
     """Train every network of an audit and read it on the test split."""
     test, num_classes = changed["test"], num_actions(raw)
     attacks = with_committees(list(lab.attacks(seeds_of(effort), baseline.weights)), changed["val"], test)
-    network, learned = lab.classifier(num_classes)
-    classifier = lab.predict(network, test)
+    fresh, learned = lab.classifier(num_classes)
+    further, still = lab.classifier(num_classes, baseline.classifier)
+    classifier = lab.better_classifier((fresh, further), changed["val"], test)
     frozen = lab.predict(_restored(lab.build_classifier(num_classes), baseline.classifier, lab.device), test)
     recognizer = _recognizer(lab, baseline)
     if lab.pieces is not None:
@@ -145,7 +147,7 @@ def _attack(raw: Splits, changed: Splits, baseline: Baseline, effort: AuditRecip
         lab.device,
     )
     linkage = _linkage(lab, raw, changed, recognizer, _strongest_network(attacks))
-    return _Findings(attacks, classifier, frozen, not learned.plateau, reconstruction, linkage)
+    return _Findings(attacks, classifier, frozen, not (learned.plateau and still.plateau), reconstruction, linkage)
 
 
 def _leakage(

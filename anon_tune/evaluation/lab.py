@@ -18,7 +18,7 @@ from anon_tune.attackers import Attacker, AttackerSpec, Fit, Setting, specs_of
 from anon_tune.clips import ClipSet
 from anon_tune.errors import AnonTuneError, DataError
 from anon_tune.evaluation.augmentation import AS_THEY_ARE, Augmentation
-from anon_tune.evaluation.metrics import Floats, class_mean_ap
+from anon_tune.evaluation.metrics import Floats, class_mean_ap, top1
 from anon_tune.evaluation.network_attacker import Target, fit, predict, score_private
 from anon_tune.evaluation.stop_rules import FixedSteps, Plateau, StopRule
 from anon_tune.networks.clip_readers import ClipReader, depth_for
@@ -223,14 +223,21 @@ class Lab:
         _, num_frames, height, width, _ = train.frames.shape
         return spec.build(Setting(train.private.shape[1], self.effort.width, (num_frames, height, width)))
 
-    def classifier(self, num_actions: int) -> tuple[nn.Module, Fit]:
-        """Train an action classifier; also return how its training ended."""
-        self._tell("action classifier")
+    def classifier(self, num_actions: int, weights: Weights | None = None) -> tuple[nn.Module, Fit]:
+        """Train an action classifier, from these weights if there are any; also return how its training ended."""
+        self._tell("action classifier" if weights is None else "action classifier, raw")
         with torch.random.fork_rng():
             torch.manual_seed(self.effort.seed)
             network = self.build_classifier(num_actions)
+            if weights is not None:
+                network.load_state_dict(weights)
             fitted = self._fit(network, "action", self.effort.classify, self.effort.seed)
         return network, fitted
+
+    def better_classifier(self, networks: Sequence[nn.Module], val: ClipSet, test: ClipSet) -> Floats:
+        """Return the logits (N,K) on the test split of the classifier that is best on the validation split."""
+        best = max(networks, key=lambda network: top1(self.predict(network, val), val.actions))
+        return self.predict(best, test)
 
     def build_classifier(self, num_actions: int) -> nn.Module:
         """Build an action classifier with fresh weights."""

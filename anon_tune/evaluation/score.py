@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from torch import Tensor
 from anon_tune.attackers import AttackerInputs, AttackerSpec
 from anon_tune.clips import Clips, ClipSet, epoch_batches
 from anon_tune.evaluation.committee import committee
-from anon_tune.evaluation.lab import Attack, Effort, Lab, RawWeights, strongest
+from anon_tune.evaluation.lab import Attack, Effort, Lab, strongest
 from anon_tune.evaluation.metrics import (
     average_precisions,
     bootstrap_interval,
@@ -30,6 +29,7 @@ from anon_tune.evaluation.metrics import (
     prevalence,
     top1,
 )
+from anon_tune.evaluation.raw_networks import NOT_TRAINED, RawNetworks
 from anon_tune.networks import Anonymizer
 from anon_tune.recipe import EvaluationRecipe
 from anon_tune.trial import Ceilings, Reading, Score
@@ -47,13 +47,13 @@ def measure(
     device: torch.device,
     extra_attackers: Sequence[str | AttackerSpec] = (),
     attacker_inputs: AttackerInputs | None = None,
-    raw: RawWeights = MappingProxyType({}),
+    raw: RawNetworks = NOT_TRAINED,
 ) -> Score:
     """Measure leakage and accuracy of a frozen anonymizer.
 
     Every split is anonymized once, clamped and quantized to uint8. Attackers and the classifier are trained on the
-    training split with a fixed effort. Attackers are trained from scratch or further from raw-trained weights, and a
-    full score adds their committee. A full score is read on the test split, and also on the validation split, by which
+    training split with a fixed effort, from scratch or further from raw-trained weights, and a full score adds the
+    committee of the attackers. A full score is read on the test split, and also on the validation split, by which
     trials are selected. A rung score is read on the validation split only. Leakage is the largest cMAP among the
     attackers on the split that is read, so it errs on the high side. An audit does the same with more effort and more
     seeds, see `certify`.
@@ -67,7 +67,7 @@ def measure(
         device: Where to compute.
         extra_attackers: Attackers of the method itself, in addition to those of the recipe.
         attacker_inputs: Returns what attackers get besides the frames; None for nothing.
-        raw: Weights of attackers that were trained on raw clips, see `raw_attackers`.
+        raw: Weights of networks that were trained on raw clips, see `raw_networks`.
 
     Raises:
         RecipeError: An attacker has an unknown name.
@@ -99,16 +99,16 @@ def _score(
     recipe: EvaluationRecipe,
     full: bool,
     ceilings: Ceilings | None,
-    raw: RawWeights,
+    raw: RawNetworks,
 ) -> Score:
     """Train attackers and classifier on anonymized splits and read them; the caller fills in ``seconds``."""
     splits, read = lab.splits, "test" if full else "val"
-    attacks = list(lab.attacks([recipe.seed], raw))
+    attacks = list(lab.attacks([recipe.seed], raw.attackers))
     trained = [attack for attack in attacks if attack.start != "frozen"]
     if full and len(trained) > 1:
         attacks.append(committee(trained, splits["val"], splits["test"]))
     best = strongest(attacks, read)
-    network, _ = lab.classifier(len(clips.actions))
+    network, _ = lab.classifier(len(clips.actions), raw.classifier)
     classifier = {name: lab.predict(network, split) for name, split in splits.items() if name != "train"}
     leakage = _reading(
         lambda scores, at, split: class_mean_ap(scores[at], split.private[at]),

@@ -18,6 +18,7 @@ from anon_tune.networks import Anonymizer, FrameAnonymizer
 _CLIP_FRAMES = 32
 _CHUNK_PIXELS = 2**24  # of the frames of a chunk, which wait between two stages
 _BATCH_PIXELS = {"cpu": 2**17, "cuda": 2**22}  # larger batches are slower on a CPU, because its caches are too small
+_SHARE = 8  # a part has this many times as many frames as it needs around it, whose outputs are computed in vain
 _TILE_PIXELS = 2**21  # of the largest frame that a network takes in one piece: 1920 x 1080 fits
 _TILE_SIDE, _TILE_OVERLAP = 1024, 128
 
@@ -25,9 +26,10 @@ _TILE_SIDE, _TILE_OVERLAP = 1024, 128
 class FrameStream:
     """Anonymizes the consecutive frames of one video as if they were one clip.
 
-    The earlier frames that an output depends on are kept from chunk to chunk, so chunk borders change nothing. Frame
-    differences need one earlier frame; networks that rewrite single frames need none. Only the background detector
-    needs all frames of a clip. It sees the video as successive clips of `chunk` frames; a shorter last clip is
+    The frames that an output depends on are kept from chunk to chunk, so chunk borders change nothing. Frame
+    differences need one earlier frame; networks that rewrite single frames need none. An output that depends on later
+    frames comes when they are there, so outputs may lag behind; `finish` returns the last ones. Only the background
+    detector needs all frames of a clip. It sees the video as successive clips of `chunk` frames; a shorter last clip is
     filled up with the frames before it.
 
     Frames above 2 megapixels go through a network in tiles of 1024 x 1024 pixels, which overlap by 128 pixels and are
@@ -63,36 +65,55 @@ class FrameStream:
         fitting = max(2, _CHUNK_PIXELS // (height * width))
         self.chunk = (clip_frames or _CLIP_FRAMES) if num_before is None else min(_CLIP_FRAMES, fitting)
         """Frames to give at a time; all but the last chunk must have as many."""
-        self._kept = self.chunk - 1 if num_before is None else num_before
         self._recent = torch.empty(0, height, width, 3, dtype=torch.uint8)
+        self._num_waiting = 0  # the last of the recent frames, whose outputs need later frames
         self._tiled = isinstance(anonymizer, FrameAnonymizer) and self._work_size[0] * self._work_size[1] > _TILE_PIXELS
 
     @torch.inference_mode()
     def __call__(self, frames: Tensor) -> Tensor:
-        """Anonymize the next frames of the video, (T,H,W,3) uint8, and return as many on the CPU.
+        """Take the next frames of the video, (T,H,W,3) uint8, and return the outputs that are ready, on the CPU.
 
         Raises:
             ExportError: The video has only one frame, and the anonymizer's detector looks for motion.
         """
         if self._anonymizer.num_before is None:
-            before = self._recent[max(0, len(self._recent) + len(frames) - self.chunk) :]
-        else:
-            before = self._recent
-        clip = torch.cat([before, frames]) if len(before) else frames
-        if len(clip) == 1 and self._anonymizer.num_before is None:
+            return self._rewrite_clip(frames)
+        clip = torch.cat([self._recent, frames])
+        start = len(self._recent) - self._num_waiting
+        stop = max(start, len(clip) - self._anonymizer.num_after)
+        self._recent = clip[max(0, stop - self._anonymizer.num_before) :].clone()
+        self._num_waiting = len(clip) - stop
+        return self._rewrite(clip, start, stop)
+
+    @torch.inference_mode()
+    def finish(self) -> Tensor:
+        """Return the outputs that wait for later frames, (T,H,W,3) uint8: there are none. Call it after the last frame.
+
+        T is 0 unless the anonymizer looks at later frames.
+        """
+        start = len(self._recent) - self._num_waiting
+        self._num_waiting, waiting = 0, self._num_waiting
+        return self._rewrite(self._recent, start, len(self._recent)) if waiting else self._recent[:0]
+
+    def _rewrite_clip(self, frames: Tensor) -> Tensor:
+        """Anonymize the next frames as one clip, filled up with frames before them if they are fewer than `chunk`."""
+        clip = torch.cat([self._recent[max(0, len(self._recent) + len(frames) - self.chunk) :], frames])
+        if len(clip) == 1:
             rule = "its detector needs at least 2 frames to tell who moves"
             raise ExportError("the video", rule, "1 frame", "Choose detector=hog or another anonymizer")
-        if self._kept:
-            self._recent = clip[-self._kept :].clone()
-        return self._rewrite(clip, len(before))
+        self._recent = clip[1 - self.chunk :].clone()
+        return self._levels(clip)[-len(frames) :]
 
-    def _rewrite(self, clip: Tensor, num_before: int) -> Tensor:
-        """Anonymize a clip (T,H,W,3) and return its frames after the first `num_before`."""
-        if self._anonymizer.num_before != 0:
-            return self._levels(clip)[num_before:]
+    def _rewrite(self, clip: Tensor, start: int, stop: int) -> Tensor:
+        """Anonymize a clip (T,H,W,3) in parts, and return its frames from `start` to before `stop`."""
+        before, after = self._anonymizer.num_before or 0, self._anonymizer.num_after
         pixels = _BATCH_PIXELS.get(self._device.type, _BATCH_PIXELS["cuda"])
-        size = max(1, pixels // (self._work_size[0] * self._work_size[1]))
-        return torch.cat([self._levels(part) for part in clip.split(size)])
+        size = max(1, pixels // (self._work_size[0] * self._work_size[1]), _SHARE * (before + after))
+        parts = [self._recent[:0]]
+        for at in range(start, stop, size):
+            end, low = min(at + size, stop), max(0, at - before)
+            parts.append(self._levels(clip[low : end + after])[at - low : end - low])
+        return torch.cat(parts)
 
     def _levels(self, clip: Tensor) -> Tensor:
         # Permuting makes (T,3,H,W) with channels last, without a copy.

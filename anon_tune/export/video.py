@@ -188,6 +188,7 @@ class _Pipeline:
         self.num_frames = 0
         self.busy_s = {"decoding": 0.0, "network": 0.0, "encoding": 0.0}
         self._stop = threading.Event()
+        self._waiting: list[TimedFrame] = []  # frames whose outputs need later frames
 
     def run(self) -> None:
         """Run to the end. If a stage fails, stop the others, then raise the error of the stage that failed first."""
@@ -197,8 +198,8 @@ class _Pipeline:
             stages = [pool.submit(self._decode, decoded), pool.submit(self._encode, changed)]
             try:
                 while (chunk := self._get(decoded)) is not None:
-                    self._change(chunk)
-                    self._put(changed, chunk)
+                    self._put(changed, self._changed(chunk))
+                self._put(changed, self._changed(None))
                 self._put(changed, None)
             except _StoppedError:
                 pass
@@ -208,19 +209,26 @@ class _Pipeline:
         for stage in stages:
             stage.result()
 
-    def _change(self, chunk: _Chunk) -> None:
+    def _changed(self, chunk: _Chunk | None) -> _Chunk:
+        """Return the audio of a chunk and the frames that are ready; None for the end of the video."""
         started = time.monotonic()
-        if chunk.frames:
-            frames = torch.stack([torch.from_numpy(frame.pixels) for frame in chunk.frames])
+        if chunk is None:
+            ready = self.stream.finish()
+        elif chunk.frames:
+            self._waiting += chunk.frames
             try:
-                changed = self.stream(frames)
+                ready = self.stream(torch.stack([torch.from_numpy(frame.pixels) for frame in chunk.frames]))
             except ExportError as error:  # raised without the name of the file
                 raise ExportError(str(self.reader.path), error.rule, error.got, error.remedy) from None
-            if self.preview:
-                changed = torch.cat([frames, changed], dim=2)
-            pixels = changed.contiguous().numpy()
-            chunk.frames = [replace(frame, pixels=now) for frame, now in zip(chunk.frames, pixels, strict=True)]
+        else:
+            return chunk
+        frames, self._waiting = self._waiting[: len(ready)], self._waiting[len(ready) :]
+        if self.preview and frames:
+            ready = torch.cat([torch.stack([torch.from_numpy(frame.pixels) for frame in frames]), ready], dim=2)
+        pixels = ready.contiguous().numpy()
+        done = [replace(frame, pixels=now) for frame, now in zip(frames, pixels, strict=True)]
         self.busy_s["network"] += time.monotonic() - started
+        return _Chunk(done, chunk.audio if chunk else [])
 
     def _decode(self, out: Queue[_Chunk | None]) -> None:
         with self._stopping():

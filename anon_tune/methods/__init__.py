@@ -8,6 +8,7 @@ from anon_tune.methods.building import Builder, attackers_of, build_anonymizer, 
 from anon_tune.methods.method import Method, find, is_trained
 from anon_tune.methods.recipes import check_name, defaults_of, make_recipe, method_of, read_recipe, recipe_names
 from anon_tune.methods.spec import GAME, Argument, MethodSpec
+from anon_tune.methods.start import check_start
 from anon_tune.methods.table import METHODS, names, specs
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "attackers_of",
     "build_anonymizer",
     "check_name",
+    "check_start",
     "defaults_of",
     "find",
     "is_trained",

@@ -43,7 +43,7 @@ class Builder:
         build: Returns the anonymizer of a recipe and arguments.
         hooks: Returns what the method adds to the game.
         trainer: Returns a trainer that replaces the game. It takes the arguments of `anon_tune.training.Trainer`
-            without ``hooks``.
+            without ``hooks`` and ``start``.
         attacker_inputs: Returns what the method's own attackers get besides the frames.
     """
 
@@ -102,11 +102,14 @@ def attackers_of(recipe: Recipe) -> tuple[tuple[str, ...], AttackerInputs | None
 def trainer_of(recipe: Recipe) -> Callable[..., TrialTrainer]:
     """Return what trains a recipe's method: the method's own trainer, or the game with the method's hooks.
 
-    The result takes the arguments of `anon_tune.training.Trainer` without ``hooks``.
+    The result takes the arguments of `anon_tune.training.Trainer` without ``hooks`` and ``start``.
     """
-    from anon_tune.training import Trainer
+    from anon_tune.training import GameHooks, Trainer
 
     builder = load_builder(find(recipe.method).spec)
     if builder.trainer is not None:
         return builder.trainer
-    return partial(Trainer, hooks=builder.hooks(recipe)) if builder.hooks is not None else Trainer
+    hooks = builder.hooks(recipe) if builder.hooks is not None else GameHooks()
+    start = recipe.anonymizer.start
+    imitated = None if start == "identity" else build_anonymizer(Recipe(method=start))
+    return partial(Trainer, hooks=hooks, start=imitated)

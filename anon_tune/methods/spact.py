@@ -8,6 +8,6 @@ SPEC = MethodSpec(
     builder="anon_tune.methods.rewriting_network",
     source="SPAct, arXiv:2203.15205. We differ as `anon_tune.training.trainer` says.",
     is_trained=True,
-    fixes={"privacy.head": "nt_xent", "penalty.weight": 0.0},
+    fixes={"privacy.head": "nt_xent", "privacy.branches": "network", "penalty.weight": 0.0},
     uses=("anonymizer", "utility", "privacy", "training"),
 )

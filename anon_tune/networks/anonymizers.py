@@ -1,16 +1,18 @@
 """The base class of all anonymizers f_A, which map clips to clips, and the U-Net that rewrites frames.
 
-Shapes: B clips, T frames per clip, N frames, C = 3 channels (RGB), H height, W width.
+Shapes: B clips, T frames per clip, N frames, C = 3 channels (RGB), H height, W width, F frames of a window.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from anon_tune.networks.filters import pixelate
 from anon_tune.recipe import AnonymizerRecipe
 
 
@@ -22,9 +24,11 @@ class Anonymizer(nn.Module):
 
     Attributes:
         num_before: The number of earlier frames that an output frame depends on; None for all frames of the clip.
+        num_after: The number of later frames that an output frame depends on; without meaning if `num_before` is None.
     """
 
     num_before: int | None = 0
+    num_after: int = 0
 
     def rewrite(self, clips: Tensor) -> Tensor:
         """Map clips (B,T,3,H,W) to clips of the same shape, of any range."""
@@ -39,18 +43,74 @@ class Anonymizer(nn.Module):
 
 
 class FrameAnonymizer(Anonymizer):
-    """Rewrites every frame by itself, with a network that maps frames (N,3,H,W) to frames (N,3,H,W).
+    """Rewrites every frame with a network that sees the frame, and perhaps its neighbours.
 
-    B and T are merged into N, so the network never sees two frames together.
+    The network maps windows (N,3F,H,W) to frames (N,3,H,W). A window is a frame with its neighbours in the order of
+    time, F = num_before + 1 + num_after frames joined along the channels. B and T are merged into N, so the network
+    never sees two windows together. At either end of a clip, the first or last frame stands for those that are missing.
+
+    Args:
+        network: The network.
+        num_before: Earlier frames in a window.
+        num_after: Later frames in a window.
+        bottleneck: What the outputs of the network pass through; None for nothing.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(
+        self, network: nn.Module, num_before: int = 0, num_after: int = 0, bottleneck: Bottleneck | None = None
+    ) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.num_before, self.num_after = network, num_before, num_after
+        self.bottleneck = bottleneck or Bottleneck()
 
     def rewrite(self, clips: Tensor) -> Tensor:
-        frames: Tensor = self.network(clips.flatten(0, 1))
-        return frames.reshape(clips.shape)
+        frames: Tensor = self.network(windows(clips, self.num_before or 0, self.num_after).flatten(0, 1))
+        return self.bottleneck.narrow(frames).reshape(clips.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Bottleneck:
+    """Takes information out of frames in [0, 1], so that a network cannot hide faint details in its output.
+
+    What is left is coarse, and a privacy branch sees it as well as a fresh attacker does.
+
+    Attributes:
+        grey: True to show all three channels as their mean.
+        block: Side in pixels of the blocks of which only the mean is left; 1 to keep every pixel.
+        levels: Number of levels that a pixel can have, evenly spaced from 0 to 1. With 256, frames stay as they are.
+
+    Source:
+        The quantization of BDQ (arXiv:2208.02459). We differ: the levels are fixed, and the rounding has the gradient
+        of the identity.
+    """
+
+    grey: bool = False
+    block: int = 1
+    levels: int = 256
+
+    def narrow(self, frames: Tensor) -> Tensor:
+        """Map frames (N,3,H,W) in [0, 1] to the same shape and range. Rounding has the gradient of the identity."""
+        if self.grey:
+            frames = frames.mean(dim=1, keepdim=True).expand_as(frames)
+        if self.block > 1:
+            frames = pixelate(frames, self.block)
+        if self.levels < 256:
+            steps = frames * (self.levels - 1)
+            frames = (steps.detach().round() + (steps - steps.detach())) / (self.levels - 1)
+        return frames
+
+
+def _bottleneck(recipe: AnonymizerRecipe) -> Bottleneck:
+    return Bottleneck(recipe.grey, recipe.block, recipe.levels)
+
+
+def windows(clips: Tensor, num_before: int, num_after: int) -> Tensor:
+    """Return the window of every frame of clips (B,T,3,H,W), as (B,T,3F,H,W); see `FrameAnonymizer`."""
+    if not num_before and not num_after:
+        return clips
+    longer = torch.cat([*[clips[:, :1]] * num_before, clips, *[clips[:, -1:]] * num_after], dim=1)
+    num_frames = clips.shape[1]
+    return torch.cat([longer[:, at : at + num_frames] for at in range(num_before + 1 + num_after)], dim=2)
 
 
 class _Block(nn.Sequential):
@@ -64,7 +124,7 @@ class _Block(nn.Sequential):
 
 
 class UNet(nn.Module):
-    """A U-Net with a sigmoid at the end, on frames (N,3,H,W) in [0, 1] of any H and W.
+    """A U-Net with a sigmoid at the end, on windows of frames (N,3F,H,W) in [0, 1] of any H and W.
 
     The resolution is halved between levels by 2x2 average pooling. On the way up it is doubled bilinearly, and the
     features of each level from the way down are joined. With ``fold=2``, the network works on 2x2 pixels as 12
@@ -74,22 +134,23 @@ class UNet(nn.Module):
     Args:
         channels: Channels of each level, first to deepest.
         fold: Side of the blocks of pixels that become channels; 1 for no folding.
+        num_frames: The number F of frames that the network sees to rewrite one; 1 for the frame alone.
 
     Source:
         Ronneberger et al., arXiv:1505.04597, in the form that SPAct (arXiv:2203.15205) uses: 64 to 512 channels,
         bilinear upsampling, sigmoid. We use group normalization where SPAct uses batch normalization. The fold is ours.
     """
 
-    def __init__(self, channels: tuple[int, ...], fold: int = 1) -> None:
+    def __init__(self, channels: tuple[int, ...], fold: int = 1, num_frames: int = 1) -> None:
         super().__init__()
         self.fold, self.multiple = fold, fold * 2 ** (len(channels) - 1)
         num_pixels = 3 * fold**2
-        self.down = nn.ModuleList(_Block(a, b) for a, b in pairwise((num_pixels, *channels)))
+        self.down = nn.ModuleList(_Block(a, b) for a, b in pairwise((num_frames * num_pixels, *channels)))
         self.up = nn.ModuleList(_Block(a + b, b) for a, b in pairwise(channels[::-1]))
         self.out = nn.Conv2d(channels[0], num_pixels, 1)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Map frames (N,3,H,W) in [0, 1] to frames of the same shape and range."""
+        """Map windows (N,3F,H,W) in [0, 1] to frames (N,3,H,W) in the same range."""
         height, width = frames.shape[-2:]
         border = (0, -width % self.multiple, 0, -height % self.multiple)
         x = F.pixel_unshuffle(F.pad(frames, border, mode="replicate"), self.fold)
@@ -106,12 +167,21 @@ class UNet(nn.Module):
 
 def build_unet(recipe: AnonymizerRecipe) -> FrameAnonymizer:
     """Build the U-Net of SPAct, with 64 to 512 channels and fresh weights."""
-    return FrameAnonymizer(UNet((64, 128, 256, 512, 512)))
+    return FrameAnonymizer(UNet((64, 128, 256, 512, 512)), bottleneck=_bottleneck(recipe))
 
 
 def build_unet_small(recipe: AnonymizerRecipe) -> FrameAnonymizer:
     """Build a U-Net of two levels that works on 2x2 pixels, with fresh weights."""
-    return FrameAnonymizer(UNet((recipe.base_channels, 2 * recipe.base_channels), fold=2))
+    network = UNet((recipe.base_channels, 2 * recipe.base_channels), fold=2)
+    return FrameAnonymizer(network, bottleneck=_bottleneck(recipe))
+
+
+def build_unet_temporal(recipe: AnonymizerRecipe) -> FrameAnonymizer:
+    """Build the network of `build_unet_small` for windows of several frames, with fresh weights."""
+    num_before, num_after = recipe.frames_before, recipe.frames_after
+    channels = recipe.base_channels, 2 * recipe.base_channels
+    network = UNet(channels, fold=2, num_frames=num_before + 1 + num_after)
+    return FrameAnonymizer(network, num_before, num_after, _bottleneck(recipe))
 
 
 def _groups(channels: int) -> int:

@@ -83,6 +83,12 @@ NETWORKS: Table[NetworkSpec] = Table(
                 anonymizer=_on_demand("anonymizers", "build_unet_small"),
             ),
             NetworkSpec(
+                "unet_temporal",
+                "unet_small that also sees 'anonymizer.frames_before' earlier and 'frames_after' later frames",
+                "ours",
+                anonymizer=_on_demand("anonymizers", "build_unet_temporal"),
+            ),
+            NetworkSpec(
                 "unet",
                 "a five-level U-Net, 64 to 512 channels",
                 f"{_SPACT}, with groups normalized in place of batches",

@@ -3,10 +3,18 @@
 from anon_tune.recipe.measuring import MEASURE_VERSION, AuditRecipe, EffortRecipe, EvaluationRecipe, measured_before
 from anon_tune.recipe.part import Part, flat_names, flat_values, refusal
 from anon_tune.recipe.recipe import Recipe, nest, recipe_names
-from anon_tune.recipe.training import AnonymizerRecipe, PenaltyRecipe, PrivacyRecipe, TrainingRecipe, UtilityRecipe
+from anon_tune.recipe.training import (
+    NETWORK_BRANCH,
+    AnonymizerRecipe,
+    PenaltyRecipe,
+    PrivacyRecipe,
+    TrainingRecipe,
+    UtilityRecipe,
+)
 
 __all__ = [
     "MEASURE_VERSION",
+    "NETWORK_BRANCH",
     "AnonymizerRecipe",
     "AuditRecipe",
     "EffortRecipe",

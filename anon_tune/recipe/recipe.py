@@ -11,7 +11,14 @@ from pydantic import Field, SerializeAsAny, model_validator
 from anon_tune.errors import RecipeError
 from anon_tune.recipe.measuring import EvaluationRecipe
 from anon_tune.recipe.part import Part, digest, flat_names, flat_values
-from anon_tune.recipe.training import AnonymizerRecipe, PenaltyRecipe, PrivacyRecipe, TrainingRecipe, UtilityRecipe
+from anon_tune.recipe.training import (
+    NETWORK_BRANCH,
+    AnonymizerRecipe,
+    PenaltyRecipe,
+    PrivacyRecipe,
+    TrainingRecipe,
+    UtilityRecipe,
+)
 from anon_tune.schedule import Schedule
 
 
@@ -25,7 +32,7 @@ class Recipe(Part):
     file.
     """
 
-    version: ClassVar[int] = 2  # in version 1 the fingerprint covered all values
+    version: ClassVar[int] = 3  # since 3, branches learn the values of a category by a softmax
 
     method: str = "adversarial"
     anonymizer: AnonymizerRecipe = AnonymizerRecipe()
@@ -44,9 +51,23 @@ class Recipe(Part):
         return self
 
     @model_validator(mode="after")
+    def _a_start_is_imitated(self) -> Self:
+        if self.anonymizer.start != "identity" and not self.anonymizer.pretrain_steps:
+            needed = "'anonymizer.pretrain_steps' of at least 1"
+            raise ValueError(f"'anonymizer.start' = '{self.anonymizer.start}' needs {needed}")
+        return self
+
+    @model_validator(mode="after")
     def _outputs_have_a_middle(self) -> Self:
         if self.privacy.target == "uniform" and self.privacy.head != "attributes":
             raise ValueError("'privacy.target' = 'uniform' needs 'privacy.head' = 'attributes'")
+        return self
+
+    @model_validator(mode="after")
+    def _attackers_have_labels(self) -> Self:
+        if self.privacy.head == "nt_xent" and self.privacy.branches != (NETWORK_BRANCH,):
+            got = ", ".join(self.privacy.branches)
+            raise ValueError(f"'privacy.head' = 'nt_xent' needs 'privacy.branches' = '{NETWORK_BRANCH}', got {got}")
         return self
 
     @model_validator(mode="after")

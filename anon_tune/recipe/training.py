@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from anon_tune.recipe.part import Part, Positive
 from anon_tune.schedule import Schedule, ScheduleField
+
+NETWORK_BRANCH = "network"
+"""The name in `PrivacyRecipe.branches` of the branch that has the section's own network."""
+
+
+def _several(names: object) -> object:
+    """Accept a text such as ``frame,clip`` as a list of names."""
+    return tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else names
+
+
+def _all_differ(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError(f"a branch may be named only once, got {', '.join(names)}")
+    return names
+
+
+BranchNames = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_several), AfterValidator(_all_differ)]
 
 
 class AnonymizerRecipe(Part):
     """The network f_A that rewrites frames."""
 
     network: str = Field("unet_small", description="name of a network for anonymizers in `anon_tune.networks`")
-    base_channels: Positive = Field(16, le=128, description="channels of unet_small's first level")
-    pretrain_steps: int = Field(40, ge=0, description="L1 steps towards the identity before the game")
+    base_channels: Positive = Field(16, le=128, description="channels of the first level of unet_small, unet_temporal")
+    frames_before: int = Field(1, ge=0, le=16, description="earlier frames that unet_temporal sees")
+    frames_after: int = Field(1, ge=0, le=16, description="later frames that unet_temporal sees; 0 for a causal one")
+    grey: bool = Field(False, description="the output of a U-Net has no colours")
+    block: Positive = Field(1, le=64, description="side in pixels of the blocks that the output of a U-Net consists of")
+    levels: int = Field(
+        256, ge=2, le=256, description="levels that a pixel of the output of a U-Net can have; fewer carry less"
+    )
+    start: str = Field(
+        "identity", description="closed-form method that the network imitates before the game, as frame-difference:3"
+    )
+    pretrain_steps: int = Field(40, ge=0, description="L1 steps towards the outputs of the start before the game")
     pretrain_lr: float = Field(3e-3, gt=0, le=1)
     lr: ScheduleField = Schedule(start=2e-3)
     weights: str | None = Field(None, description="local safetensors file to start from")
@@ -31,17 +58,31 @@ class UtilityRecipe(Part):
 
 
 class PrivacyRecipe(Part):
-    """The privacy branch f_B, which is co-trained and sees single frames."""
+    """The privacy branches f_B, which are co-trained and attack inside the game."""
 
+    branches: BranchNames = Field(
+        (NETWORK_BRANCH,),
+        description="what attacks inside the game: 'network' is the network below, which sees single frames; other "
+        "names are attackers, as 'frame,clip,motion'",
+    )
     network: str = Field("small2d", description="name of a privacy branch in `anon_tune.networks`")
+    width: Positive = Field(
+        16, multiple_of=4, description="channels of the first layer of attackers among the branches"
+    )
     head: Literal["attributes", "nt_xent"] = Field("attributes", description="supervised by BCE, or self-supervised")
     weight: ScheduleField = Field(Schedule(start=5.0), description="weight of the adversary term, at least 0")
     bound: Literal["cap", "tanh"] = Field("cap", description="how -L_B is bounded from below")
     target: Literal["loss", "uniform"] = Field(
         "loss", description="goal of f_A: the largest loss of the branch, or branch outputs of 0.5 (attributes only)"
     )
-    num_branches: int = Field(1, ge=1, le=16, description="number of branches; the strongest one drives f_A")
-    restart_steps: int = Field(0, ge=0, description="steps between restarts of the branches; 0 for never")
+    num_branches: int = Field(1, ge=1, le=16, description="number of copies of each branch")
+    driver: Literal["strongest", "all"] = Field(
+        "strongest", description="what f_A learns against: the strongest branch, or the mean of all"
+    )
+    restart_steps: int = Field(0, ge=0, description="steps between restarts of branches; 0 for never")
+    restart: Literal["together", "in-turn"] = Field(
+        "together", description="all branches restart, or one after another"
+    )
     cap: float = Field(1.0, gt=0, le=10, description="the bound, as a multiple of the loss of a blind branch")
     temperature: float = Field(0.1, gt=0, le=10, description="temperature of NT-Xent")
     lr: ScheduleField = Schedule(start=2e-3)

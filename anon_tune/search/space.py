@@ -172,22 +172,20 @@ class SearchSpace(Part):
         text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def _check(self) -> None:
-        """Make a recipe for both ends of every range and for every choice.
+    def probes(self) -> Iterator[Recipe]:
+        """Yield a recipe for both ends of every range and for every choice."""
+        for params, _ in _probes(self):
+            yield self.recipe(params)
 
-        One value at a time is moved away from a base point, and the choices that it depends on are set so that it is
-        searched at all. This finds every single value out of range, in a time that grows linearly with their number.
-        """
+    def _check(self) -> None:
+        """Make the recipe of every probe, and refuse what no recipe may have."""
         for name in self.search:
             if name.startswith("evaluation."):
                 rule = f"'{name}' must not be searched, because scores could not be compared"
                 raise SpaceError(self.where, rule, remedy="Set it under [fixed]")
-        base = dict(self._point({}))
-        self._try(base, "the first value of every range and choice")
         self._try({}, "method = 'identity'", method="identity")
-        for name, parameter in self.search.items():
-            for value in parameter.probes:
-                self._try(dict(self._point(_ancestors(self.search, name) | {name: value})), f"{name} = {value}")
+        for params, at in _probes(self):
+            self._try(params, at)
         for point in self.first:
             self._check_first(point)
 
@@ -208,12 +206,26 @@ class SearchSpace(Part):
             raise SpaceError(self.where, f"no recipe at {at}, {error.rule}", error.got, remedy) from None
         check_names(recipe, self.where)
 
-    def _point(self, chosen: Mapping[str, Value]) -> Iterator[tuple[str, Value]]:
-        params: dict[str, Value] = {}
-        for name, parameter in self.search.items():
-            if self.is_active(name, params):
-                params[name] = chosen.get(name, parameter.probes[0])
-                yield name, params[name]
+
+def _probes(space: SearchSpace) -> Iterator[tuple[dict[str, Value], str]]:
+    """Yield params for both ends of every range and for every choice, and which value they are for.
+
+    One value at a time is moved away from a base point, and the choices that it depends on are set so that it is
+    searched at all. This finds every single value out of range, in a time that grows linearly with their number.
+    """
+    yield _point(space, {}), "the first value of every range and choice"
+    for name, parameter in space.search.items():
+        for value in parameter.probes:
+            yield _point(space, _ancestors(space.search, name) | {name: value}), f"{name} = {value}"
+
+
+def _point(space: SearchSpace, chosen: Mapping[str, Value]) -> dict[str, Value]:
+    """Return params with the chosen values, and with the first value of every other name that is searched."""
+    params: dict[str, Value] = {}
+    for name, parameter in space.search.items():
+        if space.is_active(name, params):
+            params[name] = chosen.get(name, parameter.probes[0])
+    return params
 
 
 def _check_steps(space: SearchSpace) -> None:

@@ -96,18 +96,19 @@ def weights_go_out_and_come_back(name: str) -> None:
 
 
 def a_frame_depends_on_no_more_than_it_says(name: str) -> None:
-    """An output frame depends only on its own frame and the `num_before` frames before it.
+    """An output frame depends only on its own frame, `num_before` frames before it and `num_after` frames after it.
 
     Frames of a stream are then the same as those of a whole clip.
     """
     anonymizer = _built(name)
-    before = anonymizer.num_before
+    before, after = anonymizer.num_before, anonymizer.num_after
     if before is None:
         return
-    clip = _clips(8, 3, 20, 24)
+    clip = _clips(8 + after, 3, 20, 24)
     whole = anonymizer(clip)
-    parts = [anonymizer(clip[max(0, t - before) : t + 1])[-1] for t in range(max(1, before), len(clip))]
-    torch.testing.assert_close(torch.stack(parts), whole[max(1, before) :], rtol=0, atol=1e-5)
+    inner = range(max(1, before), 8)
+    parts = [anonymizer(clip[max(0, t - before) : t + 1 + after])[before] for t in inner]
+    torch.testing.assert_close(torch.stack(parts), whole[max(1, before) : 8], rtol=0, atol=1e-5)
 
 
 def training_goes_on_bit_identically(name: str) -> None:

@@ -4,23 +4,28 @@ Shapes in this room: B clips, T frames per clip, N stills, C channels, H height,
 K actions, E embedding dimensions.
 """
 
-from anon_tune.training.branches import PrivacyBranches
+from anon_tune.training.branches import AttackerBranch, PrivacyBranches, Seen, Target
 from anon_tune.training.collective import Collective
+from anon_tune.training.demands import check_demands
 from anon_tune.training.hooks import GameHooks, TrialTrainer
 from anon_tune.training.losses import adversary, distortion, nt_xent, penalty, privacy_loss, quantize, uniform
 from anon_tune.training.terms import Move, Term, Value
 from anon_tune.training.trainer import Trainer
 
 __all__ = [
+    "AttackerBranch",
     "Collective",
     "GameHooks",
     "Move",
     "PrivacyBranches",
+    "Seen",
+    "Target",
     "Term",
     "Trainer",
     "TrialTrainer",
     "Value",
     "adversary",
+    "check_demands",
     "distortion",
     "nt_xent",
     "penalty",

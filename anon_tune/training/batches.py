@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from anon_tune.clips import ClipBatch, ClipSampler, ClipSet, StillSampler
-from anon_tune.errors import RecipeError
 from anon_tune.networks import Anonymizer
 from anon_tune.recipe import Recipe
+from anon_tune.training.branches import Seen
 from anon_tune.training.collective import Collective
+from anon_tune.training.demands import check_demands
 from anon_tune.training.losses import quantize
 
 
@@ -28,7 +29,7 @@ class GameBatches:
         device: The device to which batches are moved.
 
     Raises:
-        RecipeError: The method or the recipe cannot learn on stills.
+        RecipeError: As `check_demands`.
     """
 
     def __init__(
@@ -43,15 +44,17 @@ class GameBatches:
         training = recipe.training
         self._training, self._collective, self._device = training, collective, device
         self._num_frames = clips.frames.shape[1]
+        num_still_frames = None if stills is None else stills.frames.shape[1]
+        check_demands(recipe, self._num_frames, num_still_frames, lambda: anonymizer, "recipe")
         self.sampler = ClipSampler(clips, training.batch_clips, training.seed, crop=training.crop, flip=training.flip)
-        self._stills = None if stills is None else _still_sampler(stills, recipe, anonymizer)
+        self._stills = None if stills is None else _still_sampler(stills, recipe)
 
     def clips(self, index: int) -> ClipBatch:
         """Return this worker's part of a batch."""
         return self._moved(self.sampler.batch(index, self._collective.world_rank, self._collective.size))
 
-    def seen(self, index: int, batch: ClipBatch, changed: Tensor, anonymizer: Anonymizer) -> tuple[Tensor, Tensor]:
-        """Return the anonymized stills (B,S,C,H,W) that f_B sees, and their private labels (B,A).
+    def seen(self, index: int, batch: ClipBatch, changed: Tensor, anonymizer: Anonymizer) -> Seen:
+        """Return what the privacy branches see of a batch.
 
         Args:
             index: Index of the batch.
@@ -59,11 +62,13 @@ class GameBatches:
             changed: The same clips, anonymized, (B,T,C,H,W).
             anonymizer: f_A, which anonymizes the stills if they are not frames of the clips.
         """
+        seed = (self._training.seed * 1_000_003 + index) * self._collective.size + self._collective.world_rank
         if self._stills is not None:
             stills = self._moved(self._stills.batch(index, self._collective.world_rank, self._collective.size))
-            return quantize(anonymizer(stills.clips)), stills.private
+            frames = quantize(anonymizer(stills.clips))
+            return Seen(frames, frames, stills.private, seed)
         rows = torch.arange(len(changed), device=changed.device).unsqueeze(1)
-        return changed[rows, self.frames(index)], batch.private
+        return Seen(changed[rows, self.frames(index)], changed, batch.private, seed)
 
     def frames(self, index: int) -> Tensor:
         """Draw the indices (B,S) of the frames of each clip that f_B sees; they differ if T is at least S."""
@@ -79,14 +84,8 @@ class GameBatches:
         return ClipBatch(batch.clips.to(device), batch.actions.to(device), batch.private.to(device), batch.ids)
 
 
-def _still_sampler(stills: ClipSet, recipe: Recipe, anonymizer: Anonymizer) -> StillSampler:
+def _still_sampler(stills: ClipSet, recipe: Recipe) -> StillSampler:
     training = recipe.training
-    if anonymizer.num_before != 0:
-        rule = "an anonymizer whose frames depend on earlier frames cannot learn on stills"
-        raise RecipeError("stills", rule, recipe.method, "Choose another method, or leave --stills out")
-    if recipe.privacy.head == "nt_xent" and stills.frames.shape[1] == 1 and training.crop == 1:
-        rule = "'nt_xent' on stills of one frame needs 'training.crop' below 1, or both views are the same"
-        raise RecipeError("stills", rule, training.crop, "Try --set training.crop=0.5")
     return StillSampler(
         stills, training.batch_clips, training.stills_per_clip, training.seed, training.crop, training.flip
     )

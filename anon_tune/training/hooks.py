@@ -26,7 +26,7 @@ class GameHooks:
         utility_terms: Loss terms that are added to the loss of f_T in move 2.
         modules: Networks and other state of the method, by name. They are kept in the checkpoint. The trainer moves
             them to its device but does not train them.
-        before_game: Called once, after f_A has learned the identity and before the branches warm up.
+        before_game: Called once, after f_A has learned to imitate the start and before the branches warm up.
         after_step: Called after every step, once `Trainer.step` is increased.
     """
 
@@ -40,8 +40,8 @@ class GameHooks:
 class TrialTrainer(Protocol):
     """Trains the anonymizer of a trial: `Trainer`, or a method's own trainer if the game does not train the method.
 
-    It is made with the arguments of `Trainer`. Training that was saved and loaded must go on bit-identically on CPU.
-    Every random number must therefore depend only on the recipe's seed and the step.
+    It is made with the arguments of `Trainer` without ``hooks`` and ``start``. Training that was saved and loaded must
+    go on bit-identically on CPU. Every random number must therefore depend only on the recipe's seed and the step.
 
     Attributes:
         anonymizer: The anonymizer f_A.

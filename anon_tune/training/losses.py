@@ -7,6 +7,7 @@ E embedding dimensions, D feature channels.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -68,7 +69,9 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     return F.cross_entropy(logits, partner, reduction="none")
 
 
-def privacy_loss(outputs: Tensor, private: Tensor, head: str, temperature: float) -> tuple[Tensor, float]:
+def privacy_loss(
+    outputs: Tensor, private: Tensor, head: str, temperature: float, categories: Sequence[Sequence[int]] = ()
+) -> tuple[Tensor, float | Tensor]:
     """Return L_B for every element, and the loss of a blind branch.
 
     Args:
@@ -77,17 +80,33 @@ def privacy_loss(outputs: Tensor, private: Tensor, head: str, temperature: float
         private: Labels (N,A) in {0, 1}; NT-Xent does not use them.
         head: ``attributes`` or ``nt_xent``.
         temperature: Temperature of NT-Xent, above 0.
+        categories: For each category, the columns of its values. They are learned by one softmax, and count together
+            as one label.
 
     Returns:
-        L_B, (N,A) for ``attributes`` and (N,) for ``nt_xent``, and the loss of a branch that sees nothing.
+        L_B and the loss of a branch that sees nothing. L_B is (N,L) for ``attributes``, where L counts the categories
+        and the attributes that belong to none, and (N,) for ``nt_xent``.
     """
     if head == "nt_xent":
         loss = nt_xent(outputs[0::2], outputs[1::2], temperature)
         return loss, math.log(len(outputs) - 1)
-    return F.binary_cross_entropy_with_logits(outputs, private, reduction="none"), math.log(2)
+    if not categories:
+        return F.binary_cross_entropy_with_logits(outputs, private, reduction="none"), math.log(2)
+    others = _others(outputs.shape[1], categories)
+    columns = [
+        F.cross_entropy(outputs[:, list(at)], private[:, list(at)].argmax(dim=1), reduction="none") for at in categories
+    ]
+    binary = F.binary_cross_entropy_with_logits(outputs[:, others], private[:, others], reduction="none")
+    blind = [math.log(len(at)) for at in categories] + [math.log(2)] * len(others)
+    return torch.cat([torch.stack(columns, dim=1), binary], dim=1), outputs.new_tensor(blind)
 
 
-def adversary(loss: Tensor, blind: float, bound: Literal["cap", "tanh"], cap: float) -> Tensor:
+def _others(num_attributes: int, categories: Sequence[Sequence[int]]) -> list[int]:
+    taken = {column for at in categories for column in at}
+    return [column for column in range(num_attributes) if column not in taken]
+
+
+def adversary(loss: Tensor, blind: float | Tensor, bound: Literal["cap", "tanh"], cap: float) -> Tensor:
     """Return the bounded adversary term ``-L_B``, a scalar in [-cap * blind, 0].
 
     With ``c = cap * blind``, the bound ``cap`` is ``-min(L_B, c)`` and ``tanh`` is ``-c tanh(L_B / c)`` for every
@@ -96,7 +115,7 @@ def adversary(loss: Tensor, blind: float, bound: Literal["cap", "tanh"], cap: fl
 
     Args:
         loss: L_B of every element, at least 0.
-        blind: The loss of a blind branch, above 0.
+        blind: The loss of a blind branch, above 0; one value, or one for each column of the loss.
         bound: The kind of bound.
         cap: The bound as a multiple of `blind`.
 
@@ -104,20 +123,29 @@ def adversary(loss: Tensor, blind: float, bound: Literal["cap", "tanh"], cap: fl
         SPAct (arXiv:2203.15205) and arXiv:2504.14301 use ``-L_B`` itself, which has no lower bound.
     """
     c = cap * blind
-    return -(loss.clamp(max=c) if bound == "cap" else c * torch.tanh(loss / c)).mean()
+    if bound == "tanh":
+        return -(c * torch.tanh(loss / c)).mean()
+    return -(torch.minimum(loss, c) if isinstance(c, Tensor) else loss.clamp(max=c)).mean()
 
 
-def uniform(outputs: Tensor) -> Tensor:
-    """Return the cross-entropy between a branch's outputs and 0.5, a scalar of at least log 2.
+def uniform(outputs: Tensor, categories: Sequence[Sequence[int]] = ()) -> Tensor:
+    """Return the cross-entropy between a branch's outputs and the outputs of a branch that knows nothing, a scalar.
 
-    It is smallest if the branch outputs a probability of 0.5 for every attribute, whatever the labels are. The gradient
-    is proportional to ``sigmoid(logit) - 0.5``, so no bound is needed.
+    It is smallest if the branch outputs a probability of 0.5 for every attribute, or the same probability for every
+    value of a category, whatever the labels are. The gradient is proportional to ``sigmoid(logit) - 0.5`` for an
+    attribute, so no bound is needed.
 
     Args:
         outputs: Logits (N,A) of the privacy branch.
+        categories: As for `privacy_loss`.
 
     Source:
         VITA (arXiv:1807.08379, 1906.05675), for several attributes. We differ: the released code has a target of 1, so
-        that every attribute shall look present.
+        that every attribute shall look present. Categories are ours.
     """
-    return F.binary_cross_entropy_with_logits(outputs, torch.full_like(outputs, 0.5))
+    if not categories:
+        return F.binary_cross_entropy_with_logits(outputs, torch.full_like(outputs, 0.5))
+    columns = [-outputs[:, list(at)].log_softmax(dim=1).mean(dim=1) for at in categories]
+    others = outputs[:, _others(outputs.shape[1], categories)]
+    binary = F.binary_cross_entropy_with_logits(others, torch.full_like(others, 0.5), reduction="none")
+    return torch.cat([torch.stack(columns, dim=1), binary], dim=1).mean()

@@ -23,7 +23,7 @@ from anon_tune.networks import Anonymizer, build_network
 from anon_tune.recipe import Recipe
 from anon_tune.schedule import Schedule
 from anon_tune.training.batches import GameBatches
-from anon_tune.training.branches import PrivacyBranches
+from anon_tune.training.branches import PrivacyBranches, Seen, Target
 from anon_tune.training.checkpoint import read_checkpoint, write_checkpoint
 from anon_tune.training.collective import Collective
 from anon_tune.training.hooks import GameHooks
@@ -51,9 +51,10 @@ class Trainer:
         stills: The training split of another store, whose stills the privacy branches see instead of frames of the
             clips. The anonymizer learns on both; actions and penalty are computed on the clips only.
         hooks: What the recipe's method adds to the game.
+        start: The closed-form anonymizer that f_A imitates before the game; None for the identity.
 
     Raises:
-        RecipeError: The method or the recipe cannot learn on stills.
+        RecipeError: The method or the recipe cannot learn on these clips or stills.
 
     Source:
         arXiv:2504.14301 and SPAct (arXiv:2203.15205). We differ: the penalty has a gradient, the adversary term is
@@ -71,14 +72,16 @@ class Trainer:
         device: torch.device,
         stills: ClipSet | None = None,
         hooks: GameHooks = _NO_HOOKS,
+        start: Anonymizer | None = None,
     ) -> None:
-        self.recipe, self.device, self.hooks = recipe, device, hooks
+        self.recipe, self.device, self.hooks, self.start = recipe, device, hooks, start
         self.collective = Collective()
         with torch.random.fork_rng():
             torch.manual_seed(recipe.training.seed)
             self.anonymizer = build().to(device)
             self.utility = build_network(recipe.utility, num_actions).to(device)
-            self.privacy = PrivacyBranches(recipe.privacy, num_attributes, self.collective).to(device)
+            target = _target(recipe, clips if stills is None else stills, num_attributes, stills is not None)
+            self.privacy = PrivacyBranches(recipe.privacy, target, self.collective).to(device)
         for module in hooks.modules.values():
             module.to(device)
         self.batches = GameBatches(recipe, clips, stills, self.anonymizer, self.collective, device)
@@ -137,10 +140,10 @@ class Trainer:
         """Play move 1 on a batch: with f_T and f_B frozen, minimize the weighted sum of the terms over f_A.
 
         Without terms of the method, the sum is ``w_T L_T - w_B L_B + w_P L_penalty``. If there are several f_B, L_B is
-        that of the strongest. With the target ``uniform``, the term of `uniform` replaces ``-L_B``. Returns the terms
-        by name, without their weights.
+        that of the strongest or the mean, as the recipe says. With the target ``uniform``, the term of `uniform`
+        replaces ``-L_B``. Returns the terms by name, without their weights.
         """
-        self._learn(self.utility, self.privacy, frozen=True)
+        _learn(self.utility, self.privacy, frozen=True)
         batch = self.batches.clips(index)
         changed = quantize(self.anonymizer(batch.clips))
         move = self._move(batch, changed, partial(self.batches.seen, index, batch, changed, self.anonymizer))
@@ -148,40 +151,42 @@ class Trainer:
 
     def move_branches(self, index: int) -> None:
         """Play move 2 on a batch: with f_A frozen, minimize L_T over f_T and L_B over f_B on anonymized clips."""
-        self._learn(self.utility, self.privacy, frozen=False)
+        _learn(self.utility, self.privacy, frozen=False)
         batch = self.batches.clips(index)
         with torch.no_grad():
             changed = quantize(self.anonymizer(batch.clips))
-            seen, private = self.batches.seen(index, batch, changed, self.anonymizer)
+            seen = self.batches.seen(index, batch, changed, self.anonymizer)
         terms = (_UTILITY_ALONE, *self.hooks.utility_terms)
-        self._update("utility", *weigh(terms, self._move(batch, changed, lambda: (seen, private))))
-        self._update_privacy(seen, private)
+        self._update("utility", *weigh(terms, self._move(batch, changed, lambda: seen)))
+        self._update_privacy(seen)
 
     def restart_branches(self, first: int) -> None:
-        """Restart all privacy branches with fresh weights, and let only them learn on the present outputs of f_A.
+        """Restart privacy branches with fresh weights, and let all of them learn on the present outputs of f_A.
 
         They learn on the batches from index ``first`` on. The fresh weights depend only on the recipe's seed and the
         step. A checkpoint is written before the restart of its step, so training that goes on from it restarts too.
         """
-        self.privacy.restart(self.recipe.training.seed * 1_000_003 + self.step)
-        self.optimizers["privacy"].state.clear()  # its moments belong to the old weights
-        self._learn(self.privacy, frozen=False)
+        turn = self.step // self.recipe.privacy.restart_steps - 1 if self.recipe.privacy.restart_steps else 0
+        for parameter in self.privacy.restart(self.recipe.training.seed * 1_000_003 + self.step, turn):
+            self.optimizers["privacy"].state.pop(parameter, None)  # its moments belong to the old weights
+        _learn(self.privacy, frozen=False)
         for index in range(first, first + self.recipe.training.warmup_steps):
             batch = self.batches.clips(index)
             with torch.no_grad():
                 changed = quantize(self.anonymizer(batch.clips))
-                seen, private = self.batches.seen(index, batch, changed, self.anonymizer)
-            self._update_privacy(seen, private)
+                seen = self.batches.seen(index, batch, changed, self.anonymizer)
+            self._update_privacy(seen)
 
     def _prepare(self) -> None:
-        """Train f_A to the identity by the L1 distance, then let the branches learn on its outputs."""
+        """Train f_A to imitate the start by the L1 distance, then let the branches learn on its outputs."""
         pretrain_steps = self.recipe.anonymizer.pretrain_steps
-        self._learn(self.utility, self.privacy, frozen=True)
+        _learn(self.utility, self.privacy, frozen=True)
         optimizer = self.optimizers["anonymizer"]
         for step in range(pretrain_steps):
             self._set_rate("anonymizer", self.recipe.anonymizer.pretrain_lr)
             clips = self.batches.clips(step).clips
-            difference = (self.anonymizer(clips) - clips).abs().mean()
+            goal = clips if self.start is None else self.start(clips)
+            difference = (self.anonymizer(clips) - goal).abs().mean()
             self._update("anonymizer", difference, {"reconstruction": difference})
         optimizer.state.clear()  # its moments belong to another loss
         self._set_learning_rates()
@@ -197,13 +202,13 @@ class Trainer:
         num_warmups = 1 + (self.step // restart_steps if restart_steps else 0)
         return num_warmups * training.warmup_steps + self.step * (1 + training.num_branch_updates)
 
-    def _move(self, batch: ClipBatch, changed: Tensor, stills: Callable[[], tuple[Tensor, Tensor]]) -> Move:
+    def _move(self, batch: ClipBatch, changed: Tensor, look: Callable[[], Seen]) -> Move:
         players = self.anonymizer, self.utility, self.privacy
-        return Move(self.recipe, self.step, batch, changed, stills, *players)
+        return Move(self.recipe, self.step, batch, changed, look, *players)
 
-    def _update_privacy(self, seen: Tensor, private: Tensor) -> None:
+    def _update_privacy(self, seen: Seen) -> None:
         """Let every privacy branch learn from its own loss, by one optimizer step on the sum of their losses."""
-        total = torch.stack([loss.mean() for loss in self.privacy.losses(seen, private)]).sum()
+        total = torch.stack([loss.mean() for loss in self.privacy.losses(seen)]).sum()
         self._update("privacy", total, {"privacy": total})
 
     def _update(self, player: str, total: Tensor, terms: Mapping[str, Tensor]) -> dict[str, float]:
@@ -221,10 +226,6 @@ class Trainer:
         optimizer.step()
         return values
 
-    def _learn(self, *branches: nn.Module, frozen: bool) -> None:
-        for branch in branches:
-            branch.requires_grad_(not frozen).train(not frozen)
-
     def _set_learning_rates(self) -> None:
         recipe, now = self.recipe, (self.step, self.recipe.training.num_steps)
         self._set_rate("anonymizer", recipe.anonymizer.lr.at(*now))
@@ -234,3 +235,16 @@ class Trainer:
     def _set_rate(self, name: str, rate: float) -> None:
         for group in self.optimizers[name].param_groups:
             group["lr"] = rate
+
+
+def _learn(*branches: nn.Module, frozen: bool) -> None:
+    for branch in branches:
+        branch.requires_grad_(not frozen).train(not frozen)
+
+
+def _target(recipe: Recipe, clips: ClipSet, num_attributes: int, of_stills: bool) -> Target:
+    """Return what the privacy branches predict on clips, or on stills of another store."""
+    _, num_frames, height, width, _ = clips.frames.shape
+    seen = recipe.training.stills_per_clip if of_stills else num_frames
+    positives = float(clips.private.sum(axis=0).mean())
+    return Target(num_attributes, clips.categories, (seen, height, width), positives)

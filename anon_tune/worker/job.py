@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from anon_tune.clips import Clips
-from anon_tune.evaluation import measure, raw_attackers
+from anon_tune.evaluation import measure, raw_networks
 from anon_tune.folder import File
 from anon_tune.methods import attackers_of, build_anonymizer, is_trained, trainer_of
 from anon_tune.methods.loading import given_anonymizer
@@ -64,7 +64,7 @@ def perform(
     if Collective().world_rank != 0:
         return None
     own, inputs = attackers_of(recipe)
-    raw = raw_attackers(clips, recipe.evaluation, device, baselines)
+    raw = raw_networks(clips, recipe.evaluation, device, baselines)
     score = measure(anonymizer, clips, recipe.evaluation, job.full, job.ceilings, device, own, inputs, raw)
     if trains:
         with place.weights.writing() as path:

@@ -114,3 +114,23 @@ def test_no_node_is_waited_for_that_nobody_will_start(
     (study / "study.toml").write_text(text.replace("cpus_per_worker = 1", "cpus_per_worker = 640\nscale_to = 4"))
     with pytest.raises(PlacementError, match="a trial needs 640 CPU, got 1 node"):
         verify_study(study, ClipTrialBody("unused"), 1)
+
+
+def test_a_process_can_have_one_private_cluster_after_another(tmp_path: Path) -> None:
+    """As a study that is then verified and certified, from the command line or in a notebook."""
+    program = """
+import os, ray
+from anon_tune.driver.session import ray_session
+before = dict(os.environ)
+for _ in range(2):
+    with ray_session(dashboard=False) as is_private:
+        print(is_private, ray.get(ray.remote(lambda: 7).remote()))
+    print({name for name in os.environ.keys() ^ before.keys() if "AUTH" in name})
+"""
+    script = tmp_path / "two.py"
+    script.write_text(program)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_A")}
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, env=environment, timeout=200, check=False
+    )
+    assert done.stdout.split("\n") == ["True 7", "set()"] * 2 + [""], done.stderr[-3000:]

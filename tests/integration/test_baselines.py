@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from anon_tune.clips import ClipBatch, Clips, ClipSampler, ClipSet
 from anon_tune.methods import build_anonymizer, find, make_recipe, specs
 from anon_tune.recipe import Recipe
-from anon_tune.training import Trainer, quantize, uniform
+from anon_tune.training import Seen, Trainer, quantize, uniform
 from anon_tune.trial import Ceilings, RungJob
 from anon_tune.worker.job import perform
 
@@ -199,7 +199,7 @@ def test_the_uniform_target_takes_a_branch_its_certainty(avatars: Clips, named: 
     def certainty() -> float:
         with torch.no_grad():
             frames = trainer.anonymizer(batch.clips)[torch.arange(4).unsqueeze(1), stills]
-            return float(trainer.privacy.drive(frames, batch.private)[0])
+            return float(trainer.privacy.drive(Seen(frames, frames, batch.private))[0])
 
     before = certainty()
     for _ in range(15):

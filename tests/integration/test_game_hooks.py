@@ -133,8 +133,8 @@ def test_the_gradient_of_move_1_is_that_of_its_terms_computed_one_after_the_othe
     batch = other.batches.clips(0)
     changed = losses.quantize(f_a(batch.clips))
     utility = functional.cross_entropy(f_t(changed), batch.actions)
-    seen, private = other.batches.seen(0, batch, changed, f_a)  # here, or a gradient is summed in another order
-    adversary, _ = f_b.drive(seen, private)
+    seen = other.batches.seen(0, batch, changed, f_a)  # here, or a gradient is summed in another order
+    adversary, _ = f_b.drive(seen)
     penalty = losses.penalty(batch.clips, changed, 0.0)
     weights = [
         getattr(recipe, part).weight.at(0, recipe.training.num_steps) for part in ("utility", "privacy", "penalty")

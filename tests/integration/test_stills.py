@@ -176,7 +176,7 @@ def test_workers_share_the_stills_of_a_batch(avatars: Clips, stills: Clips, tiny
 
     def labels() -> Tensor:
         batch = trainer.batches.clips(5)
-        return trainer.batches.seen(5, batch, batch.clips, trainer.anonymizer)[1]
+        return trainer.batches.seen(5, batch, batch.clips, trainer.anonymizer).private
 
     whole, parts = labels(), []
     trainer.collective.size = 2
@@ -190,7 +190,7 @@ def test_workers_share_the_stills_of_a_batch(avatars: Clips, stills: Clips, tiny
     ("params", "message"),
     [
         ({"privacy.head": "nt_xent"}, r"'nt_xent' on stills of one frame needs 'training\.crop' below 1, .*, got 1\.0"),
-        ({"method": "bdq"}, "an anonymizer whose frames depend on earlier frames cannot learn on stills, got bdq"),
+        ({"method": "bdq"}, "an anonymizer whose frames depend on other frames cannot learn on stills, got bdq"),
     ],
 )
 def test_recipes_that_cannot_learn_on_stills(

@@ -18,13 +18,12 @@ NAMES = [spec.example for spec in specs() if not spec.is_trained and "persons" n
 
 
 def build(name: str) -> Anonymizer:
-    network = "bdq" if name == "bdq" else "unet_small"
+    return built(name, AnonymizerRecipe(network="bdq" if name == "bdq" else "unet_small", base_channels=4))
+
+
+def built(name: str, network: AnonymizerRecipe) -> Anonymizer:
     torch.manual_seed(0)
-    return (
-        build_anonymizer(Recipe(method=name, anonymizer=AnonymizerRecipe(network=network, base_channels=4)))
-        .eval()
-        .requires_grad_(False)
-    )
+    return build_anonymizer(Recipe(method=name, anonymizer=network)).eval().requires_grad_(False)
 
 
 def video(num_frames: int, height: int, width: int, seed: int = 0) -> Tensor:
@@ -53,6 +52,22 @@ def test_chunk_borders_change_nothing(name: str, lengths: list[int], height: int
     # Other batches may round the last bit of a float otherwise, which is a level of 255 at most.
     assert largest(changed, at_once(anonymizer, frames)) <= 1
     assert torch.equal(frames, before)
+
+
+@pytest.mark.parametrize("window", [(0, 0), (2, 0), (0, 2), (1, 1), (3, 2)])
+@settings(max_examples=8)
+@given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=4), seed=st.integers(0, 9))
+def test_a_window_of_frames_is_streamed_with_the_same_result(
+    window: tuple[int, int], lengths: list[int], seed: int
+) -> None:
+    before, after = window
+    recipe = AnonymizerRecipe(network="unet_temporal", base_channels=4, frames_before=before, frames_after=after)
+    anonymizer, frames = built("adversarial", recipe), video(sum(lengths), 12, 17, seed)
+    stream = FrameStream(anonymizer, 12, 17, CPU)
+    ready = [stream(part) for part in frames.split(lengths)]
+    assert sum(map(len, ready)) == max(0, len(frames) - after)
+    assert largest(torch.cat([*ready, stream.finish()]), at_once(anonymizer, frames)) <= 1
+    assert len(stream.finish()) == 0
 
 
 @pytest.mark.parametrize("name", ["person-black-out", "area-pixelate"])

@@ -23,6 +23,14 @@ SPEC = MethodSpec(
     source="Kumawat and Nagahara, arXiv:2208.02459. We differ as `anon_tune.networks.bdq.Bdq` says.",
     is_trained=True,
     section=BdqRecipe,
-    fixes={"anonymizer.network": "bdq", "anonymizer.pretrain_steps": 0, "penalty.weight": 0.0},
+    fixes={
+        "anonymizer.network": "bdq",
+        "anonymizer.start": "identity",
+        "anonymizer.grey": False,
+        "anonymizer.block": 1,
+        "anonymizer.levels": 256,
+        "anonymizer.pretrain_steps": 0,
+        "penalty.weight": 0.0,
+    },
     uses=("anonymizer", "utility", "privacy", "training"),
 )

@@ -6,8 +6,8 @@ from anon_tune.training.terms.term import Move, Term, Value
 
 
 def privacy(move: Move) -> Value:
-    """Return the adversary term of the strongest privacy branch. The loss curves show L_B of that branch."""
-    return Value(*move.privacy.drive(move.seen, move.private))
+    """Return the adversary term of the privacy branches. The loss curves show the L_B that belongs to it."""
+    return Value(*move.privacy.drive(move.seen))
 
 
 PRIVACY = Term("privacy", privacy, lambda recipe: recipe.privacy.weight)

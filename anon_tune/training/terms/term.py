@@ -1,6 +1,6 @@
 """The interface of a loss term of the game, and the move that it is computed from.
 
-Shapes: B clips, T frames per clip, S stills per clip, C channels, H height, W width, A attributes.
+Shapes: B clips, T frames per clip, C channels, H height, W width.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from anon_tune.clips import ClipBatch
 from anon_tune.networks import Anonymizer, UtilityNetwork
 from anon_tune.recipe import Recipe
 from anon_tune.schedule import Schedule
-from anon_tune.training.branches import PrivacyBranches
+from anon_tune.training.branches import PrivacyBranches, Seen
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Move:
         step: Number of steps played so far.
         batch: The raw clips (B,T,C,H,W) in [0, 1] with their labels.
         changed: The anonymized clips (B,T,C,H,W) in [0, 1]. They have a gradient to f_A in move 1 only.
-        stills: Makes `seen` and `private` when a term first asks for them. The time matters: autograd adds gradients
-            in an order that follows the order of computation, and another order rounds differently.
+        look: Makes `seen` when a term first asks for it. The time matters: autograd adds gradients in an order that
+            follows the order of computation, and another order rounds differently.
         anonymizer: The anonymizer f_A.
         utility: The utility network f_T.
         privacy: The privacy branches f_B.
@@ -40,24 +40,15 @@ class Move:
     step: int
     batch: ClipBatch
     changed: Tensor
-    stills: Callable[[], tuple[Tensor, Tensor]]
+    look: Callable[[], Seen]
     anonymizer: Anonymizer
     utility: UtilityNetwork
     privacy: PrivacyBranches
 
     @cached_property
-    def _drawn(self) -> tuple[Tensor, Tensor]:
-        return self.stills()
-
-    @property
-    def seen(self) -> Tensor:
-        """The anonymized stills (B,S,C,H,W) that the privacy branches see."""
-        return self._drawn[0]
-
-    @property
-    def private(self) -> Tensor:
-        """Labels (B,A) of these stills in {0, 1}."""
-        return self._drawn[1]
+    def seen(self) -> Seen:
+        """What the privacy branches see of the batch."""
+        return self.look()
 
     def now(self, schedule: Schedule) -> float:
         """Return the value of a schedule at this step."""

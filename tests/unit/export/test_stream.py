@@ -28,6 +28,35 @@ def test_a_frame_depends_on_no_more_than_an_anonymizer_says(name: str) -> None:
     assert torch.equal(anonymizer(clip)[5], anonymizer(other)[5])
 
 
+@pytest.mark.parametrize(("num_before", "num_after"), [(2, 0), (1, 1), (0, 2)])
+def test_a_frame_depends_on_its_window_only(num_before: int, num_after: int) -> None:
+    recipe = AnonymizerRecipe(network="unet_temporal", frames_before=num_before, frames_after=num_after)
+    anonymizer = build_anonymizer(Recipe(anonymizer=recipe)).eval()
+    assert (anonymizer.num_before, anonymizer.num_after) == (num_before, num_after)
+    clip, other = torch.rand(2, 9, 3, 20, 24)
+    other[4 - num_before : 5 + num_after] = clip[4 - num_before : 5 + num_after]
+    assert torch.equal(anonymizer(clip)[4], anonymizer(other)[4])
+    for outermost in {4 - num_before, 4 + num_after}:
+        changed = clip.clone()
+        changed[outermost] = other[0]
+        assert not torch.equal(anonymizer(clip)[4], anonymizer(changed)[4])
+
+
+def test_a_long_part_of_a_window_network_is_cut_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "_SHARE", 1)
+    monkeypatch.setitem(streams._BATCH_PIXELS, "cpu", 1)
+    recipe = AnonymizerRecipe(network="unet_temporal", base_channels=4, frames_before=2, frames_after=1)
+    anonymizer = build_anonymizer(Recipe(anonymizer=recipe)).eval().requires_grad_(False)
+    lengths: list[int] = []
+    anonymizer.register_forward_pre_hook(lambda _, given: lengths.append(len(given[0])))
+    frames = torch.randint(0, 256, (20, 16, 16, 3), dtype=torch.uint8)
+    stream = FrameStream(anonymizer, 16, 16, CPU)
+    changed = torch.cat([stream(frames), stream.finish()])
+    assert max(lengths) == 6
+    whole = (anonymizer(frames.permute(0, 3, 1, 2).float() / 255) * 255).round().permute(0, 2, 3, 1)
+    assert (changed.float() - whole).abs().max() <= 1
+
+
 def test_tiles_of_a_filter_show_no_seam() -> None:
     frames = torch.rand(1, 3, 70, 90)
     kernel = torch.full((3, 1, 5, 5), 1 / 25)

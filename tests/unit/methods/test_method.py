@@ -68,6 +68,7 @@ def test_a_trained_method_is_a_recipe_with_its_own_values(spec: MethodSpec) -> N
     recipe = make_recipe({"method": spec.name})
     assert recipe.method == spec.name
     values = dict(flat_values(recipe))
+    values = {name: ",".join(value) if isinstance(value, list) else value for name, value in values.items()}
     assert {name: values[name] for name in spec.fixes} == spec.fixes
     for key in (*spec.fixes, *spec.sets):
         assert spec.owns(key)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from anon_tune.errors import AnonTuneError
 from anon_tune.methods import build_anonymizer
-from anon_tune.networks import Anonymizer, FrameAnonymizer, save_weights
-from anon_tune.networks.anonymizers import UNet
+from anon_tune.networks import Anonymizer, FrameAnonymizer, build_network, save_weights
+from anon_tune.networks.anonymizers import Bottleneck, UNet
 from anon_tune.recipe import AnonymizerRecipe, Recipe
 
 SMALL = AnonymizerRecipe(base_channels=4)
@@ -136,3 +136,34 @@ def test_training_begins_from_a_file(tmp_path: Path) -> None:
                 anonymizer=SMALL.model_copy(update={"weights": str(tmp_path / "none.safetensors")}),
             )
         )
+
+
+def test_a_bottleneck_leaves_few_grey_levels_in_blocks() -> None:
+    frames = torch.rand(2, 3, 5, 7, requires_grad=True)
+    narrow = Bottleneck(grey=True, block=2, levels=3).narrow(frames)
+    assert narrow.shape == frames.shape
+    assert set(narrow.unique().tolist()) <= {0.0, 0.5, 1.0}
+    assert torch.equal(narrow[:, 0], narrow[:, 2])
+    assert torch.equal(narrow[..., 0:4:2, 0:6:2], narrow[..., 1:4:2, 1:6:2])
+    mean = frames[0, :, 2:4, 4:6].mean()
+    assert narrow[0, 1, 3, 5].item() == round(mean.item() * 2) / 2
+    narrow[0, 1, 3, 5].backward()
+    assert frames.grad is not None
+    expected = torch.zeros_like(frames)
+    expected[0, :, 2:4, 4:6] = 1 / 12
+    assert torch.allclose(frames.grad, expected)
+
+
+def test_a_bottleneck_that_takes_nothing_changes_nothing() -> None:
+    frames = torch.rand(2, 3, 5, 7)
+    assert Bottleneck().narrow(frames) is frames
+
+
+@pytest.mark.parametrize("network", ["unet_small", "unet_temporal"])
+def test_a_u_net_has_the_bottleneck_of_its_recipe(network: str) -> None:
+    recipe = AnonymizerRecipe(network=network, base_channels=4, grey=True, block=3, levels=5)
+    clips = torch.rand(1, 3, 3, 12, 15)
+    out = build_network(recipe)(clips)
+    assert torch.allclose(out * 4, (out * 4).round(), atol=1e-5)
+    assert torch.equal(out[:, :, 0], out[:, :, 1])
+    assert torch.equal(out[..., ::3, ::3], out[..., 2::3, 2::3])

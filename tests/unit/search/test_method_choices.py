@@ -207,8 +207,10 @@ class TestOverrides:
     @pytest.mark.parametrize("method", ["spact", "bdq", "penalty-features", "vita"])
     def test_a_method_set_for_a_file_hides_what_it_has_no_use_for(self, method: str) -> None:
         of = SearchSpace.load(SHIPPED / "quickstart.toml", {"method": method})
-        assert ("penalty.weight" in of.search) == (method == "penalty-features")
-        assert {"privacy.weight", "anonymizer.lr", "training.num_branch_updates"} <= of.search.keys()
+        assert ("anonymizer.block" in of.search) == (method != "bdq")
+        assert ("penalty.weight" in of.fixed) == (method == "penalty-features")
+        assert ("privacy.branches" in of.fixed) == (method != "spact")
+        assert {"privacy.weight", "anonymizer.lr"} <= of.search.keys()
 
     def test_it_hides_fixed_values_that_it_sets_itself(self) -> None:
         of = SearchSpace.load(SHIPPED / "paper_grid.toml", {"method": "penalty-detached"})

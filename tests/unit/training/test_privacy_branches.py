@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from anon_tune.networks import PrivacyNetwork, build_network
 from anon_tune.recipe import PrivacyRecipe
-from anon_tune.training import Collective, PrivacyBranches
+from anon_tune.training import Collective, PrivacyBranches, Seen, Target
 
 NUM_ATTRIBUTES = 2
 
 
 def build(**fields: Any) -> PrivacyBranches:
     torch.manual_seed(0)
-    return PrivacyBranches(PrivacyRecipe(**fields), NUM_ATTRIBUTES, Collective())
+    return PrivacyBranches(PrivacyRecipe(**fields), Target(NUM_ATTRIBUTES), Collective())
 
 
 def says(branches: PrivacyBranches, *logits: float) -> PrivacyBranches:
@@ -52,13 +52,13 @@ def test_a_restart_is_a_draw_of_its_seed_alone(network: str) -> None:
         tensor.add_(1)  # a batch norm's statistics and counts are forgotten too
     before, present = weights(branches), [id(p) for p in branches.parameters()]
     state = torch.random.get_rng_state()
-    branches.restart(7)
-    others.restart(7)
+    branches.restart(7, 0)
+    others.restart(7, 0)
     assert same(weights(branches), weights(others))
     assert not same(weights(branches), before)
     assert [id(p) for p in branches.parameters()] == present  # an optimizer still holds them
     assert torch.equal(torch.random.get_rng_state(), state)
-    others.restart(8)
+    others.restart(8, 0)
     assert not same(weights(branches), weights(others))
 
 
@@ -73,7 +73,7 @@ def test_the_branch_that_tells_most_drives_alone(target: str, cap: float, driver
     logits = (0.0, 2.0, -3.0)
     branches = says(build(num_branches=3, target=target, cap=cap), *logits)
     frames = torch.rand(4, 2, 3, 16, 16, requires_grad=True)
-    term, loss = branches.drive(frames, torch.ones(4, NUM_ATTRIBUTES))
+    term, loss = branches.drive(Seen(frames, frames, torch.ones(4, NUM_ATTRIBUTES)))
     right = math.log1p(math.exp(-logits[driver]))  # L_B, every label is 1
     undecided = (math.log1p(math.exp(3)) + math.log1p(math.exp(-3))) / 2
     assert loss.item() == pytest.approx(right, abs=1e-3)
@@ -89,15 +89,17 @@ def test_what_f_a_sees_depends_on_the_labels_for_one_target_only() -> None:
     frames = torch.rand(4, 2, 3, 16, 16)
     for target in ("loss", "uniform"):
         branches = build(num_branches=2, target=target)
-        terms = {branches.drive(frames, labels.expand(4, 2))[0].item() for labels in (torch.zeros(1), torch.ones(1))}
+        labels = torch.zeros(4, NUM_ATTRIBUTES), torch.ones(4, NUM_ATTRIBUTES)
+        terms = {branches.drive(Seen(frames, frames, told))[0].item() for told in labels}
         assert len(terms) == (1 if target == "uniform" else 2)
 
 
 @pytest.mark.parametrize("head", ["attributes", "nt_xent"])
 def test_a_loss_by_element_of_every_branch(head: str) -> None:
     branches = build(num_branches=3, head=head)
-    frames, private = torch.rand(4, 2, 3, 16, 16), torch.ones(4, NUM_ATTRIBUTES)
-    losses = branches.losses(frames, private)
+    frames = torch.rand(4, 2, 3, 16, 16)
+    seen = Seen(frames, frames, torch.ones(4, NUM_ATTRIBUTES))
+    losses = branches.losses(seen)
     assert [loss.shape for loss in losses] == [(8,) if head == "nt_xent" else (8, NUM_ATTRIBUTES)] * 3
     hardest = min(loss.mean().item() for loss in losses)
-    assert branches.drive(frames, private)[1].item() == hardest
+    assert branches.drive(seen)[1].item() == hardest

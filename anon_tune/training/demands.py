@@ -1,0 +1,49 @@
+"""What a recipe demands of the clips and stills on which it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from anon_tune.errors import RecipeError
+from anon_tune.networks import Anonymizer
+from anon_tune.recipe import NETWORK_BRANCH, Recipe
+
+_SHORTEST = {"clip": 2, "motion": 2}
+"""Frames that a clip needs for a branch to see more than one frame shows."""
+
+_SEE_STILLS = (NETWORK_BRANCH, "frame", "pixels")
+"""Branches that single frames are enough for."""
+
+
+def check_demands(
+    recipe: Recipe, num_frames: int, num_still_frames: int | None, build: Callable[[], Anonymizer], where: str
+) -> None:
+    """Check that a recipe can be trained on clips, and on stills if there are any.
+
+    Args:
+        recipe: The recipe of a trained method.
+        num_frames: Frames per clip.
+        num_still_frames: Frames per clip of the store that the stills come from; None if there is none.
+        build: Builds the anonymizer; called only if there are stills.
+        where: The file that the recipe came from, for error messages.
+
+    Raises:
+        RecipeError: A branch needs longer clips, or a branch or the anonymizer cannot learn on stills.
+    """
+    for name in recipe.privacy.branches:
+        if num_frames < (least := _SHORTEST.get(name, 1)):
+            rule = f"the branch '{name}' of 'privacy.branches' needs clips of at least {least} frames"
+            raise RecipeError(where, rule, num_frames, "Leave it out, or import longer clips")
+        if num_still_frames is not None and name not in _SEE_STILLS:
+            rule = f"the branch '{name}' of 'privacy.branches' needs clips and cannot learn on stills"
+            raise RecipeError(where, rule, remedy=f"Name only {', '.join(_SEE_STILLS)}, or leave --stills out")
+    if num_still_frames is None:
+        return
+    anonymizer = build()
+    if anonymizer.num_before != 0 or anonymizer.num_after != 0:
+        rule = "an anonymizer whose frames depend on other frames cannot learn on stills"
+        got = recipe.method if recipe.method != "adversarial" else f"the network '{recipe.anonymizer.network}'"
+        raise RecipeError(where, rule, got, "Choose another method or network, or leave --stills out")
+    if recipe.privacy.head == "nt_xent" and num_still_frames == 1 and recipe.training.crop == 1:
+        rule = "'nt_xent' on stills of one frame needs 'training.crop' below 1, or both views are the same"
+        raise RecipeError(where, rule, recipe.training.crop, "Try --set training.crop=0.5")
