@@ -31,6 +31,7 @@ class AttackerSpec:
         mirrors: True to mirror half of the clips in training, and to score a clip and its mirror image together.
             Mirror images and shifts help where clips are few. An attacker without both must also be tried, because a
             trained anonymizer may keep information at one position or on one side.
+        few_clips: True to leave it out where clips are many; `anon_tune.evaluation.lab` says how many that is.
 
     Raises:
         ValueError: The name has other characters, or is that of the committee.
@@ -43,6 +44,7 @@ class AttackerSpec:
     inputs: tuple[str, ...] = ()
     max_shift: float = 0.0
     mirrors: bool = False
+    few_clips: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]*", self.name) or self.name == COMMITTEE:

@@ -123,7 +123,7 @@ def make_baseline(
     seeds = seeds_of(effort)
     pieces = Pieces(progress, len(effort.attackers) * (2 * len(seeds) + len(CANARIES)) + 2)
     lab = Lab(raw, Effort.of_audit(effort), device, pieces)
-    specs = {spec.name: spec for spec in lab.effort.attackers}
+    specs = {spec.name: spec for spec in lab.attackers}
     alone = list(lab.attacks(seeds, {}))
     weights = weights_of(alone)
     if not weights:

@@ -29,7 +29,7 @@ RawWeights = Mapping[tuple[str, int], Weights]
 """Weights of attackers trained on raw clips, by family and seed."""
 
 _MANY_CLIPS = 100
-"""From this mean number of positive clips per attribute on, attackers are trained without random views."""
+"""From this mean number of positive clips per attribute on, clips are many: attackers see no random views."""
 
 Start = Literal["fresh", "raw", "frozen"]
 PieceProgress = Callable[[str, int, int], None]
@@ -180,7 +180,7 @@ class Lab:
 
     def attacks(self, seeds: Sequence[int], raw: RawWeights) -> Iterator[Attack]:
         """Yield every attacker with every seed: trained from scratch, trained further from raw clips, and frozen."""
-        for spec in self.effort.attackers:
+        for spec in self.attackers:
             chosen = self.effort.fresh is None or spec.name in self.effort.fresh
             for seed in seeds:
                 weights = raw.get((spec.name, seed))
@@ -190,6 +190,16 @@ class Lab:
                     if self.effort.fresh is None or not chosen:
                         yield self.attack(spec, "raw", seed, weights)
                     yield self.attack(spec, "frozen", seed, weights)
+
+    @property
+    def attackers(self) -> tuple[AttackerSpec, ...]:
+        """Those of the effort that suit the number of clips."""
+        return tuple(spec for spec in self.effort.attackers if not (spec.few_clips and self._has_many_clips))
+
+    @property
+    def _has_many_clips(self) -> bool:
+        positives: float = self.splits["train"].private.sum(axis=0).mean()
+        return positives >= _MANY_CLIPS
 
     def attack(self, spec: AttackerSpec, start: Start, seed: int, weights: Weights | None = None) -> Attack:
         """Train one attacker, unless it is frozen, and evaluate it on the splits it was not trained on.
@@ -255,10 +265,9 @@ class Lab:
 
     def _augmentation(self, spec: AttackerSpec) -> Augmentation:
         """Return the random views of an attacker; none if clips are many, because views then only slow it down."""
-        train = self.splits["train"]
-        if train.private.sum(axis=0).mean() >= _MANY_CLIPS:
+        if self._has_many_clips:
             return AS_THEY_ARE
-        _, _, height, width, _ = train.frames.shape
+        _, _, height, width, _ = self.splits["train"].frames.shape
         return Augmentation(round(spec.max_shift * min(height, width)), spec.mirrors)
 
     def features(self, network: nn.Module, clips: ClipSet) -> Floats:

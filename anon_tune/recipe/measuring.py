@@ -29,7 +29,7 @@ def measured_before(version: int | str) -> str:
     )
 
 
-_ATTACKERS: tuple[str, ...] = ("frame", "clip", "motion", "pixels")
+_ATTACKERS: tuple[str, ...] = ("frame", "clip", "motion", "pixels", "descriptors")
 
 
 def _several(names: object) -> object:
