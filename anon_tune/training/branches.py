@@ -12,7 +12,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from anon_tune.attackers import Setting, find
+from anon_tune.attackers import AttackerSpec, Setting, find
 from anon_tune.errors import RecipeError
 from anon_tune.networks import build_network
 from anon_tune.recipe import NETWORK_BRANCH, PrivacyRecipe
@@ -58,6 +58,20 @@ class Target:
     positives: float = _MANY_CLIPS
 
 
+def branch_network(spec: AttackerSpec, setting: Setting, where: str) -> nn.Module:
+    """Build the network of an attacker that is named as a branch.
+
+    Raises:
+        RecipeError: The attacker is no network, or needs more than frames.
+    """
+    network = spec.build(setting)
+    if spec.inputs or not isinstance(network, nn.Module):
+        needs = f"needs {', '.join(spec.inputs)} besides frames" if spec.inputs else "is not a network"
+        remedy = "Leave it out; it may still be named in 'evaluation.full.attackers'"
+        raise RecipeError(where, f"'privacy.branches': '{spec.name}' {needs}, so it cannot attack here", None, remedy)
+    return network
+
+
 class AttackerBranch(nn.Module):
     """An attacker of `anon_tune.attackers` that attacks inside the game. It maps clips (B,T,C,H,W) to logits (B,A).
 
@@ -71,11 +85,7 @@ class AttackerBranch(nn.Module):
     def __init__(self, name: str, width: int, target: Target) -> None:
         super().__init__()
         spec = find(name, "recipe: 'privacy.branches'")
-        network = spec.build(Setting(target.num_attributes, width, target.clip_shape))
-        if spec.inputs or not isinstance(network, nn.Module):
-            needs = f"needs {', '.join(spec.inputs)} besides frames" if spec.inputs else "is not a network"
-            remedy = "Leave it out; it may still be named in 'evaluation.full.attackers'"
-            raise RecipeError("recipe", f"'privacy.branches': '{name}' {needs}, so it cannot attack here", None, remedy)
+        network = branch_network(spec, Setting(target.num_attributes, width, target.clip_shape), "recipe")
         few = target.positives < _MANY_CLIPS
         self.network, self.mirrors = network, spec.mirrors and few
         self.shift = round(spec.max_shift * min(target.clip_shape[1:])) if few else 0

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from anon_tune.attackers import Setting, find
 from anon_tune.errors import RecipeError
 from anon_tune.networks import Anonymizer
 from anon_tune.recipe import NETWORK_BRANCH, Recipe
+from anon_tune.training.branches import branch_network
 
 _SHORTEST = {"clip": 2, "motion": 2}
 """Frames that a clip needs for a branch to see more than one frame shows."""
@@ -28,12 +30,14 @@ def check_demands(
         where: The file that the recipe came from, for error messages.
 
     Raises:
-        RecipeError: A branch needs longer clips, or a branch or the anonymizer cannot learn on stills.
+        RecipeError: A branch is no network or needs longer clips, or a branch or the anonymizer cannot learn on stills.
     """
     for name in recipe.privacy.branches:
         if num_frames < (least := _SHORTEST.get(name, 1)):
             rule = f"the branch '{name}' of 'privacy.branches' needs clips of at least {least} frames"
             raise RecipeError(where, rule, num_frames, "Leave it out, or import longer clips")
+        if name != NETWORK_BRANCH:
+            branch_network(find(name, where), Setting(2, recipe.privacy.width, (num_frames, 16, 16)), where)
         if num_still_frames is not None and name not in _SEE_STILLS:
             rule = f"the branch '{name}' of 'privacy.branches' needs clips and cannot learn on stills"
             raise RecipeError(where, rule, remedy=f"Name only {', '.join(_SEE_STILLS)}, or leave --stills out")

@@ -204,6 +204,12 @@ def test_frames_are_enough_for_branches_that_see_stills() -> None:
     check_demands(recipe, 1, 1, lambda: build_network(recipe.anonymizer), "f")
 
 
+def test_an_attacker_without_a_network_is_no_branch() -> None:
+    recipe = make_recipe({"privacy.branches": "frame,descriptors"})
+    with pytest.raises(RecipeError, match=r"^f: 'privacy\.branches': 'descriptors' is not a network, so it cannot"):
+        check_demands(recipe, 8, None, never, "f")
+
+
 @pytest.mark.parametrize("name", ["fram", "committee"])
 def test_an_unknown_branch_is_refused_with_the_search_space(name: str) -> None:
     from anon_tune.search import SearchSpace
