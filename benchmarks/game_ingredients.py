@@ -57,7 +57,7 @@ RECIPE: Mapping[str, Any] = {
     "training.num_steps": 200,
     "training.num_branch_updates": 2,
 }
-"""All that paid, together."""
+"""The parts that paid, together."""
 
 CHANGES: Mapping[str, Mapping[str, Any]] = {
     "recipe": {},
