@@ -111,19 +111,21 @@ class Processes:
         self.wait_for(lambda: not left & self.living(), lambda: f"alive: {left & self.living()}")
 
     @contextlib.contextmanager
-    def held(self, pid: int, name: str) -> Iterator[None]:
-        """Pause the descendants of a process whose names begin with a text, at least one, for the time of a block.
+    def held(self, name: str, *pids: int) -> Iterator[None]:
+        """Pause the descendants of processes whose names begin with a text, for the time of a block.
 
-        Those that start during the block are paused, too, long before they have started to work.
+        The block begins when a descendant of each is paused. Until it ends, whoever takes such a name is paused, too.
         """
-        stopped: set[int] = set()
+        stopped: dict[int, set[int]] = {pid: set() for pid in pids}
         is_over = threading.Event()
 
         def pause() -> None:
-            for child in {child for child, its_name in self.below(pid).items() if its_name.startswith(name)} - stopped:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(child, signal.SIGSTOP)
-                    stopped.add(child)
+            for pid, known in stopped.items():
+                found = {child for child, its_name in self.below(pid).items() if its_name.startswith(name)}
+                for child in found - known:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(child, signal.SIGSTOP)
+                        known.add(child)
 
         def keep_pausing() -> None:
             while not is_over.wait(0.2):
@@ -131,18 +133,18 @@ class Processes:
 
         def is_held() -> bool:
             pause()
-            return bool(stopped)
+            return all(stopped.values())
 
         keeper = threading.Thread(target=keep_pausing)
         try:
-            self.wait_for(is_held, lambda: str(self.below(pid)))
+            self.wait_for(is_held, lambda: str([self.below(pid) for pid in pids]))
             keeper.start()
             yield
         finally:
             is_over.set()
             if keeper.ident is not None:
                 keeper.join()
-            for one in stopped:
+            for one in set().union(*stopped.values()):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(one, signal.SIGCONT)
 

@@ -37,7 +37,7 @@ def test_a_lost_node_costs_no_trial_and_down_ends_the_other_alone(
     driver = processes.start("study", ["anon-tune", "study", *arguments])
     processes.wait_until(lambda: states().get("black-out") is TrialState.COMPLETE and bool(running()), "study", driver)
     # A worker takes longer to start than a trial; so that each node has a trial, those that train wait for each other.
-    with processes.held(head, TRAINS), processes.held(worker, TRAINS):
+    with processes.held(TRAINS, head, worker):
         processes.wait_until(lambda: len(running()) == 2, "study", driver)
         processes.kill(worker)
 
@@ -74,8 +74,10 @@ def test_two_nodes_find_what_one_finds(
         return {t.id: t.state for t in Ledger(tmp_path / "two" / "ledger").trials()}
 
     two = processes.start("two", [*study, *tiny_study(tmp_path / "two", trials=3, num_steps=30, beside=2)])
-    processes.wait_until(lambda: states().get("identity") is TrialState.COMPLETE, "two", two)
-    with processes.held(head, TRAINS), processes.held(worker, TRAINS):
+    processes.wait_until(
+        lambda: states().get("black-out") is TrialState.COMPLETE and TrialState.RUNNING in states().values(), "two", two
+    )
+    with processes.held(TRAINS, head, worker):
         assert two.poll() is None  # each node has a trial
     assert processes.ended(two) == 0, processes.said("two")[-4000:]
 

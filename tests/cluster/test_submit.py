@@ -116,7 +116,7 @@ def test_a_stopped_study_goes_on_where_it_was(
     job = one_head.ask(*words)
     processes.wait_for(lambda: "identity" in complete(out))
     # The study does not end before the signals arrive, however late they are.
-    with processes.held(head, "ray::_Inner"):
+    with processes.held("ray::_Inner", head):
         processes.environment |= {"RAY_API_SERVER_ADDRESS": one_head.address, "PYTHONPATH": str(ROOT)}
         follow = ["python", "-m", "anon_tune", "submit", "--status", job, "--follow"]
         follower = processes.start("follower", follow)
@@ -126,7 +126,7 @@ def test_a_stopped_study_goes_on_where_it_was(
     said = processes.said("follower")
     assert f"The job goes on. Follow it: anon-tune submit --status {job} --follow" in said and "Traceback" not in said
     processes.wait_for(lambda: "0000" in complete(out))
-    with processes.held(head, "ray::_Inner"):
+    with processes.held("ray::_Inner", head):
         assert one_head.ask("submit", "--stop", job) == "STOPPED"
     before = trials(out)
     assert len(complete(out)) < 5 and one_head.client("submit", "--status", job, "--follow").returncode == 1

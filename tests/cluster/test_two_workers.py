@@ -117,7 +117,7 @@ def test_a_job_whose_worker_dies_is_counted_as_lost_and_done_again(
         return [pid for pid, name in processes.below(driver.pid).items() if "ray::RayTrainWorker" in name]
 
     processes.wait_until(lambda: begun.exists() and bool(workers()), "driver", driver)
-    with processes.held(driver.pid, "ray::RayTrainWorker"):
+    with processes.held("ray::RayTrainWorker", driver.pid):
         time.sleep(1)  # what is to be lost
         os.kill(workers()[0], signal.SIGKILL)
     assert processes.ended(driver) == 0, processes.said("driver")[-4000:]
