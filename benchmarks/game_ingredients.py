@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 from anon_tune.clips import Clips, make_avatars, open_clips
-from anon_tune.evaluation import measure, raw_attackers
+from anon_tune.evaluation import measure, raw_networks
 from anon_tune.methods import build_anonymizer, make_recipe, trainer_of
 from anon_tune.recipe import EvaluationRecipe, Recipe
 from anon_tune.training import Trainer
@@ -57,7 +57,7 @@ RECIPE: Mapping[str, Any] = {
     "training.num_steps": 200,
     "training.num_branch_updates": 2,
 }
-"""All that paid, together."""
+"""The parts that paid, together."""
 
 CHANGES: Mapping[str, Mapping[str, Any]] = {
     "recipe": {},
@@ -91,7 +91,7 @@ class Judge:
 
     def __init__(self, clips: Clips, baselines: str) -> None:
         self.clips, self.recipe = clips, EvaluationRecipe()
-        self.raw = raw_attackers(clips, self.recipe, CPU, baselines)
+        self.raw = raw_networks(clips, self.recipe, CPU, baselines)
         plain = build_anonymizer(make_recipe({"method": "identity"}))
         identity = measure(plain, clips, self.recipe, True, None, CPU, raw=self.raw)
         self.ceilings = Ceilings(identity.leakage.value, identity.accuracy.value)
