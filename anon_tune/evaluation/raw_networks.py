@@ -77,7 +77,7 @@ def raw_networks(clips: Clips, recipe: EvaluationRecipe, device: torch.device, k
         return _train(clips, recipe, device)
     key = digest({"clips": clips.fingerprint, "measurement": recipe.fingerprint()})
     file = File(Folder.at(kept), f"{key}.safetensors")
-    with locked(Path(tempfile.gettempdir()) / f"anon-tune-{os.getuid()}-{key}.lock", wait=True):
+    with locked(Path(tempfile.gettempdir()) / f"anon-tune-{os.getuid()}-{key}", wait=True):
         found = kept_weights(file, key)
         if found is not None:
             return RawNetworks.unpack(found[0])

@@ -108,7 +108,9 @@ def test_workers_fetch_clips_and_stills_from_a_uri(
     save_store(avatars.directory, uri)
     save_store(stills.directory, uri_of_stills)
     arguments = [*tiny_study(tmp_path / "study", trials=1, num_steps=2), "--clips", uri, "--stills", uri_of_stills]
-    command = ["anon-tune", "study", "search_spaces/quickstart.toml", "--no-rungs", *arguments]
+    on_stills = ["--set", "privacy.branches=network", "--set", "anonymizer.network=unet_small"]
+    on_stills += ["--set", "anonymizer.start=identity"]
+    command = ["anon-tune", "study", "search_spaces/quickstart.toml", "--no-rungs", *arguments, *on_stills]
     assert processes.run("study", command) == 0, processes.said("study")[-4000:]
     said = (
         f"warning: privacy branches learn on {uri_of_stills}. Leakage and accuracy are both measured on {uri}, because"

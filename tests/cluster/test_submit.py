@@ -207,7 +207,12 @@ def test_a_lost_worker_and_then_a_lost_head_cost_nothing_that_was_finished(
     site.processes.wait_for(lambda: "0000" in trials(out) and all(works(node) for node in nodes))
     running = {name for name, trial in trials(out).items() if trial.state is TrialState.RUNNING}
     site.processes.kill(nodes[1].pid)
-    site.processes.wait_for(lambda: len(complete(out) - {"identity", "black-out"}) >= 2)
+
+    def is_in_the_middle() -> bool:
+        done = complete(out)
+        return len(done - {"identity", "black-out"}) >= 2 and bool(trials(out).keys() - done)
+
+    site.processes.wait_for(is_in_the_middle)
     site.processes.kill(head.pid)
     site.processes.kill(nodes[0].pid)
     assert running

@@ -198,7 +198,7 @@ def test_a_signal_stops_and_the_next_run_takes_what_is_missing(tmp_path: Path) -
 
 @pytest.mark.usefixtures("shared_ray")
 def test_a_killed_driver_loses_no_repeat(processes: Any, tmp_path: Path) -> None:
-    study = write_study(tmp_path / "study")
+    study = write_study(tmp_path / "study", beside=2)  # the first may hang while another is measured
     driver = processes.start("driver", [sys.executable, __file__, str(study)])
     processes.wait_until(lambda: sum(len(t.repeats) for t in trials_of(study)) >= 4, "driver", driver)
     with pytest.raises(StudyError, match="another process is running this study, got pid"):

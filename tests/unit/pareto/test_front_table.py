@@ -12,7 +12,7 @@ from anon_tune.trial import Cost, TrialState
 KEYS = ["trial", "method", "state", "front_rank"]
 KEYS += ["leakage", "leakage_floor", "leakage_ceiling", "leakage_normalized", "leakage_interval"]
 KEYS += ["accuracy", "accuracy_floor", "accuracy_ceiling", "accuracy_interval"]
-KEYS += ["num_repeats", "probability_on_front", "feasible", "seconds_per_frame"]
+KEYS += ["num_repeats", "probability_on_front", "certified", "feasible", "seconds_per_frame"]
 KEYS += ["seconds", "lost_s", "cpu_s", "gpu_s", "money", "params"]
 EARLY = "No trial is on the front: no trial has a full score yet. Let the study go on: anon-tune resume."
 COST = Cost(cpu_s=60.0, gpu_s=30.0, money=0.5)

@@ -75,7 +75,9 @@ def test_attackers_keep_their_contract(spec: AttackerSpec) -> None:
     check_attacker(spec)
 
 
-@pytest.mark.parametrize("spec", ATTACKERS.ours.values(), ids=lambda spec: spec.name)
+@pytest.mark.parametrize(
+    "spec", [ATTACKERS.ours[name] for name in ("frame", "clip", "motion", "pixels")], ids=lambda s: s.name
+)
 def test_attackers_that_are_networks(spec: AttackerSpec) -> None:
     check_attacker_network(spec)
 
