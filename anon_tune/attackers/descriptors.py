@@ -1,8 +1,8 @@
 """The descriptors attacker: shapes and colours at the places of the body, by kernel ridge regression.
 
 It needs no training in steps and learns from few clips, where networks overfit; where clips are many, it is left out,
-because networks are stronger there and take less time. It follows the person: the frames are
-cropped around what moves, so that the head or the shirt lies at the same place in every clip.
+because networks are stronger there and take less time. It follows the person: the frames are cropped around what moves,
+so that the head or the shirt lies at the same place in every clip.
 
 Shapes: N clips, T frames per clip, H height, W width, A attributes, G cells of a grid, D features.
 """

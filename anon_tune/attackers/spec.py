@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+MANY_CLIPS = 100
+"""From this mean number of positive clips per attribute on, clips are many: attackers see no random views."""
+
+
 @dataclass(frozen=True)
 class AttackerSpec:
     """An attacker by name. It learns private attributes on the training split, and is measured on other splits.
@@ -31,7 +35,7 @@ class AttackerSpec:
         mirrors: True to mirror half of the clips in training, and to score a clip and its mirror image together.
             Mirror images and shifts help where clips are few. An attacker without both must also be tried, because a
             trained anonymizer may keep information at one position or on one side.
-        few_clips: True to leave it out where clips are many; `anon_tune.evaluation.lab` says how many that is.
+        few_clips: True to leave it out where clips are many, see `MANY_CLIPS`.
 
     Raises:
         ValueError: The name has other characters, or is that of the committee.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anon_tune.commands.results import read_trials
-from anon_tune.commands.study_clips import find_clips
+from anon_tune.commands.study_clips import clips_of_study
 from anon_tune.driver.packages import bring_packages
 from anon_tune.errors import AnonTuneError, StudyError, suggest
 from anon_tune.folder import Location
@@ -84,10 +84,7 @@ def certify(
     check_attackers(effort.attackers, "--set")
     chosen = _chosen(study, trials)
     _, settings = load_study(study)
-    clips = find_clips(settings.clips, study.folder)
-    if clips.fingerprint != settings.clips_fingerprint:
-        rule = f"the study was measured on clips {settings.clips_fingerprint}"
-        raise StudyError(clips.location, rule, clips.fingerprint, "Restore those clips")
+    clips = clips_of_study(settings, study.folder)
     made, failed = _audit_all(_Job(study.folder.location, clips.location, settings, effort), chosen, on_step)
     if failed:
         first, error = next(iter(failed.items()))

@@ -7,13 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anon_tune.errors import DataError
+from anon_tune.errors import DataError, StudyError
 from anon_tune.folder import Folder, is_uri
 from anon_tune.study_directory import StudyDirectory
 
 if TYPE_CHECKING:
     from anon_tune.clips import Clips
     from anon_tune.search import SearchSpace
+    from anon_tune.study import StudySettings
 
 BUILT_IN = "avatars"
 
@@ -31,6 +32,19 @@ def find_clips(name: str, out: Folder) -> Clips:
         remedy = "Import clips that have both, such as vp-ucf101"
         rule = "must have at least two actions and one private attribute, because both are measured"
         raise DataError(location, rule, got, remedy)
+    return clips
+
+
+def clips_of_study(settings: StudySettings, out: Folder) -> Clips:
+    """Open the clips of a study that has run.
+
+    Raises:
+        StudyError: They are other clips now.
+    """
+    clips = find_clips(settings.clips, out)
+    if clips.fingerprint != settings.clips_fingerprint:
+        rule = f"the study was measured on clips {settings.clips_fingerprint}"
+        raise StudyError(clips.location, rule, clips.fingerprint, "Restore those clips")
     return clips
 
 

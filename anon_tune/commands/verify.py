@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anon_tune.commands.study import make_body
-from anon_tune.commands.study_clips import find_clips, find_stills
+from anon_tune.commands.study_clips import clips_of_study, find_stills
 from anon_tune.driver.packages import bring_packages
 from anon_tune.errors import StudyError
 from anon_tune.folder import Folder, Location
@@ -42,10 +42,7 @@ def verify(
     bring_packages(package)
     folder = Folder.at(directory)
     _, settings = load_study(folder)
-    clips = find_clips(settings.clips, folder)
-    if clips.fingerprint != settings.clips_fingerprint:
-        rule = f"the study was measured on clips {settings.clips_fingerprint}"
-        raise StudyError(clips.location, rule, clips.fingerprint, "Restore those clips")
+    clips = clips_of_study(settings, folder)
     if retrain and settings.stills:
         stills = find_stills(settings.stills, clips)
         if stills.fingerprint != settings.stills_fingerprint:

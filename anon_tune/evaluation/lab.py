@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from anon_tune import certificate
 from anon_tune.attackers import Attacker, AttackerSpec, Fit, Setting, specs_of
+from anon_tune.attackers.spec import MANY_CLIPS
 from anon_tune.clips import ClipSet
 from anon_tune.errors import AnonTuneError, DataError
 from anon_tune.evaluation.augmentation import AS_THEY_ARE, Augmentation
@@ -27,9 +28,6 @@ from anon_tune.recipe import AuditRecipe, EvaluationRecipe
 Weights = Mapping[str, Tensor]
 RawWeights = Mapping[tuple[str, int], Weights]
 """Weights of attackers trained on raw clips, by family and seed."""
-
-_MANY_CLIPS = 100
-"""From this mean number of positive clips per attribute on, clips are many: attackers see no random views."""
 
 Start = Literal["fresh", "raw", "frozen"]
 PieceProgress = Callable[[str, int, int], None]
@@ -199,7 +197,7 @@ class Lab:
     @property
     def _has_many_clips(self) -> bool:
         positives: float = self.splits["train"].private.sum(axis=0).mean()
-        return positives >= _MANY_CLIPS
+        return positives >= MANY_CLIPS
 
     def attack(self, spec: AttackerSpec, start: Start, seed: int, weights: Weights | None = None) -> Attack:
         """Train one attacker, unless it is frozen, and evaluate it on the splits it was not trained on.

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, fi
 
 from anon_tune.errors import RecipeError, suggest
 from anon_tune.recipe.old_names import first_attackers, with_new_names
-from anon_tune.recipe.part import Part, Positive, refusal
+from anon_tune.recipe.part import Part, Positive, once_each, refusal, split_names
 
 MEASURE_VERSION = 2
 """Version of the measurement: the attackers by name, how long each may train, and how leakage is computed.
@@ -32,18 +32,9 @@ def measured_before(version: int | str) -> str:
 _ATTACKERS: tuple[str, ...] = ("frame", "clip", "motion", "pixels", "descriptors")
 
 
-def _several(names: object) -> object:
-    """Accept a text such as ``frame,clip`` as a list of names."""
-    return tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else names
-
-
-def _all_differ(names: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(names)) < len(names):
-        raise ValueError(f"an attacker may be named only once, got {', '.join(names)}")
-    return names
-
-
-AttackerNames = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_several), AfterValidator(_all_differ)]
+AttackerNames = Annotated[
+    tuple[str, ...], Field(min_length=1), BeforeValidator(split_names), AfterValidator(once_each("an attacker"))
+]
 """Names of `anon_tune.attackers`; a text is split at its commas."""
 
 
@@ -71,7 +62,7 @@ class EffortRecipe(Part):
     )
     classifier_steps: Positive = Field(150, description="optimizer steps of the action classifier")
 
-    _fresh_names = field_validator("fresh", mode="before")(_several)
+    _fresh_names = field_validator("fresh", mode="before")(split_names)
 
     @property
     def num_further_steps(self) -> int:

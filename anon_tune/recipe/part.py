@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -38,6 +38,22 @@ class Part(BaseModel):
     def fingerprint(self) -> str:
         """Return 16 hex digits that change with the version and with any value that differs from its default."""
         return digest({"version": self.version, "changes": self.changes()})
+
+
+def split_names(names: object) -> object:
+    """Accept a text such as ``frame,clip`` as a list of names."""
+    return tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else names
+
+
+def once_each(what: str) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+    """Return a validator that refuses names given twice; `what` is what they name, with its article."""
+
+    def check(names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError(f"{what} may be named only once, got {', '.join(names)}")
+        return names
+
+    return check
 
 
 def digest(document: Mapping[str, Any]) -> str:

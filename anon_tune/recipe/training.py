@@ -6,25 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from anon_tune.recipe.part import Part, Positive
+from anon_tune.recipe.part import Part, Positive, once_each, split_names
 from anon_tune.schedule import Schedule, ScheduleField
 
 NETWORK_BRANCH = "network"
 """The name in `PrivacyRecipe.branches` of the branch that has the section's own network."""
 
 
-def _several(names: object) -> object:
-    """Accept a text such as ``frame,clip`` as a list of names."""
-    return tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else names
-
-
-def _all_differ(names: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(names)) < len(names):
-        raise ValueError(f"a branch may be named only once, got {', '.join(names)}")
-    return names
-
-
-BranchNames = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_several), AfterValidator(_all_differ)]
+BranchNames = Annotated[
+    tuple[str, ...], Field(min_length=1), BeforeValidator(split_names), AfterValidator(once_each("a branch"))
+]
 
 
 class AnonymizerRecipe(Part):

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from anon_tune.attackers import AttackerSpec, Setting, find
+from anon_tune.attackers.spec import MANY_CLIPS
 from anon_tune.errors import RecipeError
 from anon_tune.networks import build_network
 from anon_tune.recipe import NETWORK_BRANCH, PrivacyRecipe
@@ -20,7 +21,6 @@ from anon_tune.training.collective import Collective
 from anon_tune.training.losses import adversary, privacy_loss, uniform
 from anon_tune.training.views import random_view
 
-_MANY_CLIPS = 100
 """From this mean number of positive clips per attribute on, attackers learn without random views, as those outside."""
 
 
@@ -55,7 +55,7 @@ class Target:
     num_attributes: int
     categories: Sequence[Sequence[int]] = ()
     clip_shape: tuple[int, int, int] = (8, 32, 32)
-    positives: float = _MANY_CLIPS
+    positives: float = MANY_CLIPS
 
 
 def branch_network(spec: AttackerSpec, setting: Setting, where: str) -> nn.Module:
@@ -86,7 +86,7 @@ class AttackerBranch(nn.Module):
         super().__init__()
         spec = find(name, "recipe: 'privacy.branches'")
         network = branch_network(spec, Setting(target.num_attributes, width, target.clip_shape), "recipe")
-        few = target.positives < _MANY_CLIPS
+        few = target.positives < MANY_CLIPS
         self.network, self.mirrors = network, spec.mirrors and few
         self.shift = round(spec.max_shift * min(target.clip_shape[1:])) if few else 0
 

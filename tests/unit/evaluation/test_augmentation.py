@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from anon_tune.evaluation.augmentation import AS_THEY_ARE, Augmentation, shifted
+from anon_tune.evaluation.augmentation import AS_THEY_ARE, Augmentation
+from anon_tune.training.views import random_view
 
 
 def test_no_views_leave_clips_as_they_are() -> None:
@@ -26,7 +27,7 @@ def test_shifts_move_each_clip_by_its_own_draw() -> None:
     torch.manual_seed(0)
     clips = torch.zeros(32, 2, 1, 7, 9)
     clips[..., 3, 4] = 1
-    moved = shifted(clips, 2)
+    moved = random_view(clips, 2, mirrors=False)
     places = {tuple(view[0, 0].nonzero()[0].tolist()) for view in moved}
     assert len(places) > 5
     assert all(abs(y - 3) <= 2 and abs(x - 4) <= 2 for y, x in places)

@@ -10,7 +10,7 @@ from torch import nn
 from anon_tune.attackers import ATTACKERS, Setting, find
 from anon_tune.clips import Clips, epoch_batches
 from anon_tune.evaluation import FixedSteps, fit, predict
-from anon_tune.evaluation.augmentation import shifted
+from anon_tune.training.views import random_view
 
 CPU = torch.device("cpu")
 
@@ -76,7 +76,7 @@ def test_predictions_are_in_the_order_of_the_split_whatever_the_batch(avatars: C
 def test_a_shift_moves_every_clip_as_a_whole_and_repeats_its_border() -> None:
     torch.manual_seed(0)
     clips = torch.rand(64, 3, 2, 5, 7)
-    moved = shifted(clips, 1)
+    moved = random_view(clips, 1, mirrors=False)
     assert moved.shape == clips.shape
     padded = torch.nn.functional.pad(clips.flatten(1, 2), (1, 1, 1, 1), mode="replicate").view(64, 3, 2, 7, 9)
     places = [
@@ -84,4 +84,4 @@ def test_a_shift_moves_every_clip_as_a_whole_and_repeats_its_border() -> None:
         for m, p in zip(moved, padded, strict=True)
     ]
     assert {tuple(found) for found in places} == {((y, x),) for y in range(3) for x in range(3)}
-    assert torch.equal(shifted(clips, 0), clips)
+    assert torch.equal(random_view(clips, 0, mirrors=False), clips)
