@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from anon_tune.certificate import Certificate
+from anon_tune.recipe import MEASURE_VERSION
 from anon_tune.report import write_report
 from anon_tune.report.certificate_sections import MEANING, by_family
 from anon_tune.report.certificates import certificate_cards
+from anon_tune.study.certified import all_certificates_of, certificates_of, has_effort
 from anon_tune.study_directory import StudyDirectory
+from anon_tune.trial import Trial, TrialState
 
 NASTY = "<script>alert(1)</script>"
 
@@ -180,3 +183,35 @@ def test_the_report_shows_the_certificates_of_a_study(tmp_path: Path) -> None:
     assert 'id="certificate-0007"' in after
     assert "has measured no trial" not in after
     assert NASTY not in after
+
+
+def test_only_certificates_that_hold_for_a_trial_are_its_numbers(tmp_path: Path) -> None:
+    trials = [Trial(f"000{n}", n, "adversarial", {}, "f" * 16, TrialState.COMPLETE) for n in range(5)]
+    own, measured = {"subject": {"kind": "trial", "name": "t", "method": "m", "fingerprint": "f" * 16}}, MEASURE_VERSION
+    other = {"subject": own["subject"] | {"fingerprint": "e" * 16}}
+    cards(
+        tmp_path,
+        **{
+            "0000": certificate(**own, measure_version=measured),
+            "0001": certificate(**own, measure_version=measured, status="REFUSED"),
+            "0002": certificate(**own, measure_version=measured - 1),
+            "0003": certificate(**other, measure_version=measured),
+            "gone": certificate(**own, measure_version=measured),
+        },
+    )
+    (tmp_path / "audits" / "0004.json").write_text("no certificate")
+    assert list(certificates_of(tmp_path, trials)) == ["0000"]
+    assert list(all_certificates_of(tmp_path, trials)) == ["0000", "0001"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "has"),
+    [
+        ({"num_seeds": 2, "max_steps": 8}, True),
+        ({"num_seeds": 1, "max_steps": 8}, True),
+        ({"num_seeds": 3, "max_steps": 8}, False),
+        ({"num_seeds": 2, "max_steps": 9}, False),
+    ],
+)
+def test_a_certificate_counts_for_its_effort_or_fewer_seeds(asked: dict[str, int], has: bool) -> None:
+    assert has_effort(certificate(effort={"num_seeds": 2, "max_steps": 8}), asked) is has
