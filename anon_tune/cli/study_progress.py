@@ -20,7 +20,7 @@ from anon_tune.trial import Cost, Score, Trial, TrialState, losses
 
 _MOST_ROWS = 8
 _LOOK_EVERY_S = 0.5
-_SPLIT = "Values of the validation split, by which trials are selected; `anon-tune front` shows those of the test split."
+_SPLIT = "Values of the validation split, which selects trials; `anon-tune front` shows those of the test split."
 
 
 class StudyProgress:
