@@ -15,6 +15,7 @@ _SMALL_CUT = 0.02  # fraction of a video's length; headers round it
 _GRACE_S = 0.5
 _MOST_NAMED = 10
 _REMEDY = "Use another copy, or add --accept-damage to take what can be decoded"
+_HINT = "--accept-damage takes what can be decoded"
 
 
 class DamageWatch:
@@ -90,7 +91,7 @@ class DamageWatch:
 
     def _suspect(self, what: str) -> None:
         if not self._accept:
-            raise UnreadableError(what, remedy=_REMEDY)
+            raise UnreadableError(what, remedy=_REMEDY, noun=f"the video {what}; {_HINT}")
         if len(self._notes) < _MOST_NAMED:
             self._notes.append(what)
         else:

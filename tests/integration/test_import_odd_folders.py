@@ -13,6 +13,7 @@ import pytest
 
 from anon_tune.clips import open_clips
 from anon_tune.datasets import import_pair
+from anon_tune.datasets.decode import ClipForm
 
 PATTERN = r"(?P<person>[a-z]+)(?P<take>\d)_(?P<action>[a-z]+)_"
 WORDS = ("--pattern", PATTERN, "--action", "action", "--private", "person", "--group", "take", "--test-groups", "2")
@@ -132,8 +133,9 @@ def test_our_own_reports_are_no_anonymized_files(folder: Path, tmp_path: Path) -
         path.with_name(f"{path.name}.json").write_text("{}")
     (anonymized / "._ann1_walk_0.mp4").write_bytes(b"\x00")
     (folder / "ann1_walk_0.mp4").write_text("no video")
+    form = ClipForm(2, 6, 8)
     pair = import_pair(
-        folder, anonymized, PATTERN, "action", ["person"], "take", ["2"], 2, 6, 8, tmp_path / "out", skip_bad=True
+        folder, anonymized, PATTERN, "action", ["person"], "take", ["2"], form, tmp_path / "out", skip_bad=True
     )
     assert [one.file for one in pair.bad] == [str(folder / "ann1_walk_0.mp4")]
     assert (pair.original.num_clips, pair.anonymized.num_clips) == (23, 23)
