@@ -29,6 +29,7 @@ from anon_tune.clips.manifest import FRAMES, MANIFEST, SPLITS, ClipEntry, Manife
 from anon_tune.clips.node_cache import fetch_store
 from anon_tune.errors import DataError, suggest
 from anon_tune.folder import Folder, is_uri
+from anon_tune.video.folder_files import is_text, printable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -148,7 +149,7 @@ def open_clips(location: Path | str) -> Clips:
             knows (``s3://``, ``gs://``). A store at a URI is copied once to each node; see `fetch_store`.
 
     Raises:
-        DataError: A file is missing or damaged, or frames and manifest do not belong together.
+        DataError: A file is missing or damaged, frames and manifest do not belong together, or the path is not UTF-8.
         UsageError: The URI carries a key, or pyarrow cannot open it.
         UnreachableError: The file system of the URI does not answer.
     """
@@ -156,6 +157,7 @@ def open_clips(location: Path | str) -> Clips:
     if is_uri(location) and (far := Folder.at(location)).is_remote:
         return replace(open_clips(fetch_store(far.location)), location=far.location)
     directory = Folder.at(location).path if is_uri(location) else Path(location)
+    _check_text(directory)
     for name in (MANIFEST, FRAMES):
         if not (directory / name).is_file():
             remedy = "Give the directory of a clip store, or import one"
@@ -163,6 +165,11 @@ def open_clips(location: Path | str) -> Clips:
     manifest = read_manifest(directory / MANIFEST)
     frames = map_frames(directory / FRAMES, manifest)
     return Clips(str(directory), directory, manifest, frames)
+
+
+def _check_text(directory: Path) -> None:
+    if not is_text(str(directory)):  # as manifests, settings and Ray take them
+        raise DataError(printable(directory), "its path must be UTF-8", remedy="Rename the folder")
 
 
 def _is_store(directory: Path) -> bool:
@@ -322,8 +329,9 @@ def check_place(directory: Path, force: bool) -> None:
     """Check that a clip store can be created at a directory.
 
     Raises:
-        DataError: The directory exists and `force` is False, or it exists and is no clip store.
+        DataError: The directory exists and `force` is False, it exists and is no clip store, or its path is not UTF-8.
     """
+    _check_text(directory)
     if directory.exists() and not force:
         raise DataError(str(directory), "already exists", remedy="Name another directory or add --force")
     if directory.exists() and not _is_store(directory):

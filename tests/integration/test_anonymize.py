@@ -259,7 +259,7 @@ def test_very_short_videos(run: Run, tmp_path: Path, num_frames: int, method: st
     code, said = run(source, "-o", target, "--method", method)
     if (num_frames, method) == (1, "person-blur:2"):
         assert code == 2
-        assert said.startswith(f"error: {source}: its detector needs at least 2 frames")
+        assert said.startswith(f"error: {source}: an anonymizer that compares the frames of a clip needs at least 2")
         assert names(tmp_path) == ["in.mp4"]
     else:
         assert code == 0

@@ -102,6 +102,18 @@ def test_a_name_that_is_not_utf_8_is_refused_before_anything_is_decoded(folder: 
     assert err == f"error: {folder}/jos\\xe91_walk_0.mp4: its name must be UTF-8. Rename the file.\n"
 
 
+def test_a_store_whose_name_is_not_utf_8_is_refused_before_anything_is_decoded(
+    folder: Path, tmp_path: Path, say: Say
+) -> None:
+    store = tmp_path / os.fsdecode(b"caf\xe9")
+    said = f"error: {tmp_path}/caf\\xe9: its path must be UTF-8. Rename the folder.\n"
+    assert say("clips", "import", folder, *WORDS, "-o", store) == (2, "", said)
+    assert [path.name for path in tmp_path.iterdir()] == ["videos"]
+    assert say("clips", "import", folder, *WORDS, "-o", tmp_path / "store")[0] == 0
+    (tmp_path / "store").rename(store)
+    assert say("clips", "info", store) == (2, "", said)
+
+
 @pytest.mark.parametrize(
     ("column", "cell", "message"),
     [("", "", "column 1 must have a name"), ("number", "", "column 'number' must repeat its values")],

@@ -408,6 +408,9 @@ def test_a_long_name_is_written_with_its_report_or_refused(
     said = line(say, "anonymize", source, "-o", longer, "--method", "identity")
     assert said.startswith(f"error: {longer}: the name of its report must have at most 255 bytes, got 256. ")
     assert not longer.exists()
+    longest = tmp_path / f"{'x' * 300}.mp4"  # longer than the file system can be asked for
+    said = line(say, "anonymize", source, "-o", longest, "--method", "identity")
+    assert said.startswith(f"error: {longest}: a name must have at most 255 bytes, got 304. ")
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a place where nobody may write")
@@ -415,6 +418,15 @@ def test_a_place_that_cannot_be_written_is_named(say: Callable[..., tuple[int, s
     source = write_video(tmp_path / "in.mp4", 2)
     said = line(say, "anonymize", source, "-o", "/proc/out.mp4", "--method", "identity")
     assert said.startswith("error: /proc/out.mp4: cannot be written: ")
+    assert said.endswith(" Choose another folder with -o.")
+
+
+def test_a_file_in_the_place_of_the_output_s_folder_is_told(
+    say: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    source = write_video(tmp_path / "in.mp4", 2)
+    said = line(say, "anonymize", source, "-o", source / "out.mp4", "--method", "identity")
+    assert said.startswith(f"error: {source}/out.mp4: cannot be written: Not a directory. ")
 
 
 def test_a_name_that_is_not_utf_8_is_anonymized_and_escaped(
