@@ -24,12 +24,12 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from anon_tune.address import refuse_secret
-from anon_tune.clips.frames import content_hash, map_frames, move_rows
+from anon_tune.clips.frames import check_shape, content_hash, map_frames, move_rows
 from anon_tune.clips.manifest import FRAMES, MANIFEST, SPLITS, ClipEntry, Manifest, read_manifest, write_manifest
 from anon_tune.clips.node_cache import fetch_store
 from anon_tune.errors import DataError, suggest
 from anon_tune.folder import Folder, is_uri
-from anon_tune.video.folder_files import is_text, printable
+from anon_tune.video.folder_files import check_path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -157,7 +157,7 @@ def open_clips(location: Path | str) -> Clips:
     if is_uri(location) and (far := Folder.at(location)).is_remote:
         return replace(open_clips(fetch_store(far.location)), location=far.location)
     directory = Folder.at(location).path if is_uri(location) else Path(location)
-    _check_text(directory)
+    check_path(directory)
     for name in (MANIFEST, FRAMES):
         if not (directory / name).is_file():
             remedy = "Give the directory of a clip store, or import one"
@@ -165,11 +165,6 @@ def open_clips(location: Path | str) -> Clips:
     manifest = read_manifest(directory / MANIFEST)
     frames = map_frames(directory / FRAMES, manifest)
     return Clips(str(directory), directory, manifest, frames)
-
-
-def _check_text(directory: Path) -> None:
-    if not is_text(str(directory)):  # as manifests, settings and Ray take them
-        raise DataError(printable(directory), "its path must be UTF-8", remedy="Rename the folder")
 
 
 def _is_store(directory: Path) -> bool:
@@ -202,6 +197,7 @@ class StoreWriter:
 
     Raises:
         DataError: The directory cannot be written, it exists and `force` is False, or it exists and is no clip store.
+        UsageError: A clip of this shape is too large.
     """
 
     def __init__(
@@ -214,6 +210,7 @@ class StoreWriter:
         self.directory = Path(directory)
         self._force = force
         check_place(self.directory, force)
+        check_shape(shape)
         self._shape = shape
         self._entries: list[ClipEntry] = []
         self._keeps = hidden is not None
@@ -221,8 +218,7 @@ class StoreWriter:
         try:
             self._hidden.mkdir(parents=True, exist_ok=self._keeps)
         except OSError as error:
-            where, remedy = str(self.directory), "Name another directory"
-            raise DataError(where, "cannot be written", remedy=remedy, cause=error.strerror) from None
+            raise _unwritable(self.directory, error) from None
         path = self._hidden / FRAMES
         self._file = open(path, "r+b" if path.exists() else "w+b")  # noqa: SIM115  closed by __exit__
         self._write_header()
@@ -331,9 +327,17 @@ def check_place(directory: Path, force: bool) -> None:
     Raises:
         DataError: The directory exists and `force` is False, it exists and is no clip store, or its path is not UTF-8.
     """
-    _check_text(directory)
+    check_path(directory)
+    try:
+        directory.exists()
+    except OSError as error:
+        raise _unwritable(directory, error) from None
     if directory.exists() and not force:
         raise DataError(str(directory), "already exists", remedy="Name another directory or add --force")
     if directory.exists() and not _is_store(directory):
         rule = "exists and is no clip store, so it is not replaced"
         raise DataError(str(directory), rule, remedy="Name another directory")
+
+
+def _unwritable(directory: Path, error: OSError) -> DataError:
+    return DataError(str(directory), "cannot be written", remedy="Name another directory", cause=error.strerror or "")

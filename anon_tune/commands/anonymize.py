@@ -181,6 +181,9 @@ def find_jobs(
         raise UsageError(printable(output), "must be a folder for several videos", "a file", "Name a folder with -o")
     jobs: list[tuple[Path, Path]] = []
     for given in inputs:
+        if given.is_dir() and _is_below(given, output):
+            rule = f"must not hold the folder of the input {printable(given)}"
+            raise UsageError(printable(output), rule, remedy="Name another folder with -o")
         for source in _videos(given, output, watch) if given.is_dir() else [given]:
             name = source.relative_to(given) if given.is_dir() else Path(source.name)
             kept = name.suffix.lower() in _KEPT and ending in (None, name.suffix.lower())

@@ -88,6 +88,8 @@ def test_folders_that_are_linked_are_followed_and_loops_end(folder: Path, tmp_pa
     (folder / "linked").symlink_to(tmp_path / "far")
     (folder / "twice").symlink_to(tmp_path / "far")
     (folder / "loop").symlink_to(folder)
+    for name, target in (("ann1_walk_8.mp4", "ann1_walk_8.mp4"), ("ann1_walk_9.mp4", "gone.mp4")):
+        (folder / name).symlink_to(target)
     (folder / "above").symlink_to(tmp_path)
     assert say("clips", "import", folder, *WORDS, "-o", tmp_path / "store")[0] == 0
     assert len(splits(tmp_path / "store")) == 24
