@@ -89,7 +89,7 @@ def main() -> None:
     sets = {"avatars": ("avatars", args.num_avatars)}
     if args.ixmas:
         sets["ixmas"] = (args.ixmas, args.num_ixmas)
-    found = {n: agreement(run(n, clips, num, args), num, args.seeds) for n, (clips, num) in sets.items()}
+    found = {n: agreement(run(n, clips, num, args), num, args.seeds) for n, (clips, num) in sets.items() if num}
     print(json.dumps(found, indent=2))
 
 

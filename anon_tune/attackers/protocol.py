@@ -47,11 +47,14 @@ class Fit:
         step: The step whose weights were kept; 0 if the attacker is not trained in steps.
         plateau: True if the validation curve had stopped rising.
         curve: Step and validation value of every look; cMAP or top-1.
+        validation: Scores (N,A) of the validation clips by models that did not see them. An attacker that learns on the
+            validation clips too must give them; None if `predict` may be asked.
     """
 
     step: int = 0
     plateau: bool = True
     curve: tuple[tuple[int, float], ...] = ()
+    validation: NDArray[np.float64] | None = None
 
 
 @runtime_checkable

@@ -20,6 +20,7 @@ from anon_tune.trial import Cost, Score, Trial, TrialState, losses
 
 _MOST_ROWS = 8
 _LOOK_EVERY_S = 0.5
+_SPLIT = "Values of the validation split, by which trials are selected; `anon-tune front` shows those of the test split."
 
 
 class StudyProgress:
@@ -71,6 +72,8 @@ class StudyProgress:
         ended = sorted((t for t in self._trials if t.state.is_final and t.id not in said), key=lambda t: t.id)
         if not ended:
             return
+        if self._looked == -math.inf:
+            self._console.print(_SPLIT, soft_wrap=True)
         self._looked = time.monotonic()
         view = StudyView.of(self._trials, self._num_trials)
         for trial in ended:

@@ -221,7 +221,12 @@ class Lab:
                 self._tell(f"attacker: {spec.name}, {start}, seed {seed}")
                 fitted = self._fit_attacker(built, spec, start, seed)
         network = built.to(self.device) if isinstance(built, nn.Module) else None
-        scores = {name: self._read(built, spec, clips) for name, clips in self.splits.items() if name != "train"}
+        known = {} if fitted.validation is None else {"val": fitted.validation}
+        scores = {
+            name: self._checked(known[name] if name in known else self._said(built, spec, clips), spec, clips)
+            for name, clips in self.splits.items()
+            if name != "train"
+        }
         values = {name: class_mean_ap(said, self.splits[name].private) for name, said in scores.items()}
         return Attack(spec.name, start, seed, fitted, scores, values, network, spec.inputs)
 
@@ -301,10 +306,11 @@ class Lab:
             network, train, val, target, rule, effort.batch_clips, effort.lr, seed, self.device, augmentation, inputs
         )
 
-    def _read(self, built: nn.Module | Attacker, spec: AttackerSpec, clips: ClipSet) -> Floats:
-        if isinstance(built, nn.Module):
-            return self.score_private(built, spec, clips)
-        scores = np.asarray(built.predict(clips), dtype=np.float64)
+    def _said(self, built: nn.Module | Attacker, spec: AttackerSpec, clips: ClipSet) -> Floats:
+        return self.score_private(built, spec, clips) if isinstance(built, nn.Module) else built.predict(clips)
+
+    def _checked(self, said: Floats, spec: AttackerSpec, clips: ClipSet) -> Floats:
+        scores = np.asarray(said, dtype=np.float64)
         if scores.shape != clips.private.shape:
             rule = f"must return scores of shape {clips.private.shape}"
             raise AnonTuneError(

@@ -11,7 +11,7 @@ from anon_tune.errors import RecipeError, suggest
 from anon_tune.recipe.old_names import first_attackers, with_new_names
 from anon_tune.recipe.part import Part, Positive, once_each, refusal, split_names
 
-MEASURE_VERSION = 2
+MEASURE_VERSION = 3
 """Version of the measurement: the attackers by name, how long each may train, and how leakage is computed.
 
 It rises whenever the same anonymizer, clips and recipe would get another score, because scores of two versions cannot
@@ -82,7 +82,7 @@ class EvaluationRecipe(Part):
     version: ClassVar[int] = MEASURE_VERSION
 
     rung: EffortRecipe = EffortRecipe(
-        attackers=("frame",), fresh=(), attacker_steps=120, further_steps=120, classifier_steps=75
+        attackers=("frame", "descriptors"), fresh=(), attacker_steps=120, further_steps=120, classifier_steps=75
     )
     full: EffortRecipe = EffortRecipe()
     num_bootstraps: Positive = Field(200, description="resamples behind an interval")

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from anon_tune.attackers import Attacker, Setting, find
+from anon_tune.attackers.descriptors.features import Features, _parts
+from anon_tune.attackers.descriptors.follow import Follower, Whitening
 from anon_tune.clips import Clips, ClipSet, make_avatars
 from anon_tune.evaluation import Effort, Lab, class_mean_ap
 from anon_tune.recipe import EvaluationRecipe
@@ -40,6 +42,59 @@ def test_it_is_a_function_of_clips_and_seed(clips: Clips) -> None:
     one, two, other = (fitted(train, val, seed).predict(test) for seed in (0, 0, 1))
     assert np.array_equal(one, two)
     assert not np.array_equal(one, other)
+
+
+def test_validation_scores_come_from_regressions_that_did_not_see_them(clips: Clips) -> None:
+    train, val = clips.split("train"), clips.split("val")
+    rng = np.random.default_rng(5)
+    drawn = [replace(one, private=(rng.random(one.private.shape) < 0.5).astype(np.uint8)) for one in (train, val)]
+    attacker = find("descriptors").build(Setting(train.private.shape[1], 16, (4, 32, 32)))
+    assert isinstance(attacker, Attacker)
+    known = attacker.fit(*drawn, seed=0).validation
+    assert known is not None
+    chance = drawn[1].private.mean()
+    assert class_mean_ap(known, drawn[1].private) < chance + 0.15  # labels that are drawn cannot be foretold
+    assert class_mean_ap(attacker.predict(drawn[1]), drawn[1].private) > 0.95  # but they were learned
+
+
+def test_the_lab_takes_the_validation_scores_that_a_fit_gives(clips: Clips) -> None:
+    splits = {name: clips.split(name) for name in ("train", "val")}
+    lab = Lab(splits, Effort.of_study(EvaluationRecipe(), full=True), torch.device("cpu"))
+    attack = lab.attack(find("descriptors"), "fresh", 0)
+    assert attack.fit.validation is not None
+    assert np.array_equal(attack.scores["val"], attack.fit.validation)
+    assert attack.values["val"] == class_mean_ap(attack.fit.validation, splits["val"].private)
+
+
+def test_features_of_mirror_images_are_those_of_mirrored_views(clips: Clips) -> None:
+    frames = clips.split("train").frames
+    features = Features(frames, np.random.default_rng(0))
+    views = features._views(next(_parts(frames)))
+    turned = type(views)(*(getattr(views, name).flip(-1) for name in type(views).__slots__))
+    for kind in features._kinds:
+        _, mirrored = kind.both(views)
+        off = (mirrored - kind.cells(turned).flatten(1)).abs()
+        assert off.mean() < 1e-4 * mirrored.abs().mean() + 1e-4  # a few pixels have edges in two directions alike
+
+
+def test_the_person_is_followed() -> None:
+    rng = np.random.default_rng(0)
+    at = rng.integers(6, 27, (40, 1)) + np.array([0, 1, 1, 2, 3, 3, 4, 4])
+    frames = torch.full((40, 8, 3, 24, 36), 0.5) + 0.02 * torch.randn(40, 8, 3, 24, 36, generator=torch.manual_seed(0))
+    for clip, path in enumerate(at):
+        for time, column in enumerate(path):
+            frames[clip, time, :, 4:22, column : column + 4] = 1.0
+    right, _ = Follower(frames).places(frames)
+    off = right.numpy() - (at + 2 - 18)
+    assert np.abs(off - np.median(off)).mean() < 1.0
+
+
+def test_whitening_undoes_a_blur(clips: Clips) -> None:
+    sharp = torch.from_numpy(np.array(clips.split("train").frames)).permute(0, 1, 4, 2, 3) / 255
+    blurred = torch.nn.functional.avg_pool2d(sharp.flatten(0, 1), 3, 1, 1).unflatten(0, sharp.shape[:2])
+    blurred = (blurred * 255).round() / 255
+    sides = [one.diff(dim=-1).abs().mean() for one in (sharp, blurred, Whitening(blurred)(blurred))]
+    assert sides[1] < 0.7 * sides[0] and sides[2] > 0.9 * sides[0]
 
 
 def test_of_clips_that_show_nothing_it_tells_nothing(clips: Clips) -> None:

@@ -115,5 +115,5 @@ def test_nest_refuses_a_value_that_is_also_a_table() -> None:
 
 def test_what_is_not_named_keeps_its_default_also_beside_a_named_sibling() -> None:
     recipe = make_recipe({"evaluation.rung.attacker_steps": 7})
-    assert recipe.evaluation.rung.attackers == Recipe().evaluation.rung.attackers == ("frame",)
+    assert recipe.evaluation.rung.attackers == Recipe().evaluation.rung.attackers == ("frame", "descriptors")
     assert recipe.evaluation.rung.classifier_steps == Recipe().evaluation.rung.classifier_steps
