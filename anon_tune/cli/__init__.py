@@ -9,7 +9,7 @@ import os
 import select
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Annotated
 
@@ -20,7 +20,7 @@ import anon_tune
 from anon_tune.cli import anonymize, audit, certify, clips, cluster, jobs, result, status, study, verify
 from anon_tune.cli.help_text import Command, Group
 from anon_tune.cli.list_options import spread_lists
-from anon_tune.errors import AnonTuneError
+from anon_tune.errors import AnonTuneError, UsageError
 
 app = typer.Typer(
     name="anon-tune",
@@ -91,6 +91,7 @@ def main() -> None:
             stream.reconfigure(errors="surrogateescape" if is_utf8 else "replace")
     try:
         try:
+            _refuse_empty(sys.argv[1:])
             app(args=spread_lists(sys.argv[1:]))
         finally:
             sys.stdout.flush()  # here a broken pipe is still handled below; at interpreter exit it would not be
@@ -104,6 +105,14 @@ def main() -> None:
         raise
     except OSError as error:  # for example a store that cannot be reached, or a folder without read permission
         _end(error)
+
+
+def _refuse_empty(words: Sequence[str]) -> None:
+    """Refuse an empty word, as of a variable that is not set. As a path, it would be the current folder."""
+    if "" in words:
+        before = words[words.index("") - 1]
+        where = before if words[0] and before.startswith("-") else "anon-tune"
+        raise UsageError(where, "must not be given an empty text", remedy="Set the variable that it comes from")
 
 
 def _end(error: OSError) -> None:

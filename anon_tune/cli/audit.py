@@ -41,6 +41,7 @@ def audit(
     val_fraction: options.ValFraction = None,
     num_frames: options.NumFrames = None,
     size: options.Size = None,
+    accept_damage: options.AcceptDamage = False,
     skip_bad: options.SkipBad = False,
     output: options.Output = None,
     format: options.PrintedAs = options.Format.TABLE,
@@ -75,8 +76,7 @@ def audit(
     code 1. A trial's certificate is also kept in STUDY/audits. 'anon-tune report STUDY'
     shows all certificates in that folder.
     """
-    given = dict(locals())  # there are no other local variables yet
-    del given["format"], given["set_"]
+    given = {name: value for name, value in locals().items() if name not in ("format", "set_")}
     lists = {name: tuple(given[name] or ()) for name in ("private", "test_groups", "val_groups")}
     parsed = {"set": named("--set", set_), "size": None if size is None else parse_size(size)}
     certificate = _run(AuditOptions(**given | lists | parsed))
@@ -95,6 +95,9 @@ class _Watch(AuditWatch):
 
     def show(self, done: int, total: int) -> None:
         self._imported.show(done, total)
+
+    def damaged(self, files: Sequence[BadFile]) -> None:
+        self._imported.damaged(files)
 
     def end(self, bad: Sequence[BadFile], short: Sequence[str] = (), num_frames: int = 0) -> None:
         self._imported.end(bad)

@@ -73,6 +73,10 @@ NumFrames = Annotated[int | None, typer.Option(metavar="N", min=1, help="Frames 
 Size = Annotated[
     str | None, typer.Option(metavar="HxW", help="Height and width of a frame in pixels. Default: 112x112.")
 ]
+AcceptDamage = Annotated[
+    bool,
+    typer.Option("--accept-damage", help="Use what can be decoded of videos whose damage is only suspected."),
+]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out videos that cannot be decoded.")]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="JSON file to write the certificate to.")

@@ -61,7 +61,7 @@ class ImportBar(ImportWatch):
 
     def damaged(self, files: Sequence[BadFile]) -> None:
         for file in files:
-            print(f"{file.file}: {file.reason}; what can be decoded is imported.", file=sys.stderr)
+            print(f"{file.file}: {file.reason}; what can be decoded is used.", file=sys.stderr)
 
     def show(self, done: int, total: int) -> None:
         if not self._bar.live.is_started:

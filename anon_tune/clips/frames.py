@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -11,15 +12,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anon_tune.clips.manifest import Manifest
-from anon_tune.errors import DataError
+from anon_tune.errors import DataError, UsageError
 from anon_tune.folder import why
 
 _REMEDY = "Import or make the clips again"
+_MOST_BYTES = 2**31  # of a clip, which is held in memory
+_MOST_PIXELS = 2**14  # of a side; FFmpeg scales no larger pictures
 
 
 def content_hash(frames: NDArray[np.uint8]) -> str:
     """Return the SHA-256 of the frames of one clip, as 64 hex digits."""
     return hashlib.sha256(np.ascontiguousarray(frames).data).hexdigest()
+
+
+def check_shape(shape: tuple[int, int, int, int]) -> None:
+    """Refuse clips that are too large to be decoded.
+
+    Args:
+        shape: Shape of one clip, (T, H, W, 3).
+
+    Raises:
+        UsageError: A clip or a side of its frames is too large.
+    """
+    if math.prod(shape) > _MOST_BYTES or max(shape[1:3]) > _MOST_PIXELS:
+        rule = f"a clip must have at most {_MOST_BYTES:,} bytes, and a side at most {_MOST_PIXELS:,} pixels"
+        got = f"{shape[0]} frames of {shape[1]}x{shape[2]} pixels"
+        raise UsageError("--size", rule, got, "Choose smaller or fewer frames")
 
 
 def map_frames(path: Path, manifest: Manifest, every: bool = False) -> NDArray[np.uint8]:
@@ -45,6 +63,8 @@ def map_frames(path: Path, manifest: Manifest, every: bool = False) -> NDArray[n
     if frames.dtype != np.uint8 or frames.shape != expected:
         got = f"{frames.dtype} {frames.shape}"
         raise DataError(str(path), f"the manifest requires uint8 frames of shape {expected}", got, _REMEDY)
+    if path.stat().st_size != frames.offset + frames.nbytes:  # type: ignore[attr-defined]
+        raise DataError(str(path), "holds more than its frames", remedy=_REMEDY)
     for row, entry in enumerate(manifest.entries if every else manifest.entries[:1]):
         if content_hash(frames[row]) != entry.content_hash:
             raise DataError(str(path), "the frames are not those of the manifest", remedy=_REMEDY)

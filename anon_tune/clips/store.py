@@ -24,11 +24,12 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from anon_tune.address import refuse_secret
-from anon_tune.clips.frames import content_hash, map_frames, move_rows
+from anon_tune.clips.frames import check_shape, content_hash, map_frames, move_rows
 from anon_tune.clips.manifest import FRAMES, MANIFEST, SPLITS, ClipEntry, Manifest, read_manifest, write_manifest
 from anon_tune.clips.node_cache import fetch_store
 from anon_tune.errors import DataError, suggest
 from anon_tune.folder import Folder, is_uri
+from anon_tune.video.folder_files import check_path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -148,7 +149,7 @@ def open_clips(location: Path | str) -> Clips:
             knows (``s3://``, ``gs://``). A store at a URI is copied once to each node; see `fetch_store`.
 
     Raises:
-        DataError: A file is missing or damaged, or frames and manifest do not belong together.
+        DataError: A file is missing or damaged, frames and manifest do not belong together, or the path is not UTF-8.
         UsageError: The URI carries a key, or pyarrow cannot open it.
         UnreachableError: The file system of the URI does not answer.
     """
@@ -156,6 +157,7 @@ def open_clips(location: Path | str) -> Clips:
     if is_uri(location) and (far := Folder.at(location)).is_remote:
         return replace(open_clips(fetch_store(far.location)), location=far.location)
     directory = Folder.at(location).path if is_uri(location) else Path(location)
+    check_path(directory)
     for name in (MANIFEST, FRAMES):
         if not (directory / name).is_file():
             remedy = "Give the directory of a clip store, or import one"
@@ -195,6 +197,7 @@ class StoreWriter:
 
     Raises:
         DataError: The directory cannot be written, it exists and `force` is False, or it exists and is no clip store.
+        UsageError: A clip of this shape is too large.
     """
 
     def __init__(
@@ -207,6 +210,7 @@ class StoreWriter:
         self.directory = Path(directory)
         self._force = force
         check_place(self.directory, force)
+        check_shape(shape)
         self._shape = shape
         self._entries: list[ClipEntry] = []
         self._keeps = hidden is not None
@@ -214,8 +218,7 @@ class StoreWriter:
         try:
             self._hidden.mkdir(parents=True, exist_ok=self._keeps)
         except OSError as error:
-            where, remedy = str(self.directory), "Name another directory"
-            raise DataError(where, "cannot be written", remedy=remedy, cause=error.strerror) from None
+            raise _unwritable(self.directory, error) from None
         path = self._hidden / FRAMES
         self._file = open(path, "r+b" if path.exists() else "w+b")  # noqa: SIM115  closed by __exit__
         self._write_header()
@@ -322,10 +325,19 @@ def check_place(directory: Path, force: bool) -> None:
     """Check that a clip store can be created at a directory.
 
     Raises:
-        DataError: The directory exists and `force` is False, or it exists and is no clip store.
+        DataError: The directory exists and `force` is False, it exists and is no clip store, or its path is not UTF-8.
     """
+    check_path(directory)
+    try:
+        directory.exists()
+    except OSError as error:
+        raise _unwritable(directory, error) from None
     if directory.exists() and not force:
         raise DataError(str(directory), "already exists", remedy="Name another directory or add --force")
     if directory.exists() and not _is_store(directory):
         rule = "exists and is no clip store, so it is not replaced"
         raise DataError(str(directory), rule, remedy="Name another directory")
+
+
+def _unwritable(directory: Path, error: OSError) -> DataError:
+    return DataError(str(directory), "cannot be written", remedy="Name another directory", cause=error.strerror or "")

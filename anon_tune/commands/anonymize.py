@@ -137,7 +137,7 @@ def _anonymize_one(source: Path, target: Path, chosen: Chosen, options: VideoOpt
     from anon_tune.export import anonymize_video
 
     report = target.with_name(f"{target.name}.json")
-    _check_length(target, report)
+    _check_length(target, report, "the name of its report")
     if report.exists() and not options.force:
         raise UsageError(printable(report), "already exists", remedy="Name another file or add --force")
     with watch.begin(source, target) as show:
@@ -145,12 +145,18 @@ def _anonymize_one(source: Path, target: Path, chosen: Chosen, options: VideoOpt
     _write(report, json.dumps(document(source, target, done, chosen, options), indent=2) + "\n")
 
 
-def _check_length(target: Path, report: Path) -> None:
-    """Refuse an output whose report would have a name that is too long. Nothing is written yet."""
-    num_bytes = len(os.fsencode(report.name))
+def _check_length(output: Path, written: Path, what: str) -> None:
+    """Refuse an output if a file or folder that is written for it would have too long a name. Nothing is written yet.
+
+    Args:
+        output: The output, for errors.
+        written: The path to be written.
+        what: What has the name, in words.
+    """
+    num_bytes = max((len(os.fsencode(part)) for part in written.parts), default=0)
     if num_bytes > _NAME_MAX:
-        rule = f"the name of its report must have at most {_NAME_MAX} bytes"
-        raise UsageError(printable(target), rule, num_bytes, "Name a shorter output with -o, or rename the input")
+        rule, remedy = f"{what} must have at most {_NAME_MAX} bytes", "Name a shorter output with -o"
+        raise UsageError(printable(output), rule, num_bytes, f"{remedy}, or rename the input")
 
 
 def find_jobs(
@@ -163,10 +169,11 @@ def find_jobs(
     and no other is asked for.
 
     Raises:
-        UsageError: There are no videos, or two videos have the same output file.
+        UsageError: There are no videos, two videos have the same output file, or the output's name is too long.
     """
     if ending is not None and ending not in _KEPT:
         raise UsageError("--ending", f"must be one of {', '.join(_KEPT)}", ending, "The default is .mp4")
+    _check_length(output, output, "a name")  # before the file system is asked, which raises its own error
     single = len(inputs) == 1 and not inputs[0].is_dir()
     if single and not output.is_dir():
         return [(inputs[0], output)]
@@ -174,6 +181,9 @@ def find_jobs(
         raise UsageError(printable(output), "must be a folder for several videos", "a file", "Name a folder with -o")
     jobs: list[tuple[Path, Path]] = []
     for given in inputs:
+        if given.is_dir() and _is_below(given, output):
+            rule = f"must not hold the folder of the input {printable(given)}"
+            raise UsageError(printable(output), rule, remedy="Name another folder with -o")
         for source in _videos(given, output, watch) if given.is_dir() else [given]:
             name = source.relative_to(given) if given.is_dir() else Path(source.name)
             kept = name.suffix.lower() in _KEPT and ending in (None, name.suffix.lower())

@@ -14,7 +14,7 @@ from anon_tune.commands.audit_subject import find_case
 from anon_tune.commands.watch import AuditWatch
 from anon_tune.errors import UsageError
 from anon_tune.evaluation import Audit
-from anon_tune.folder import File, Folder
+from anon_tune.folder import File, Folder, make_folder
 from anon_tune.methods import attackers_of
 from anon_tune.networks import pick_device
 from anon_tune.recipe import AuditRecipe
@@ -56,7 +56,7 @@ def run_audit(options: AuditOptions, watch: AuditWatch) -> Certificate:
 def check_writable(file: Path) -> None:
     """Check at the start that the file can be written, so that an hour of work is not lost at the end."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
         if file.is_dir():
             raise UsageError(str(file), "must be a file", "a folder", "Name another file")
         tempfile.TemporaryFile(dir=file.parent).close()

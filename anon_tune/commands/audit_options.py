@@ -14,7 +14,7 @@ _SUBJECTS = ("trial", "method", "file", "original")
 _FOLDER_NEEDS = ("anonymized", "pattern", "action", "private", "group", "test_groups")
 _FOLDER_TAKES = (
     *("anonymized", "anonymized_suffix", "pattern", "action", "private", "group", "test_groups"),
-    *("val_groups", "val_fraction", "num_frames", "size", "skip_bad"),
+    *("val_groups", "val_fraction", "num_frames", "size", "accept_damage", "skip_bad"),
 )
 _NEEDS = {"trial": ("study",), "method": ("clips",), "file": ("clips",), "original": _FOLDER_NEEDS}
 _REMEDY = "See 'anon-tune audit --help'"
@@ -43,6 +43,7 @@ class AuditOptions:
         val_fraction: Without `val_groups`: share of training clips held out for validation; None for 0.15.
         num_frames: Frames per clip; None for 16.
         size: Height and width of a frame in pixels; None for 112 x 112.
+        accept_damage: Use what can be decoded of videos whose damage is only suspected.
         skip_bad: Leave out videos that cannot be decoded.
         output: JSON file to write the certificate to.
         seeds: Number of seeds each attacker is trained with.
@@ -70,6 +71,7 @@ class AuditOptions:
     val_fraction: float | None = None
     num_frames: int | None = None
     size: tuple[int, int] | None = None
+    accept_damage: bool = False
     skip_bad: bool = False
     output: Path | None = None
     seeds: int | None = None

@@ -93,6 +93,7 @@ def _folder_case(original: Path, anonymized: Path, options: AuditOptions, scratc
     from anon_tune.certificate import Subject
     from anon_tune.clips.node_cache import user_cache
     from anon_tune.datasets import import_pair
+    from anon_tune.datasets.decode import ClipForm
     from anon_tune.datasets.side_by_side import in_processes
 
     height, width = options.size or (112, 112)
@@ -104,9 +105,7 @@ def _folder_case(original: Path, anonymized: Path, options: AuditOptions, scratc
         options.private,
         str(options.group),
         options.test_groups,
-        options.num_frames or 16,
-        height,
-        width,
+        ClipForm(options.num_frames or 16, height, width, accept_damage=options.accept_damage),
         scratch,
         suffix=options.anonymized_suffix or "",
         val_groups=options.val_groups,
@@ -115,6 +114,7 @@ def _folder_case(original: Path, anonymized: Path, options: AuditOptions, scratc
         progress=watch.show,
         decode_with=in_processes(),
     )
+    watch.damaged(pair.damaged)
     watch.end(pair.bad)
     subject = Subject(kind="folder", name=str(anonymized), method="unknown", fingerprint="")
     return Case(subject, pair.anonymized, pair.original, str(original), user_cache())

@@ -27,7 +27,7 @@ class ImportWatch:
         """Called if the pattern matches files that are not videos; `said` tells how many there are."""
 
     def damaged(self, files: Sequence[BadFile]) -> None:
-        """Called at the end with the files that were imported although damage is suspected."""
+        """Called at the end with the files that are used although damage is suspected."""
 
     def end(self, bad: Sequence[BadFile], short: Sequence[str] = (), num_frames: int = 0) -> None:
         """Called at the end, with the files that cannot be decoded and those too short for `num_frames` frames."""

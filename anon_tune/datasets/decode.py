@@ -157,7 +157,6 @@ def decode_clip(folder: Path, form: ClipForm, file: str, shown: Sequence[int] | 
                 wanted = np.array(shown or shown_frames(_edges(times, last), form.num_frames, form.frame_step))
                 chosen = set(wanted.tolist())
                 clip = np.zeros(form.shape, np.uint8)
-                _set_up(stream)
                 for packet in packets:
                     for frame in watch.decode(packet):
                         if not seen:  # of the first frame, because the file may end before the clip begins
@@ -192,13 +191,6 @@ def _edges(times: Sequence[int | None], last: int | None) -> int | NDArray[np.in
     if len(known) < max(2, len(times)) or (gaps <= 0).any():
         return len(times)
     return np.append(known, known[-1] + (last or int(np.median(gaps))))
-
-
-def _set_up(stream: av.VideoStream) -> None:
-    stream.codec_context.thread_count = 1  # files are decoded side by side instead
-    if stream.codec_context.name == "mjpeg":
-        # Otherwise the missing part of a truncated photograph becomes gray without an error.
-        stream.codec_context.options = {"err_detect": "explode"}
 
 
 def _upright(

@@ -28,11 +28,13 @@ class ImportedPair:
         original: The original clips.
         anonymized: The same clips, anonymized by the tool.
         bad: Files of either folder that could not be decoded; both files of such a pair are left out.
+        damaged: Files of either folder whose damage was accepted, with a description of it.
     """
 
     original: Clips
     anonymized: Clips
     bad: tuple[BadFile, ...]
+    damaged: tuple[BadFile, ...] = ()
 
 
 def import_pair(
@@ -43,9 +45,7 @@ def import_pair(
     private: Sequence[str],
     group: str,
     test_groups: Sequence[str],
-    num_frames: int,
-    height: int,
-    width: int,
+    form: ClipForm,
     output: Path,
     suffix: str = "",
     val_groups: Sequence[str] = (),
@@ -60,14 +60,13 @@ def import_pair(
     The same frames are taken from both files, so both must have the same number of frames and the same frame size.
 
     Args:
-        original: Folder of the originals. The arguments from `pattern` to `width` are as in `import_folder`.
+        original: Folder of the originals. Most arguments below are as in `import_folder`.
         anonymized: Folder of the videos that the tool anonymized.
         pattern: Regular expression, searched for in the paths of the originals.
         action, group: Named groups of the pattern.
         private: Named groups of the pattern.
         test_groups: Values of `group`.
-        num_frames: Frames per clip, at least 1.
-        height, width: Pixels, at least 1.
+        form: Form of every clip.
         output: Directory in which the stores ``original`` and ``anonymized`` are made.
         suffix: Text that the tool adds to a name before its extension.
         val_groups: Values of `group`; without them `val_fraction` is used.
@@ -82,7 +81,6 @@ def import_pair(
     labels = splitter.split()
     partners = _counterparts([one.file for one in labels], original, anonymized, pattern, suffix)
     others = [replace(one, file=partners[one.file]) for one in labels]
-    form = ClipForm(num_frames, height, width)
     files = [(one.file, other.file) for one, other in zip(labels, others, strict=True)]
     pairs = decode_with(partial(_decode_pair, original.resolve(), anonymized.resolve(), form), files)
     with (
@@ -108,14 +106,17 @@ class _PairWriter:
     def __init__(self, roots: tuple[Path, Path], stores: tuple[StoreWriter, StoreWriter]) -> None:
         self._roots, self._stores = roots, stores
         self.bad: list[BadFile] = []
+        self.damaged: list[BadFile] = []
         self.good: list[Labels] = []
         self._rates: list[float] = []
 
     def add(self, one: Labels, other: Labels, raw: DecodedClip | BadFile, changed: DecodedClip | BadFile) -> None:
         """Add a pair, or record which of its files cannot be decoded."""
-        for root, clip in zip(self._roots, (raw, changed), strict=True):
+        for root, labels, clip in zip(self._roots, (one, other), (raw, changed), strict=True):
             if isinstance(clip, BadFile):
                 self.bad.append(replace(clip, file=str(root / clip.file)))
+            elif clip.damage:
+                self.damaged.append(BadFile(str(root / labels.file), 0, clip.damage))
         if isinstance(raw, DecodedClip) and isinstance(changed, DecodedClip):
             _check_same(self._roots[1] / other.file, raw, changed)
             for store, labels, clip in zip(self._stores, (one, other), (raw, changed), strict=True):
@@ -137,7 +138,7 @@ class _PairWriter:
             store.finish(columns, fps, printable(root.resolve()), drop_constant=True)
             for store, root in zip(self._stores, self._roots, strict=True)
         )
-        return ImportedPair(before, after, tuple(self.bad))
+        return ImportedPair(before, after, tuple(self.bad), tuple(self.damaged))
 
 
 def _decode_pair(

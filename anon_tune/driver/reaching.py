@@ -111,9 +111,13 @@ def starting(address: str) -> Iterator[None]:
 
     Raises:
         UnreachableError: Ray raised something.
+        UsageError: A name is not UTF-8.
     """
     try:
         yield
+    except UnicodeError:  # Ray writes the command and folders into JSON
+        rule = "can be used only if names of folders and words of the command are UTF-8"
+        raise UsageError("Ray", rule, remedy="Rename the folder") from None
     except (RayError, RuntimeError, ValueError, OSError) as error:
         cause = " ".join(str(error).split()) or type(error).__name__
         if address:

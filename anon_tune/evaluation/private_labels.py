@@ -5,14 +5,13 @@ Shapes: N clips, A private attributes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Categories = Sequence[Sequence[int]]
-"""For each category, the columns of its values; see `anon_tune.clips.ClipSet`."""
+from anon_tune.training.losses import Categories, without_category
+
+__all__ = ["Categories", "private_loss", "private_scores"]
 
 
 def private_loss(logits: Tensor, labels: Tensor, categories: Categories) -> Tensor:
@@ -25,7 +24,7 @@ def private_loss(logits: Tensor, labels: Tensor, categories: Categories) -> Tens
         labels: (N,A), 0 or 1; in each category one value is 1.
         categories: Columns of each category.
     """
-    binary = _others(logits.shape[1], categories)
+    binary = without_category(logits.shape[1], categories)
     losses = [F.cross_entropy(logits[:, list(at)], labels[:, list(at)].argmax(dim=1)) for at in categories]
     if binary:
         losses.append(F.binary_cross_entropy_with_logits(logits[:, binary], labels[:, binary]) * len(binary))
@@ -42,8 +41,3 @@ def private_scores(logits: Tensor, categories: Categories) -> Tensor:
     for at in categories:
         scores[:, list(at)] = logits[:, list(at)].log_softmax(dim=1)
     return scores
-
-
-def _others(num_attributes: int, categories: Categories) -> list[int]:
-    taken = {column for at in categories for column in at}
-    return [column for column in range(num_attributes) if column not in taken]

@@ -74,7 +74,7 @@ class FrameStream:
         """Take the next frames of the video, (T,H,W,3) uint8, and return the outputs that are ready, on the CPU.
 
         Raises:
-            ExportError: The video has only one frame, and the anonymizer's detector looks for motion.
+            ExportError: The video has only one frame, and the anonymizer compares the frames of a clip.
         """
         if self._anonymizer.num_before is None:
             return self._rewrite_clip(frames)
@@ -99,7 +99,7 @@ class FrameStream:
         """Anonymize the next frames as one clip, filled up with frames before them if they are fewer than `chunk`."""
         clip = torch.cat([self._recent[max(0, len(self._recent) + len(frames) - self.chunk) :], frames])
         if len(clip) == 1:
-            rule = "its detector needs at least 2 frames to tell who moves"
+            rule = "an anonymizer that compares the frames of a clip needs at least 2"
             raise ExportError("the video", rule, "1 frame", "Choose detector=hog or another anonymizer")
         self._recent = clip[1 - self.chunk :].clone()
         return self._levels(clip)[-len(frames) :]

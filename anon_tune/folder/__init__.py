@@ -2,6 +2,17 @@
 
 from anon_tune.folder.file import File, kind_of, reading_file, writing_file
 from anon_tune.folder.filesystem import is_uri, open_filesystem, why
-from anon_tune.folder.folder import Folder, Location
+from anon_tune.folder.folder import Folder, Location, make_folder
 
-__all__ = ["File", "Folder", "Location", "is_uri", "kind_of", "open_filesystem", "reading_file", "why", "writing_file"]
+__all__ = [
+    "File",
+    "Folder",
+    "Location",
+    "is_uri",
+    "kind_of",
+    "make_folder",
+    "open_filesystem",
+    "reading_file",
+    "why",
+    "writing_file",
+]

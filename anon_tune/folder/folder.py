@@ -165,7 +165,7 @@ class _LocalFolder(Folder):
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
         path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         hidden = path.with_name(_hidden(path.name))
         try:
             yield hidden
@@ -245,6 +245,19 @@ class _RemoteFolder(Folder):
             here = Path(scratch) / Path(name).name
             yield here
             self.write(name, here.read_bytes())
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder of this machine if it does not exist, and those that it lies in.
+
+    Raises:
+        NotADirectoryError: There is a file in its place. Python says "File exists", which names no fault.
+        OSError: It cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
 
 
 def _hidden(name: str) -> str:

@@ -96,7 +96,11 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     except OSError as error:
         remedy = "Give the path of a search space"
         raise SpaceError(where, "cannot be read", remedy=remedy, cause=error.strerror) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise SpaceError(
+            where, "must be text in UTF-8", f"byte {error.object[error.start]:#04x}", "Save it again"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
         raise SpaceError(where, "is not valid TOML", cause=str(error)) from None
     for key in raw:
         if key not in _TABLES:

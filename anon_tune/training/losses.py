@@ -14,6 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+Categories = Sequence[Sequence[int]]
+"""For each category, the columns of its values; see `anon_tune.clips.ClipSet`."""
+
 _TINY = 1e-12  # keeps the gradient of the square root finite at zero distortion
 
 
@@ -70,7 +73,7 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
 
 
 def privacy_loss(
-    outputs: Tensor, private: Tensor, head: str, temperature: float, categories: Sequence[Sequence[int]] = ()
+    outputs: Tensor, private: Tensor, head: str, temperature: float, categories: Categories = ()
 ) -> tuple[Tensor, float | Tensor]:
     """Return L_B for every element, and the loss of a blind branch.
 
@@ -92,7 +95,7 @@ def privacy_loss(
         return loss, math.log(len(outputs) - 1)
     if not categories:
         return F.binary_cross_entropy_with_logits(outputs, private, reduction="none"), math.log(2)
-    others = _others(outputs.shape[1], categories)
+    others = without_category(outputs.shape[1], categories)
     columns = [
         F.cross_entropy(outputs[:, list(at)], private[:, list(at)].argmax(dim=1), reduction="none") for at in categories
     ]
@@ -101,7 +104,8 @@ def privacy_loss(
     return torch.cat([torch.stack(columns, dim=1), binary], dim=1), outputs.new_tensor(blind)
 
 
-def _others(num_attributes: int, categories: Sequence[Sequence[int]]) -> list[int]:
+def without_category(num_attributes: int, categories: Categories) -> list[int]:
+    """Return the columns of the attributes that belong to no category."""
     taken = {column for at in categories for column in at}
     return [column for column in range(num_attributes) if column not in taken]
 
@@ -128,7 +132,7 @@ def adversary(loss: Tensor, blind: float | Tensor, bound: Literal["cap", "tanh"]
     return -(torch.minimum(loss, c) if isinstance(c, Tensor) else loss.clamp(max=c)).mean()
 
 
-def uniform(outputs: Tensor, categories: Sequence[Sequence[int]] = ()) -> Tensor:
+def uniform(outputs: Tensor, categories: Categories = ()) -> Tensor:
     """Return the cross-entropy between a branch's outputs and the outputs of a branch that knows nothing, a scalar.
 
     It is smallest if the branch outputs a probability of 0.5 for every attribute, or the same probability for every
@@ -146,6 +150,6 @@ def uniform(outputs: Tensor, categories: Sequence[Sequence[int]] = ()) -> Tensor
     if not categories:
         return F.binary_cross_entropy_with_logits(outputs, torch.full_like(outputs, 0.5))
     columns = [-outputs[:, list(at)].log_softmax(dim=1).mean(dim=1) for at in categories]
-    others = outputs[:, _others(outputs.shape[1], categories)]
+    others = outputs[:, without_category(outputs.shape[1], categories)]
     binary = F.binary_cross_entropy_with_logits(others, torch.full_like(others, 0.5), reduction="none")
     return torch.cat([torch.stack(columns, dim=1), binary], dim=1).mean()

@@ -10,11 +10,13 @@ import av
 from av.container import OutputContainer
 
 from anon_tune.errors import DataError
+from anon_tune.folder import why
 from anon_tune.video.reader import AudioPacket, codec_name
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """Suffixes that a written file may have, each with FFmpeg's name of the container."""
 
+_SILENCE_BYTES = 2_880  # whole samples of 1 to 6 channels with 1 to 8 bytes each
 _AAC_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000)
 
 
@@ -38,7 +40,7 @@ class WrittenAudio:
     def __init__(
         self, container: OutputContainer, sources: Sequence[av.AudioStream], suffix: str, encode: bool, where: str
     ) -> None:
-        self._container = container
+        self._container, self._where = container, where
         self._copied: dict[int, Any] = {}
         self._encoders: dict[int, Any] = {}
         for source in sources:
@@ -51,13 +53,22 @@ class WrittenAudio:
         self.encoded = tuple(codec_name(one) for one in sources if one.index in self._encoders)
 
     def write(self, packet: AudioPacket) -> None:
-        """Write one packet of an audio stream."""
-        if packet.stream_index not in self._encoders:
-            packet.stream = self._copied[packet.stream_index]
-            self._container.mux(packet)
-            return
-        encoder = self._encoders[packet.stream_index]
-        for frame in packet.decode():
+        """Write one packet of an audio stream.
+
+        Raises:
+            DataError: The packet is damaged.
+        """
+        encoder = self._encoders.get(packet.stream_index)
+        try:
+            if encoder is None:
+                packet.stream = self._copied[packet.stream_index]
+                self._container.mux(packet)
+                return
+            frames = packet.decode()
+        except av.InvalidDataError as error:
+            rule, remedy = "its audio is damaged", "Leave it out with --drop-audio, or use another copy"
+            raise DataError(self._where, rule, remedy=remedy, cause=why(error)) from None
+        for frame in frames:
             self._container.mux(encoder.encode(frame))
 
     def finish(self) -> None:
@@ -74,11 +85,19 @@ def _aac(container: OutputContainer, source: av.AudioStream) -> Any:
 
 
 def _holds(suffix: str, source: av.AudioStream) -> bool:
-    """True if a container can hold the packets of a stream. Some refuse them only when the header is written."""
+    """True if a container can hold the packets of a stream. Some refuse them only when the header is written.
+
+    MP4 refuses plain samples even later, if it is not known which channels they are of.
+    """
     try:
         container = av.open(io.BytesIO(), "w", format=FORMATS[suffix])
-        container.add_stream_from_template(source)
+        stream = container.add_stream_from_template(source)
         container.start_encoding()
+        if codec_name(source).startswith("pcm_"):
+            silence = av.Packet(bytes(_SILENCE_BYTES))
+            silence.stream, silence.pts, silence.dts = stream, 0, 0
+            container.mux(silence)
+            container.close()
     except (ValueError, av.FFmpegError):
         return False
     return True

@@ -15,17 +15,18 @@ _SMALL_CUT = 0.02  # fraction of a video's length; headers round it
 _GRACE_S = 0.5
 _MOST_NAMED = 10
 _REMEDY = "Use another copy, or add --accept-damage to take what can be decoded"
+_HINT = "--accept-damage takes what can be decoded"
 
 
 class DamageWatch:
     """Checks every packet and frame of a file for damage.
 
     The damage is only suspected: joined segments look the same, and so does a header that declares too many seconds.
-    With `accept`, damage is recorded and no error is raised.
+    With `accept`, damage is recorded and no error is raised; frames that cannot be decoded are left out.
 
     Args:
-        container: The open file.
-        stream: The video stream of the file.
+        container: The open file, from which nothing was decoded yet.
+        stream: The video stream of the file. Its decoder is set up to report errors.
         accept: Record damage instead of raising an error.
 
     Attributes:
@@ -39,6 +40,11 @@ class DamageWatch:
         self._reached = 0.0  # seconds that another stream reaches
         self._notes: list[str] = []
         self._num_more = 0
+        context = stream.codec_context
+        # Threads of FFmpeg drop the errors of the last frames, and mark a damaged frame in one run and not in the next.
+        context.thread_count = 1
+        # Otherwise a decoder fills in what is missing, often without a mark.
+        context.options = {"err_detect": "explode"}
 
     @property
     def found(self) -> tuple[str, ...]:
@@ -60,7 +66,12 @@ class DamageWatch:
         if packet.is_corrupt:
             at = self.end if packet.pts is None else float(packet.pts * packet.time_base)
             self._suspect(f"is damaged, or was cut or joined, after {self._after_start(at):.1f} seconds")
-        for frame in self._stream.decode(packet):
+        try:
+            frames = self._stream.decode(packet)
+        except av.InvalidDataError:
+            self._suspect(f"has a frame that cannot be decoded, after {self._after_start(self.end):.1f} seconds")
+            return
+        for frame in frames:
             if frame.is_corrupt:
                 self._suspect(f"has a damaged frame after {self._after_start(self.end):.1f} seconds")
             if frame.time is not None:
@@ -90,7 +101,7 @@ class DamageWatch:
 
     def _suspect(self, what: str) -> None:
         if not self._accept:
-            raise UnreadableError(what, remedy=_REMEDY)
+            raise UnreadableError(what, remedy=_REMEDY, noun=f"the video {what}; {_HINT}")
         if len(self._notes) < _MOST_NAMED:
             self._notes.append(what)
         else:

@@ -64,7 +64,7 @@ def _list(folder: Path, prefix: str, found: list[str], links: list[Path], seen: 
     except OSError as error:
         raise DataError(str(folder), "cannot be read", remedy="Change its permissions", cause=error.strerror) from None
     for entry in entries:
-        if entry.name.startswith(".") or entry.name in _OF_SYSTEMS:
+        if entry.name.startswith(".") or entry.name in _OF_SYSTEMS or _leads_nowhere(entry):
             continue
         if entry.is_dir(follow_symlinks=False):
             here = Path(entry.path).resolve()
@@ -76,6 +76,14 @@ def _list(folder: Path, prefix: str, found: list[str], links: list[Path], seen: 
             links.append(Path(entry.path))
         elif entry.is_file():
             found.append(f"{prefix}{entry.name}")
+
+
+def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
+    """True for a link to what does not exist, or to itself."""
+    try:
+        return entry.is_symlink() and not entry.stat()
+    except OSError:
+        return True
 
 
 def left_out(files: Iterable[str]) -> str:
@@ -102,6 +110,16 @@ def check_names(folder: Path, files: Sequence[str]) -> None:
     for file in files:
         if not is_text(file):
             raise DataError(printable(folder / file), "its name must be UTF-8", remedy="Rename the file")
+
+
+def check_path(folder: Path) -> None:
+    """Refuse the path of a clip store that is not UTF-8, because settings, Parquet and Ray take no other.
+
+    Raises:
+        DataError: The path is not UTF-8.
+    """
+    if not is_text(str(folder)):
+        raise DataError(printable(folder), "its path must be UTF-8", remedy="Rename the folder")
 
 
 def is_text(name: str) -> bool:

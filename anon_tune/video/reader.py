@@ -109,7 +109,6 @@ class VideoReader:
         except (av.FFmpegError, OSError) as error:
             raise self._error("cannot be read as a video", error) from None
         try:
-            self._video.thread_type = "AUTO"
             self.audio_streams = list(self._container.streams.audio) if audio else []
             self._wanted = {stream.index for stream in self.audio_streams}
             self._reformatter = VideoReformatter()
@@ -191,12 +190,14 @@ class VideoReader:
         time = self._time(first)
         if time is None:
             return 0
+        if self._video.start_time is None and self._container.start_time is None:
+            return time  # the file tells nothing of its start
         start = time if self._video.start_time is None else self._video.start_time
         return int(time - start + round(self._zero / self.facts.time_base))
 
     def _time(self, frame: av.VideoFrame) -> int | None:
-        """Return the tick at which a frame is shown. AVI stores decoding times; what FFmpeg derives from them jumps."""
-        return frame.dts if self._container.format.name == "avi" else frame.pts
+        """Return the tick at which a frame is shown. AVI and ASF hold decoding times, and FFmpeg guesses."""
+        return frame.dts if self._container.format.name in ("avi", "asf") else frame.pts
 
     def _next_pts(self, time: int | None, duration: int) -> int:
         """Return a frame's timestamp. If it has no time, or one that does not rise, add a step to the last one."""

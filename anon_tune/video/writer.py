@@ -113,6 +113,10 @@ class VideoWriter:
         try:
             yield
         except av.FFmpegError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            remedy = "Free space" if full else "Name another output, or add --drop-audio"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                remedy = "Free space"
+            elif isinstance(error, OSError):
+                remedy = "Choose another folder with -o"
+            else:
+                remedy = "Name another output, or add --drop-audio"
             raise ExportError(self._output, "cannot be written", remedy=remedy, cause=error.strerror) from None

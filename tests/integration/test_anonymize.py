@@ -218,6 +218,16 @@ def test_two_videos_never_become_one(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_an_output_folder_that_holds_the_input_folder_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_video(tmp_path / "in" / "a.mp4")
+    for output in (tmp_path, tmp_path / "in"):
+        code, said = run(tmp_path / "in", "-o", output, "--method", "blur:2")
+        assert code == 2
+        assert said.startswith(f"error: {output}: must not hold the folder of the input {tmp_path}/in. Name another ")
+    assert names(tmp_path) == ["in/a.mp4"]
+
+
 def bad_video(kind: str, path: Path) -> Path:
     whole = write_video(path.with_name("whole.mkv"), 60, audio=True).read_bytes()
     path.with_name("whole.mkv").unlink()
@@ -259,7 +269,7 @@ def test_very_short_videos(run: Run, tmp_path: Path, num_frames: int, method: st
     code, said = run(source, "-o", target, "--method", method)
     if (num_frames, method) == (1, "person-blur:2"):
         assert code == 2
-        assert said.startswith(f"error: {source}: its detector needs at least 2 frames")
+        assert said.startswith(f"error: {source}: an anonymizer that compares the frames of a clip needs at least 2")
         assert names(tmp_path) == ["in.mp4"]
     else:
         assert code == 0
@@ -297,6 +307,7 @@ def test_nothing_is_overwritten_unless_forced(run: Run, tmp_path: Path) -> None:
         (["--study", "x"], "--study: needs one of --trial and --leakage-at-most. "),
         (["--method", "blur:2", "--scale"], "--scale: needs an anonymizer whose training size is known, got blur:2. "),
         (["--method", "spact"], "--method: must be a closed-form method, got spact. "),
+        (["--method", "blur:2", "-o", ""], "-o: must not be given an empty text. Set the variable that it comes from."),
         (["--method", "blur:2", "-o", "x.gif"], "x.gif: must end in one of .mp4, .m4v, .mov, .mkv, got .gif. "),
     ],
 )

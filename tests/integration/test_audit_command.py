@@ -20,6 +20,7 @@ import pytest
 from anon_tune.certificate import Certificate, read_certificate
 from anon_tune.clips import Clips
 from anon_tune.datasets import import_pair
+from anon_tune.datasets.decode import ClipForm
 from anon_tune.errors import DataError
 from anon_tune.export import export_anonymizer
 from anon_tune.ledger import Ledger
@@ -207,9 +208,8 @@ def test_two_folders_have_equal_rows_whatever_the_anonymized_files_are_called(
 ) -> None:
     options = dict(zip(("pattern", "action", "private", "group", "test_groups"), LABELS[1::2], strict=True))
     options |= {"private": ["person"], "test_groups": ["2"]}
-    pair = import_pair(
-        videos, black, **options, num_frames=3, height=8, width=8, output=tmp_path, suffix="_gone", val_fraction=0.34
-    )
+    form = ClipForm(3, 8, 8)
+    pair = import_pair(videos, black, **options, form=form, output=tmp_path, suffix="_gone", val_fraction=0.34)
     assert pair.bad == ()
     for name in ("train", "val", "test"):
         raw, changed = pair.original.split(name), pair.anonymized.split(name)
@@ -275,7 +275,7 @@ def test_bad_pairs_are_left_out_if_the_user_says_so(videos: Path, tmp_path: Path
     copy = shutil.copytree(videos, tmp_path / "copy")
     (copy / "bob1_left_0.mp4").write_bytes(b"")
     options: dict[str, Any] = {"pattern": PATTERN, "action": "action", "private": ["person"], "group": "take"}
-    options |= {"test_groups": ["2"], "num_frames": 2, "height": 8, "width": 8, "val_fraction": 0.34}
+    options |= {"test_groups": ["2"], "form": ClipForm(2, 8, 8), "val_fraction": 0.34}
     pair = import_pair(videos, copy, **options, output=tmp_path / "out", skip_bad=True)
     assert [bad.file for bad in pair.bad] == [str(copy / "bob1_left_0.mp4")]
     assert pair.original.num_clips == pair.anonymized.num_clips == 35
@@ -284,6 +284,29 @@ def test_bad_pairs_are_left_out_if_the_user_says_so(videos: Path, tmp_path: Path
     with pytest.raises(DataError, match="no file of the test split can be decoded"):
         import_pair(videos, copy, **options, output=tmp_path / "none", skip_bad=True)
     assert not (tmp_path / "none" / "original").exists()
+
+
+def test_a_pair_whose_damage_is_only_suspected_is_audited_if_the_user_says_so(
+    audit: Audit, videos: Path, black: Path, tmp_path: Path
+) -> None:
+    raw, changed = shutil.copytree(videos, tmp_path / "raw"), shutil.copytree(black, tmp_path / "black")
+    (raw / "ann1_left_0.mp4").unlink()
+    for path in (raw / "ann1_left_0.ts", changed / "ann1_left_0_gone.ts"):
+        write_video(path, np.full((3, 32, 32, 3), 60, np.uint8))
+        path.write_bytes(path.read_bytes() * 2)  # joined segments
+    (changed / "ann1_left_0_gone.mkv").unlink()
+    words = ("--original", raw, "--anonymized", changed, "--anonymized-suffix", "_gone", *LABELS, *SMALL)
+    said = audit(*words)
+    assert (said.code, said.out) == (2, "")
+    assert re.fullmatch(
+        rf"error: {raw}/ann1_left_0\.ts: cannot be .*; --accept-damage takes what can be decoded, and .*\n", said.err
+    )
+    said = audit(*words, "--accept-damage", "--format", "json")
+    data = certificate_of(said).data
+    assert data.num_train_clips + data.num_validation_clips + data.num_test_clips == 36
+    for file in (raw / "ann1_left_0.ts", changed / "ann1_left_0_gone.ts"):
+        found = rf"^{file}: .*, or was cut or joined, after 0\.\d seconds; what can be decoded is used\.$"
+        assert re.search(found, said.err, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import pytest
 
 from anon_tune.clips import open_clips
 from anon_tune.datasets import ImportResult, import_folder, import_pair, in_processes
+from anon_tune.datasets.decode import ClipForm
 from anon_tune.datasets.side_by_side import Item, Result
 from anon_tune.errors import AnonTuneError, DataError
 
@@ -152,8 +153,9 @@ def test_a_tool_that_writes_another_rate_is_compared_frame_by_frame(folder: Path
                 packet.pts = packet.dts = packet.pts * (at + 1)
                 packet.stream = stream
                 changed.mux(packet)
-    options = {name: value for name, value in OPTIONS.items() if name != "val_fraction"}
-    pair = import_pair(folder, other, output=tmp_path / "pair", decode_with=in_processes(2), **options)
+    options = dict(OPTIONS)
+    form = ClipForm(*(options.pop(name) for name in ("num_frames", "height", "width")))
+    pair = import_pair(folder, other, form=form, output=tmp_path / "pair", decode_with=in_processes(2), **options)
     assert pair.original.num_clips == 16 - 1
     assert read(tmp_path / "pair/original")["frames.npy"] == read(tmp_path / "pair/anonymized")["frames.npy"]
     alone = run(other, tmp_path / "alone").clips

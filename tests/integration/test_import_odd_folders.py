@@ -13,6 +13,7 @@ import pytest
 
 from anon_tune.clips import open_clips
 from anon_tune.datasets import import_pair
+from anon_tune.datasets.decode import ClipForm
 
 PATTERN = r"(?P<person>[a-z]+)(?P<take>\d)_(?P<action>[a-z]+)_"
 WORDS = ("--pattern", PATTERN, "--action", "action", "--private", "person", "--group", "take", "--test-groups", "2")
@@ -87,6 +88,8 @@ def test_folders_that_are_linked_are_followed_and_loops_end(folder: Path, tmp_pa
     (folder / "linked").symlink_to(tmp_path / "far")
     (folder / "twice").symlink_to(tmp_path / "far")
     (folder / "loop").symlink_to(folder)
+    for name, target in (("ann1_walk_8.mp4", "ann1_walk_8.mp4"), ("ann1_walk_9.mp4", "gone.mp4")):
+        (folder / name).symlink_to(target)
     (folder / "above").symlink_to(tmp_path)
     assert say("clips", "import", folder, *WORDS, "-o", tmp_path / "store")[0] == 0
     assert len(splits(tmp_path / "store")) == 24
@@ -99,6 +102,18 @@ def test_a_name_that_is_not_utf_8_is_refused_before_anything_is_decoded(folder: 
     code, out, err = say("clips", "import", folder, *WORDS, "--pattern", pattern, "-o", tmp_path / "store")
     assert (code, out) == (2, "")
     assert err == f"error: {folder}/jos\\xe91_walk_0.mp4: its name must be UTF-8. Rename the file.\n"
+
+
+def test_a_store_whose_name_is_not_utf_8_is_refused_before_anything_is_decoded(
+    folder: Path, tmp_path: Path, say: Say
+) -> None:
+    store = tmp_path / os.fsdecode(b"caf\xe9")
+    said = f"error: {tmp_path}/caf\\xe9: its path must be UTF-8. Rename the folder.\n"
+    assert say("clips", "import", folder, *WORDS, "-o", store) == (2, "", said)
+    assert [path.name for path in tmp_path.iterdir()] == ["videos"]
+    assert say("clips", "import", folder, *WORDS, "-o", tmp_path / "store")[0] == 0
+    (tmp_path / "store").rename(store)
+    assert say("clips", "info", store) == (2, "", said)
 
 
 @pytest.mark.parametrize(
@@ -132,8 +147,9 @@ def test_our_own_reports_are_no_anonymized_files(folder: Path, tmp_path: Path) -
         path.with_name(f"{path.name}.json").write_text("{}")
     (anonymized / "._ann1_walk_0.mp4").write_bytes(b"\x00")
     (folder / "ann1_walk_0.mp4").write_text("no video")
+    form = ClipForm(2, 6, 8)
     pair = import_pair(
-        folder, anonymized, PATTERN, "action", ["person"], "take", ["2"], 2, 6, 8, tmp_path / "out", skip_bad=True
+        folder, anonymized, PATTERN, "action", ["person"], "take", ["2"], form, tmp_path / "out", skip_bad=True
     )
     assert [one.file for one in pair.bad] == [str(folder / "ann1_walk_0.mp4")]
     assert (pair.original.num_clips, pair.anonymized.num_clips) == (23, 23)

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from anon_tune.datasets.decode import BadFile, ClipForm, DecodedClip, decode_clip
-from anon_tune.errors import ExportError
+from anon_tune.errors import DataError, ExportError
 from anon_tune.video.reader import TimedFrame, VideoReader
 from anon_tune.video.writer import VideoWriter
 
@@ -280,6 +280,56 @@ def test_a_cut_video_is_told_though_a_subtitle_reaches_its_end(
     )
 
 
+def ruined(path: Path) -> Path:
+    """Write an MP4 of 30 frames, and fill the last packet with zeros behind its length."""
+    write_video(path, 30)
+    with av.open(str(path)) as container:
+        at, size = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size][-1]
+    content = bytearray(path.read_bytes())
+    content[at + 5 : at + size] = bytes(size - 5)
+    path.write_bytes(content)
+    return path
+
+
+def test_the_last_frames_are_never_lost_without_a_word(
+    say: Callable[..., tuple[int, str, str]], anonymize: Anonymize, tmp_path: Path
+) -> None:
+    """FFmpeg's threads drop the errors of the frames that they hold at the end."""
+    source = ruined(tmp_path / "in.mp4")
+    what, remedy = "has a frame that cannot be decoded, after 2.", "or add --accept-damage to take what can be decoded."
+    for _ in range(3):
+        said = line(say, "anonymize", source, "-o", tmp_path / "out.mp4", "--method", "identity")
+        assert said.startswith(f"error: {source}: {what}")
+        assert said.endswith(remedy)
+    bad = clip_of(source)
+    assert isinstance(bad, BadFile)
+    assert bad.reason.startswith(f"the video {what}")
+    assert bad.reason.endswith("; --accept-damage takes what can be decoded")
+    assert anonymize(source, "--accept-damage").report["input"]["damage"]
+    taken = clip_of(source, accept=True)
+    assert isinstance(taken, DecodedClip)
+    assert taken.damage
+
+
+@pytest.mark.parametrize(("name", "codec"), [("in.m2v", "mpeg2video"), ("in.asf", "libx264")])
+def test_a_file_without_a_start_begins_at_0(anonymize: Anonymize, tmp_path: Path, name: str, codec: str) -> None:
+    shown = anonymize(write_video(tmp_path / name, codec=codec))
+    assert np.allclose(shown.times, np.arange(10) / 10, atol=2e-3)
+
+
+def test_damaged_audio_is_told_of_the_input(tmp_path: Path) -> None:
+    with VideoReader(write_video(tmp_path / "in.ts", audio="aac")) as reader:
+        writer = VideoWriter(tmp_path / "x", reader, HEIGHT, WIDTH, 20, tmp_path / "out.mp4", False)
+        packet = next(item for item in reader if isinstance(item, av.Packet))
+        damaged = av.Packet(b"\xff\xf1" + b"\xff" * 50)  # a header with a rate that does not exist
+        damaged.stream, damaged.pts, damaged.dts = packet.stream, packet.pts, packet.dts
+        with pytest.raises(DataError) as caught:
+            writer.copy(damaged)
+    said = str(caught.value)
+    assert said.startswith(f"{tmp_path}/in.ts: its audio is damaged: ")
+    assert said.endswith(". Leave it out with --drop-audio, or use another copy.")
+
+
 @pytest.mark.parametrize("second", [1.0, 0.0])
 def test_joined_segments_go_on_with_accept_damage(
     say: Callable[..., tuple[int, str, str]], anonymize: Anonymize, tmp_path: Path, second: float
@@ -363,6 +413,7 @@ def test_hdr_and_alpha_are_said_in_the_report(anonymize: Anonymize, tmp_path: Pa
     [
         ("in.wmv", "wmv2", "wmav2", "To keep it, add --encode-audio; or"),
         ("in.avi", "mpeg4", "pcm_alaw", "To keep it, let the output end in .mov, or add --encode-audio; or"),
+        ("in.avi", "mpeg4", "pcm_s16le", "To keep it, let the output end in .mov or .mkv, or add --encode-audio; or"),
     ],
 )
 def test_audio_that_the_output_cannot_hold(
@@ -408,6 +459,9 @@ def test_a_long_name_is_written_with_its_report_or_refused(
     said = line(say, "anonymize", source, "-o", longer, "--method", "identity")
     assert said.startswith(f"error: {longer}: the name of its report must have at most 255 bytes, got 256. ")
     assert not longer.exists()
+    longest = tmp_path / f"{'x' * 300}.mp4"  # longer than the file system can be asked for
+    said = line(say, "anonymize", source, "-o", longest, "--method", "identity")
+    assert said.startswith(f"error: {longest}: a name must have at most 255 bytes, got 304. ")
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a place where nobody may write")
@@ -415,6 +469,15 @@ def test_a_place_that_cannot_be_written_is_named(say: Callable[..., tuple[int, s
     source = write_video(tmp_path / "in.mp4", 2)
     said = line(say, "anonymize", source, "-o", "/proc/out.mp4", "--method", "identity")
     assert said.startswith("error: /proc/out.mp4: cannot be written: ")
+    assert said.endswith(" Choose another folder with -o.")
+
+
+def test_a_file_in_the_place_of_the_output_s_folder_is_told(
+    say: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    source = write_video(tmp_path / "in.mp4", 2)
+    said = line(say, "anonymize", source, "-o", source / "out.mp4", "--method", "identity")
+    assert said.startswith(f"error: {source}/out.mp4: cannot be written: Not a directory. ")
 
 
 def test_a_name_that_is_not_utf_8_is_anonymized_and_escaped(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pandas as pd
@@ -11,6 +14,7 @@ import pytest
 import torch
 
 import anon_tune
+from anon_tune.cli import anonymize, audit, study
 from anon_tune.errors import StudyError, UsageError
 from anon_tune.search import SearchSpace
 from anon_tune.search.callers_sampler import check_sampler
@@ -53,6 +57,23 @@ def test_a_sampler_that_cannot_propose_is_one_line() -> None:
         check_sampler(optuna.samplers.CmaEsSampler(), space)
     with pytest.raises(UsageError, match="must be a name, or an instance of"):
         check_sampler(object(), space)
+
+
+@pytest.mark.parametrize(
+    ("function", "verb", "printed"),
+    [
+        (anon_tune.run_study, study.study, set()),
+        (anon_tune.audit, audit.audit, {"format"}),
+        (anon_tune.anonymize, anonymize.anonymize, set()),
+    ],
+)
+def test_a_function_takes_every_option_of_its_verb(
+    function: Callable[..., Any], verb: Callable[..., None], printed: set[str]
+) -> None:
+    ours, options = inspect.signature(function).parameters, inspect.signature(verb).parameters
+    names = {"set_": "set", "package": "packages"}  # as Python has a set, and a list has a plural
+    expected = {names.get(name, name) for name in options} - printed
+    assert {name for name in ours if not name.startswith("on_")} == expected
 
 
 def test_the_readme_has_an_example_of_ten_lines() -> None:

@@ -6,6 +6,7 @@ import csv
 import fnmatch
 import io
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from anon_tune.video.folder_files import files_below
 
 _FETCH = "Download the labels of the data set, or name their folder with --labels"
 _REMEDY = "Correct the file or download it again"
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")  # all but tabs
 
 
 class LabelFolder:
@@ -99,11 +101,13 @@ def read_table(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         DataError: The file cannot be read or lacks a column, or a row has more or fewer cells than the header.
     """
     try:
-        rows = [row for row in csv.reader(io.StringIO(_read_text(file)), strict=True) if row]
+        # Spreadsheets leave rows of nothing but commas at the end.
+        rows = [row for row in csv.reader(io.StringIO(_read_text(file)), strict=True) if any(map(str.strip, row))]
     except csv.Error as error:
         raise DataError(str(file), "is not valid CSV", remedy=_REMEDY, cause=why(error)) from None
-    if split := [cell for row in rows for cell in row if len(cell.splitlines()) > 1]:
-        raise DataError(str(file), "a cell must be one line", repr(split[0]), _REMEDY)
+    if bad := [cell for row in rows for cell in row if _CONTROL.search(cell.strip())]:
+        rule = "a cell must be one line without control characters"
+        raise DataError(str(file), rule, repr(bad[0]), _REMEDY)
     header = [name.strip() for name in rows[0]] if rows else []
     if "" in header:
         got = repr(",".join(header))

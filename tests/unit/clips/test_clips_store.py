@@ -13,7 +13,7 @@ import pytest
 
 from anon_tune.clips import Clips, open_clips
 from anon_tune.clips.store import Labels, StoreWriter
-from anon_tune.errors import DataError
+from anon_tune.errors import DataError, UsageError
 
 
 def test_what_was_stored_is_read_back(coded_clips: Clips) -> None:
@@ -93,6 +93,24 @@ def test_force_replaces_nothing_but_a_clip_store(tmp_path: Path) -> None:
     assert (tmp_path / "mine").is_dir()
 
 
+@pytest.mark.parametrize(
+    ("shape", "got"),
+    [
+        ((16, 1_000_000, 1_000_000, 3), "16 frames of 1000000x1000000 pixels"),
+        ((1, 16_385, 1, 3), "1 frames of 16385x1 pixels"),
+    ],
+)
+def test_clips_that_no_memory_holds_are_refused(tmp_path: Path, shape: tuple[int, int, int, int], got: str) -> None:
+    with pytest.raises(UsageError, match=rf"^--size: a clip must have at most .*, got {got}\. Choose"):
+        StoreWriter(tmp_path / "large", shape)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_too_long_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"x: cannot be written: File name too long\. Name another directory\.$"):
+        StoreWriter(tmp_path / ("x" * 256), (1, 2, 2, 3))
+
+
 @pytest.mark.parametrize("force", [False, True])
 def test_what_came_to_be_at_the_place_of_a_store_meanwhile_is_kept(tmp_path: Path, force: bool) -> None:
     place = tmp_path / "mine"
@@ -160,6 +178,7 @@ DAMAGES = {
     "fewer clips": (lambda d: _edit_manifest(d, lambda t: t.slice(0, 9)), "requires uint8 frames of shape"),
     "later clips": (lambda d: _edit_manifest(d, lambda t: t.slice(1)), "must number the clips from 0"),
     "cut frames": (lambda d: (d / "frames.npy").write_bytes((d / "frames.npy").read_bytes()[:-9]), "not a complete"),
+    "more than frames": (lambda d: (d / "frames.npy").open("ab").write(b"x"), "holds more than its frames"),
     "no array": (lambda d: (d / "frames.npy").write_bytes(b""), "not a complete"),
     "wrong type": (lambda d: np.save(d / "frames.npy", np.zeros((10, 3, 5, 7, 3), np.float32)), "got float32"),
     "other frames": (lambda d: np.save(d / "frames.npy", np.zeros((10, 3, 5, 7, 3), np.uint8)), "not those of"),

@@ -292,6 +292,11 @@ def test_a_csv_finds_files_by_path(tmp_path: Path) -> None:
         import_listing(listing, 8, 8, tmp_path / "store", partial=True)
 
 
+def test_rows_of_nothing_are_no_rows(tmp_path: Path) -> None:
+    write(tmp_path / "labels.csv", f"{TABLE}\n , \n,,,,,\n\n")
+    assert len(read_data_set("csv", tmp_path).samples) == 2
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
@@ -303,7 +308,8 @@ def test_a_csv_finds_files_by_path(tmp_path: Path) -> None:
         (TABLE.replace("hat", "colour"), "every column must have a name of its own"),
         (TABLE.replace("b/x", "a/x"), "a video must be listed only once, got a/x.mp4"),
         (TABLE.replace(",2,", ",1,"), "no group may be in the test split and in another, got '1' of 'a/x.mp4'"),
-        (TABLE.replace("walk", '"wa\nlk"'), r"a cell must be one line, got 'wa\\nlk'"),
+        (TABLE.replace("walk", '"wa\nlk"'), r"a cell must be one line without control characters, got 'wa\\nlk'"),
+        (TABLE.replace("red", "red\0"), r"a cell must be one line without control characters, got 'red\\x00'"),
         (TABLE + '"', "is not valid CSV: unexpected end of data"),
         ("file,split,group,action\n", "holds no labels"),
         (

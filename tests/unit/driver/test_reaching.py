@@ -16,7 +16,7 @@ import pytest
 import ray
 from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
 
-from anon_tune.driver.reaching import check_head, check_temporary_folder
+from anon_tune.driver.reaching import check_head, check_temporary_folder, starting
 from anon_tune.driver.session import joins_cluster, ray_session
 from anon_tune.errors import UnreachableError, UsageError
 
@@ -141,3 +141,8 @@ def test_a_temporary_folder_whose_name_is_too_long_is_said_before_ray_starts(mon
     monkeypatch.setenv("RAY_TMPDIR", "/" + "x" * most)
     with pytest.raises(UsageError, match="RAY_TMPDIR: must have"):
         check_temporary_folder()
+
+
+def test_a_name_that_ray_cannot_write_down_is_one_line() -> None:
+    with pytest.raises(UsageError, match=r"^Ray: .* are UTF-8\. Rename the folder\.$"), starting(""):
+        os.fsdecode(b"caf\xe9").encode()

@@ -103,7 +103,7 @@ def test_scaling_works_at_the_given_size_and_comes_back() -> None:
 
 def test_nobody_can_be_found_by_motion_in_one_frame() -> None:
     stream = FrameStream(build_anonymizer(Recipe(method="person-blur:4")), 16, 16, CPU)
-    with pytest.raises(ExportError, match=r"at least 2 frames to tell who moves, got 1 frame\. Choose detector=hog"):
+    with pytest.raises(ExportError, match=r"compares the frames .* at least 2, got 1 frame\. Choose detector=hog"):
         stream(torch.zeros(1, 16, 16, 3, dtype=torch.uint8))
 
 

@@ -180,6 +180,12 @@ def test_a_syntax_error_is_given_with_its_line(tmp_path: Path) -> None:
         load(tmp_path, "[search]\nx = = 1")
 
 
+def test_a_file_that_is_not_utf_8_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "space.toml").write_bytes("# caf\u00e9".encode("latin-1"))
+    with pytest.raises(SpaceError, match=r"space\.toml: must be text in UTF-8, got byte 0xe9\. Save it again\.$"):
+        SearchSpace.load(tmp_path / "space.toml")
+
+
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(SpaceError, match=r"no\.toml: cannot be read: No such file or directory"):
         SearchSpace.load("no.toml")
