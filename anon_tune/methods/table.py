@@ -15,12 +15,14 @@ from anon_tune.methods import (
     downsample,
     frame_difference,
     identity,
+    learned_lens,
     negative,
     penalty,
     persons,
     pixelate,
     spact,
     vita,
+    warp_noise,
 )
 from anon_tune.methods.spec import GAME, MethodSpec
 from anon_tune.recipe import Part, recipe_names
@@ -87,6 +89,7 @@ METHODS: Table[MethodSpec] = Table(
         "person-blur": persons.BLUR,
         "area-blur": persons.AREA_BLUR,
         "area-pixelate": persons.AREA_PIXELATE,
+        "warp-noise": warp_noise.SPEC,
         "adversarial": adversarial.SPEC,
         "penalty-pixels": penalty.PIXELS,
         "penalty-features": penalty.FEATURES,
@@ -94,6 +97,7 @@ METHODS: Table[MethodSpec] = Table(
         "spact": spact.SPEC,
         "vita": vita.SPEC,
         "bdq": bdq.SPEC,
+        "learned-lens": learned_lens.SPEC,
     },
     broken_rules=broken_rules,
 )
