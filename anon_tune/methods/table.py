@@ -13,6 +13,7 @@ from anon_tune.methods import (
     black_out,
     blur,
     downsample,
+    external,
     frame_difference,
     identity,
     learned_lens,
@@ -34,7 +35,10 @@ def broken_rules(spec: MethodSpec) -> Iterator[str]:
         yield f"must have a name of lower-case letters, digits and hyphens, got '{spec.name}'"
     if spec.name in {known.partition(".")[0] for known in recipe_names()}:
         yield "must not have the name of a part of the recipe"
-    if spec.arguments and (spec.is_trained or spec.section is not None):
+    takes_text = any(argument.is_text for argument in spec.arguments)
+    if takes_text and len(spec.arguments) > 1:
+        yield "must have no other argument beside a text"
+    if spec.arguments and (spec.is_trained or (spec.section is not None and not takes_text)):
         yield "must have either arguments, if it is closed-form, or a section"
     yield from _broken_section(spec)
     for other in (*spec.fixes, *spec.sets):
@@ -90,6 +94,7 @@ METHODS: Table[MethodSpec] = Table(
         "area-blur": persons.AREA_BLUR,
         "area-pixelate": persons.AREA_PIXELATE,
         "warp-noise": warp_noise.SPEC,
+        "external": external.SPEC,
         "adversarial": adversarial.SPEC,
         "penalty-pixels": penalty.PIXELS,
         "penalty-features": penalty.FEATURES,

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 OVERSAMPLING = 5
-"""Samples of a point-spread function per pixel and axis. It is odd, so that the middle lies in the middle of a pixel."""
+"""Samples of a point-spread function per pixel and axis. Odd, so that the middle lies in the middle of a pixel."""
 
 SIDE = 33
 """S: pixels of a point-spread function along each axis."""
@@ -86,7 +86,8 @@ def intensity(phase: Tensor, inside: Tensor) -> Tensor:
     """
     field = torch.fft.fft2(torch.complex(inside * torch.cos(phase), inside * torch.sin(phase)))
     power = field.real.square() + field.imag.square()
-    return torch.fft.fftshift(power / power.sum(dim=(-2, -1), keepdim=True), dim=(-2, -1))
+    shifted: Tensor = torch.fft.fftshift(power / power.sum(dim=(-2, -1), keepdim=True), dim=(-2, -1))
+    return shifted
 
 
 def per_pixel(fine: Tensor, oversampling: int) -> Tensor:
@@ -134,8 +135,10 @@ def _transfer(kernels: Tensor, size: tuple[int, int]) -> Tensor:
     height, width = size
     side = kernels.shape[-1]
     placed = F.pad(kernels, (0, width - side, 0, height - side))
-    return torch.fft.rfft2(placed.roll((-(side // 2), -(side // 2)), (-2, -1)))
+    spectrum: Tensor = torch.fft.rfft2(placed.roll((-(side // 2), -(side // 2)), (-2, -1)))
+    return spectrum
 
 
 def _filtered(padded: Tensor, transfer: Tensor) -> Tensor:
-    return torch.fft.irfft2(torch.fft.rfft2(padded) * transfer, s=padded.shape[-2:])
+    filtered: Tensor = torch.fft.irfft2(torch.fft.rfft2(padded) * transfer, s=padded.shape[-2:])
+    return filtered

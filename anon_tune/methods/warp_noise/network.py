@@ -5,6 +5,7 @@ Shapes: B clips, T frames per clip, C = 3 channels (RGB), H height, W width.
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -18,7 +19,7 @@ from anon_tune.networks import Anonymizer
 from anon_tune.networks.secret_noise import generator_of
 from anon_tune.recipe import Recipe
 
-_FLOW_SIDE = 240  # pixels; flow is found on frames whose shorter side is no longer, because more takes seconds per frame
+_FLOW_SIDE = 240  # pixels; flow is found on frames whose shorter side is no longer, which is fast
 
 
 class WarpNoise(Anonymizer):
@@ -107,7 +108,7 @@ def flows_back(clip: Tensor) -> Tensor:
     grey = F.interpolate(clip.detach().mean(dim=1, keepdim=True), small, mode="area").squeeze(1)
     frames = (grey.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
     found: list[NDArray[np.float32]] = []
-    for before, now in zip(frames[:-1], frames[1:], strict=True):
+    for before, now in itertools.pairwise(frames):
         start = np.zeros((*small, 2), np.float32)
         found.append(cv2.calcOpticalFlowFarneback(now, before, start, 0.5, 3, 9, 3, 5, 1.1, 0).astype(np.float32))
     if not found:
