@@ -90,5 +90,7 @@ class MethodSpec:
         first = next(iter(self.arguments), None)
         if first is None:
             return self.name
+        if first.is_text:
+            return f"{self.name}:{first.default}"
         value = f"{first.name}={first.default}" if first.choices else str(first.default)
         return f"{self.name}:{value}"

@@ -29,7 +29,7 @@ SPEC = MethodSpec(
     name="external",
     summary="Runs a program that turns a video file into another; only with --allow-external.",
     builder="anon_tune.methods.external.network",
-    arguments=(Argument("command", "", is_text=True),),
+    arguments=(Argument("command", "deface {input} -o {output}", is_text=True),),
     section=ExternalRecipe,
     needs=frozenset({"whole clips"}),
 )
