@@ -82,12 +82,14 @@ class Trainer:
             self.utility = build_network(recipe.utility, num_actions).to(device)
             target = _target(recipe, clips if stills is None else stills, num_attributes, stills is not None)
             self.privacy = PrivacyBranches(recipe.privacy, target, self.collective).to(device)
+            build_head = None if hooks.head is None else hooks.head.build  # last, so that no other weights change
+            self.head = build_head and build_head(self.utility, num_actions, num_attributes).to(device)
         for module in hooks.modules.values():
             module.to(device)
         self.batches = GameBatches(recipe, clips, stills, self.anonymizer, self.collective, device)
         self.optimizers = {
-            name: optim.Adam(module.parameters(), lr=1e-3, betas=(0.5 if name == "anonymizer" else 0.9, 0.999))
-            for name, module in self._players().items()
+            name: optim.Adam(self._weights(name), lr=1e-3, betas=(0.5 if name == "anonymizer" else 0.9, 0.999))
+            for name in self._players()
         }
         self.step = 0
         self._prepared = False
@@ -96,7 +98,14 @@ class Trainer:
         return {"anonymizer": self.anonymizer, "utility": self.utility, "privacy": self.privacy}
 
     def _modules(self) -> dict[str, nn.Module]:
-        return {**self._players(), **self.hooks.modules}
+        return {**self._players(), **self.hooks.modules, **({} if self.head is None else {"head": self.head})}
+
+    def _weights(self, player: str) -> list[nn.Parameter]:
+        """Return what the optimizer of a player trains."""
+        own = self._players()[player].parameters()
+        if self.head is None or self.hooks.head is None or self.hooks.head.player != player:
+            return [*own]
+        return [*own, *self.head.parameters()]
 
     def train_until(self, step: int) -> list[LossPoint]:
         """Play until a step is reached, and return the losses of every step played.
@@ -143,7 +152,7 @@ class Trainer:
         that of the strongest or the mean, as the recipe says. With the target ``uniform``, the term of `uniform`
         replaces ``-L_B``. Returns the terms by name, without their weights.
         """
-        _learn(self.utility, self.privacy, frozen=True)
+        self._choose_move(branches_learn=False)
         batch = self.batches.clips(index)
         changed = quantize(self.anonymizer(batch.clips))
         move = self._move(batch, changed, partial(self.batches.seen, index, batch, changed, self.anonymizer))
@@ -151,7 +160,7 @@ class Trainer:
 
     def move_branches(self, index: int) -> None:
         """Play move 2 on a batch: with f_A frozen, minimize L_T over f_T and L_B over f_B on anonymized clips."""
-        _learn(self.utility, self.privacy, frozen=False)
+        self._choose_move(branches_learn=True)
         batch = self.batches.clips(index)
         with torch.no_grad():
             changed = quantize(self.anonymizer(batch.clips))
@@ -204,7 +213,13 @@ class Trainer:
 
     def _move(self, batch: ClipBatch, changed: Tensor, look: Callable[[], Seen]) -> Move:
         players = self.anonymizer, self.utility, self.privacy
-        return Move(self.recipe, self.step, batch, changed, look, *players)
+        return Move(self.recipe, self.step, batch, changed, look, *players, self.head)
+
+    def _choose_move(self, *, branches_learn: bool) -> None:
+        """Freeze what learns in the other move. f_A needs no freezing: move 2 computes its outputs without gradient."""
+        _learn(self.utility, self.privacy, frozen=not branches_learn)
+        if self.head is not None and self.hooks.head is not None:
+            _learn(self.head, frozen=(self.hooks.head.player == "utility") != branches_learn)
 
     def _update_privacy(self, seen: Seen) -> None:
         """Let every privacy branch learn from its own loss, by one optimizer step on the sum of their losses."""
