@@ -31,6 +31,10 @@ class Head:
     build: Callable[[UtilityNetwork, int, int], nn.Module]
 
 
+NO_HEAD = Head("utility", lambda utility, num_actions, num_attributes: nn.Module())
+"""A head without weights."""
+
+
 @dataclass(frozen=True, slots=True)
 class GameHooks:
     """What a method adds to the game; the default adds nothing.
@@ -48,7 +52,7 @@ class GameHooks:
     anonymizer_terms: tuple[Term, ...] = ()
     utility_terms: tuple[Term, ...] = ()
     modules: Mapping[str, nn.Module] = field(default_factory=dict)
-    head: Head | None = None
+    head: Head = NO_HEAD
     before_game: Callable[[Trainer], None] | None = None
     after_step: Callable[[Trainer], None] | None = None
 

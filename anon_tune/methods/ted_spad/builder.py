@@ -108,7 +108,6 @@ def distinctness(move: Move, section: TedSpadRecipe) -> Value:
     starts = draw_windows(num_frames, window, section.gap, len(clips), seed)
     anchor, other = (clips[rows, start.unsqueeze(1) + offsets] for start in starts)
     views = torch.cat([anchor, corner_views(anchor, section.smallest_view, seed), other])
-    assert move.head is not None
     embeddings: Tensor = move.head(move.utility.features(views))
     at_anchor, at_view, at_other = embeddings.chunk(3)
     loss = triplet(at_anchor, at_view, at_other, section.margin)

@@ -34,7 +34,7 @@ class Move:
         anonymizer: The anonymizer f_A.
         utility: The utility network f_T.
         privacy: The privacy branches f_B.
-        head: The network that the method adds to the game, if it adds one.
+        head: The network that the method adds to the game; without weights if it adds none.
     """
 
     recipe: Recipe
@@ -45,7 +45,7 @@ class Move:
     anonymizer: Anonymizer
     utility: UtilityNetwork
     privacy: PrivacyBranches
-    head: nn.Module | None = None
+    head: nn.Module
 
     @cached_property
     def seen(self) -> Seen:
