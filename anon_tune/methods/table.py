@@ -22,6 +22,7 @@ from anon_tune.methods import (
     persons,
     pixelate,
     spact,
+    ted_spad,
     vita,
     warp_noise,
 )
@@ -103,6 +104,7 @@ METHODS: Table[MethodSpec] = Table(
         "vita": vita.SPEC,
         "bdq": bdq.SPEC,
         "learned-lens": learned_lens.SPEC,
+        "ted-spad": ted_spad.SPEC,
     },
     broken_rules=broken_rules,
 )
