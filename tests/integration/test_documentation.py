@@ -29,7 +29,7 @@ needs_mkdocs = pytest.mark.skipif(importlib.util.find_spec("material") is None, 
 
 
 def build(source: Path, target: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(target)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(target)]
     return subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
 
 
