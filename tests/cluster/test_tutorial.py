@@ -15,16 +15,22 @@ import av
 import numpy as np
 import pytest
 
+from anon_tune.clips import Clips
+
 pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).parents[2]
 
 
-def commands(tiny: dict[str, Any]) -> list[list[str]]:
+def commands(clips: Path, tiny: dict[str, Any]) -> list[list[str]]:
     """Return the shell commands of the tutorial, with the study made tiny."""
     text = (ROOT / "docs" / "tutorial.md").read_text("utf-8")
     lines = [line for block in re.findall(r"^```sh\n(.*?)^```$", text, re.M | re.S) for line in block.splitlines()]
     sets = " ".join(f"--set {name}={value}" for name, value in tiny.items())
-    small = {"--trials 16": f"--trials 1 --no-rungs {sets}", "--leakage-at-most 0.75": "--trial 0000"}
+    small = {
+        "--clips avatars": f"--clips {clips}",
+        "--trials 16": f"--trials 1 --no-rungs --max-concurrent 1 --set evaluation.full.attackers=frame {sets}",
+        "--leakage-at-most 0.75": "--trial 0000",
+    }
     joined = "\n".join(lines)
     for old, new in small.items():
         assert joined.count(old) == 1
@@ -45,15 +51,20 @@ def write_video(file: Path, seed: int) -> None:
         container.mux(stream.encode())
 
 
+@pytest.mark.usefixtures("shared_ray")
 def test_the_commands_of_the_tutorial_work_in_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, say: Callable[..., Any], tiny_params: dict[str, Any]
+    avatars: Clips,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    say: Callable[..., Any],
+    tiny_params: dict[str, Any],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_video(Path("in.mp4"), 0)
     for seed, (person, take, action) in enumerate(product(("anna", "ben"), ("take1", "take2"), ("wave", "walk"))):
         write_video(Path("videos", person, take, f"{action}.mp4"), seed)
         write_video(Path("videos", person, f"{take}b", f"{action}.mp4"), 100 + seed)
-    for program, *words in commands(tiny_params):
+    for program, *words in commands(avatars.directory, tiny_params):
         assert program == "anon-tune"
         said = say(*words)
         assert said.code == 0, (words, said.err)
