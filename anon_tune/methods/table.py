@@ -9,6 +9,7 @@ from importlib import util
 from anon_tune.entry_points import Table
 from anon_tune.methods import (
     adversarial,
+    avatar,
     bdq,
     black_out,
     blur,
@@ -96,6 +97,7 @@ METHODS: Table[MethodSpec] = Table(
         "area-blur": persons.AREA_BLUR,
         "area-pixelate": persons.AREA_PIXELATE,
         "warp-noise": warp_noise.SPEC,
+        "avatar": avatar.SPEC,
         "external": external.SPEC,
         "adversarial": adversarial.SPEC,
         "penalty-pixels": penalty.PIXELS,
