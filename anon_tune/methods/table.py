@@ -22,6 +22,7 @@ from anon_tune.methods import (
     spact,
     ted_spad,
     vita,
+    wavelet,
 )
 from anon_tune.methods.spec import GAME, MethodSpec
 from anon_tune.recipe import Part, recipe_names
@@ -96,6 +97,7 @@ METHODS: Table[MethodSpec] = Table(
         "vita": vita.SPEC,
         "bdq": bdq.SPEC,
         "ted-spad": ted_spad.SPEC,
+        "wavelet": wavelet.SPEC,
     },
     broken_rules=broken_rules,
 )

@@ -135,16 +135,17 @@ class UNet(nn.Module):
         channels: Channels of each level, first to deepest.
         fold: Side of the blocks of pixels that become channels; 1 for no folding.
         num_frames: The number F of frames that the network sees to rewrite one; 1 for the frame alone.
+        num_planes: Channels of a frame; 3 for RGB.
 
     Source:
         Ronneberger et al., arXiv:1505.04597, in the form that SPAct (arXiv:2203.15205) uses: 64 to 512 channels,
         bilinear upsampling, sigmoid. We use group normalization where SPAct uses batch normalization. The fold is ours.
     """
 
-    def __init__(self, channels: tuple[int, ...], fold: int = 1, num_frames: int = 1) -> None:
+    def __init__(self, channels: tuple[int, ...], fold: int = 1, num_frames: int = 1, num_planes: int = 3) -> None:
         super().__init__()
         self.fold, self.multiple = fold, fold * 2 ** (len(channels) - 1)
-        num_pixels = 3 * fold**2
+        num_pixels = num_planes * fold**2
         self.down = nn.ModuleList(_Block(a, b) for a, b in pairwise((num_frames * num_pixels, *channels)))
         self.up = nn.ModuleList(_Block(a + b, b) for a, b in pairwise(channels[::-1]))
         self.out = nn.Conv2d(channels[0], num_pixels, 1)
