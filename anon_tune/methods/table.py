@@ -21,6 +21,7 @@ from anon_tune.methods import (
     pixelate,
     spact,
     ted_spad,
+    tokens,
     vita,
     wavelet,
 )
@@ -98,6 +99,7 @@ METHODS: Table[MethodSpec] = Table(
         "bdq": bdq.SPEC,
         "ted-spad": ted_spad.SPEC,
         "wavelet": wavelet.SPEC,
+        "tokens": tokens.SPEC,
     },
     broken_rules=broken_rules,
 )

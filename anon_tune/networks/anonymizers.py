@@ -25,10 +25,16 @@ class Anonymizer(nn.Module):
     Attributes:
         num_before: The number of earlier frames that an output frame depends on; None for all frames of the clip.
         num_after: The number of later frames that an output frame depends on; without meaning if `num_before` is None.
+        clip_frames: If `num_before` is None, the number of frames of the clips it was trained on, which a video is
+            given in; None for any number.
     """
 
     num_before: int | None = 0
     num_after: int = 0
+
+    @property
+    def clip_frames(self) -> int | None:
+        return None
 
     def rewrite(self, clips: Tensor) -> Tensor:
         """Map clips (B,T,3,H,W) to clips of the same shape, of any range."""

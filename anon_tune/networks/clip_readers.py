@@ -119,6 +119,27 @@ class BandReader(nn.Module):
         return logits
 
 
+class MaskReader(nn.Module):
+    """Classifies clips by a mask alone, which is enlarged to the size of a clip.
+
+    Args:
+        num_outputs: O.
+        width: Channels of the first layer.
+        clip_shape: T, H and W of a clip.
+    """
+
+    def __init__(self, num_outputs: int, width: int, clip_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.clip_shape = clip_shape
+        self.reader = ClipReader(num_outputs, width, depth_for(*clip_shape[1:]))
+
+    def forward(self, clips: Tensor, mask: Tensor) -> Tensor:
+        """Map masks (B,t,h,w) in [0, 1] to logits (B,O), whatever the clips (B,T,C,H,W) show."""
+        volume = F.interpolate(mask.unsqueeze(1), self.clip_shape, mode="nearest")
+        logits: Tensor = self.reader(volume.transpose(1, 2).expand(-1, -1, 3, -1, -1))
+        return logits
+
+
 def depth_for(height: int, width: int) -> int:
     """Return how many layers, each of which halves a frame, bring its shorter side to about four pixels; 2 to 5."""
     return min(5, max(2, round(math.log2(min(height, width) / GRID))))

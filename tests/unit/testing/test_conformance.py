@@ -67,12 +67,16 @@ def dark(frames: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
     return {"mask": (frames.mean(axis=(1, 4)) < 100).astype(np.float32)}
 
 
+def kept(frames: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    return {"mask": (frames[:, ::2, ::4, ::4].mean(axis=4) < 100).astype(np.float32)}
+
+
 LOGISTIC = AttackerSpec("logistic", "the mean colour", "scikit-learn", lambda setting: Logistic())
 
 
 @pytest.mark.parametrize("spec", [*ATTACKERS.ours.values(), LOGISTIC], ids=lambda spec: spec.name)
 def test_attackers_keep_their_contract(spec: AttackerSpec) -> None:
-    check_attacker(spec)
+    check_attacker(spec, kept if spec.inputs == ("mask",) else None)
 
 
 @pytest.mark.parametrize(
