@@ -25,8 +25,10 @@ from anon_tune.methods import (
     pixelate,
     spact,
     ted_spad,
+    tokens,
     vita,
     warp_noise,
+    wavelet,
 )
 from anon_tune.methods.spec import GAME, MethodSpec
 from anon_tune.recipe import Part, recipe_names
@@ -109,6 +111,8 @@ METHODS: Table[MethodSpec] = Table(
         "learned-lens": learned_lens.SPEC,
         "diffusion": diffusion.SPEC,
         "ted-spad": ted_spad.SPEC,
+        "wavelet": wavelet.SPEC,
+        "tokens": tokens.SPEC,
     },
     broken_rules=broken_rules,
 )
