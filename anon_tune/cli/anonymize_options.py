@@ -68,7 +68,9 @@ Crf = Annotated[
 Chunk = Annotated[
     int | None,
     typer.Option(
-        metavar="N", min=2, help="Frames per chunk in which detector=background looks for motion. Default: 32."
+        metavar="N",
+        min=2,
+        help="Frames per chunk for a method that looks at whole clips. Default: those of a clip of its study, else 32.",
     ),
 ]
 Device = Annotated[

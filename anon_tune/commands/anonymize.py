@@ -44,7 +44,8 @@ class AnonymizeOptions:
         accept_damage: Continue if damage is only suspected, and describe it in the report.
         ending: Suffix of the outputs in a folder; None for the input's suffix, or .mp4 if that cannot be written.
         crf: Quality of H.264, 0 (finest) to 51.
-        chunk: Frames per chunk in which ``detector=background`` looks for motion; None for 32.
+        chunk: Frames per chunk for a method that looks at whole clips; None for the length of the clips that the
+            anonymizer was trained on, or 32 if that is unknown.
         device: auto, cpu, cuda or cuda:1.
         force: Replace existing files.
         allow_external: Run the program that a method ``external:COMMAND`` names.
@@ -114,7 +115,7 @@ def run_anonymize(options: AnonymizeOptions, watch: AnonymizeWatch) -> list[Path
         accept_damage=options.accept_damage,
         preview=options.preview,
         scale=chosen.clip_size if options.scale else None,
-        clip_frames=options.chunk,
+        clip_frames=options.chunk or chosen.clip_frames,
         force=options.force,
         device=pick_device(options.device),
     )

@@ -26,11 +26,13 @@ class Chosen:
     Attributes:
         loaded: The anonymizer with its recipe and its subject.
         clip_size: Height and width it was trained at, if known.
+        clip_frames: Frames of the clips that it was trained on, if known.
         certificate: Its certificate, if one was found.
     """
 
     loaded: LoadedAnonymizer
     clip_size: tuple[int, int] | None = None
+    clip_frames: int | None = None
     certificate: Certificate | None = None
 
 
@@ -62,7 +64,8 @@ def _by_file(file: Path) -> Chosen:
 
     loaded = load_file(file)
     data = loaded.card and loaded.card.get("data")
-    return Chosen(loaded, (data["height"], data["width"]) if data else None)
+    size, frames = ((data["height"], data["width"]), data["num_frames"]) if data else (None, None)
+    return Chosen(loaded, size, frames)
 
 
 def _by_study(study: StudyDirectory, trial: str | None, leakage_at_most: float | None) -> Chosen:
@@ -77,16 +80,16 @@ def _by_study(study: StudyDirectory, trial: str | None, leakage_at_most: float |
     _, settings = read_study(study)
     try:
         location = study.clips.location if settings.clips == BUILT_IN else settings.clips
-        _, height, width, _ = open_clips(location).shape
+        num_frames, height, width, _ = open_clips(location).shape
     except AnonTuneError:  # the clips may be missing on this machine
-        size = None
+        size, frames = None, None
     else:
-        size = height, width
+        size, frames = (height, width), num_frames
     kept, certificate = study.certificate(picked.id), None
     if kept.exists():
         with kept.reading() as path:
             certificate = read_certificate(path)
-    return Chosen(loaded, size, certificate)
+    return Chosen(loaded, size, frames, certificate)
 
 
 def certified(chosen: Chosen, file: Path | None) -> Chosen:
