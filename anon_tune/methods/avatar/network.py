@@ -59,8 +59,8 @@ class Avatar(Anonymizer):
 
     def _redraw(self, clip: Tensor, mask: Tensor) -> Tensor:
         behind = background_of(clip, mask)
-        poses = poses_of(mask.squeeze(1).cpu().numpy())
-        cover = torch.from_numpy(np.stack([drawn(pose, mask.shape[-2:]) for pose in poses])).to(clip).unsqueeze(1)
+        poses, size = poses_of(mask.squeeze(1).cpu().numpy()), (mask.shape[-2], mask.shape[-1])
+        cover = torch.from_numpy(np.stack([drawn(pose, size) for pose in poses])).to(clip).unsqueeze(1)
         return torch.lerp(behind.expand_as(clip), torch.full_like(clip, self.grey), cover)
 
 
