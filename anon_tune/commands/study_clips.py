@@ -63,15 +63,19 @@ def check_recipes(space: SearchSpace, clips: Clips, stills: Clips | None) -> Non
     Raises:
         RecipeError: As `anon_tune.training.check_demands`.
     """
+    from anon_tune.accounting.private_run import private_run
     from anon_tune.methods import build_anonymizer, is_trained
     from anon_tune.training import check_demands
 
-    num_frames = clips.split("train").frames.shape[1]
+    train = clips.split("train")
+    num_frames = train.frames.shape[1]
     num_still_frames = None if stills is None else stills.split("train").frames.shape[1]
     for recipe in space.probes():
         if is_trained(recipe.method):
             build = partial(build_anonymizer, recipe.with_weights(None))
             check_demands(recipe, num_frames, num_still_frames, build, space.where)
+            if recipe.dp.is_on:
+                private_run(recipe, len(train), len(set(train.groups)), space.where)
 
 
 def _absolute(name: str) -> str:

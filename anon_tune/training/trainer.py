@@ -136,6 +136,13 @@ class Trainer:
         if step is not None:
             self.step, self._prepared = step, True
 
+    def imitate(self, index: int) -> None:
+        """Let f_A learn the outputs of the start on a batch, by the L1 distance."""
+        clips = self.batches.clips(index).clips
+        goal = clips if self.start is None else self.start(clips)
+        difference = (self.anonymizer(clips) - goal).abs().mean()
+        self._update("anonymizer", difference, {"reconstruction": difference})
+
     def move_anonymizer(self, index: int) -> Mapping[str, float]:
         """Play move 1 on a batch: with f_T and f_B frozen, minimize the weighted sum of the terms over f_A.
 
@@ -184,10 +191,7 @@ class Trainer:
         optimizer = self.optimizers["anonymizer"]
         for step in range(pretrain_steps):
             self._set_rate("anonymizer", self.recipe.anonymizer.pretrain_lr)
-            clips = self.batches.clips(step).clips
-            goal = clips if self.start is None else self.start(clips)
-            difference = (self.anonymizer(clips) - goal).abs().mean()
-            self._update("anonymizer", difference, {"reconstruction": difference})
+            self.imitate(step)
         optimizer.state.clear()  # its moments belong to another loss
         self._set_learning_rates()
         if self.hooks.before_game is not None:
