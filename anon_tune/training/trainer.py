@@ -139,8 +139,7 @@ class Trainer:
     def imitate(self, index: int) -> None:
         """Let f_A learn the outputs of the start on a batch, by the L1 distance."""
         clips = self.batches.clips(index).clips
-        goal = clips if self.start is None else self.start(clips)
-        difference = (self.anonymizer(clips) - goal).abs().mean()
+        difference = (self.anonymizer(clips) - (self.start or nn.Identity())(clips)).abs().mean()
         self._update("anonymizer", difference, {"reconstruction": difference})
 
     def move_anonymizer(self, index: int) -> Mapping[str, float]:
@@ -186,13 +185,11 @@ class Trainer:
 
     def _prepare(self) -> None:
         """Train f_A to imitate the start by the L1 distance, then let the branches learn on its outputs."""
-        pretrain_steps = self.recipe.anonymizer.pretrain_steps
         _learn(self.utility, self.privacy, frozen=True)
-        optimizer = self.optimizers["anonymizer"]
-        for step in range(pretrain_steps):
+        for step in range(self.recipe.anonymizer.pretrain_steps):
             self._set_rate("anonymizer", self.recipe.anonymizer.pretrain_lr)
             self.imitate(step)
-        optimizer.state.clear()  # its moments belong to another loss
+        self.optimizers["anonymizer"].state.clear()  # its moments belong to another loss
         self._set_learning_rates()
         if self.hooks.before_game is not None:
             self.hooks.before_game(self)
