@@ -112,8 +112,7 @@ class Trainer:
         while self.step < min(step, training.num_steps):
             self._set_learning_rates()
             first = self._first_batch()
-            restart_steps = self.recipe.privacy.restart_steps
-            if restart_steps and self.step and self.step % restart_steps == 0:
+            if (restart_steps := self.recipe.privacy.restart_steps) and self.step and self.step % restart_steps == 0:
                 self.restart_branches(first - training.warmup_steps)
             points.append(LossPoint(self.step, self.move_anonymizer(first)))
             for k in range(1, 1 + training.num_branch_updates):
