@@ -23,6 +23,7 @@ from anon_tune.ledger import Ledger
 from anon_tune.networks import save_weights
 from anon_tune.pareto import judged_scores
 from anon_tune.study.certified import certificates_of
+from anon_tune.study.privacy_statement import privacy_of, statement
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial
 
@@ -76,10 +77,15 @@ def export_anonymizer(
         _refuse_existing(output, card)
     loaded = load_trial(study, trial)
     recipe = loaded.recipe
-    score = judged_scores(Ledger(study.ledger).trials()).get(trial.id, trial.score)
+    trials = Ledger(study.ledger).trials()
+    score = judged_scores(trials).get(trial.id, trial.score)
+    private = privacy_of(study, trials) if recipe.dp.is_on else None
+    stated = () if private is None else statement(private)
     store = _store(study, clips)
     certificate = certificates_of(study, [trial]).get(trial.id)
-    document = card_document(trial, score, recipe, clips, store, data_licence, stills, certificate)
+    document = card_document(
+        trial, score, recipe, clips, store, data_licence, stills, certificate, statement(private) if private else ()
+    )
     if output.suffix == ".safetensors":
         made = {"format": FORM, "anon_tune": anon_tune.__version__, "recipe": recipe.model_dump_json()}
         save_weights(loaded.anonymizer.state_dict(), output, made | {"model_card": json.dumps(document)})
