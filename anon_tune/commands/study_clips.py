@@ -65,7 +65,7 @@ def check_recipes(space: SearchSpace, clips: Clips, stills: Clips | None) -> Non
     """
     from anon_tune.accounting.private_run import private_run
     from anon_tune.methods import build_anonymizer, is_trained
-    from anon_tune.training import check_demands
+    from anon_tune.training import check_demands, check_private_networks
 
     train = clips.split("train")
     num_frames = train.frames.shape[1]
@@ -76,6 +76,7 @@ def check_recipes(space: SearchSpace, clips: Clips, stills: Clips | None) -> Non
             check_demands(recipe, num_frames, num_still_frames, build, space.where)
             if recipe.dp.is_on:
                 private_run(recipe, len(train), len(set(train.groups)), space.where)
+                check_private_networks(recipe, build(), space.where)
 
 
 def _absolute(name: str) -> str:

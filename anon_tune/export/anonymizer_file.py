@@ -83,9 +83,7 @@ def export_anonymizer(
     stated = () if private is None else statement(private)
     store = _store(study, clips)
     certificate = certificates_of(study, [trial]).get(trial.id)
-    document = card_document(
-        trial, score, recipe, clips, store, data_licence, stills, certificate, statement(private) if private else ()
-    )
+    document = card_document(trial, score, recipe, clips, store, data_licence, stills, certificate, stated)
     if output.suffix == ".safetensors":
         made = {"format": FORM, "anon_tune": anon_tune.__version__, "recipe": recipe.model_dump_json()}
         save_weights(loaded.anonymizer.state_dict(), output, made | {"model_card": json.dumps(document)})

@@ -26,9 +26,7 @@ class DpRecipe(Part):
     unit: Literal["clips", "groups"] = Field(
         "clips", description="what is protected: one clip, or all clips of a group, as a person"
     )
-    region: Literal["everything", "persons"] = Field(
-        "everything", description="what of a clip is protected: all of it, or only the pixels of persons"
-    )
+    region: Literal["everything"] = Field("everything", description="what of a clip is protected: all of it")
     delta: float | None = Field(
         None, gt=0, lt=1, description="delta of the statement, below 1 / units; None for 1 / (10 units)"
     )

@@ -17,7 +17,6 @@ Rows = list[tuple[str, str]]
 _UNITS = {"clips": "one clip", "groups": "all clips of one group, as a person"}
 _REGIONS = {
     "everything": "the whole unit is added or removed",
-    "persons": "the pixels of persons in the unit are present or blanked; where they are is public",
 }
 NOT_SAID = (
     "Nothing about people in videos that the anonymizer is used on later: they are not in the training clips. Nothing "

@@ -13,6 +13,8 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from anon_tune.errors import RecipeError
+from anon_tune.networks import build_network
+from anon_tune.recipe import Recipe
 
 Parameters = Mapping[str, Tensor]
 ClipLoss = Callable[..., Tensor]
@@ -35,6 +37,13 @@ def check_no_mixing(players: Mapping[str, nn.Module], where: str) -> None:
             )
             remedy = "Choose a network with GroupNorm, such as our own"
             raise RecipeError(where, rule, type(mixing).__name__, remedy)
+
+
+def check_private_networks(recipe: Recipe, anonymizer: nn.Module, where: str) -> None:
+    """Check the networks of a private recipe before any training, as `check_no_mixing` does in the trainer."""
+    utility = build_network(recipe.utility.model_copy(update={"weights": None}), 2)
+    privacy = build_network(recipe.privacy.model_copy(update={"weights": None}), 1)
+    check_no_mixing({"anonymizer": anonymizer, "utility": utility, "privacy": privacy}, where)
 
 
 class _Scope(nn.Module):
