@@ -41,12 +41,17 @@ def markdown(table: ResultTable) -> str:
 
 
 def latex(table: ResultTable) -> str:
-    """Return a ``table*`` environment that needs no package, with footnotes below the rows."""
-    heads, *rows = (" & ".join(cells) + r" \\" for cells in _grid(table, _latex_text, "$^{{{}}}$"))
+    """Return a ``table*`` environment with footnotes below the rows.
+
+    It needs no package. If the document loads graphicx, the table is as wide as the page.
+    """
+    rows = [" & ".join(cells) + r" \\" for cells in _grid(table, _latex_text, "$^{{{}}}$")[1:]]
+    heads = [" & ".join(map(_latex_text, line)) + r" \\" for line in zip(*map(_halves, _heads(table)), strict=True)]
     numbered = [f"$^{{{n}}}$ {_latex_text(note)}" for n, note in enumerate(table.footnotes, 1)]
     lines = [r"\begin{table*}", r"\centering", r"\scriptsize", r"\setlength{\tabcolsep}{3pt}"]
-    lines += [rf"\begin{{tabular}}{{{_sides(_heads(table))}}}", r"\hline", heads, r"\hline", *rows, r"\hline"]
-    lines += [r"\end{tabular}"]
+    lines += [r"\providecommand{\resizebox}[3]{#3}", r"\resizebox{\textwidth}{!}{%"]
+    lines += [rf"\begin{{tabular}}{{{_sides(_heads(table))}}}", r"\hline", *heads, r"\hline", *rows, r"\hline"]
+    lines += [r"\end{tabular}}"]
     lines += [rf"\par\smallskip\raggedright {note}" for note in [*map(_latex_text, table.notes), *numbered]]
     return "\n".join([*lines, r"\end{table*}"]) + "\n"
 
@@ -68,6 +73,13 @@ def csv_text(table: ResultTable) -> str:
 def _heads(table: ResultTable) -> tuple[str, ...]:
     """Return the names of the columns; a table of one study needs no column for its name."""
     return _HEADS if len({row.study for row in table.rows}) > 1 else _HEADS[1:]
+
+
+def _halves(head: str) -> tuple[str, str]:
+    """Break the name of a column into two lines, so that it is no wider than its values."""
+    words = head.split()
+    half = len(words) // 2 if len(words) > 1 and "%" not in words else len(words)
+    return " ".join(words[:half]), " ".join(words[half:])
 
 
 def _sides(heads: Sequence[str]) -> str:

@@ -94,7 +94,7 @@ def _penalty(threshold: str, accuracy: float, leakage: float, f1: float, *notes:
 
 PUBLISHED: dict[PublishedName, PublishedTable] = {
     "ucf101-vispr1": PublishedTable(
-        title="UCF101 and VISPR1",
+        title="UCF101, VISPR1",
         chance=24.8,
         f1_always_yes=0.363,
         is_above_chance=True,

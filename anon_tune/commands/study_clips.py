@@ -61,10 +61,10 @@ def check_recipes(space: SearchSpace, clips: Clips, stills: Clips | None) -> Non
     """Check that the trained methods of a search space can be trained on clips and stills, before the first trial.
 
     Raises:
-        RecipeError: As `anon_tune.training.check_demands`.
+        RecipeError: As `anon_tune.training.check_demands`, or a method cannot be trained on clips of this length.
     """
     from anon_tune.accounting.private_run import private_run
-    from anon_tune.methods import build_anonymizer, is_trained
+    from anon_tune.methods import build_anonymizer, find, is_trained
     from anon_tune.training import check_demands, check_private_networks
 
     train = clips.split("train")
@@ -77,6 +77,9 @@ def check_recipes(space: SearchSpace, clips: Clips, stills: Clips | None) -> Non
             if recipe.dp.is_on:
                 private_run(recipe, len(train), len(set(train.groups)), space.where)
                 check_private_networks(recipe, build(), space.where)
+            check_clips = find(recipe.method).spec.check_clips
+            if check_clips is not None:
+                check_clips(recipe, num_frames, space.where)
 
 
 def _absolute(name: str) -> str:

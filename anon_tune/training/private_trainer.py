@@ -24,7 +24,7 @@ from anon_tune.recipe import Recipe
 from anon_tune.schedule import Schedule
 from anon_tune.training.branches import Seen
 from anon_tune.training.checkpoint import write_checkpoint
-from anon_tune.training.hooks import GameHooks
+from anon_tune.training.hooks import NO_HEAD, GameHooks
 from anon_tune.training.losses import quantize
 from anon_tune.training.private_gradients import ClipLoss, add_noise, check_no_mixing, clipped_sum
 from anon_tune.training.terms import GAME_TERMS, UTILITY, Move, weigh
@@ -160,7 +160,7 @@ class PrivateTrainer(Trainer):
             changed = quantize(self.anonymizer(batch.clips))
             seen = Seen(changed[:, shown], changed, batch.private)
             players = self.anonymizer, self.utility, self.privacy
-            return loss(Move(self.recipe, self.step, batch, changed, lambda: seen, *players))
+            return loss(Move(self.recipe, self.step, batch, changed, lambda: seen, *players, self.head))
 
         given = sample.batch.clips, sample.batch.actions, sample.batch.private, frames
         self._learn_privately(names, of_clip, given, sample, name)
@@ -194,7 +194,12 @@ def _refuse(recipe: Recipe, hooks: GameHooks, stills: ClipSet | None) -> None:
     needs = "private training ('dp') accounts for the game on the clips only"
     if stills is not None:
         raise RecipeError("recipe", f"{needs}, not for the people of stills", remedy="Leave --stills out")
-    if hooks.utility_terms or hooks.before_game is not None or hooks.after_step is not None:
+    if (
+        hooks.head is not NO_HEAD
+        or hooks.utility_terms
+        or hooks.before_game is not None
+        or hooks.after_step is not None
+    ):
         rule = f"{needs}; the method '{recipe.method}' adds updates of its own"
         raise RecipeError("recipe", rule, remedy="Choose the method 'adversarial'")
 
