@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from anon_tune.folder import File
 from anon_tune.ledger import Ledger
 from anon_tune.networks import save_weights
 from anon_tune.pareto import judged_scores
+from anon_tune.recipe import Recipe
 from anon_tune.study.certified import certificates_of
 from anon_tune.study.privacy_statement import privacy_of, statement
 from anon_tune.study_directory import StudyDirectory, StudyLocation
@@ -79,11 +81,11 @@ def export_anonymizer(
     recipe = loaded.recipe
     trials = Ledger(study.ledger).trials()
     score = judged_scores(trials).get(trial.id, trial.score)
-    private = privacy_of(study, trials) if recipe.dp.is_on else None
-    stated = () if private is None else statement(private)
     store = _store(study, clips)
     certificate = certificates_of(study, [trial]).get(trial.id)
-    document = card_document(trial, score, recipe, clips, store, data_licence, stills, certificate, stated)
+    document = card_document(
+        trial, score, recipe, clips, store, data_licence, stills, certificate, _stated(study, trials, recipe)
+    )
     if output.suffix == ".safetensors":
         made = {"format": FORM, "anon_tune": anon_tune.__version__, "recipe": recipe.model_dump_json()}
         save_weights(loaded.anonymizer.state_dict(), output, made | {"model_card": json.dumps(document)})
@@ -96,6 +98,12 @@ def export_anonymizer(
         write_program(loaded.anonymizer, _real_frames(store), output, describe)
     File.at(card).write(card_markdown(document, output.name).encode())
     return output
+
+
+def _stated(study: StudyDirectory, trials: list[Trial], recipe: Recipe) -> Sequence[tuple[str, str]]:
+    """Return the statement of the study's private training; empty if the trial was not private."""
+    private = privacy_of(study, trials) if recipe.dp.is_on else None
+    return () if private is None else statement(private)
 
 
 def _refuse_existing(*files: Path) -> None:
