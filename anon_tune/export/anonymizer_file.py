@@ -71,12 +71,7 @@ def export_anonymizer(
     card = output.with_suffix(".md")
     check_usable(trial)
     assert trial.score is not None
-    if output.suffix not in SUFFIXES:
-        raise UsageError(
-            str(output), f"must end in one of {', '.join(SUFFIXES)}", output.suffix, "End it in .safetensors"
-        )
-    if not force:
-        _refuse_existing(output, card)
+    _check_output(output, () if force else (output, card))
     loaded = load_trial(study, trial)
     recipe = loaded.recipe
     trials = Ledger(study.ledger).trials()
@@ -106,8 +101,12 @@ def _stated(study: StudyDirectory, trials: list[Trial], recipe: Recipe) -> Seque
     return () if private is None else statement(private)
 
 
-def _refuse_existing(*files: Path) -> None:
-    for file in files:
+def _check_output(output: Path, new: Sequence[Path]) -> None:
+    if output.suffix not in SUFFIXES:
+        raise UsageError(
+            str(output), f"must end in one of {', '.join(SUFFIXES)}", output.suffix, "End it in .safetensors"
+        )
+    for file in new:
         if file.exists():
             raise UsageError(str(file), "already exists", remedy="Name another file or add --force")
 
