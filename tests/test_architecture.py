@@ -46,7 +46,8 @@ LEVELS = {
     "driver": 110,
     "cluster": 111,
     "commands": 120,
-    "cli": 130,
+    "dashboard": 130,
+    "cli": 131,
     "testing": 130,
     "__main__": 140,
 }
@@ -81,6 +82,7 @@ THIRD_PARTY = {
     "driver": {"grpc", "ray"},
     "cluster": {"botocore", "jsonschema", "ray", "yaml"},
     "commands": {"pandas", "torch"},
+    "dashboard": {"starlette", "uvicorn"},
     "cli": {"rich", "typer"},
     "testing": {"numpy", "torch"},
     "__main__": set(),
