@@ -9,6 +9,7 @@ clips/                the built-in clips, if the study uses them
 report.html           the report page
 ended.txt             exists once the study begins no more trials; names the stop rule that ended it, or is empty
 optuna.journal        Optuna's storage, a cache
+artifacts/            moving previews for Optuna's dashboard
 tensorboard/          event files
 warm_start.json       what the sampler knew before the first trial
 """
@@ -201,6 +202,11 @@ class StudyDirectory:
     def journal(self) -> File:
         """The Optuna storage if the study names no other: a cache that can be rebuilt from the ledger."""
         return File(self.folder, "optuna.journal")
+
+    @property
+    def artifacts(self) -> Folder:
+        """The folder of the moving previews for Optuna's dashboard; made again with the Optuna study."""
+        return self.folder / "artifacts"
 
     @property
     def tensorboard(self) -> Folder:

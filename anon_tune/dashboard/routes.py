@@ -132,7 +132,9 @@ class _Pages:
         if found is None:
             gone = PageSection("summary", "", '<p class="failed">This study is no longer there.</p>')
             return _changed(request, [gone])
-        return _changed(request, found.snapshot.sections if found.snapshot is not None else [])
+        if found.snapshot is None:
+            return _changed(request, [])
+        return _changed(request, found.snapshot.sections, found.snapshot.title)
 
     async def panel(self, request: Request) -> Response:
         found, wanted = self._watch.study(request.path_params["key"]), request.query_params.get("trial")
@@ -175,12 +177,12 @@ class _Pages:
         return HTMLResponse(page_frame(title, sections, head, back + end, attributes), headers=_HEADERS)
 
 
-def _changed(request: Request, sections: Sequence[PageSection]) -> Response:
+def _changed(request: Request, sections: Sequence[PageSection], title: str = "") -> Response:
     """Answer with the sections that differ from those that the page has, which it names as ``key:mark,…``."""
     have = set(request.query_params.get("have", "").split(","))
     changed = [one for one in sections if f"{one.key}:{one.mark}" not in have]
     found = [{"key": one.key, "mark": one.mark, "html": one.html} for one in changed]
-    return JSONResponse({"sections": found}, headers=_HEADERS | {"Cache-Control": "no-store"})
+    return JSONResponse({"title": title, "sections": found}, headers=_HEADERS | {"Cache-Control": "no-store"})
 
 
 def _media(found: WatchedStudy, trial_id: str, kind: str) -> Response:

@@ -82,7 +82,8 @@ def elsewhere(study: StudyDirectory, storage: object) -> str:
             refuse_secret("storage", storage)
             commands.append(shlex.join(["optuna-dashboard", storage]))
     elif not study.folder.is_remote and study.journal.exists():
-        commands.append(shlex.join(["optuna-dashboard", str(study.journal)]))
+        pictures = ["--artifact-dir", str(study.artifacts)] if study.artifacts.names() else []
+        commands.append(shlex.join(["optuna-dashboard", str(study.journal), *pictures]))
     said = " and ".join(f"<code>{text(command)}</code>" for command in commands)
     return f'<p class="note">This study can also be viewed with {said}.</p>' if said else ""
 

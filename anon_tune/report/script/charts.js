@@ -50,7 +50,7 @@ const near = new IntersectionObserver(
 
 function watchCharts(root) {
   for (const holder of root.querySelectorAll(".chart")) {
-    if (holder.classList.contains("js-plotly-plot")) draw(holder);
+    if (holder.classList.contains("js-plotly-plot") || holder.id === "front-plot") draw(holder);
     else near.observe(holder);
   }
 }

@@ -12,7 +12,10 @@ async function look() {
   try {
     const answer = await fetch(address(`changes?have=${encodeURIComponent(marks())}`), { cache: "no-store" });
     if (!answer.ok) throw new Error(String(answer.status));
-    const { sections } = await answer.json();
+    const { title, sections } = await answer.json();
+    const heading = document.querySelector("h1");
+    if (title && heading.innerHTML !== title) heading.innerHTML = title;
+    document.title = heading.textContent;
     for (const one of sections) replaceSection(one);
     if (state) state.textContent = "";
   } catch {
