@@ -65,7 +65,7 @@ THIRD_PARTY = {
     "trial": set(),
     "ledger": {"numpy", "pyarrow"},
     "pareto": {"moocore", "numpy"},
-    "video": {"av", "numpy"},
+    "video": {"PIL", "av", "numpy"},
     "clips": {"av", "numpy", "pyarrow", "torch"},
     "networks": {"safetensors", "torch", "torchvision"},
     "training": {"torch"},

@@ -17,7 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from anon_tune.dashboard.listing import listing
 from anon_tune.dashboard.watch import Watch
-from anon_tune.dashboard.watched import WatchedStudy
+from anon_tune.dashboard.watched import Snapshot, WatchedStudy
+from anon_tune.report.comparison_page import comparison_sections
 from anon_tune.report.page import page_frame, page_script, page_style
 from anon_tune.report.sections import PageSection
 from anon_tune.report.trial_panel import trial_panel
@@ -50,6 +51,18 @@ _SECTIONS = (
     ("trials", "All trials"),
     ("failed", "Failed trials"),
 )
+
+
+_COMPARED = (
+    ("fronts", "Fronts"),
+    ("growth", "Hypervolume over cost"),
+    ("numbers", "Numbers"),
+    ("differences", "What differs"),
+)
+
+
+def _empty(key_and_title: tuple[str, str]) -> PageSection:
+    return PageSection(*key_and_title, "")
 
 
 class Guard:
@@ -93,6 +106,8 @@ def application(watch: Watch, token: str) -> ASGIApp:
         Route("/study/{key}/changes", pages.study_changes),
         Route("/study/{key}/panel", pages.panel),
         Route("/study/{key}/media", pages.media),
+        Route("/compare", pages.compare),
+        Route("/compare/{keys}/changes", pages.compare_changes),
         Route("/assets/{name}", pages.asset),
     ]
     return Guard(Starlette(routes=routes), token)
@@ -101,6 +116,9 @@ def application(watch: Watch, token: str) -> ASGIApp:
 class _Pages:
     def __init__(self, watch: Watch, token: str) -> None:
         self._watch, self._token = watch, token
+        self._last: tuple[list[Snapshot | None], list[PageSection]] | None = (
+            None  # the last comparison, and of which snapshots
+        )
 
     async def home(self, request: Request) -> Response:
         key = await run_in_threadpool(self._watch.only_study)
@@ -120,11 +138,11 @@ class _Pages:
             return _gone()
         snapshot = found.snapshot
         if snapshot is None:  # the page comes at once, and fills itself when the study is read
-            waiting = [_READING, *(PageSection(name, title, "") for name, title in _SECTIONS)]
+            waiting = [_READING, *map(_empty, _SECTIONS)]
             return self._page(f"{text(found.study.name)} · anon-tune", waiting, f"/study/{key}")
         shown = list(snapshot.sections)
         if snapshot.shown is None:  # the other sections may come, if the study is mended
-            shown += [PageSection(name, title, "") for name, title in _SECTIONS]
+            shown += map(_empty, _SECTIONS)
         return self._page(snapshot.title, shown, f"/study/{key}")
 
     async def study_changes(self, request: Request) -> Response:
@@ -150,6 +168,26 @@ class _Pages:
         if found is None or kind not in _KINDS:
             return _gone()
         return await run_in_threadpool(_media, found, query.get("trial", ""), kind)
+
+    async def compare(self, request: Request) -> Response:
+        keys = request.query_params.getlist("study")
+        sections = await run_in_threadpool(self._compared, keys)
+        return self._page("Studies compared · anon-tune", sections, f"/compare/{quote(','.join(keys))}")
+
+    async def compare_changes(self, request: Request) -> Response:
+        keys = request.path_params["keys"].split(",")
+        return _changed(request, await run_in_threadpool(self._compared, keys))
+
+    def _compared(self, keys: Sequence[str]) -> list[PageSection]:
+        found = [watched for key in keys if (watched := self._watch.study(key)) is not None]
+        snapshots = [watched.snapshot for watched in found]
+        shown = [one.shown for one in snapshots if one is not None and one.shown is not None]
+        if len(shown) < 2:
+            said = "Tick two studies or more on the page of all studies. A study that cannot be read is left out."
+            return [PageSection("summary", "", f'<p class="none">{said}</p>'), *map(_empty, _COMPARED)]
+        if self._last is None or list(map(id, self._last[0])) != list(map(id, snapshots)):
+            self._last = snapshots, comparison_sections(shown)
+        return self._last[1]
 
     async def asset(self, request: Request) -> Response:
         match request.path_params["name"]:

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
 from anon_tune.certificate import Certificate
-from anon_tune.pareto import LEVELS, ParetoFront, attainment
+from anon_tune.pareto import ParetoFront, attainment
+from anon_tune.report.attained import attained_band
 from anon_tune.report.certified_points import certified_points
 from anon_tune.report.chart import BLUE, INK, LABEL, MUTED, ORANGE, PURPLE, SKY, VERMILLION, Chart, axis
 from anon_tune.report.selection import drawn_trials, has_trained_method
@@ -50,7 +50,7 @@ def front_chart(
     broken = [t for t in ours if not t.is_feasible]
     members = [front.scores[t.id] for t in front.members]
     data = [
-        *_attained(front),
+        *attained_band(attainment(front.eligible), "repeats", SKY),
         go.Scatter(
             name="Pareto front",
             x=[s.leakage.value for s in members],
@@ -99,42 +99,6 @@ def _anchors(front: ParetoFront) -> list[Any]:
         points.update(showlegend=False)  # its name is written beside the point
         anchors.append(points)
     return anchors
-
-
-def _attained(front: ParetoFront) -> list[Any]:
-    """Return a band between the attainment surfaces of the first and the last level, and a line at the middle level."""
-    surfaces = attainment(front.eligible)
-    if not surfaces:
-        return []
-    right = max(surface[:, 0].max() for surface in surfaces.values())
-    bottom = min(surface[:, 1].min() for surface in surfaces.values())
-    best, middle, worst = (_stairs(surfaces[level], right, bottom) for level in LEVELS)
-    x, y = np.concatenate([best, worst[::-1]]).T
-    band = go.Scatter(
-        name=f"reached by {LEVELS[0]} to {LEVELS[2]} % of repeats",
-        x=x.tolist(),
-        y=y.tolist(),
-        mode="lines",
-        line={"width": 0},
-        fill="toself",
-        fillcolor="rgba(86, 180, 233, 0.25)",  # SKY
-        hoverinfo="skip",
-    )
-    line = go.Scatter(
-        name="reached by half of repeats",
-        x=middle[:, 0].tolist(),
-        y=middle[:, 1].tolist(),
-        mode="lines",
-        line={"color": SKY, "width": 1.5, "dash": "dot"},
-        hoverinfo="skip",
-    )
-    return [band, line]
-
-
-def _stairs(surface: NDArray[np.float64], right: float, bottom: float) -> NDArray[np.float64]:
-    """Return the corners (n, 2) of a surface drawn as stairs, from the bottom at its left end to the right edge."""
-    x, y = surface.T
-    return np.column_stack([np.append(np.repeat(x, 2), right), np.insert(np.repeat(y, 2), 0, bottom)])
 
 
 def _kinds_legend(trials: Sequence[Trial]) -> list[Any]:

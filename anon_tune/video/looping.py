@@ -10,6 +10,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 _CODEC = "libvpx-vp9"  # plays in every browser, and an encoder is part of PyAV
@@ -33,6 +34,7 @@ def looping_webm(frames: NDArray[np.uint8], fps: float) -> bytes:
     file = io.BytesIO()
     with av.open(file, "w", format="webm", container_options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream(_CODEC, rate=Fraction(fps).limit_denominator(1000), options=_QUALITY)
+        assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for frame in frames:
             picture = np.ascontiguousarray(frame[:height, :width])
@@ -49,7 +51,7 @@ def as_gif(webm: bytes) -> tuple[bytes, int, int]:
     """
     from PIL import Image
 
-    with av.open(io.BytesIO(webm)) as container:
+    with av.open(io.BytesIO(webm), "r") as container:
         stream = container.streams.video[0]
         rate = float(stream.average_rate or 10)
         pictures = [Image.fromarray(frame.to_ndarray(format="rgb24")) for frame in container.decode(stream)]

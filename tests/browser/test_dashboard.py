@@ -308,4 +308,5 @@ def test_one_study_is_shown_at_once(visit, study_directory):
     alone = Dashboard(study_directory)
     page = visit(alone.address)
     page.locator("h1:has-text('penalty <b>study</b>')").wait_for()
+    page.close()
     assert alone.stop() == (0, "", "")
