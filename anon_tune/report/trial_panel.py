@@ -91,7 +91,7 @@ def _commands(trial: Trial, shown: ShownStudy) -> str:
     where = str(shown.study)
     one = ("--trial", trial.id)
     known = [
-        ("Export it", ["export", where, *one, *["-o", "anonymizer.safetensors"]]),
+        ("Export it", ["export", where, *one, *shlex.split("-o anonymizer.safetensors")]),
         ("Audit it", ["audit", where, *one]),
         ("Anonymize a video with it", ["anonymize", "in.mp4", "-o", "out.mp4", "--study", where, *one]),
     ]
