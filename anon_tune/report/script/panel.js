@@ -23,6 +23,7 @@ async function panelOf(id) {
 async function openTrial(id) {
   if (panel.hidden) opener = document.activeElement;
   shownTrial = id;
+  peek.hidden = true;
   const html = await panelOf(id);
   if (shownTrial !== id) return; // the reader has clicked another trial meanwhile
   fillPanel(id, html);
