@@ -184,6 +184,8 @@ class _Pages:
         shown = [one.shown for one in snapshots if one is not None and one.shown is not None]
         if len(shown) < 2:
             said = "Tick two studies or more on the page of all studies. A study that cannot be read is left out."
+            if any(one is None for one in snapshots):
+                said = "The studies are being read."
             return [PageSection("summary", "", f'<p class="none">{said}</p>'), *map(_empty, _COMPARED)]
         if self._last is None or list(map(id, self._last[0])) != list(map(id, snapshots)):
             self._last = snapshots, comparison_sections(shown)

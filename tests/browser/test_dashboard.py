@@ -310,3 +310,14 @@ def test_one_study_is_shown_at_once(visit, study_directory):
     page.locator("h1:has-text('penalty <b>study</b>')").wait_for()
     page.close()
     assert alone.stop() == (0, "", "")
+
+
+def test_several_studies_are_compared_on_one_page(dashboard, visit):
+    page = visit(dashboard.address, ready="input[name=study]")
+    for name in ("first", "verified"):
+        page.locator(f"tr:has(a:text-is('{name}')) input").check()
+    page.get_by_role("button", name="Compare the ticked studies").click()
+    page.locator("#fronts-plot .scatterlayer .point").first.wait_for()
+    shown = page.locator("#fronts-plot .legendtext").all_text_contents()
+    assert {"first", "verified"} <= set(shown)
+    assert page.locator("#numbers-table tbody tr").count() == 2
