@@ -25,6 +25,7 @@ from anon_tune.cli import (
     cluster,
     dashboard,
     jobs,
+    privacy,
     result,
     status,
     study,
@@ -79,6 +80,7 @@ app.command("table")(table.table)
 app.command("report")(result.report)
 app.command("dashboard")(dashboard.dashboard)
 app.command("export")(result.export)
+app.command("privacy")(privacy.privacy)
 app.command("audit")(audit.audit)
 app.command(
     "submit",

@@ -24,6 +24,7 @@ def study(
     out: options.Out,
     stills: options.Stills = None,
     trials: options.Trials = None,
+    draw_trials: options.DrawTrials = None,
     set_: options.Set = None,
     seed: options.Seed = 0,
     sampler: options.Sampler = None,
@@ -44,12 +45,13 @@ def study(
     job_limit: options.JobLimit = None,
     certify: options.Certify = False,
     package: options.Package = None,
+    allow_external: options.AllowExternal = False,
 ) -> None:
     """Run a study: propose, train and measure trials. Writes DIR/ledger and DIR/report.html.
 
     The study runs on this machine, or on the cluster that RAY_ADDRESS or a Ray job names.
 
-    Names for --constraint: leakage_at_most, accuracy_at_least, seconds_per_frame_at_most.
+    Names for --constraint: leakage_at_most, accuracy_at_least, seconds_per_frame_at_most, epsilon_at_most.
     """
     _run(prepare_study(study_options(locals())), certify)
 
@@ -60,12 +62,14 @@ def resume(
     stop: options.Stop = None,
     certify: options.Certify = False,
     package: options.Package = None,
+    allow_external: options.AllowExternal = False,
 ) -> None:
     """Continue a study that was stopped. No finished work is lost.
 
     Stop rules stay in force unless --stop gives others.
     """
-    _run(prepare_resume(directory, trials, named("--stop", stop), package=package or ()), certify)
+    stops = named("--stop", stop)
+    _run(prepare_resume(directory, trials, stops, package=package or (), allow_external=allow_external), certify)
 
 
 def study_options(params: Mapping[str, Any]) -> StudyOptions:
@@ -97,5 +101,5 @@ def _run(ready: ReadyStudy, certify: bool) -> None:
     if (empty := check_outcome(ready.folder)) is not None:
         print(empty)
     elif certify:
-        verify(ready.folder)
-        certify_front(ready.folder)
+        verify(ready.folder, allow_external=ready.allow_external)
+        certify_front(ready.folder, allow_external=ready.allow_external)

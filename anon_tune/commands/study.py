@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anon_tune.accounting import NumberLaw
 from anon_tune.commands.opened_study import Study
 from anon_tune.commands.study_clips import BUILT_IN, check_recipes, find_clips, find_stills
+from anon_tune.commands.study_privacy import check_longer, privacy_settings
 from anon_tune.driver.packages import bring_packages
 from anon_tune.errors import UsageError
 from anon_tune.folder import Folder, Location
@@ -33,11 +35,12 @@ class StudyOptions:
         out: Study directory, a path or a URI; if it already holds this study, the study is continued.
         stills: A second clip store: privacy branches learn on its training stills instead of on the clips.
         trials: Number of trials, anchors not counted; None for the search space's number.
+        draw_trials: Law by which the number of trials is drawn instead, such as ``geometric:8``; None for none.
         set: Fixed recipe values by name, such as ``{"training.seed": 1}``.
         seed: Seed of the sampler, at least 0.
         sampler: A name as in `StudySettings`, an Optuna sampler, or None for the search space's sampler.
         rungs: Stop unpromising trials early.
-        constraint: Limits by name: leakage_at_most, accuracy_at_least, seconds_per_frame_at_most.
+        constraint: Limits by name: leakage_at_most, accuracy_at_least, seconds_per_frame_at_most, epsilon_at_most.
         stop: Limits at which the study ends early, by name: seconds, gpu_hours, money, stall_trials.
         warm_start: An earlier study on the same clips, for the sampler to learn from.
         storage: URL of an Optuna storage, without a password; None for a journal file in the study directory.
@@ -54,6 +57,7 @@ class StudyOptions:
         job_limit: A trial that takes more seconds than this to reach its next rung counts as hung and is retried.
         certify: Verify the best trials and certify the front when the study has ended.
         package: Folders or wheels of Python packages to install for the driver and the workers.
+        allow_external: Run the programs that methods ``external:COMMAND`` name.
     """
 
     space: str | Path
@@ -61,6 +65,7 @@ class StudyOptions:
     out: Location
     stills: str | Path | None = None
     trials: int | None = None
+    draw_trials: str | None = None
     set: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     sampler: str | CallersSampler | None = None
@@ -81,6 +86,7 @@ class StudyOptions:
     job_limit: float | None = None
     certify: bool = False
     package: Sequence[str | Path] = ()
+    allow_external: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,7 @@ class ReadyStudy:
         space: The search space.
         settings: The settings of the run.
         sampler: The caller's own Optuna sampler; None for a built-in one.
+        allow_external: Run the programs that methods name.
     """
 
     folder: Folder
@@ -100,6 +107,7 @@ class ReadyStudy:
     space: SearchSpace
     settings: StudySettings
     sampler: CallersSampler | None = None
+    allow_external: bool = False
 
     @property
     def cautions(self) -> tuple[str, ...]:
@@ -141,7 +149,7 @@ class ReadyStudy:
         """
         from anon_tune.driver import run_study
 
-        body = make_body(self.folder, self.clips, self.settings)
+        body = make_body(self.folder, self.clips, self.settings, self.allow_external)
         run_study(self.folder, self.space, body, self.settings, on_change, on_stop, self.sampler)
         return Study(self.folder)
 
@@ -157,6 +165,8 @@ def planned(options: StudyOptions) -> tuple[SearchSpace, StudySettings]:
     from anon_tune.search.space_file import validate
     from anon_tune.study import StudySettings
 
+    if options.draw_trials is not None and options.trials is not None:
+        raise UsageError("--trials", "cannot be given with --draw-trials", options.trials, "Leave one of them out")
     loaded = SearchSpace.load(find_space(options.space), options.set).with_constraints(options.constraint)
     named, _, of_caller = _sampler(options.sampler, loaded)
     given = {"num_trials": options.trials, "sampler": named}
@@ -166,6 +176,7 @@ def planned(options: StudyOptions) -> tuple[SearchSpace, StudySettings]:
         **chosen,
         "clips": str(options.clips),
         "stills": str(options.stills or ""),
+        "drawn": "" if options.draw_trials is None else str(NumberLaw.parse(options.draw_trials)),
         "seed": options.seed,
         "sampler_class": of_caller,
         "rungs": options.rungs,
@@ -200,6 +211,7 @@ def prepare_study(options: StudyOptions) -> ReadyStudy:
     if not out.is_remote and out.path.is_file():
         raise UsageError("--out", "must be a directory, not a file", str(out), "Give another directory")
     check_here(space)
+    check_external(space, options.allow_external)
     clips = find_clips(settings.clips, out)
     measured_on: dict[str, Any] = {"clips_fingerprint": clips.fingerprint}
     if settings.clips != BUILT_IN:
@@ -208,8 +220,9 @@ def prepare_study(options: StudyOptions) -> ReadyStudy:
     if stills is not None:
         measured_on |= {"stills": stills.location, "stills_fingerprint": stills.fingerprint}
     check_recipes(space, clips, stills)
+    measured_on |= privacy_settings(space, settings, clips, StudyDirectory.at(out))
     _, sampler, _ = _sampler(options.sampler, space)
-    return ReadyStudy(out, clips, space, settings.model_copy(update=measured_on), sampler)
+    return ReadyStudy(out, clips, space, settings.model_copy(update=measured_on), sampler, options.allow_external)
 
 
 def prepare_resume(
@@ -218,6 +231,7 @@ def prepare_resume(
     stop: Mapping[str, Any] | None = None,
     sampler: CallersSampler | None = None,
     package: Sequence[str | Path] = (),
+    allow_external: bool = False,
 ) -> ReadyStudy:
     """Check that a study can be continued.
 
@@ -227,6 +241,7 @@ def prepare_resume(
         stop: Stop rules that replace the current ones.
         sampler: An Optuna sampler of the class that the study was started with; None if that was a built-in one.
         package: Folders or wheels of Python packages to install for the driver and the workers.
+        allow_external: Run the programs that methods name.
 
     Raises:
         AnonTuneError: There is no study, or it cannot be continued here.
@@ -238,18 +253,29 @@ def prepare_resume(
     folder = Folder.at(directory)
     space, settings = load_study(folder)
     check_here(space)
+    check_external(space, allow_external)
     clips = find_clips(settings.clips, folder)
     _, own, of_caller = _sampler(sampler, space)
     now: dict[str, Any] = {"clips_fingerprint": clips.fingerprint, "sampler_class": of_caller}
     if settings.stills:
         now["stills_fingerprint"] = find_stills(settings.stills, clips).fingerprint
     if trials is not None:
+        check_longer(settings)
         now["num_trials"] = trials
     now["stop"] = space.stop_rules(stop or {}, settings.stop)
-    return ReadyStudy(folder, clips, space, settings.model_copy(update=now), own)
+    return ReadyStudy(folder, clips, space, settings.model_copy(update=now), own, allow_external)
 
 
-def make_body(folder: Folder, clips: Clips, settings: StudySettings) -> TrialBody:
+def check_external(space: SearchSpace, allowed: bool) -> None:
+    """Refuse a study whose methods run programs, unless this is allowed; see `check_programs`."""
+    from anon_tune.driver.session import joins_cluster
+    from anon_tune.methods.external.permission import check_programs
+    from anon_tune.search.method_use import methods_of
+
+    check_programs(methods_of(space.search, space.fixed), allowed, here=not joins_cluster())
+
+
+def make_body(folder: Folder, clips: Clips, settings: StudySettings, allow_external: bool = False) -> TrialBody:
     """Return the trial body, which trains and measures the study's trials."""
     from anon_tune.worker import ClipTrialBody
 
@@ -261,6 +287,7 @@ def make_body(folder: Folder, clips: Clips, settings: StudySettings) -> TrialBod
         settings.gpus_per_worker,
         stills=settings.stills,
         baselines=StudyDirectory.at(folder).baselines.location,
+        allow_external=allow_external,
     )
 
 

@@ -18,6 +18,7 @@ from anon_tune.report.selection import carded_note, drawn_note, importance_note,
 from anon_tune.report.shown import ShownStudy
 from anon_tune.report.training_figures import loss_chart, rungs_chart
 from anon_tune.report.wording import text
+from anon_tune.study.privacy_statement import privacy_of, statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,13 @@ class PageSection:
 
 def study_sections(shown: ShownStudy) -> list[PageSection]:
     """Return the sections of a study's page in order."""
-    return [*_results(shown), *_course(shown)]
+    return [*_results(shown), *_privacy(shown), *_course(shown)]
+
+
+def _privacy(shown: ShownStudy) -> list[PageSection]:
+    """Return the section of a private study: what differential privacy it may claim; none for other studies."""
+    found = privacy_of(shown.study, shown.trials) if shown.study.frozen.exists() else None
+    return [] if found is None else [PageSection("privacy", "Differential privacy", tables.privacy(statement(found)))]
 
 
 def _results(shown: ShownStudy) -> list[PageSection]:

@@ -26,7 +26,7 @@ async function look() {
 
 function replaceSection({ key, mark, html }) {
   const content = document.getElementById(key)?.querySelector(":scope > .content");
-  if (!content) return;
+  if (!content) return location.reload(); // a section that the page did not have when it came
   const fresh = document.createElement("template");
   fresh.innerHTML = html;
   const focused = content.contains(document.activeElement) ? nameOf(document.activeElement) : null;
