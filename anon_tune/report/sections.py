@@ -43,7 +43,8 @@ class PageSection:
 
 def study_sections(shown: ShownStudy) -> list[PageSection]:
     """Return the sections of a study's page in order."""
-    return [*_results(shown), *_privacy(shown), *_course(shown)]
+    front, *others = _results(shown)
+    return [front, *_privacy(shown), *others, *_course(shown)]
 
 
 def _privacy(shown: ShownStudy) -> list[PageSection]:
