@@ -2,13 +2,14 @@
 
 study.toml            the frozen copy of search space and settings
 ledger/               the records of all trials
-trials/ID/            weights, preview and checkpoint of a trial; trials/ID/repeat-N/ those of a repeat
+trials/ID/            weights, previews and checkpoint of a trial; trials/ID/repeat-N/ those of a repeat
 audits/ID.json        the certificate of a trial
 baselines/            attackers that were trained on raw clips, a cache
 clips/                the built-in clips, if the study uses them
 report.html           the report page
 ended.txt             exists once the study begins no more trials; names the stop rule that ended it, or is empty
 optuna.journal        Optuna's storage, a cache
+artifacts/            moving previews for Optuna's dashboard
 tensorboard/          event files
 warm_start.json       what the sampler knew before the first trial
 """
@@ -30,6 +31,7 @@ _REPORT = "report.html"
 _ENDED = "ended.txt"
 _WEIGHTS = "anonymizer.safetensors"
 _PREVIEW = "preview.png"
+_MOVING_PREVIEW = "preview.webm"
 _REPEAT = "repeat-"
 _FETCHED = ".fetched"
 _CERTIFICATE = ".json"
@@ -37,10 +39,11 @@ _CERTIFICATE = ".json"
 LEDGER_PART = re.compile(r"([0-9]+)(?:-([0-9]+))?\.parquet")
 """Matches the name of a file in the ledger: the number of its first record, and of its last if it has several."""
 
+_OUTPUT_NAMES = (_WEIGHTS, _PREVIEW, _MOVING_PREVIEW)
 _RESULTS = re.compile(
     rf"{re.escape(_FROZEN)}|{re.escape(_ENDED)}|{re.escape(_REPORT)}|{_LEDGER}/{LEDGER_PART.pattern}|{_AUDITS}/[^/]+{re.escape(_CERTIFICATE)}"
 )
-_OUTPUTS = re.compile(rf"{_TRIALS}/[^/]+/([^/]+/)?({re.escape(_WEIGHTS)}|{re.escape(_PREVIEW)})")
+_OUTPUTS = re.compile(rf"{_TRIALS}/[^/]+/([^/]+/)?({'|'.join(map(re.escape, _OUTPUT_NAMES))})")
 
 
 class TrialDirectory:
@@ -67,6 +70,11 @@ class TrialDirectory:
     def preview(self) -> File:
         """A picture of some frames, the original ones above the anonymized ones."""
         return File(self.folder, _PREVIEW)
+
+    @property
+    def moving_preview(self) -> File:
+        """A short looping video of some clips, each original beside its anonymized version."""
+        return File(self.folder, _MOVING_PREVIEW)
 
     @property
     def checkpoint(self) -> File:
@@ -194,6 +202,11 @@ class StudyDirectory:
     def journal(self) -> File:
         """The Optuna storage if the study names no other: a cache that can be rebuilt from the ledger."""
         return File(self.folder, "optuna.journal")
+
+    @property
+    def artifacts(self) -> Folder:
+        """The folder of the moving previews for Optuna's dashboard; made again with the Optuna study."""
+        return self.folder / "artifacts"
 
     @property
     def tensorboard(self) -> Folder:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from anon_tune.cli.front_plot import WIDTH, plot_front
 from anon_tune.cli.rows import lay_out, terminal_width
 from anon_tune.commands.submit import JobStatus, head_of, look, looks_like_path
 
@@ -103,7 +104,8 @@ def show_status(status: StudyStatus, now: float, width: int | None = None) -> st
     ]
     heads = ["unfinished" if is_left else "running", "method", "last rung", "step", "since"]
     failures = [f"{t.id} FAILED {clock(now - t.ended)} ago: {t.reason}" for t in status.failures]
-    return "\n".join([*lines, *([lay_out(heads, rows, width)] if rows else []), *failures])
+    plot = plot_front(status.points, "test", min(width or WIDTH, WIDTH))
+    return "\n".join([*lines, *([lay_out(heads, rows, width)] if rows else []), *failures, *([plot] if plot else [])])
 
 
 def _how_it_goes(status: StudyStatus) -> str:

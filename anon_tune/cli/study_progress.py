@@ -14,6 +14,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from anon_tune.cli.front_plot import WIDTH, plot_front
+from anon_tune.commands.front_points import points_on_validation
 from anon_tune.commands.study_view import StudyView
 from anon_tune.pareto import coverage
 from anon_tune.trial import Cost, Score, Trial, TrialState, losses
@@ -54,6 +56,8 @@ class StudyProgress:
             self._console.print(self._table())
         else:
             self._say()
+            if self._trials and (plot := self._plot(StudyView.of(self._trials, self._num_trials))):
+                self._console.print(Text(plot))
         if lost := _lost(self._trials):
             self._console.print(lost, soft_wrap=True)
 
@@ -92,7 +96,13 @@ class StudyProgress:
         table = Table("trial", "leakage", "accuracy", title="front (validation split)", title_justify="left")
         for name, score in _spread(view.front):
             table.add_row(name, f"{score.leakage.validation:.3f}", f"{score.accuracy.validation:.3f}")
-        return Group(Text(head), table)
+        plot = self._plot(view)
+        return Group(Text(head), table, Text(plot)) if plot else Group(Text(head), table)
+
+    def _plot(self, view: StudyView) -> str:
+        return plot_front(
+            points_on_validation(self._trials, view.front), "validation", min(self._console.width - 1, WIDTH)
+        )
 
 
 def _spent(cost: Cost) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from anon_tune.commands.front_points import FrontPoint, points_on_test
 from anon_tune.commands.study_view import StudyView
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import Cause, EmptyFront, ParetoFront
@@ -39,6 +40,7 @@ class StudyStatus:
         left_s: Estimate of the seconds left; NaN if unknown, for example without a driver.
         last_record: Unix time of the last record in the ledger; None if there is none.
         failures: The last failed trials, latest first.
+        points: Every scored trial and anchor, measured on the test split.
     """
 
     study: str
@@ -56,6 +58,7 @@ class StudyStatus:
     left_s: float
     last_record: float | None
     failures: tuple[Trial, ...]
+    points: tuple[FrontPoint, ...] = ()
 
     @property
     def is_over(self) -> bool:
@@ -83,7 +86,7 @@ class StudyStatus:
             driver: The process that runs the study; None if no process does.
             copied_from: The study of which the directory is a copy.
         """
-        view = StudyView.of(trials, num_trials)
+        view, front = StudyView.of(trials, num_trials), ParetoFront.of(trials)
         empty = EmptyFront.of(trials)
         over = {t.id for t in trials if t.state.is_final}
         failed = sorted((t for t in trials if t.state is TrialState.FAILED), key=lambda t: -t.ended)
@@ -97,7 +100,7 @@ class StudyStatus:
             and (has_ended or sum(n for s, n in view.states.items() if s.is_final) >= num_trials),
             driver=driver,
             running=tuple(t for t in trials if t.state is TrialState.RUNNING),
-            hypervolume=ParetoFront.of(trials).hypervolume,
+            hypervolume=front.hypervolume,
             hypervolume_validation=view.hypervolume,
             num_on_front=len(view.front),
             empty=None if empty is None or empty.cause is Cause.EARLY else str(empty),
@@ -105,6 +108,7 @@ class StudyStatus:
             left_s=0.0 if has_ended else math.nan if driver is None else view.left_s,
             last_record=max((t.ended for t in trials), default=None),
             failures=tuple(failed[:_LAST_FAILURES]),
+            points=points_on_test(front),
         )
 
     def to_json(self) -> dict[str, Any]:

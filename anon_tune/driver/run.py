@@ -110,7 +110,7 @@ def _proposer(
     """Begin to propose. Ray must be there by now: a study that cannot go on stays as it was."""
     study.ended.remove()
     StudyDirectory.at(here).journal.remove()  # a cache, rebuilt from the ledger
-    mirror = OptunaMirror(space, open_storage(settings.storage, here), record_name(study, settings))
+    mirror = OptunaMirror(space, open_storage(settings.storage, here), record_name(study, settings), study)
     return Proposer(space, settings.sampler, settings.seed, settings.num_trials, mirror, known, sampler)
 
 

@@ -8,7 +8,7 @@ from anon_tune.pareto.empty_front import Cause, EmptyFront
 from anon_tune.pareto.front import ParetoFront, ReferencePoint, front_candidates
 from anon_tune.pareto.front_table import FrontRow, FrontTable
 from anon_tune.pareto.growth import GrowthPoint, Staircase, growth
-from anon_tune.pareto.repeats import LEVELS, attainment, front_probabilities, judged_scores
+from anon_tune.pareto.repeats import LEVELS, attainment, attainment_surfaces, front_probabilities, judged_scores
 
 __all__ = [
     "LEVELS",
@@ -22,6 +22,7 @@ __all__ = [
     "RungAgreement",
     "Staircase",
     "attainment",
+    "attainment_surfaces",
     "coverage",
     "default_reference",
     "front_candidates",

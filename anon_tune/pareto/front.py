@@ -145,6 +145,19 @@ class ParetoFront:
         remedy = f"The lowest available is {self._exposed(lowest):.4f} (trial {lowest.id})"
         raise StudyError("front", rule, leakage_at_most, remedy)
 
+    def picks(self) -> list[tuple[float, Trial]]:
+        """Return all trials that `pick` can choose, each with the lowest limit that leads to it, from low to high.
+
+        For any limit, `pick` chooses the last trial here whose limit is not above it. Below the first limit it chooses
+        none.
+        """
+        steps: list[tuple[float, Trial]] = []
+        choice = [trial for trial in self.eligible if not trial.is_anchor]
+        for trial in sorted(choice, key=lambda t: (self._exposed(t), self._preference(t))):
+            if not steps or self._preference(trial) < self._preference(steps[-1][1]):
+                steps.append((self._exposed(trial), trial))
+        return steps
+
     def __repr__(self) -> str:
         return front_text(self)
 

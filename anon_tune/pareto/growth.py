@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from anon_tune.pareto.front import ParetoFront
+from anon_tune.pareto.front import ParetoFront, ReferencePoint
 from anon_tune.trial import Cost, Trial, losses
 
 
@@ -26,15 +26,20 @@ class GrowthPoint(NamedTuple):
     cost: Cost
 
 
-def growth(trials: Sequence[Trial]) -> list[GrowthPoint]:
+def growth(trials: Sequence[Trial], reference: ReferencePoint | None = None) -> list[GrowthPoint]:
     """Follow the hypervolume through a study, one entry after each final trial in order of ending.
 
     In a verified study trials count with the means that were measured afterwards, as on the front.
+
+    Args:
+        trials: All trials of one ledger.
+        reference: Another reference point than the study's own, to compare studies.
     """
     found = ParetoFront.of(trials)
     eligible = {trial.id for trial in found.eligible}
     first = min((trial.started for trial in trials), default=0.0)
-    stairs = Staircase(found.reference_point.losses) if found.reference_point is not None else None
+    point = reference or found.reference_point
+    stairs = Staircase(point.losses) if point is not None else None
     entries: list[GrowthPoint] = []
     num_trials, volume, cost = 0, 0.0, Cost()
     for trial in sorted((t for t in trials if t.state.is_final), key=lambda t: t.ended):
@@ -44,7 +49,7 @@ def growth(trials: Sequence[Trial]) -> list[GrowthPoint]:
             eligible.remove(trial.id)
             score = found.scores[trial.id]
             volume += stairs.add(losses(score.leakage.value, score.accuracy.value))
-            if not eligible:
+            if not eligible and reference is None:
                 volume = found.hypervolume  # the same, less what adding up has rounded
         entries.append(GrowthPoint(num_trials, trial.ended - first, volume, cost))
     return entries

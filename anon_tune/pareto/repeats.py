@@ -101,8 +101,29 @@ def attainment(trials: Iterable[Trial], levels: Sequence[int] = LEVELS) -> dict[
     scores = [(number, r[number]) for number in numbers for r in repeated]
     if len(numbers) < 2 or not all(score.is_finite for _, score in scores):
         return {}
-    points = np.array([losses(score.leakage.value, score.accuracy.value) for _, score in scores])
-    surfaces = moocore.eaf(points, [number for number, _ in scores], percentiles=list(levels))
+    fronts = [
+        np.array([losses(r[number].leakage.value, r[number].accuracy.value) for r in repeated]) for number in numbers
+    ]
+    return attainment_surfaces(fronts, levels)
+
+
+def attainment_surfaces(
+    fronts: Sequence[NDArray[np.float64]], levels: Sequence[int] = LEVELS
+) -> dict[int, NDArray[np.float64]]:
+    """Return the attainment surfaces of several fronts of the same thing.
+
+    Args:
+        fronts: Finite losses of each front, (n, 2); at least one row each.
+        levels: Levels in percent, above 0 and at most 100.
+
+    Returns:
+        For each level, leakage and accuracy, (n, 2), from the lowest leakage to the highest.
+
+    Source:
+        As of `attainment`.
+    """
+    numbers = np.repeat(np.arange(len(fronts)), [len(front) for front in fronts])
+    surfaces = moocore.eaf(np.concatenate(fronts), numbers, percentiles=list(levels))
     found = {}
     for level in levels:
         surface = surfaces[surfaces[:, -1] == level, :-1]

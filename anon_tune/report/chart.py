@@ -39,12 +39,25 @@ class Chart:
     data: Sequence[Any]
     layout: Callable[[bool], dict[str, Any]]
 
-    def json(self) -> str:
-        """Return the figure as JSON with the keys ``data``, ``wide`` and ``narrow``, safe inside a script element."""
+    def json(self, normalized: Chart | None = None) -> str:
+        """Return the figure as JSON with the keys ``data``, ``wide`` and ``narrow``, safe inside a script element.
+
+        Args:
+            normalized: The same figure on other axes, with the same traces and points. It gets the key ``normalized``.
+                Its hover texts are left out, because they are those of this figure.
+        """
+        spec = self._spec()
+        if normalized is not None:
+            other = normalized._spec()
+            for trace in other["data"]:
+                trace.pop("hovertext", None)
+            spec["normalized"] = other
+        return json.dumps(spec, allow_nan=False).replace("<", "\\u003c")
+
+    def _spec(self) -> dict[str, Any]:
         wide = json.loads(go.Figure(self.data, _layout(self.layout(False))).to_json())
         narrow = go.Figure(layout=_layout(self.layout(True))).to_plotly_json()["layout"]
-        spec = {"data": wide["data"], "wide": wide["layout"], "narrow": narrow}
-        return json.dumps(spec, allow_nan=False).replace("<", "\\u003c")
+        return {"data": wide["data"], "wide": wide["layout"], "narrow": narrow}
 
 
 def axis(title: str = "", **settings: Any) -> dict[str, Any]:

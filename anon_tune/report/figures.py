@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
 from anon_tune.certificate import Certificate
-from anon_tune.pareto import LEVELS, ParetoFront, attainment
+from anon_tune.pareto import ParetoFront, attainment
+from anon_tune.report.attained import attained_band
 from anon_tune.report.certified_points import certified_points
 from anon_tune.report.chart import BLUE, INK, LABEL, MUTED, ORANGE, PURPLE, SKY, VERMILLION, Chart, axis
 from anon_tune.report.selection import drawn_trials, has_trained_method
@@ -24,17 +24,21 @@ from anon_tune.trial import OBJECTIVES, Reading, Score, Trial
 
 _MARKS = {"identity": ("diamond", VERMILLION, "top left"), "black-out": ("square", INK, "top right")}
 _SYMBOLS = {"adversarial": "circle", "trained baseline": "triangle-up", "closed-form": "cross"}
+_LONG_TITLES = ("Leakage: cMAP of the strongest attacker", "Accuracy: top-1 of a fresh classifier")
 _MOST_BARS = 300  # with more points, intervals hide each other and slow the browser down
 _LOG_RATIO = 20.0  # a param with a larger ratio of highest to lowest value, and mostly low values, gets a log scale
 
 
-def front_chart(front: ParetoFront, certificates: Mapping[str, Certificate] = MappingProxyType({})) -> Chart | None:
+def front_chart(
+    front: ParetoFront, certificates: Mapping[str, Certificate] = MappingProxyType({}), is_normalized: bool = False
+) -> Chart | None:
     """Draw leakage against accuracy: full scores with intervals, anchors, floors and ceilings, certified points.
 
     A line joins the point of a trial by the study to its point by its certificate.
 
     For a verified study, the attainment surfaces are drawn too, and trials that were measured once are hollow. For a
-    large study, many points are left out, and so are the intervals of trials that are not on the front.
+    large study, many points are left out, and so are the intervals of trials that are not on the front. The titles of
+    the axes say so if the readings are normalized.
     """
     if not front.trials:
         return None
@@ -46,7 +50,7 @@ def front_chart(front: ParetoFront, certificates: Mapping[str, Certificate] = Ma
     broken = [t for t in ours if not t.is_feasible]
     members = [front.scores[t.id] for t in front.members]
     data = [
-        *_attained(front),
+        *attained_band(attainment(front.eligible), "repeats", SKY),
         go.Scatter(
             name="Pareto front",
             x=[s.leakage.value for s in members],
@@ -66,20 +70,19 @@ def front_chart(front: ParetoFront, certificates: Mapping[str, Certificate] = Ma
     scores = [front.scores[t.id] for t in front.trials]
     reference = next((front.scores[t.id] for t in front.trials if t.method == "identity"), scores[0])
 
-    leaked = [certificate.leakage for certificate in certificates.values()]
-    recognized = [certificate.accuracy for certificate in certificates.values()]
+    x_range = _span([s.leakage for s in scores], [certificate.leakage for certificate in certificates.values()])
+    y_range = _span([s.accuracy for s in scores], [certificate.accuracy for certificate in certificates.values()])
     num_entries = sum(trace.showlegend is not False for trace in data)
 
     def layout(narrow: bool) -> dict[str, Any]:
-        x_title = "Leakage (lower is better)" if narrow else "Leakage: cMAP of the strongest attacker (lower is better)"
-        y_title = (
-            "Accuracy (higher is better)" if narrow else "Accuracy: top-1 of a fresh classifier (higher is better)"
-        )
+        x_title, y_title = ("Leakage", "Accuracy") if narrow else _LONG_TITLES
+        x_title, y_title = (f"{title}, normalized" if is_normalized else title for title in (x_title, y_title))
         return {
             "height": 380 + 20 * num_entries if narrow else 580,  # the narrow legend has one entry per line
             "hovermode": "closest",
-            "xaxis": axis(x_title, tickformat=".0%", range=_span([s.leakage for s in scores], leaked)),
-            "yaxis": axis(y_title, tickformat=".0%", range=_span([s.accuracy for s in scores], recognized)),
+            "dragmode": False if narrow else "select",  # on a phone, a finger on the plot scrolls the page
+            "xaxis": axis(f"{x_title} (lower is better)", tickformat=".0%", range=x_range),
+            "yaxis": axis(f"{y_title} (higher is better)", tickformat=".0%", range=y_range),
             "shapes": _bounds(reference),
             "margin": {"l": 55, "r": 15, "t": 20, "b": 50},
         }
@@ -96,42 +99,6 @@ def _anchors(front: ParetoFront) -> list[Any]:
         points.update(showlegend=False)  # its name is written beside the point
         anchors.append(points)
     return anchors
-
-
-def _attained(front: ParetoFront) -> list[Any]:
-    """Return a band between the attainment surfaces of the first and the last level, and a line at the middle level."""
-    surfaces = attainment(front.eligible)
-    if not surfaces:
-        return []
-    right = max(surface[:, 0].max() for surface in surfaces.values())
-    bottom = min(surface[:, 1].min() for surface in surfaces.values())
-    best, middle, worst = (_stairs(surfaces[level], right, bottom) for level in LEVELS)
-    x, y = np.concatenate([best, worst[::-1]]).T
-    band = go.Scatter(
-        name=f"reached by {LEVELS[0]} to {LEVELS[2]} % of repeats",
-        x=x.tolist(),
-        y=y.tolist(),
-        mode="lines",
-        line={"width": 0},
-        fill="toself",
-        fillcolor="rgba(86, 180, 233, 0.25)",  # SKY
-        hoverinfo="skip",
-    )
-    line = go.Scatter(
-        name="reached by half of repeats",
-        x=middle[:, 0].tolist(),
-        y=middle[:, 1].tolist(),
-        mode="lines",
-        line={"color": SKY, "width": 1.5, "dash": "dot"},
-        hoverinfo="skip",
-    )
-    return [band, line]
-
-
-def _stairs(surface: NDArray[np.float64], right: float, bottom: float) -> NDArray[np.float64]:
-    """Return the corners (n, 2) of a surface drawn as stairs, from the bottom at its left end to the right edge."""
-    x, y = surface.T
-    return np.column_stack([np.append(np.repeat(x, 2), right), np.insert(np.repeat(y, 2), 0, bottom)])
 
 
 def _kinds_legend(trials: Sequence[Trial]) -> list[Any]:
@@ -230,7 +197,10 @@ def parallel_chart(front: ParetoFront) -> tuple[Chart, int] | None:
         "colorscale": "Cividis",
         "colorbar": {"title": {"text": "leakage"}, "tickformat": ".0%", "thickness": 12},
     }
-    data = [go.Parcoords(dimensions=dimensions, line=colours, labelangle=-12, labelfont={"size": 12})]
+    names_of = [t.id for t in trials]
+    data = [
+        go.Parcoords(dimensions=dimensions, line=colours, labelangle=-12, labelfont={"size": 12}, customdata=names_of)
+    ]
     margins = {"l": 115, "r": 30, "t": 90, "b": 25}
     return Chart(data, lambda narrow: {"height": 420, "margin": margins}), len(dimensions)
 

@@ -1,8 +1,7 @@
-"""The parts of the page that are plain HTML: summary, settings, gallery, table of trials, and failed trials."""
+"""The parts of the page that are plain HTML: summary, settings, table of trials, and failed trials."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import math
 import shlex
@@ -14,22 +13,9 @@ from anon_tune.certificate import Certificate
 from anon_tune.errors import AnonTuneError
 from anon_tune.pareto import Cause, ParetoFront
 from anon_tune.report.selection import MOST_FAILURES, carded_trials, listed_trials
-from anon_tune.report.wording import (
-    NOTHING,
-    certainty,
-    certified,
-    duration,
-    hours,
-    param_lines,
-    per_frame,
-    percent,
-    plain,
-    reading,
-    status_words,
-    text,
-)
+from anon_tune.report.wording import NOTHING, duration, hours, param_lines, percent, plain, text
 from anon_tune.study_directory import StudyDirectory
-from anon_tune.trial import Cost, Reading, Score, Trial, TrialState
+from anon_tune.trial import Cost, Trial, TrialState
 
 CAVEAT = (
     "Leakage is what the attackers named here recovered from these clips after being trained on the anonymizer's own "
@@ -102,7 +88,8 @@ def elsewhere(study: StudyDirectory, storage: object) -> str:
             refuse_secret("storage", storage)
             commands.append(shlex.join(["optuna-dashboard", storage]))
     elif not study.folder.is_remote and study.journal.exists():
-        commands.append(shlex.join(["optuna-dashboard", str(study.journal)]))
+        pictures = ["--artifact-dir", str(study.artifacts)] if study.artifacts.names() else []
+        commands.append(shlex.join(["optuna-dashboard", str(study.journal), *pictures]))
     said = " and ".join(f"<code>{text(command)}</code>" for command in commands)
     return f'<p class="note">This study can also be viewed with {said}.</p>' if said else ""
 
@@ -112,79 +99,6 @@ def _flat(table: Mapping[str, object], prefix: str = "") -> list[tuple[str, obje
     for name, value in table.items():
         pairs += _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [(prefix + name, value)]
     return pairs
-
-
-def gallery(
-    trials: Sequence[Trial], front: ParetoFront, study: StudyDirectory, certificates: Mapping[str, Certificate]
-) -> str:
-    """Return a card for every trial on the front and for every other anchor that has a preview.
-
-    If very many trials are on the front, only some of them have a card.
-
-    Args:
-        trials: All trials of the study.
-        front: Their front.
-        study: The study directory, which holds the previews.
-        certificates: Certificates of trials, by trial id.
-    """
-    members = carded_trials(front)
-    listed = {t.id for t in members}
-    others = [t for t in trials if t.is_anchor and t.id not in listed and study.trial(t.id).preview.exists()]
-    return "".join(_card(t, front, study, certificates.get(t.id)) for t in others + members)
-
-
-def _card(trial: Trial, front: ParetoFront, study: StudyDirectory, certificate: Certificate | None) -> str:
-    name = text(trial.id)
-    picture = '<p class="none">No preview was saved.</p>'
-    preview = study.trial(trial.id).preview
-    if preview.exists():
-        data = base64.b64encode(preview.read()).decode("ascii")
-        picture = (
-            f'<figure><img src="data:image/png;base64,{data}" alt="Frames of clips, original above, by {name} below">'
-            "<figcaption>original above, anonymized below</figcaption></figure>"
-        )
-    title = "Anchor" if trial.is_anchor else "Trial"
-    score = front.scores.get(trial.id)
-    note = certainty(trial, front)
-    note = f"<p>{note[:1].upper()}{note[1:]}.</p>" if note else ""
-    readings = _readings(score, certificate) if score is not None else '<p class="none">No full score yet.</p>'
-    params = "<br>".join(param_lines(trial.params))
-    folded = f"<details><summary>Params</summary><code>{params}</code></details>" if params else ""
-    return f'<article class="card" id="trial-{name}"><h3>{title} {name}</h3>{picture}{note}{readings}{folded}</article>'
-
-
-def _readings(score: Score, certificate: Certificate | None) -> str:
-    rows = [
-        ("Leakage", reading(score.leakage), score.leakage, "leak"),
-        ("Leakage, normalized", percent(score.leakage.normalized), None, ""),
-        ("Accuracy", reading(score.accuracy), score.accuracy, "use"),
-    ]
-    if certificate is not None:
-        rows[2:2] = [
-            (f"Leakage, {status_words(certificate)}", certified(certificate), None, ""),
-            ("normalized", percent(certificate.leakage_normalized), None, ""),
-        ]
-    if math.isfinite(score.seconds_per_frame):
-        rows.append(("Anonymizing", per_frame(score.seconds_per_frame), None, ""))
-    cells = "".join(f"<tr><th>{name}</th><td>{value}{_bar(of, kind)}</td></tr>" for name, value, of, kind in rows)
-    details = _values("Attacker", "cMAP", score.attackers) + _values("Attribute", "AP", score.attributes)
-    return f'<table class="readings">{cells}</table><div class="pair">{details}</div>'
-
-
-def _bar(of: Reading | None, kind: str) -> str:
-    """Draw a reading as a bar, with ticks at its floor and its ceiling."""
-    if of is None or not math.isfinite(of.value):
-        return ""
-    ticks = "".join(f'<i style="left:{v * 100:.1f}%"></i>' for v in (of.floor, of.ceiling) if math.isfinite(v))
-    return f'<div class="bar {kind}" aria-hidden="true"><b style="width:{of.value * 100:.1f}%"></b>{ticks}</div>'
-
-
-def _values(title: str, unit: str, values: Mapping[str, float]) -> str:
-    if not values:
-        return ""
-    ordered = sorted(values.items(), key=lambda item: (-item[1] if math.isfinite(item[1]) else math.inf, item[0]))
-    rows = "".join(f"<tr><td>{text(name)}</td><td>{percent(value)}</td></tr>" for name, value in ordered)
-    return f"<table><thead><tr><th>{title}</th><th>{unit}</th></tr></thead><tbody>{rows}</tbody></table>"
 
 
 def trial_table(trials: Sequence[Trial], front: ParetoFront, certificates: Mapping[str, Certificate]) -> str:
@@ -215,7 +129,9 @@ def _row(
     probability = front.probabilities.get(trial.id)
     fractions = [None] * 3 if score is None else [score.leakage.value, score.leakage.normalized, score.accuracy.value]
     cells = [
-        f'<td><a href="#trial-{name}">{name}</a></td>' if carded else f"<td>{name}</td>",
+        f'<td><a href="#trial-{name}" data-open="{name}">{name}</a></td>'
+        if carded
+        else f'<td><button type="button" class="link" data-open="{name}">{name}</button></td>',
         f"<td>{text(trial.method)}</td>",
         f'<td class="{trial.state.value.lower()}">{trial.state.value}</td>',
         _number(front_rank, str(front_rank)),
@@ -227,7 +143,7 @@ def _row(
         _number(trial.seconds, f"{trial.seconds:.1f}"),
     ]
     cells += [_param(trial.params.get(param)) for param in names]
-    return f"<tr>{''.join(cells)}</tr>"
+    return f'<tr data-trial="{name}">{"".join(cells)}</tr>'
 
 
 def _certified_cells(certificate: Certificate | None) -> list[str]:

@@ -89,6 +89,18 @@ def loss_chart(trials: Sequence[Trial], front: ParetoFront) -> Chart | None:
     return Chart(data, lambda narrow: _plots(terms, narrow))
 
 
+def trial_losses(trial: Trial) -> Chart | None:
+    """Draw the training losses of one trial over steps; None if it was not trained."""
+    if not any(report.curve for report in trial.reports):
+        return None
+    terms = _terms([trial])
+    lines = _lines(trial, terms, 0, shown=True)
+    for line in lines:
+        line.update(showlegend=False)
+    height = {"height": 190 * len(terms)}
+    return Chart(lines, lambda narrow: _plots(terms, True) | height)
+
+
 def _terms(trials: Sequence[Trial]) -> list[str]:
     """Return the names of at most 12 loss terms of these trials; those that most trials have come first."""
     names = [name for t in trials for name in _first_point(t).terms]

@@ -46,12 +46,16 @@ class FrozenFacts:
         settings: Settings by name, without the storage.
         storage: URL of the Optuna storage; None for the journal in the directory.
         versions: Versions, by name, of the packages that the last driver used.
+        fingerprint: Fingerprint of the search space.
+        space: The tables of the search space.
     """
 
     name: str = ""
     settings: Mapping[str, object] = field(default_factory=dict)
     storage: object = None
     versions: Mapping[str, object] = field(default_factory=dict)
+    fingerprint: str = ""
+    space: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def measure_version(self) -> str:
@@ -73,7 +77,8 @@ def _facts(tables: Tables) -> FrozenFacts:
     settings, space, versions = (_table(tables, name) for name in ("settings", "space", "versions"))
     # The storage of an earlier version may hold a password.
     shown = {name: value for name, value in settings.items() if name != "storage"}
-    return FrozenFacts(str(_table(space, "study").get("name", "")), shown, settings.get("storage"), versions)
+    name = str(_table(space, "study").get("name", ""))
+    return FrozenFacts(name, shown, settings.get("storage"), versions, str(tables.get("fingerprint", "")), space)
 
 
 def _table(tables: Tables, name: str) -> Tables:

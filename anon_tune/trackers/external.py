@@ -17,7 +17,7 @@ from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings
 from anon_tune.study.watchers import Watcher, Watchers
 from anon_tune.study_directory import StudyDirectory
-from anon_tune.trackers.tensorboard import TensorBoardFiles, measured
+from anon_tune.trackers.tensorboard import TensorBoardFiles, measured, preview_of
 from anon_tune.trial import RungReport, Trial, TrialState
 
 _UPLOAD_S = 1800.0  # longest time that the end of a run waits for its data to be sent
@@ -34,20 +34,25 @@ class Runs(Protocol):
         """Add numbers, by name, to the run of a trial at a training step."""
         ...
 
+    def show(self, trial_id: str, step: int, clip: Path) -> None:
+        """Add the moving preview, a WebM file, to the run of a trial."""
+        ...
+
     def end(self, trial_id: str, failed: bool) -> None:
         """End the run of a trial."""
         ...
 
 
 class Tracker:
-    """A watcher that keeps one run per trial: it sends the params, then the numbers of each report, then the end.
+    """A watcher that keeps one run per trial: it sends the params, the numbers of each report, the preview, the end.
 
     Args:
         runs: The runs of MLflow or of Weights & Biases.
+        study: The study directory, whose moving previews are sent; None for none.
     """
 
-    def __init__(self, runs: Runs) -> None:
-        self._runs = runs
+    def __init__(self, runs: Runs, study: StudyDirectory | None = None) -> None:
+        self._runs, self._study = runs, study
         self._under_way: set[str] = set()
 
     def see(self, trial: Trial, report: RungReport | None) -> None:
@@ -59,6 +64,11 @@ class Tracker:
             self._runs.begin(trial.id, dict(trial.params) or {"method": trial.method})
         if report is not None:
             self._runs.log(trial.id, report.step, {**measured(report), "step": report.step})
+            if self._study is not None and report.score.full:
+                clip = preview_of(self._study, trial.id)
+                if clip is not None:
+                    with clip.reading() as path:
+                        self._runs.show(trial.id, report.step, path)
         if trial.state.is_final:
             self._under_way.discard(trial.id)
             self._runs.end(trial.id, failed=trial.state is TrialState.FAILED)
@@ -135,6 +145,10 @@ class MlflowRuns:
         metrics = [Metric(name, float(number), now, step) for name, number in numbers.items()]
         self._client.log_batch(self._ids[trial_id], metrics=metrics)
 
+    def show(self, trial_id: str, step: int, clip: Path) -> None:
+        """Log the moving preview as an artifact."""
+        self._client.log_artifact(self._ids[trial_id], str(clip))
+
     def end(self, trial_id: str, failed: bool) -> None:
         """End the run of a trial as FINISHED or FAILED."""
         self._client.set_terminated(self._ids.pop(trial_id), "FAILED" if failed else "FINISHED")
@@ -159,7 +173,7 @@ class WandbRuns:
         offline = os.environ.get("WANDB_MODE") in ("offline", "disabled", "dryrun")
         if not offline and not wandb.login(prompt=False, verify=False):
             raise ValueError("no API key found, neither in WANDB_API_KEY nor from 'wandb login'")
-        self._init = wandb.init
+        self._init, self._video = wandb.init, wandb.Video
         self._project, self._study, self._key, self._folder = project, study, key, folder
         self._settings = wandb.Settings(silent=True, finish_timeout=_UPLOAD_S)
         self._runs: dict[str, Any] = {}
@@ -182,6 +196,10 @@ class WandbRuns:
     def log(self, trial_id: str, step: int, numbers: Mapping[str, float]) -> None:
         """Log numbers at a step."""
         self._runs[trial_id].log(dict(numbers), step=step)
+
+    def show(self, trial_id: str, step: int, clip: Path) -> None:
+        """Log the moving preview as a video."""
+        self._runs[trial_id].log({"preview": self._video(str(clip), format="webm")}, step=step)
 
     def end(self, trial_id: str, failed: bool) -> None:
         """End the run of a trial once everything is sent. Weights & Biases does not learn whether the trial failed."""
@@ -217,15 +235,15 @@ def _opened(
     # The key holds where the study is and what it searches, so another study of the same name gets runs of its own.
     key = hashlib.sha256(f"{study} {space.fingerprint()}".encode()).hexdigest()[:12]
     if settings.tensorboard:
-        yield "TensorBoard", TensorBoardFiles(StudyDirectory.at(here).tensorboard.path)
+        yield "TensorBoard", TensorBoardFiles(StudyDirectory.at(here).tensorboard.path, study)
     if settings.mlflow:
         with _opening("mlflow", settings.mlflow):
             runs = MlflowRuns(settings.mlflow, study.name)
-        yield "MLflow", Tracker(runs)
+        yield "MLflow", Tracker(runs, study)
     if settings.wandb:
         with _opening("wandb", settings.wandb):
             wandb_runs = WandbRuns(settings.wandb, study.name, key, here)
-        yield "Weights & Biases", InBackground(Tracker(wandb_runs))
+        yield "Weights & Biases", InBackground(Tracker(wandb_runs, study))
 
 
 @contextmanager

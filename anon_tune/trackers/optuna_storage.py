@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import optuna
+from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
@@ -44,10 +45,17 @@ class OptunaMirror:
         space: The search space of the study.
         storage: Any Optuna storage.
         name: Name of the Optuna study, unique in the storage.
+        directory: The study directory, whose moving previews become artifacts, which Optuna's dashboard shows; None for
+            none. A study at a URI has no artifacts.
     """
 
-    def __init__(self, space: SearchSpace, storage: BaseStorage, name: str) -> None:
+    def __init__(
+        self, space: SearchSpace, storage: BaseStorage, name: str, directory: StudyDirectory | None = None
+    ) -> None:
         self._space, self._storage = space, storage
+        self._directory = None if directory is None or directory.folder.is_remote else directory
+        if self._directory is not None:
+            self._directory.folder.remove(self._directory.artifacts.name)  # made again like the Optuna study
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         directions = [StudyDirection.MINIMIZE for _ in OBJECTIVES]
         with contextlib.suppress(KeyError):
@@ -91,7 +99,23 @@ class OptunaMirror:
                 recorded.set_constraint(name, value)
             for key, value in attributes.items():
                 recorded.set_user_attr(key, value)
+            self._add_preview(trial.id, recorded)
             self.study.tell(recorded, values, _STATES[trial.state])
+
+    def _add_preview(self, trial_id: str, recorded: optuna.Trial) -> None:
+        """Add the moving preview of a trial, if there is one, to its Optuna trial."""
+        if self._directory is None:
+            return
+        clip = self._directory.trial(trial_id).moving_preview
+        if clip.exists():
+            place = self._directory.artifacts.path
+            place.mkdir(parents=True, exist_ok=True)
+            upload_artifact(
+                artifact_store=FileSystemArtifactStore(place),
+                file_path=str(clip.path),
+                study_or_trial=recorded,
+                storage=self._storage,
+            )
 
 
 @contextmanager
@@ -112,7 +136,8 @@ def record_name(study: StudyDirectory, settings: StudySettings) -> str:
 
 def dashboard_command(study: StudyDirectory, settings: StudySettings) -> str:
     """Return the command line that shows a study's Optuna storage."""
-    return shlex.join(["optuna-dashboard", settings.storage or str(study.journal)])
+    pictures = [] if study.folder.is_remote else ["--artifact-dir", str(study.artifacts)]
+    return shlex.join(["optuna-dashboard", settings.storage or str(study.journal), *pictures])
 
 
 def open_storage(url: str | None, directory: StudyLocation) -> BaseStorage:

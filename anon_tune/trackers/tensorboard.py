@@ -18,7 +18,10 @@ from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.plugins.text.metadata import create_summary_metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from anon_tune.folder import File
+from anon_tune.study_directory import StudyDirectory
 from anon_tune.trial import RungReport, Trial
+from anon_tune.video.looping import as_gif
 
 
 class TensorBoardFiles:
@@ -29,10 +32,11 @@ class TensorBoardFiles:
 
     Args:
         folder: The folder that gets one folder per trial.
+        study: The study directory, whose moving previews are written too; None for none.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, study: StudyDirectory | None = None) -> None:
+        self._folder, self._study = folder, study
         self._name = f"events.out.tfevents.{int(time.time())}.{os.getpid()}"
         self._begun: set[str] = set()
 
@@ -47,7 +51,7 @@ class TensorBoardFiles:
         content = io.BytesIO()
         writer = RecordWriter(content)
         begins = [Event(file_version="brain.Event:2"), *_params(trial)] if trial.id not in self._begun else []
-        for event in (*begins, *_measured(report)):
+        for event in (*begins, *_measured(report), *self._preview(report)):
             event.wall_time = time.time()
             writer.write(event.SerializeToString())
         path = self._folder / trial.id / self._name
@@ -56,8 +60,22 @@ class TensorBoardFiles:
             file.write(content.getvalue())
         self._begun.add(trial.id)
 
+    def _preview(self, report: RungReport) -> Iterator[Event]:
+        """Yield the moving preview as an animated GIF, which TensorBoard shows among the images."""
+        clip = None if self._study is None or not report.score.full else preview_of(self._study, report.trial_id)
+        if clip is not None:
+            gif, height, width = as_gif(clip.read())
+            image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=gif)
+            yield Event(step=report.step, summary=Summary(value=[Summary.Value(tag="preview", image=image)]))
+
     def close(self) -> None:
         """Do nothing, because no file is open."""
+
+
+def preview_of(study: StudyDirectory, trial_id: str) -> File | None:
+    """Return the moving preview of a trial; None if it has none."""
+    clip = study.trial(trial_id).moving_preview
+    return clip if clip.exists() else None
 
 
 def measured(report: RungReport) -> dict[str, float]:

@@ -8,9 +8,7 @@ from __future__ import annotations
 import socket
 import time
 from functools import partial
-from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
@@ -25,11 +23,11 @@ from anon_tune.networks import Anonymizer, save_weights
 from anon_tune.study_directory import TrialDirectory, recorded_weights
 from anon_tune.training import Collective, TrialTrainer
 from anon_tune.trial import LossPoint, RungJob, RungReport
+from anon_tune.worker.preview import write_previews
 
 _CHECKPOINT_EVERY_S = 60.0
 _STEPS_AT_A_TIME = 20
 _CURVE_POINTS = 100
-_PREVIEW_CLIPS, _PREVIEW_FRAMES = 2, 4
 
 
 def perform(
@@ -38,8 +36,8 @@ def perform(
     """Do a rung job. A single worker calls this in its process, and each of several workers under Ray Train.
 
     Training goes on from the trial's checkpoint if there is one. The job leaves these files in its directory: the
-    trainer's checkpoint until the full score, the anonymizer's weights, and, with the full score, a preview of original
-    and anonymized frames. A job that brings weights is only measured and leaves no files.
+    trainer's checkpoint until the full score, the anonymizer's weights, and, with the full score, previews of original
+    and anonymized clips. A job that brings weights is only measured and leaves no files.
 
     Args:
         job: The trial, its recipe, and the step up to which to train it.
@@ -73,8 +71,7 @@ def perform(
         with place.weights.writing() as path:
             save_weights(anonymizer.state_dict(), path, weights_metadata(job, clips))
     if job.full and not job.weights:
-        with place.preview.writing() as path:
-            write_preview(anonymizer, clips, path, device)
+        write_previews(anonymizer, clips, place, device)
         place.checkpoint.remove()
     return RungReport(
         trial_id=job.trial_id,
@@ -126,27 +123,6 @@ def _train(
 def _save(trainer: TrialTrainer, checkpoint: File) -> None:
     with checkpoint.writing() as path:
         trainer.save(path)
-
-
-@torch.no_grad()
-def write_preview(anonymizer: Anonymizer, clips: Clips, path: Path, device: torch.device) -> None:
-    """Write a PNG with some frames of two test clips, the original frames above the anonymized ones.
-
-    Args:
-        anonymizer: The anonymizer f_A; it is put into eval mode.
-        clips: The clip store; the first clip and the middle clip of its test split are shown.
-        path: The file to write.
-        device: The device to compute on.
-    """
-    test = clips.split("test")
-    rows = [k * len(test) // _PREVIEW_CLIPS for k in range(_PREVIEW_CLIPS)]
-    raw = test.clips(rows)
-    changed = anonymizer.to(device).eval()(raw.to(device)).cpu()
-    shown = np.linspace(0, raw.shape[1] - 1, _PREVIEW_FRAMES).round().astype(int)
-    strips = [clip[:, shown].flatten(0, 1).permute(1, 2, 0, 3).flatten(2) for clip in (raw, changed)]  # (C,H,n*W)
-    picture = (torch.cat(strips, dim=1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    _, png = cv2.imencode(".png", picture[..., ::-1])  # OpenCV's colours are blue, green and red
-    path.write_bytes(png.tobytes())
 
 
 def _thin(points: list[LossPoint]) -> tuple[LossPoint, ...]:

@@ -39,6 +39,7 @@ class Visits:
         page.on("dialog", lambda dialog: self.errors.append(dialog.message))
         page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         page.goto(address)
+        page.evaluate("document.querySelectorAll('.chart').forEach(draw)")  # charts out of sight wait otherwise
         page.wait_for_function(DRAWN)
         return page
 
@@ -120,9 +121,16 @@ def test_the_legend_of_the_losses_switches_a_trial_in_all_four_plots(wide):
     wide.wait_for_function(f"Math.abs({hidden} - {before}) === 4")
 
 
-def test_a_click_on_a_point_leads_to_its_card(wide):
-    wide.evaluate("document.getElementById('front-plot').emit('plotly_click', {points: [{customdata: 'identity'}]})")
-    assert wide.url.endswith("#trial-identity")
+def test_a_click_on_a_point_opens_everything_about_the_trial(wide, trials):
+    front = [t for t in ParetoFront.of(trials).members if not t.is_anchor]
+    points = f"{{points: [{{customdata: '{front[0].id}'}}]}}"
+    wide.evaluate(f"document.getElementById('front-plot').emit('plotly_click', {points})")
+    panel = wide.locator("#panel")
+    panel.locator("h3").wait_for()
+    assert f"Trial {front[0].id}" in panel.inner_text() and "node-1" in panel.inner_text()
+    assert panel.locator(".looks img").get_attribute("src").startswith("data:image/png")
+    wide.keyboard.press("Escape")
+    assert panel.is_hidden()
 
 
 def test_the_page_never_scrolls_sideways_on_a_telephone(visits, address):

@@ -54,7 +54,8 @@ def test_without_a_terminal_each_trial_gets_one_line() -> None:
         progress.show([IDENTITY, trial(0, 0.8, 0.9)])
         failed = replace(trial(1, math.nan, 0.9), state=TrialState.FAILED, reason="gone")
         progress.show([IDENTITY, trial(0, 0.8, 0.9), failed])
-    head, first, second = out.getvalue().splitlines()
+    head, first, second, *plot = out.getvalue().splitlines()
+    assert plot[0] == "accuracy over leakage (validation split)" and plot[-1] == "o on the front, I identity"
     assert "validation split" in head and "anon-tune front" in head
     assert first.startswith("0000 COMPLETE leakage 0.800 accuracy 0.900; 1 of 3 over, 1 on the front, hypervolume 0.14")
     assert second.startswith("0001 FAILED (gone); 2 of 3 over")

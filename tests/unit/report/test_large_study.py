@@ -87,7 +87,7 @@ def test_the_table_lists_front_best_and_newest_and_the_page_says_what_is_left_ou
     assert len(listed) == 40
     assert listed >= {*range(20), *range(30, 40), *range(90, 100)}
     page = write_report(tmp_path, {}, trials=many).read_text("utf-8")
-    assert page.count("<tr><td>") == 40
+    assert page.count("<tr data-trial=") == 40
     assert "60 others are left out. <code>anon-tune front DIR --all --format csv</code> lists all trials." in page
     assert "This shows the front and 30 other trials" in page
     assert "This shows 5 trials, evenly along the front; 15 others are left out." in page

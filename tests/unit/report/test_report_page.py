@@ -41,7 +41,7 @@ class Page(HTMLParser):
         if found.get("class") == "chart":
             self._chart = found["id"]
         if tag in ("script", "style"):
-            self._inside = tag if found.get("type") is None else "spec"
+            self._inside = tag if found.get("type") is None else "data" if found.get("id") else "spec"
 
     def handle_endtag(self, tag):
         if tag in ("script", "style"):
@@ -54,7 +54,7 @@ class Page(HTMLParser):
             self.scripts += 1
         elif self._inside == "spec":
             self.specs[self._chart] = json.loads(data)
-        else:
+        elif self._inside != "data":
             self.words[self._section] = self.words.get(self._section, "") + data + "\n"
 
     def all(self, tag):

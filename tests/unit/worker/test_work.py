@@ -54,7 +54,7 @@ def test_a_trial_goes_from_rung_to_rung_and_leaves_its_files(
     first = done(job(recipe, directory, 0, 2, full=False), avatars)
     assert names(directory) == ["anonymizer.safetensors", "trainer.safetensors"]
     last = done(job(recipe, directory, 1, 6), avatars)
-    assert names(directory) == ["anonymizer.safetensors", "preview.png"]
+    assert names(directory) == ["anonymizer.safetensors", "preview.png", "preview.webm"]
 
     assert (first.trial_id, first.rung, first.step, first.score.full) == ("0007", 0, 2, False)
     assert (last.trial_id, last.rung, last.step, last.score.full) == ("0007", 1, 6, True)
@@ -90,7 +90,7 @@ def test_what_was_trained_can_be_what_training_starts_from(avatars: Clips, tiny_
 def test_what_is_not_trained_is_only_measured(avatars: Clips, tiny_recipe: Build, tmp_path: Path, method: str) -> None:
     report = done(replace(job(tiny_recipe({"method": method}), tmp_path), ceilings=None), avatars)
     assert (report.curve, report.weights, report.step) == ((), "", 6)
-    assert names(tmp_path) == ["preview.png"]
+    assert names(tmp_path) == ["preview.png", "preview.webm"]
     assert report.score.leakage.ceiling == report.score.leakage.value
 
 

@@ -1,0 +1,77 @@
+"""The page that lists all studies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from anon_tune.dashboard.progress import how_it_goes, num_over
+from anon_tune.dashboard.watch import Watch
+from anon_tune.dashboard.watched import Snapshot, WatchedStudy
+from anon_tune.report.sections import PageSection
+from anon_tune.report.wording import NOTHING, text
+
+
+def listing(watch: Watch, token: str) -> list[PageSection]:
+    """Return the parts of the page that lists all studies: its header, and the table."""
+    studies = watch.studies()
+    problems = "".join(f'<p class="failed">{text(problem)}</p>' for problem in watch.problems)
+    where = ", ".join(f"<code>{text(root)}</code>" for root in watch.roots)
+    if not watch.has_looked:
+        said = f'<p class="note">Looking for studies in {where}.</p>'
+    elif not studies:
+        said = (
+            f'<p class="none">There is no study in {where} yet. This page shows it once it begins. Start one: '
+            "<code>anon-tune study quickstart --clips avatars --out runs/first</code></p>"
+        )
+    else:
+        number = "1 study" if len(studies) == 1 else f"{len(studies)} studies"
+        said = f'<p class="note">{number} in {where}. Click one to look at it.</p>'
+    return [PageSection("summary", "", said + problems), PageSection("studies", "Studies", _table(studies, token))]
+
+
+def _table(studies: Mapping[str, WatchedStudy], token: str) -> str:
+    if not studies:
+        return '<p class="none">None yet.</p>'
+    rows = "".join(_row(key, study, study.snapshot, token) for key, study in studies.items())
+    names = ("Study", "State", "Trials over", "On the front", "Hypervolume", "Directory")
+    head = "".join(f'<th scope="col"><button type="button">{name}</button></th>' for name in names)
+    several = len(studies) > 1
+    ticks = '<th scope="col">Compare</th>' if several else ""
+    if several:
+        rows = "".join(
+            _row(key, study, study.snapshot, token, '<td><input type="checkbox" name="study" value="{}"></td>')
+            for key, study in studies.items()
+        )
+    table = (
+        '<div class="scroll"><table id="studies-table" class="sortable"><thead><tr>'
+        f"{head}{ticks}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+    if not several:
+        return table
+    return (
+        f'<form action="/compare" method="get">{table}<input type="hidden" name="token" value="{text(token)}">'
+        '<p><button type="submit">Compare the ticked studies</button></p></form>'
+    )
+
+
+def _row(key: str, study: WatchedStudy, snapshot: Snapshot | None, token: str, tick: str = "") -> str:
+    address = f"/study/{key}?token={quote(token)}"
+    cells = [f'<td><a href="{address}">{text(study.study.name)}</a></td>']
+    if snapshot is None:
+        cells += ["<td>is being read</td>", *(f"<td>{NOTHING}</td>" for _ in range(3))]
+    elif snapshot.shown is None:
+        cells += [f'<td class="failed">{text(snapshot.problem)}</td>', *(f"<td>{NOTHING}</td>" for _ in range(3))]
+    else:
+        front, status = snapshot.shown.front, snapshot.status
+        state = "" if status is None else how_it_goes(status).partition(":")[0]
+        over = NOTHING if status is None else f"{num_over(status)} of {status.num_trials}"
+        num_on_front = sum(not t.is_anchor for t in front.members)
+        cells += [
+            f"<td>{state}</td>",
+            f"<td>{over}</td>",
+            f'<td class="number">{num_on_front}</td>',
+            f'<td class="number">{front.hypervolume:.4f}</td>',
+        ]
+    cells.append(f"<td><code>{text(study.study)}</code></td>")
+    return f"<tr>{''.join(cells)}{tick.format(key)}</tr>"

@@ -1,0 +1,129 @@
+"""Several studies side by side: what may be compared, and what differs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from anon_tune.pareto import ParetoFront, ReferencePoint
+from anon_tune.report.shown import ShownStudy
+
+_EFFORT = "evaluation."
+_OF_ONE_STUDY = ("seed", "record_name", "clips", "stills")
+_SAID_ELSEWHERE = ("record_name", "clips_fingerprint", "stills_fingerprint")
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedStudy:
+    """One of several studies.
+
+    Attributes:
+        name: A name that no other of them has.
+        shown: The study.
+    """
+
+    name: str
+    shown: ShownStudy
+
+    @property
+    def front(self) -> ParetoFront:
+        """Its front."""
+        return self.shown.front
+
+    @property
+    def clips(self) -> str:
+        """Its clips in words, with their fingerprint."""
+        settings = self.shown.facts.settings
+        return f"{settings.get('clips', 'unknown')} ({settings.get('clips_fingerprint', 'no fingerprint')})"
+
+    @property
+    def measure(self) -> tuple[object, ...]:
+        """What two studies must have in common if their numbers are to be compared."""
+        settings = self.shown.facts.settings
+        effort = tuple(sorted((name, str(value)) for name, value in self.recipe.items() if name.startswith(_EFFORT)))
+        return settings.get("clips_fingerprint"), self.shown.facts.measure_version, effort
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What two studies have in common that repeat each other: everything but the seed."""
+        settings = {n: str(v) for n, v in self.shown.facts.settings.items() if n not in _OF_ONE_STUDY}
+        return *self.measure, self.shown.facts.fingerprint, tuple(sorted(settings.items()))
+
+    @property
+    def recipe(self) -> dict[str, object]:
+        """Recipe values that are the same in all of its trials, by flat name."""
+        space = self.shown.facts.space
+        return {**_table(space, "defaults"), **_table(space, "fixed")}
+
+    @property
+    def described(self) -> dict[str, str]:
+        """Settings, fixed values and searched ranges, by name, in words."""
+        settings = {n: v for n, v in self.shown.facts.settings.items() if n not in _SAID_ELSEWHERE}
+        searched = {
+            name: "searched: " + ", ".join(f"{key} {value}" for key, value in _mapping(how).items())
+            for name, how in _table(self.shown.facts.space, "search").items()
+        }
+        return {name: str(value) for name, value in {**settings, **self.recipe, **searched}.items()}
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {"value": value}
+
+
+def _table(tables: Mapping[str, object], name: str) -> Mapping[str, object]:
+    found = tables.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def compared(studies: Sequence[ShownStudy]) -> list[ComparedStudy]:
+    """Name several studies so that no two have the same name."""
+    counts = Counter(study.study.name for study in studies)
+    return [ComparedStudy(one.study.name if counts[one.study.name] == 1 else str(one.study), one) for one in studies]
+
+
+def cautions(studies: Sequence[ComparedStudy]) -> list[str]:
+    """Say why the numbers of these studies cannot be compared; empty if they can."""
+    found = []
+    for rule, values in (
+        ("They were measured on different clips", [one.clips for one in studies]),
+        (
+            "They were measured with different versions of the measurement",
+            [f"version {one.shown.facts.measure_version}" for one in studies],
+        ),
+    ):
+        if len(set(values)) > 1:
+            found.append(f"{rule}: {_listed(studies, values)}.")
+    for name in sorted({name for one in studies for name in one.recipe if name.startswith(_EFFORT)}):
+        values = [str(one.recipe.get(name, "not set")) for one in studies]
+        if len(set(values)) > 1:
+            found.append(f"They were measured with different effort, {name}: {_listed(studies, values)}.")
+    return found
+
+
+def _listed(studies: Sequence[ComparedStudy], values: Sequence[str]) -> str:
+    return "; ".join(f"{one.name}: {value}" for one, value in zip(studies, values, strict=True))
+
+
+def repeating(studies: Sequence[ComparedStudy]) -> list[list[ComparedStudy]]:
+    """Return the studies in groups of those that repeat each other; a group may have one study."""
+    groups: dict[tuple[object, ...], list[ComparedStudy]] = {}
+    for one in studies:
+        groups.setdefault(one.kind if one.shown.facts.fingerprint else (one.name,), []).append(one)
+    return list(groups.values())
+
+
+def common_reference(studies: Sequence[ComparedStudy]) -> ReferencePoint | None:
+    """Return the worst of their reference points, against which all hypervolumes can be compared."""
+    points = [one.front.reference_point for one in studies if one.front.reference_point is not None]
+    if not points:
+        return None
+    return ReferencePoint(max(p.leakage for p in points), min(p.accuracy for p in points))
+
+
+def differences(studies: Sequence[ComparedStudy]) -> dict[str, list[str]]:
+    """Return what differs between the studies: by name of a setting or param, the value in each of them."""
+    described = [one.described for one in studies]
+    names = sorted({name for words in described for name in words})
+    found = {name: [words.get(name, "—") for words in described] for name in names}
+    return {name: values for name, values in found.items() if len(set(values)) > 1}

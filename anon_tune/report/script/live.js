@@ -1,0 +1,63 @@
+// Asks the server for the sections that have changed, and replaces these alone.
+const LOOK_EVERY_MS = 1500;
+
+function marks() {
+  return [...document.querySelectorAll(".content[data-mark]")]
+    .map((content) => `${content.parentElement.id}:${content.dataset.mark}`)
+    .join(",");
+}
+
+async function look() {
+  const state = document.getElementById("connection");
+  try {
+    const answer = await fetch(address(`changes?have=${encodeURIComponent(marks())}`), { cache: "no-store" });
+    if (!answer.ok) throw new Error(String(answer.status));
+    const { title, sections } = await answer.json();
+    const heading = document.querySelector("h1");
+    if (title && heading.innerHTML !== title) heading.innerHTML = title;
+    document.title = heading.textContent;
+    for (const one of sections) replaceSection(one);
+    if (state) state.textContent = "";
+  } catch {
+    if (state) state.textContent = "The server does not answer; what you see may be out of date.";
+  }
+  setTimeout(look, LOOK_EVERY_MS);
+}
+
+function replaceSection({ key, mark, html }) {
+  const content = document.getElementById(key)?.querySelector(":scope > .content");
+  if (!content) return location.reload(); // a section that the page did not have when it came
+  const fresh = document.createElement("template");
+  fresh.innerHTML = html;
+  const focused = content.contains(document.activeElement) ? nameOf(document.activeElement) : null;
+  const unfolded = [...content.querySelectorAll("details")].map((one) => one.open);
+  const ticked = [...content.querySelectorAll("input[name=study]:checked")].map((one) => one.value);
+  const tall = content.querySelector(".tall")?.scrollTop;
+  keepDrawn(content, fresh.content);
+  content.replaceChildren(fresh.content);
+  content.dataset.mark = mark;
+  [...content.querySelectorAll("details")].forEach((one, index) => { one.open = unfolded[index] ?? false; });
+  for (const box of content.querySelectorAll("input[name=study]")) box.checked = ticked.includes(box.value);
+  if (tall) content.querySelector(".tall")?.scrollTo(0, tall);
+  if (focused) content.querySelector(focused)?.focus();
+  arrived(content);
+}
+
+// Charts keep their elements, and so the zoom that the reader chose. Videos that are playing go on.
+function keepDrawn(before, fresh) {
+  for (const holder of fresh.querySelectorAll(".chart")) {
+    const drawn = holder.id && before.querySelector(`#${CSS.escape(holder.id)}.js-plotly-plot`);
+    if (!drawn) continue;
+    specs.set(drawn, JSON.parse(holder.nextElementSibling.textContent));
+    drawn.style.minWidth = holder.style.minWidth;
+    Object.assign(drawn.dataset, holder.dataset);
+    holder.replaceWith(drawn);
+  }
+}
+
+function nameOf(element) {
+  if (element.id) return `#${CSS.escape(element.id)}`;
+  const { open, copy } = element.dataset;
+  if (open !== undefined) return `[data-open="${CSS.escape(open)}"]`;
+  return copy === undefined ? null : `[data-copy="${CSS.escape(copy)}"]`;
+}

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anon_tune.ledger import Ledger
+from anon_tune.pareto import ParetoFront, ReferencePoint, attainment_surfaces, growth, hypervolume
+from anon_tune.report.comparison import cautions, common_reference, compared, differences, repeating
+from anon_tune.report.comparison_figures import fronts_chart, growth_chart
+from anon_tune.report.shown import ShownStudy
+from anon_tune.study.frozen_study import FrozenFacts
+from anon_tune.study_directory import StudyDirectory
+from anon_tune.trial import losses
+
+SPACE = {"defaults": {"evaluation.full.num_seeds": 1, "training.num_steps": 200}, "fixed": {}, "search": {}}
+
+
+@pytest.fixture
+def study(study_directory: Path):
+    shown = ShownStudy.of(StudyDirectory.at(study_directory), Ledger(study_directory / "ledger").trials())
+
+    def make(
+        name: str, fingerprint: str = "f", fixed: dict[str, object] | None = None, **settings: object
+    ) -> ShownStudy:
+        known = {"seed": 0, "clips": "avatars", "clips_fingerprint": "c", **settings}
+        facts = FrozenFacts(name, known, None, {"measure": "3"}, fingerprint, {**SPACE, "fixed": fixed or {}})
+        return replace(shown, study=StudyDirectory.at(f"/nowhere/{name}"), facts=facts)
+
+    return make
+
+
+def test_only_the_seed_may_differ_between_studies_that_repeat_each_other(study) -> None:
+    studies = compared([study("a"), study("b", seed=1), study("c", fingerprint="g"), study("d", sampler="tpe")])
+    assert [[one.name for one in group] for group in repeating(studies)] == [["a", "b"], ["c"], ["d"]]
+    assert cautions(studies) == []
+
+
+def test_other_clips_another_measure_and_other_effort_are_said(study) -> None:
+    other_measure = study("d")
+    other_measure = replace(other_measure, facts=replace(other_measure.facts, versions={"measure": "2"}))
+    for other, words in (
+        (study("b", clips="mine", clips_fingerprint="x"), "different clips: a: avatars (c); b: mine (x)"),
+        (study("c", fixed={"evaluation.full.num_seeds": 3}), "evaluation.full.num_seeds: a: 1; c: 3"),
+        (other_measure, "different versions of the measurement: a: version 3; d: version 2"),
+    ):
+        (said,) = cautions(compared([study("a"), other]))
+        assert words in said
+    assert cautions(compared([study("a"), study("e", fixed={"training.num_steps": 9})])) == []
+
+
+def test_what_differs_is_listed_by_name(study) -> None:
+    studies = compared([study("a"), study("b", seed=1, fixed={"training.num_steps": 9})])
+    assert differences(studies) == {"seed": ["0", "1"], "training.num_steps": ["200", "9"]}
+
+
+def test_hypervolumes_are_measured_against_the_worst_reference_point(study) -> None:
+    one, two = study("a"), study("b")
+    two = replace(two, front=replace(two.front, reference_point=ReferencePoint(0.99, 0.1)))
+    assert common_reference(compared([one, two])) == ReferencePoint(0.99, 0.1)
+    reference = ReferencePoint(0.99, 0.1)
+    members = [one.front.scores[t.id] for t in one.front.members]
+    expected = hypervolume([losses(s.leakage.value, s.accuracy.value) for s in members], reference.losses)
+    assert growth(one.trials, reference)[-1].hypervolume == pytest.approx(expected)
+
+
+def test_half_of_two_equal_fronts_is_the_front_itself() -> None:
+    front = np.array([losses(0.2, 0.4), losses(0.5, 0.9)])
+    surfaces = attainment_surfaces([front, front])
+    for level in (10, 50, 90):
+        assert surfaces[level].tolist() == [[0.2, 0.4], [0.5, 0.9]]
+    both = attainment_surfaces([front, np.array([losses(0.3, 0.9)])], (50, 100))
+    assert both[50].tolist() == [[0.2, 0.4], [0.3, 0.9]]
+    assert both[100].tolist() == [[0.3, 0.4], [0.5, 0.9]]
+
+
+def test_bands_are_drawn_only_where_studies_repeat_each_other(study) -> None:
+    alike, other = compared([study("a"), study("b", seed=1)]), compared([study("a"), study("c", fingerprint="g")])
+    for chart in (fronts_chart, growth_chart):
+        names = [trace.name for trace in chart(alike).data]
+        assert any("2 studies like a" in name for name in names) and {"a", "b"} <= set(names)
+        assert not any("studies like" in trace.name for trace in chart(other).data)
+
+
+def test_picks_lead_where_pick_leads(verified_directory: Path) -> None:
+    front = ParetoFront.of(Ledger(verified_directory / "ledger").trials())
+    steps = front.picks()
+    assert len(steps) > 1 and [limit for limit, _ in steps] == sorted(limit for limit, _ in steps)
+    for at, (limit, trial) in enumerate(steps):
+        assert front.pick(limit).id == trial.id
+        if at:
+            assert front.pick(math.nextafter(limit, 0)).id == steps[at - 1][1].id
