@@ -31,7 +31,7 @@ check: $(VENV)/.tested
 
 # The documentation as a site in site/; fails on a broken link.
 docs: $(VENV)/.documented
-	$(BIN)/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # The pictures of the README, from the study of `make quickstart`; needs Chromium on the path.
 pictures: $(VENV)/.documented

@@ -73,7 +73,7 @@ def _default(param: Any) -> str:
 
 def recipe() -> str:
     """Return tables of every recipe name, part by part, and of the effort of an audit."""
-    titles = {"evaluation": "No search space may vary any of these. Rungs and full scores have an effort each."}
+    titles = {"evaluation": "Rung scores and full scores have an effort each."}
     parts = []
     for key, info in Recipe.model_fields.items():
         if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel) and key != "section":
@@ -112,8 +112,14 @@ def _rows(model: type[BaseModel], default: BaseModel | None, prefix: str) -> Ite
             continue
         plain = value.start if isinstance(value, Schedule) and value.end is None else value
         shown = ",".join(map(str, plain)) if isinstance(plain, tuple) else plain
-        known = "" if shown in (None, "") else f"`{shown}`"
-        yield f"`{prefix}{key}`", known, _values(kind, info), _sentence(info.description or "")
+        shown = str(shown).lower() if isinstance(shown, bool) else shown
+        known = "" if shown in (None, "", {}) else f"`{shown}`"
+        meaning = info.description or _USUAL.get(key, "")
+        yield f"`{prefix}{key}`", known, _values(kind, info), _sentence(meaning)
+
+
+_USUAL = {"lr": "learning rate", "seed": "seed of the random numbers"}
+"""The meaning of values that have no description because their name says it."""
 
 
 def _values(kind: Any, info: FieldInfo) -> str:

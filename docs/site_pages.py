@@ -26,14 +26,15 @@ ELSEWHERE = {
 
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(r"`[^`\n]*`")
 _MARK = re.compile(r"<!-- generated: ([a-z-]+) -->")
 
 
 def on_config(config: Any) -> Any:
-    """Add the pages that the navigation does not name."""
+    """Add the pages that the navigation does not name to its guides."""
     pages = {str(path.relative_to(config.docs_dir)) for path in Path(config.docs_dir).rglob("*.md")}
-    if left_over := sorted(pages - _named(config.nav)):
-        config.nav.append({"More": left_over})
+    guides = next(item["Guides"] for item in config.nav if "Guides" in item)
+    guides += sorted(pages - _named(config.nav))
     return config
 
 
@@ -78,6 +79,7 @@ def turned(text: str, source: str) -> str:
             return f"{picture}[{words}]({page}{mark}{anchor})"
         if not (ROOT / place).exists():
             return found[0]  # mkdocs reports it as broken
-        return words if "`" in words else f"`{words}`"
+        return f"`{words}`" if words == path else words
 
-    return _LINK.sub(link, text)
+    # GitHub needs a backslash before a bar in a table, also within code, where this Markdown would show it.
+    return _CODE.sub(lambda code: code[0].replace("\\|", "|"), _LINK.sub(link, text))

@@ -91,9 +91,9 @@ class EvaluationRecipe(Part):
         "thirds of the groups of the validation split",
     )
     num_bootstraps: Positive = Field(200, description="resamples behind an interval")
-    confidence: float = Field(0.95, gt=0.5, lt=1)
-    batch_clips: Positive = 16
-    lr: float = Field(3e-3, gt=0, le=1)
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="coverage of an interval")
+    batch_clips: Positive = Field(16, description="clips in a batch of an attacker or a classifier")
+    lr: float = Field(3e-3, gt=0, le=1, description="learning rate of attackers and classifiers")
     width: Positive = Field(16, multiple_of=4, description="channels of the first layer of attackers and classifiers")
     seed: int = Field(0, ge=0)
 
@@ -113,9 +113,9 @@ class AuditRecipe(Part):
     )
     reconstruction_steps: Positive = Field(400, description="optimizer steps of the reconstruction attacker")
     num_bootstraps: Positive = Field(1000, description="resamples behind an interval")
-    confidence: float = Field(0.95, gt=0.5, lt=1)
-    batch_clips: Positive = 16
-    lr: float = Field(3e-3, gt=0, le=1)
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="coverage of an interval")
+    batch_clips: Positive = Field(16, description="clips in a batch of an attacker or a classifier")
+    lr: float = Field(3e-3, gt=0, le=1, description="learning rate of attackers and classifiers")
     width: Positive = Field(16, multiple_of=4, description="channels of the first layer of attackers and classifiers")
     codec: Literal["", "h264"] = Field(
         "", description="codec that all clips pass through before any attack; empty for none"

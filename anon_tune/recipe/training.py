@@ -34,7 +34,7 @@ class AnonymizerRecipe(Part):
         "identity", description="closed-form method that the network imitates before the game, as frame-difference:3"
     )
     pretrain_steps: int = Field(40, ge=0, description="L1 steps towards the outputs of the start before the game")
-    pretrain_lr: float = Field(3e-3, gt=0, le=1)
+    pretrain_lr: float = Field(3e-3, gt=0, le=1, description="learning rate of these L1 steps")
     lr: ScheduleField = Schedule(start=2e-3)
     weights: str | None = Field(None, description="local safetensors file to start from")
 
@@ -83,7 +83,9 @@ class PrivacyRecipe(Part):
 class PenaltyRecipe(Part):
     """The distortion penalty ``max(0, rms(x - f_A(x)) - threshold)`` per clip."""
 
-    on: Literal["pixels", "features"] = "pixels"
+    on: Literal["pixels", "features"] = Field(
+        "pixels", description="what is compared: pixels, or features of the utility network"
+    )
     weight: ScheduleField = Field(Schedule(start=1.0), description="penalty weight, at least 0")
     threshold: ScheduleField = Field(
         Schedule(start=0.1), description="at least 0; on pixels, 0.02 to 0.3 has an effect"
