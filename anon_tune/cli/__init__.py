@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperCommand
 
 import anon_tune
-from anon_tune.cli import anonymize, audit, certify, clips, cluster, jobs, result, status, study, verify
+from anon_tune.cli import anonymize, audit, certify, clips, cluster, jobs, plan, result, status, study, verify
 from anon_tune.cli.help_text import Command, Group
 from anon_tune.cli.list_options import spread_lists
 from anon_tune.errors import AnonTuneError, UsageError
@@ -58,6 +58,7 @@ def _root(
 app.add_typer(clips.app, name="clips")
 app.add_typer(cluster.app, name="cluster")
 app.command("study")(study.study)
+app.command("plan")(plan.plan)
 app.command("resume")(study.resume)
 app.command("verify")(verify.verify)
 app.command("certify")(certify.certify)
