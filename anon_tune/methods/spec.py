@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from anon_tune.recipe import Part
+from anon_tune.recipe import Part, Recipe
 
 Value = float | int | str | bool
 Need = Literal["whole clips", "stills", "persons", "utility task"]
@@ -56,6 +56,8 @@ class MethodSpec:
         uses: Parts of the shared recipe that the method depends on, from `GAME`. Other parts are not searched for it.
         needs: What the method needs besides single frames.
         attackers: Names of the method's own attackers, which attack it together with those of the recipe.
+        check_clips: Raises a `RecipeError` if a recipe of the method cannot be trained on clips of so many frames. It
+            takes the recipe, the frames per clip, and the file that the recipe came from. None if any clip will do.
     """
 
     name: str
@@ -70,6 +72,7 @@ class MethodSpec:
     uses: tuple[str, ...] = ()
     needs: frozenset[Need] = frozenset()
     attackers: tuple[str, ...] = ()
+    check_clips: Callable[[Recipe, int, str], None] | None = None
 
     def owns(self, name: str) -> bool:
         """True if the method itself fixes or sets this value of the shared recipe, given by its flat dotted name."""

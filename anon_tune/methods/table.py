@@ -20,6 +20,7 @@ from anon_tune.methods import (
     persons,
     pixelate,
     spact,
+    ted_spad,
     vita,
 )
 from anon_tune.methods.spec import GAME, MethodSpec
@@ -94,6 +95,7 @@ METHODS: Table[MethodSpec] = Table(
         "spact": spact.SPEC,
         "vita": vita.SPEC,
         "bdq": bdq.SPEC,
+        "ted-spad": ted_spad.SPEC,
     },
     broken_rules=broken_rules,
 )

@@ -82,11 +82,17 @@ class Trainer:
             self.utility = build_network(recipe.utility, num_actions).to(device)
             target = _target(recipe, clips if stills is None else stills, num_attributes, stills is not None)
             self.privacy = PrivacyBranches(recipe.privacy, target, self.collective).to(device)
+            # Last, so that a head does not change the weights of the players.
+            self.head = hooks.head.build(self.utility, num_actions, num_attributes).to(device)
         for module in hooks.modules.values():
             module.to(device)
         self.batches = GameBatches(recipe, clips, stills, self.anonymizer, self.collective, device)
         self.optimizers = {
-            name: optim.Adam(module.parameters(), lr=1e-3, betas=(0.5 if name == "anonymizer" else 0.9, 0.999))
+            name: optim.Adam(
+                [*module.parameters(), *(self.head.parameters() if name == hooks.head.player else ())],
+                lr=1e-3,
+                betas=(0.5 if name == "anonymizer" else 0.9, 0.999),
+            )
             for name, module in self._players().items()
         }
         self.step = 0
@@ -96,7 +102,7 @@ class Trainer:
         return {"anonymizer": self.anonymizer, "utility": self.utility, "privacy": self.privacy}
 
     def _modules(self) -> dict[str, nn.Module]:
-        return {**self._players(), **self.hooks.modules}
+        return {**self._players(), "head": self.head, **self.hooks.modules}
 
     def train_until(self, step: int) -> list[LossPoint]:
         """Play until a step is reached, and return the losses of every step played.
@@ -110,7 +116,7 @@ class Trainer:
         training = self.recipe.training
         points: list[LossPoint] = []
         while self.step < min(step, training.num_steps):
-            self._set_learning_rates()
+            _set_rates(self.optimizers, self.recipe, self.step)
             first = self._first_batch()
             restart_steps = self.recipe.privacy.restart_steps
             if restart_steps and self.step and self.step % restart_steps == 0:
@@ -144,6 +150,7 @@ class Trainer:
         replaces ``-L_B``. Returns the terms by name, without their weights.
         """
         _learn(self.utility, self.privacy, frozen=True)
+        _learn(self.head, frozen=self.hooks.head.player != "anonymizer")
         batch = self.batches.clips(index)
         changed = quantize(self.anonymizer(batch.clips))
         move = self._move(batch, changed, partial(self.batches.seen, index, batch, changed, self.anonymizer))
@@ -152,6 +159,7 @@ class Trainer:
     def move_branches(self, index: int) -> None:
         """Play move 2 on a batch: with f_A frozen, minimize L_T over f_T and L_B over f_B on anonymized clips."""
         _learn(self.utility, self.privacy, frozen=False)
+        _learn(self.head, frozen=self.hooks.head.player != "utility")
         batch = self.batches.clips(index)
         with torch.no_grad():
             changed = quantize(self.anonymizer(batch.clips))
@@ -183,13 +191,13 @@ class Trainer:
         _learn(self.utility, self.privacy, frozen=True)
         optimizer = self.optimizers["anonymizer"]
         for step in range(pretrain_steps):
-            self._set_rate("anonymizer", self.recipe.anonymizer.pretrain_lr)
+            _set_rate(optimizer, self.recipe.anonymizer.pretrain_lr)
             clips = self.batches.clips(step).clips
             goal = clips if self.start is None else self.start(clips)
             difference = (self.anonymizer(clips) - goal).abs().mean()
             self._update("anonymizer", difference, {"reconstruction": difference})
         optimizer.state.clear()  # its moments belong to another loss
-        self._set_learning_rates()
+        _set_rates(self.optimizers, self.recipe, self.step)
         if self.hooks.before_game is not None:
             self.hooks.before_game(self)
         for step in range(self.recipe.training.warmup_steps):
@@ -204,7 +212,7 @@ class Trainer:
 
     def _move(self, batch: ClipBatch, changed: Tensor, look: Callable[[], Seen]) -> Move:
         players = self.anonymizer, self.utility, self.privacy
-        return Move(self.recipe, self.step, batch, changed, look, *players)
+        return Move(self.recipe, self.step, batch, changed, look, *players, self.head)
 
     def _update_privacy(self, seen: Seen) -> None:
         """Let every privacy branch learn from its own loss, by one optimizer step on the sum of their losses."""
@@ -226,20 +234,20 @@ class Trainer:
         optimizer.step()
         return values
 
-    def _set_learning_rates(self) -> None:
-        recipe, now = self.recipe, (self.step, self.recipe.training.num_steps)
-        self._set_rate("anonymizer", recipe.anonymizer.lr.at(*now))
-        self._set_rate("utility", recipe.utility.lr.at(*now))
-        self._set_rate("privacy", recipe.privacy.lr.at(*now))
-
-    def _set_rate(self, name: str, rate: float) -> None:
-        for group in self.optimizers[name].param_groups:
-            group["lr"] = rate
-
 
 def _learn(*branches: nn.Module, frozen: bool) -> None:
     for branch in branches:
         branch.requires_grad_(not frozen).train(not frozen)
+
+
+def _set_rates(optimizers: Mapping[str, optim.Adam], recipe: Recipe, step: int) -> None:
+    for name, section in (("anonymizer", recipe.anonymizer), ("utility", recipe.utility), ("privacy", recipe.privacy)):
+        _set_rate(optimizers[name], section.lr.at(step, recipe.training.num_steps))
+
+
+def _set_rate(optimizer: optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
 
 
 def _target(recipe: Recipe, clips: ClipSet, num_attributes: int, of_stills: bool) -> Target:
