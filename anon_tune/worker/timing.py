@@ -23,7 +23,7 @@ from anon_tune.recipe import Recipe
 from anon_tune.training import TrialTrainer
 from anon_tune.worker.peak_memory import forget_peak, peak_bytes, peak_gpu_bytes
 
-_PATIENCE_S = 2.0  # of timed steps, unless two steps take longer
+_PATIENCE_S = 1.0  # of timed steps, unless two steps take longer
 _FEWEST_STEPS, _MOST_STEPS = 2, 20
 _TIMED_UPDATES = 3
 _T = TypeVar("_T")

@@ -44,9 +44,11 @@ def planned(say: Callable[..., Any], *arguments: object) -> dict[str, Any]:
 
 def test_a_plan_says_seconds_memory_hours_and_money(say: Callable[..., Any], avatars: Clips, space: Path) -> None:
     plan = planned(say, space, "--clips", avatars.directory, "--gpus", 0.5, "--cluster", FILES / "aws.yaml")
-    cheapest, dearest = plan["recipes"]
-    assert (cheapest["params"]["anonymizer.base_channels"], dearest["params"]["anonymizer.base_channels"]) == (4, 48)
-    assert 0 < cheapest["seconds_per_step"] < dearest["seconds_per_step"]
+    assert [recipe["role"] for recipe in plan["recipes"]] == ["cheapest", "dearest"]
+    assert {recipe["params"]["anonymizer.base_channels"] for recipe in plan["recipes"]} == {4, 48}
+    for recipe in plan["recipes"]:
+        assert recipe["seconds_per_step"] > 0
+        assert recipe["seconds_per_trial"] == recipe["training_seconds"] + recipe["measuring_seconds"]
     assert all(recipe["peak_memory_bytes"] > 10_000_000 for recipe in plan["recipes"])
     rungs, whole = plan["with_rungs"], plan["without_rungs"]
     assert (plan["num_trials"], whole["num_full_scores"]) == (30, 30)
