@@ -27,6 +27,7 @@ class Argument:
         high: Largest value of a number.
         choices: The texts that are allowed; empty for a number.
         unit: Unit of a number, for example ``pixels``.
+        is_text: True for any text: it is all that is written after the colon, and there is no other argument.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Argument:
     high: float = math.inf
     choices: tuple[str, ...] = ()
     unit: str = ""
+    is_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class MethodSpec:
         source: The paper, and how we differ from it; empty if there is none.
         is_trained: False for a closed-form method.
         arguments: The arguments of a closed-form method.
-        section: The recipe section of a trained method, with a default for every value. Its values are named
+        section: The recipe section of the method, with a default for every value. Its values are named
             ``<name of the method>.<field>``.
         fixes: Values of the shared recipe that make the method what it is; users cannot change them.
         sets: Values of the shared recipe that a field of the section sets: flat dotted name to field.
@@ -91,5 +93,7 @@ class MethodSpec:
         first = next(iter(self.arguments), None)
         if first is None:
             return self.name
+        if first.is_text:
+            return f"{self.name}:{first.default}"
         value = f"{first.name}={first.default}" if first.choices else str(first.default)
         return f"{self.name}:{value}"
