@@ -169,20 +169,12 @@ class Lab:
         effort: Which attackers are tried, and how long they may train.
         device: Where to compute.
         pieces: Counts every training; None to report no progress.
-        positives: Mean number of positive training clips per attribute, if ``splits`` is only a part of the clips whose
-            measurement is timed; None for that of ``splits``.
     """
 
     def __init__(
-        self,
-        splits: Mapping[str, ClipSet],
-        effort: Effort,
-        device: torch.device,
-        pieces: Pieces | None = None,
-        positives: float | None = None,
+        self, splits: Mapping[str, ClipSet], effort: Effort, device: torch.device, pieces: Pieces | None = None
     ) -> None:
         self.splits, self.effort, self.device, self.pieces = splits, effort, device, pieces
-        self._positives = positives
 
     def attacks(self, seeds: Sequence[int], raw: RawWeights) -> Iterator[Attack]:
         """Yield every attacker with every seed: trained from scratch, trained further from raw clips, and frozen."""
@@ -204,9 +196,7 @@ class Lab:
 
     @property
     def _has_many_clips(self) -> bool:
-        positives = self._positives
-        if positives is None:
-            positives = float(self.splits["train"].private.sum(axis=0).mean())
+        positives: float = self.splits["train"].private.sum(axis=0).mean()
         return positives >= MANY_CLIPS
 
     def attack(self, spec: AttackerSpec, start: Start, seed: int, weights: Weights | None = None) -> Attack:

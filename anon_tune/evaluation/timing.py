@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from anon_tune.attackers import AttackerInputs, AttackerSpec
+from anon_tune.attackers.spec import MANY_CLIPS
 from anon_tune.clips import Clips, ClipSet
 from anon_tune.evaluation.lab import Effort, Lab
 from anon_tune.evaluation.metrics import bootstrap_interval, class_mean_ap
@@ -97,6 +98,25 @@ def time_measuring(
     )
 
 
+class _LabOfSample(Lab):
+    """A lab on a sample of clips, in which clips count as many if all clips together do.
+
+    Args:
+        splits: The sample.
+        effort: As for `Lab`.
+        device: Where to compute.
+        positives: Mean number of positive clips per attribute of the whole training split.
+    """
+
+    def __init__(self, splits: Mapping[str, ClipSet], effort: Effort, device: torch.device, positives: float) -> None:
+        super().__init__(splits, effort, device)
+        self._positives = positives
+
+    @property
+    def _has_many_clips(self) -> bool:
+        return self._positives >= MANY_CLIPS
+
+
 class _Timer:
     """Times attackers and classifier, each when it is first asked for, and adds up what a score needs of them."""
 
@@ -143,7 +163,7 @@ class _Timer:
         steps = FixedSteps(_TIMED_STEPS)
         effort = Effort.of_study(self._recipe, full, extra)
         effort = replace(effort, attack=steps, further=steps, classify=steps)
-        return Lab(self._splits, effort, self._device, positives=self._positives)
+        return _LabOfSample(self._splits, effort, self._device, self._positives)
 
     def _attacker(self, spec: AttackerSpec) -> _Trained:
         if spec.name not in self._attackers:

@@ -126,12 +126,14 @@ class FrameStream:
     def _part_frames(self) -> int:
         """Frames of a part, whose outputs are computed together."""
         pixels = _BATCH_PIXELS.get(self._device.type, _BATCH_PIXELS["cuda"])
-        around = (self._anonymizer.num_before or 0) + self._anonymizer.num_after
-        return max(1, pixels // (self._work_size[0] * self._work_size[1]), _SHARE * around)
+        around: int = (self._anonymizer.num_before or 0) + self._anonymizer.num_after
+        height, width = self._work_size
+        return max(1, pixels // (height * width), _SHARE * around)
 
     def _most_parts(self) -> int:
         """Return how many parts to compute at a time: one per core, but few if they are large."""
-        part = self._part_frames * self._work_size[0] * self._work_size[1]
+        height, width = self._work_size
+        part = self._part_frames * height * width
         return max(1, min(os.cpu_count() or 1, _TOGETHER_PIXELS // part))
 
     @torch.inference_mode()

@@ -119,7 +119,11 @@ class _Block(nn.Sequential):
     def __init__(self, num_in: int, num_out: int) -> None:
         layers: list[nn.Module] = []
         for channels in (num_in, num_out):
-            layers += [nn.Conv2d(channels, num_out, 3, padding=1), nn.GroupNorm(_groups(num_out), num_out), nn.ReLU(inplace=True)]
+            layers += [
+                nn.Conv2d(channels, num_out, 3, padding=1),
+                nn.GroupNorm(_groups(num_out), num_out),
+                nn.ReLU(inplace=True),
+            ]
         super().__init__(*layers)
 
 
