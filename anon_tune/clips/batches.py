@@ -84,7 +84,7 @@ class ClipSampler:
         first = step * self._batch_clips + start
         indices = self._indices(first, first + size)
         views = Views.draw(_rng(self._seed, _VIEWS + view, step), self._batch_clips)
-        return _labelled(self._set, indices, views.read(self._set.frames, indices, start, self._crop, self._flip))
+        return labelled(self._set, indices, views.read(self._set.frames, indices, start, self._crop, self._flip))
 
     def _indices(self, first: int, stop: int) -> NDArray[np.int64]:
         num = len(self._set)
@@ -107,10 +107,11 @@ def epoch_batches(clip_set: ClipSet, batch_clips: int, epoch: int, seed: int, sh
     order = _order(len(clip_set), seed, epoch) if shuffle else np.arange(len(clip_set))
     for start in range(0, len(order), batch_clips):
         indices = order[start : start + batch_clips]
-        yield _labelled(clip_set, indices, clip_set.clips(indices))
+        yield labelled(clip_set, indices, clip_set.clips(indices))
 
 
-def _labelled(clip_set: ClipSet, indices: NDArray[np.int64], clips: Tensor) -> ClipBatch:
+def labelled(clip_set: ClipSet, indices: NDArray[np.int64], clips: Tensor) -> ClipBatch:
+    """Return clips (B, T, C, H, W) that were read at some indices, with their labels."""
     return ClipBatch(
         clips=clips,
         actions=torch.from_numpy(clip_set.actions[indices]),

@@ -15,11 +15,17 @@ _FORM = "2"  # version of the file format; earlier files have no version, and an
 
 
 def write_checkpoint(
-    path: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, optim.Adam], step: int, fingerprint: str
+    path: Path,
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, optim.Adam],
+    step: int,
+    fingerprint: str,
+    notes: Mapping[str, str] | None = None,
 ) -> None:
     """Write everything that the next step depends on.
 
-    Tensors are named ``<module>.<parameter>`` and ``optimizer.<module>.<index>.<moment>``.
+    Tensors are named ``<module>.<parameter>`` and ``optimizer.<module>.<index>.<moment>``. Notes are texts by name that
+    are kept beside them.
     """
     tensors: dict[str, Tensor] = {}
     for name, module in modules.items():
@@ -27,7 +33,7 @@ def write_checkpoint(
     for name, optimizer in optimizers.items():
         for index, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{name}.{index}.{key}": value for key, value in moments.items()}
-    save_weights(tensors, path, {"form": _FORM, "step": str(step), "fingerprint": fingerprint})
+    save_weights(tensors, path, {"form": _FORM, "step": str(step), "fingerprint": fingerprint, **(notes or {})})
 
 
 def read_checkpoint(

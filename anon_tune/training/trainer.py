@@ -118,8 +118,7 @@ class Trainer:
         while self.step < min(step, training.num_steps):
             _set_rates(self.optimizers, self.recipe, self.step)
             first = self._first_batch()
-            restart_steps = self.recipe.privacy.restart_steps
-            if restart_steps and self.step and self.step % restart_steps == 0:
+            if (restart_steps := self.recipe.privacy.restart_steps) and self.step and self.step % restart_steps == 0:
                 self.restart_branches(first - training.warmup_steps)
             points.append(LossPoint(self.step, self.move_anonymizer(first)))
             for k in range(1, 1 + training.num_branch_updates):
@@ -141,6 +140,12 @@ class Trainer:
         step = read_checkpoint(path, self._modules(), self.optimizers, self.recipe.training_fingerprint())
         if step is not None:
             self.step, self._prepared = step, True
+
+    def imitate(self, index: int) -> None:
+        """Let f_A learn the outputs of the start on a batch, by the L1 distance."""
+        clips = self.batches.clips(index).clips
+        difference = (self.anonymizer(clips) - (self.start or nn.Identity())(clips)).abs().mean()
+        self._update("anonymizer", difference, {"reconstruction": difference})
 
     def move_anonymizer(self, index: int) -> Mapping[str, float]:
         """Play move 1 on a batch: with f_T and f_B frozen, minimize the weighted sum of the terms over f_A.
@@ -187,16 +192,11 @@ class Trainer:
 
     def _prepare(self) -> None:
         """Train f_A to imitate the start by the L1 distance, then let the branches learn on its outputs."""
-        pretrain_steps = self.recipe.anonymizer.pretrain_steps
         _learn(self.utility, self.privacy, frozen=True)
-        optimizer = self.optimizers["anonymizer"]
-        for step in range(pretrain_steps):
-            _set_rate(optimizer, self.recipe.anonymizer.pretrain_lr)
-            clips = self.batches.clips(step).clips
-            goal = clips if self.start is None else self.start(clips)
-            difference = (self.anonymizer(clips) - goal).abs().mean()
-            self._update("anonymizer", difference, {"reconstruction": difference})
-        optimizer.state.clear()  # its moments belong to another loss
+        for step in range(self.recipe.anonymizer.pretrain_steps):
+            _set_rate(self.optimizers["anonymizer"], self.recipe.anonymizer.pretrain_lr)
+            self.imitate(step)
+        self.optimizers["anonymizer"].state.clear()  # its moments belong to another loss
         _set_rates(self.optimizers, self.recipe, self.step)
         if self.hooks.before_game is not None:
             self.hooks.before_game(self)
