@@ -25,6 +25,7 @@ from anon_tune.cli import (
     cluster,
     dashboard,
     jobs,
+    plan,
     privacy,
     result,
     status,
@@ -72,6 +73,7 @@ def _root(
 app.add_typer(clips.app, name="clips")
 app.add_typer(cluster.app, name="cluster")
 app.command("study")(study.study)
+app.command("plan")(plan.plan)
 app.command("resume")(study.resume)
 app.command("verify")(verify.verify)
 app.command("certify")(certify.certify)

@@ -6,7 +6,9 @@ files, and (T,3,H,W) in [0, 1] for the anonymizer.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
@@ -18,6 +20,7 @@ from anon_tune.networks import Anonymizer, FrameAnonymizer
 _CLIP_FRAMES = 32
 _CHUNK_PIXELS = 2**24  # of the frames of a chunk, which wait between two stages
 _BATCH_PIXELS = {"cpu": 2**17, "cuda": 2**22}  # larger batches are slower on a CPU, because its caches are too small
+_TOGETHER_PIXELS = 2**21  # of the parts that a CPU computes at a time
 _SHARE = 8  # a part has this many times as many frames as it needs around it, whose outputs are computed in vain
 _TILE_PIXELS = 2**21  # of the largest frame that a network takes in one piece: 1920 x 1080 fits
 _TILE_SIDE, _TILE_OVERLAP = 1024, 128
@@ -69,7 +72,11 @@ class FrameStream:
         """Frames to give at a time; all but the last chunk must have as many."""
         self._recent = torch.empty(0, height, width, 3, dtype=torch.uint8)
         self._num_waiting = 0  # the last of the recent frames, whose outputs need later frames
-        self._tiled = isinstance(anonymizer, FrameAnonymizer) and self._work_size[0] * self._work_size[1] > _TILE_PIXELS
+        rewrites_frames = isinstance(anonymizer, FrameAnonymizer)
+        self._tiled = rewrites_frames and self._work_size[0] * self._work_size[1] > _TILE_PIXELS
+        self.num_threads = self._most_parts() if rewrites_frames and device.type == "cpu" else 1
+        """Parts of a chunk that are computed at a time."""
+        self._pool = ThreadPoolExecutor(self.num_threads, "network") if self.num_threads > 1 else None
 
     @torch.inference_mode()
     def __call__(self, frames: Tensor) -> Tensor:
@@ -108,15 +115,30 @@ class FrameStream:
 
     def _rewrite(self, clip: Tensor, start: int, stop: int) -> Tensor:
         """Anonymize a clip (T,H,W,3) in parts, and return its frames from `start` to before `stop`."""
-        before, after = self._anonymizer.num_before or 0, self._anonymizer.num_after
-        pixels = _BATCH_PIXELS.get(self._device.type, _BATCH_PIXELS["cuda"])
-        size = max(1, pixels // (self._work_size[0] * self._work_size[1]), _SHARE * (before + after))
-        parts = [self._recent[:0]]
-        for at in range(start, stop, size):
-            end, low = min(at + size, stop), max(0, at - before)
-            parts.append(self._levels(clip[low : end + after])[at - low : end - low])
-        return torch.cat(parts)
+        before, after, size = self._anonymizer.num_before or 0, self._anonymizer.num_after, self._part_frames
 
+        def part(at: int) -> Tensor:
+            end, low = min(at + size, stop), max(0, at - before)
+            return self._levels(clip[low : end + after])[at - low : end - low]
+
+        parts = range(start, stop, size)
+        return torch.cat([self._recent[:0], *(self._pool.map(part, parts) if self._pool else map(part, parts))])
+
+    @property
+    def _part_frames(self) -> int:
+        """Frames of a part, whose outputs are computed together."""
+        pixels = _BATCH_PIXELS.get(self._device.type, _BATCH_PIXELS["cuda"])
+        around: int = (self._anonymizer.num_before or 0) + self._anonymizer.num_after
+        height, width = self._work_size
+        return max(1, pixels // (height * width), _SHARE * around)
+
+    def _most_parts(self) -> int:
+        """Return how many parts to compute at a time: one per core, but few if they are large."""
+        height, width = self._work_size
+        part = self._part_frames * height * width
+        return max(1, min(os.cpu_count() or 1, _TOGETHER_PIXELS // part))
+
+    @torch.inference_mode()
     def _levels(self, clip: Tensor) -> Tensor:
         # Permuting makes (T,3,H,W) with channels last, without a copy.
         x = clip.to(self._device).permute(0, 3, 1, 2).float() / 255

@@ -123,7 +123,7 @@ def anonymize_video(
             width = facts.width * (2 if options.preview else 1)
             writer = VideoWriter(hidden, reader, facts.height, width, options.crf, output, options.encode_audio)
             pipeline = _Pipeline(reader, stream, writer, options.preview, progress)
-            with _one_core_left():
+            with _threads_for(stream):
                 pipeline.run()
     except OSError as error:
         remedy = "Free space, or choose another folder with -o"
@@ -144,13 +144,16 @@ def anonymize_video(
 
 
 @contextmanager
-def _one_core_left() -> Iterator[None]:
-    """Leave one core to decoding and encoding, if the network had all of them.
+def _threads_for(stream: FrameStream) -> Iterator[None]:
+    """Set how many threads one call of the network uses.
 
-    The threads of a network wait for each other in busy loops. If one of them waits for a core, all of them wait.
+    If the stream computes several parts at a time, the cores are shared between them. Otherwise one core is left to
+    decoding and encoding: the threads of one call wait for each other in busy loops, so if one of them waits for a
+    core, all of them wait.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(before, (os.cpu_count() or 1) - 1)))
+    before, cores = torch.get_num_threads(), os.cpu_count() or 1
+    most = cores // stream.num_threads if stream.num_threads > 1 else cores - 1
+    torch.set_num_threads(max(1, min(before, most)))
     try:
         yield
     finally:

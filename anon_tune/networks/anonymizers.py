@@ -125,7 +125,11 @@ class _Block(nn.Sequential):
     def __init__(self, num_in: int, num_out: int) -> None:
         layers: list[nn.Module] = []
         for channels in (num_in, num_out):
-            layers += [nn.Conv2d(channels, num_out, 3, padding=1), nn.GroupNorm(_groups(num_out), num_out), nn.ReLU()]
+            layers += [
+                nn.Conv2d(channels, num_out, 3, padding=1),
+                nn.GroupNorm(_groups(num_out), num_out),
+                nn.ReLU(inplace=True),
+            ]
         super().__init__(*layers)
 
 
@@ -160,7 +164,8 @@ class UNet(nn.Module):
         """Map windows (N,3F,H,W) in [0, 1] to frames (N,3,H,W) in the same range."""
         height, width = frames.shape[-2:]
         border = (0, -width % self.multiple, 0, -height % self.multiple)
-        x = F.pixel_unshuffle(F.pad(frames, border, mode="replicate"), self.fold)
+        padded = F.pad(frames, border, mode="replicate") if any(border) else frames
+        x = F.pixel_unshuffle(padded, self.fold)
         skips: list[Tensor] = []
         for level, block in enumerate(self.down):
             x = block(x if level == 0 else F.avg_pool2d(x, 2))

@@ -175,8 +175,13 @@ class SearchSpace(Part):
 
     def probes(self) -> Iterator[Recipe]:
         """Yield a recipe for both ends of every range and for every choice."""
-        for params, _ in _probes(self):
+        for params in self.probe_params():
             yield self.recipe(params)
+
+    def probe_params(self) -> Iterator[dict[str, Value]]:
+        """Yield params for both ends of every range and for every choice: a base point, then one value changed."""
+        for params, _ in _probes(self):
+            yield params
 
     def _check(self) -> None:
         """Make the recipe of every probe, and refuse what no recipe may have."""

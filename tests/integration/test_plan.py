@@ -1,0 +1,92 @@
+"""`anon-tune plan` on small clips: real steps are timed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anon_tune.clips import Clips
+
+FILES = Path(__file__).parents[2] / "cluster"
+
+
+@pytest.fixture(scope="module")
+def space(tiny_params: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("plan") / "space.toml"
+    fixed = "\n".join(
+        f'"{name}" = {value}' for name, value in tiny_params.items() if name != "anonymizer.base_channels"
+    )
+    file.write_text(
+        f"""[study]
+num_trials = 30
+rungs = {{ min_steps = 2, factor = 3 }}
+[fixed]
+{fixed}
+[search]
+"penalty.weight" = {{ low = 0.1, high = 10.0 }}
+"anonymizer.base_channels" = {{ choices = [4, 48] }}
+"""
+    )
+    return file
+
+
+def planned(say: Callable[..., Any], *arguments: object) -> dict[str, Any]:
+    said = say("plan", *arguments, "--format", "json")
+    assert said.code == 0, said.err
+    found = json.loads(said.out)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_plan_says_seconds_memory_hours_and_money(say: Callable[..., Any], avatars: Clips, space: Path) -> None:
+    plan = planned(say, space, "--clips", avatars.directory, "--gpus", 0.5, "--cluster", FILES / "aws.yaml")
+    assert [recipe["role"] for recipe in plan["recipes"]] == ["cheapest", "dearest"]
+    assert {recipe["params"]["anonymizer.base_channels"] for recipe in plan["recipes"]} == {4, 48}
+    for recipe in plan["recipes"]:
+        assert recipe["seconds_per_step"] > 0
+        assert recipe["seconds_per_trial"] == recipe["training_seconds"] + recipe["measuring_seconds"]
+    assert all(recipe["peak_memory_bytes"] > 10_000_000 for recipe in plan["recipes"])
+    rungs, whole = plan["with_rungs"], plan["without_rungs"]
+    assert (plan["num_trials"], whole["num_full_scores"]) == (30, 30)
+    assert 0 < rungs["num_full_scores"] < 30
+    for cost in (rungs, whole):
+        assert 0 < cost["measuring_share"] < 1
+        assert cost["gpu_hours"] == pytest.approx(0.5 * cost["trial_hours"]) and cost["gpu_hours"] > 0
+        assert 0 < cost["money"] < cost["money_with_all_nodes_up"] * plan["trials_at_a_time"]
+    assert "no GPU" in plan["notes"][0]
+
+
+def test_closed_form_methods_cost_only_their_measurement(
+    say: Callable[..., Any], avatars: Clips, tiny_params: dict[str, Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "space.toml"
+    fixed = "\n".join(f'"{name}" = {value}' for name, value in tiny_params.items() if name.startswith("evaluation."))
+    file.write_text(f'[study]\nnum_trials = 3\n[fixed]\n{fixed}\n[search]\nmethod.choices = ["blur:2", "pixelate:4"]\n')
+    plan = planned(say, file, "--clips", avatars.directory)
+    assert plan["measuring_share"] == 1 and plan["with_rungs"] is None
+    assert plan["without_rungs"]["gpu_hours"] == 0 and plan["without_rungs"]["money"] is None
+
+
+def test_what_does_not_fit_is_said(say: Callable[..., Any], avatars: Clips, space: Path) -> None:
+    said = say("plan", space, "--clips", avatars.directory, "--cpus", 4096, "--trials", 1)
+    assert said.code == 0
+    assert "## Does not fit" in said.out and "a trial needs 4096 CPU" in said.out
+    assert "| cheapest | adversarial |" in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["quickstart", "--clips", "nowhere"], "nowhere"),
+        (["quikstart", "--clips", "avatars"], "quikstart"),
+        (["quickstart", "--clips", "avatars", "--cluster", "nowhere.yaml"], "nowhere.yaml"),
+        (["quickstart", "--clips", "avatars", "--set", "penalty.wait=1"], "penalty.wait"),
+    ],
+)
+def test_a_mistake_is_one_line(say: Callable[..., Any], arguments: list[str], text: str) -> None:
+    said = say("plan", *arguments)
+    assert said.code == 2 and text in said.err and said.err.startswith("error: ") and said.err.count("\n") == 1
