@@ -61,14 +61,18 @@ def check_recipes(space: SearchSpace, clips: Clips, stills: Clips | None) -> Non
     """Check that the trained methods of a search space can be trained on clips and stills, before the first trial.
 
     Raises:
-        RecipeError: As `anon_tune.training.check_demands`.
+        RecipeError: As `anon_tune.training.check_demands` and `check_networks`.
+        DataError: As `check_networks`.
     """
     from anon_tune.methods import build_anonymizer, is_trained
     from anon_tune.training import check_demands
+    from anon_tune.training.trial_run import check_networks
 
     num_frames = clips.split("train").frames.shape[1]
     num_still_frames = None if stills is None else stills.split("train").frames.shape[1]
+    _, _, height, width, _ = clips.split("train").frames.shape
     for recipe in space.probes():
+        check_networks(recipe, (num_frames, height, width), is_trained(recipe.method), space.where)
         if is_trained(recipe.method):
             build = partial(build_anonymizer, recipe.with_weights(None))
             check_demands(recipe, num_frames, num_still_frames, build, space.where)

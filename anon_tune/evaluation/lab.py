@@ -6,7 +6,7 @@ Shapes: B clips, N clips of a split, A attributes, K actions, D features.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Self
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from anon_tune import certificate
 from anon_tune.attackers import Attacker, AttackerSpec, Fit, Setting, specs_of
+from anon_tune.attackers.named import LARGE_NETWORK_LR, named_attacker
 from anon_tune.attackers.spec import MANY_CLIPS
 from anon_tune.clips import ClipSet
 from anon_tune.errors import AnonTuneError, DataError
@@ -22,8 +23,10 @@ from anon_tune.evaluation.augmentation import AS_THEY_ARE, Augmentation
 from anon_tune.evaluation.metrics import Floats, class_mean_ap, top1
 from anon_tune.evaluation.network_attacker import Target, fit, predict, score_private
 from anon_tune.evaluation.stop_rules import FixedSteps, Plateau, StopRule
+from anon_tune.networks.backbones import clip_classifier
 from anon_tune.networks.clip_readers import ClipReader, depth_for
 from anon_tune.recipe import AuditRecipe, EvaluationRecipe
+from anon_tune.recipe.measuring import SMALL_CLASSIFIER
 
 Weights = Mapping[str, Tensor]
 RawWeights = Mapping[tuple[str, int], Weights]
@@ -65,6 +68,8 @@ class Effort:
         lr: Learning rate.
         width: Channels of the first layer of attackers and classifiers.
         seed: Seed of the classifier.
+        classifier: The action classifier: ``small``, or a network by its name.
+        files: Files of pretrained weights that attackers and the classifier start from, by the name of the network.
     """
 
     attackers: tuple[AttackerSpec, ...]
@@ -76,6 +81,8 @@ class Effort:
     lr: float
     width: int
     seed: int
+    classifier: str = SMALL_CLASSIFIER
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_study(cls, recipe: EvaluationRecipe, full: bool, extra: Sequence[str | AttackerSpec] = ()) -> Self:
@@ -95,6 +102,8 @@ class Effort:
             recipe.lr,
             recipe.width,
             recipe.seed,
+            _known_classifier(recipe.classifier, "evaluation.classifier"),
+            recipe.files,
         )
 
     @classmethod
@@ -114,6 +123,8 @@ class Effort:
             recipe.lr,
             recipe.width,
             recipe.seed,
+            _known_classifier(recipe.classifier, "audit: 'classifier'"),
+            recipe.files,
         )
 
 
@@ -234,7 +245,9 @@ class Lab:
         """Build an attacker with fresh weights."""
         train = self.splits["train"]
         _, num_frames, height, width, _ = train.frames.shape
-        return spec.build(Setting(train.private.shape[1], self.effort.width, (num_frames, height, width)))
+        shape = num_frames, height, width
+        weights = self.effort.files.get(spec.name)
+        return spec.build(Setting(train.private.shape[1], self.effort.width, shape, weights))
 
     def classifier(self, num_actions: int, weights: Weights | None = None) -> tuple[nn.Module, Fit]:
         """Train an action classifier, from these weights if there are any; also return how its training ended."""
@@ -244,7 +257,14 @@ class Lab:
             network = self.build_classifier(num_actions)
             if weights is not None:
                 network.load_state_dict(weights)
-            fitted = self._fit(network, "action", self.effort.classify, self.effort.seed)
+            large = self.effort.classifier != SMALL_CLASSIFIER
+            fitted = self._fit(
+                network,
+                "action",
+                self.effort.classify,
+                self.effort.seed,
+                max_lr=LARGE_NETWORK_LR if large else 1.0,
+            )
         return network, fitted
 
     def better_classifier(self, networks: Sequence[nn.Module], val: ClipSet, test: ClipSet) -> Floats:
@@ -254,6 +274,9 @@ class Lab:
 
     def build_classifier(self, num_actions: int) -> nn.Module:
         """Build an action classifier with fresh weights."""
+        name = self.effort.classifier
+        if name != SMALL_CLASSIFIER:
+            return clip_classifier(name, num_actions, self.effort.files.get(name))
         _, _, height, width, _ = self.splits["train"].frames.shape
         return ClipReader(num_actions, self.effort.width, depth_for(height, width))
 
@@ -268,7 +291,7 @@ class Lab:
 
     def _augmentation(self, spec: AttackerSpec) -> Augmentation:
         """Return the random views of an attacker; none if clips are many, because views then only slow it down."""
-        if self._has_many_clips:
+        if self._has_many_clips and not spec.always_views:
             return AS_THEY_ARE
         _, _, height, width, _ = self.splits["train"].frames.shape
         return Augmentation(round(spec.max_shift * min(height, width)), spec.mirrors)
@@ -290,7 +313,7 @@ class Lab:
         if not isinstance(built, nn.Module):
             return built.fit(self.splits["train"], self.splits["val"], seed)
         rule = self.effort.further if start == "raw" else self.effort.attack
-        return self._fit(built, "private", rule, seed, self._augmentation(spec), spec.inputs)
+        return self._fit(built, "private", rule, seed, self._augmentation(spec), spec.inputs, spec.max_lr)
 
     def _fit(
         self,
@@ -300,11 +323,11 @@ class Lab:
         seed: int,
         augmentation: Augmentation = AS_THEY_ARE,
         inputs: Sequence[str] = (),
+        max_lr: float = 1.0,
     ) -> Fit:
         train, val, effort = self.splits["train"], self.splits["val"], self.effort
-        return fit(
-            network, train, val, target, rule, effort.batch_clips, effort.lr, seed, self.device, augmentation, inputs
-        )
+        lr = min(effort.lr, max_lr)
+        return fit(network, train, val, target, rule, effort.batch_clips, lr, seed, self.device, augmentation, inputs)
 
     def _said(self, built: nn.Module | Attacker, spec: AttackerSpec, clips: ClipSet) -> Floats:
         return self.score_private(built, spec, clips) if isinstance(built, nn.Module) else built.predict(clips)
@@ -338,6 +361,15 @@ class _Tapped(nn.Module):
     def release(self) -> None:
         """Leave the network as it was."""
         self._hook.remove()
+
+
+def _known_classifier(name: str, where: str) -> str:
+    """Return the name of an action classifier that exists.
+
+    Raises:
+        RecipeError, UsageError: As `anon_tune.attackers.find`.
+    """
+    return name if name == SMALL_CLASSIFIER else named_attacker(name, where).name
 
 
 def strongest(attacks: Sequence[Attack], split: str = "test") -> Attack:

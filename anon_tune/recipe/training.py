@@ -36,7 +36,7 @@ class AnonymizerRecipe(Part):
     pretrain_steps: int = Field(40, ge=0, description="L1 steps towards the outputs of the start before the game")
     pretrain_lr: float = Field(3e-3, gt=0, le=1)
     lr: ScheduleField = Schedule(start=2e-3)
-    weights: str | None = Field(None, description="local safetensors file to start from")
+    weights: str | None = Field(None, description="local file to start from: safetensors, or a torch state dict")
 
 
 class UtilityRecipe(Part):
@@ -45,7 +45,7 @@ class UtilityRecipe(Part):
     network: str = Field("small3d", description="name of a utility network in `anon_tune.networks`")
     weight: ScheduleField = Field(Schedule(start=1.0), description="weight of L_T, at least 0")
     lr: ScheduleField = Schedule(start=2e-3)
-    weights: str | None = Field(None, description="local safetensors file to start from")
+    weights: str | None = Field(None, description="local file to start from: safetensors, or a torch state dict")
 
 
 class PrivacyRecipe(Part):
@@ -77,7 +77,7 @@ class PrivacyRecipe(Part):
     cap: float = Field(1.0, gt=0, le=10, description="the bound, as a multiple of the loss of a blind branch")
     temperature: float = Field(0.1, gt=0, le=10, description="temperature of NT-Xent")
     lr: ScheduleField = Schedule(start=2e-3)
-    weights: str | None = Field(None, description="local safetensors file to start from")
+    weights: str | None = Field(None, description="local file to start from: safetensors, or a torch state dict")
 
 
 class PenaltyRecipe(Part):
@@ -101,4 +101,5 @@ class TrainingRecipe(Part):
     warmup_steps: int = Field(20, ge=0, description="number of moves 2 before the game, on the pretrained anonymizer")
     crop: float = Field(1.0, gt=0, le=1, description="smallest random crop as a fraction of height and width")
     flip: bool = Field(False, description="mirror half of the clips; leave it off if an action has a direction")
+    accumulate: Positive = Field(1, description="parts of a batch whose gradients are added before an update")
     seed: int = Field(0, ge=0)

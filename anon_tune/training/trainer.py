@@ -23,11 +23,12 @@ from anon_tune.networks import Anonymizer, build_network
 from anon_tune.recipe import Recipe
 from anon_tune.schedule import Schedule
 from anon_tune.training.batches import GameBatches
-from anon_tune.training.branches import PrivacyBranches, Seen, Target
+from anon_tune.training.branches import AttackerBranch, PrivacyBranches, Seen, Target
 from anon_tune.training.checkpoint import read_checkpoint, write_checkpoint
 from anon_tune.training.collective import Collective
 from anon_tune.training.hooks import GameHooks
 from anon_tune.training.losses import quantize
+from anon_tune.training.synced_norm import synchronize
 from anon_tune.training.terms import GAME_TERMS, UTILITY, Move, weigh
 from anon_tune.trial import LossPoint
 
@@ -82,6 +83,11 @@ class Trainer:
             self.utility = build_network(recipe.utility, num_actions).to(device)
             target = _target(recipe, clips if stills is None else stills, num_attributes, stills is not None)
             self.privacy = PrivacyBranches(recipe.privacy, target, self.collective).to(device)
+        if self.collective.size > 1:
+            # Attackers among the branches normalize over each worker's part, as they do alone on a smaller batch.
+            networks = [branch for branch in self.privacy if not isinstance(branch, AttackerBranch)]
+            for network in (self.anonymizer, self.utility, *networks):
+                synchronize(network)
         for module in hooks.modules.values():
             module.to(device)
         self.batches = GameBatches(recipe, clips, stills, self.anonymizer, self.collective, device)
@@ -144,6 +150,7 @@ class Trainer:
         replaces ``-L_B``. Returns the terms by name, without their weights.
         """
         _learn(self.utility, self.privacy, frozen=True)
+        self.anonymizer.train()
         batch = self.batches.clips(index)
         changed = quantize(self.anonymizer(batch.clips))
         move = self._move(batch, changed, partial(self.batches.seen, index, batch, changed, self.anonymizer))
@@ -152,6 +159,7 @@ class Trainer:
     def move_branches(self, index: int) -> None:
         """Play move 2 on a batch: with f_A frozen, minimize L_T over f_T and L_B over f_B on anonymized clips."""
         _learn(self.utility, self.privacy, frozen=False)
+        self.anonymizer.eval()  # the branches learn on what a file of it would show
         batch = self.batches.clips(index)
         with torch.no_grad():
             changed = quantize(self.anonymizer(batch.clips))
@@ -170,6 +178,7 @@ class Trainer:
         for parameter in self.privacy.restart(self.recipe.training.seed * 1_000_003 + self.step, turn):
             self.optimizers["privacy"].state.pop(parameter, None)  # its moments belong to the old weights
         _learn(self.privacy, frozen=False)
+        self.anonymizer.eval()
         for index in range(first, first + self.recipe.training.warmup_steps):
             batch = self.batches.clips(index)
             with torch.no_grad():
