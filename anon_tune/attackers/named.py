@@ -34,9 +34,9 @@ def named_attacker(name: str, where: str) -> AttackerSpec:
         UsageError: Its library is not installed.
     """
     if not is_named(name):
-        remedy = f"{suggest(name, ('small', *_OURS))}; names of other libraries look like timm:resnet50"
+        remedy = f"{suggest(name, ('small', *_OURS))} Networks of libraries are written as timm:resnet50"
         raise RecipeError(where, f"unknown network '{name}'", remedy=remedy)
-    if name not in _OURS and sight_of(name, "attackers", where) == "rewrites":
+    if name not in _OURS and sight_of(name, "", where) == "rewrites":
         rule = f"'{name}' rewrites frames and cannot recognize anything"
         raise RecipeError(where, rule, remedy="Name a network of torchvision or timm")
     source = "Carreira and Zisserman, arXiv:1705.07750" if name in _OURS else FAMILIES[family_of(name)].source

@@ -81,7 +81,7 @@ def sight_of(name: str, at: str, where: str) -> Sight:
 
     Args:
         name: The name with its family, such as ``timm:resnet50``.
-        at: The value of the recipe that names it, for error messages.
+        at: The value of the recipe that names it, for error messages; empty if `where` says it.
         where: The file or option that it came from, for error messages.
 
     Raises:
@@ -95,7 +95,7 @@ def sight_of(name: str, at: str, where: str) -> Sight:
         remedy = suggest(name, (f"{family}:{one}" for one in known))
         if not remedy.endswith("?"):  # a family has a thousand names
             remedy = f"See the names that {FAMILIES[family].source} lists"
-        raise RecipeError(where, f"{at}: unknown network '{name}'", remedy=remedy)
+        raise RecipeError(where, f"{at}{': ' * bool(at)}unknown network '{name}'", remedy=remedy)
     return known[bare]
 
 

@@ -97,7 +97,7 @@ class AttackerBranch(nn.Module):
     def forward(self, clips: Tensor) -> Tensor:
         """Map clips (B,T,C,H,W) in [0, 1] to logits (B,A)."""
         logits: Tensor = self.network(random_view(clips, self.shift, self.mirrors))
-        return logits
+        return logits.to(clips.dtype)
 
 
 class PrivacyBranches(nn.ModuleList):

@@ -15,7 +15,7 @@ _FORM = "2"  # version of the file format; earlier files have no version, and an
 
 
 def write_checkpoint(
-    path: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, optim.Adam], step: int, fingerprint: str
+    path: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, optim.Optimizer], step: int, fingerprint: str
 ) -> None:
     """Write everything that the next step depends on.
 
@@ -26,12 +26,13 @@ def write_checkpoint(
         tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
     for name, optimizer in optimizers.items():
         for index, moments in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{name}.{index}.{key}": value for key, value in moments.items()}
+            held = {key: value for key, value in moments.items() if value is not None}  # SGD may have no momentum
+            tensors |= {f"optimizer.{name}.{index}.{key}": value for key, value in held.items()}
     save_weights(tensors, path, {"form": _FORM, "step": str(step), "fingerprint": fingerprint})
 
 
 def read_checkpoint(
-    path: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, optim.Adam], fingerprint: str
+    path: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, optim.Optimizer], fingerprint: str
 ) -> int | None:
     """Load a checkpoint into modules and optimizers, and return its step.
 
@@ -56,7 +57,7 @@ def read_checkpoint(
 
 
 def _fill(
-    tensors: Mapping[str, Tensor], modules: Mapping[str, nn.Module], optimizers: Mapping[str, optim.Adam]
+    tensors: Mapping[str, Tensor], modules: Mapping[str, nn.Module], optimizers: Mapping[str, optim.Optimizer]
 ) -> None:
     for name, module in modules.items():
         module.load_state_dict(_under(tensors, f"{name}."))

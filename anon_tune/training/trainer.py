@@ -8,17 +8,16 @@ Shapes: B clips, T frames per clip, S stills per clip, C channels, H height, W w
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn, optim
+from torch import Tensor, nn
 
 from anon_tune.clips import ClipBatch, ClipSet
-from anon_tune.errors import DivergedError
 from anon_tune.networks import Anonymizer, build_network
 from anon_tune.recipe import Recipe
 from anon_tune.schedule import Schedule
@@ -28,8 +27,10 @@ from anon_tune.training.checkpoint import read_checkpoint, write_checkpoint
 from anon_tune.training.collective import Collective
 from anon_tune.training.hooks import GameHooks
 from anon_tune.training.losses import quantize
+from anon_tune.training.optimizers import build_optimizer, channels_last, check_precision, lowered
 from anon_tune.training.synced_norm import synchronize
 from anon_tune.training.terms import GAME_TERMS, UTILITY, Move, weigh
+from anon_tune.training.updates import Losses, Shown, Updates
 from anon_tune.trial import LossPoint
 
 _NO_HOOKS = GameHooks()
@@ -79,6 +80,7 @@ class Trainer:
         self.collective = Collective()
         with torch.random.fork_rng():
             torch.manual_seed(recipe.training.seed)
+            check_precision(recipe.training.precision, device)
             self.anonymizer = build().to(device)
             self.utility = build_network(recipe.utility, num_actions).to(device)
             target = _target(recipe, clips if stills is None else stills, num_attributes, stills is not None)
@@ -91,10 +93,17 @@ class Trainer:
         for module in hooks.modules.values():
             module.to(device)
         self.batches = GameBatches(recipe, clips, stills, self.anonymizer, self.collective, device)
+        for module in self._players().values():
+            if recipe.training.channels_last:
+                channels_last(module)
         self.optimizers = {
-            name: optim.Adam(module.parameters(), lr=1e-3, betas=(0.5 if name == "anonymizer" else 0.9, 0.999))
+            name: build_optimizer(module, recipe.training, beta=0.5 if name == "anonymizer" else 0.9)
             for name, module in self._players().items()
         }
+        self._updates = Updates(self._players(), self.optimizers, recipe.training, self.collective)
+        if recipe.training.compile:
+            for module in (self.anonymizer, self.utility, *self.privacy):
+                module.compile()  # type: ignore[no-untyped-call]
         self.step = 0
         self._prepared = False
 
@@ -114,20 +123,23 @@ class Trainer:
             self._prepare()
         self.anonymizer.train()  # a measurement leaves it in eval mode
         training = self.recipe.training
-        points: list[LossPoint] = []
+        shown: list[Shown] = []
         while self.step < min(step, training.num_steps):
             self._set_learning_rates()
             first = self._first_batch()
             restart_steps = self.recipe.privacy.restart_steps
             if restart_steps and self.step and self.step % restart_steps == 0:
                 self.restart_branches(first - training.warmup_steps)
-            points.append(LossPoint(self.step, self.move_anonymizer(first)))
+            shown.append(self._move_anonymizer(first))
             for k in range(1, 1 + training.num_branch_updates):
                 self.move_branches(first + k)
             self.step += 1
+            if self.step % training.log_every == 0:
+                self._updates.read()
             if self.hooks.after_step is not None:
                 self.hooks.after_step(self)
-        return points
+        self._updates.read()
+        return [LossPoint(one.step, one.read) for one in shown if one.read is not None]
 
     def save(self, path: Path) -> None:
         """Write weights, optimizer states and step to a checkpoint, completely or not at all."""
@@ -149,24 +161,37 @@ class Trainer:
         that of the strongest or the mean, as the recipe says. With the target ``uniform``, the term of `uniform`
         replaces ``-L_B``. Returns the terms by name, without their weights.
         """
+        shown = self._move_anonymizer(index)
+        self._updates.read()
+        return shown.read or {}
+
+    def _move_anonymizer(self, index: int) -> Shown:
         _learn(self.utility, self.privacy, frozen=True)
         self.anonymizer.train()
-        batch = self.batches.clips(index)
-        changed = quantize(self.anonymizer(batch.clips))
-        move = self._move(batch, changed, partial(self.batches.seen, index, batch, changed, self.anonymizer))
-        return self._update("anonymizer", *weigh((*GAME_TERMS, *self.hooks.anonymizer_terms), move))
+
+        def losses(part: int) -> Iterator[Losses]:
+            batch = self.batches.clips(index, part)
+            with self._lowered():
+                changed = quantize(self.anonymizer(batch.clips))
+                look = partial(self.batches.seen, index, batch, changed, self.anonymizer, part)
+                total, terms = weigh((*GAME_TERMS, *self.hooks.anonymizer_terms), self._move(batch, changed, look))
+            yield "anonymizer", total, terms
+
+        return self._updates.take(self.step, losses)["anonymizer"]
 
     def move_branches(self, index: int) -> None:
         """Play move 2 on a batch: with f_A frozen, minimize L_T over f_T and L_B over f_B on anonymized clips."""
         _learn(self.utility, self.privacy, frozen=False)
-        self.anonymizer.eval()  # the branches learn on what a file of it would show
-        batch = self.batches.clips(index)
-        with torch.no_grad():
-            changed = quantize(self.anonymizer(batch.clips))
-            seen = self.batches.seen(index, batch, changed, self.anonymizer)
-        terms = (_UTILITY_ALONE, *self.hooks.utility_terms)
-        self._update("utility", *weigh(terms, self._move(batch, changed, lambda: seen)))
-        self._update_privacy(seen)
+
+        def losses(part: int) -> Iterator[Losses]:
+            batch, changed, seen = self._frozen(index, part)
+            with self._lowered():
+                terms = (_UTILITY_ALONE, *self.hooks.utility_terms)
+                total, shown = weigh(terms, self._move(batch, changed, lambda: seen))
+            yield "utility", total, shown
+            yield self._privacy_losses(seen)
+
+        self._updates.take(self.step, losses)
 
     def restart_branches(self, first: int) -> None:
         """Restart privacy branches with fresh weights, and let all of them learn on the present outputs of f_A.
@@ -178,13 +203,23 @@ class Trainer:
         for parameter in self.privacy.restart(self.recipe.training.seed * 1_000_003 + self.step, turn):
             self.optimizers["privacy"].state.pop(parameter, None)  # its moments belong to the old weights
         _learn(self.privacy, frozen=False)
-        self.anonymizer.eval()
         for index in range(first, first + self.recipe.training.warmup_steps):
-            batch = self.batches.clips(index)
-            with torch.no_grad():
-                changed = quantize(self.anonymizer(batch.clips))
-                seen = self.batches.seen(index, batch, changed, self.anonymizer)
-            self._update_privacy(seen)
+
+            def losses(part: int, index: int = index) -> Iterator[Losses]:
+                yield self._privacy_losses(self._frozen(index, part)[2])
+
+            self._updates.take(self.step, losses)
+
+    def _frozen(self, index: int, part: int) -> tuple[ClipBatch, Tensor, Seen]:
+        """Return a part of a batch, the same anonymized by f_A as it is, and what the privacy branches see of it."""
+        self.anonymizer.eval()  # the branches learn on what a file of it would show
+        batch = self.batches.clips(index, part)
+        with torch.no_grad(), self._lowered():
+            changed = quantize(self.anonymizer(batch.clips))
+            return batch, changed, self.batches.seen(index, batch, changed, self.anonymizer, part)
+
+    def _lowered(self) -> AbstractContextManager[object]:
+        return lowered(self.recipe.training.precision, self.device)
 
     def _prepare(self) -> None:
         """Train f_A to imitate the start by the L1 distance, then let the branches learn on its outputs."""
@@ -193,10 +228,15 @@ class Trainer:
         optimizer = self.optimizers["anonymizer"]
         for step in range(pretrain_steps):
             self._set_rate("anonymizer", self.recipe.anonymizer.pretrain_lr)
-            clips = self.batches.clips(step).clips
-            goal = clips if self.start is None else self.start(clips)
-            difference = (self.anonymizer(clips) - goal).abs().mean()
-            self._update("anonymizer", difference, {"reconstruction": difference})
+
+            def losses(part: int, step: int = step) -> Iterator[Losses]:
+                clips = self.batches.clips(step, part).clips
+                goal = clips if self.start is None else self.start(clips)
+                with self._lowered():
+                    difference = (self.anonymizer(clips) - goal).abs().mean()
+                yield "anonymizer", difference, {"reconstruction": difference}
+
+            self._updates.take(self.step, losses)
         optimizer.state.clear()  # its moments belong to another loss
         self._set_learning_rates()
         if self.hooks.before_game is not None:
@@ -215,25 +255,11 @@ class Trainer:
         players = self.anonymizer, self.utility, self.privacy
         return Move(self.recipe, self.step, batch, changed, look, *players)
 
-    def _update_privacy(self, seen: Seen) -> None:
-        """Let every privacy branch learn from its own loss, by one optimizer step on the sum of their losses."""
-        total = torch.stack([loss.mean() for loss in self.privacy.losses(seen)]).sum()
-        self._update("privacy", total, {"privacy": total})
-
-    def _update(self, player: str, total: Tensor, terms: Mapping[str, Tensor]) -> dict[str, float]:
-        """Take one optimizer step on a total loss, and return its terms, averaged over the workers."""
-        optimizer = self.optimizers[player]
-        optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        stacked = torch.stack([t.detach() for t in terms.values()])
-        values = dict(zip(terms, self.collective.mean(stacked).tolist(), strict=True))
-        for term, value in values.items():
-            if not math.isfinite(value):
-                where = f"step {self.step}"
-                raise DivergedError(where, f"the {term} loss must be finite", value, "Lower a weight or learning rate")
-        self.collective.average_gradients(p for group in optimizer.param_groups for p in group["params"])
-        optimizer.step()
-        return values
+    def _privacy_losses(self, seen: Seen) -> Losses:
+        """Return the sum of the losses of all privacy branches, from which each learns by its own loss."""
+        with self._lowered():
+            total = torch.stack([loss.mean() for loss in self.privacy.losses(seen)]).sum()
+        return "privacy", total, {"privacy": total}
 
     def _set_learning_rates(self) -> None:
         recipe, now = self.recipe, (self.step, self.recipe.training.num_steps)

@@ -1,0 +1,57 @@
+"""The optimizers of the game, and the numbers that their networks are computed in."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import nn, optim
+
+from anon_tune.errors import RecipeError
+from anon_tune.recipe import TrainingRecipe
+
+_FIRST_LR = 1e-3  # the schedules of the recipe replace it before the first update
+
+
+def build_optimizer(module: nn.Module, recipe: TrainingRecipe, beta: float) -> optim.Optimizer:
+    """Return the optimizer that a recipe names, for all weights of a module.
+
+    Args:
+        module: The network.
+        recipe: Which optimizer, its weight decay and momentum, and whether it updates all weights in one pass.
+        beta: Decay of the mean gradient in Adam and AdamW.
+    """
+    weights, fused = module.parameters(), True if recipe.fused else None
+    if recipe.optimizer == "sgd":
+        decay = recipe.weight_decay
+        return optim.SGD(weights, lr=_FIRST_LR, momentum=recipe.momentum, weight_decay=decay, fused=fused)
+    kind = optim.AdamW if recipe.optimizer == "adamw" else optim.Adam
+    return kind(weights, lr=_FIRST_LR, betas=(beta, 0.999), weight_decay=recipe.weight_decay, fused=fused)
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Check that a device can compute in a precision.
+
+    Raises:
+        RecipeError: It cannot.
+    """
+    lacks = device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "bfloat16" and (lacks or device.type not in ("cpu", "cuda")):
+        rule = f"'training.precision' must be one that the device {device} has"
+        raise RecipeError("recipe", rule, precision, "Set it to float32")
+
+
+def lowered(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Return a context in which networks compute in a precision. Losses are computed in float32 in any case."""
+    if precision == "float32":
+        return nullcontext()
+    # Without the cache: it would keep casts that were made without gradient, and use them where a gradient is needed.
+    return torch.autocast(device.type, dtype=torch.bfloat16, cache_enabled=False)
+
+
+def channels_last(module: nn.Module) -> None:
+    """Store the weights of convolutions with their channels last, as fast routines of GPUs and CPUs want them."""
+    for weights in module.parameters():
+        if weights.dim() in (4, 5):
+            form = torch.channels_last if weights.dim() == 4 else torch.channels_last_3d
+            weights.data = weights.data.to(memory_format=form)
