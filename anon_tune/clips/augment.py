@@ -73,7 +73,8 @@ def coloured(clips: Tensor, factors: Tensor) -> Tensor:
     mean = (clips * weights).sum(dim=2, keepdim=True).mean(dim=(1, 3, 4), keepdim=True)
     clips = (mean + (clips - mean) * contrast).clamp(0, 1)
     grey = (clips * weights).sum(dim=2, keepdim=True)
-    return (grey + (clips - grey) * saturation).clamp(0, 1)
+    changed: Tensor = (grey + (clips - grey) * saturation).clamp(0, 1)
+    return changed
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,26 +6,26 @@ Shapes: B clips, N clips of a split, A attributes, K actions, D features.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Self
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from anon_tune import certificate
-from anon_tune.attackers import Attacker, AttackerSpec, Fit, Setting, specs_of
-from anon_tune.attackers.named import LARGE_NETWORK_LR, named_attacker
+from anon_tune.attackers import Attacker, AttackerSpec, Fit, Setting
+from anon_tune.attackers.named import LARGE_NETWORK_LR
 from anon_tune.attackers.spec import MANY_CLIPS
 from anon_tune.clips import ClipSet
 from anon_tune.errors import AnonTuneError, DataError
 from anon_tune.evaluation.augmentation import AS_THEY_ARE, Augmentation
+from anon_tune.evaluation.effort import Effort
 from anon_tune.evaluation.metrics import Floats, class_mean_ap, top1
 from anon_tune.evaluation.network_attacker import Target, fit, predict, score_private
-from anon_tune.evaluation.stop_rules import FixedSteps, Plateau, StopRule
+from anon_tune.evaluation.stop_rules import StopRule
 from anon_tune.networks.backbones import clip_classifier
 from anon_tune.networks.clip_readers import ClipReader, depth_for
-from anon_tune.recipe import AuditRecipe, EvaluationRecipe
 from anon_tune.recipe.measuring import SMALL_CLASSIFIER
 
 Weights = Mapping[str, Tensor]
@@ -51,81 +51,6 @@ class Pieces:
     def end(self) -> None:
         """Report that all pieces are done."""
         self._progress("done", self._total, self._total)
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """Which attackers are tried, and how long each training may take.
-
-    Attributes:
-        attackers: Specs, in the order of the recipe; those that a method adds come last.
-        fresh: Names of the attackers that are trained from scratch only, while the others start from raw-trained
-            weights only; None to try both starts of every attacker.
-        attack: When the training of an attacker from scratch ends.
-        further: When the training of an attacker that starts from raw-trained weights ends.
-        classify: When the training of the action classifier ends.
-        batch_clips: Clips per batch.
-        lr: Learning rate.
-        width: Channels of the first layer of attackers and classifiers.
-        seed: Seed of the classifier.
-        classifier: The action classifier: ``small``, or a network by its name.
-        files: Files of pretrained weights that attackers and the classifier start from, by the name of the network.
-    """
-
-    attackers: tuple[AttackerSpec, ...]
-    fresh: tuple[str, ...] | None
-    attack: StopRule
-    further: StopRule
-    classify: StopRule
-    batch_clips: int
-    lr: float
-    width: int
-    seed: int
-    classifier: str = SMALL_CLASSIFIER
-    files: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of_study(cls, recipe: EvaluationRecipe, full: bool, extra: Sequence[str | AttackerSpec] = ()) -> Self:
-        """Take the effort of a rung score or a full score: fixed steps, so that trials compare.
-
-        Raises:
-            RecipeError: The recipe names an unknown attacker.
-        """
-        effort, where = (recipe.full, "evaluation.full") if full else (recipe.rung, "evaluation.rung")
-        return cls(
-            specs_of(effort.attackers, extra, f"{where}.attackers"),
-            effort.fresh,
-            FixedSteps(effort.attacker_steps),
-            FixedSteps(effort.num_further_steps),
-            FixedSteps(effort.classifier_steps),
-            recipe.batch_clips,
-            recipe.lr,
-            recipe.width,
-            recipe.seed,
-            _known_classifier(recipe.classifier, "evaluation.classifier"),
-            recipe.files,
-        )
-
-    @classmethod
-    def of_audit(cls, recipe: AuditRecipe, extra: Sequence[str | AttackerSpec] = ()) -> Self:
-        """Take the effort of an audit: until a plateau.
-
-        Raises:
-            RecipeError: The recipe names an unknown attacker.
-        """
-        return cls(
-            specs_of(recipe.attackers, extra, "audit: 'attackers'"),
-            None,
-            Plateau(recipe.max_steps, recipe.check_steps, recipe.patience),
-            Plateau(recipe.max_steps, recipe.check_steps, recipe.patience),
-            Plateau(recipe.classifier_steps, recipe.check_steps, recipe.patience),
-            recipe.batch_clips,
-            recipe.lr,
-            recipe.width,
-            recipe.seed,
-            _known_classifier(recipe.classifier, "audit: 'classifier'"),
-            recipe.files,
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -361,15 +286,6 @@ class _Tapped(nn.Module):
     def release(self) -> None:
         """Leave the network as it was."""
         self._hook.remove()
-
-
-def _known_classifier(name: str, where: str) -> str:
-    """Return the name of an action classifier that exists.
-
-    Raises:
-        RecipeError, UsageError: As `anon_tune.attackers.find`.
-    """
-    return name if name == SMALL_CLASSIFIER else named_attacker(name, where).name
 
 
 def strongest(attacks: Sequence[Attack], split: str = "test") -> Attack:

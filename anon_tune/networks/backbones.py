@@ -97,7 +97,8 @@ class FrameAttacker(nn.Module):
             at = torch.randint(clips.shape[1], (len(clips),)).to(clips.device)
             clips = clips[torch.arange(len(clips), device=clips.device), at][:, None]
         logits: Tensor = self.network(clips.flatten(0, 1))
-        return logits.unflatten(0, (len(clips), -1)).mean(dim=1)
+        by_clip: Tensor = logits.unflatten(0, (len(clips), -1))
+        return by_clip.mean(dim=1)
 
 
 def load_backbone(name: str, weights: str | None) -> Backbone:

@@ -142,6 +142,10 @@ class PrivacyBranches(nn.ModuleList):
             self[at].load_state_dict(fresh[at].state_dict())
         return [parameter for at in chosen for parameter in self[at].parameters()]
 
+    def networks(self) -> list[nn.Module]:
+        """Return the branches that are no attackers. Attackers normalize over each worker's part of a batch."""
+        return [branch for branch in self if not isinstance(branch, AttackerBranch)]
+
     def losses(self, seen: Seen) -> list[Tensor]:
         """Return L_B of every branch, for every element."""
         return [self._loss(outputs, labels)[0] for outputs, labels in self._told(seen)]

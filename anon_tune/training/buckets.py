@@ -48,7 +48,7 @@ class GradientBuckets:
         while len(self._sent) < len(self._buckets):
             self._send()
         for gradients, total, work in self._sent:
-            work.wait()  # type: ignore[no-untyped-call]
+            work.wait()
             means = (total / self._size).split([gradient.numel() for gradient in gradients])
             for gradient, mean in zip(gradients, means, strict=True):
                 gradient.copy_(mean.view_as(gradient))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -13,7 +14,18 @@ from anon_tune.recipe import TrainingRecipe
 _FIRST_LR = 1e-3  # the schedules of the recipe replace it before the first update
 
 
-def build_optimizer(module: nn.Module, recipe: TrainingRecipe, beta: float) -> optim.Optimizer:
+def build_optimizers(players: Mapping[str, nn.Module], recipe: TrainingRecipe) -> dict[str, optim.Optimizer]:
+    """Return the optimizer of every player by name, and give the player's weights the form that the recipe says."""
+    for module in players.values():
+        if recipe.channels_last:
+            channels_last(module)
+    return {
+        name: _build_optimizer(module, recipe, beta=0.5 if name == "anonymizer" else 0.9)
+        for name, module in players.items()
+    }
+
+
+def _build_optimizer(module: nn.Module, recipe: TrainingRecipe, beta: float) -> optim.Optimizer:
     """Return the optimizer that a recipe names, for all weights of a module.
 
     Args:
@@ -27,6 +39,13 @@ def build_optimizer(module: nn.Module, recipe: TrainingRecipe, beta: float) -> o
         return optim.SGD(weights, lr=_FIRST_LR, momentum=recipe.momentum, weight_decay=decay, fused=fused)
     kind = optim.AdamW if recipe.optimizer == "adamw" else optim.Adam
     return kind(weights, lr=_FIRST_LR, betas=(beta, 0.999), weight_decay=recipe.weight_decay, fused=fused)
+
+
+def set_rates(optimizers: Mapping[str, optim.Optimizer], rates: Mapping[str, float]) -> None:
+    """Set the learning rates of optimizers, by the name of their player."""
+    for name, rate in rates.items():
+        for group in optimizers[name].param_groups:
+            group["lr"] = rate
 
 
 def check_precision(precision: str, device: torch.device) -> None:

@@ -40,7 +40,8 @@ class SyncedNorm(_BatchNorm):
     def forward(self, input: Tensor) -> Tensor:
         """Normalize (N,C,...)."""
         if not self.training:
-            return super().forward(input)
+            settled: Tensor = super().forward(input)
+            return settled
         x = input.float()
         others = [0, *range(2, x.dim())]
         size = distributed.get_world_size()
@@ -59,11 +60,17 @@ class SyncedNorm(_BatchNorm):
         out = centred * scale.view(-1, *[1] * (x.dim() - 2))
         if self.affine:
             out = out + self.bias.view(-1, *[1] * (x.dim() - 2))
-        return out.to(input.dtype)
+        shown: Tensor = out.to(input.dtype)
+        return shown
 
 
-def synchronize(module: nn.Module) -> None:
-    """Let every BatchNorm inside a module normalize over all workers. Tensors keep their names."""
+def synchronize(*modules: nn.Module) -> None:
+    """Let every BatchNorm inside modules normalize over all workers. Tensors keep their names."""
+    for module in modules:
+        _synchronize(module)
+
+
+def _synchronize(module: nn.Module) -> None:
     for name, child in module.named_children():
         if isinstance(child, _BatchNorm) and not isinstance(child, SyncedNorm):
             affine, follows = child.affine, child.track_running_stats
@@ -72,4 +79,4 @@ def synchronize(module: nn.Module) -> None:
             synced.train(child.training)
             setattr(module, name, synced.to(next(iter(child.state_dict().values())).device))
         else:
-            synchronize(child)
+            _synchronize(child)

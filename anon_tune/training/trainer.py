@@ -22,12 +22,12 @@ from anon_tune.networks import Anonymizer, build_network
 from anon_tune.recipe import Recipe
 from anon_tune.schedule import Schedule
 from anon_tune.training.batches import GameBatches
-from anon_tune.training.branches import AttackerBranch, PrivacyBranches, Seen, Target
+from anon_tune.training.branches import PrivacyBranches, Seen, Target
 from anon_tune.training.checkpoint import read_checkpoint, write_checkpoint
 from anon_tune.training.collective import Collective
 from anon_tune.training.hooks import GameHooks
 from anon_tune.training.losses import quantize
-from anon_tune.training.optimizers import build_optimizer, channels_last, check_precision, lowered
+from anon_tune.training.optimizers import build_optimizers, check_precision, lowered, set_rates
 from anon_tune.training.synced_norm import synchronize
 from anon_tune.training.terms import GAME_TERMS, UTILITY, Move, weigh
 from anon_tune.training.updates import Losses, Shown, Updates
@@ -85,25 +85,16 @@ class Trainer:
             self.utility = build_network(recipe.utility, num_actions).to(device)
             target = _target(recipe, clips if stills is None else stills, num_attributes, stills is not None)
             self.privacy = PrivacyBranches(recipe.privacy, target, self.collective).to(device)
-        if self.collective.size > 1:
-            # Attackers among the branches normalize over each worker's part, as they do alone on a smaller batch.
-            networks = [branch for branch in self.privacy if not isinstance(branch, AttackerBranch)]
-            for network in (self.anonymizer, self.utility, *networks):
-                synchronize(network)
         for module in hooks.modules.values():
             module.to(device)
         self.batches = GameBatches(recipe, clips, stills, self.anonymizer, self.collective, device)
-        for module in self._players().values():
-            if recipe.training.channels_last:
-                channels_last(module)
-        self.optimizers = {
-            name: build_optimizer(module, recipe.training, beta=0.5 if name == "anonymizer" else 0.9)
-            for name, module in self._players().items()
-        }
+        if self.collective.size > 1:
+            synchronize(self.anonymizer, self.utility, *self.privacy.networks())
+        self.optimizers = build_optimizers(self._players(), recipe.training)
         self._updates = Updates(self._players(), self.optimizers, recipe.training, self.collective)
         if recipe.training.compile:
             for module in (self.anonymizer, self.utility, *self.privacy):
-                module.compile()  # type: ignore[no-untyped-call]
+                module.compile()
         self.step = 0
         self._prepared = False
 
@@ -125,8 +116,8 @@ class Trainer:
         training = self.recipe.training
         shown: list[Shown] = []
         while self.step < min(step, training.num_steps):
-            self._set_learning_rates()
-            first = self._first_batch()
+            set_rates(self.optimizers, _learning_rates(self.recipe, self.step))
+            first = _first_batch(self.recipe, self.step)
             restart_steps = self.recipe.privacy.restart_steps
             if restart_steps and self.step and self.step % restart_steps == 0:
                 self.restart_branches(first - training.warmup_steps)
@@ -185,8 +176,8 @@ class Trainer:
 
         def losses(part: int) -> Iterator[Losses]:
             batch, changed, seen = self._frozen(index, part)
+            terms = (_UTILITY_ALONE, *self.hooks.utility_terms)
             with self._lowered():
-                terms = (_UTILITY_ALONE, *self.hooks.utility_terms)
                 total, shown = weigh(terms, self._move(batch, changed, lambda: seen))
             yield "utility", total, shown
             yield self._privacy_losses(seen)
@@ -227,29 +218,15 @@ class Trainer:
         _learn(self.utility, self.privacy, frozen=True)
         optimizer = self.optimizers["anonymizer"]
         for step in range(pretrain_steps):
-            self._set_rate("anonymizer", self.recipe.anonymizer.pretrain_lr)
-
-            def losses(part: int, step: int = step) -> Iterator[Losses]:
-                clips = self.batches.clips(step, part).clips
-                goal = clips if self.start is None else self.start(clips)
-                with self._lowered():
-                    difference = (self.anonymizer(clips) - goal).abs().mean()
-                yield "anonymizer", difference, {"reconstruction": difference}
-
-            self._updates.take(self.step, losses)
+            set_rates(self.optimizers, {"anonymizer": self.recipe.anonymizer.pretrain_lr})
+            self._updates.take(self.step, partial(_imitation, self, step))
         optimizer.state.clear()  # its moments belong to another loss
-        self._set_learning_rates()
+        set_rates(self.optimizers, _learning_rates(self.recipe, self.step))
         if self.hooks.before_game is not None:
             self.hooks.before_game(self)
         for step in range(self.recipe.training.warmup_steps):
             self.move_branches(step)
         self._prepared = True
-
-    def _first_batch(self) -> int:
-        """Return the index of the first batch of this step. Warm-ups, also those after restarts, have other batches."""
-        training, restart_steps = self.recipe.training, self.recipe.privacy.restart_steps
-        num_warmups = 1 + (self.step // restart_steps if restart_steps else 0)
-        return num_warmups * training.warmup_steps + self.step * (1 + training.num_branch_updates)
 
     def _move(self, batch: ClipBatch, changed: Tensor, look: Callable[[], Seen]) -> Move:
         players = self.anonymizer, self.utility, self.privacy
@@ -261,15 +238,26 @@ class Trainer:
             total = torch.stack([loss.mean() for loss in self.privacy.losses(seen)]).sum()
         return "privacy", total, {"privacy": total}
 
-    def _set_learning_rates(self) -> None:
-        recipe, now = self.recipe, (self.step, self.recipe.training.num_steps)
-        self._set_rate("anonymizer", recipe.anonymizer.lr.at(*now))
-        self._set_rate("utility", recipe.utility.lr.at(*now))
-        self._set_rate("privacy", recipe.privacy.lr.at(*now))
 
-    def _set_rate(self, name: str, rate: float) -> None:
-        for group in self.optimizers[name].param_groups:
-            group["lr"] = rate
+def _imitation(trainer: Trainer, index: int, part: int) -> Iterator[Losses]:
+    """Yield the L1 distance of f_A from the start on a part of a batch."""
+    clips = trainer.batches.clips(index, part).clips
+    goal = clips if trainer.start is None else trainer.start(clips)
+    with lowered(trainer.recipe.training.precision, trainer.device):
+        difference = (trainer.anonymizer(clips) - goal).abs().mean()
+    yield "anonymizer", difference, {"reconstruction": difference}
+
+
+def _learning_rates(recipe: Recipe, step: int) -> dict[str, float]:
+    schedules = {"anonymizer": recipe.anonymizer.lr, "utility": recipe.utility.lr, "privacy": recipe.privacy.lr}
+    return {name: schedule.at(step, recipe.training.num_steps) for name, schedule in schedules.items()}
+
+
+def _first_batch(recipe: Recipe, step: int) -> int:
+    """Return the index of the first batch of a step. Warm-ups, also those after restarts, have other batches."""
+    training, restart_steps = recipe.training, recipe.privacy.restart_steps
+    num_warmups = 1 + (step // restart_steps if restart_steps else 0)
+    return num_warmups * training.warmup_steps + step * (1 + training.num_branch_updates)
 
 
 def _learn(*branches: nn.Module, frozen: bool) -> None:

@@ -84,7 +84,7 @@ class Updates:
                     self._optimizers[player].zero_grad(set_to_none=True)
                 if part == num_parts - 1 and player in self._buckets:
                     self._buckets[player].open()
-                (total / num_parts if num_parts > 1 else total).backward()  # type: ignore[no-untyped-call]
+                (total / num_parts if num_parts > 1 else total).backward()
                 stacked = {name: value.detach() for name, value in shown.items()}
                 before = terms.get(player)
                 terms[player] = stacked if before is None else {n: before[n] + value for n, value in stacked.items()}
