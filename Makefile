@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Two processes run tests side by side, a file at a time, those that start Ray early, as they take longest.
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: quickstart test quick soak check install clean
+.PHONY: quickstart test quick soak check docs pictures install clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/anon-tune study search_spaces/quickstart.toml --clips avatars --out runs/quickstart
@@ -29,6 +29,15 @@ check: $(VENV)/.tested
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The documentation as a site in site/; fails on a broken link.
+docs: $(VENV)/.documented
+	$(BIN)/python -m mkdocs build --strict
+
+# The pictures of the README, from the study of `make quickstart`; needs Chromium on the path.
+pictures: $(VENV)/.documented
+	test -e runs/quickstart/ended.txt || $(BIN)/anon-tune study search_spaces/quickstart.toml --clips avatars --out runs/quickstart
+	$(BIN)/python docs/pictures.py runs/quickstart
+
 $(VENV)/.installed: pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable .
@@ -38,5 +47,9 @@ $(VENV)/.tested: $(VENV)/.installed
 	$(BIN)/pip install --quiet --editable '.[test]'
 	touch $@
 
+$(VENV)/.documented: $(VENV)/.installed
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -24,6 +24,7 @@ LEVELS = {
     "schedule": 20,
     "folder": 30,
     "recipe": 30,
+    "accounting": 35,
     "study_directory": 40,
     "trial": 40,
     "certificate": 40,
@@ -54,6 +55,7 @@ LEVELS = {
 THIRD_PARTY = {
     "errors": set(),
     "on_demand": set(),
+    "accounting": {"dp_accounting", "numpy", "scipy"},
     "address": set(),
     "entry_points": set(),
     "schedule": {"pydantic"},

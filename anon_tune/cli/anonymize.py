@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from anon_tune.cli import anonymize_options as options
+from anon_tune.cli.study_options import AllowExternal
 from anon_tune.commands.anonymize import AnonymizeOptions, AnonymizeWatch, run_anonymize
 from anon_tune.errors import AnonTuneError
 from anon_tune.video.folder_files import printable
@@ -34,6 +35,7 @@ def anonymize(
     chunk: options.Chunk = None,
     device: options.Device = "auto",
     force: options.Force = False,
+    allow_external: AllowExternal = False,
 ) -> None:
     """Anonymize videos. Size, frames, timestamps and audio stay the same; nothing else is kept.
 
@@ -66,6 +68,7 @@ def anonymize(
         chunk=chunk,
         device=device,
         force=force,
+        allow_external=allow_external,
     )
     _run(given)
 

@@ -14,6 +14,7 @@ from anon_tune.cli import audit_options as options
 from anon_tune.cli.clips import parse_size
 from anon_tune.cli.import_bar import ImportBar
 from anon_tune.cli.named_values import named
+from anon_tune.cli.study_options import AllowExternal
 from anon_tune.commands.audit_options import AuditOptions
 from anon_tune.commands.watch import AuditWatch
 
@@ -51,6 +52,7 @@ def audit(
     set_: options.Set = None,
     cache: options.Cache = None,
     device: options.Device = "auto",
+    allow_external: AllowExternal = False,
 ) -> None:
     """Measure what attackers can still infer from anonymized clips, and write a certificate.
 
@@ -62,8 +64,7 @@ def audit(
 
     A method: anon-tune audit --method pixelate:8 --clips avatars -o pixelate.json
 
-    An anonymizer file: anon-tune audit --file anonymizer.safetensors
-    --clips clips/mine --codec h264
+    A file: anon-tune audit --file FILE.safetensors --clips clips/mine --codec h264
 
     Another tool: anon-tune audit --original videos --anonymized blurred
     --anonymized-suffix _blurred --action action --private person --group take

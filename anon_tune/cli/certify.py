@@ -12,7 +12,7 @@ import typer
 from anon_tune.cli import result
 from anon_tune.cli.audit_options import Seeds, Set
 from anon_tune.cli.named_values import named
-from anon_tune.cli.study_options import Package
+from anon_tune.cli.study_options import AllowExternal, Package
 from anon_tune.commands.certify import certify as run_certify
 from anon_tune.commands.results import write_report
 
@@ -29,6 +29,7 @@ def certify(
     seeds: Seeds = None,
     set_: Set = None,
     package: Package = None,
+    allow_external: AllowExternal = False,
 ) -> None:
     """Certify the front: audit its trials, as 'anon-tune audit' does, several at a time.
 
@@ -39,7 +40,8 @@ def certify(
     effort. To choose the front by repeated measurements first, run 'anon-tune verify'.
     """
     try:
-        made = run_certify(directory, trial or (), seeds, named("--set", set_), package or (), show_step)
+        values = named("--set", set_)
+        made = run_certify(directory, trial or (), seeds, values, package or (), show_step, allow_external)
     except KeyboardInterrupt:
         print("Stopped. Certificates that were made are kept; go on with the same command.", file=sys.stderr)
         raise typer.Exit(130) from None

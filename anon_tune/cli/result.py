@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from anon_tune.cli.rows import lay_out, terminal_width
+from anon_tune.cli.study_options import AllowExternal
 from anon_tune.commands.results import ExportOptions, measure_note, read_trials, write_report
 from anon_tune.commands.results import export as run_export
 from anon_tune.folder import Folder
@@ -98,6 +99,7 @@ def export(
         str, typer.Option(metavar="TEXT", help="Licence of the clips, for the model card.")
     ] = "not stated",
     force: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
+    allow_external: AllowExternal = False,
 ) -> None:
     """Write a trial's anonymizer to a file, with a model card beside it.
 
@@ -112,6 +114,7 @@ def export(
         format=None if format is None else format.value,
         data_licence=data_licence,
         force=force,
+        allow_external=allow_external,
     )
     print(run_export(directory, options))
 

@@ -44,6 +44,7 @@ def study(
     job_limit: options.JobLimit = None,
     certify: options.Certify = False,
     package: options.Package = None,
+    allow_external: options.AllowExternal = False,
 ) -> None:
     """Run a study: propose, train and measure trials. Writes DIR/ledger and DIR/report.html.
 
@@ -60,12 +61,14 @@ def resume(
     stop: options.Stop = None,
     certify: options.Certify = False,
     package: options.Package = None,
+    allow_external: options.AllowExternal = False,
 ) -> None:
     """Continue a study that was stopped. No finished work is lost.
 
     Stop rules stay in force unless --stop gives others.
     """
-    _run(prepare_resume(directory, trials, named("--stop", stop), package=package or ()), certify)
+    stops = named("--stop", stop)
+    _run(prepare_resume(directory, trials, stops, package=package or (), allow_external=allow_external), certify)
 
 
 def study_options(params: Mapping[str, Any]) -> StudyOptions:
@@ -97,5 +100,5 @@ def _run(ready: ReadyStudy, certify: bool) -> None:
     if (empty := check_outcome(ready.folder)) is not None:
         print(empty)
     elif certify:
-        verify(ready.folder)
-        certify_front(ready.folder)
+        verify(ready.folder, allow_external=ready.allow_external)
+        certify_front(ready.folder, allow_external=ready.allow_external)

@@ -129,6 +129,13 @@ Package = Annotated[
         "May be repeated.",
     ),
 ]
+AllowExternal = Annotated[
+    bool,
+    typer.Option(
+        "--allow-external",
+        help="Run the programs that methods 'external:COMMAND' name. It is asked for each time.",
+    ),
+]
 MoreTrials = Annotated[
     int | None,
     typer.Option("--trials", metavar="N", min=1, help="New total number of trials, to make the study longer."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from anon_tune.cli import result
-from anon_tune.cli.study_options import Package
+from anon_tune.cli.study_options import AllowExternal, Package
 from anon_tune.commands.results import write_report
 from anon_tune.commands.verify import verify as run_verify
 
@@ -30,6 +30,7 @@ def verify(
         ),
     ] = False,
     package: Package = None,
+    allow_external: AllowExternal = False,
 ) -> None:
     """Measure the best trials again with new seeds. The front, picks and report then use the means.
 
@@ -42,7 +43,7 @@ def verify(
     from anon_tune.driver import StudyInterrupted
 
     try:
-        run_verify(directory, seeds, retrain, package or (), _show)
+        run_verify(directory, seeds, retrain, package or (), _show, allow_external)
     except StudyInterrupted as stop:
         print(stop, file=sys.stderr)
         raise typer.Exit(130) from None

@@ -47,6 +47,7 @@ class AnonymizeOptions:
         chunk: Frames per chunk in which ``detector=background`` looks for motion; None for 32.
         device: auto, cpu, cuda or cuda:1.
         force: Replace existing files.
+        allow_external: Run the program that a method ``external:COMMAND`` names.
     """
 
     inputs: Sequence[Path]
@@ -67,6 +68,7 @@ class AnonymizeOptions:
     chunk: int | None = None
     device: str = "auto"
     force: bool = False
+    allow_external: bool = False
 
 
 class AnonymizeWatch:
@@ -94,9 +96,11 @@ def run_anonymize(options: AnonymizeOptions, watch: AnonymizeWatch) -> list[Path
         ExportError: A video could not be anonymized. The others are done.
     """
     from anon_tune.export import VideoOptions
+    from anon_tune.methods.external.permission import external_allowed
     from anon_tune.networks import pick_device
 
-    chosen = choose(options.file, options.study, options.trial, options.leakage_at_most, options.method)
+    with external_allowed(options.allow_external):
+        chosen = choose(options.file, options.study, options.trial, options.leakage_at_most, options.method)
     chosen = certified(chosen, options.certificate)
     if options.scale and chosen.clip_size is None:
         rule = "needs an anonymizer whose training size is known"

@@ -16,6 +16,7 @@ from anon_tune.errors import UsageError
 from anon_tune.evaluation import Audit
 from anon_tune.folder import File, Folder, make_folder
 from anon_tune.methods import attackers_of
+from anon_tune.methods.external.permission import external_allowed
 from anon_tune.networks import pick_device
 from anon_tune.recipe import AuditRecipe
 
@@ -35,7 +36,8 @@ def run_audit(options: AuditOptions, watch: AuditWatch) -> Certificate:
     if options.output is not None:
         check_writable(options.output)
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
-        case = find_case(options, Path(scratch), watch)
+        with external_allowed(options.allow_external):
+            case = find_case(options, Path(scratch), watch)
         if case.kept is not None and not case.kept.folder.is_remote:
             check_writable(case.kept.path)
         device = pick_device(options.device)

@@ -52,6 +52,7 @@ class AuditOptions:
         set: Fields of `AuditRecipe` to values.
         cache: Folder that keeps the baseline measured on raw clips; None for one beside the clips.
         device: auto, cpu, cuda or cuda:1.
+        allow_external: Run the program that a method ``external:COMMAND`` names.
     """
 
     study: Folder | None = None
@@ -80,6 +81,7 @@ class AuditOptions:
     set: Mapping[str, Any] = field(default_factory=dict)
     cache: Path | None = None
     device: str = "auto"
+    allow_external: bool = False
 
     def is_given(self, name: str) -> bool:
         """True if an option has a value."""

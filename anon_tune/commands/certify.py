@@ -53,6 +53,7 @@ def certify(
     set: Mapping[str, Any] | None = None,
     package: Sequence[str | Path] = (),
     on_step: Callable[[CertifyStep], None] | None = None,
+    allow_external: bool = False,
 ) -> dict[str, Certificate]:
     """Audit trials of a study in parallel over the cluster; each certificate is in DIR/audits as soon as it is made.
 
@@ -66,6 +67,7 @@ def certify(
         set: Fields of `AuditRecipe` to values.
         package: Folders or wheels of Python packages to install for the driver and the workers.
         on_step: Called before the baseline is measured and after every audit.
+        allow_external: Run the programs that methods ``external:COMMAND`` name.
 
     Returns:
         The certificates, by trial id.
@@ -75,6 +77,7 @@ def certify(
         UsageError: A value in `set` that `AuditRecipe` does not allow.
     """
     from anon_tune.attackers import check_attackers
+    from anon_tune.methods.external.permission import check_programs
     from anon_tune.recipe import AuditRecipe
     from anon_tune.study import load_study
 
@@ -83,9 +86,11 @@ def certify(
     effort = AuditRecipe.from_params({**(set or {}), **({} if seeds is None else {"num_seeds": seeds})}, "--set")
     check_attackers(effort.attackers, "--set")
     chosen = _chosen(study, trials)
+    check_programs((trial.method for trial in chosen), allow_external)
     _, settings = load_study(study)
     clips = clips_of_study(settings, study.folder)
-    made, failed = _audit_all(_Job(study.folder.location, clips.location, settings, effort), chosen, on_step)
+    job = _Job(study.folder.location, clips.location, settings, effort, allow_external)
+    made, failed = _audit_all(job, chosen, on_step)
     if failed:
         first, error = next(iter(failed.items()))
         rule = f"{len(failed)} of {len(chosen)} trials could not be certified, the first is trial '{first}'"
@@ -125,12 +130,14 @@ class _Job:
         clips: Location of the clips.
         settings: The settings of the study; its tasks use what a worker of a trial uses.
         effort: How long attackers train.
+        allow_external: Run the programs that methods name.
     """
 
     study: str
     clips: str
     settings: StudySettings
     effort: AuditRecipe
+    allow_external: bool
 
 
 def _audit_all(
@@ -181,8 +188,10 @@ def _certify_trial(job: _Job, trial: Trial) -> Certificate:
     """Run in a task: audit one trial, and write its certificate into the study."""
     from anon_tune.export import load_trial
     from anon_tune.methods import attackers_of
+    from anon_tune.methods.external.permission import external_allowed
 
-    loaded = load_trial(job.study, trial)
+    with external_allowed(job.allow_external):
+        loaded = load_trial(job.study, trial)
     certificate = _audit(job).of(loaded.anonymizer, loaded.subject, *attackers_of(loaded.recipe))
     StudyDirectory.at(job.study).certificate(trial.id).write(certificate.to_json().encode())
     return certificate

@@ -113,6 +113,7 @@ class Study:
         sampler: CallersSampler | None = None,
         package: Sequence[str | Path] = (),
         on_change: Callable[[Sequence[Trial]], None] | None = None,
+        allow_external: bool = False,
     ) -> Study:
         """Continue a study that was stopped, or make it longer, like ``anon-tune resume``; then write its report.
 
@@ -122,13 +123,14 @@ class Study:
             sampler: Must be given if the study was started with your own Optuna sampler, and only then.
             package: Folders or wheels of Python packages to install for the driver and the workers.
             on_change: Called with all trials, anchors first, after every change.
+            allow_external: Run the programs that methods ``external:COMMAND`` name.
 
         Raises:
             StudyError: Every trial failed.
         """
         from anon_tune.commands.study import prepare_resume
 
-        study = prepare_resume(self._folder, trials, stop, sampler, package).run(on_change)
+        study = prepare_resume(self._folder, trials, stop, sampler, package, allow_external).run(on_change)
         study.report()
         check_outcome(self._folder)
         return study
@@ -139,11 +141,12 @@ class Study:
         retrain: bool = False,
         package: Sequence[str | Path] = (),
         on_step: Callable[[VerifyStep], None] | None = None,
+        allow_external: bool = False,
     ) -> ParetoFront:
         """Measure the best trials again with new seeds, like ``anon-tune verify``; return the front of the means."""
         from anon_tune.commands.verify import verify
 
-        verify(self._folder, seeds, retrain, package, on_step)
+        verify(self._folder, seeds, retrain, package, on_step, allow_external)
         return self.front
 
     @property
@@ -160,11 +163,12 @@ class Study:
         set: Mapping[str, Any] | None = None,
         package: Sequence[str | Path] = (),
         on_step: Callable[[CertifyStep], None] | None = None,
+        allow_external: bool = False,
     ) -> dict[str, Certificate]:
         """Audit the front, or these trials, in parallel, like ``anon-tune certify``; return their certificates."""
         from anon_tune.commands.certify import certify
 
-        return certify(self._folder, trials, seeds, set, package, on_step)
+        return certify(self._folder, trials, seeds, set, package, on_step, allow_external)
 
     def report(self, output: str | Path | None = None) -> Path | str:
         """Write the study's report and return its path or URI; the default path is DIR/report.html."""
@@ -179,6 +183,7 @@ class Study:
         format: str | None = None,
         data_licence: str = "not stated",
         force: bool = False,
+        allow_external: bool = False,
     ) -> Path:
         """Write a trial's anonymizer and its model card, like ``anon-tune export``; return the anonymizer's path."""
         options = ExportOptions(
@@ -188,6 +193,7 @@ class Study:
             format=format,
             data_licence=data_licence,
             force=force,
+            allow_external=allow_external,
         )
         return export(self._folder, options)
 

@@ -52,6 +52,7 @@ def run_study(
     job_limit: float | None = None,
     certify: bool = False,
     packages: Sequence[str | Path] = (),
+    allow_external: bool = False,
     on_change: Callable[[Sequence[Trial]], None] | None = None,
 ) -> Study:
     """Run a study, like ``anon-tune study``. If the directory already holds this study, the study is continued.
@@ -79,7 +80,7 @@ def run_study(
     ready = prepare_study(StudyOptions(**given | named, package=packages))
     for caution in ready.cautions:
         warnings.warn(caution, stacklevel=2)
-    return _ended(ready.run(on_change), certify)
+    return _ended(ready.run(on_change), certify, allow_external)
 
 
 def audit(
@@ -110,6 +111,7 @@ def audit(
     set: Mapping[str, Any] | None = None,
     cache: str | Path | None = None,
     device: str = "auto",
+    allow_external: bool = False,
     on_step: Callable[[str, int, int], None] | None = None,
 ) -> Certificate:
     """Measure what attackers can still infer from anonymized clips, like ``anon-tune audit``.
@@ -159,6 +161,7 @@ def anonymize(
     chunk: int | None = None,
     device: str = "auto",
     force: bool = False,
+    allow_external: bool = False,
 ) -> list[Path]:
     """Anonymize videos, like ``anon-tune anonymize``. Size, frames, timestamps and audio stay the same.
 
@@ -201,10 +204,10 @@ def _folder(given: Location | None) -> Folder | None:
     return None if given is None else Folder.at(given)
 
 
-def _ended(study: Study, certify: bool) -> Study:
+def _ended(study: Study, certify: bool, allow_external: bool) -> Study:
     study.report()
     if check_outcome(study.directory) is None and certify:
-        study.verify()
-        study.certify()
+        study.verify(allow_external=allow_external)
+        study.certify(allow_external=allow_external)
         study.report()
     return study

@@ -25,6 +25,7 @@ class ExportOptions:
         format: safetensors (weights), pt2 (a torch.export program) or onnx; None to follow the suffix.
         data_licence: Licence of the clips, for the model card.
         force: Replace an existing file.
+        allow_external: Run the program that a method ``external:COMMAND`` names.
     """
 
     output: Path
@@ -33,6 +34,7 @@ class ExportOptions:
     format: str | None = None
     data_licence: str = "not stated"
     force: bool = False
+    allow_external: bool = False
 
 
 def read_trials(directory: StudyLocation) -> list[Trial]:
@@ -109,6 +111,7 @@ def export(directory: StudyLocation, options: ExportOptions) -> Path:
         ExportError: The trial cannot be exported, or the file cannot be written.
     """
     from anon_tune.export import export_anonymizer
+    from anon_tune.methods.external.permission import external_allowed
     from anon_tune.study import read_study
 
     chosen = pick_trial(directory, options.leakage_at_most, options.trial)
@@ -121,4 +124,5 @@ def export(directory: StudyLocation, options: ExportOptions) -> Path:
         output = output.with_suffix(suffix)
     _, settings = read_study(directory)
     stills = settings.stills, settings.stills_fingerprint
-    return export_anonymizer(directory, chosen, settings.clips, output, options.force, options.data_licence, stills)
+    with external_allowed(options.allow_external):
+        return export_anonymizer(directory, chosen, settings.clips, output, options.force, options.data_licence, stills)

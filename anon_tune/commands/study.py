@@ -54,6 +54,7 @@ class StudyOptions:
         job_limit: A trial that takes more seconds than this to reach its next rung counts as hung and is retried.
         certify: Verify the best trials and certify the front when the study has ended.
         package: Folders or wheels of Python packages to install for the driver and the workers.
+        allow_external: Run the programs that methods ``external:COMMAND`` name.
     """
 
     space: str | Path
@@ -81,6 +82,7 @@ class StudyOptions:
     job_limit: float | None = None
     certify: bool = False
     package: Sequence[str | Path] = ()
+    allow_external: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class ReadyStudy:
         space: The search space.
         settings: The settings of the run.
         sampler: The caller's own Optuna sampler; None for a built-in one.
+        allow_external: Run the programs that methods name.
     """
 
     folder: Folder
@@ -100,6 +103,7 @@ class ReadyStudy:
     space: SearchSpace
     settings: StudySettings
     sampler: CallersSampler | None = None
+    allow_external: bool = False
 
     @property
     def cautions(self) -> tuple[str, ...]:
@@ -141,7 +145,7 @@ class ReadyStudy:
         """
         from anon_tune.driver import run_study
 
-        body = make_body(self.folder, self.clips, self.settings)
+        body = make_body(self.folder, self.clips, self.settings, self.allow_external)
         run_study(self.folder, self.space, body, self.settings, on_change, on_stop, self.sampler)
         return Study(self.folder)
 
@@ -200,6 +204,7 @@ def prepare_study(options: StudyOptions) -> ReadyStudy:
     if not out.is_remote and out.path.is_file():
         raise UsageError("--out", "must be a directory, not a file", str(out), "Give another directory")
     check_here(space)
+    check_external(space, options.allow_external)
     clips = find_clips(settings.clips, out)
     measured_on: dict[str, Any] = {"clips_fingerprint": clips.fingerprint}
     if settings.clips != BUILT_IN:
@@ -209,7 +214,7 @@ def prepare_study(options: StudyOptions) -> ReadyStudy:
         measured_on |= {"stills": stills.location, "stills_fingerprint": stills.fingerprint}
     check_recipes(space, clips, stills)
     _, sampler, _ = _sampler(options.sampler, space)
-    return ReadyStudy(out, clips, space, settings.model_copy(update=measured_on), sampler)
+    return ReadyStudy(out, clips, space, settings.model_copy(update=measured_on), sampler, options.allow_external)
 
 
 def prepare_resume(
@@ -218,6 +223,7 @@ def prepare_resume(
     stop: Mapping[str, Any] | None = None,
     sampler: CallersSampler | None = None,
     package: Sequence[str | Path] = (),
+    allow_external: bool = False,
 ) -> ReadyStudy:
     """Check that a study can be continued.
 
@@ -227,6 +233,7 @@ def prepare_resume(
         stop: Stop rules that replace the current ones.
         sampler: An Optuna sampler of the class that the study was started with; None if that was a built-in one.
         package: Folders or wheels of Python packages to install for the driver and the workers.
+        allow_external: Run the programs that methods name.
 
     Raises:
         AnonTuneError: There is no study, or it cannot be continued here.
@@ -238,6 +245,7 @@ def prepare_resume(
     folder = Folder.at(directory)
     space, settings = load_study(folder)
     check_here(space)
+    check_external(space, allow_external)
     clips = find_clips(settings.clips, folder)
     _, own, of_caller = _sampler(sampler, space)
     now: dict[str, Any] = {"clips_fingerprint": clips.fingerprint, "sampler_class": of_caller}
@@ -246,10 +254,19 @@ def prepare_resume(
     if trials is not None:
         now["num_trials"] = trials
     now["stop"] = space.stop_rules(stop or {}, settings.stop)
-    return ReadyStudy(folder, clips, space, settings.model_copy(update=now), own)
+    return ReadyStudy(folder, clips, space, settings.model_copy(update=now), own, allow_external)
 
 
-def make_body(folder: Folder, clips: Clips, settings: StudySettings) -> TrialBody:
+def check_external(space: SearchSpace, allowed: bool) -> None:
+    """Refuse a study whose methods run programs, unless this is allowed; see `check_programs`."""
+    from anon_tune.driver.session import joins_cluster
+    from anon_tune.methods.external.permission import check_programs
+    from anon_tune.search.method_use import methods_of
+
+    check_programs(methods_of(space.search, space.fixed), allowed, here=not joins_cluster())
+
+
+def make_body(folder: Folder, clips: Clips, settings: StudySettings, allow_external: bool = False) -> TrialBody:
     """Return the trial body, which trains and measures the study's trials."""
     from anon_tune.worker import ClipTrialBody
 
@@ -261,6 +278,7 @@ def make_body(folder: Folder, clips: Clips, settings: StudySettings) -> TrialBod
         settings.gpus_per_worker,
         stills=settings.stills,
         baselines=StudyDirectory.at(folder).baselines.location,
+        allow_external=allow_external,
     )
 
 

@@ -61,10 +61,11 @@ def check_recipes(space: SearchSpace, clips: Clips, stills: Clips | None) -> Non
     """Check that the trained methods of a search space can be trained on clips and stills, before the first trial.
 
     Raises:
-        RecipeError: As `anon_tune.training.check_demands` and `check_networks`.
-        DataError: As `check_networks`.
+        RecipeError: As `anon_tune.training.check_demands`, or a method cannot be trained on clips of this length,
+            or a network cannot take the clips.
+        DataError: A file of weights does not fit its network.
     """
-    from anon_tune.methods import build_anonymizer, is_trained
+    from anon_tune.methods import build_anonymizer, find, is_trained
     from anon_tune.training import check_demands
     from anon_tune.training.trial_run import check_networks
 
@@ -76,6 +77,9 @@ def check_recipes(space: SearchSpace, clips: Clips, stills: Clips | None) -> Non
         if is_trained(recipe.method):
             build = partial(build_anonymizer, recipe.with_weights(None))
             check_demands(recipe, num_frames, num_still_frames, build, space.where)
+            check_clips = find(recipe.method).spec.check_clips
+            if check_clips is not None:
+                check_clips(recipe, num_frames, space.where)
 
 
 def _absolute(name: str) -> str:

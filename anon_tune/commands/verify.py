@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anon_tune.commands.study import make_body
+from anon_tune.commands.study import check_external, make_body
 from anon_tune.commands.study_clips import clips_of_study, find_stills
 from anon_tune.driver.packages import bring_packages
 from anon_tune.errors import StudyError
@@ -22,6 +22,7 @@ def verify(
     retrain: bool = False,
     package: Sequence[str | Path] = (),
     on_step: Callable[[VerifyStep], None] | None = None,
+    allow_external: bool = False,
 ) -> None:
     """Measure the best trials of a study again with new seeds. Its front, picks and report then use the means.
 
@@ -31,6 +32,7 @@ def verify(
         retrain: Also train each repeat from scratch, with its own training seed.
         package: Folders or wheels of Python packages to install for the driver and the workers.
         on_step: Called after every repeat.
+        allow_external: Run the programs that methods ``external:COMMAND`` name.
 
     Raises:
         StudyError: The clips or stills are not those of the study, or `verify_study` raises it.
@@ -41,11 +43,12 @@ def verify(
 
     bring_packages(package)
     folder = Folder.at(directory)
-    _, settings = load_study(folder)
+    space, settings = load_study(folder)
+    check_external(space, allow_external)
     clips = clips_of_study(settings, folder)
     if retrain and settings.stills:
         stills = find_stills(settings.stills, clips)
         if stills.fingerprint != settings.stills_fingerprint:
             rule = f"the study's privacy branches learned on stills {settings.stills_fingerprint}"
             raise StudyError(stills.location, rule, stills.fingerprint, "Restore those stills")
-    verify_study(folder, make_body(folder, clips, settings), seeds, retrain, on_step)
+    verify_study(folder, make_body(folder, clips, settings, allow_external), seeds, retrain, on_step)

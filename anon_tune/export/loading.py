@@ -11,6 +11,7 @@ from anon_tune.certificate import Subject
 from anon_tune.errors import ExportError, RecipeError, StudyError, UsageError
 from anon_tune.folder import reading_file, why
 from anon_tune.methods import find, make_recipe, read_recipe
+from anon_tune.methods.external.permission import external_allowed
 from anon_tune.methods.loading import given_anonymizer, ready_anonymizer
 from anon_tune.networks import Anonymizer
 from anon_tune.networks.weights import read_tensors
@@ -130,13 +131,14 @@ def check_usable(trial: Trial) -> None:
         raise UsageError(where, rule, trial.state.value, "See 'front --all'")
 
 
-def load_anonymizer(file: str | Path) -> Anonymizer:
+def load_anonymizer(file: str | Path, allow_external: bool = False) -> Anonymizer:
     """Load an exported anonymizer, on the CPU, in eval mode, without gradients for its weights.
 
-    Nothing in the file is executed.
+    Nothing in the file is executed, unless its method is a program and ``allow_external`` is given.
 
     Args:
         file: A safetensors file that `export_anonymizer` wrote.
+        allow_external: Run the program that a method ``external:COMMAND`` names.
 
     Returns:
         A module that maps the consecutive frames of one clip, (T,3,H,W) RGB in [0, 1], to the same shape and range.
@@ -145,4 +147,5 @@ def load_anonymizer(file: str | Path) -> Anonymizer:
         ExportError: The file is not an exported anonymizer.
         DataError: The file cannot be read, or is damaged.
     """
-    return load_file(file).anonymizer
+    with external_allowed(allow_external):
+        return load_file(file).anonymizer

@@ -53,6 +53,10 @@ def find(text: str, where: str = "method") -> Method:
     spec = find_spec(name, where)
     if spec.is_trained and rest:
         raise RecipeError(where, f"'{name}' takes no values", text, "Set its recipe values by name")
+    if spec.arguments and spec.arguments[0].is_text:
+        if not rest.strip():
+            raise RecipeError(where, f"'{name}' needs a {spec.arguments[0].name}", text, f"Write it after '{name}:'")
+        return Method(spec, {spec.arguments[0].name: rest})
     arguments = {argument.name: argument for argument in spec.arguments}
     values: dict[str, float | int | str] = {argument.name: argument.default for argument in spec.arguments}
     for position, part in enumerate(rest.split(",") if rest else ()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import ValidationError
 
@@ -104,7 +104,7 @@ def check_name(name: str, where: str) -> None:
         return
     of = _part(name)
     known = _section_names(find_spec(of)) if "." in name and of in names() else frozenset()
-    if name not in known:
+    if name not in known and name.rpartition(".")[0] not in _open_names(of):
         raise RecipeError(where, f"unknown name '{name}'", remedy=_remedy(name, known))
 
 
@@ -128,7 +128,7 @@ def defaults_of(methods: Iterable[str]) -> dict[str, Any]:
     """
     found = dict(flat_values(Recipe()))
     for text in methods:
-        spec = find(text).spec
+        spec = find_spec(text.partition(":")[0])
         found |= flat_values(spec.section(), f"{spec.name}.") if spec.section else ()
     return {name: value for name, value in found.items() if value is not None and name != "method"}
 
@@ -157,6 +157,13 @@ def _section(spec: MethodSpec, values: Mapping[str, Any], where: str) -> Part | 
 
 def _section_names(spec: MethodSpec) -> frozenset[str]:
     return frozenset(flat_names(spec.section, f"{spec.name}.") if spec.section else ())
+
+
+def _open_names(method: str) -> frozenset[str]:
+    """Return the names of a method's section below which any name may stand, because their values are mappings."""
+    section = find_spec(method).section if method in names() else None
+    fields = section.model_fields.items() if section is not None else ()
+    return frozenset(f"{method}.{key}" for key, info in fields if get_origin(info.annotation) is dict)
 
 
 def _laid_over(defaults: Mapping[str, Any], values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

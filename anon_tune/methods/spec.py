@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from anon_tune.recipe import Part
+from anon_tune.recipe import Part, Recipe
 
 Value = float | int | str | bool
 Need = Literal["whole clips", "stills", "persons", "utility task"]
@@ -27,6 +27,7 @@ class Argument:
         high: Largest value of a number.
         choices: The texts that are allowed; empty for a number.
         unit: Unit of a number, for example ``pixels``.
+        is_text: True for any text: it is all that is written after the colon, and there is no other argument.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Argument:
     high: float = math.inf
     choices: tuple[str, ...] = ()
     unit: str = ""
+    is_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +51,15 @@ class MethodSpec:
         source: The paper, and how we differ from it; empty if there is none.
         is_trained: False for a closed-form method.
         arguments: The arguments of a closed-form method.
-        section: The recipe section of a trained method, with a default for every value. Its values are named
+        section: The recipe section of the method, with a default for every value. Its values are named
             ``<name of the method>.<field>``.
         fixes: Values of the shared recipe that make the method what it is; users cannot change them.
         sets: Values of the shared recipe that a field of the section sets: flat dotted name to field.
         uses: Parts of the shared recipe that the method depends on, from `GAME`. Other parts are not searched for it.
         needs: What the method needs besides single frames.
         attackers: Names of the method's own attackers, which attack it together with those of the recipe.
+        check_clips: Raises a `RecipeError` if a recipe of the method cannot be trained on clips of so many frames. It
+            takes the recipe, the frames per clip, and the file that the recipe came from. None if any clip will do.
     """
 
     name: str
@@ -70,6 +74,7 @@ class MethodSpec:
     uses: tuple[str, ...] = ()
     needs: frozenset[Need] = frozenset()
     attackers: tuple[str, ...] = ()
+    check_clips: Callable[[Recipe, int, str], None] | None = None
 
     def owns(self, name: str) -> bool:
         """True if the method itself fixes or sets this value of the shared recipe, given by its flat dotted name."""
@@ -88,5 +93,7 @@ class MethodSpec:
         first = next(iter(self.arguments), None)
         if first is None:
             return self.name
+        if first.is_text:
+            return f"{self.name}:{first.default}"
         value = f"{first.name}={first.default}" if first.choices else str(first.default)
         return f"{self.name}:{value}"

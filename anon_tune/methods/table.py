@@ -13,14 +13,18 @@ from anon_tune.methods import (
     black_out,
     blur,
     downsample,
+    external,
     frame_difference,
     identity,
+    learned_lens,
     negative,
     penalty,
     persons,
     pixelate,
     spact,
+    ted_spad,
     vita,
+    warp_noise,
 )
 from anon_tune.methods.spec import GAME, MethodSpec
 from anon_tune.recipe import Part, recipe_names
@@ -32,7 +36,10 @@ def broken_rules(spec: MethodSpec) -> Iterator[str]:
         yield f"must have a name of lower-case letters, digits and hyphens, got '{spec.name}'"
     if spec.name in {known.partition(".")[0] for known in recipe_names()}:
         yield "must not have the name of a part of the recipe"
-    if spec.arguments and (spec.is_trained or spec.section is not None):
+    takes_text = any(argument.is_text for argument in spec.arguments)
+    if takes_text and len(spec.arguments) > 1:
+        yield "must have no other argument beside a text"
+    if spec.arguments and (spec.is_trained or (spec.section is not None and not takes_text)):
         yield "must have either arguments, if it is closed-form, or a section"
     yield from _broken_section(spec)
     for other in (*spec.fixes, *spec.sets):
@@ -87,6 +94,8 @@ METHODS: Table[MethodSpec] = Table(
         "person-blur": persons.BLUR,
         "area-blur": persons.AREA_BLUR,
         "area-pixelate": persons.AREA_PIXELATE,
+        "warp-noise": warp_noise.SPEC,
+        "external": external.SPEC,
         "adversarial": adversarial.SPEC,
         "penalty-pixels": penalty.PIXELS,
         "penalty-features": penalty.FEATURES,
@@ -94,6 +103,8 @@ METHODS: Table[MethodSpec] = Table(
         "spact": spact.SPEC,
         "vita": vita.SPEC,
         "bdq": bdq.SPEC,
+        "learned-lens": learned_lens.SPEC,
+        "ted-spad": ted_spad.SPEC,
     },
     broken_rules=broken_rules,
 )

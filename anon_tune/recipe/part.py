@@ -71,6 +71,8 @@ def flat_values(part: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield prefix + key, value.start if value.end is None else fields
         elif isinstance(value, BaseModel):
             yield from flat_values(value, f"{prefix}{key}.")
+        elif isinstance(value, Mapping):
+            yield from ((f"{prefix}{key}.{name}", item) for name, item in plain[key].items())
         else:
             yield prefix + key, plain[key]
 

@@ -107,7 +107,7 @@ class SearchSpace(Part):
 
         If the method is searched, two kinds of fixed values are left out: those that the method of this trial sets
         itself, and those in the section of another method. If the method is fixed, such a value is an error. A
-        closed-form method takes only the fixed values of the sections ``evaluation`` and ``training``.
+        closed-form method takes only the fixed values of the sections ``evaluation`` and ``training`` and of its own.
 
         Args:
             params: Sampled values; must be empty for an anchor.
@@ -119,7 +119,8 @@ class SearchSpace(Part):
         name = self.method(params) if method is None else method
         fixed = dict(self.fixed)
         if not find(name, f"{self.where}: method").is_trained:
-            fixed = {n: v for n, v in fixed.items() if n.startswith(("evaluation.", "training."))}
+            kept = ("evaluation.", "training.", f"{find(name).name}.")
+            fixed = {n: v for n, v in fixed.items() if n.startswith(kept)}
         elif "method" in self.search:
             fixed = {n: v for n, v in fixed.items() if has_place(n, name)}
         return make_recipe({**fixed, **params, "method": name}, self.where, self.defaults)

@@ -7,7 +7,7 @@ K actions, E embedding dimensions.
 from anon_tune.training.branches import AttackerBranch, PrivacyBranches, Seen, Target
 from anon_tune.training.collective import Collective
 from anon_tune.training.demands import check_demands
-from anon_tune.training.hooks import GameHooks, TrialTrainer
+from anon_tune.training.hooks import GameHooks, Head, TrialTrainer
 from anon_tune.training.losses import adversary, distortion, nt_xent, penalty, privacy_loss, quantize, uniform
 from anon_tune.training.terms import Move, Term, Value
 from anon_tune.training.trainer import Trainer
@@ -16,6 +16,7 @@ __all__ = [
     "AttackerBranch",
     "Collective",
     "GameHooks",
+    "Head",
     "Move",
     "PrivacyBranches",
     "Seen",

@@ -5,16 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from torch import nn
 
-from anon_tune.networks import Anonymizer
+from anon_tune.networks import Anonymizer, UtilityNetwork
 from anon_tune.training.terms import Term
 from anon_tune.trial import LossPoint
 
 if TYPE_CHECKING:
     from anon_tune.training.trainer import Trainer
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A network of a method that learns with a player of the game; loss terms find it in `Move.head`.
+
+    Attributes:
+        player: The player whose optimizer trains it. With ``anonymizer`` it learns in move 1 and is frozen in move 2,
+            and with ``utility`` the other way round.
+        build: Builds it under the recipe's seed from f_T, the number K of actions and the number A of attributes.
+    """
+
+    player: Literal["anonymizer", "utility"]
+    build: Callable[[UtilityNetwork, int, int], nn.Module]
+
+
+NO_HEAD = Head("utility", lambda utility, num_actions, num_attributes: nn.Module())
+"""A head without weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +44,7 @@ class GameHooks:
         utility_terms: Loss terms that are added to the loss of f_T in move 2.
         modules: Networks and other state of the method, by name. They are kept in the checkpoint. The trainer moves
             them to its device but does not train them.
+        head: A network of the method that learns with a player; it is kept in the checkpoint too.
         before_game: Called once, after f_A has learned to imitate the start and before the branches warm up.
         after_step: Called after every step, once `Trainer.step` is increased.
     """
@@ -33,6 +52,7 @@ class GameHooks:
     anonymizer_terms: tuple[Term, ...] = ()
     utility_terms: tuple[Term, ...] = ()
     modules: Mapping[str, nn.Module] = field(default_factory=dict)
+    head: Head = NO_HEAD
     before_game: Callable[[Trainer], None] | None = None
     after_step: Callable[[Trainer], None] | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -14,26 +14,26 @@ from anon_tune.recipe import TrainingRecipe
 _FIRST_LR = 1e-3  # the schedules of the recipe replace it before the first update
 
 
-def build_optimizers(players: Mapping[str, nn.Module], recipe: TrainingRecipe) -> dict[str, optim.Optimizer]:
+def build_optimizers(players: Mapping[str, Sequence[nn.Module]], recipe: TrainingRecipe) -> dict[str, optim.Optimizer]:
     """Return the optimizer of every player by name, and give the player's weights the form that the recipe says."""
-    for module in players.values():
+    made = {}
+    for name, modules in players.items():
+        weights = [weight for module in modules for weight in module.parameters()]
         if recipe.channels_last:
-            channels_last(module)
-    return {
-        name: _build_optimizer(module, recipe, beta=0.5 if name == "anonymizer" else 0.9)
-        for name, module in players.items()
-    }
+            channels_last(weights)
+        made[name] = _build_optimizer(weights, recipe, beta=0.5 if name == "anonymizer" else 0.9)
+    return made
 
 
-def _build_optimizer(module: nn.Module, recipe: TrainingRecipe, beta: float) -> optim.Optimizer:
-    """Return the optimizer that a recipe names, for all weights of a module.
+def _build_optimizer(weights: Sequence[nn.Parameter], recipe: TrainingRecipe, beta: float) -> optim.Optimizer:
+    """Return the optimizer that a recipe names, for some weights.
 
     Args:
-        module: The network.
+        weights: What it trains.
         recipe: Which optimizer, its weight decay and momentum, and whether it updates all weights in one pass.
         beta: Decay of the mean gradient in Adam and AdamW.
     """
-    weights, fused = module.parameters(), True if recipe.fused else None
+    fused = True if recipe.fused else None
     if recipe.optimizer == "sgd":
         decay = recipe.weight_decay
         return optim.SGD(weights, lr=_FIRST_LR, momentum=recipe.momentum, weight_decay=decay, fused=fused)
@@ -68,9 +68,9 @@ def lowered(precision: str, device: torch.device) -> AbstractContextManager[obje
     return torch.autocast(device.type, dtype=torch.bfloat16, cache_enabled=False)
 
 
-def channels_last(module: nn.Module) -> None:
+def channels_last(weights: Iterable[nn.Parameter]) -> None:
     """Store the weights of convolutions with their channels last, as fast routines of GPUs and CPUs want them."""
-    for weights in module.parameters():
-        if weights.dim() in (4, 5):
-            form = torch.channels_last if weights.dim() == 4 else torch.channels_last_3d
-            weights.data = weights.data.to(memory_format=form)
+    for weight in weights:
+        if weight.dim() in (4, 5):
+            form = torch.channels_last if weight.dim() == 4 else torch.channels_last_3d
+            weight.data = weight.data.to(memory_format=form)

@@ -42,7 +42,7 @@ class SyncedNorm(_BatchNorm):
         if not self.training:
             settled: Tensor = super().forward(input)
             return settled
-        x = input.float()
+        x = input if input.dtype == torch.float64 else input.float()
         others = [0, *range(2, x.dim())]
         size = distributed.get_world_size()
         mean = _Sum.apply(x.mean(others)) / size

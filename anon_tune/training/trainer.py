@@ -85,13 +85,16 @@ class Trainer:
             self.utility = build_network(recipe.utility, num_actions).to(device)
             target = _target(recipe, clips if stills is None else stills, num_attributes, stills is not None)
             self.privacy = PrivacyBranches(recipe.privacy, target, self.collective).to(device)
+            # Last, so that a head does not change the weights of the players.
+            self.head = hooks.head.build(self.utility, num_actions, num_attributes).to(device)
         for module in hooks.modules.values():
             module.to(device)
         self.batches = GameBatches(recipe, clips, stills, self.anonymizer, self.collective, device)
         if self.collective.size > 1:
-            synchronize(self.anonymizer, self.utility, *self.privacy.networks())
-        self.optimizers = build_optimizers(self._players(), recipe.training)
-        self._updates = Updates(self._players(), self.optimizers, recipe.training, self.collective)
+            synchronize(self.anonymizer, self.utility, *self.privacy.networks(), self.head)
+        learning = {name: [one, *[self.head] * (name == hooks.head.player)] for name, one in self._players().items()}
+        self.optimizers = build_optimizers(learning, recipe.training)
+        self._updates = Updates(self.optimizers, recipe.training, self.collective)
         if recipe.training.compile:
             for module in (self.anonymizer, self.utility, *self.privacy):
                 module.compile()
@@ -102,7 +105,7 @@ class Trainer:
         return {"anonymizer": self.anonymizer, "utility": self.utility, "privacy": self.privacy}
 
     def _modules(self) -> dict[str, nn.Module]:
-        return {**self._players(), **self.hooks.modules}
+        return {**self._players(), "head": self.head, **self.hooks.modules}
 
     def train_until(self, step: int) -> list[LossPoint]:
         """Play until a step is reached, and return the losses of every step played.
@@ -158,6 +161,7 @@ class Trainer:
 
     def _move_anonymizer(self, index: int) -> Shown:
         _learn(self.utility, self.privacy, frozen=True)
+        _learn(self.head, frozen=self.hooks.head.player != "anonymizer")
         self.anonymizer.train()
 
         def losses(part: int) -> Iterator[Losses]:
@@ -173,6 +177,7 @@ class Trainer:
     def move_branches(self, index: int) -> None:
         """Play move 2 on a batch: with f_A frozen, minimize L_T over f_T and L_B over f_B on anonymized clips."""
         _learn(self.utility, self.privacy, frozen=False)
+        _learn(self.head, frozen=self.hooks.head.player != "utility")
 
         def losses(part: int) -> Iterator[Losses]:
             batch, changed, seen = self._frozen(index, part)
@@ -230,7 +235,7 @@ class Trainer:
 
     def _move(self, batch: ClipBatch, changed: Tensor, look: Callable[[], Seen]) -> Move:
         players = self.anonymizer, self.utility, self.privacy
-        return Move(self.recipe, self.step, batch, changed, look, *players)
+        return Move(self.recipe, self.step, batch, changed, look, *players, self.head)
 
     def _privacy_losses(self, seen: Seen) -> Losses:
         """Return the sum of the losses of all privacy branches, from which each learns by its own loss."""

@@ -42,15 +42,13 @@ class Updates:
     """Takes the optimizer steps of all players, and reads their losses.
 
     Args:
-        players: The networks that learn, by name.
-        optimizers: Their optimizers.
+        optimizers: The optimizers of the players, by name.
         recipe: Parts of a batch, clipping, size of buckets, and how often losses are read.
         collective: The workers of the trial.
     """
 
     def __init__(
         self,
-        players: Mapping[str, nn.Module],
         optimizers: Mapping[str, optim.Optimizer],
         recipe: TrainingRecipe,
         collective: Collective,
@@ -59,8 +57,8 @@ class Updates:
         self._unread: list[Shown] = []
         in_buckets = recipe.bucket_mb > 0 and collective.size > 1
         self._buckets = {
-            name: GradientBuckets(module.parameters(), collective.size, recipe.bucket_mb * 2**20)
-            for name, module in (players if in_buckets else {}).items()
+            name: GradientBuckets(weights_of(optimizer), collective.size, recipe.bucket_mb * 2**20)
+            for name, optimizer in (optimizers if in_buckets else {}).items()
         }
 
     def take(self, step: int, parts: Callable[[int], Iterator[Losses]]) -> dict[str, Shown]:
@@ -117,7 +115,7 @@ class Updates:
         self._unread.append(shown)
         if self._recipe.log_every == 1:
             self.read()
-        weights = [p for group in optimizer.param_groups for p in group["params"]]
+        weights = weights_of(optimizer)
         if player in self._buckets:
             self._buckets[player].close()
         else:
@@ -126,3 +124,8 @@ class Updates:
             nn.utils.clip_grad_norm_(weights, self._recipe.clip_norm)
         optimizer.step()
         return shown
+
+
+def weights_of(optimizer: optim.Optimizer) -> list[nn.Parameter]:
+    """Return all weights that an optimizer trains."""
+    return [weight for group in optimizer.param_groups for weight in group["params"]]

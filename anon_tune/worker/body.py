@@ -12,6 +12,7 @@ import torch
 
 from anon_tune.clips import Clips, open_clips
 from anon_tune.errors import AnonTuneError
+from anon_tune.methods.external.permission import external_allowed
 from anon_tune.study_directory import TrialDirectory
 from anon_tune.trial import RungJob, RungReport
 from anon_tune.worker.job import perform
@@ -33,6 +34,7 @@ class ClipTrialBody:
         stills: Another clip store on which the privacy branch learns; empty if it learns on the clips.
         baselines: Folder that keeps attackers trained on raw clips, a path that every node sees or a URI; empty to
             train them in every process.
+        allow_external: Run the programs that methods ``external:COMMAND`` name.
     """
 
     clips: str
@@ -41,6 +43,7 @@ class ClipTrialBody:
     gpus_per_worker: float = 0.0
     stills: str = ""
     baselines: str = ""
+    allow_external: bool = False
 
     @property
     def in_process(self) -> bool:
@@ -55,7 +58,9 @@ class ClipTrialBody:
         """
         if self.in_process:
             torch.set_num_threads(self.cpus_per_worker)
-            report = perform(job, _open(self.clips), torch.device("cpu"), _stills(job, self.stills), self.baselines)
+            stills = _stills(job, self.stills)
+            with external_allowed(self.allow_external):
+                report = perform(job, _open(self.clips), torch.device("cpu"), stills, self.baselines)
             assert report is not None  # a single worker is world rank 0
             return report
         return self._train_in_workers(job)
@@ -73,6 +78,7 @@ class ClipTrialBody:
                 "clips": self.clips,
                 "stills": self.stills,
                 "baselines": self.baselines,
+                "allow_external": self.allow_external,
                 "threads": self.cpus_per_worker,
                 "gpus": self.gpus_per_worker,
             },
@@ -109,7 +115,9 @@ def _worker(config: dict[str, Any]) -> RungReport | AnonTuneError | None:
         begun, leads = TrialDirectory.at(job.directory).begun, get_context().get_world_rank() == 0
         if leads:
             begun.write(json.dumps({"node": socket.gethostname(), "time": time.time()}).encode())
-        report = perform(job, _open(config["clips"]), get_device(), _stills(job, config["stills"]), config["baselines"])
+        stills = _stills(job, config["stills"])
+        with external_allowed(config["allow_external"]):
+            report = perform(job, _open(config["clips"]), get_device(), stills, config["baselines"])
         if leads:
             begun.remove()
         return report

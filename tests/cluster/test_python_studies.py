@@ -1,4 +1,4 @@
-"""Studies run from Python: the README example, a sampler of the caller, and a package of somebody else."""
+"""Studies run from Python: the example of docs/python.md, a sampler of the caller, and a package of somebody else."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def program(tmp_path: Path) -> Program:
 
 
 def test_the_example_of_the_readme_runs(program: Program, tmp_path: Path, tiny_params: dict[str, Any]) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(encoding="utf-8"), re.S)
     assert len([line for line in example.splitlines() if line.strip()]) <= 10
     # The lines as they stand, but for fewer trials and less effort, and a limit that trials of six steps can keep.
     code = example

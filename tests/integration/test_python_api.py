@@ -1,4 +1,4 @@
-"""The Python interface: the README's example, and what a notebook shows."""
+"""The Python interface: the example of its page, and what a notebook shows."""
 
 from __future__ import annotations
 
@@ -81,6 +81,6 @@ def test_the_readme_has_an_example_of_ten_lines() -> None:
 
 
 def example() -> str:
-    """Return the README's Python code."""
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    """Return the Python code of docs/python.md."""
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(encoding="utf-8"), re.S)
     return str(code)

@@ -11,7 +11,7 @@ from functools import cached_property, reduce
 from operator import add
 from typing import NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from anon_tune.clips import ClipBatch
 from anon_tune.networks import Anonymizer, UtilityNetwork
@@ -34,6 +34,7 @@ class Move:
         anonymizer: The anonymizer f_A.
         utility: The utility network f_T.
         privacy: The privacy branches f_B.
+        head: The network that the method adds to the game; without weights if it adds none.
     """
 
     recipe: Recipe
@@ -44,6 +45,7 @@ class Move:
     anonymizer: Anonymizer
     utility: UtilityNetwork
     privacy: PrivacyBranches
+    head: nn.Module
 
     @cached_property
     def seen(self) -> Seen:

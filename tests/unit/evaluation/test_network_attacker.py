@@ -50,7 +50,9 @@ def test_fitting_learns_its_target(avatars: Clips, target: str) -> None:
     assert loss() < 0.8 * before
 
 
-@pytest.mark.parametrize("family", [name for name in ATTACKERS.ours if name != "descriptors"])
+@pytest.mark.parametrize(
+    "family", [name for name, spec in ATTACKERS.ours.items() if name != "descriptors" and not spec.inputs]
+)
 def test_clips_that_look_the_same_are_ties(avatars: Clips, family: str) -> None:
     split = avatars.split("val")
     same = replace(split, frames=np.broadcast_to(split.frames[:1], split.frames.shape))

@@ -12,7 +12,7 @@ from anon_tune.methods.negative.network import Negative
 from anon_tune.testing import methods
 
 
-@pytest.mark.parametrize("name", [spec.example for spec in specs()])
+@pytest.mark.parametrize("name", [spec.example for spec in specs() if spec.name != "external"])
 @pytest.mark.parametrize("check", methods.CHECKS, ids=lambda check: check.__name__)
 def test_ours_pass(check: Callable[[str], None], name: str) -> None:
     check(name)
