@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn, optim
 
 from anon_tune.errors import AnonTuneError
@@ -67,6 +68,10 @@ def _fill(
             index, moment = key.split(".")
             state.setdefault(int(index), {})[moment] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        for weights, moments in optimizer.state.items():
+            for key, moment in moments.items():
+                if moment.shape == weights.shape:  # fused optimizers need the weights' own order in memory
+                    moments[key] = torch.empty_like(weights).copy_(moment)
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

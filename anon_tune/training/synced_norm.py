@@ -77,6 +77,7 @@ def _synchronize(module: nn.Module) -> None:
             synced = SyncedNorm(child.num_features, child.eps, child.momentum, affine, follows)
             synced.load_state_dict(child.state_dict())
             synced.train(child.training)
-            setattr(module, name, synced.to(next(iter(child.state_dict().values())).device))
+            held = next(tensor for tensor in child.state_dict().values() if tensor.is_floating_point())
+            setattr(module, name, synced.to(held.device, held.dtype))
         else:
             _synchronize(child)

@@ -185,7 +185,7 @@ class Trainer:
             with self._lowered():
                 total, shown = weigh(terms, self._move(batch, changed, lambda: seen))
             yield "utility", total, shown
-            yield self._privacy_losses(seen)
+            yield _privacy_losses(self, seen)
 
         self._updates.take(self.step, losses)
 
@@ -202,7 +202,7 @@ class Trainer:
         for index in range(first, first + self.recipe.training.warmup_steps):
 
             def losses(part: int, index: int = index) -> Iterator[Losses]:
-                yield self._privacy_losses(self._frozen(index, part)[2])
+                yield _privacy_losses(self, self._frozen(index, part)[2])
 
             self._updates.take(self.step, losses)
 
@@ -219,13 +219,11 @@ class Trainer:
 
     def _prepare(self) -> None:
         """Train f_A to imitate the start by the L1 distance, then let the branches learn on its outputs."""
-        pretrain_steps = self.recipe.anonymizer.pretrain_steps
         _learn(self.utility, self.privacy, frozen=True)
-        optimizer = self.optimizers["anonymizer"]
-        for step in range(pretrain_steps):
+        for step in range(self.recipe.anonymizer.pretrain_steps):
             set_rates(self.optimizers, {"anonymizer": self.recipe.anonymizer.pretrain_lr})
             self._updates.take(self.step, partial(_imitation, self, step))
-        optimizer.state.clear()  # its moments belong to another loss
+        self.optimizers["anonymizer"].state.clear()  # its moments belong to another loss
         set_rates(self.optimizers, _learning_rates(self.recipe, self.step))
         if self.hooks.before_game is not None:
             self.hooks.before_game(self)
@@ -237,11 +235,12 @@ class Trainer:
         players = self.anonymizer, self.utility, self.privacy
         return Move(self.recipe, self.step, batch, changed, look, *players, self.head)
 
-    def _privacy_losses(self, seen: Seen) -> Losses:
-        """Return the sum of the losses of all privacy branches, from which each learns by its own loss."""
-        with self._lowered():
-            total = torch.stack([loss.mean() for loss in self.privacy.losses(seen)]).sum()
-        return "privacy", total, {"privacy": total}
+
+def _privacy_losses(trainer: Trainer, seen: Seen) -> Losses:
+    """Return the sum of the losses of all privacy branches, from which each learns by its own loss."""
+    with lowered(trainer.recipe.training.precision, trainer.device):
+        total = torch.stack([loss.mean() for loss in trainer.privacy.losses(seen)]).sum()
+    return "privacy", total, {"privacy": total}
 
 
 def _imitation(trainer: Trainer, index: int, part: int) -> Iterator[Losses]:
