@@ -12,6 +12,7 @@ from anon_tune.methods import (
     bdq,
     black_out,
     blur,
+    diffusion,
     downsample,
     external,
     frame_difference,
@@ -23,8 +24,10 @@ from anon_tune.methods import (
     pixelate,
     spact,
     ted_spad,
+    tokens,
     vita,
     warp_noise,
+    wavelet,
 )
 from anon_tune.methods.spec import GAME, MethodSpec
 from anon_tune.recipe import Part, recipe_names
@@ -104,7 +107,10 @@ METHODS: Table[MethodSpec] = Table(
         "vita": vita.SPEC,
         "bdq": bdq.SPEC,
         "learned-lens": learned_lens.SPEC,
+        "diffusion": diffusion.SPEC,
         "ted-spad": ted_spad.SPEC,
+        "wavelet": wavelet.SPEC,
+        "tokens": tokens.SPEC,
     },
     broken_rules=broken_rules,
 )
