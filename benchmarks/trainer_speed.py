@@ -1,8 +1,9 @@
 """Is our step faster than the published loop? One JSON object.
 
 Both play one move of f_A and one of the branches with UNet, R3D-18 and ResNet-50 on the same batches, in turns. The
-published loop is in the form of the released code of arXiv:2504.14301: the weights of frozen branches stay in the graph,
-and every loss has a pass of its own through f_A. ``overhead_share`` is 1 - (bare forward and backward passes) / (our step).
+published loop is in the form of the released code of arXiv:2504.14301: the weights of frozen branches stay in the
+graph, and every loss has a pass of its own through f_A. ``overhead_share`` is 1 - (bare forward and backward passes) /
+(our step).
 
     python benchmarks/trainer_speed.py --rounds 5
     python benchmarks/trainer_speed.py --rounds 5 --set training.precision=bfloat16 --set training.fused=true

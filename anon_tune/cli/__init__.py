@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperCommand
 
 import anon_tune
-from anon_tune.cli import anonymize, audit, certify, clips, cluster, jobs, result, status, study, table, verify
+from anon_tune.cli import anonymize, audit, certify, clips, cluster, jobs, privacy, result, status, study, table, verify
 from anon_tune.cli.help_text import Command, Group
 from anon_tune.cli.list_options import spread_lists
 from anon_tune.errors import AnonTuneError, UsageError
@@ -65,6 +65,7 @@ app.command("front")(result.front)
 app.command("table")(table.table)
 app.command("report")(result.report)
 app.command("export")(result.export)
+app.command("privacy")(privacy.privacy)
 app.command("audit")(audit.audit)
 app.command(
     "submit",

@@ -24,6 +24,7 @@ def study(
     out: options.Out,
     stills: options.Stills = None,
     trials: options.Trials = None,
+    draw_trials: options.DrawTrials = None,
     set_: options.Set = None,
     seed: options.Seed = 0,
     sampler: options.Sampler = None,
@@ -50,7 +51,7 @@ def study(
 
     The study runs on this machine, or on the cluster that RAY_ADDRESS or a Ray job names.
 
-    Names for --constraint: leakage_at_most, accuracy_at_least, seconds_per_frame_at_most.
+    Names for --constraint: leakage_at_most, accuracy_at_least, seconds_per_frame_at_most, epsilon_at_most.
     """
     _run(prepare_study(study_options(locals())), certify)
 

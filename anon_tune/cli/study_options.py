@@ -38,6 +38,14 @@ Trials = Annotated[
     int | None,
     typer.Option(metavar="N", min=1, help="Number of trials, not counting the anchors. Default: the search space's."),
 ]
+DrawTrials = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LAW:MEAN",
+        help="Draw the number of trials, so that releasing only the best costs little privacy: logarithmic, geometric "
+        "or poisson, with the expected number, as geometric:8. Needs private training and --sampler random.",
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Fix a recipe value, such as training.seed=1. May be repeated."),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from anon_tune.clips.avatars import make_avatars
     from anon_tune.clips.batches import ClipBatch, ClipSampler, epoch_batches
     from anon_tune.clips.codec import round_trip, round_trip_split
+    from anon_tune.clips.poisson import PoissonBatch, PoissonSampler
     from anon_tune.clips.stills import StillSampler, check_stills
     from anon_tune.clips.store import Clips, ClipSet, open_clips
 
@@ -21,6 +22,8 @@ _MODULES = {
     "ClipSampler": "anon_tune.clips.batches",
     "ClipSet": "anon_tune.clips.store",
     "Clips": "anon_tune.clips.store",
+    "PoissonBatch": "anon_tune.clips.poisson",
+    "PoissonSampler": "anon_tune.clips.poisson",
     "StillSampler": "anon_tune.clips.stills",
     "check_stills": "anon_tune.clips.stills",
     "epoch_batches": "anon_tune.clips.batches",
@@ -35,6 +38,8 @@ __all__ = [
     "ClipSampler",
     "ClipSet",
     "Clips",
+    "PoissonBatch",
+    "PoissonSampler",
     "StillSampler",
     "check_stills",
     "epoch_batches",

@@ -92,7 +92,7 @@ class ClipSampler:
 
     def shown(self, stored: StoredBatch, device: torch.device) -> ClipBatch:
         """Move a batch to a device and convert it there."""
-        made = _labelled(self._set, stored.rows, stored.views.clips(device))
+        made = labelled(self._set, stored.rows, stored.views.clips(device))
         inputs = {name: values.to(device) for name, values in made.inputs.items()}
         return replace(made, actions=made.actions.to(device), private=made.private.to(device), inputs=inputs)
 
@@ -144,10 +144,11 @@ def epoch_batches(clip_set: ClipSet, batch_clips: int, epoch: int, seed: int, sh
     order = _order(len(clip_set), seed, epoch) if shuffle else np.arange(len(clip_set))
     for start in range(0, len(order), batch_clips):
         indices = order[start : start + batch_clips]
-        yield _labelled(clip_set, indices, clip_set.clips(indices))
+        yield labelled(clip_set, indices, clip_set.clips(indices))
 
 
-def _labelled(clip_set: ClipSet, indices: NDArray[np.int64], clips: Tensor) -> ClipBatch:
+def labelled(clip_set: ClipSet, indices: NDArray[np.int64], clips: Tensor) -> ClipBatch:
+    """Return clips (B, T, C, H, W) that were read at some indices, with their labels."""
     return ClipBatch(
         clips=clips,
         actions=torch.from_numpy(clip_set.actions[indices]),

@@ -32,6 +32,7 @@ def run_study(
     out: Location,
     stills: str | Path | None = None,
     trials: int | None = None,
+    draw_trials: str | None = None,
     set: Mapping[str, Any] | None = None,
     seed: int = 0,
     sampler: str | CallersSampler | None = None,

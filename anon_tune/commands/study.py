@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anon_tune.accounting import NumberLaw
 from anon_tune.commands.opened_study import Study
 from anon_tune.commands.study_clips import BUILT_IN, check_recipes, find_clips, find_stills
+from anon_tune.commands.study_privacy import check_longer, privacy_settings
 from anon_tune.driver.packages import bring_packages
 from anon_tune.errors import UsageError
 from anon_tune.folder import Folder, Location
@@ -33,11 +35,12 @@ class StudyOptions:
         out: Study directory, a path or a URI; if it already holds this study, the study is continued.
         stills: A second clip store: privacy branches learn on its training stills instead of on the clips.
         trials: Number of trials, anchors not counted; None for the search space's number.
+        draw_trials: Law by which the number of trials is drawn instead, such as ``geometric:8``; None for none.
         set: Fixed recipe values by name, such as ``{"training.seed": 1}``.
         seed: Seed of the sampler, at least 0.
         sampler: A name as in `StudySettings`, an Optuna sampler, or None for the search space's sampler.
         rungs: Stop unpromising trials early.
-        constraint: Limits by name: leakage_at_most, accuracy_at_least, seconds_per_frame_at_most.
+        constraint: Limits by name: leakage_at_most, accuracy_at_least, seconds_per_frame_at_most, epsilon_at_most.
         stop: Limits at which the study ends early, by name: seconds, gpu_hours, money, stall_trials.
         warm_start: An earlier study on the same clips, for the sampler to learn from.
         storage: URL of an Optuna storage, without a password; None for a journal file in the study directory.
@@ -62,6 +65,7 @@ class StudyOptions:
     out: Location
     stills: str | Path | None = None
     trials: int | None = None
+    draw_trials: str | None = None
     set: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     sampler: str | CallersSampler | None = None
@@ -161,6 +165,8 @@ def planned(options: StudyOptions) -> tuple[SearchSpace, StudySettings]:
     from anon_tune.search.space_file import validate
     from anon_tune.study import StudySettings
 
+    if options.draw_trials is not None and options.trials is not None:
+        raise UsageError("--trials", "cannot be given with --draw-trials", options.trials, "Leave one of them out")
     loaded = SearchSpace.load(find_space(options.space), options.set).with_constraints(options.constraint)
     named, _, of_caller = _sampler(options.sampler, loaded)
     given = {"num_trials": options.trials, "sampler": named}
@@ -170,6 +176,7 @@ def planned(options: StudyOptions) -> tuple[SearchSpace, StudySettings]:
         **chosen,
         "clips": str(options.clips),
         "stills": str(options.stills or ""),
+        "drawn": "" if options.draw_trials is None else str(NumberLaw.parse(options.draw_trials)),
         "seed": options.seed,
         "sampler_class": of_caller,
         "rungs": options.rungs,
@@ -213,6 +220,7 @@ def prepare_study(options: StudyOptions) -> ReadyStudy:
     if stills is not None:
         measured_on |= {"stills": stills.location, "stills_fingerprint": stills.fingerprint}
     check_recipes(space, clips, stills)
+    measured_on |= privacy_settings(space, settings, clips, StudyDirectory.at(out))
     _, sampler, _ = _sampler(options.sampler, space)
     return ReadyStudy(out, clips, space, settings.model_copy(update=measured_on), sampler, options.allow_external)
 
@@ -252,6 +260,7 @@ def prepare_resume(
     if settings.stills:
         now["stills_fingerprint"] = find_stills(settings.stills, clips).fingerprint
     if trials is not None:
+        check_longer(settings)
         now["num_trials"] = trials
     now["stop"] = space.stop_rules(stop or {}, settings.stop)
     return ReadyStudy(folder, clips, space, settings.model_copy(update=now), own, allow_external)

@@ -65,11 +65,13 @@ def check_recipes(space: SearchSpace, clips: Clips, stills: Clips | None) -> Non
             or a network cannot take the clips.
         DataError: A file of weights does not fit its network.
     """
+    from anon_tune.accounting.private_run import private_run
     from anon_tune.methods import build_anonymizer, find, is_trained
-    from anon_tune.training import check_demands
+    from anon_tune.training import check_demands, check_private_networks
     from anon_tune.training.trial_run import check_networks
 
-    num_frames = clips.split("train").frames.shape[1]
+    train = clips.split("train")
+    num_frames = train.frames.shape[1]
     num_still_frames = None if stills is None else stills.split("train").frames.shape[1]
     _, _, height, width, _ = clips.split("train").frames.shape
     for recipe in space.probes():
@@ -77,6 +79,9 @@ def check_recipes(space: SearchSpace, clips: Clips, stills: Clips | None) -> Non
         if is_trained(recipe.method):
             build = partial(build_anonymizer, recipe.with_weights(None))
             check_demands(recipe, num_frames, num_still_frames, build, space.where)
+            if recipe.dp.is_on:
+                private_run(recipe, len(train), len(set(train.groups)), space.where)
+                check_private_networks(recipe, build(), space.where)
             check_clips = find(recipe.method).spec.check_clips
             if check_clips is not None:
                 check_clips(recipe, num_frames, space.where)

@@ -40,11 +40,15 @@ def verify(
     """
     from anon_tune.driver import verify_study
     from anon_tune.study import load_study
+    from anon_tune.study.privacy import is_private
 
     bring_packages(package)
     folder = Folder.at(directory)
     space, settings = load_study(folder)
     check_external(space, allow_external)
+    if retrain and is_private(space):
+        rule = "--retrain would train more private runs, after the study has paid for its own"
+        raise StudyError(str(folder), rule, remedy="Leave --retrain out")
     clips = clips_of_study(settings, folder)
     if retrain and settings.stills:
         stills = find_stills(settings.stills, clips)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from anon_tune.folder import File
 from anon_tune.ledger import Ledger
 from anon_tune.networks import save_weights
 from anon_tune.pareto import judged_scores
+from anon_tune.recipe import Recipe
 from anon_tune.study.certified import certificates_of
+from anon_tune.study.privacy_statement import privacy_of, statement
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial
 
@@ -68,18 +71,16 @@ def export_anonymizer(
     card = output.with_suffix(".md")
     check_usable(trial)
     assert trial.score is not None
-    if output.suffix not in SUFFIXES:
-        raise UsageError(
-            str(output), f"must end in one of {', '.join(SUFFIXES)}", output.suffix, "End it in .safetensors"
-        )
-    if not force:
-        _refuse_existing(output, card)
+    _check_output(output, () if force else (output, card))
     loaded = load_trial(study, trial)
     recipe = loaded.recipe
-    score = judged_scores(Ledger(study.ledger).trials()).get(trial.id, trial.score)
+    trials = Ledger(study.ledger).trials()
+    score = judged_scores(trials).get(trial.id, trial.score)
     store = _store(study, clips)
     certificate = certificates_of(study, [trial]).get(trial.id)
-    document = card_document(trial, score, recipe, clips, store, data_licence, stills, certificate)
+    document = card_document(
+        trial, score, recipe, clips, store, data_licence, stills, certificate, _stated(study, trials, recipe)
+    )
     if output.suffix == ".safetensors":
         made = {"format": FORM, "anon_tune": anon_tune.__version__, "recipe": recipe.model_dump_json()}
         save_weights(loaded.anonymizer.state_dict(), output, made | {"model_card": json.dumps(document)})
@@ -94,8 +95,18 @@ def export_anonymizer(
     return output
 
 
-def _refuse_existing(*files: Path) -> None:
-    for file in files:
+def _stated(study: StudyDirectory, trials: list[Trial], recipe: Recipe) -> Sequence[tuple[str, str]]:
+    """Return the statement of the study's private training; empty if the trial was not private."""
+    private = privacy_of(study, trials) if recipe.dp.is_on else None
+    return () if private is None else statement(private)
+
+
+def _check_output(output: Path, new: Sequence[Path]) -> None:
+    if output.suffix not in SUFFIXES:
+        raise UsageError(
+            str(output), f"must end in one of {', '.join(SUFFIXES)}", output.suffix, "End it in .safetensors"
+        )
+    for file in new:
         if file.exists():
             raise UsageError(str(file), "already exists", remedy="Name another file or add --force")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -30,6 +31,7 @@ def card_document(
     data_licence: str,
     stills: tuple[str, str] = ("", ""),
     certificate: Certificate | None = None,
+    privacy: Sequence[tuple[str, str]] = (),
 ) -> dict[str, Any]:
     """Return the card as plain values; fractions are in [0, 1].
 
@@ -43,6 +45,7 @@ def card_document(
         stills: Name and fingerprint of the stills that the privacy branch learned on; empty strings if it learned on
             the clips.
         certificate: The trial's certificate; None without one.
+        privacy: The statement of the study's private training; empty if it was not private.
     """
     effort = recipe.evaluation.full
     return {
@@ -57,6 +60,7 @@ def card_document(
         "leakage": _reading(score.leakage),
         "accuracy": _reading(score.accuracy),
         "certificate": None if certificate is None else _certified(certificate),
+        "privacy": dict(privacy),
         "attackers": dict(score.attackers),
         "attributes": dict(score.attributes),
         "distortion": score.distortion,
@@ -132,7 +136,7 @@ def card_markdown(card: dict[str, Any], file: str) -> str:
 ## Certified
 
 {_certificate_text(card.get("certificate"))}
-
+{_privacy_text(card.get("privacy"))}
 ## Measured by the study
 
 {_study_text(card)}
@@ -150,6 +154,13 @@ def card_markdown(card: dict[str, Any], file: str) -> str:
 Fingerprint {card["fingerprint"]}, seed {card["seed"]}, anon_tune {card["versions"]["anon_tune"]}, torch \
 {card["versions"]["torch"]}, Python {card["versions"]["python"]}.
 """
+
+
+def _privacy_text(privacy: dict[str, str] | None) -> str:
+    if not privacy:
+        return ""
+    rows = "\n".join(f"| {name} | {words} |" for name, words in privacy.items())
+    return f"\n## Differential privacy of training\n\n| | |\n|---|---|\n{rows}\n"
 
 
 def _usage(file: str) -> str:

@@ -22,7 +22,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from anon_tune.errors import UsageError, cause_of
+from anon_tune.errors import RecipeError, UsageError, cause_of
 from anon_tune.methods.method import find
 from anon_tune.methods.spec import MethodSpec
 from anon_tune.recipe import Recipe
@@ -104,12 +104,16 @@ def trainer_of(recipe: Recipe) -> Callable[..., TrialTrainer]:
 
     The result takes the arguments of `anon_tune.training.Trainer` without ``hooks`` and ``start``.
     """
-    from anon_tune.training import GameHooks, Trainer
+    from anon_tune.training import GameHooks, PrivateTrainer, Trainer
 
     builder = load_builder(find(recipe.method).spec)
     if builder.trainer is not None:
+        if recipe.dp.is_on:
+            rule = "private training ('dp') is training of the game, and the method trains in another way"
+            raise RecipeError("recipe", rule, recipe.method, "Leave 'dp' out, or choose the method 'adversarial'")
         return builder.trainer
     hooks = builder.hooks(recipe) if builder.hooks is not None else GameHooks()
     start = recipe.anonymizer.start
     imitated = None if start == "identity" else build_anonymizer(Recipe(method=start))
-    return partial(Trainer, hooks=hooks, start=imitated)
+    kind = PrivateTrainer if recipe.dp.is_on else Trainer
+    return partial(kind, hooks=hooks, start=imitated)

@@ -85,6 +85,8 @@ class MethodSpec:
         part, _, rest = name.partition(".")
         if part == self.name:
             return bool(rest)
+        if part == "dp":  # private training is a property of the game, not of a method
+            return self.is_trained and "training" in self.uses
         return part in self.uses and not self.owns(name)
 
     @property

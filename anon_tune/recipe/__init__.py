@@ -2,6 +2,7 @@
 
 from anon_tune.recipe.measuring import MEASURE_VERSION, AuditRecipe, EffortRecipe, EvaluationRecipe, measured_before
 from anon_tune.recipe.part import Part, flat_names, flat_values, refusal
+from anon_tune.recipe.private import DpRecipe
 from anon_tune.recipe.recipe import Recipe, nest, recipe_names
 from anon_tune.recipe.training import (
     NETWORK_BRANCH,
@@ -17,6 +18,7 @@ __all__ = [
     "NETWORK_BRANCH",
     "AnonymizerRecipe",
     "AuditRecipe",
+    "DpRecipe",
     "EffortRecipe",
     "EvaluationRecipe",
     "Part",

@@ -109,6 +109,11 @@ class EvaluationRecipe(Part):
         attackers=("frame", "descriptors"), fresh=(), attacker_steps=120, further_steps=120, classifier_steps=75
     )
     full: EffortRecipe = EffortRecipe()
+    attackers_learn_on: Literal["train", "outside"] = Field(
+        "train",
+        description="clips on which attackers and classifier learn: the training split, or, if that is protected, two "
+        "thirds of the groups of the validation split",
+    )
     num_bootstraps: Positive = Field(200, description="resamples behind an interval")
     confidence: float = Field(0.95, gt=0.5, lt=1)
     batch_clips: Positive = 16

@@ -11,6 +11,7 @@ from pydantic import Field, SerializeAsAny, model_validator
 from anon_tune.errors import RecipeError
 from anon_tune.recipe.measuring import EvaluationRecipe
 from anon_tune.recipe.part import Part, digest, flat_names, flat_values
+from anon_tune.recipe.private import DpRecipe
 from anon_tune.recipe.training import (
     NETWORK_BRANCH,
     AnonymizerRecipe,
@@ -40,6 +41,7 @@ class Recipe(Part):
     privacy: PrivacyRecipe = PrivacyRecipe()
     penalty: PenaltyRecipe = PenaltyRecipe()
     training: TrainingRecipe = TrainingRecipe()
+    dp: DpRecipe = DpRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()
     section: SerializeAsAny[Part] | None = Field(None, description="the values that the method brings")
 
@@ -76,6 +78,22 @@ class Recipe(Part):
         if self.privacy.head == "nt_xent" and (training.stills_per_clip != 2 or training.batch_clips < 2):
             needed = "'training.stills_per_clip' = 2 and 'training.batch_clips' of at least 2"
             raise ValueError(f"'privacy.head' = 'nt_xent' needs {needed}")
+        return self
+
+    @model_validator(mode="after")
+    def _clips_are_learned_one_by_one(self) -> Self:
+        """Refuse what mixes clips, so that no gradient belongs to one of them, and updates that are not accounted."""
+        if not self.dp.is_on:
+            return self
+        privacy, reason = self.privacy, "private training ('dp') needs"
+        if privacy.head == "nt_xent":
+            raise ValueError(f"{reason} 'privacy.head' = 'attributes', because NT-Xent compares the clips of a batch")
+        if privacy.branches != (NETWORK_BRANCH,):
+            raise ValueError(f"{reason} 'privacy.branches' = '{NETWORK_BRANCH}', because attackers normalize a batch")
+        if privacy.num_branches > 1 and privacy.driver == "strongest":
+            raise ValueError(f"{reason} 'privacy.driver' = 'all', because the strongest branch depends on all clips")
+        if privacy.restart_steps:
+            raise ValueError(f"{reason} 'privacy.restart_steps' = 0, because branches learn again after a restart")
         return self
 
     def _schedules(self) -> Iterator[tuple[str, Schedule]]:

@@ -25,6 +25,7 @@ from anon_tune.report.training_figures import loss_chart, rungs_chart
 from anon_tune.report.wording import text
 from anon_tune.study.certified import certificates_of
 from anon_tune.study.frozen_study import FrozenFacts, frozen_facts
+from anon_tune.study.privacy_statement import privacy_of, statement
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial
 
@@ -120,6 +121,9 @@ def _sections(
 ) -> list[tuple[str, str, str]]:
     """Return the sections of the page in order, each as (id, heading, HTML)."""
     results = _result_sections(trials, front, importance, study, certificates)
+    privacy = privacy_of(study, trials) if study.frozen.exists() else None
+    if privacy is not None:
+        results.insert(1, ("privacy", "Differential privacy", tables.privacy(statement(privacy))))
     return [*results, *_course_sections(trials, front, certificates)]
 
 

@@ -80,6 +80,12 @@ def settings(study: Mapping[str, object]) -> str:
     return f"<details><summary>Versions and settings</summary><table>{''.join(rows)}</table></details>" if rows else ""
 
 
+def privacy(rows: Sequence[tuple[str, str]]) -> str:
+    """Return the statement of a private study as a table."""
+    cells = "".join(f"<tr><th>{text(name)}</th><td>{text(words)}</td></tr>" for name, words in rows)
+    return f'<table class="statement">{cells}</table>'
+
+
 def elsewhere(study: StudyDirectory, storage: object) -> str:
     """Return the commands that show the same study in TensorBoard and in Optuna's dashboard, if these have data.
 

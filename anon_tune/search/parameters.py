@@ -174,11 +174,14 @@ class Constraints(Part):
         leakage_at_most: Largest leakage, a cMAP above 0.
         accuracy_at_least: Smallest accuracy.
         seconds_per_frame_at_most: Longest time of the anonymizer for a frame, where trials are measured.
+        epsilon_at_most: Largest epsilon of all private trials together. It ends the study before it is broken, instead
+            of keeping a trial off the front.
     """
 
     leakage_at_most: Annotated[float, Field(gt=0, le=1)] | None = None
     accuracy_at_least: Annotated[float, Field(gt=0, le=1)] | None = None
     seconds_per_frame_at_most: Annotated[float, Field(gt=0)] | None = None
+    epsilon_at_most: Annotated[float, Field(gt=0)] | None = None
 
     def values(self, score: Score) -> dict[str, float]:
         """Return by how much of its limit each constraint is missed; at most 0 where it is kept.
@@ -220,6 +223,11 @@ class StopRules(Part):
     gpu_hours: Annotated[float, Field(gt=0)] | None = None
     money: Annotated[float, Field(gt=0)] | None = None
     stall_trials: Annotated[int, Field(ge=1)] | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """True if no rule ends the study."""
+        return not any(getattr(self, name) is not None for name in type(self).model_fields)
 
 
 Sampler = Literal["auto", "gp", "tpe", "nsga2", "random", "qmc", "grid"]

@@ -13,6 +13,7 @@ from anon_tune.search.proposer import Proposer
 from anon_tune.search.rung_brackets import RungBrackets
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.assignment import Assignment, Decision, why_not_finite
+from anon_tune.study.privacy import EpsilonLimit
 from anon_tune.study.records import Records
 from anon_tune.study.settings import StudySettings
 from anon_tune.study.spending import Prices, Spending
@@ -54,6 +55,8 @@ class Bookkeeper:
         self._brackets = RungBrackets(rungs, space.study.constraints, settings.seed)
         self._spending = Spending(settings.stop, clock)
         self._records = Records(ledger, proposer, self._spending, clock, on_change, on_end, watchers)
+        limit = EpsilonLimit(space, settings)
+        self._spending.epsilon_spent = lambda: limit.reason(self._records.trials)
         self._turns = Turns(self._records, self._brackets, space, proposer, clock)
         self._num_losses: Counter[str] = Counter()
 

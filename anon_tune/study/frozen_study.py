@@ -208,8 +208,11 @@ def _check_same(
         ("rungs", was.get("rungs"), wanted["rungs"]),
         ("seed", was.get("seed"), wanted["seed"]),
         ("sampler", was.get("sampler"), wanted["sampler"]),
+        ("law of the number of trials", was.get("drawn", ""), wanted["drawn"]),
         ("warm start", was.get("warm_start"), wanted.get("warm_start")),
     ]
+    if wanted["drawn"]:
+        pairs.append(("drawn number of trials", was.get("num_trials"), wanted["num_trials"]))
     if wanted["sampler"] == "grid":  # another number of trials makes another grid
         pairs.append(("number of trials on a grid", was.get("num_trials"), wanted["num_trials"]))
     old_defaults, defaults = _table(_table(before, "space"), "defaults"), space.tables()["defaults"]

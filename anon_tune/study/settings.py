@@ -20,6 +20,9 @@ class StudySettings(BaseModel):
         clips_fingerprint: Of the clips; a study is never continued on others.
         stills: What the privacy branch learns on, if not on the clips: a clip store.
         stills_fingerprint: As `clips_fingerprint`.
+        drawn: Law by which the number of trials was drawn, ``LAW:MEAN``; empty if it was given.
+        protected_clips: Clips of the training split, if trials train privately; else 0.
+        protected_groups: Groups of that split; else 0.
         seed: Of the sampler.
         sampler: ``auto`` takes a Gaussian process, in turns with TPE, where it fits, else TPE, and NSGA-II for many
             trials.
@@ -51,6 +54,9 @@ class StudySettings(BaseModel):
     clips_fingerprint: str = ""
     stills: str = ""
     stills_fingerprint: str = ""
+    drawn: str = ""
+    protected_clips: Annotated[int, Field(ge=0)] = 0
+    protected_groups: Annotated[int, Field(ge=0)] = 0
     seed: Annotated[int, Field(ge=0)] = 0
     sampler: Sampler = "auto"
     sampler_class: str = ""

@@ -82,11 +82,13 @@ class Spending:
         rules: The stop rules of the study.
         clock: Returns the time in seconds.
         total: Cost so far, including that of earlier drivers.
+        epsilon_spent: Returns why the privacy of the study allows no further trial; empty if it does.
     """
 
     rules: StopRules
     clock: Callable[[], float]
     total: Cost = field(default_factory=Cost)
+    epsilon_spent: Callable[[], str] = str
     _started: float = field(init=False)
     _front: Staircase | None = None  # None until the identity anchor sets the reference point
     _volume: float = 0.0
@@ -138,4 +140,4 @@ class Spending:
         stalled = len(self._begun) - bisect_right(self._begun, self._grown_at)
         if rules.stall_trials is not None and stalled >= rules.stall_trials:
             return f"the hypervolume has not grown while {stalled} trials began"
-        return ""
+        return self.epsilon_spent()

@@ -9,6 +9,8 @@ from anon_tune.training.collective import Collective
 from anon_tune.training.demands import check_demands
 from anon_tune.training.hooks import GameHooks, Head, TrialTrainer
 from anon_tune.training.losses import adversary, distortion, nt_xent, penalty, privacy_loss, quantize, uniform
+from anon_tune.training.private_gradients import check_private_networks
+from anon_tune.training.private_trainer import PrivateTrainer
 from anon_tune.training.terms import Move, Term, Value
 from anon_tune.training.trainer import Trainer
 
@@ -19,6 +21,7 @@ __all__ = [
     "Head",
     "Move",
     "PrivacyBranches",
+    "PrivateTrainer",
     "Seen",
     "Target",
     "Term",
@@ -27,6 +30,7 @@ __all__ = [
     "Value",
     "adversary",
     "check_demands",
+    "check_private_networks",
     "distortion",
     "nt_xent",
     "penalty",

@@ -166,6 +166,8 @@ class PrivacyBranches(nn.ModuleList):
             else:
                 term = uniform(outputs, self.target.categories)
             terms.append((term, loss.mean()))
+        if len(terms) == 1:
+            return terms[0]
         if self.recipe.driver == "all":
             return torch.stack([t for t, _ in terms]).mean(), torch.stack([loss for _, loss in terms]).mean()
         told = self.collective.mean(torch.stack([term.detach() for term, _ in terms]))

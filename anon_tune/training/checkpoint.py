@@ -16,11 +16,17 @@ _FORM = "2"  # version of the file format; earlier files have no version, and an
 
 
 def write_checkpoint(
-    path: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, optim.Optimizer], step: int, fingerprint: str
+    path: Path,
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, optim.Optimizer],
+    step: int,
+    fingerprint: str,
+    notes: Mapping[str, str] | None = None,
 ) -> None:
     """Write everything that the next step depends on.
 
-    Tensors are named ``<module>.<parameter>`` and ``optimizer.<module>.<index>.<moment>``.
+    Tensors are named ``<module>.<parameter>`` and ``optimizer.<module>.<index>.<moment>``. Notes are texts by name that
+    are kept beside them.
     """
     tensors: dict[str, Tensor] = {}
     for name, module in modules.items():
@@ -29,7 +35,7 @@ def write_checkpoint(
         for index, moments in optimizer.state_dict()["state"].items():
             held = {key: value for key, value in moments.items() if value is not None}  # SGD may have no momentum
             tensors |= {f"optimizer.{name}.{index}.{key}": value for key, value in held.items()}
-    save_weights(tensors, path, {"form": _FORM, "step": str(step), "fingerprint": fingerprint})
+    save_weights(tensors, path, {"form": _FORM, "step": str(step), "fingerprint": fingerprint, **(notes or {})})
 
 
 def read_checkpoint(

@@ -222,7 +222,7 @@ class Trainer:
         _learn(self.utility, self.privacy, frozen=True)
         for step in range(self.recipe.anonymizer.pretrain_steps):
             set_rates(self.optimizers, {"anonymizer": self.recipe.anonymizer.pretrain_lr})
-            self._updates.take(self.step, partial(_imitation, self, step))
+            self.imitate(step)
         self.optimizers["anonymizer"].state.clear()  # its moments belong to another loss
         set_rates(self.optimizers, _learning_rates(self.recipe, self.step))
         if self.hooks.before_game is not None:
@@ -230,6 +230,10 @@ class Trainer:
         for step in range(self.recipe.training.warmup_steps):
             self.move_branches(step)
         self._prepared = True
+
+    def imitate(self, index: int) -> None:
+        """Let f_A learn the outputs of the start on a batch, by the L1 distance."""
+        self._updates.take(self.step, partial(_imitation, self, index))
 
     def _move(self, batch: ClipBatch, changed: Tensor, look: Callable[[], Seen]) -> Move:
         players = self.anonymizer, self.utility, self.privacy

@@ -14,7 +14,9 @@ import cv2
 import numpy as np
 import torch
 
+from anon_tune.accounting.private_run import private_run
 from anon_tune.clips import Clips
+from anon_tune.clips.outside import outside_training
 from anon_tune.evaluation import measure, raw_networks
 from anon_tune.folder import File
 from anon_tune.methods import attackers_of, build_anonymizer, is_trained, trainer_of
@@ -64,11 +66,12 @@ def perform(
     if Collective().world_rank != 0:
         return None
     own, inputs = attackers_of(recipe)
-    raw = raw_networks(clips, recipe.evaluation, device, baselines)
-    score = measure(anonymizer, clips, recipe.evaluation, job.full, job.ceilings, device, own, inputs, raw)
+    seen = outside_training(clips) if recipe.evaluation.attackers_learn_on == "outside" else clips
+    raw = raw_networks(seen, recipe.evaluation, device, baselines)
+    score = measure(anonymizer, seen, recipe.evaluation, job.full, job.ceilings, device, own, inputs, raw)
     if trains:
         with place.weights.writing() as path:
-            save_weights(anonymizer.state_dict(), path, {"recipe": recipe.model_dump_json()})
+            save_weights(anonymizer.state_dict(), path, weights_metadata(job, clips))
     if job.full and not job.weights:
         with place.preview.writing() as path:
             write_preview(anonymizer, clips, path, device)
@@ -83,6 +86,16 @@ def perform(
         node=socket.gethostname(),
         weights=recorded_weights(job.trial_id) if trains else "",
     )
+
+
+def weights_metadata(job: RungJob, clips: Clips) -> dict[str, str]:
+    """Return what weights carry: their recipe and, if their training was private, its account."""
+    carried = {"recipe": job.recipe.model_dump_json()}
+    if job.recipe.dp.is_on:
+        train = clips.split("train")
+        run = private_run(job.recipe, len(train), len(set(train.groups)))
+        carried["account"] = run.after(job.recipe, job.step).to_json()
+    return carried
 
 
 def _train(

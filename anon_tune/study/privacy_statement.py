@@ -1,0 +1,117 @@
+"""The statement of what a study's private training promises, as a table that page, model card and terminal show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from anon_tune.accounting import Verdict
+from anon_tune.accounting.private_run import PrivateRun
+from anon_tune.errors import AnonTuneError
+from anon_tune.study.frozen_study import read_study
+from anon_tune.study.privacy import Protected, StudyPrivacy, is_private, study_privacy
+from anon_tune.study_directory import StudyLocation
+from anon_tune.trial import Trial
+
+Rows = list[tuple[str, str]]
+
+_UNITS = {"clips": "one clip", "groups": "all clips of one group, as a person"}
+_REGIONS = {
+    "everything": "the whole unit is added or removed",
+}
+NOT_SAID = (
+    "Nothing about people in videos that the anonymizer is used on later: they are not in the training clips. Nothing "
+    "about clips of the validation and test split, on which scores and previews are made, about certificates, whose "
+    "attackers learn on the training split, or about files of weights to start from. Noise is drawn in floating point."
+)
+_PRICE = {
+    "one run": "none: a single run began",
+    "best of drawn": "the number of runs was drawn ({law}), each drew its values at random, and only the best may be "
+    "released (Papernot and Steinke)",
+    "all runs": "all {num} runs that began are composed, because each may have shaped the choice",
+}
+
+
+def privacy_of(directory: StudyLocation, trials: Sequence[Trial]) -> StudyPrivacy | None:
+    """Return the claim of the study in a directory; None if no run of it was private, or it cannot be read here."""
+    try:
+        space, settings = read_study(directory)
+        if not is_private(space) or not settings.protected_clips:
+            return None
+        return study_privacy(trials, space, settings, Protected(settings.protected_clips, settings.protected_groups))
+    except AnonTuneError:
+        return None
+
+
+def statement(privacy: StudyPrivacy, verdict: Verdict | None = None) -> Rows:
+    """Return the statement of a study, as pairs of a heading and a text.
+
+    Args:
+        privacy: The claim of the study.
+        verdict: The outcome of a Monte Carlo check; None if it was not made.
+    """
+    run = privacy.run
+    updates = {name: sum(one.updates.get(name, 0) for one in privacy.runs.values()) for name in run.updates}
+    counted = ", ".join(f"{name} {number}" for name, number in updates.items())
+    rates, noises = (
+        sorted({round(getattr(one, key), 6) for one in privacy.runs.values()}) for key in ("rate", "noise_multiplier")
+    )
+    delta = min(one.delta for one in privacy.runs.values())
+    price = _PRICE[privacy.rule].format(law=privacy.law, num=len(privacy.runs))
+    claim = f"refused: {privacy.refused}" if privacy.refused else f"{privacy.epsilon:.4g} at delta {delta:.3g}"
+    rows = [
+        ("epsilon", claim),
+        ("what is released", "the weights of the anonymizer that is exported"),
+        ("unit", f"{_UNITS[run.unit]}; {run.num_units} {run.unit} in the training split"),
+        ("neighbouring data", _REGIONS[run.region]),
+        (
+            "mechanism",
+            f"DP-SGD: gradients clipped to norm {run.clip_norm:g}, Gaussian noise of {_span(noises)} times it",
+        ),
+        ("sampling", f"Poisson, each unit with probability {_span(rates)}"),
+        ("noised updates", f"{sum(updates.values())}: {counted}"),
+        ("cost of the search", price),
+        ("accounting", _accounting(privacy, delta)),
+        ("checked", _checked(verdict)),
+        ("not said", NOT_SAID),
+    ]
+    return rows
+
+
+def run_statement(run: PrivateRun) -> Rows:
+    """Return the statement of a single file of weights, which never names an epsilon of its own."""
+    counted = ", ".join(f"{name} {number}" for name, number in run.updates.items())
+    return [
+        ("epsilon", "none for a file alone: how it was chosen counts too. Ask for that of its study"),
+        ("unit", f"{_UNITS[run.unit]}; {run.num_units} {run.unit} in the training split"),
+        ("neighbouring data", _REGIONS[run.region]),
+        ("mechanism", _mechanism(run.clip_norm, f"{run.noise_multiplier:g}")),
+        ("sampling", f"Poisson, each unit with probability {run.rate:.4g}"),
+        ("noised updates", f"{run.num_updates}: {counted}"),
+        ("not said", NOT_SAID),
+    ]
+
+
+def _mechanism(clip_norm: float, noise: str) -> str:
+    return f"DP-SGD: gradients clipped to norm {clip_norm:g}, Gaussian noise of {noise} times this norm"
+
+
+def _span(values: Sequence[float]) -> str:
+    return f"{values[0]:.4g}" if len(values) == 1 else f"{values[0]:.4g} to {values[-1]:.4g}"
+
+
+def _accounting(privacy: StudyPrivacy, delta: float) -> str:
+    if privacy.accountant == "rdp":
+        return "Rényi differential privacy (dp-accounting), an upper bound, the larger of both directions"
+    return (
+        "privacy loss distributions (dp-accounting), an upper bound, the larger of both directions; "
+        f"by Rényi differential privacy {privacy.epsilon_rdp:.4g} at delta {delta:.3g}"
+    )
+
+
+def _checked(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return "the accountant's bound is proven; 'anon-tune privacy --verify' also checks it by Monte Carlo"
+    return (
+        f"accepted by Monte Carlo: {verdict.num_draws} draws in each direction, delta {verdict.estimate:.3g} "
+        f"± {verdict.error:.1g}; alone this proves delta {verdict.claimed / verdict.tau:.3g} (tau {verdict.tau:g})"
+    )
