@@ -9,7 +9,6 @@ Shapes: B clips, T frames per clip, S stills per clip, C channels, H height, W w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -166,7 +165,7 @@ class Trainer:
 
         def losses(part: int) -> Iterator[Losses]:
             batch = self.batches.clips(index, part)
-            with self._lowered():
+            with lowered(self.recipe.training.precision, self.device):
                 changed = quantize(self.anonymizer(batch.clips))
                 look = partial(self.batches.seen, index, batch, changed, self.anonymizer, part)
                 total, terms = weigh((*GAME_TERMS, *self.hooks.anonymizer_terms), self._move(batch, changed, look))
@@ -182,7 +181,7 @@ class Trainer:
         def losses(part: int) -> Iterator[Losses]:
             batch, changed, seen = self._frozen(index, part)
             terms = (_UTILITY_ALONE, *self.hooks.utility_terms)
-            with self._lowered():
+            with lowered(self.recipe.training.precision, self.device):
                 total, shown = weigh(terms, self._move(batch, changed, lambda: seen))
             yield "utility", total, shown
             yield _privacy_losses(self, seen)
@@ -210,12 +209,9 @@ class Trainer:
         """Return a part of a batch, the same anonymized by f_A as it is, and what the privacy branches see of it."""
         self.anonymizer.eval()  # the branches learn on what a file of it would show
         batch = self.batches.clips(index, part)
-        with torch.no_grad(), self._lowered():
+        with torch.no_grad(), lowered(self.recipe.training.precision, self.device):
             changed = quantize(self.anonymizer(batch.clips))
             return batch, changed, self.batches.seen(index, batch, changed, self.anonymizer, part)
-
-    def _lowered(self) -> AbstractContextManager[object]:
-        return lowered(self.recipe.training.precision, self.device)
 
     def _prepare(self) -> None:
         """Train f_A to imitate the start by the L1 distance, then let the branches learn on its outputs."""
