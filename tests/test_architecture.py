@@ -69,7 +69,7 @@ THIRD_PARTY = {
     "pareto": {"moocore", "numpy"},
     "video": {"PIL", "av", "numpy"},
     "clips": {"av", "numpy", "pyarrow", "torch"},
-    "networks": {"safetensors", "torch", "torchvision"},
+    "networks": {"safetensors", "segmentation_models_pytorch", "timm", "torch", "torchvision"},
     "training": {"torch"},
     "methods": {"cv2", "numpy", "pydantic", "torch"},
     "datasets": {"av", "numpy"},

@@ -32,11 +32,14 @@ class Setting:
         num_attributes: A, the number of private attributes.
         width: Channels of a network's first layer, a multiple of 4; a larger one can learn more.
         clip_shape: (T, H, W), the same for all clips.
+        weights: A local file of pretrained weights to start from; None for fresh weights. Only attackers by the name of
+            a network, as ``timm:resnet50``, read it.
     """
 
     num_attributes: int
     width: int
     clip_shape: tuple[int, int, int]
+    weights: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ class AttackerSpec:
             Mirror images and shifts help where clips are few. An attacker without both must also be tried, because a
             trained anonymizer may keep information at one position or on one side.
         few_clips: True to leave it out where clips are many, see `MANY_CLIPS`.
+        always_views: True to shift and mirror clips also where they are many, as large networks need.
+        max_lr: Largest learning rate at which the lab trains it.
 
     Raises:
         ValueError: The name has other characters, or is that of the committee.
@@ -49,6 +51,8 @@ class AttackerSpec:
     max_shift: float = 0.0
     mirrors: bool = False
     few_clips: bool = False
+    always_views: bool = False
+    max_lr: float = 1.0
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]*", self.name) or self.name == COMMITTEE:

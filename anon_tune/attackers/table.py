@@ -1,10 +1,11 @@
-"""The table of attackers."""
+"""The table of attackers. Networks of other libraries are attackers too, see `anon_tune.attackers.named`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from anon_tune.attackers import bands, clip, descriptors, frame, motion, pixels, token_mask, wiener
+from anon_tune.attackers.named import is_named, named_attacker
 from anon_tune.attackers.spec import AttackerSpec
 from anon_tune.entry_points import Table
 
@@ -27,7 +28,7 @@ ATTACKERS: Table[AttackerSpec] = Table(
 
 
 def find(name: str, where: str = "attackers") -> AttackerSpec:
-    """Return the spec of an attacker.
+    """Return the spec of an attacker: one of the table, or a network by its name, as ``timm:resnet50``.
 
     Args:
         name: The name, as a user writes it.
@@ -37,7 +38,7 @@ def find(name: str, where: str = "attackers") -> AttackerSpec:
         RecipeError: No attacker has this name.
         UsageError: The package that adds it cannot be loaded or breaks the contract.
     """
-    return ATTACKERS.find(name, where)
+    return named_attacker(name, where) if is_named(name) else ATTACKERS.find(name, where)
 
 
 def check_attackers(names: Iterable[str], where: str) -> None:

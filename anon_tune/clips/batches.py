@@ -6,19 +6,20 @@ Shapes: B clips of a batch, T frames, C = 3 channels, H height, W width, A priva
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from anon_tune.clips.augment import Views
+from anon_tune.clips.augment import StoredViews, Views
 from anon_tune.clips.store import ClipSet
 from anon_tune.errors import DataError
 
 # Numbers of the separate random streams under one seed. View k of a batch has the stream _VIEWS + k.
-_ORDER, _VIEWS = 0, 1
+_ORDER, _VIEWS, _COLOURS = 0, 1, 1_000_000
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +44,19 @@ class ClipBatch:
         return len(self.ids)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredBatch:
+    """A batch as it is stored, to be moved to a device before it is converted there.
+
+    Attributes:
+        views: The pixels.
+        rows: Rows of the clips in the set.
+    """
+
+    views: StoredViews
+    rows: NDArray[np.int64]
+
+
 class ClipSampler:
     """An endless stream of augmented training batches.
 
@@ -57,14 +71,33 @@ class ClipSampler:
         crop: Smallest random crop as a fraction of height and width, in (0, 1]. All frames of a clip have the same
             crop, and are resized to their old size.
         flip: True to mirror about half of the clips.
+        jitter: Largest change of brightness, contrast and saturation, as a fraction.
     """
 
-    def __init__(self, clip_set: ClipSet, batch_clips: int, seed: int, crop: float = 1.0, flip: bool = False) -> None:
+    def __init__(
+        self,
+        clip_set: ClipSet,
+        batch_clips: int,
+        seed: int,
+        crop: float = 1.0,
+        flip: bool = False,
+        jitter: float = 0.0,
+    ) -> None:
         self._set, self._batch_clips, self._seed = clip_set, batch_clips, seed
-        self._crop, self._flip = crop, flip
+        self._crop, self._flip, self._jitter = crop, flip, jitter
 
     def batch(self, step: int, part: int = 0, num_parts: int = 1, view: int = 0) -> ClipBatch:
-        """Return the batch of a step, or one part of it.
+        """Return the batch of a step, or one part of it, on the CPU; see `stored`."""
+        return self.shown(self.stored(step, part, num_parts, view), _CPU)
+
+    def shown(self, stored: StoredBatch, device: torch.device) -> ClipBatch:
+        """Move a batch to a device and convert it there."""
+        made = labelled(self._set, stored.rows, stored.views.clips(device))
+        inputs = {name: values.to(device) for name, values in made.inputs.items()}
+        return replace(made, actions=made.actions.to(device), private=made.private.to(device), inputs=inputs)
+
+    def stored(self, step: int, part: int = 0, num_parts: int = 1, view: int = 0) -> StoredBatch:
+        """Read the batch of a step, or one part of it. Several threads may call this.
 
         Args:
             step: The training step, from 0.
@@ -84,7 +117,11 @@ class ClipSampler:
         first = step * self._batch_clips + start
         indices = self._indices(first, first + size)
         views = Views.draw(_rng(self._seed, _VIEWS + view, step), self._batch_clips)
-        return labelled(self._set, indices, views.read(self._set.frames, indices, start, self._crop, self._flip))
+        read = views.read(self._set.frames, indices, start, self._crop, self._flip)
+        if self._jitter:
+            drawn = _rng(self._seed, _COLOURS + view, step).uniform(-1, 1, (self._batch_clips, 3))[start : start + size]
+            read = replace(read, colours=torch.from_numpy(1 + self._jitter * drawn).to(torch.float32))
+        return StoredBatch(read, indices)
 
     def _indices(self, first: int, stop: int) -> NDArray[np.int64]:
         num = len(self._set)

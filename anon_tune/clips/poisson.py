@@ -68,7 +68,7 @@ class PoissonSampler:
         clips = (
             torch.zeros(0, shape[1], 3, *shape[2:4])
             if empty
-            else views.read(self._set.frames, rows, 0, self._crop, self._flip)
+            else views.read(self._set.frames, rows, 0, self._crop, self._flip).clips(torch.device("cpu"))
         )
         units = torch.from_numpy(np.searchsorted(drawn, self._unit_of[rows]).astype(np.int64))
         return PoissonBatch(labelled(self._set, rows, clips), units, len(drawn))

@@ -61,16 +61,21 @@ def check_recipes(space: SearchSpace, clips: Clips, stills: Clips | None) -> Non
     """Check that the trained methods of a search space can be trained on clips and stills, before the first trial.
 
     Raises:
-        RecipeError: As `anon_tune.training.check_demands`, or a method cannot be trained on clips of this length.
+        RecipeError: As `anon_tune.training.check_demands`, or a method cannot be trained on clips of this length,
+            or a network cannot take the clips.
+        DataError: A file of weights does not fit its network.
     """
     from anon_tune.accounting.private_run import private_run
     from anon_tune.methods import build_anonymizer, find, is_trained
     from anon_tune.training import check_demands, check_private_networks
+    from anon_tune.training.trial_run import check_networks
 
     train = clips.split("train")
     num_frames = train.frames.shape[1]
     num_still_frames = None if stills is None else stills.split("train").frames.shape[1]
+    _, _, height, width, _ = clips.split("train").frames.shape
     for recipe in space.probes():
+        check_networks(recipe, (num_frames, height, width), is_trained(recipe.method), space.where)
         if is_trained(recipe.method):
             build = partial(build_anonymizer, recipe.with_weights(None))
             check_demands(recipe, num_frames, num_still_frames, build, space.where)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -102,12 +101,12 @@ def _what_is_wrong(
 
 def _read(files: Mapping[str, str]) -> None:
     if files:  # else torch is not loaded
-        from anon_tune.networks.weights import read_tensors
+        from anon_tune.networks.weights import read_pretrained
     for file, name in files.items():
         try:
-            read_tensors(Path(file))
+            read_pretrained(file)
         except DataError as error:
-            rule = "must be a safetensors file that can be read"
+            rule = "must be a file of weights that can be read"
             raise DataError(name, rule, file, "Check the path", cause=error.cause) from None
 
 

@@ -8,7 +8,8 @@ from anon_tune.evaluation.audit import Audit
 from anon_tune.evaluation.baseline import Baseline, make_baseline
 from anon_tune.evaluation.certify import certify
 from anon_tune.evaluation.clip_counts import count_data
-from anon_tune.evaluation.lab import Effort, Lab
+from anon_tune.evaluation.effort import Effort
+from anon_tune.evaluation.lab import Lab
 from anon_tune.evaluation.metrics import average_precisions, bootstrap_interval, class_mean_ap, top1
 from anon_tune.evaluation.network_attacker import fit, predict
 from anon_tune.evaluation.raw_networks import RawNetworks, raw_networks

@@ -21,8 +21,9 @@ from anon_tune.errors import RecipeError
 from anon_tune.evaluation.canaries import CANARIES, keep_canaries
 from anon_tune.evaluation.clip_counts import check_clips
 from anon_tune.evaluation.committee import with_committees
+from anon_tune.evaluation.effort import Effort
 from anon_tune.evaluation.kept_weights import keep_weights, kept_weights
-from anon_tune.evaluation.lab import Effort, Lab, PieceProgress, Pieces, RawWeights, Weights, strongest
+from anon_tune.evaluation.lab import Lab, PieceProgress, Pieces, RawWeights, Weights, strongest
 from anon_tune.evaluation.metrics import top1
 from anon_tune.evaluation.raw_networks import RawNetworks, weights_of, weights_on_cpu
 from anon_tune.folder import File

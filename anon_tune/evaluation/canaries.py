@@ -18,7 +18,8 @@ import torch
 from anon_tune.certificate import Attacker, Canary
 from anon_tune.clips import ClipSet
 from anon_tune.evaluation.committee import with_committees
-from anon_tune.evaluation.lab import Attack, Effort, Lab, Pieces, strongest
+from anon_tune.evaluation.effort import Effort
+from anon_tune.evaluation.lab import Attack, Lab, Pieces, strongest
 from anon_tune.evaluation.metrics import prevalence
 from anon_tune.evaluation.resampling import NUM_PERMUTATIONS, chance_of_strongest, draw_resamples, percentiles
 from anon_tune.evaluation.score import anonymize_split

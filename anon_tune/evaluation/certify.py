@@ -23,7 +23,8 @@ from anon_tune.clips import ClipSet, epoch_batches
 from anon_tune.errors import DataError
 from anon_tune.evaluation.baseline import Baseline, digest, num_actions, seeds_of
 from anon_tune.evaluation.committee import with_committees
-from anon_tune.evaluation.lab import Attack, Effort, Lab, PieceProgress, Pieces, Weights, strongest
+from anon_tune.evaluation.effort import Effort
+from anon_tune.evaluation.lab import Attack, Lab, PieceProgress, Pieces, Weights, strongest
 from anon_tune.evaluation.linkage import link
 from anon_tune.evaluation.metrics import Floats, class_mean_ap, majority, prevalence, top1
 from anon_tune.evaluation.reconstruction import fit_reconstruction, read_reconstruction

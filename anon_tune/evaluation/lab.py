@@ -7,23 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from anon_tune import certificate
-from anon_tune.attackers import Attacker, AttackerSpec, Fit, Setting, specs_of
+from anon_tune.attackers import Attacker, AttackerSpec, Fit, Setting
+from anon_tune.attackers.named import LARGE_NETWORK_LR
 from anon_tune.attackers.spec import MANY_CLIPS
 from anon_tune.clips import ClipSet
 from anon_tune.errors import AnonTuneError, DataError
 from anon_tune.evaluation.augmentation import AS_THEY_ARE, Augmentation
+from anon_tune.evaluation.effort import Effort
 from anon_tune.evaluation.metrics import Floats, class_mean_ap, top1
 from anon_tune.evaluation.network_attacker import Target, fit, predict, score_private
-from anon_tune.evaluation.stop_rules import FixedSteps, Plateau, StopRule
+from anon_tune.evaluation.stop_rules import StopRule
+from anon_tune.networks.backbones import clip_classifier
 from anon_tune.networks.clip_readers import ClipReader, depth_for
-from anon_tune.recipe import AuditRecipe, EvaluationRecipe
+from anon_tune.recipe.measuring import SMALL_CLASSIFIER
 
 Weights = Mapping[str, Tensor]
 RawWeights = Mapping[tuple[str, int], Weights]
@@ -48,73 +51,6 @@ class Pieces:
     def end(self) -> None:
         """Report that all pieces are done."""
         self._progress("done", self._total, self._total)
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """Which attackers are tried, and how long each training may take.
-
-    Attributes:
-        attackers: Specs, in the order of the recipe; those that a method adds come last.
-        fresh: Names of the attackers that are trained from scratch only, while the others start from raw-trained
-            weights only; None to try both starts of every attacker.
-        attack: When the training of an attacker from scratch ends.
-        further: When the training of an attacker that starts from raw-trained weights ends.
-        classify: When the training of the action classifier ends.
-        batch_clips: Clips per batch.
-        lr: Learning rate.
-        width: Channels of the first layer of attackers and classifiers.
-        seed: Seed of the classifier.
-    """
-
-    attackers: tuple[AttackerSpec, ...]
-    fresh: tuple[str, ...] | None
-    attack: StopRule
-    further: StopRule
-    classify: StopRule
-    batch_clips: int
-    lr: float
-    width: int
-    seed: int
-
-    @classmethod
-    def of_study(cls, recipe: EvaluationRecipe, full: bool, extra: Sequence[str | AttackerSpec] = ()) -> Self:
-        """Take the effort of a rung score or a full score: fixed steps, so that trials compare.
-
-        Raises:
-            RecipeError: The recipe names an unknown attacker.
-        """
-        effort, where = (recipe.full, "evaluation.full") if full else (recipe.rung, "evaluation.rung")
-        return cls(
-            specs_of(effort.attackers, extra, f"{where}.attackers"),
-            effort.fresh,
-            FixedSteps(effort.attacker_steps),
-            FixedSteps(effort.num_further_steps),
-            FixedSteps(effort.classifier_steps),
-            recipe.batch_clips,
-            recipe.lr,
-            recipe.width,
-            recipe.seed,
-        )
-
-    @classmethod
-    def of_audit(cls, recipe: AuditRecipe, extra: Sequence[str | AttackerSpec] = ()) -> Self:
-        """Take the effort of an audit: until a plateau.
-
-        Raises:
-            RecipeError: The recipe names an unknown attacker.
-        """
-        return cls(
-            specs_of(recipe.attackers, extra, "audit: 'attackers'"),
-            None,
-            Plateau(recipe.max_steps, recipe.check_steps, recipe.patience),
-            Plateau(recipe.max_steps, recipe.check_steps, recipe.patience),
-            Plateau(recipe.classifier_steps, recipe.check_steps, recipe.patience),
-            recipe.batch_clips,
-            recipe.lr,
-            recipe.width,
-            recipe.seed,
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -234,7 +170,9 @@ class Lab:
         """Build an attacker with fresh weights."""
         train = self.splits["train"]
         _, num_frames, height, width, _ = train.frames.shape
-        return spec.build(Setting(train.private.shape[1], self.effort.width, (num_frames, height, width)))
+        shape = num_frames, height, width
+        weights = self.effort.files.get(spec.name)
+        return spec.build(Setting(train.private.shape[1], self.effort.width, shape, weights))
 
     def classifier(self, num_actions: int, weights: Weights | None = None) -> tuple[nn.Module, Fit]:
         """Train an action classifier, from these weights if there are any; also return how its training ended."""
@@ -244,7 +182,14 @@ class Lab:
             network = self.build_classifier(num_actions)
             if weights is not None:
                 network.load_state_dict(weights)
-            fitted = self._fit(network, "action", self.effort.classify, self.effort.seed)
+            large = self.effort.classifier != SMALL_CLASSIFIER
+            fitted = self._fit(
+                network,
+                "action",
+                self.effort.classify,
+                self.effort.seed,
+                max_lr=LARGE_NETWORK_LR if large else 1.0,
+            )
         return network, fitted
 
     def better_classifier(self, networks: Sequence[nn.Module], val: ClipSet, test: ClipSet) -> Floats:
@@ -254,6 +199,9 @@ class Lab:
 
     def build_classifier(self, num_actions: int) -> nn.Module:
         """Build an action classifier with fresh weights."""
+        name = self.effort.classifier
+        if name != SMALL_CLASSIFIER:
+            return clip_classifier(name, num_actions, self.effort.files.get(name))
         _, _, height, width, _ = self.splits["train"].frames.shape
         return ClipReader(num_actions, self.effort.width, depth_for(height, width))
 
@@ -268,7 +216,7 @@ class Lab:
 
     def _augmentation(self, spec: AttackerSpec) -> Augmentation:
         """Return the random views of an attacker; none if clips are many, because views then only slow it down."""
-        if self._has_many_clips:
+        if self._has_many_clips and not spec.always_views:
             return AS_THEY_ARE
         _, _, height, width, _ = self.splits["train"].frames.shape
         return Augmentation(round(spec.max_shift * min(height, width)), spec.mirrors)
@@ -290,7 +238,7 @@ class Lab:
         if not isinstance(built, nn.Module):
             return built.fit(self.splits["train"], self.splits["val"], seed)
         rule = self.effort.further if start == "raw" else self.effort.attack
-        return self._fit(built, "private", rule, seed, self._augmentation(spec), spec.inputs)
+        return self._fit(built, "private", rule, seed, self._augmentation(spec), spec.inputs, spec.max_lr)
 
     def _fit(
         self,
@@ -300,11 +248,11 @@ class Lab:
         seed: int,
         augmentation: Augmentation = AS_THEY_ARE,
         inputs: Sequence[str] = (),
+        max_lr: float = 1.0,
     ) -> Fit:
         train, val, effort = self.splits["train"], self.splits["val"], self.effort
-        return fit(
-            network, train, val, target, rule, effort.batch_clips, effort.lr, seed, self.device, augmentation, inputs
-        )
+        lr = min(effort.lr, max_lr)
+        return fit(network, train, val, target, rule, effort.batch_clips, lr, seed, self.device, augmentation, inputs)
 
     def _said(self, built: nn.Module | Attacker, spec: AttackerSpec, clips: ClipSet) -> Floats:
         return self.score_private(built, spec, clips) if isinstance(built, nn.Module) else built.predict(clips)

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from anon_tune.clips import Clips
 from anon_tune.clips.locks import locked
+from anon_tune.evaluation.effort import Effort
 from anon_tune.evaluation.kept_weights import keep_weights, kept_weights
-from anon_tune.evaluation.lab import Attack, Effort, Lab, RawWeights, Weights
+from anon_tune.evaluation.lab import Attack, Lab, RawWeights, Weights
 from anon_tune.folder import File, Folder
 from anon_tune.recipe import EvaluationRecipe
 from anon_tune.recipe.part import digest

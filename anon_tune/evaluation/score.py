@@ -20,7 +20,8 @@ from torch import Tensor
 from anon_tune.attackers import AttackerInputs, AttackerSpec
 from anon_tune.clips import Clips, ClipSet, epoch_batches
 from anon_tune.evaluation.committee import committee
-from anon_tune.evaluation.lab import Attack, Effort, Lab, strongest
+from anon_tune.evaluation.effort import Effort
+from anon_tune.evaluation.lab import Attack, Lab, strongest
 from anon_tune.evaluation.metrics import (
     average_precisions,
     bootstrap_interval,

@@ -83,12 +83,12 @@ def build_anonymizer(recipe: Recipe) -> Anonymizer:
         UsageError: The package that adds the method is broken.
         DataError: The file of weights does not fit the network.
     """
-    from anon_tune.networks import load_weights
+    from anon_tune.networks.weights import load_anonymizer_weights
 
     method = find(recipe.method)
     anonymizer = load_builder(method.spec).build(recipe, **method.values)
     if method.is_trained:
-        load_weights(anonymizer, recipe.anonymizer.weights)
+        load_anonymizer_weights(anonymizer, recipe.anonymizer.weights)
     return anonymizer
 
 

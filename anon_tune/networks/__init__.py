@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from anon_tune.networks.anonymizers import Anonymizer, FrameAnonymizer
     from anon_tune.networks.device import pick_device
     from anon_tune.networks.privacy import PrivacyNetwork
-    from anon_tune.networks.table import NETWORKS, NetworkSpec, build_network, check_network
+    from anon_tune.networks.spec import NetworkSpec
+    from anon_tune.networks.table import NETWORKS, build_network, check_network
     from anon_tune.networks.utility import UtilityNetwork
     from anon_tune.networks.weights import load_weights, save_weights
 
@@ -23,7 +24,7 @@ _MODULES = {
     "Anonymizer": "anon_tune.networks.anonymizers",
     "FrameAnonymizer": "anon_tune.networks.anonymizers",
     "NETWORKS": "anon_tune.networks.table",
-    "NetworkSpec": "anon_tune.networks.table",
+    "NetworkSpec": "anon_tune.networks.spec",
     "PrivacyNetwork": "anon_tune.networks.privacy",
     "UtilityNetwork": "anon_tune.networks.utility",
     "build_network": "anon_tune.networks.table",

@@ -43,8 +43,8 @@ class Anonymizer(nn.Module):
     def forward(self, clips: Tensor) -> Tensor:
         """Map clips (B,T,3,H,W) or (T,3,H,W) in [0, 1] to the same shape and range."""
         if clips.dim() == 4:
-            return self.rewrite(clips.unsqueeze(0)).clamp(0, 1).squeeze(0)
-        kept: Tensor = self.rewrite(clips).clamp(0, 1)
+            return self.rewrite(clips.unsqueeze(0)).to(clips.dtype).clamp(0, 1).squeeze(0)
+        kept: Tensor = self.rewrite(clips).to(clips.dtype).clamp(0, 1)  # a network may compute in fewer bits
         return kept
 
 

@@ -53,7 +53,7 @@ class PrivacyNetwork(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map frames (N,C,H,W) in [0, 1] to logits (N,A), or to unit vectors (N,E)."""
-        x: Tensor = self.head(self.trunk(self.normalize(frames)))
+        x: Tensor = self.head(self.trunk(self.normalize(frames))).to(frames.dtype)
         return F.normalize(x, dim=1) if self.embeds else x
 
 

@@ -44,12 +44,12 @@ class UtilityNetwork(nn.Module):
     def features(self, clips: Tensor) -> Tensor:
         """Map clips (B,T,C,H,W) in [0, 1] to feature maps (B,D,t,h,w)."""
         out: Tensor = self.trunk(self.normalize(clips).transpose(1, 2))
-        return out
+        return out.to(clips.dtype)
 
     def forward(self, clips: Tensor) -> Tensor:
         """Map clips (B,T,C,H,W) in [0, 1] to logits (B,K)."""
         out: Tensor = self.head(self.features(clips))
-        return out
+        return out.to(clips.dtype)
 
 
 class Normalize(nn.Module):

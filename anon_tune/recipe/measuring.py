@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
@@ -36,6 +36,30 @@ AttackerNames = Annotated[
     tuple[str, ...], Field(min_length=1), BeforeValidator(split_names), AfterValidator(once_each("an attacker"))
 ]
 """Names of `anon_tune.attackers`; a text is split at its commas."""
+
+
+SMALL_CLASSIFIER = "small"
+"""The name of the action classifier that is built for the size of the clips."""
+
+_CLASSIFIER = "action classifier: 'small', or a network by its name, as torchvision:r3d_18 or timm:resnet50"
+_PRETRAINED = "files of pretrained weights of attackers and the classifier, as timm:resnet50=FILE"
+
+
+def files_by_name(pretrained: Iterable[str]) -> dict[str, str]:
+    """Take ``NAME=FILE`` apart."""
+    return {name: file for name, _, file in (one.partition("=") for one in pretrained)}
+
+
+def _named_files(pretrained: tuple[str, ...]) -> tuple[str, ...]:
+    for one in pretrained:
+        name, equals, file = one.partition("=")
+        if not (name and equals and file):
+            raise ValueError(f"a file of pretrained weights must be written NAME=FILE, got {one}")
+    return pretrained
+
+
+FilesByName = Annotated[tuple[str, ...], BeforeValidator(split_names), AfterValidator(_named_files)]
+"""Texts ``NAME=FILE``; a text is split at its commas."""
 
 
 def _renamed(values: Any, old: str, to_names: Callable[[Any], Any]) -> Any:
@@ -95,7 +119,14 @@ class EvaluationRecipe(Part):
     batch_clips: Positive = Field(16, description="clips in a batch of an attacker or a classifier")
     lr: float = Field(3e-3, gt=0, le=1, description="learning rate of attackers and classifiers")
     width: Positive = Field(16, multiple_of=4, description="channels of the first layer of attackers and classifiers")
+    classifier: str = Field(SMALL_CLASSIFIER, description=_CLASSIFIER)
+    pretrained: FilesByName = Field((), description=_PRETRAINED)
     seed: int = Field(0, ge=0)
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Files of pretrained weights, by the name of the network."""
+        return files_by_name(self.pretrained)
 
 
 class AuditRecipe(Part):
@@ -121,7 +152,14 @@ class AuditRecipe(Part):
         "", description="codec that all clips pass through before any attack; empty for none"
     )
     crf: int = Field(23, ge=0, le=51, description="constant rate factor of the codec; 0 is lossless")
+    classifier: str = Field(SMALL_CLASSIFIER, description=_CLASSIFIER)
+    pretrained: FilesByName = Field((), description=_PRETRAINED)
     seed: int = Field(0, ge=0)
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Files of pretrained weights, by the name of the network."""
+        return files_by_name(self.pretrained)
 
     @model_validator(mode="before")
     @classmethod

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from anon_tune.recipe.part import Part, Positive, once_each, split_names
 from anon_tune.schedule import Schedule, ScheduleField
@@ -36,7 +36,7 @@ class AnonymizerRecipe(Part):
     pretrain_steps: int = Field(40, ge=0, description="L1 steps towards the outputs of the start before the game")
     pretrain_lr: float = Field(3e-3, gt=0, le=1, description="learning rate of these L1 steps")
     lr: ScheduleField = Schedule(start=2e-3)
-    weights: str | None = Field(None, description="local safetensors file to start from")
+    weights: str | None = Field(None, description="local file to start from: safetensors, or a torch state dict")
 
 
 class UtilityRecipe(Part):
@@ -45,7 +45,7 @@ class UtilityRecipe(Part):
     network: str = Field("small3d", description="name of a utility network in `anon_tune.networks`")
     weight: ScheduleField = Field(Schedule(start=1.0), description="weight of L_T, at least 0")
     lr: ScheduleField = Schedule(start=2e-3)
-    weights: str | None = Field(None, description="local safetensors file to start from")
+    weights: str | None = Field(None, description="local file to start from: safetensors, or a torch state dict")
 
 
 class PrivacyRecipe(Part):
@@ -77,7 +77,7 @@ class PrivacyRecipe(Part):
     cap: float = Field(1.0, gt=0, le=10, description="the bound, as a multiple of the loss of a blind branch")
     temperature: float = Field(0.1, gt=0, le=10, description="temperature of NT-Xent")
     lr: ScheduleField = Schedule(start=2e-3)
-    weights: str | None = Field(None, description="local safetensors file to start from")
+    weights: str | None = Field(None, description="local file to start from: safetensors, or a torch state dict")
 
 
 class PenaltyRecipe(Part):
@@ -103,4 +103,24 @@ class TrainingRecipe(Part):
     warmup_steps: int = Field(20, ge=0, description="number of moves 2 before the game, on the pretrained anonymizer")
     crop: float = Field(1.0, gt=0, le=1, description="smallest random crop as a fraction of height and width")
     flip: bool = Field(False, description="mirror half of the clips; leave it off if an action has a direction")
+    jitter: float = Field(0.0, ge=0, lt=1, description="largest change of brightness, contrast and saturation")
+    optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="optimizer of all networks")
+    weight_decay: float = Field(0.0, ge=0, le=1)
+    momentum: float = Field(0.9, ge=0, lt=1, description="momentum of sgd")
+    fused: bool = Field(False, description="the optimizer updates all weights in one pass")
+    clip_norm: float = Field(0.0, ge=0, description="largest norm of a network's gradient; 0 for any")
+    accumulate: Positive = Field(1, description="parts of a batch whose gradients are added before an update")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="numbers that networks compute in")
+    channels_last: bool = Field(False, description="kernels are stored with their channels last")
+    compile: bool = Field(False, description="networks are compiled by torch.compile, which needs a C++ compiler")
+    log_every: Positive = Field(1, description="steps between two times that losses are read from the device")
+    read_ahead: int = Field(0, ge=0, le=64, description="batches that threads read ahead")
+    bucket_mb: int = Field(0, ge=0, description="MiB of gradients that workers exchange at once; 0 for all at the end")
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _parts_are_equal(self) -> Self:
+        if self.batch_clips % self.accumulate:
+            rule = f"'training.batch_clips' must be a multiple of 'training.accumulate' = {self.accumulate}"
+            raise ValueError(f"{rule}, got {self.batch_clips}")
+        return self

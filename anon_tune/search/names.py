@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from anon_tune.attackers import check_attackers
+from anon_tune.attackers.named import named_attacker
 from anon_tune.methods import check_start, is_trained
 from anon_tune.networks import check_network
 from anon_tune.recipe import NETWORK_BRANCH, Recipe
+from anon_tune.recipe.measuring import SMALL_CLASSIFIER
 
 
 def check_names(recipe: Recipe, where: str) -> None:
@@ -24,6 +26,8 @@ def check_names(recipe: Recipe, where: str) -> None:
     for name, effort in (("rung", recipe.evaluation.rung), ("full", recipe.evaluation.full)):
         check_attackers(effort.attackers, f"{where}: 'evaluation.{name}.attackers'")
         check_attackers(effort.fresh, f"{where}: 'evaluation.{name}.fresh'")
+    if (classifier := recipe.evaluation.classifier) != SMALL_CLASSIFIER:
+        named_attacker(classifier, f"{where}: 'evaluation.classifier'")
     check_attackers((n for n in recipe.privacy.branches if n != NETWORK_BRANCH), f"{where}: 'privacy.branches'")
     check_network("anonymizer", recipe.anonymizer.network, where)
     check_network("utility", recipe.utility.network, where)

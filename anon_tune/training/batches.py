@@ -5,10 +5,14 @@ Shapes: B clips, T frames per clip, S stills per clip, C channels, H height, W w
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from anon_tune.clips import ClipBatch, ClipSampler, ClipSet, StillSampler
+from anon_tune.clips.ahead import ReadAhead
+from anon_tune.clips.batches import StoredBatch
 from anon_tune.networks import Anonymizer
 from anon_tune.recipe import Recipe
 from anon_tune.training.branches import Seen
@@ -46,14 +50,33 @@ class GameBatches:
         self._num_frames = clips.frames.shape[1]
         num_still_frames = None if stills is None else stills.frames.shape[1]
         check_demands(recipe, self._num_frames, num_still_frames, lambda: anonymizer, "recipe")
-        self.sampler = ClipSampler(clips, training.batch_clips, training.seed, crop=training.crop, flip=training.flip)
-        self._stills = None if stills is None else _still_sampler(stills, recipe)
+        views = training.crop, training.flip, training.jitter
+        self.sampler = ClipSampler(clips, training.batch_clips, training.seed, *views)
+        self._clips = ReadAhead(self._read, training.read_ahead)
+        self._stills: ReadAhead[ClipBatch] | None = None
+        if stills is not None:
+            sampler = _still_sampler(stills, recipe)
+            self._stills = ReadAhead(lambda at: sampler.batch(*self._part(at)), training.read_ahead)
 
-    def clips(self, index: int) -> ClipBatch:
-        """Return this worker's part of a batch."""
-        return self._moved(self.sampler.batch(index, self._collective.world_rank, self._collective.size))
+    def clips(self, index: int, part: int = 0) -> ClipBatch:
+        """Return a part of this worker's part of a batch: all of it, or as the recipe's ``accumulate`` cuts it."""
+        return self.sampler.shown(self._clips[index * self._training.accumulate + part], self._device)
 
-    def seen(self, index: int, batch: ClipBatch, changed: Tensor, anonymizer: Anonymizer) -> Seen:
+    def _read(self, at: int) -> StoredBatch:
+        stored = self.sampler.stored(*self._part(at))
+        pins = self._device.type == "cuda" and self._training.read_ahead > 0
+        return replace(stored, views=stored.views.pinned()) if pins else stored
+
+    def _part(self, at: int) -> tuple[int, int, int]:
+        """Return the index of a batch, the part of it and the number of parts over all workers."""
+        index, part = divmod(at, self._training.accumulate)
+        return index, *self._place(part)
+
+    def _place(self, part: int) -> tuple[int, int]:
+        num_parts = self._training.accumulate
+        return self._collective.world_rank * num_parts + part, self._collective.size * num_parts
+
+    def seen(self, index: int, batch: ClipBatch, changed: Tensor, anonymizer: Anonymizer, part: int = 0) -> Seen:
         """Return what the privacy branches see of a batch.
 
         Args:
@@ -61,23 +84,25 @@ class GameBatches:
             batch: The raw clips of this batch.
             changed: The same clips, anonymized, (B,T,C,H,W).
             anonymizer: f_A, which anonymizes the stills if they are not frames of the clips.
+            part: The part of the batch, as for `clips`.
         """
-        seed = (self._training.seed * 1_000_003 + index) * self._collective.size + self._collective.world_rank
+        at, num_parts = self._place(part)
+        seed = (self._training.seed * 1_000_003 + index) * num_parts + at
         if self._stills is not None:
-            stills = self._moved(self._stills.batch(index, self._collective.world_rank, self._collective.size))
+            stills = self._moved(self._stills[index * self._training.accumulate + part])
             frames = quantize(anonymizer(stills.clips))
             return Seen(frames, frames, stills.private, seed)
         rows = torch.arange(len(changed), device=changed.device).unsqueeze(1)
-        return Seen(changed[rows, self.frames(index)], changed, batch.private, seed)
+        return Seen(changed[rows, self.frames(index, part)], changed, batch.private, seed)
 
-    def frames(self, index: int) -> Tensor:
+    def frames(self, index: int, part: int = 0) -> Tensor:
         """Draw the indices (B,S) of the frames of each clip that f_B sees; they differ if T is at least S."""
         training = self._training
         generator = torch.Generator().manual_seed(training.seed * 1_000_003 + index)
         order = torch.rand(training.batch_clips, self._num_frames, generator=generator).argsort(dim=1)
-        part = order.chunk(self._collective.size)[self._collective.world_rank]
+        at, num_parts = self._place(part)
         wanted = torch.arange(training.stills_per_clip) % self._num_frames
-        return part[:, wanted].to(self._device)
+        return order.chunk(num_parts)[at][:, wanted].to(self._device)
 
     def _moved(self, batch: ClipBatch) -> ClipBatch:
         device = self._device

@@ -97,7 +97,7 @@ class AttackerBranch(nn.Module):
     def forward(self, clips: Tensor) -> Tensor:
         """Map clips (B,T,C,H,W) in [0, 1] to logits (B,A)."""
         logits: Tensor = self.network(random_view(clips, self.shift, self.mirrors))
-        return logits
+        return logits.to(clips.dtype)
 
 
 class PrivacyBranches(nn.ModuleList):
@@ -141,6 +141,10 @@ class PrivacyBranches(nn.ModuleList):
         for at in chosen:
             self[at].load_state_dict(fresh[at].state_dict())
         return [parameter for at in chosen for parameter in self[at].parameters()]
+
+    def networks(self) -> list[nn.Module]:
+        """Return the branches that are no attackers. Attackers normalize over each worker's part of a batch."""
+        return [branch for branch in self if not isinstance(branch, AttackerBranch)]
 
     def losses(self, seen: Seen) -> list[Tensor]:
         """Return L_B of every branch, for every element."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn, optim
 
 from anon_tune.errors import AnonTuneError
@@ -17,7 +18,7 @@ _FORM = "2"  # version of the file format; earlier files have no version, and an
 def write_checkpoint(
     path: Path,
     modules: Mapping[str, nn.Module],
-    optimizers: Mapping[str, optim.Adam],
+    optimizers: Mapping[str, optim.Optimizer],
     step: int,
     fingerprint: str,
     notes: Mapping[str, str] | None = None,
@@ -32,12 +33,13 @@ def write_checkpoint(
         tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
     for name, optimizer in optimizers.items():
         for index, moments in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{name}.{index}.{key}": value for key, value in moments.items()}
+            held = {key: value for key, value in moments.items() if value is not None}  # SGD may have no momentum
+            tensors |= {f"optimizer.{name}.{index}.{key}": value for key, value in held.items()}
     save_weights(tensors, path, {"form": _FORM, "step": str(step), "fingerprint": fingerprint, **(notes or {})})
 
 
 def read_checkpoint(
-    path: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, optim.Adam], fingerprint: str
+    path: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, optim.Optimizer], fingerprint: str
 ) -> int | None:
     """Load a checkpoint into modules and optimizers, and return its step.
 
@@ -62,7 +64,7 @@ def read_checkpoint(
 
 
 def _fill(
-    tensors: Mapping[str, Tensor], modules: Mapping[str, nn.Module], optimizers: Mapping[str, optim.Adam]
+    tensors: Mapping[str, Tensor], modules: Mapping[str, nn.Module], optimizers: Mapping[str, optim.Optimizer]
 ) -> None:
     for name, module in modules.items():
         module.load_state_dict(_under(tensors, f"{name}."))
@@ -72,6 +74,10 @@ def _fill(
             index, moment = key.split(".")
             state.setdefault(int(index), {})[moment] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        for weights, moments in optimizer.state.items():
+            for key, moment in moments.items():
+                if moment.shape == weights.shape:  # fused optimizers need the weights' own order in memory
+                    moments[key] = torch.empty_like(weights).copy_(moment)
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

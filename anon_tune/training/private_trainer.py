@@ -29,6 +29,7 @@ from anon_tune.training.losses import quantize
 from anon_tune.training.private_gradients import ClipLoss, add_noise, check_no_mixing, clipped_sum
 from anon_tune.training.terms import GAME_TERMS, UTILITY, Move, weigh
 from anon_tune.training.trainer import Trainer
+from anon_tune.training.updates import Shown
 from anon_tune.trial import LossPoint
 
 _NO_HOOKS = GameHooks()
@@ -138,6 +139,9 @@ class PrivateTrainer(Trainer):
         terms = (*GAME_TERMS, *self.hooks.anonymizer_terms)
         self._play(("anonymizer",), index, lambda move: weigh(terms, move)[0])
         return {}
+
+    def _move_anonymizer(self, index: int) -> Shown:
+        return Shown(self.step, (), torch.empty(0), dict(self.move_anonymizer(index)))
 
     def move_branches(self, index: int) -> None:
         """Play move 2 from clipped and noised gradients; f_T and f_B share one noised vector."""

@@ -8,17 +8,15 @@ Shapes: B clips, T frames per clip, S stills per clip, C channels, H height, W w
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn, optim
+from torch import Tensor, nn
 
 from anon_tune.clips import ClipBatch, ClipSet
-from anon_tune.errors import DivergedError
 from anon_tune.networks import Anonymizer, build_network
 from anon_tune.recipe import Recipe
 from anon_tune.schedule import Schedule
@@ -28,7 +26,10 @@ from anon_tune.training.checkpoint import read_checkpoint, write_checkpoint
 from anon_tune.training.collective import Collective
 from anon_tune.training.hooks import GameHooks
 from anon_tune.training.losses import quantize
+from anon_tune.training.optimizers import build_optimizers, check_precision, lowered, set_rates
+from anon_tune.training.synced_norm import synchronize
 from anon_tune.training.terms import GAME_TERMS, UTILITY, Move, weigh
+from anon_tune.training.updates import Losses, Shown, Updates
 from anon_tune.trial import LossPoint
 
 _NO_HOOKS = GameHooks()
@@ -78,6 +79,7 @@ class Trainer:
         self.collective = Collective()
         with torch.random.fork_rng():
             torch.manual_seed(recipe.training.seed)
+            check_precision(recipe.training.precision, device)
             self.anonymizer = build().to(device)
             self.utility = build_network(recipe.utility, num_actions).to(device)
             target = _target(recipe, clips if stills is None else stills, num_attributes, stills is not None)
@@ -87,14 +89,14 @@ class Trainer:
         for module in hooks.modules.values():
             module.to(device)
         self.batches = GameBatches(recipe, clips, stills, self.anonymizer, self.collective, device)
-        self.optimizers = {
-            name: optim.Adam(
-                [*module.parameters(), *(self.head.parameters() if name == hooks.head.player else ())],
-                lr=1e-3,
-                betas=(0.5 if name == "anonymizer" else 0.9, 0.999),
-            )
-            for name, module in self._players().items()
-        }
+        if self.collective.size > 1:
+            synchronize(self.anonymizer, self.utility, *self.privacy.networks(), self.head)
+        learning = {name: [one, *[self.head] * (name == hooks.head.player)] for name, one in self._players().items()}
+        self.optimizers = build_optimizers(learning, recipe.training)
+        self._updates = Updates(self.optimizers, recipe.training, self.collective)
+        if recipe.training.compile:
+            for module in (self.anonymizer, self.utility, *self.privacy):
+                module.compile()
         self.step = 0
         self._prepared = False
 
@@ -114,19 +116,23 @@ class Trainer:
             self._prepare()
         self.anonymizer.train()  # a measurement leaves it in eval mode
         training = self.recipe.training
-        points: list[LossPoint] = []
+        shown: list[Shown] = []
         while self.step < min(step, training.num_steps):
-            _set_rates(self.optimizers, self.recipe, self.step)
-            first = self._first_batch()
-            if (restart_steps := self.recipe.privacy.restart_steps) and self.step and self.step % restart_steps == 0:
+            set_rates(self.optimizers, _learning_rates(self.recipe, self.step))
+            first = _first_batch(self.recipe, self.step)
+            restart_steps = self.recipe.privacy.restart_steps
+            if restart_steps and self.step and self.step % restart_steps == 0:
                 self.restart_branches(first - training.warmup_steps)
-            points.append(LossPoint(self.step, self.move_anonymizer(first)))
+            shown.append(self._move_anonymizer(first))
             for k in range(1, 1 + training.num_branch_updates):
                 self.move_branches(first + k)
             self.step += 1
+            if self.step % training.log_every == 0:
+                self._updates.read()
             if self.hooks.after_step is not None:
                 self.hooks.after_step(self)
-        return points
+        self._updates.read()
+        return [LossPoint(one.step, one.read) for one in shown if one.read is not None]
 
     def save(self, path: Path) -> None:
         """Write weights, optimizer states and step to a checkpoint, completely or not at all."""
@@ -141,12 +147,6 @@ class Trainer:
         if step is not None:
             self.step, self._prepared = step, True
 
-    def imitate(self, index: int) -> None:
-        """Let f_A learn the outputs of the start on a batch, by the L1 distance."""
-        clips = self.batches.clips(index).clips
-        difference = (self.anonymizer(clips) - (self.start or nn.Identity())(clips)).abs().mean()
-        self._update("anonymizer", difference, {"reconstruction": difference})
-
     def move_anonymizer(self, index: int) -> Mapping[str, float]:
         """Play move 1 on a batch: with f_T and f_B frozen, minimize the weighted sum of the terms over f_A.
 
@@ -154,24 +154,39 @@ class Trainer:
         that of the strongest or the mean, as the recipe says. With the target ``uniform``, the term of `uniform`
         replaces ``-L_B``. Returns the terms by name, without their weights.
         """
+        shown = self._move_anonymizer(index)
+        self._updates.read()
+        return shown.read or {}
+
+    def _move_anonymizer(self, index: int) -> Shown:
         _learn(self.utility, self.privacy, frozen=True)
         _learn(self.head, frozen=self.hooks.head.player != "anonymizer")
-        batch = self.batches.clips(index)
-        changed = quantize(self.anonymizer(batch.clips))
-        move = self._move(batch, changed, partial(self.batches.seen, index, batch, changed, self.anonymizer))
-        return self._update("anonymizer", *weigh((*GAME_TERMS, *self.hooks.anonymizer_terms), move))
+        self.anonymizer.train()
+
+        def losses(part: int) -> Iterator[Losses]:
+            batch = self.batches.clips(index, part)
+            with lowered(self.recipe.training.precision, self.device):
+                changed = quantize(self.anonymizer(batch.clips))
+                look = partial(self.batches.seen, index, batch, changed, self.anonymizer, part)
+                total, terms = weigh((*GAME_TERMS, *self.hooks.anonymizer_terms), self._move(batch, changed, look))
+            yield "anonymizer", total, terms
+
+        return self._updates.take(self.step, losses)["anonymizer"]
 
     def move_branches(self, index: int) -> None:
         """Play move 2 on a batch: with f_A frozen, minimize L_T over f_T and L_B over f_B on anonymized clips."""
         _learn(self.utility, self.privacy, frozen=False)
         _learn(self.head, frozen=self.hooks.head.player != "utility")
-        batch = self.batches.clips(index)
-        with torch.no_grad():
-            changed = quantize(self.anonymizer(batch.clips))
-            seen = self.batches.seen(index, batch, changed, self.anonymizer)
-        terms = (_UTILITY_ALONE, *self.hooks.utility_terms)
-        self._update("utility", *weigh(terms, self._move(batch, changed, lambda: seen)))
-        self._update_privacy(seen)
+
+        def losses(part: int) -> Iterator[Losses]:
+            batch, changed, seen = self._frozen(index, part)
+            terms = (_UTILITY_ALONE, *self.hooks.utility_terms)
+            with lowered(self.recipe.training.precision, self.device):
+                total, shown = weigh(terms, self._move(batch, changed, lambda: seen))
+            yield "utility", total, shown
+            yield _privacy_losses(self, seen)
+
+        self._updates.take(self.step, losses)
 
     def restart_branches(self, first: int) -> None:
         """Restart privacy branches with fresh weights, and let all of them learn on the present outputs of f_A.
@@ -184,70 +199,74 @@ class Trainer:
             self.optimizers["privacy"].state.pop(parameter, None)  # its moments belong to the old weights
         _learn(self.privacy, frozen=False)
         for index in range(first, first + self.recipe.training.warmup_steps):
-            batch = self.batches.clips(index)
-            with torch.no_grad():
-                changed = quantize(self.anonymizer(batch.clips))
-                seen = self.batches.seen(index, batch, changed, self.anonymizer)
-            self._update_privacy(seen)
+
+            def losses(part: int, index: int = index) -> Iterator[Losses]:
+                yield _privacy_losses(self, self._frozen(index, part)[2])
+
+            self._updates.take(self.step, losses)
+
+    def _frozen(self, index: int, part: int) -> tuple[ClipBatch, Tensor, Seen]:
+        """Return a part of a batch, the same anonymized by f_A as it is, and what the privacy branches see of it."""
+        self.anonymizer.eval()  # the branches learn on what a file of it would show
+        batch = self.batches.clips(index, part)
+        with torch.no_grad(), lowered(self.recipe.training.precision, self.device):
+            changed = quantize(self.anonymizer(batch.clips))
+            return batch, changed, self.batches.seen(index, batch, changed, self.anonymizer, part)
 
     def _prepare(self) -> None:
         """Train f_A to imitate the start by the L1 distance, then let the branches learn on its outputs."""
         _learn(self.utility, self.privacy, frozen=True)
         for step in range(self.recipe.anonymizer.pretrain_steps):
-            _set_rate(self.optimizers["anonymizer"], self.recipe.anonymizer.pretrain_lr)
+            set_rates(self.optimizers, {"anonymizer": self.recipe.anonymizer.pretrain_lr})
             self.imitate(step)
         self.optimizers["anonymizer"].state.clear()  # its moments belong to another loss
-        _set_rates(self.optimizers, self.recipe, self.step)
+        set_rates(self.optimizers, _learning_rates(self.recipe, self.step))
         if self.hooks.before_game is not None:
             self.hooks.before_game(self)
         for step in range(self.recipe.training.warmup_steps):
             self.move_branches(step)
         self._prepared = True
 
-    def _first_batch(self) -> int:
-        """Return the index of the first batch of this step. Warm-ups, also those after restarts, have other batches."""
-        training, restart_steps = self.recipe.training, self.recipe.privacy.restart_steps
-        num_warmups = 1 + (self.step // restart_steps if restart_steps else 0)
-        return num_warmups * training.warmup_steps + self.step * (1 + training.num_branch_updates)
+    def imitate(self, index: int) -> None:
+        """Let f_A learn the outputs of the start on a batch, by the L1 distance."""
+        self._updates.take(self.step, partial(_imitation, self, index))
 
     def _move(self, batch: ClipBatch, changed: Tensor, look: Callable[[], Seen]) -> Move:
         players = self.anonymizer, self.utility, self.privacy
         return Move(self.recipe, self.step, batch, changed, look, *players, self.head)
 
-    def _update_privacy(self, seen: Seen) -> None:
-        """Let every privacy branch learn from its own loss, by one optimizer step on the sum of their losses."""
-        total = torch.stack([loss.mean() for loss in self.privacy.losses(seen)]).sum()
-        self._update("privacy", total, {"privacy": total})
 
-    def _update(self, player: str, total: Tensor, terms: Mapping[str, Tensor]) -> dict[str, float]:
-        """Take one optimizer step on a total loss, and return its terms, averaged over the workers."""
-        optimizer = self.optimizers[player]
-        optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        stacked = torch.stack([t.detach() for t in terms.values()])
-        values = dict(zip(terms, self.collective.mean(stacked).tolist(), strict=True))
-        for term, value in values.items():
-            if not math.isfinite(value):
-                where = f"step {self.step}"
-                raise DivergedError(where, f"the {term} loss must be finite", value, "Lower a weight or learning rate")
-        self.collective.average_gradients(p for group in optimizer.param_groups for p in group["params"])
-        optimizer.step()
-        return values
+def _privacy_losses(trainer: Trainer, seen: Seen) -> Losses:
+    """Return the sum of the losses of all privacy branches, from which each learns by its own loss."""
+    with lowered(trainer.recipe.training.precision, trainer.device):
+        total = torch.stack([loss.mean() for loss in trainer.privacy.losses(seen)]).sum()
+    return "privacy", total, {"privacy": total}
+
+
+def _imitation(trainer: Trainer, index: int, part: int) -> Iterator[Losses]:
+    """Yield the L1 distance of f_A from the start on a part of a batch."""
+    clips = trainer.batches.clips(index, part).clips
+    goal = clips if trainer.start is None else trainer.start(clips)
+    with lowered(trainer.recipe.training.precision, trainer.device):
+        difference = (trainer.anonymizer(clips) - goal).abs().mean()
+    yield "anonymizer", difference, {"reconstruction": difference}
+
+
+def _learning_rates(recipe: Recipe, step: int) -> dict[str, float]:
+    schedules = {"anonymizer": recipe.anonymizer.lr, "utility": recipe.utility.lr, "privacy": recipe.privacy.lr}
+    return {name: schedule.at(step, recipe.training.num_steps) for name, schedule in schedules.items()}
+
+
+def _first_batch(recipe: Recipe, step: int) -> int:
+    """Return the index of the first batch of a step. Warm-ups, also those after restarts, have other batches."""
+    training, restart_steps = recipe.training, recipe.privacy.restart_steps
+    num_warmups = 1 + (step // restart_steps if restart_steps else 0)
+    return num_warmups * training.warmup_steps + step * (1 + training.num_branch_updates)
 
 
 def _learn(*branches: nn.Module, frozen: bool) -> None:
     for branch in branches:
         branch.requires_grad_(not frozen).train(not frozen)
-
-
-def _set_rates(optimizers: Mapping[str, optim.Adam], recipe: Recipe, step: int) -> None:
-    for name, section in (("anonymizer", recipe.anonymizer), ("utility", recipe.utility), ("privacy", recipe.privacy)):
-        _set_rate(optimizers[name], section.lr.at(step, recipe.training.num_steps))
-
-
-def _set_rate(optimizer: optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
 
 
 def _target(recipe: Recipe, clips: ClipSet, num_attributes: int, of_stills: bool) -> Target:

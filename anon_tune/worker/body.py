@@ -16,6 +16,7 @@ from anon_tune.methods.external.permission import external_allowed
 from anon_tune.study_directory import TrialDirectory
 from anon_tune.trial import RungJob, RungReport
 from anon_tune.worker.job import perform
+from anon_tune.worker.memory import memory_named
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class ClipTrialBody:
         if self.in_process:
             torch.set_num_threads(self.cpus_per_worker)
             stills = _stills(job, self.stills)
-            with external_allowed(self.allow_external):
+            with external_allowed(self.allow_external), memory_named(job.trial_id):
                 report = perform(job, _open(self.clips), torch.device("cpu"), stills, self.baselines)
             assert report is not None  # a single worker is world rank 0
             return report
@@ -116,7 +117,7 @@ def _worker(config: dict[str, Any]) -> RungReport | AnonTuneError | None:
         if leads:
             begun.write(json.dumps({"node": socket.gethostname(), "time": time.time()}).encode())
         stills = _stills(job, config["stills"])
-        with external_allowed(config["allow_external"]):
+        with external_allowed(config["allow_external"]), memory_named(job.trial_id):
             report = perform(job, _open(config["clips"]), get_device(), stills, config["baselines"])
         if leads:
             begun.remove()

@@ -36,7 +36,7 @@ def test_a_study_whose_every_trial_fails_ends_with_the_first_reason(
     other.unlink()  # the nodes of a cluster look themselves
     said = say("resume", out, "--trials", "3")
     assert (said.code, len(said.err.splitlines())) == (2, 1)
-    assert "anonymizer.weights: must be a safetensors file that can be read: No such file" in said.err
+    assert "anonymizer.weights: must be a file of weights that can be read: No such file" in said.err
     assert len(json.loads(say("front", out, "--all", "--format", "json").out)["trials"]) == 4
 
 

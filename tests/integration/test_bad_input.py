@@ -84,7 +84,7 @@ SPACES = {
 def test_files_of_weights_are_read_before_anything_else(study: Say, tmp_path: Path, name: str) -> None:
     gone, text = tmp_path / "gone.safetensors", tmp_path / "text.safetensors"
     text.write_text("no weights")
-    rule = rf"{name}: must be a safetensors file that can be read: "
+    rule = rf"{name}: must be a file of weights that can be read: "
     assert_one_line(study("--set", f"{name}={gone}"), rf"{rule}No such file .*, got {gone}\. Check the path\.")
     assert_one_line(study("--set", f"{name}={text}"), rf"{rule}.*, got {text}\. Check the path\.")
     choices = SPACE + f'"{name}" = {{ choices = ["{gone}"] }}'

@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from anon_tune.clips import ClipBatch, Clips, ClipSampler, ClipSet
+from anon_tune.clips import Clips, ClipSampler, ClipSet
+from anon_tune.clips.batches import StoredBatch
 from anon_tune.methods import build_anonymizer, find, make_recipe, specs
 from anon_tune.recipe import Recipe
 from anon_tune.training import Seen, Trainer, quantize, uniform
@@ -220,9 +221,9 @@ def test_branches_do_not_teach_each_other(avatars: Clips, named: Named) -> None:
 class WatchedSampler(ClipSampler):
     """A sampler that remembers the batches that were requested."""
 
-    def batch(self, step: int, part: int = 0, num_parts: int = 1) -> ClipBatch:
+    def stored(self, step: int, part: int = 0, num_parts: int = 1, view: int = 0) -> StoredBatch:
         self.__dict__.setdefault("seen", []).append(step)
-        return super().batch(step, part, num_parts)
+        return super().stored(step, part, num_parts, view)
 
 
 @pytest.mark.parametrize("restart_steps", [0, 2, 3])

@@ -17,7 +17,8 @@ from anon_tune.clips import Clips, ClipSet, make_avatars
 from anon_tune.errors import DataError
 from anon_tune.evaluation import Baseline, anonymize_split, canaries, certify, class_mean_ap, count_data, make_baseline
 from anon_tune.evaluation.certify import _linkage, _status
-from anon_tune.evaluation.lab import Attack, Effort, Lab, Pieces
+from anon_tune.evaluation.effort import Effort
+from anon_tune.evaluation.lab import Attack, Lab, Pieces
 from anon_tune.evaluation.metrics import prevalence
 from anon_tune.folder import File
 from anon_tune.methods import build_anonymizer

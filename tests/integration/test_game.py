@@ -251,8 +251,8 @@ def test_an_anonymizer_that_breaks_in_its_very_last_step_is_found(avatars: Clips
 class DoubleSampler(ClipSampler):
     """Clips in double precision, in which the order of additions makes no visible difference."""
 
-    def batch(self, *args: Any) -> ClipBatch:
-        batch = super().batch(*args)
+    def shown(self, *args: Any) -> ClipBatch:
+        batch = super().shown(*args)
         return replace(batch, clips=batch.clips.double())
 
 

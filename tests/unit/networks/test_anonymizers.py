@@ -129,7 +129,7 @@ def test_training_begins_from_a_file(tmp_path: Path) -> None:
     save_file({"strange": torch.zeros(1)}, tmp_path / "start.safetensors")
     with pytest.raises(AnonTuneError, match=r"start\.safetensors: '\S+' must be"):
         build_anonymizer(Recipe(method="adversarial", anonymizer=recipe))
-    with pytest.raises(AnonTuneError, match=r"none\.safetensors: is not a readable safetensors file"):
+    with pytest.raises(AnonTuneError, match=r"none\.safetensors: is not a readable file of weights"):
         build_anonymizer(
             Recipe(
                 method="adversarial",

@@ -13,7 +13,7 @@ from anon_tune.recipe import AnonymizerRecipe, PrivacyRecipe, UtilityRecipe
 
 def test_names_of_recipes_stay() -> None:
     kinds = {name: spec.kinds for name, spec in NETWORKS.ours.items()}
-    assert {name for name, served in kinds.items() if "utility" in served} == {"small3d", "r3d_18"}
+    assert {name for name, served in kinds.items() if "utility" in served} == {"small3d", "r3d_18", "i3d_r50"}
     assert {name for name, served in kinds.items() if "privacy" in served} == {"small2d", "resnet18", "resnet50"}
     assert {"unet_small", "unet"} <= {name for name, served in kinds.items() if "anonymizer" in served}
 
@@ -39,7 +39,7 @@ def test_an_unknown_name_or_one_of_another_kind_is_one_line() -> None:
     with pytest.raises(RecipeError) as caught:
         check_network("utility", "resnet18", "f.toml")
     rule = "'utility.network': 'resnet18' must be a network for 'utility', and is one for 'privacy'"
-    assert str(caught.value) == f"f.toml: {rule}. Known: r3d_18, small3d."
+    assert str(caught.value) == f"f.toml: {rule}. Known: i3d_r50, r3d_18, small3d."
     with pytest.raises(RecipeError, match="unknown network 'r3d_19'"):
         build_network(UtilityRecipe(network="r3d_19"), 2)
 
