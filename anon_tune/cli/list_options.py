@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _LISTS = ("--private", "--test-groups", "--val-groups")
-_FLAGS = ("--accept-damage", "--skip-bad", "--no-skip-bad", "--gray", "--force", "--no-force", "--partial", "--help")
+_FLAGS = (
+    "--accept-damage",
+    "--allow-external",
+    "--skip-bad",
+    "--no-skip-bad",
+    "--gray",
+    "--force",
+    "--no-force",
+    "--partial",
+    "--help",
+)
 
 
 def spread_lists(args: list[str]) -> list[str]:

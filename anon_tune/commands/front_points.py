@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from anon_tune.pareto import ParetoFront
 from anon_tune.trial import Score, Trial, TrialState
+
+if TYPE_CHECKING:
+    from anon_tune.pareto import ParetoFront
 
 
 class Mark(Enum):

@@ -17,7 +17,8 @@ from torch import nn
 from anon_tune.attackers import AttackerInputs, AttackerSpec
 from anon_tune.attackers.spec import MANY_CLIPS
 from anon_tune.clips import Clips, ClipSet
-from anon_tune.evaluation.lab import Effort, Lab
+from anon_tune.evaluation.effort import Effort
+from anon_tune.evaluation.lab import Lab
 from anon_tune.evaluation.metrics import bootstrap_interval, class_mean_ap
 from anon_tune.evaluation.raw_networks import weights_on_cpu
 from anon_tune.evaluation.score import anonymize_split

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import tempfile
 import time
@@ -84,7 +85,7 @@ def time_recipe(bench: Bench, recipe: Recipe, measure: bool) -> RecipeTimes:
     Raises:
         AnonTuneError: The recipe cannot be trained on these clips.
     """
-    torch.set_num_threads(bench.threads)
+    torch.set_num_threads(min(bench.threads, os.cpu_count() or 1))  # a study may be for a larger machine
     device = torch.device(bench.device)
     forget_peak(device)
     clips = open_clips(bench.clips)

@@ -19,8 +19,9 @@ def build(name: str, num_attributes: int) -> nn.Module:
     return built
 
 
-USUAL = tuple(name for name, spec in ATTACKERS.ours.items() if not spec.inputs)
-NETWORKS = tuple(name for name in USUAL if name != "descriptors")
+OF_METHODS = ("low-band", "high-band")  # only the method wavelet names them
+USUAL = tuple(name for name, spec in ATTACKERS.ours.items() if not spec.inputs and name not in OF_METHODS)
+NETWORKS = (*(name for name in USUAL if name != "descriptors"), *OF_METHODS)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -44,7 +45,14 @@ def test_attackers_look_at_different_things() -> None:
             changes[name] = [
                 not torch.allclose(attacker(other), attacker(clips), atol=1e-5) for other in (brighter, backwards)
             ]
-    assert changes == {"frame": [True, False], "clip": [True, True], "motion": [False, True], "pixels": [True, False]}
+    assert changes == {
+        "frame": [True, False],
+        "clip": [True, True],
+        "motion": [False, True],
+        "pixels": [True, False],
+        "low-band": [True, False],
+        "high-band": [False, False],
+    }
 
 
 def test_a_frame_attacker_trains_on_one_frame_of_a_clip_and_reads_all() -> None:
