@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from anon_tune.attackers import clip, descriptors, frame, motion, pixels, wiener
+from anon_tune.attackers import bands, clip, descriptors, frame, motion, pixels, token_mask, wiener
 from anon_tune.attackers.spec import AttackerSpec
 from anon_tune.entry_points import Table
 
@@ -18,6 +18,9 @@ ATTACKERS: Table[AttackerSpec] = Table(
         "motion": motion.SPEC,
         "pixels": pixels.SPEC,
         "descriptors": descriptors.SPEC,
+        "low-band": bands.LOW,
+        "high-band": bands.HIGH,
+        "token-mask": token_mask.SPEC,
         **wiener.SPECS,
     },
 )

@@ -43,7 +43,8 @@ class FrameStream:
         device: Where to compute.
         scale: Height and width at which frames are anonymized; they are shrunk by averaging areas, and the result is
             enlarged bilinearly. None for H x W.
-        clip_frames: Frames of the successive clips that the background detector sees; None for 32.
+        clip_frames: Frames of the successive clips that an anonymizer of whole clips sees; None for as many as it was
+            trained on, or 32.
     """
 
     def __init__(
@@ -63,7 +64,8 @@ class FrameStream:
         self._work_size = scale or (height, width)
         num_before = anonymizer.num_before
         fitting = max(2, _CHUNK_PIXELS // (height * width))
-        self.chunk = (clip_frames or _CLIP_FRAMES) if num_before is None else min(_CLIP_FRAMES, fitting)
+        of_clips = clip_frames or anonymizer.clip_frames or _CLIP_FRAMES
+        self.chunk = of_clips if num_before is None else min(_CLIP_FRAMES, fitting)
         """Frames to give at a time; all but the last chunk must have as many."""
         self._recent = torch.empty(0, height, width, 3, dtype=torch.uint8)
         self._num_waiting = 0  # the last of the recent frames, whose outputs need later frames

@@ -12,6 +12,7 @@ from anon_tune.methods import (
     bdq,
     black_out,
     blur,
+    diffusion,
     downsample,
     dp_noise,
     dprp,
@@ -25,8 +26,10 @@ from anon_tune.methods import (
     pixelate,
     spact,
     ted_spad,
+    tokens,
     vita,
     warp_noise,
+    wavelet,
 )
 from anon_tune.methods.spec import GAME, MethodSpec
 from anon_tune.recipe import Part, recipe_names
@@ -108,7 +111,10 @@ METHODS: Table[MethodSpec] = Table(
         "vita": vita.SPEC,
         "bdq": bdq.SPEC,
         "learned-lens": learned_lens.SPEC,
+        "diffusion": diffusion.SPEC,
         "ted-spad": ted_spad.SPEC,
+        "wavelet": wavelet.SPEC,
+        "tokens": tokens.SPEC,
     },
     broken_rules=broken_rules,
 )

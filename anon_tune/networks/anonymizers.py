@@ -25,10 +25,16 @@ class Anonymizer(nn.Module):
     Attributes:
         num_before: The number of earlier frames that an output frame depends on; None for all frames of the clip.
         num_after: The number of later frames that an output frame depends on; without meaning if `num_before` is None.
+        clip_frames: If `num_before` is None, the number of frames of the clips it was trained on, which a video is
+            given in; None for any number.
     """
 
     num_before: int | None = 0
     num_after: int = 0
+
+    @property
+    def clip_frames(self) -> int | None:
+        return None
 
     def rewrite(self, clips: Tensor) -> Tensor:
         """Map clips (B,T,3,H,W) to clips of the same shape, of any range."""
@@ -135,16 +141,17 @@ class UNet(nn.Module):
         channels: Channels of each level, first to deepest.
         fold: Side of the blocks of pixels that become channels; 1 for no folding.
         num_frames: The number F of frames that the network sees to rewrite one; 1 for the frame alone.
+        num_planes: Channels of a frame; 3 for RGB.
 
     Source:
         Ronneberger et al., arXiv:1505.04597, in the form that SPAct (arXiv:2203.15205) uses: 64 to 512 channels,
         bilinear upsampling, sigmoid. We use group normalization where SPAct uses batch normalization. The fold is ours.
     """
 
-    def __init__(self, channels: tuple[int, ...], fold: int = 1, num_frames: int = 1) -> None:
+    def __init__(self, channels: tuple[int, ...], fold: int = 1, num_frames: int = 1, num_planes: int = 3) -> None:
         super().__init__()
         self.fold, self.multiple = fold, fold * 2 ** (len(channels) - 1)
-        num_pixels = 3 * fold**2
+        num_pixels = num_planes * fold**2
         self.down = nn.ModuleList(_Block(a, b) for a, b in pairwise((num_frames * num_pixels, *channels)))
         self.up = nn.ModuleList(_Block(a + b, b) for a, b in pairwise(channels[::-1]))
         self.out = nn.Conv2d(channels[0], num_pixels, 1)

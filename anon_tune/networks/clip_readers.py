@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anon_tune.networks.convolutions import GRID, Readout
+from anon_tune.networks.filters import pixelate
 
 _COARSE = 16
 
@@ -87,6 +88,55 @@ class CoarseReader(nn.Module):
         """Map clips (B,T,C,H,W) in [0, 1] to logits (B,O)."""
         coarse = F.adaptive_avg_pool2d(_centre(clips).mean(dim=1), _COARSE)
         logits: Tensor = self.head(coarse.flatten(1))
+        return logits
+
+
+class BandReader(nn.Module):
+    """Classifies single frames by one band of the Haar transform of one level, and averages the logits over the clip.
+
+    Args:
+        num_outputs: O.
+        width: Channels of the first layer.
+        size: H and W of a frame.
+        details: Look at the details, which are the frames without the mean of each block of 2x2 pixels; else at the
+            low band, which is these means.
+    """
+
+    def __init__(self, num_outputs: int, width: int, size: tuple[int, int], details: bool) -> None:
+        super().__init__()
+        self.details = details
+        height, width_px = size if details else (max(1, size[0] // 2), max(1, size[1] // 2))
+        self.reader = StillsReader(num_outputs, width, depth_for(height, width_px))
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Map clips (B,T,C,H,W) in [0, 1] to logits (B,O)."""
+        frames = clips.flatten(0, 1)
+        if self.details:
+            band = 0.5 + 2 * (frames - pixelate(frames, 2))
+        else:
+            band = F.avg_pool2d(frames, 2, ceil_mode=True, count_include_pad=False)
+        logits: Tensor = self.reader(band.unflatten(0, clips.shape[:2]))
+        return logits
+
+
+class MaskReader(nn.Module):
+    """Classifies clips by a mask alone, which is enlarged to the size of a clip.
+
+    Args:
+        num_outputs: O.
+        width: Channels of the first layer.
+        clip_shape: T, H and W of a clip.
+    """
+
+    def __init__(self, num_outputs: int, width: int, clip_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.clip_shape = clip_shape
+        self.reader = ClipReader(num_outputs, width, depth_for(*clip_shape[1:]))
+
+    def forward(self, clips: Tensor, mask: Tensor) -> Tensor:
+        """Map masks (B,t,h,w) in [0, 1] to logits (B,O), whatever the clips (B,T,C,H,W) show."""
+        volume = F.interpolate(mask.unsqueeze(1), self.clip_shape, mode="nearest")
+        logits: Tensor = self.reader(volume.transpose(1, 2).expand(-1, -1, 3, -1, -1))
         return logits
 
 

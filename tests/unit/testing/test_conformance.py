@@ -67,6 +67,10 @@ def dark(frames: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
     return {"mask": (frames.mean(axis=(1, 4)) < 100).astype(np.float32)}
 
 
+def kept(frames: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    return {"mask": (frames[:, ::2, ::4, ::4].mean(axis=4) < 100).astype(np.float32)}
+
+
 LOGISTIC = AttackerSpec("logistic", "the mean colour", "scikit-learn", lambda setting: Logistic())
 
 
@@ -87,6 +91,7 @@ def test_attackers_that_are_networks(spec: AttackerSpec) -> None:
 
 def test_an_attacker_with_a_mask_keeps_its_contract() -> None:
     check_attacker(AttackerSpec("masked", "frames and a mask", "a test", Masked, inputs=("mask",)), dark)
+    check_attacker(ATTACKERS.ours["token-mask"], kept)
 
 
 @pytest.mark.parametrize(
