@@ -71,7 +71,7 @@ THIRD_PARTY = {
     "clips": {"av", "numpy", "pyarrow", "torch"},
     "networks": {"safetensors", "segmentation_models_pytorch", "timm", "torch", "torchvision"},
     "training": {"torch"},
-    "methods": {"cv2", "numpy", "pydantic", "torch"},
+    "methods": {"cv2", "numpy", "pydantic", "scipy", "torch"},
     "datasets": {"av", "numpy"},
     "attackers": {"numpy", "torch"},
     "evaluation": {"numpy", "sklearn", "torch"},

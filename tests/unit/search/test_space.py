@@ -30,7 +30,19 @@ def test_shipped_spaces_load_and_survive_their_frozen_copy(path: Path) -> None:
 
 
 def test_these_spaces_are_shipped() -> None:
-    assert [p.stem for p in SHIPPED] == ["detached", "hmdb51_vispr", "methods", "pa_hmdb51", "paper_grid", "penalty", "quickstart", "schedule", "ucf101_vispr", "vp_hmdb51"]
+    assert [p.stem for p in SHIPPED] == [
+        "detached",
+        "hmdb51_vispr",
+        "methods",
+        "pa_hmdb51",
+        "paper_grid",
+        "penalty",
+        "private",
+        "quickstart",
+        "schedule",
+        "ucf101_vispr",
+        "vp_hmdb51",
+    ]
 
 
 def test_quoted_and_dotted_names_are_the_same(tmp_path: Path) -> None:

@@ -1,0 +1,57 @@
+"""dp-noise and dprp: sensitivities and noise against published values, and a rebuild without noise."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from anon_tune.methods import build_anonymizer
+from anon_tune.methods.dp_noise.network import DpNoise
+from anon_tune.methods.dprp.network import Dprp, rebuild
+from anon_tune.recipe import Recipe
+
+
+@pytest.mark.parametrize(("unit", "block", "expected"), [("clip", 1, 208), ("frame", 1, 52), ("patch", 1, 0.94)])
+def test_noise_of_a_unit(unit: str, block: int, expected: float) -> None:
+    noise = DpNoise(8.0, unit, block, 1e-4)
+    assert noise.deviation(16, 48, 64) == pytest.approx(expected, rel=6e-3)
+
+
+def test_one_block_of_pixels_is_a_patch() -> None:
+    whole = DpNoise(8.0, "frame", 16, 1e-4).deviation(16, 48, 64)
+    assert whole == pytest.approx(DpNoise(8.0, "patch", 16, 1e-4).deviation(16, 48, 64) * 12**0.5)
+    assert DpNoise(8.0, "patch", 16, 1e-4).deviation(16, 48, 64) == DpNoise(8.0, "patch", 1, 1e-4).deviation(1, 8, 8)
+
+
+def test_the_noise_has_the_stated_deviation_and_is_constant_in_a_block() -> None:
+    noise = DpNoise(1000.0, "patch", 2, 0.1)
+    clips = torch.full((1, 8, 3, 64, 64), 0.5)
+    added = noise.rewrite(clips) - 0.5
+    assert float(added.std()) == pytest.approx(noise.deviation(8, 64, 64), rel=0.03)
+    assert torch.equal(added[..., ::2, ::2], added[..., 1::2, 1::2])
+
+
+def test_noise_is_not_averaged_out_by_asking_again_and_differs_between_clips() -> None:
+    for method in ("dp-noise:8", "dprp:8"):
+        anonymizer = build_anonymizer(Recipe(method=method))
+        clips = torch.rand(2, 4, 3, 16, 16)
+        assert torch.equal(anonymizer(clips), anonymizer(clips))
+        nearly = clips.clone()
+        nearly[0, 0, 0, 0, 0] = 1 - nearly[0, 0, 0, 0, 0]
+        assert not torch.allclose(anonymizer.rewrite(nearly)[0, 1], anonymizer.rewrite(clips)[0, 1])
+
+
+def test_rows_of_low_rank_come_back_without_noise() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(12, 4, generator=generator, dtype=torch.float64) @ torch.randn(
+        4, 40, generator=generator, dtype=torch.float64
+    )
+    projection = torch.randn(40, 16, generator=generator, dtype=torch.float64) / 4
+    zero_rows, zero_square = torch.zeros(12, 16, dtype=torch.float64), torch.zeros(40, 40, dtype=torch.float64)
+    assert torch.allclose(rebuild(rows, projection, zero_rows, zero_square, 4), rows, atol=1e-9)
+
+
+@pytest.mark.parametrize(("projections", "expected"), [(16, 1.7295), (64, 1.3561), (256, 1.1753)])
+def test_the_norm_of_a_projection(projections: int, expected: float) -> None:
+    made = Dprp(8.0, projections, 4, 4, 1e-4)  # half of delta, 5e-5, is for the projection
+    assert made.row_deviation / (made.square_deviation / 2**0.5) == pytest.approx(expected, abs=5e-5)
