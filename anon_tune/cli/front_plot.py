@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from anon_tune.commands.front_points import FrontPoint, Mark
+from anon_tune.commands.front_marks import FrontPoint, Mark
 
 WIDTH, _HEIGHT = 60, 10
 _SIGNS = {Mark.OTHER: ".", Mark.BLACK_OUT: "B", Mark.IDENTITY: "I", Mark.FRONT: "o"}  # later ones hide earlier ones

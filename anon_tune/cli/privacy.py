@@ -9,8 +9,6 @@ from typing import Annotated
 
 import typer
 
-from anon_tune.commands.privacy import privacy as run_privacy
-
 _INDENT, _WIDTH = 22, 110
 
 
@@ -46,6 +44,8 @@ def privacy(
     A study's epsilon pays for its search: it is that of all runs that began, or, if
     the number of trials was drawn with --draw-trials, that of choosing the best.
     """
+    from anon_tune.commands.privacy import privacy as run_privacy
+
     rows = run_privacy(subject, verify, draws)
     if format is Format.JSON:
         print(json.dumps({name.replace(" ", "_"): words for name, words in rows}, indent=2))

@@ -3,38 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING
 
+from anon_tune.commands.front_marks import FrontPoint, Mark
+from anon_tune.pareto import ParetoFront
 from anon_tune.trial import Score, Trial, TrialState
-
-if TYPE_CHECKING:
-    from anon_tune.pareto import ParetoFront
-
-
-class Mark(Enum):
-    """What a point of the plot is."""
-
-    FRONT = "front"
-    OTHER = "other"
-    IDENTITY = "identity"
-    BLACK_OUT = "black-out"
-
-
-@dataclass(frozen=True, slots=True)
-class FrontPoint:
-    """A measured trial.
-
-    Attributes:
-        leakage: In [0, 1].
-        accuracy: In [0, 1].
-        mark: What it is.
-    """
-
-    leakage: float
-    accuracy: float
-    mark: Mark
 
 
 def points_on_test(front: ParetoFront) -> tuple[FrontPoint, ...]:

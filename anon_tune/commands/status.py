@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from anon_tune.commands.front_points import FrontPoint, points_on_test
+from anon_tune.commands.front_marks import FrontPoint
+from anon_tune.commands.front_points import points_on_test
 from anon_tune.commands.study_view import StudyView
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import Cause, EmptyFront, ParetoFront

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 from anon_tune.cli.front_plot import plot_front
-from anon_tune.commands.front_points import FrontPoint, Mark
+from anon_tune.commands.front_marks import FrontPoint, Mark
 
 ANCHORS = [FrontPoint(0.96, 0.95, Mark.IDENTITY), FrontPoint(0.31, 0.2, Mark.BLACK_OUT)]
 
