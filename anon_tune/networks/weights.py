@@ -5,9 +5,9 @@ No file can execute code when it is loaded: torch opens state dicts with ``weigh
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -96,7 +96,7 @@ def read_pretrained(path: str) -> dict[str, Tensor]:
     except OSError as error:
         rule = "is not a readable file of weights"
         raise DataError(path, rule, remedy="Check the path", cause=why(error)) from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, AttributeError, KeyError) as error:
+    except (RuntimeError, UnpicklingError, EOFError, ValueError, AttributeError, KeyError) as error:
         rule, remedy = "must be a state dict that torch opens with weights_only", "Save network.state_dict()"
         cause = str(error).partition(".")[0].splitlines()[0]
         raise DataError(path, rule, remedy=remedy, cause=cause) from None

@@ -82,17 +82,21 @@ def assert_one_line(said: Any, mark: Path) -> None:
 
 
 def test_no_module_can_execute_what_it_reads() -> None:
-    """The only unpickler reads labels of a public data set, and makes only arrays."""
+    """The only unpickler reads labels of a public data set, and makes only arrays; torch makes only tensors."""
     found = []
     for file in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names = [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
-                found += [file.name for name in names if name in ("pickle", "cloudpickle", "dill", "joblib", "shelve")]
+                if names != ["pickle", "UnpicklingError"]:
+                    unpicklers = ("pickle", "cloudpickle", "dill", "joblib", "shelve")
+                    found += [file.name for name in names if name in unpicklers]
             elif isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
                 allowed_pickle = any(k.arg == "allow_pickle" for k in node.keywords)
-                if called in ("eval", "exec", "torch.load", "yaml.load", "pandas.read_pickle") or allowed_pickle:
+                is_safe = any(k.arg == "weights_only" and ast.unparse(k.value) == "True" for k in node.keywords)
+                executes = called in ("eval", "exec", "yaml.load", "pandas.read_pickle")
+                if executes or allowed_pickle or (called == "torch.load" and not is_safe):
                     found.append(file.name)
     assert found == ["vp.py"]
 
