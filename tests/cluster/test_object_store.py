@@ -52,7 +52,7 @@ def test_a_study_lives_on_s3(
     assert ".lock" not in folder.names()
     for name, trial in after.items():
         wanted = {"anonymizer.safetensors"} if is_trained(trial.method) else set()
-        wanted |= {"preview.png"} if trial.state is TrialState.COMPLETE else set()
+        wanted |= {"preview.png", "preview.webm"} if trial.state is TrialState.COMPLETE else set()
         assert {*(folder / "trials" / name).names()} == wanted, name  # and no checkpoint of a trial that is over
     assert b"data:image/png;base64," in folder.read("report.html")
 

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from anon_tune import methods
 from anon_tune.clips import Clips, ClipSampler, ClipSet
 from anon_tune.clips.batches import StoredBatch
 from anon_tune.methods import build_anonymizer, find, make_recipe, specs
@@ -61,7 +62,9 @@ def equal(one: Weights, two: Weights) -> bool:
 
 
 def trained(clips: Clips, recipe: Recipe, train: ClipSet | None = None) -> Weights:
-    trainer = trainer_of(recipe, clips, train)
+    sizes = len(clips.actions), len(clips.attributes)
+    by_method = methods.trainer_of(recipe)
+    trainer = by_method(recipe, partial(build_anonymizer, recipe), train or clips.split("train"), *sizes, CPU)
     trainer.train_until(recipe.training.num_steps)
     return weights(trainer.anonymizer)
 

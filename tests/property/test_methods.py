@@ -12,7 +12,7 @@ from anon_tune.methods import build_anonymizer, make_recipe, specs
 from anon_tune.networks import Anonymizer
 from anon_tune.recipe import Recipe
 
-NAMES = [spec.name for spec in specs()]
+NAMES = [spec.name for spec in specs() if spec.name != "external"]  # which runs a program of the user's
 HOG = [f"{name}:detector=hog" for name in NAMES if name.startswith(("person", "area"))]
 METHODS = [*NAMES, "blur:0.3", "downsample:7", "pixelate:3", "area-blur:0.2", "frame-difference:0.5"]
 
