@@ -35,8 +35,8 @@ class PoissonBatch:
 class PoissonSampler:
     """Draws batches in which every unit of a training split is with the same probability.
 
-    A batch depends only on the key and on its name. The key must be secret and used for one run only: who knows which
-    units were in a batch gains from it, and the accounting assumes that nobody does.
+    A batch depends only on the key and on its name. The key must be secret and used for one run only: the accounting
+    assumes that it is unknown which units were in a batch.
 
     Args:
         clip_set: The training split.

@@ -14,7 +14,7 @@ from anon_tune.study_directory import StudyDirectory
 
 _FIND_EVERY_S = 3.0
 _FIND_REMOTE_EVERY_S = 30.0
-_IDLE_AFTER_S = 30.0  # a study that nobody has asked for so long is not read again
+_IDLE_AFTER_S = 30.0  # a study is no longer read once no page has asked for it this long
 
 
 class Watch:

@@ -1,4 +1,4 @@
-"""Noise for private release, which nobody outside this process can draw again.
+"""Noise for private release. It cannot be drawn again outside this process.
 
 A hash of the frames is no seed here: who guesses the frames could check the guess. So the seed also depends on a secret
 that is drawn when the process starts. The same frames get the same noise within a process, so that there is nothing to

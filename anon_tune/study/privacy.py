@@ -77,7 +77,7 @@ def study_privacy(
     """Return the claim of a study; None if none of its runs was private.
 
     A run that was stopped at a rung counts with the steps that it took. One that failed or still runs counts whole,
-    because nobody knows how far it came.
+    because the number of its steps is not known.
 
     Args:
         trials: The trials of the study.

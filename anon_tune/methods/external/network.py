@@ -73,7 +73,7 @@ class External(Anonymizer):
 
     def _run(self, command: list[str], folder: Path) -> str:
         """Run a command, and return the last line that it wrote."""
-        with tempfile.TemporaryFile() as log:  # a file, because a pipe that nobody reads fills up
+        with tempfile.TemporaryFile() as log:  # a file, because a full pipe would stop the program
             try:
                 process = subprocess.Popen(
                     command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -32,7 +32,7 @@ def check_external_allowed(method: str) -> None:
         method: The method as a user writes it.
 
     Raises:
-        UsageError: It runs a program, and nobody allowed that.
+        UsageError: The method runs a program, and programs are not allowed here.
     """
     if method.startswith(_PREFIX) and not _allowed.get():
         rule = f"runs the program '{method.removeprefix(_PREFIX)}', which must be allowed each time"
