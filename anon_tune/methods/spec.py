@@ -39,6 +39,24 @@ class Argument:
     is_text: bool = False
 
 
+# What a method fixes that makes its outputs itself, and not by rewriting blocks of pixels at a few levels.
+NO_REWRITING: Mapping[str, Value] = {
+    "anonymizer.start": "identity",
+    "anonymizer.grey": False,
+    "anonymizer.block": 1,
+    "anonymizer.levels": 256,
+    "anonymizer.pretrain_steps": 0,
+}
+# The same for a method that has no use for any network of the table: the values of the network are the defaults.
+NO_NETWORK: Mapping[str, Value] = {
+    "anonymizer.network": "unet_small",
+    "anonymizer.base_channels": 16,
+    "anonymizer.frames_before": 1,
+    "anonymizer.frames_after": 1,
+    **NO_REWRITING,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class MethodSpec:
     """Everything that is known about a method before it is built.

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from anon_tune.methods.spec import MethodSpec
+from anon_tune.methods.spec import NO_NETWORK, MethodSpec
 from anon_tune.recipe import Part
 
 
@@ -27,15 +27,7 @@ SPEC = MethodSpec(
     is_trained=True,
     section=LearnedLensRecipe,
     fixes={
-        "anonymizer.network": "unet_small",  # the default, which this method has no use for
-        "anonymizer.base_channels": 16,
-        "anonymizer.frames_before": 1,
-        "anonymizer.frames_after": 1,
-        "anonymizer.start": "identity",
-        "anonymizer.grey": False,
-        "anonymizer.block": 1,
-        "anonymizer.levels": 256,
-        "anonymizer.pretrain_steps": 0,
+        **NO_NETWORK,
         "penalty.weight": 0.0,
     },
     uses=("anonymizer", "utility", "privacy", "training"),

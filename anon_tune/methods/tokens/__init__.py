@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from anon_tune.methods.spec import MethodSpec
+from anon_tune.methods.spec import NO_REWRITING, MethodSpec
 from anon_tune.recipe import Part
 
 
@@ -44,11 +44,7 @@ SPEC = MethodSpec(
     section=TokensRecipe,
     fixes={
         "anonymizer.network": "unet_small",
-        "anonymizer.start": "identity",
-        "anonymizer.grey": False,
-        "anonymizer.block": 1,
-        "anonymizer.levels": 256,
-        "anonymizer.pretrain_steps": 0,
+        **NO_REWRITING,
         "penalty.weight": 0.0,
     },
     uses=("anonymizer", "utility", "privacy", "training"),
