@@ -12,7 +12,8 @@ from pathlib import Path
 
 import av
 
-from anon_tune.clips.store import Clips, Labels, StoreWriter, check_place
+from anon_tune.clips.place import check_place
+from anon_tune.clips.store import Clips, Labels, StoreWriter
 from anon_tune.datasets.decode import BadFile, ClipForm, decode_clip
 from anon_tune.datasets.journal import FileRecord, Journal
 from anon_tune.datasets.labels import Found, Splitter, label_found, match_files
@@ -64,6 +65,8 @@ def import_folder(
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
     decode_with: Map = one_by_one,
+    num_windows: int = 1,
+    keep_frames: int | None = None,
 ) -> ImportResult:
     """Decode every video that a pattern matches, and store the clips with labels read from their paths.
 
@@ -91,6 +94,8 @@ def import_folder(
         force: Replace `output` if it exists.
         progress: Called with files done and total files.
         decode_with: Where files are decoded; see `in_processes`. The store is the same, byte for byte.
+        num_windows: As in `ClipForm`.
+        keep_frames: As in `ClipForm`.
 
     Raises:
         UsageError: The pattern, the labels or the splits cannot be used.
@@ -99,7 +104,7 @@ def import_folder(
             remaining clips is left out.
     """
     root = Path(folder)
-    form = ClipForm(num_frames, height, width, frame_step, gray, accept_damage)
+    form = ClipForm(num_frames, height, width, frame_step, gray, accept_damage, num_windows, keep_frames)
     found, others = match_videos(root, pattern, action, private, group)
     splitter, attributes = label_found(found, private, test_groups, val_groups, val_fraction)
     result = store_files(root, splitter, attributes, form, output, skip_bad, force, progress, decode_with)
@@ -167,11 +172,13 @@ def store_files(
     files = [one.file for one in labels]
     check_names(root, files)
     with _open_journal(root, files, form, Path(output), force) as journal:
-        with StoreWriter(output, form.shape, force, journal.frames) as writer:
-            done = journal.go_on(root, files, lambda at, record: writer.restore(labels[at], record.content_hash))
+        with StoreWriter(output, form.shape, force, journal.frames, form.windows) as writer:
+            done = journal.go_on(
+                root, files, lambda at, one: writer.restore(labels[at], one.content_hash, (one.begin, one.end))
+            )
             decoded = decode_with(partial(decode_clip, root.resolve(), form), files[done:])
             for at, clip in enumerate(decoded, start=done):
-                clip_hash = "" if isinstance(clip, BadFile) else writer.add(labels[at], clip.frames)
+                clip_hash = "" if isinstance(clip, BadFile) else writer.add(labels[at], clip.frames, clip.kept)
                 journal.append(FileRecord.of(root, files[at], clip, clip_hash))
                 if progress:
                     progress(at + 1, len(files))

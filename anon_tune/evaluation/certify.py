@@ -19,7 +19,7 @@ from torch import nn
 import anon_tune
 from anon_tune.attackers import AttackerSpec, find
 from anon_tune.certificate import COMMITTEE, Attacker, Certificate, Data, Linkage, Reconstruction, Status, Subject
-from anon_tune.clips import ClipSet, epoch_batches
+from anon_tune.clips import ClipSet, epoch_batches, one_per_clip
 from anon_tune.errors import DataError
 from anon_tune.evaluation.baseline import Baseline, digest, num_actions, seeds_of
 from anon_tune.evaluation.committee import with_committees
@@ -74,7 +74,8 @@ def certify(
     pieces = Pieces(progress, (len(tried.attackers) + len(effort.attackers)) * len(seeds_of(effort)) + 3)
     found = _attack(raw, changed, baseline, effort, Lab(changed, tried, device, pieces))
     pieces.end()
-    resamples = draw_resamples(changed["test"].groups, effort.num_bootstraps, effort.seed)
+    judged = {name: one_per_clip(split) for name, split in changed.items()}
+    resamples = draw_resamples(judged["test"].groups, effort.num_bootstraps, effort.seed)
     status, reasons = _status([attack.record for attack in found.attacks], found.still_learned, baseline)
     return Certificate(
         schema="anon_tune.certificate/1",
@@ -82,8 +83,8 @@ def certify(
         reasons=reasons,
         subject=subject,
         data=data,
-        **_leakage(found, changed, baseline, data.attributes, effort, resamples),
-        **_accuracy(found, changed, baseline, effort, resamples),
+        **_leakage(found, judged, baseline, data.attributes, effort, resamples),
+        **_accuracy(found, judged, baseline, effort, resamples),
         distortion=_distortion(raw["test"], changed["test"], effort.batch_clips),
         reconstruction=found.reconstruction,
         linkage=found.linkage,
@@ -131,7 +132,8 @@ class _Findings:
 def _attack(raw: Splits, changed: Splits, baseline: Baseline, effort: AuditRecipe, lab: Lab) -> _Findings:
     """Train every network of an audit and read it on the test split."""
     test, num_classes = changed["test"], num_actions(raw)
-    attacks = with_committees(list(lab.attacks(seeds_of(effort), baseline.weights)), changed["val"], test)
+    alone = list(lab.attacks(seeds_of(effort), baseline.weights))
+    attacks = with_committees(alone, one_per_clip(changed["val"]), one_per_clip(test))
     fresh, learned = lab.classifier(num_classes)
     further, still = lab.classifier(num_classes, baseline.classifier)
     classifier = lab.better_classifier((fresh, further), changed["val"], test)
@@ -143,7 +145,7 @@ def _attack(raw: Splits, changed: Splits, baseline: Baseline, effort: AuditRecip
         fit_reconstruction(raw["train"], changed["train"], effort, lab.device),
         raw["test"],
         test,
-        lambda clips: class_mean_ap(lab.predict(recognizer, clips), clips.private),
+        lambda clips: class_mean_ap(lab.predict(recognizer, clips), one_per_clip(clips).private),
         effort.batch_clips,
         lab.device,
     )
@@ -153,14 +155,14 @@ def _attack(raw: Splits, changed: Splits, baseline: Baseline, effort: AuditRecip
 
 def _leakage(
     found: _Findings,
-    changed: Splits,
+    judged: Splits,
     baseline: Baseline,
     attributes: Sequence[str],
     effort: AuditRecipe,
     resamples: Resamples,
 ) -> dict[str, Any]:
     """Return the fields of a certificate that tell about leakage."""
-    val, test, best = changed["val"], changed["test"], strongest(found.attacks)
+    val, test, best = judged["val"], judged["test"], strongest(found.attacks)
     floor, ceiling = prevalence(test.private), baseline.leakage_ceiling
     scores = [attack.scores["test"] for attack in found.attacks]
     return {
@@ -185,14 +187,14 @@ def _leakage(
 
 
 def _accuracy(
-    found: _Findings, changed: Splits, baseline: Baseline, effort: AuditRecipe, resamples: Resamples
+    found: _Findings, judged: Splits, baseline: Baseline, effort: AuditRecipe, resamples: Resamples
 ) -> dict[str, Any]:
     """Return the fields of a certificate that tell about accuracy."""
-    test = changed["test"]
+    test = judged["test"]
     is_right = found.classifier.argmax(axis=1) == test.actions
     return {
         "accuracy": top1(found.classifier, test.actions),
-        "accuracy_floor": majority(changed["train"], test),
+        "accuracy_floor": majority(judged["train"], test),
         "accuracy_ceiling": baseline.accuracy_ceiling,
         "accuracy_interval": resamples.mean_interval(is_right, effort.confidence),
         "accuracy_frozen": top1(found.frozen_classifier, test.actions),
@@ -301,7 +303,8 @@ def _linkage(
     }
     found: dict[Literal["raw to anonymized", "anonymized to anonymized"], Linkage] = {}
     for name, (gallery, embedded) in tries.items():
-        links = [link(there, here, gallery.private, query.private) for there, here in embedded]
+        private = one_per_clip(gallery).private, one_per_clip(query).private
+        links = [link(there, here, *private) for there, here in embedded]
         known = [one for one in links if one is not None]
         if known:
             found[name] = max(known, key=lambda one: one.mean_ap)
