@@ -146,10 +146,11 @@ def _audit_all(
     from anon_tune.driver.session import ray_session
     from anon_tune.driver.tasks import TaskNeeds, as_finished
     from anon_tune.evaluation.certify import told_effort
+    from anon_tune.recipe import AuditRecipe
     from anon_tune.study.certified import all_certificates_of, has_effort
 
-    asked = told_effort(job.effort)
-    made = {i: c for i, c in all_certificates_of(job.study, chosen).items() if has_effort(c, asked)}
+    asked, usual = told_effort(job.effort), told_effort(AuditRecipe())
+    made = {i: c for i, c in all_certificates_of(job.study, chosen).items() if has_effort(c, asked, usual)}
     todo = [trial for trial in chosen if trial.id not in made]
     failed: dict[str, AnonTuneError] = {}
     if not todo:

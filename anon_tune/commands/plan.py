@@ -158,6 +158,7 @@ def plan_study(options: PlanOptions, progress: Progress = lambda _: None) -> Stu
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
         clips = find_clips(settings.clips, Folder.at(scratch))
         stills = find_stills(settings.stills, clips) if settings.stills else None
+        space = space.for_clips(len(clips.split("train")))
         check_recipes(space, clips, stills)
         bench = Bench(
             clips.location,

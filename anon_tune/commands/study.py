@@ -219,6 +219,7 @@ def prepare_study(options: StudyOptions) -> ReadyStudy:
     stills = find_stills(settings.stills, clips) if settings.stills else None
     if stills is not None:
         measured_on |= {"stills": stills.location, "stills_fingerprint": stills.fingerprint}
+    space = space.for_clips(len(clips.split("train")))
     check_recipes(space, clips, stills)
     measured_on |= privacy_settings(space, settings, clips, StudyDirectory.at(out))
     _, sampler, _ = _sampler(options.sampler, space)

@@ -166,7 +166,8 @@ def store_files(
         decode_with: Where files are decoded.
 
     Raises:
-        DataError: `output` exists, or too few files can be decoded for a study.
+        DataError: `output` exists, too few files can be decoded for a study, or no video is as long as one of several
+            windows.
     """
     labels = splitter.split()
     files = [one.file for one in labels]
@@ -187,6 +188,10 @@ def store_files(
             if rule := what_is_missing(good, labels):
                 remedy = "Import more files" if skip_bad else "Repair the files"
                 raise DataError(str(root), rule, remedy=remedy, cause=f"{bad[0].file}: {bad[0].reason}")
+            if form.windows is not None and all(one.repeats for one in journal.records if not one.reason):
+                rule = f"no video is as long as a window of {form.num_frames} frames"
+                step = f"one frame in {form.frame_step}" if form.frame_step else None
+                raise DataError(str(root), rule, step, "Choose a smaller --num-frames or --frame-step")
             if bad:
                 writer.resplit(splits_without(splitter, labels, good))
             fps = statistics.median(one.fps for one in journal.records if not one.reason)

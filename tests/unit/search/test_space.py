@@ -358,3 +358,13 @@ def test_a_name_that_nobody_knows_is_refused_before_any_trial(tmp_path: Path, li
     with pytest.raises(UsageError) as caught:
         load(tmp_path, f'[fixed]\n{line}\n[search]\n"penalty.weight" = {{low = 0.1, high = 1.0}}')
     assert str(caught.value).startswith(f"{tmp_path / 'space.toml'}: {message}")
+
+
+def test_epochs_become_steps_with_the_clips_of_a_study(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text('[fixed]\n"training.num_steps" = 7\n[search]\n"training.batch_clips" = { choices = [4, 8] }\n')
+    space = SearchSpace.load(path, {"training.num_epochs": 2})  # replaces the number of steps of the file
+    space = SearchSpace.from_tables(space.for_clips(64).tables(), "frozen")
+    assert [space.levels(space.recipe({"training.batch_clips": size})) for size in (4, 8)] == [(8,), (4,)]
+    plain = SearchSpace.load(path)
+    assert plain.for_clips(64) is plain
