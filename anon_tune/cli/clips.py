@@ -64,9 +64,9 @@ def import_clips(
 ) -> None:
     """Import videos and their labels, from a folder or from a published data set.
 
-    If the import is interrupted, run the same command again: it continues where it
-    stopped. Processes on this machine decode the files, or tasks on the cluster that
-    RAY_ADDRESS or a Ray job names. The clip store is the same either way, byte for byte.
+    If the import is interrupted, run the same command again: it continues. Processes on
+    this machine decode the files, or tasks on the cluster that RAY_ADDRESS or a Ray job
+    names. The clip store is the same either way, byte for byte.
 
     Example: anon-tune clips import ixmas --pattern '(?P<person>\\D+)(?P<take>\\d)_\\d+_(?P<action>.+)_cam\\d'
     --action action --private person --group take --test-groups 2 --size 64x48 -o clips/ixmas
@@ -74,31 +74,13 @@ def import_clips(
     Example: anon-tune clips import vp-hmdb51 --root HMDB51 --labels HMDB51_labels -o clips/vp-hmdb51
     """
     given = ImportOptions(
-        source=source,
-        output=output,
-        num_frames=num_frames,
-        frame_step=frame_step,
-        windows=windows,
-        keep_frames=keep_frames,
-        size=parse_size(size),
-        val_fraction=val_fraction,
-        test_groups=tuple(test_groups or ()),
-        gray=gray,
-        accept_damage=accept_damage,
-        workers=workers,
-        skip_bad=skip_bad,
-        force=force,
-        pattern=pattern,
-        action=action,
-        private=tuple(private or ()),
-        group=group,
-        val_groups=tuple(val_groups or ()),
-        root=root,
-        labels=labels,
-        split=split,
-        attributes=attributes,
+        source=source, output=output, num_frames=num_frames, frame_step=frame_step, windows=windows,
+        keep_frames=keep_frames, size=parse_size(size), val_fraction=val_fraction,
+        test_groups=tuple(test_groups or ()), gray=gray, accept_damage=accept_damage, workers=workers,
+        skip_bad=skip_bad, force=force, pattern=pattern, action=action, private=tuple(private or ()), group=group,
+        val_groups=tuple(val_groups or ()), root=root, labels=labels, split=split, attributes=attributes,
         partial=partial,
-    )
+    )  # fmt: skip
     _import(given)
 
 

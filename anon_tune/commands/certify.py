@@ -77,6 +77,7 @@ def certify(
         UsageError: A value in `set` that `AuditRecipe` does not allow.
     """
     from anon_tune.attackers import check_attackers
+    from anon_tune.attackers.by_size import audit_by_size
     from anon_tune.methods.external.permission import check_programs
     from anon_tune.recipe import AuditRecipe
     from anon_tune.study import load_study
@@ -89,6 +90,7 @@ def certify(
     check_programs((trial.method for trial in chosen), allow_external)
     _, settings = load_study(study)
     clips = clips_of_study(settings, study.folder)
+    effort = audit_by_size(effort, *clips.shape[1:3])
     job = _Job(study.folder.location, clips.location, settings, effort, allow_external)
     made, failed = _audit_all(job, chosen, on_step)
     if failed:

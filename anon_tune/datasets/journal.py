@@ -47,6 +47,11 @@ class FileRecord:
     begin: int = 0
     end: int = 0
 
+    @property
+    def kept(self) -> tuple[int, int]:
+        """As in `DecodedClip`."""
+        return self.begin, self.end
+
     @classmethod
     def of(cls, root: Path, file: str, clip: DecodedClip | BadFile, content_hash: str) -> Self:
         """Make the record of a file that was just decoded."""

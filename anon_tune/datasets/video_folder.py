@@ -82,20 +82,16 @@ def import_folder(
         group: Name of the group to split by, such as person or take.
         test_groups: Values of that group that form the test split.
         num_frames: Frames per clip, at least 1.
-        height: Pixels, at least 1.
-        width: Pixels, at least 1.
+        height, width: Pixels, at least 1.
         output: Clip store to make.
         val_groups: Values of the group that form the validation split.
         val_fraction: Share of the training clips that is held out for validation if `val_groups` is empty.
-        frame_step: As in `ClipForm`.
-        gray: As in `ClipForm`.
-        accept_damage: As in `ClipForm`.
+        frame_step, gray, accept_damage: As in `ClipForm`.
         skip_bad: True if the caller accepts bad files; changes only the remedy of an error.
         force: Replace `output` if it exists.
         progress: Called with files done and total files.
         decode_with: Where files are decoded; see `in_processes`. The store is the same, byte for byte.
-        num_windows: As in `ClipForm`.
-        keep_frames: As in `ClipForm`.
+        num_windows, keep_frames: As in `ClipForm`.
 
     Raises:
         UsageError: The pattern, the labels or the splits cannot be used.
@@ -174,9 +170,7 @@ def store_files(
     check_names(root, files)
     with _open_journal(root, files, form, Path(output), force) as journal:
         with StoreWriter(output, form.shape, force, journal.frames, form.windows) as writer:
-            done = journal.go_on(
-                root, files, lambda at, one: writer.restore(labels[at], one.content_hash, (one.begin, one.end))
-            )
+            done = journal.go_on(root, files, lambda at, one: writer.restore(labels[at], one.content_hash, one.kept))
             decoded = decode_with(partial(decode_clip, root.resolve(), form), files[done:])
             for at, clip in enumerate(decoded, start=done):
                 clip_hash = "" if isinstance(clip, BadFile) else writer.add(labels[at], clip.frames, clip.kept)
@@ -188,10 +182,7 @@ def store_files(
             if rule := what_is_missing(good, labels):
                 remedy = "Import more files" if skip_bad else "Repair the files"
                 raise DataError(str(root), rule, remedy=remedy, cause=f"{bad[0].file}: {bad[0].reason}")
-            if form.windows is not None and all(one.repeats for one in journal.records if not one.reason):
-                rule = f"no video is as long as a window of {form.num_frames} frames"
-                step = f"one frame in {form.frame_step}" if form.frame_step else None
-                raise DataError(str(root), rule, step, "Choose a smaller --num-frames or --frame-step")
+            _check_windows(root, form, journal.records)
             if bad:
                 writer.resplit(splits_without(splitter, labels, good))
             fps = statistics.median(one.fps for one in journal.records if not one.reason)
@@ -199,6 +190,13 @@ def store_files(
         short = [one.file for one in journal.records if one.repeats]
         damaged = [BadFile(one.file, 0, one.damage) for one in journal.records if one.damage]
     return ImportResult(clips, clips.num_clips, tuple(bad), tuple(short), tuple(damaged))
+
+
+def _check_windows(root: Path, form: ClipForm, records: Sequence[FileRecord]) -> None:
+    if form.windows is not None and all(one.repeats for one in records if not one.reason):
+        step = f", one in {form.frame_step} of the video" if form.frame_step else ""
+        rule = f"no video is as long as a window of {form.num_frames} frames{step}"
+        raise DataError(str(root), rule, remedy="Choose a smaller --num-frames or --frame-step")
 
 
 def splits_without(splitter: Splitter, labels: Sequence[Labels], good: Sequence[Labels]) -> dict[str, str]:

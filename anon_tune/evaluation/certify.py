@@ -49,12 +49,12 @@ def certify(
     """Audit anonymized clips.
 
     Leakage and its ceiling are those of the strongest attacker on the test split, so they err on the high side. Every
-    family attacks with every seed: from scratch, further from raw-trained weights, and frozen at these weights. For
-    each start and seed, the committee of all families attacks too. The floor is the score of one blind attacker. With
-    few clips, the strongest of many blind attackers can reach ``leakage_by_chance``; leakage below it counts as none.
+    family attacks with every seed: from scratch, further from raw-trained weights, and frozen at them. For each start
+    and seed, the committee of all families attacks too. The floor is that of one blind attacker. With few clips, the
+    strongest of many blind ones can reach ``leakage_by_chance``; leakage below it counts as none.
 
     Args:
-        raw: Clips of train, val and test. ``changed`` are these clips after the anonymizer, as a file would hold them.
+        raw: Clips of train, val and test; ``changed`` are these after the anonymizer, as a file would hold them.
         baseline: The baseline for the same raw clips and effort.
         subject: What is audited.
         effort: How long attackers may train.
@@ -74,8 +74,7 @@ def certify(
     pieces = Pieces(progress, (len(tried.attackers) + len(effort.attackers)) * len(seeds_of(effort)) + 3)
     found = _attack(raw, changed, baseline, effort, Lab(changed, tried, device, pieces))
     pieces.end()
-    judged = {name: one_per_clip(split) for name, split in changed.items()}
-    resamples = draw_resamples(judged["test"].groups, effort.num_bootstraps, effort.seed)
+    resamples = draw_resamples(one_per_clip(changed["test"]).groups, effort.num_bootstraps, effort.seed)
     status, reasons = _status([attack.record for attack in found.attacks], found.still_learned, baseline)
     return Certificate(
         schema="anon_tune.certificate/1",
@@ -83,8 +82,8 @@ def certify(
         reasons=reasons,
         subject=subject,
         data=data,
-        **_leakage(found, judged, baseline, data.attributes, effort, resamples),
-        **_accuracy(found, judged, baseline, effort, resamples),
+        **_leakage(found, changed, baseline, data.attributes, effort, resamples),
+        **_accuracy(found, changed, baseline, effort, resamples),
         distortion=_distortion(raw["test"], changed["test"], effort.batch_clips),
         reconstruction=found.reconstruction,
         linkage=found.linkage,
@@ -155,14 +154,14 @@ def _attack(raw: Splits, changed: Splits, baseline: Baseline, effort: AuditRecip
 
 def _leakage(
     found: _Findings,
-    judged: Splits,
+    changed: Splits,
     baseline: Baseline,
     attributes: Sequence[str],
     effort: AuditRecipe,
     resamples: Resamples,
 ) -> dict[str, Any]:
     """Return the fields of a certificate that tell about leakage."""
-    val, test, best = judged["val"], judged["test"], strongest(found.attacks)
+    val, test, best = one_per_clip(changed["val"]), one_per_clip(changed["test"]), strongest(found.attacks)
     floor, ceiling = prevalence(test.private), baseline.leakage_ceiling
     scores = [attack.scores["test"] for attack in found.attacks]
     return {
@@ -187,14 +186,14 @@ def _leakage(
 
 
 def _accuracy(
-    found: _Findings, judged: Splits, baseline: Baseline, effort: AuditRecipe, resamples: Resamples
+    found: _Findings, changed: Splits, baseline: Baseline, effort: AuditRecipe, resamples: Resamples
 ) -> dict[str, Any]:
     """Return the fields of a certificate that tell about accuracy."""
-    test = judged["test"]
+    test = one_per_clip(changed["test"])
     is_right = found.classifier.argmax(axis=1) == test.actions
     return {
         "accuracy": top1(found.classifier, test.actions),
-        "accuracy_floor": majority(judged["train"], test),
+        "accuracy_floor": majority(one_per_clip(changed["train"]), test),
         "accuracy_ceiling": baseline.accuracy_ceiling,
         "accuracy_interval": resamples.mean_interval(is_right, effort.confidence),
         "accuracy_frozen": top1(found.frozen_classifier, test.actions),

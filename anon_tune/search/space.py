@@ -134,12 +134,6 @@ class SearchSpace(Part):
         constraints = validate(Constraints, self.study.constraints.model_dump() | dict(given), "constraints")
         return self.model_copy(update={"study": self.study.model_copy(update={"constraints": constraints})})
 
-    def for_clips(self, num_clips: int) -> SearchSpace:
-        """Return this space for a training split of so many clips, from which recipes with epochs take their steps."""
-        if "training.num_epochs" not in {*self.fixed, *self.search}:
-            return self
-        return self.model_copy(update={"fixed": {**self.fixed, "training.epoch_clips": num_clips}})
-
     def stop_rules(self, given: Mapping[str, Any], standing: StopRules | None = None) -> StopRules:
         """Return stop rules with some of them replaced.
 
