@@ -89,8 +89,9 @@ def read_pretrained(path: str) -> dict[str, Tensor]:
     """
     try:
         with open(path, "rb") as file:
-            start = file.read(4)
-        if start[:2] not in (b"PK", b"\x80\x02"):  # neither a zip of torch nor one of its old pickles
+            start = file.read(9)
+        # The length of a safetensors header, which begins with a brace, may look like the first bytes of a pickle.
+        if start[8:] == b"{" or not start.startswith((b"PK", b"\x80")):  # neither a zip of torch nor a pickle
             return read_tensors(Path(path))[0]
         held = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
