@@ -22,7 +22,7 @@ from anon_tune.recipe import Recipe
 from anon_tune.schedule import Schedule
 from anon_tune.training.batches import GameBatches
 from anon_tune.training.branches import PrivacyBranches, Seen, Target
-from anon_tune.training.checkpoint import read_checkpoint, write_checkpoint
+from anon_tune.training.checkpoint import Resumable
 from anon_tune.training.collective import Collective
 from anon_tune.training.hooks import GameHooks
 from anon_tune.training.losses import quantize
@@ -36,7 +36,7 @@ _NO_HOOKS = GameHooks()
 _UTILITY_ALONE = replace(UTILITY, weight=lambda recipe: Schedule(start=1.0))  # unweighted: move 2 has no rival term
 
 
-class Trainer:
+class Trainer(Resumable):
     """Plays the minimax game of one recipe on one training split.
 
     Every random number depends only on the recipe's seed and the step, so training that was saved and loaded goes on
@@ -134,18 +134,9 @@ class Trainer:
         self._updates.read()
         return [LossPoint(one.step, one.read) for one in shown if one.read is not None]
 
-    def save(self, path: Path) -> None:
-        """Write weights, optimizer states and step to a checkpoint, completely or not at all."""
-        write_checkpoint(path, self._modules(), self.optimizers, self.step, self.recipe.training_fingerprint())
-
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint of the same recipe.
-
-        One that an earlier version wrote in another format is ignored: training from the start has the same result.
-        """
-        step = read_checkpoint(path, self._modules(), self.optimizers, self.recipe.training_fingerprint())
-        if step is not None:
-            self.step, self._prepared = step, True
+        """Go on from a checkpoint of the same recipe; see `Resumable`."""
+        self._prepared |= self._read(path)
 
     def move_anonymizer(self, index: int) -> Mapping[str, float]:
         """Play move 1 on a batch: with f_T and f_B frozen, minimize the weighted sum of the terms over f_A.
