@@ -26,7 +26,7 @@ from anon_tune.training.checkpoint import Resumable
 from anon_tune.training.collective import Collective
 from anon_tune.training.hooks import GameHooks
 from anon_tune.training.losses import quantize
-from anon_tune.training.optimizers import build_optimizers, check_precision, lowered, set_rates
+from anon_tune.training.optimizers import build_optimizers, check_compiler, check_precision, lowered, set_rates
 from anon_tune.training.synced_norm import synchronize
 from anon_tune.training.terms import GAME_TERMS, UTILITY, Move, weigh
 from anon_tune.training.updates import Losses, Shown, Updates
@@ -80,6 +80,8 @@ class Trainer(Resumable):
         with torch.random.fork_rng():
             torch.manual_seed(recipe.training.seed)
             check_precision(recipe.training.precision, device)
+            if recipe.training.compile:
+                check_compiler(device)
             self.anonymizer = build().to(device)
             self.utility = build_network(recipe.utility, num_actions).to(device)
             target = _target(recipe, clips if stills is None else stills, num_attributes, stills is not None)
