@@ -49,7 +49,7 @@ function keepDrawn(before, fresh) {
     const drawn = holder.id && before.querySelector(`#${CSS.escape(holder.id)}.js-plotly-plot`);
     if (!drawn) continue;
     specs.set(drawn, JSON.parse(holder.nextElementSibling.textContent));
-    drawn.style.minWidth = holder.style.minWidth;
+    drawn.style.cssText = holder.style.cssText;
     Object.assign(drawn.dataset, holder.dataset);
     holder.replaceWith(drawn);
   }
