@@ -81,6 +81,8 @@ def _points(one: ComparedStudy, colour: str, is_normalized: bool) -> list[Any]:
                 y=[s.accuracy.value for s in scores],
                 hovertext=[f"{name}<br>{hover(t, one.front)}" for t in trials],
                 hoverinfo="text",
+                customdata=[t.id for t in trials],
+                meta=one.shown.media.page,
             )
             found.append(points)
     return found

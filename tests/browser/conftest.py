@@ -32,8 +32,8 @@ def _beside_the_reports_tests(name: str) -> ModuleType:
 synthetic = _beside_the_reports_tests("synthetic_study")
 certificates = _beside_the_reports_tests("test_certificates")
 
-PLACE = """name => {
-    const plot = document.getElementById("front-plot");
+PLACE = """([name, id]) => {
+    const plot = document.getElementById(id);
     plot.scrollIntoView({behavior: "instant", block: "center"});
     const trace = plot._fullData.find(t => (t.customdata || []).includes(name));
     const at = trace.customdata.indexOf(name), box = plot.getBoundingClientRect();
@@ -126,8 +126,8 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def place_of_point():
-    """Return a function that scrolls to the front and returns where on the screen the point of a trial is."""
-    return lambda page, trial_id: page.evaluate(PLACE, trial_id)
+    """Return a function that scrolls to a plot and returns where on the screen the point of a trial is."""
+    return lambda page, trial_id, plot="front-plot": page.evaluate(PLACE, [trial_id, plot])
 
 
 @pytest.fixture(scope="session")

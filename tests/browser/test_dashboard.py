@@ -310,7 +310,9 @@ def test_one_study_is_shown_at_once(visit, study_directory, new_dashboard):
     assert alone.stop() == (0, "", "")
 
 
-def test_several_studies_are_compared_on_one_page(dashboard, visit):
+def test_several_studies_are_compared_on_one_page_and_a_point_leads_to_its_trial(
+    dashboard, visit, runs, place_of_point
+):
     page = visit(dashboard.address, ready="input[name=study]")
     for name in ("first", "verified"):
         page.locator(f"tr:has(a:text-is('{name}')) input").check()
@@ -319,3 +321,7 @@ def test_several_studies_are_compared_on_one_page(dashboard, visit):
     shown = page.locator("#fronts-plot .legendtext").all_text_contents()
     assert {"first", "verified"} <= set(shown)
     assert page.locator("#numbers-table tbody tr").count() == 2
+    trial = ParetoFront.of(Ledger(runs / "first" / "ledger").trials()).members[2]
+    page.mouse.click(*place_of_point(page, trial.id, "fronts-plot"))
+    page.locator(f"#panel[data-trial='{trial.id}']").wait_for()
+    assert page.url.startswith(f"{dashboard.place}/study/")

@@ -38,6 +38,14 @@ drawnThen["front-plot"] = (plot) => {
   if (selected.size) markInFront();
 };
 
+// On the page that compares studies, a click on a point leads to the page of its study, which opens the trial.
+for (const id of ["fronts-plot", "fronts-normalized-plot"]) {
+  drawnThen[id] = (plot) => plot.on("plotly_click", (event) => {
+    const { data, customdata } = event.points[0];
+    if (data.meta) location.assign(`${data.meta}#open=${encodeURIComponent(customdata)}`);
+  });
+}
+
 // Shows a trial's picture beside the pointer.
 function showPeek(id, at) {
   const address = id === undefined ? "" : pictureOf(id);

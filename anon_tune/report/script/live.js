@@ -27,7 +27,7 @@ async function look() {
     const answer = await fetch(address(`changes?have=${encodeURIComponent(marks())}`), { cache: "no-store" });
     if (!answer.ok) throw new Error(String(answer.status));
     const { title, sections } = await answer.json();
-    await released();
+    if (sections.length) await released();
     const heading = document.querySelector("h1");
     if (title && heading.innerHTML !== title) heading.innerHTML = title;
     document.title = heading.textContent;
