@@ -58,7 +58,8 @@ def _pick(shown: ShownStudy) -> str:
     choice = shown.front.choice
     if not choice.trials:
         return ""
-    known, switches = {}, []
+    known: dict[str, object] = {}
+    switches: list[str] = []
     for rule, (label, option) in _RULES.items():
         steps = choice.steps(rule)
         entries = [{"limit": limit, "trial": t.id, "said": _said(shown.front.scores[t.id])} for limit, t in steps]
