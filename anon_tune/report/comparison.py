@@ -64,7 +64,11 @@ class ComparedStudy:
             name: "searched: " + ", ".join(f"{key} {value}" for key, value in _mapping(how).items())
             for name, how in _table(self.shown.facts.space, "search").items()
         }
-        return {name: str(value) for name, value in {**settings, **self.recipe, **searched}.items()}
+        return {name: _words(value) for name, value in {**settings, **self.recipe, **searched}.items()}
+
+
+def _words(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _mapping(value: object) -> Mapping[str, object]:
@@ -91,7 +95,7 @@ def cautions(studies: Sequence[ComparedStudy]) -> list[str]:
     if len(set(versions)) > 1:
         found.append(f"They were measured with different versions of the measurement: {_listed(studies, versions)}.")
     for name in sorted({name for one in studies for name in one.recipe if name.startswith(_EFFORT)}):
-        values = [str(one.recipe.get(name, "not set")) for one in studies]
+        values = [_words(one.recipe.get(name, "not set")) for one in studies]
         if len(set(values)) > 1:
             found.append(f"They were measured with different effort, {name}: {_listed(studies, values)}.")
     return found

@@ -57,7 +57,6 @@ function watchCharts(root) {
 
 function redrawAll() {
   for (const holder of document.querySelectorAll(".chart.js-plotly-plot")) draw(holder);
-  showPick();
   if (selected.size) markSelected();
 }
 NARROW.addEventListener("change", redrawAll);

@@ -10,10 +10,14 @@ changed["front-plot"] = (spec) => {
   return { data, wide, narrow };
 };
 
-// Marks the limit as a line; on normalized axes it has no place, because floors and ceilings may differ.
+// Marks the limit as a line, and the pick; on normalized axes a limit has no place, as floors and ceilings may differ.
 function withLimit(spec) {
-  if (!document.getElementById("limit")) return spec;
-  for (const layout of [spec.wide, spec.narrow]) layout.shapes = [...(layout.shapes ?? []), limitLine()];
+  const slider = document.getElementById("limit");
+  if (!slider) return spec;
+  const annotations = ring(spec, pickAt(picks()[rule].steps, Number(slider.value))?.trial);
+  for (const layout of [spec.wide, spec.narrow]) {
+    Object.assign(layout, { shapes: [...(layout.shapes ?? []), limitLine()], annotations });
+  }
   return spec;
 }
 
