@@ -16,6 +16,7 @@ import pytest
 
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import ParetoFront
+from anon_tune.recipe import MEASURE_VERSION
 from anon_tune.study_directory import StudyDirectory
 from anon_tune.trial import Trial
 from anon_tune.video.looping import looping_webm
@@ -69,8 +70,17 @@ class Dashboard:
 
 @pytest.fixture(scope="session")
 def new_dashboard():
-    """Starts a dashboard, which the caller stops."""
-    return Dashboard
+    """Return a function that starts a dashboard, which the caller stops; one that is left over is killed."""
+    started = []
+
+    def start(*arguments):
+        started.append(Dashboard(*arguments))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.process.kill()
+        one.process.wait()
 
 
 @pytest.fixture(scope="session")
@@ -103,6 +113,17 @@ def hostile_directory(tmp_path_factory) -> Path:
         (directory / "audits" / f"{name}.json").write_text(certificates.certificate(words).to_json(), "utf-8")
         (directory / "audits" / f"{number}{name}.json").write_text("{" + words, "utf-8")
     return directory
+
+
+@pytest.fixture(scope="session")
+def new_certificate():
+    """Return a function that makes a certificate of a trial."""
+
+    def make(trial):
+        subject = {"kind": "trial", "name": trial.id, "method": trial.method, "fingerprint": trial.fingerprint}
+        return certificates.certificate("", subject=subject, measure_version=MEASURE_VERSION)
+
+    return make
 
 
 @pytest.fixture(scope="session")

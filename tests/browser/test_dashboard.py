@@ -16,6 +16,7 @@ from anon_tune.commands.results import pick_trial
 from anon_tune.errors import StudyError
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import ParetoFront, Rule
+from anon_tune.study_directory import StudyDirectory
 from anon_tune.trial import TrialState
 
 pytestmark = pytest.mark.browser
@@ -120,6 +121,21 @@ def test_a_new_trial_appears_without_reloading(dashboard, visit, runs):
     page.wait_for_function("document.getElementById('failed').textContent.includes('a reason of its own')")
 
 
+def test_a_new_certificate_appears_without_reloading_and_is_joined_with_the_point_of_its_trial(
+    dashboard, visit, runs, new_certificate
+):
+    page = open_study(visit, dashboard, "verified")
+    study = StudyDirectory.at(runs / "deep" / "verified")
+    front = ParetoFront.of(Ledger(study.ledger).trials())
+    trial = next(t for t in front.members if not t.is_anchor)
+    one = new_certificate(trial)
+    study.certificate(trial.id).write(one.to_json().encode())
+    page.locator("#front-plot .legendtext:text-is('certified')").wait_for()
+    joined = page.evaluate("document.getElementById('front-plot').data.find(t => t.line?.dash === 'dot').x")
+    assert joined == [front.scores[trial.id].leakage.value, one.leakage, None]
+    assert "LOWER BOUND" in page.inner_text("#certificates")
+
+
 def test_a_click_on_a_point_opens_everything_about_the_trial(dashboard, visit, runs, click_point):
     page = open_study(visit, dashboard, "first")
     front = ParetoFront.of(Ledger(runs / "first" / "ledger").trials())
@@ -207,9 +223,8 @@ def test_a_press_that_a_change_of_the_study_meets_is_a_click(dashboard, visit, r
     page.locator("#trials-table [data-open='0950']").wait_for()
 
 
-@pytest.mark.parametrize("width", [400, 1280])
-def test_drawing_a_chart_moves_nothing_on_the_page(dashboard, visit, width):
-    page = open_study(visit, dashboard, "first", width=width)
+def test_drawing_a_chart_moves_nothing_on_the_page(dashboard, visit):
+    page = open_study(visit, dashboard, "first", width=400)
     place = "[...document.querySelectorAll('section')].map(one => [one.id, one.offsetTop])"
     before = page.evaluate(place)
     assert page.evaluate("document.querySelectorAll('.chart:not(.js-plotly-plot)').length") > 0

@@ -42,6 +42,7 @@ def test_a_running_study_is_followed_without_reloading(new_dashboard, visit, run
     (tmp_path / "runs").mkdir()
     dashboard = new_dashboard(tmp_path / "runs")
     page = visit(dashboard.address, ready="text=There is no study in")
+    page.set_default_timeout(600_000)  # Ray takes its time on a busy machine
     study = running()
     page.locator("a:text-is('first')").click()
     page.evaluate("""() => {
