@@ -121,7 +121,10 @@ def test_a_new_certificate_appears_without_reloading_and_is_joined_with_the_poin
     one = new_certificate(trial)
     study.certificate(trial.id).write(one.to_json().encode())
     page.locator("#front-plot .legendtext:text-is('certified')").wait_for()
-    joined = page.evaluate("document.getElementById('front-plot').data.find(t => t.line?.dash === 'dot').x")
+    joined = page.evaluate("""() => {
+        const { data } = document.getElementById("front-plot");
+        return data[data.findIndex((trace) => trace.name === "certified") - 1].x;
+    }""")
     assert joined == [front.scores[trial.id].leakage.value, one.leakage, None]
     assert "LOWER BOUND" in page.inner_text("#certificates")
 
