@@ -49,6 +49,14 @@ AcceptDamage = Annotated[
     bool,
     typer.Option("--accept-damage", help="Import what can be decoded of videos whose damage is only suspected."),
 ]
+KeyPoints = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Key points of the people in the videos, as COCO JSON or Parquet, for the method avatar. See "
+        "docs/keypoints.md.",
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(

@@ -17,9 +17,10 @@ from anon_tune.folder import why
 
 SPLITS = ("train", "val", "test")
 VERSION = 1
-# The two files of a store.
+# The files of a store; few stores have key points.
 MANIFEST = "manifest.parquet"
 FRAMES = "frames.npy"
+KEYPOINTS = "keypoints.npy"
 _PREFIX = "private."
 _PLAIN = {
     "id": pa.string(),
@@ -67,6 +68,7 @@ class Manifest:
         shape: Shape of one clip, (T, H, W, 3).
         fps: Nominal frames per second of the stored clips.
         source: Where the clips came from, in words for a reader.
+        keypoints: Hash of the key points of the clips; empty if the store has none.
     """
 
     entries: tuple[ClipEntry, ...]
@@ -74,6 +76,7 @@ class Manifest:
     shape: tuple[int, int, int, int]
     fps: float
     source: str
+    keypoints: str = ""
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -99,9 +102,13 @@ class Manifest:
         return range(rows[0], rows[-1] + 1) if rows else range(0)
 
     def fingerprint(self) -> str:
-        """Return 16 hex digits that change with any frame, label or split, but not with `source`."""
+        """Return 16 hex digits that change with any frame, label or split, but not with `source`.
+
+        They change with key points that came with files. Those of generated clips follow from what draws the frames.
+        """
         clips = [[e.content_hash, e.split, e.group, e.action, e.private] for e in self.entries]
-        text = json.dumps([VERSION, self.shape, self.attributes, clips], separators=(",", ":"))
+        known = [self.keypoints] if self.keypoints and any(e.file for e in self.entries) else []
+        text = json.dumps([VERSION, self.shape, self.attributes, clips, *known], separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def check(self, where: str) -> None:
@@ -140,6 +147,7 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     for at, name in enumerate(manifest.attributes):
         arrays[_PREFIX + name] = pa.array([e.private[at] for e in entries], pa.bool_())
     facts = {"version": VERSION, "shape": manifest.shape, "fps": manifest.fps, "source": manifest.source}
+    facts |= {"keypoints": manifest.keypoints} if manifest.keypoints else {}
     pq.write_table(pa.table(arrays).replace_schema_metadata({"anon_tune": json.dumps(facts)}), path)
 
 
@@ -167,11 +175,12 @@ def read_manifest(path: Path) -> Manifest:
     try:
         num_frames, height, width, channels = map(int, facts["shape"])
         fps, source = float(facts["fps"]), str(facts["source"])
+        keypoints = str(facts.get("keypoints", ""))
     except (KeyError, TypeError, ValueError) as error:
         cause = f"{type(error).__name__} {error}"
         raise DataError(where, "the manifest is damaged", remedy=_REMEDY, cause=cause) from None
     entries = _entries(table.sort_by("row").to_pylist(), attributes, where)
-    manifest = Manifest(entries, attributes, (num_frames, height, width, channels), fps, source)
+    manifest = Manifest(entries, attributes, (num_frames, height, width, channels), fps, source, keypoints)
     manifest.check(where)
     return manifest
 

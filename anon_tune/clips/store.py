@@ -1,9 +1,9 @@
 """Reads and writes clip stores. A clip store is a manifest and one memory-mapped array of frames.
 
-A store is a directory with ``manifest.parquet`` and ``frames.npy``, a uint8 array of shape (N, T, H, W, 3). All
-processes of a node map the same pages, so workers share one copy, and only the clips that are indexed are read. The
-frames are a single file of any size, because rows have a fixed length and a split is a slice. To pass clips to another
-process, pass `Clips.location`.
+A store is a directory with ``manifest.parquet`` and ``frames.npy``, a uint8 array of shape (N, T, H, W, 3), and perhaps
+``keypoints.npy``. All processes of a node map the same pages, so workers share one copy, and only the clips that are
+indexed are read. The frames are a single file of any size, because rows have a fixed length and a split is a slice. To
+pass clips to another process, pass `Clips.location`.
 
 Shapes: N clips, B clips of a batch, T frames, H height, W width, C = 3 channels, A private attributes.
 """
@@ -25,8 +25,19 @@ from numpy.typing import NDArray
 
 from anon_tune.address import refuse_secret
 from anon_tune.clips.frames import check_shape, content_hash, map_frames, move_rows
-from anon_tune.clips.manifest import FRAMES, MANIFEST, SPLITS, ClipEntry, Manifest, read_manifest, write_manifest
+from anon_tune.clips.keypoints import Points, map_keypoints, write_keypoints
+from anon_tune.clips.manifest import (
+    FRAMES,
+    KEYPOINTS,
+    MANIFEST,
+    SPLITS,
+    ClipEntry,
+    Manifest,
+    read_manifest,
+    write_manifest,
+)
 from anon_tune.clips.node_cache import fetch_store
+from anon_tune.clips.place import check_place, unwritable
 from anon_tune.errors import DataError, suggest
 from anon_tune.folder import Folder, is_uri
 from anon_tune.video.folder_files import check_path
@@ -48,6 +59,7 @@ class ClipSet:
         inputs: Arrays (N, ...) that attackers get besides the frames, by name; raw clips have none.
         categories: Columns of `private` that are the values of one category: in every clip of the store, exactly one
             of them is 1. All other columns are independent of each other.
+        keypoints: (N, T, P, 17, 3) float32, as in `anon_tune.clips.keypoints`; None if they are not known.
     """
 
     frames: NDArray[np.uint8]
@@ -57,6 +69,7 @@ class ClipSet:
     ids: tuple[str, ...]
     inputs: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     categories: tuple[tuple[int, ...], ...] = ()
+    keypoints: Points | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -66,6 +79,12 @@ class ClipSet:
         from anon_tune.clips.augment import to_unit
 
         return to_unit(self.frames[np.asarray(indices, dtype=np.int64)])
+
+    def points_at(self, indices: Sequence[int]) -> Tensor | None:
+        """Return the key points of the clips at some indices, (B, T, P, 17, 3); None if they are not known."""
+        import torch
+
+        return None if self.keypoints is None else torch.from_numpy(self.keypoints[list(indices)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +101,7 @@ class Clips:
     directory: Path
     manifest: Manifest
     _frames: NDArray[np.uint8]
+    _keypoints: Points | None = None
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -134,6 +154,7 @@ class Clips:
             groups=tuple(e.group for e in entries),
             ids=tuple(e.id for e in entries),
             categories=self.manifest.categories(),
+            keypoints=None if self._keypoints is None else self._keypoints[rows.start : rows.stop],
         )
 
     def __reduce__(self) -> Any:
@@ -164,11 +185,7 @@ def open_clips(location: Path | str) -> Clips:
             raise DataError(str(directory), f"a clip store must hold '{name}'", remedy=remedy)
     manifest = read_manifest(directory / MANIFEST)
     frames = map_frames(directory / FRAMES, manifest)
-    return Clips(str(directory), directory, manifest, frames)
-
-
-def _is_store(directory: Path) -> bool:
-    return directory.is_dir() and {entry.name for entry in directory.iterdir()} <= {MANIFEST, FRAMES}
+    return Clips(str(directory), directory, manifest, frames, map_keypoints(directory, manifest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +235,7 @@ class StoreWriter:
         try:
             self._hidden.mkdir(parents=True, exist_ok=self._keeps)
         except OSError as error:
-            raise _unwritable(self.directory, error) from None
+            raise unwritable(self.directory, error) from None
         path = self._hidden / FRAMES
         self._file = open(path, "r+b" if path.exists() else "w+b")  # noqa: SIM115  closed by __exit__
         self._write_header()
@@ -290,7 +307,14 @@ class StoreWriter:
         move_rows(self._file, order, self._header_bytes, math.prod(self._shape))
         self._entries = [entries[at] for at in order]
 
-    def finish(self, attributes: Sequence[str], fps: float, source: str, drop_constant: bool = False) -> Clips:
+    def finish(
+        self,
+        attributes: Sequence[str],
+        fps: float,
+        source: str,
+        drop_constant: bool = False,
+        keypoints: Mapping[str, Points] | None = None,
+    ) -> Clips:
         """Complete the store, give the directory its name and open it.
 
         Args:
@@ -298,6 +322,7 @@ class StoreWriter:
             fps: Nominal frames per second.
             source: Where the clips came from, in words for a reader.
             drop_constant: Leave out attributes that are the same for every clip.
+            keypoints: Key points (T,P,17,3) of clips by id; None for a store without any.
 
         Raises:
             DataError: The clips break a rule of the manifest, or the directory exists by now.
@@ -309,6 +334,10 @@ class StoreWriter:
             entries = tuple(replace(entry, private=tuple(entry.private[at] for at in kept)) for entry in entries)
         manifest = Manifest(entries, tuple(attributes), self._shape, fps, source)
         manifest.check(str(self.directory))
+        if keypoints is not None:
+            ids = [entry.id for entry in entries]
+            kept = write_keypoints(self._hidden / KEYPOINTS, ids, keypoints, self._shape[0])
+            manifest = replace(manifest, keypoints=kept)
         self._to_next_row()
         self._file.truncate()
         self._write_header()
@@ -319,25 +348,3 @@ class StoreWriter:
             shutil.rmtree(self.directory)
         self._hidden.rename(self.directory)
         return open_clips(self.directory)
-
-
-def check_place(directory: Path, force: bool) -> None:
-    """Check that a clip store can be created at a directory.
-
-    Raises:
-        DataError: The directory exists and `force` is False, it exists and is no clip store, or its path is not UTF-8.
-    """
-    check_path(directory)
-    try:
-        directory.exists()
-    except OSError as error:
-        raise _unwritable(directory, error) from None
-    if directory.exists() and not force:
-        raise DataError(str(directory), "already exists", remedy="Name another directory or add --force")
-    if directory.exists() and not _is_store(directory):
-        rule = "exists and is no clip store, so it is not replaced"
-        raise DataError(str(directory), rule, remedy="Name another directory")
-
-
-def _unwritable(directory: Path, error: OSError) -> DataError:
-    return DataError(str(directory), "cannot be written", remedy="Name another directory", cause=error.strerror or "")

@@ -50,6 +50,7 @@ class ImportOptions:
         split: For a data set: number of the published split, 1 to 3; None for 1.
         attributes: For vispr: vispr1, vispr2 or pa-hmdb51; None for vispr1.
         partial: For a data set: accept missing files and import those that are there.
+        keypoints: File with key points of the people in the videos; see `anon_tune.clips.keypoint_file`.
     """
 
     source: str
@@ -74,6 +75,7 @@ class ImportOptions:
     split: int | None = None
     attributes: str | None = None
     partial: bool = False
+    keypoints: Path | None = None
 
     def is_given(self, name: str) -> bool:
         """True if an option has a value."""
@@ -121,6 +123,8 @@ def import_clips(options: ImportOptions, watch: ImportWatch, on_store: Callable[
         DataError: Nothing can be imported; or, without `skip_bad`, some files could not be decoded. The other files
             are imported in that case.
     """
+    from anon_tune.clips.keypoint_file import read_keypoints
+
     check_options(options)
     importing = _folder(options) if options.root is None else _data_set(options, watch)
     imported = importing(
@@ -134,6 +138,7 @@ def import_clips(options: ImportOptions, watch: ImportWatch, on_store: Callable[
         force=options.force,
         progress=watch.show,
         decode_with=_side_by_side(options.workers),
+        keypoints=None if options.keypoints is None else read_keypoints(options.keypoints),
     )
     on_store(options.output)
     watch.counted()

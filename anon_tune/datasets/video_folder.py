@@ -12,7 +12,10 @@ from pathlib import Path
 
 import av
 
-from anon_tune.clips.store import Clips, Labels, StoreWriter, check_place
+from anon_tune.clips.keypoint_file import KeyPoints
+from anon_tune.clips.keypoints import Points
+from anon_tune.clips.place import check_place
+from anon_tune.clips.store import Clips, Labels, StoreWriter
 from anon_tune.datasets.decode import BadFile, ClipForm, decode_clip
 from anon_tune.datasets.journal import FileRecord, Journal
 from anon_tune.datasets.labels import Found, Splitter, label_found, match_files
@@ -64,6 +67,7 @@ def import_folder(
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
     decode_with: Map = one_by_one,
+    keypoints: KeyPoints | None = None,
 ) -> ImportResult:
     """Decode every video that a pattern matches, and store the clips with labels read from their paths.
 
@@ -91,6 +95,7 @@ def import_folder(
         force: Replace `output` if it exists.
         progress: Called with files done and total files.
         decode_with: Where files are decoded; see `in_processes`. The store is the same, byte for byte.
+        keypoints: Key points of the people in the videos; None for a store without any.
 
     Raises:
         UsageError: The pattern, the labels or the splits cannot be used.
@@ -102,7 +107,7 @@ def import_folder(
     form = ClipForm(num_frames, height, width, frame_step, gray, accept_damage)
     found, others = match_videos(root, pattern, action, private, group)
     splitter, attributes = label_found(found, private, test_groups, val_groups, val_fraction)
-    result = store_files(root, splitter, attributes, form, output, skip_bad, force, progress, decode_with)
+    result = store_files(root, splitter, attributes, form, output, skip_bad, force, progress, decode_with, keypoints)
     return replace(result, left_out=left_out(others))
 
 
@@ -143,6 +148,7 @@ def store_files(
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
     decode_with: Map = one_by_one,
+    keypoints: KeyPoints | None = None,
 ) -> ImportResult:
     """Decode labelled files and store their clips. Every import of one folder ends here.
 
@@ -159,13 +165,16 @@ def store_files(
         force: Replace `output` if it exists.
         progress: Called with files done and total files.
         decode_with: Where files are decoded.
+        keypoints: Key points of the people in the files; None for a store without any.
 
     Raises:
-        DataError: `output` exists, or too few files can be decoded for a study.
+        DataError: `output` exists, too few files can be decoded for a study, or the key points are of other files.
     """
     labels = splitter.split()
     files = [one.file for one in labels]
     check_names(root, files)
+    if keypoints is not None:
+        keypoints.check(files)
     with _open_journal(root, files, form, Path(output), force) as journal:
         with StoreWriter(output, form.shape, force, journal.frames) as writer:
             done = journal.go_on(root, files, lambda at, record: writer.restore(labels[at], record.content_hash))
@@ -183,10 +192,19 @@ def store_files(
             if bad:
                 writer.resplit(splits_without(splitter, labels, good))
             fps = statistics.median(one.fps for one in journal.records if not one.reason)
-            clips = writer.finish(tuple(attributes), fps, printable(root.resolve()), drop_constant=True)
+            points = _placed(keypoints, labels, journal)
+            clips = writer.finish(tuple(attributes), fps, printable(root.resolve()), True, points)
         short = [one.file for one in journal.records if one.repeats]
         damaged = [BadFile(one.file, 0, one.damage) for one in journal.records if one.damage]
     return ImportResult(clips, clips.num_clips, tuple(bad), tuple(short), tuple(damaged))
+
+
+def _placed(keypoints: KeyPoints | None, labels: Sequence[Labels], journal: Journal) -> dict[str, Points] | None:
+    """Return the key points of the frames that each clip shows, by the id of the clip."""
+    if keypoints is None:
+        return None
+    done = [(one.id, one.file, record) for one, record in zip(labels, journal.records, strict=True)]
+    return {at: keypoints.of(file, record.shown, record.size) for at, file, record in done if not record.reason}
 
 
 def splits_without(splitter: Splitter, labels: Sequence[Labels], good: Sequence[Labels]) -> dict[str, str]:

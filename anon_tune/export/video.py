@@ -15,7 +15,7 @@ from queue import Empty, Full, Queue
 import torch
 
 from anon_tune.errors import ExportError, UsageError
-from anon_tune.export.stream import FrameStream
+from anon_tune.export.stream import FrameStream, PointsOf
 from anon_tune.folder import writing_file
 from anon_tune.networks import Anonymizer
 from anon_tune.video.audio import FORMATS
@@ -38,6 +38,7 @@ class VideoOptions:
         preview: Show the original to the left of the result.
         scale: Height and width at which frames are anonymized; None for the video's own. See `FrameStream`.
         clip_frames: As in `FrameStream`.
+        keypoints: As in `FrameStream`, of the one video that is anonymized.
         force: Replace an existing file.
         device: Where to compute.
     """
@@ -49,6 +50,7 @@ class VideoOptions:
     preview: bool = False
     scale: tuple[int, int] | None = None
     clip_frames: int | None = None
+    keypoints: PointsOf | None = None
     force: bool = False
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
@@ -117,9 +119,8 @@ def anonymize_video(
         audio = not options.drop_audio
         with VideoReader(source, audio, options.accept_damage) as reader, writing_file(output) as hidden:
             facts = reader.facts
-            stream = FrameStream(
-                anonymizer, facts.height, facts.width, options.device, options.scale, options.clip_frames
-            )
+            size, how = (facts.height, facts.width), (options.scale, options.clip_frames, options.keypoints)
+            stream = FrameStream(anonymizer, *size, options.device, *how)
             width = facts.width * (2 if options.preview else 1)
             writer = VideoWriter(hidden, reader, facts.height, width, options.crf, output, options.encode_audio)
             pipeline = _Pipeline(reader, stream, writer, options.preview, progress)
