@@ -44,7 +44,7 @@ class KeyPoints:
         Raises:
             DataError: They are of other videos, or do not say of which.
         """
-        if not any(self._frames(file) for file in files) and not ("" in self.videos and len(files) == 1):
+        if not any(file in self.videos for file in files) and not ("" in self.videos and len(files) == 1):
             named = next(iter(sorted(self.videos)), "") or "no name of a video"
             rule = f"holds no key points of the videos, such as '{files[0]}'"
             raise DataError(str(self.path), rule, named, "Name videos by their path in the folder that is read")
@@ -66,8 +66,8 @@ class KeyPoints:
         for t, some in enumerate(people):
             for at, points in enumerate(some):
                 placed[t, at] = points
-        placed[..., 0] = (placed[..., 0] + 0.5) / size[1]
-        placed[..., 1] = (placed[..., 1] + 0.5) / size[0]
+        shares = (placed[..., :2] + 0.5) / np.array([size[1], size[0]], np.float32)
+        placed[..., :2] = np.where(placed[..., 2:] > 0, shares, 0)
         return placed
 
 
