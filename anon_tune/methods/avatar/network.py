@@ -22,7 +22,7 @@ from anon_tune.recipe import Recipe
 Mask = NDArray[np.bool_]
 
 _LEAST_SHARE = 0.002  # of a frame's pixels; a smaller silhouette is noise, and gets no figure
-_CLOTHES = 4.5  # times as thick as its figure is what is removed of a person: hair, hats and wide clothes too
+_CLOTHES = 5.5  # times as thick as its figure is what is removed of a person: hair, hats and wide clothes too
 _REMEDY = "Import the videos with --keypoints, or write avatar:pose=any"
 _INPAINT = 3  # pixels around a hole from which it is filled
 
