@@ -336,8 +336,8 @@ class StoreWriter:
         manifest.check(str(self.directory))
         if keypoints is not None:
             ids = [entry.id for entry in entries]
-            kept = write_keypoints(self._hidden / KEYPOINTS, ids, keypoints, self._shape[0])
-            manifest = replace(manifest, keypoints=kept)
+            written = write_keypoints(self._hidden / KEYPOINTS, ids, keypoints, self._shape[0])
+            manifest = replace(manifest, keypoints=written)
         self._to_next_row()
         self._file.truncate()
         self._write_header()

@@ -53,8 +53,7 @@ class FileRecord:
         if isinstance(clip, BadFile):
             return cls(file, stamp(root / file), frame=clip.frame, reason=clip.reason)
         repeats = len(set(clip.shown)) < len(clip.shown)
-        facts = {"damage": clip.damage, "shown": clip.shown, "size": clip.size}
-        return cls(file, stamp(root / file), clip.fps, repeats, content_hash, **facts)
+        return cls(file, stamp(root / file), clip.fps, repeats, content_hash, 0, "", clip.damage, clip.shown, clip.size)
 
 
 class Journal:

@@ -119,8 +119,15 @@ def anonymize_video(
         audio = not options.drop_audio
         with VideoReader(source, audio, options.accept_damage) as reader, writing_file(output) as hidden:
             facts = reader.facts
-            size, how = (facts.height, facts.width), (options.scale, options.clip_frames, options.keypoints)
-            stream = FrameStream(anonymizer, *size, options.device, *how)
+            stream = FrameStream(
+                anonymizer,
+                facts.height,
+                facts.width,
+                options.device,
+                options.scale,
+                options.clip_frames,
+                options.keypoints,
+            )
             width = facts.width * (2 if options.preview else 1)
             writer = VideoWriter(hidden, reader, facts.height, width, options.crf, output, options.encode_audio)
             pipeline = _Pipeline(reader, stream, writer, options.preview, progress)

@@ -60,7 +60,7 @@ class Anonymizer(nn.Module):
             keypoints: The key points of the people in the clips, (B,T,P,17,3) or (T,P,17,3); None if nobody knows them.
         """
         if clips.dim() == 4:
-            return self(clips.unsqueeze(0), None if keypoints is None else keypoints.unsqueeze(0)).squeeze(0)
+            return self.forward(clips.unsqueeze(0), None if keypoints is None else keypoints.unsqueeze(0)).squeeze(0)
         made = self.rewrite(clips) if keypoints is None else self.rewrite_by(clips, keypoints)
         kept: Tensor = made.to(clips.dtype).clamp(0, 1)  # a network may compute in fewer bits
         return kept

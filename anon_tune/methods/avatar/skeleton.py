@@ -35,7 +35,7 @@ def figures_of(keypoints: Array, size: tuple[int, int], neutral: bool = True) ->
     """
     scale = np.array([size[1], size[0]], np.float32)
     places, known = keypoints[..., :2] * scale - 0.5, keypoints[..., 2] > 0
-    whole = known[..., [*_SHOULDER, *_HIP]].all(axis=-1)  # (T,P)
+    whole: NDArray[np.bool_] = np.all(known[..., [*_SHOULDER, *_HIP]], axis=-1)  # (T,P)
     necks, hips = (places[..., pair, :].mean(axis=-2) for pair in (_SHOULDER, _HIP))
     torsos = np.hypot(*np.moveaxis(necks - hips, -1, 0))
     heights = [_TORSO * float(np.median(torsos[seen, at])) if seen.any() else 0.0 for at, seen in enumerate(whole.T)]
