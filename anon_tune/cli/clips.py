@@ -60,8 +60,7 @@ def import_clips(
 ) -> None:
     """Import videos and their labels, from a folder or from a published data set.
 
-    If the import is interrupted, run the same command again: it continues where it stopped. Processes on this machine
-    decode the files, or tasks on the cluster that RAY_ADDRESS or a Ray job names. The clip store is the same.
+    If the import is interrupted, run the same command again: it continues where it stopped.
 
     Example: anon-tune clips import ixmas --pattern '(?P<person>\\D+)(?P<take>\\d)_\\d+_(?P<action>.+)_cam\\d'
     --action action --private person --group take --test-groups 2 --size 64x48 -o clips/ixmas

@@ -88,9 +88,7 @@ def import_folder(
         output: Clip store to make.
         val_groups: Values of the group that form the validation split.
         val_fraction: Share of the training clips that is held out for validation if `val_groups` is empty.
-        frame_step: As in `ClipForm`.
-        gray: As in `ClipForm`.
-        accept_damage: As in `ClipForm`.
+        frame_step, gray, accept_damage: As in `ClipForm`.
         skip_bad: True if the caller accepts bad files; changes only the remedy of an error.
         force: Replace `output` if it exists.
         progress: Called with files done and total files.
