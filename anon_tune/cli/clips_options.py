@@ -62,8 +62,8 @@ Workers = Annotated[
     typer.Option(
         metavar="N",
         min=1,
-        help="Number of files to decode at a time, in processes on this machine, or in tasks on the cluster that RAY_ADDRESS "
-        "or a Ray job names. Default: one per CPU.",
+        help="Number of files to decode at a time: in processes on this machine, or in tasks on the cluster that "
+        "RAY_ADDRESS or a Ray job names. Default: one per CPU.",
     ),
 ]
 SkipBad = Annotated[bool, typer.Option(help="Exit with 0 even if some files could not be decoded.")]
