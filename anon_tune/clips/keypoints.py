@@ -8,7 +8,8 @@ is not known. A person all of whose points are unknown is not there.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,22 +30,21 @@ POINTS = (
 Points = NDArray[np.float32]
 
 
-def write_keypoints(path: Path, ids: Sequence[str], found: Mapping[str, Points], num_frames: int) -> str:
-    """Write the key points of the clips of a store, and return the hash of what was written.
+def add_keypoints(directory: Path, manifest: Manifest, found: Mapping[str, Points]) -> Manifest:
+    """Write the key points of the clips of a store, and return its manifest with their hash.
 
     Args:
-        path: The ``.npy`` file to write.
-        ids: The ids of all clips, in the order of the store.
+        directory: The directory of the store.
+        manifest: The manifest of the store.
         found: The key points (T,P,17,3) of some clips, by id; P may differ.
-        num_frames: T.
     """
     most = max((points.shape[1] for points in found.values()), default=0)
-    every = np.zeros((len(ids), num_frames, most, len(POINTS), 3), np.float32)
-    for row, one in enumerate(ids):
-        if one in found:
-            every[row, :, : found[one].shape[1]] = found[one]
-    np.save(path, every)
-    return hashlib.sha256(every.data).hexdigest()
+    every = np.zeros((len(manifest.entries), manifest.shape[0], most, len(POINTS), 3), np.float32)
+    for row, entry in enumerate(manifest.entries):
+        if entry.id in found:
+            every[row, :, : found[entry.id].shape[1]] = found[entry.id]
+    np.save(directory / KEYPOINTS, every)
+    return replace(manifest, keypoints=hashlib.sha256(every.data).hexdigest())
 
 
 def map_keypoints(directory: Path, manifest: Manifest) -> Points | None:

@@ -1,4 +1,4 @@
-"""The place of a clip store that is to be made."""
+"""Checks that a clip store can be created at a directory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_place(directory: Path, force: bool) -> None:
 
 
 def unwritable(directory: Path, error: OSError) -> DataError:
-    """Return the error of a clip store that cannot be written."""
+    """Return the error of a directory that cannot be written."""
     return DataError(str(directory), "cannot be written", remedy="Name another directory", cause=error.strerror or "")
 
 

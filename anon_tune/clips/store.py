@@ -1,9 +1,10 @@
 """Reads and writes clip stores. A clip store is a manifest and one memory-mapped array of frames.
 
-A store is a directory with ``manifest.parquet`` and ``frames.npy``, a uint8 array of shape (N, T, H, W, 3), and perhaps
-``keypoints.npy``. All processes of a node map the same pages, so workers share one copy, and only the clips that are
-indexed are read. The frames are a single file of any size, because rows have a fixed length and a split is a slice. To
-pass clips to another process, pass `Clips.location`.
+A store is a directory with ``manifest.parquet`` and ``frames.npy``, a uint8 array of shape (N, T, H, W, 3); with
+F > T frames in place of T if the store holds several windows of each video, see `anon_tune.clips.windows`. All
+processes of a node map the same pages, so workers share one copy, and only the clips that are indexed are read. The
+frames are a single file of any size, because rows have a fixed length and a split is a slice. To pass clips to another
+process, pass `Clips.location`.
 
 Shapes: N clips, B clips of a batch, T frames, H height, W width, C = 3 channels, A private attributes.
 """
@@ -15,7 +16,7 @@ import math
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,67 +25,28 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from anon_tune.address import refuse_secret
+from anon_tune.clips.clip_set import ClipSet
 from anon_tune.clips.frames import check_shape, content_hash, map_frames, move_rows
-from anon_tune.clips.keypoints import Points, map_keypoints, write_keypoints
+from anon_tune.clips.keypoints import Points, add_keypoints, map_keypoints
 from anon_tune.clips.manifest import (
     FRAMES,
-    KEYPOINTS,
     MANIFEST,
     SPLITS,
     ClipEntry,
     Manifest,
+    WindowForm,
     read_manifest,
     write_manifest,
 )
 from anon_tune.clips.node_cache import fetch_store
 from anon_tune.clips.place import check_place, unwritable
+from anon_tune.clips.windows import cut_windows
 from anon_tune.errors import DataError, suggest
 from anon_tune.folder import Folder, is_uri
 from anon_tune.video.folder_files import check_path
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ClipSet:
-    """The clips of one split.
-
-    Attributes:
-        frames: (N, T, H, W, 3) uint8, a view of a memory map; only the clips that are indexed are read.
-        actions: (N,) int64, indices into `Clips.actions`.
-        private: (N, A) uint8, 0 or 1, with columns in the order of `Clips.attributes`.
-        groups: N group names.
-        ids: N clip ids.
-        inputs: Arrays (N, ...) that attackers get besides the frames, by name; raw clips have none.
-        categories: Columns of `private` that are the values of one category: in every clip of the store, exactly one
-            of them is 1. All other columns are independent of each other.
-        keypoints: (N, T, P, 17, 3) float32, as in `anon_tune.clips.keypoints`; None if they are not known.
-    """
-
-    frames: NDArray[np.uint8]
-    actions: NDArray[np.int64]
-    private: NDArray[np.uint8]
-    groups: tuple[str, ...]
-    ids: tuple[str, ...]
-    inputs: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    categories: tuple[tuple[int, ...], ...] = ()
-    keypoints: Points | None = None
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def clips(self, indices: Sequence[int] | NDArray[np.int64]) -> Tensor:
-        """Return the clips at some indices, (B, T, C, H, W) float32 in [0, 1]."""
-        from anon_tune.clips.augment import to_unit
-
-        return to_unit(self.frames[np.asarray(indices, dtype=np.int64)])
-
-    def points_at(self, indices: Sequence[int]) -> Tensor | None:
-        """Return the key points of the clips at some indices, (B, T, P, 17, 3); None if they are not known."""
-        import torch
-
-        return None if self.keypoints is None else torch.from_numpy(self.keypoints[list(indices)])
+    pass
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,13 +109,15 @@ class Clips:
             raise DataError(str(self.directory), f"split '{name}' has no clips", remedy=remedy)
         entries = [self.manifest.entries[row] for row in rows]
         index = {action: at for at, action in enumerate(self.actions)}
+        frames, windows = cut_windows(self._frames[rows.start : rows.stop], self.manifest, rows)
         return ClipSet(
-            frames=self._frames[rows.start : rows.stop],
+            frames=frames,
             actions=np.array([index[e.action] for e in entries], dtype=np.int64),
             private=np.array([e.private for e in entries], dtype=np.uint8).reshape(len(entries), -1),
             groups=tuple(e.group for e in entries),
             ids=tuple(e.id for e in entries),
             categories=self.manifest.categories(),
+            windows=windows,
             keypoints=None if self._keypoints is None else self._keypoints[rows.start : rows.stop],
         )
 
@@ -211,6 +175,7 @@ class StoreWriter:
         force: Replace a clip store that exists. Nothing but a clip store is ever replaced.
         hidden: A directory to write in, which may hold frames of an interrupted writer; see `restore`. None for a
             new directory.
+        windows: How several windows of each video are stored; None if clips are all that is stored.
 
     Raises:
         DataError: The directory cannot be written, it exists and `force` is False, or it exists and is no clip store.
@@ -223,12 +188,14 @@ class StoreWriter:
         shape: tuple[int, int, int, int],
         force: bool = False,
         hidden: Path | None = None,
+        windows: WindowForm | None = None,
     ) -> None:
         self.directory = Path(directory)
         self._force = force
         check_place(self.directory, force)
-        check_shape(shape)
-        self._shape = shape
+        self._clip_shape, self._windows = shape, windows
+        self._shape = shape if windows is None else (windows.stored_frames, *shape[1:])
+        check_shape(self._shape)
         self._entries: list[ClipEntry] = []
         self._keeps = hidden is not None
         self._hidden = hidden or self.directory.with_name(f".{self.directory.name}.{uuid.uuid4().hex[:8]}")
@@ -261,12 +228,13 @@ class StoreWriter:
     def _to_next_row(self) -> None:
         self._file.seek(self._header_bytes + len(self) * math.prod(self._shape))
 
-    def add(self, labels: Labels, frames: NDArray[np.uint8]) -> str:
+    def add(self, labels: Labels, frames: NDArray[np.uint8], kept: tuple[int, int] = (0, 0)) -> str:
         """Append one clip. The clips of a split must follow each other.
 
         Args:
             labels: The labels of the clip.
-            frames: (T, H, W, 3) uint8.
+            frames: (T, H, W, 3) uint8; (F, H, W, 3) if the store holds several windows.
+            kept: `begin` and `end` of its entry, if the store holds several windows.
 
         Returns:
             The content hash of the clip, whose frames are written when the call returns.
@@ -279,20 +247,20 @@ class StoreWriter:
         self._to_next_row()
         self._file.write(np.ascontiguousarray(frames).data)
         self._file.flush()
-        return self._enter(labels, content_hash(frames))
+        return self._enter(labels, content_hash(frames), kept)
 
-    def restore(self, labels: Labels, expected_hash: str) -> bool:
+    def restore(self, labels: Labels, expected_hash: str, kept: tuple[int, int] = (0, 0)) -> bool:
         """Append a clip whose frames an earlier writer left in the next row; return False if they are not there."""
         self._to_next_row()
         frames = self._file.read(math.prod(self._shape))
         if hashlib.sha256(frames).hexdigest() != expected_hash:
             return False
-        self._enter(labels, expected_hash)
+        self._enter(labels, expected_hash, kept)
         return True
 
-    def _enter(self, labels: Labels, clip_hash: str) -> str:
+    def _enter(self, labels: Labels, clip_hash: str, kept: tuple[int, int]) -> str:
         fields = {name: getattr(labels, name) for name in Labels.__slots__}
-        self._entries.append(ClipEntry(**fields, content_hash=clip_hash))
+        self._entries.append(ClipEntry(**fields, content_hash=clip_hash, begin=kept[0], end=kept[1]))
         return clip_hash
 
     def resplit(self, splits: Mapping[str, str]) -> None:
@@ -332,12 +300,9 @@ class StoreWriter:
             kept = [at for at in range(len(attributes)) if len({entry.private[at] for entry in entries}) > 1]
             attributes = [attributes[at] for at in kept]
             entries = tuple(replace(entry, private=tuple(entry.private[at] for at in kept)) for entry in entries)
-        manifest = Manifest(entries, tuple(attributes), self._shape, fps, source)
+        manifest = Manifest(entries, tuple(attributes), self._clip_shape, fps, source, self._windows)
         manifest.check(str(self.directory))
-        if keypoints is not None:
-            ids = [entry.id for entry in entries]
-            written = write_keypoints(self._hidden / KEYPOINTS, ids, keypoints, self._shape[0])
-            manifest = replace(manifest, keypoints=written)
+        manifest = manifest if keypoints is None else add_keypoints(self._hidden, manifest, keypoints)
         self._to_next_row()
         self._file.truncate()
         self._write_header()

@@ -67,6 +67,8 @@ def import_folder(
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
     decode_with: Map = one_by_one,
+    num_windows: int = 1,
+    keep_frames: int | None = None,
     keypoints: KeyPoints | None = None,
 ) -> ImportResult:
     """Decode every video that a pattern matches, and store the clips with labels read from their paths.
@@ -83,8 +85,7 @@ def import_folder(
         group: Name of the group to split by, such as person or take.
         test_groups: Values of that group that form the test split.
         num_frames: Frames per clip, at least 1.
-        height: Pixels, at least 1.
-        width: Pixels, at least 1.
+        height, width: Pixels, at least 1.
         output: Clip store to make.
         val_groups: Values of the group that form the validation split.
         val_fraction: Share of the training clips that is held out for validation if `val_groups` is empty.
@@ -93,6 +94,7 @@ def import_folder(
         force: Replace `output` if it exists.
         progress: Called with files done and total files.
         decode_with: Where files are decoded; see `in_processes`. The store is the same, byte for byte.
+        num_windows, keep_frames: As in `ClipForm`.
         keypoints: Key points of the people in the videos; None for a store without any.
 
     Raises:
@@ -102,7 +104,7 @@ def import_folder(
             remaining clips is left out.
     """
     root = Path(folder)
-    form = ClipForm(num_frames, height, width, frame_step, gray, accept_damage)
+    form = ClipForm(num_frames, height, width, frame_step, gray, accept_damage, num_windows, keep_frames)
     found, others = match_videos(root, pattern, action, private, group)
     splitter, attributes = label_found(found, private, test_groups, val_groups, val_fraction)
     result = store_files(root, splitter, attributes, form, output, skip_bad, force, progress, decode_with, keypoints)
@@ -166,7 +168,8 @@ def store_files(
         keypoints: Key points of the people in the files; None for a store without any.
 
     Raises:
-        DataError: `output` exists, too few files can be decoded for a study, or the key points are of other files.
+        DataError: `output` exists, too few files can be decoded for a study, no video is as long as one of several
+            windows, or the key points are of other files.
     """
     labels = splitter.split()
     files = [one.file for one in labels]
@@ -174,11 +177,11 @@ def store_files(
     if keypoints is not None:
         keypoints.check(files)
     with _open_journal(root, files, form, Path(output), force) as journal:
-        with StoreWriter(output, form.shape, force, journal.frames) as writer:
-            done = journal.go_on(root, files, lambda at, record: writer.restore(labels[at], record.content_hash))
+        with StoreWriter(output, form.shape, force, journal.frames, form.windows) as writer:
+            done = journal.go_on(root, files, lambda at, one: writer.restore(labels[at], one.content_hash, one.kept))
             decoded = decode_with(partial(decode_clip, root.resolve(), form), files[done:])
             for at, clip in enumerate(decoded, start=done):
-                clip_hash = "" if isinstance(clip, BadFile) else writer.add(labels[at], clip.frames)
+                clip_hash = "" if isinstance(clip, BadFile) else writer.add(labels[at], clip.frames, clip.kept)
                 journal.append(FileRecord.of(root, files[at], clip, clip_hash))
                 if progress:
                     progress(at + 1, len(files))
@@ -187,6 +190,7 @@ def store_files(
             if rule := what_is_missing(good, labels):
                 remedy = "Import more files" if skip_bad else "Repair the files"
                 raise DataError(str(root), rule, remedy=remedy, cause=f"{bad[0].file}: {bad[0].reason}")
+            _check_windows(root, form, journal.records)
             if bad:
                 writer.resplit(splits_without(splitter, labels, good))
             fps = statistics.median(one.fps for one in journal.records if not one.reason)
@@ -203,6 +207,13 @@ def _placed(keypoints: KeyPoints | None, labels: Sequence[Labels], journal: Jour
         return None
     done = [(one.id, one.file, record) for one, record in zip(labels, journal.records, strict=True)]
     return {at: keypoints.of(file, record.shown, record.size) for at, file, record in done if not record.reason}
+
+
+def _check_windows(root: Path, form: ClipForm, records: Sequence[FileRecord]) -> None:
+    if form.windows is not None and all(one.repeats for one in records if not one.reason):
+        step = f", one in {form.frame_step} of the video" if form.frame_step else ""
+        rule = f"no video is as long as a window of {form.num_frames} frames{step}"
+        raise DataError(str(root), rule, remedy="Choose a smaller --num-frames or --frame-step")
 
 
 def splits_without(splitter: Splitter, labels: Sequence[Labels], good: Sequence[Labels]) -> dict[str, str]:
