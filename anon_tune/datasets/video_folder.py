@@ -89,12 +89,11 @@ def import_folder(
         output: Clip store to make.
         val_groups: Values of the group that form the validation split.
         val_fraction: Share of the training clips that is held out for validation if `val_groups` is empty.
-        frame_step, gray, accept_damage: As in `ClipForm`.
+        frame_step, gray, accept_damage, num_windows, keep_frames: As in `ClipForm`.
         skip_bad: True if the caller accepts bad files; changes only the remedy of an error.
         force: Replace `output` if it exists.
         progress: Called with files done and total files.
         decode_with: Where files are decoded; see `in_processes`. The store is the same, byte for byte.
-        num_windows, keep_frames: As in `ClipForm`.
         keypoints: Key points of the people in the videos; None for a store without any.
 
     Raises:
@@ -163,13 +162,11 @@ def store_files(
         output: Clip store to make.
         skip_bad: True if the caller accepts bad files; changes only the remedy of an error.
         force: Replace `output` if it exists.
-        progress: Called with files done and total files.
-        decode_with: Where files are decoded.
+        progress, decode_with: As in `import_folder`.
         keypoints: Key points of the people in the files; None for a store without any.
 
     Raises:
-        DataError: `output` exists, too few files can be decoded for a study, no video is as long as one of several
-            windows, or the key points are of other files.
+        DataError: `output` exists, or files or key points cannot be used; the message says why.
     """
     labels = splitter.split()
     files = [one.file for one in labels]
