@@ -90,8 +90,7 @@ def import_folder(
         val_groups: Values of the group that form the validation split.
         val_fraction: Share of the training clips that is held out for validation if `val_groups` is empty.
         frame_step, gray, accept_damage, num_windows, keep_frames: As in `ClipForm`.
-        skip_bad: True if the caller accepts bad files; changes only the remedy of an error.
-        force: Replace `output` if it exists.
+        skip_bad, force: As in `store_files`.
         progress: Called with files done and total files.
         decode_with: Where files are decoded; see `in_processes`. The store is the same, byte for byte.
         keypoints: Key points of the people in the videos; None for a store without any.
