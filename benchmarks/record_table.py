@@ -156,7 +156,7 @@ def open_table(name: str, store: Path, folder: Path, scratch: Path, space: Searc
     clips = open_clips(str(store))
     notes = {
         "versions": f"recipe {Recipe.version}, measurement {MEASURE_VERSION}",
-        "clips": json.dumps([len(clips), *map(int, clips.shape)]),
+        "clips": f"{clips.num_clips} of {clips.shape}, {clips.fingerprint}",
     }
     file = table_file(name, folder)
     rows = read_rows(file, space, **notes) if file.exists() else []
