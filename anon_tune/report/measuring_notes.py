@@ -6,13 +6,20 @@ from collections.abc import Sequence
 
 from anon_tune.pareto import rung_agreement
 from anon_tune.report.selection import has_trained_method
-from anon_tune.report.wording import percent
+from anon_tune.report.wording import percent, text
+from anon_tune.search.choices import Choice
 from anon_tune.trial import Trial, TrialState
 
 
 def measuring_note(trials: Sequence[Trial]) -> str:
     """Return sentences about rung scores and about the time that measurement took; empty while nothing is known."""
     return f"{_agreement(trials)} {_cost(trials)}".strip()
+
+
+def choices_list(choices: Sequence[Choice]) -> str:
+    """Return what the search has chosen and why, as HTML; empty if there was nothing to choose."""
+    rows = "".join(f"<li>{text(choice)}.</li>" for choice in choices)
+    return f'<ul class="note">{rows}</ul>' if rows else ""
 
 
 def _agreement(trials: Sequence[Trial]) -> str:

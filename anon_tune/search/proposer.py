@@ -24,18 +24,13 @@ from optuna.trial import TrialState as OptunaState
 
 from anon_tune.methods import is_trained
 from anon_tune.search.callers_sampler import CallersModel, CallersSampler
+from anon_tune.search.choices import choose_sampler
 from anon_tune.search.forecast import Forecasts, Losses
 from anon_tune.search.parameters import Sampler, violation
 from anon_tune.search.points import grid_points, quasi_random_point
 from anon_tune.search.rungs import Rung
-from anon_tune.search.sampler import (
-    choose_sampler,
-    distributions,
-    make_sampler,
-    num_startup_trials,
-    score_losses,
-    suggest_point,
-)
+from anon_tune.search.sampler import distributions, make_sampler, num_startup_trials, suggest_point
+from anon_tune.search.score_losses import score_losses
 from anon_tune.search.space import SearchSpace
 from anon_tune.trial import OBJECTIVES, Trial, TrialState
 

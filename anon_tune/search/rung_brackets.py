@@ -6,7 +6,7 @@ from anon_tune.methods import is_trained
 from anon_tune.search.parameters import Constraints, Rungs
 from anon_tune.search.rung_trust import RungTrust, Standing
 from anon_tune.search.rungs import Rung, Verdict, deal_bracket
-from anon_tune.search.sampler import score_losses
+from anon_tune.search.score_losses import score_losses
 from anon_tune.trial import RungReport, Trial
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
 
 from anon_tune.pareto import rank_correlation
-from anon_tune.search.sampler import score_losses
+from anon_tune.search.score_losses import score_losses
 from anon_tune.trial import RungReport, Trial, TrialState
 
 FEWEST_PAIRS = 6
 """Trials with a full score on which a rung is compared before it is doubted."""
 
 _MOST_DOUBTED = 12  # pairs after which a rung that is still doubted is left out
-_TRUSTED = 0.3  # smallest correlation of a rung that goes on stopping trials
+TRUSTED = 0.3
+"""Smallest correlation of a rung that goes on stopping trials."""
+
+_MOST_PAIRS = 200  # most recent trials that are compared
 
 Losses = tuple[float, float]
 
@@ -37,14 +41,12 @@ class _Shown:
     """What one rung has shown.
 
     Attributes:
-        rung: Losses at the rung of the trials that also have a full score.
-        full: Their losses of the full score.
+        pairs: Losses at the rung and of the full score, of every trial that has both.
         standing: What follows from it.
         correlation: The smaller of the rank correlations of the two losses.
     """
 
-    rung: list[Losses] = field(default_factory=list)
-    full: list[Losses] = field(default_factory=list)
+    pairs: deque[tuple[Losses, Losses]] = field(default_factory=lambda: deque(maxlen=_MOST_PAIRS))
     standing: Standing = Standing.DECIDES
     correlation: float = 0.0
 
@@ -73,20 +75,29 @@ class RungTrust:
         """Return what a rung has shown."""
         return self._shown[rung].standing if rung in self._shown else Standing.DECIDES
 
+    @property
+    def rungs(self) -> list[int]:
+        """Indices of the rungs that were compared."""
+        return sorted(self._shown)
+
+    def compared(self, rung: int) -> tuple[int, float]:
+        """Return over how many trials a rung was compared, and the smaller rank correlation of the two losses."""
+        return len(self._shown[rung].pairs), self._shown[rung].correlation
+
     def _compare(self, report: RungReport, full: Losses) -> None:
         shown = self._shown.setdefault(report.rung, _Shown())
-        shown.rung.append(score_losses(report.score))
-        shown.full.append(full)
         if shown.standing is Standing.LEFT_OUT:
             return
-        count = len(shown.full)
-        shown.correlation = least_correlation(shown.rung, shown.full)
-        if count < FEWEST_PAIRS or shown.correlation >= _TRUSTED:
+        shown.pairs.append((score_losses(report.score), full))
+        count = len(shown.pairs)
+        shown.correlation = least_correlation(shown.pairs)
+        if count < FEWEST_PAIRS or shown.correlation >= TRUSTED:
             shown.standing = Standing.DECIDES
         else:
             shown.standing = Standing.DOUBTED if count < _MOST_DOUBTED else Standing.LEFT_OUT
 
 
-def least_correlation(rung: Sequence[Losses], full: Sequence[Losses]) -> float:
+def least_correlation(pairs: Collection[tuple[Losses, Losses]]) -> float:
     """Return the smaller of the rank correlations of the two losses; 0 if a loss is the same in all trials."""
+    rung, full = zip(*pairs, strict=True)
     return min(rank_correlation([a[k] for a in rung], [b[k] for b in full]) or 0.0 for k in (0, 1))

@@ -8,7 +8,7 @@ from anon_tune.errors import StudyError
 from anon_tune.ledger import Ledger
 from anon_tune.recipe import MEASURE_VERSION
 from anon_tune.search.proposer import Observation
-from anon_tune.search.sampler import score_losses
+from anon_tune.search.score_losses import score_losses
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.frozen_study import frozen_facts, load_study
 from anon_tune.study.settings import StudySettings

@@ -12,9 +12,9 @@ import pytest
 from optuna.storages import InMemoryStorage
 
 from anon_tune.ledger import Ledger
+from anon_tune.search.choices import choose_sampler
 from anon_tune.search.parameters import StopRules
 from anon_tune.search.proposer import Proposer
-from anon_tune.search.sampler import choose_sampler
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.assignment import Assignment, Decision
 from anon_tune.study.bookkeeper import Bookkeeper
@@ -352,3 +352,17 @@ def test_a_trial_waits_where_trials_are_promoted_and_its_rest_is_handed_out_late
     )
     assert desk.book.decide(report) is desk.book.decide(report) is Decision.WAIT
     assert (trial.todo, desk.book.remaining(trial.trial_id).todo) == ((0, 1, 2), (1, 2))
+
+
+def test_rungs_that_foretell_nothing_stop_no_trial_and_are_no_longer_measured(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, num_trials=20)
+    desk.anchors()
+    for k in range(12):
+        trial = desk.take()
+        assert trial.todo == (0, 1, 2)
+        for rung in (0, 1):  # no trial dominates another here, so none is stopped
+            assert desk.deliver(trial, rung, k / 12, k / 12)
+        desk.deliver(trial, 2, 5 * k % 12 / 12, 7 * k % 12 / 12)
+    assert desk.take().todo == (2,)
+    again = Desk(tmp_path, num_trials=20)
+    assert [again.take().todo for _ in range(2)] == [(2,), (2,)]
