@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.settings import StudySettings
 from anon_tune.study.spending import Node, Prices
 from anon_tune.trackers.optuna_storage import OptunaMirror
-from anon_tune.trial import Ceilings, Cost, Reading, RungReport, Score, TrialState
+from anon_tune.trial import Ceilings, Cost, Reading, Repeat, RungReport, Score, TrialState
 
 TABLES: dict[str, Any] = {
     "fixed": {"training.num_steps": 90},
@@ -149,6 +150,17 @@ def test_selection_looks_at_the_validation_split(tmp_path: Path) -> None:
     desk.anchors()
     desk.finish(desk.take(), 0.3, 0.6)
     assert desk.recorded()["0000"].values == [0.3, -0.6]
+
+
+def test_the_sampler_knows_a_trial_that_was_measured_again_by_its_mean(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.anchors()
+    desk.finish(desk.take(), 0.3, 0.6)
+    trial = desk.book.trials[-1]
+    assert trial.score is not None
+    again = [replace(trial.score, leakage=reading(value), accuracy=reading(0.5)) for value in (0.4, 0.6)]
+    desk.proposer.tell(replace(trial, repeats=tuple(Repeat(k, 0, score) for k, score in enumerate(again, 1))))
+    assert desk.proposer.observations()[trial.id] == pytest.approx((0.5, -0.5))
 
 
 def test_a_rung_counts_once(tmp_path: Path) -> None:
