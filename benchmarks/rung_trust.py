@@ -1,9 +1,9 @@
-"""Do rungs notice that they foretell nothing, and what does it cost if they do? Random points, so that only rungs count.
+"""Do rungs notice that they foretell nothing, and what does it cost if they do? On random points: only rungs count.
 
 One worker trains random points one after the other until it has spent the cost of 40 trials without rungs. Rungs stop
-trials by the package's own rule, always, never, or until `RungTrust` leaves them out. With mute rungs, what a rung shows
-is that of another random point. Prints JSON: the true hypervolume of the reported front, as a fraction of the best, with
-its standard error, and how many trials were begun and finished.
+trials never, always by the package's own rule, or by that rule until `RungTrust` leaves them out. With mute rungs, what
+a rung shows is that of another random point. Prints JSON: the true hypervolume of the reported front, as a fraction of
+the best, with its standard error, and how many trials were begun and finished.
 
     python benchmarks/rung_trust.py --problems zdt1 wfg4 dtlz2 park --seeds 24
 """

@@ -15,7 +15,7 @@ FEWEST_PAIRS = 6
 """Trials with a full score on which a rung is compared before it is doubted."""
 
 _MOST_DOUBTED = 12  # pairs after which a rung that is still doubted is left out
-TRUSTED = 0.3
+TRUSTED = 0.5
 """Smallest correlation of a rung that goes on stopping trials."""
 
 _MOST_PAIRS = 200  # most recent trials that are compared
@@ -55,8 +55,8 @@ class RungTrust:
     """Compares losses at each rung with those of the full score, over the trials that have both.
 
     A rung foretells a front only if it foretells both losses, so the smaller of the two rank correlations counts. From
-    6 trials on, a rung with a correlation below 0.3 stops nothing; with 12 trials it is left out for good. The
-    threshold is low because trials that a rung stopped cannot be compared, and those that are left differ less.
+    6 trials on, a rung with a correlation below 0.5 stops nothing; with 12 trials it is left out for good. Only trials
+    that no rung stopped can be compared. They differ less than all trials do, so the correlation over all is higher.
     """
 
     def __init__(self) -> None:

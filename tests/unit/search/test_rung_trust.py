@@ -49,7 +49,7 @@ def test_a_rung_that_foretells_only_one_loss_is_doubted_and_then_left_out_for_go
 
 
 def test_a_doubted_rung_decides_again_if_later_trials_speak_for_it() -> None:
-    trials = [finished(k, 100.0, 0.0) for k in range(6)]
+    trials = [finished(k, 1.5, 0.0) for k in range(6)]
     assert after(trials) is Standing.DOUBTED
     assert after([*trials, *(finished(k, 0.0, 0.0) for k in range(6, 11))]) is Standing.DECIDES
 
@@ -75,7 +75,7 @@ def test_what_auto_stands_for_and_what_rungs_have_shown_is_said_with_the_reason(
     sampler, rung = search_choices(space(), "auto", 40, True, trials)
     assert (sampler.of, sampler.chosen) == ("sampler", "a Gaussian process in turns with TPE")
     assert rung.chosen == "left out, new trials are not measured there"
-    assert "over 12 trials" in rung.why and "at least 0.3 is required" in rung.why
+    assert "over 12 trials" in rung.why and "at least 0.5 is required" in rung.why
     assert search_choices(space(), "random", 40, False, trials) == []
     with_choices = space(**{"privacy.head": {"choices": ["attributes", "nt_xent"]}})
     assert [c.chosen for n in (40, 251) for c in search_choices(with_choices, "auto", n, True, [])] == [
