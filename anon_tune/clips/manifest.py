@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from anon_tune.clips.frame_truth import NORMAL
 from anon_tune.errors import DataError
 from anon_tune.folder import why
 
@@ -30,6 +31,7 @@ _PLAIN = {
     "content_hash": pa.string(),
     "row": pa.int64(),
 }
+_TRUTH = "frame_truth"  # a column that only some stores have; null where the truth of a clip is not known
 _REMEDY = "Import or make the clips again"
 
 
@@ -46,6 +48,7 @@ class ClipEntry:
         action: Name of the action class.
         private: One truth value per private attribute, in the order of `Manifest.attributes`.
         content_hash: SHA-256 of the stored frames.
+        frame_truth: For each of the T frames, whether it is abnormal; None if that is not known.
     """
 
     id: str
@@ -55,6 +58,7 @@ class ClipEntry:
     action: str
     private: tuple[bool, ...]
     content_hash: str
+    frame_truth: tuple[bool, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,10 @@ class Manifest:
         several = (tuple(found) for found in columns.values() if len(found) > 1)
         return tuple(found for found in several if all(sum(e.private[at] for at in found) == 1 for e in self.entries))
 
+    @property
+    def _has_truth(self) -> bool:
+        return any(entry.frame_truth is not None for entry in self.entries)
+
     def rows(self, split: str) -> range:
         """Return the contiguous rows of one split, possibly none."""
         rows = [row for row, entry in enumerate(self.entries) if entry.split == split]
@@ -101,7 +109,8 @@ class Manifest:
     def fingerprint(self) -> str:
         """Return 16 hex digits that change with any frame, label or split, but not with `source`."""
         clips = [[e.content_hash, e.split, e.group, e.action, e.private] for e in self.entries]
-        text = json.dumps([VERSION, self.shape, self.attributes, clips], separators=(",", ":"))
+        truth = [[e.frame_truth for e in self.entries]] if self._has_truth else []
+        text = json.dumps([VERSION, self.shape, self.attributes, clips, *truth], separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def check(self, where: str) -> None:
@@ -112,7 +121,7 @@ class Manifest:
 
         Raises:
             DataError: There are no clips, an id is repeated, a split is unknown or not contiguous, or a group is in
-                the test split and in another split.
+                the test split and in another split, or frame truth does not fit its clip.
         """
         entries = self.entries
         if not entries:
@@ -129,6 +138,12 @@ class Manifest:
         shared = sorted(groups["test"] & (groups["train"] | groups["val"]))
         if shared:
             raise DataError(where, "no group may be in test and in another split", shared[0], _REMEDY)
+        for entry in entries:
+            if entry.frame_truth is not None and len(entry.frame_truth) != self.shape[0]:
+                rule = f"the frame truth of a clip must have {self.shape[0]} values, one for each frame"
+                raise DataError(where, rule, f"{len(entry.frame_truth)} for '{entry.id}'", _REMEDY)
+            if entry.action == NORMAL and any(entry.frame_truth or ()):
+                raise DataError(where, f"no frame of a clip of action '{NORMAL}' may be abnormal", entry.id, _REMEDY)
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
@@ -139,6 +154,8 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     arrays = {name: pa.array(columns[name], kind) for name, kind in _PLAIN.items()}
     for at, name in enumerate(manifest.attributes):
         arrays[_PREFIX + name] = pa.array([e.private[at] for e in entries], pa.bool_())
+    if manifest._has_truth:
+        arrays[_TRUTH] = pa.array([e.frame_truth for e in entries], pa.list_(pa.bool_()))
     facts = {"version": VERSION, "shape": manifest.shape, "fps": manifest.fps, "source": manifest.source}
     pq.write_table(pa.table(arrays).replace_schema_metadata({"anon_tune": json.dumps(facts)}), path)
 
@@ -164,6 +181,8 @@ def read_manifest(path: Path) -> Manifest:
             raise DataError(where, f"needs a column '{name}' of type {kind}", remedy=_REMEDY)
         if table.column(name).null_count:
             raise DataError(where, f"the column '{name}' must have no empty values", remedy=_REMEDY)
+    if _TRUTH in table.column_names and table.schema.field(_TRUTH).type != pa.list_(pa.bool_()):
+        raise DataError(where, f"the column '{_TRUTH}' must be a list of truth values", remedy=_REMEDY)
     try:
         num_frames, height, width, channels = map(int, facts["shape"])
         fps, source = float(facts["fps"]), str(facts["source"])
@@ -189,6 +208,10 @@ def _entries(rows: Sequence[dict[str, Any]], attributes: Sequence[str], where: s
         raise DataError(where, f"the column 'row' must number the clips from 0 to {len(rows) - 1}", remedy=_REMEDY)
     names = [name for name in _PLAIN if name != "row"]
     return tuple(
-        ClipEntry(**{name: row[name] for name in names}, private=tuple(row[_PREFIX + name] for name in attributes))
+        ClipEntry(
+            **{name: row[name] for name in names},
+            private=tuple(row[_PREFIX + name] for name in attributes),
+            frame_truth=None if row.get(_TRUTH) is None else tuple(map(bool, row[_TRUTH])),
+        )
         for row in rows
     )

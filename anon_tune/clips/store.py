@@ -24,9 +24,11 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from anon_tune.address import refuse_secret
+from anon_tune.clips.frame_truth import NORMAL, FrameTruth
 from anon_tune.clips.frames import check_shape, content_hash, map_frames, move_rows
 from anon_tune.clips.manifest import FRAMES, MANIFEST, SPLITS, ClipEntry, Manifest, read_manifest, write_manifest
 from anon_tune.clips.node_cache import fetch_store
+from anon_tune.clips.place import check_place, unwritable
 from anon_tune.errors import DataError, suggest
 from anon_tune.folder import Folder, is_uri
 from anon_tune.video.folder_files import check_path
@@ -48,6 +50,9 @@ class ClipSet:
         inputs: Arrays (N, ...) that attackers get besides the frames, by name; raw clips have none.
         categories: Columns of `private` that are the values of one category: in every clip of the store, exactly one
             of them is 1. All other columns are independent of each other.
+        frame_truth: (N, T) uint8, 1 for abnormal frames; None if that is not known of every clip.
+        normal: The label of clips in which nothing abnormal happens, see `anon_tune.clips.frame_truth`; -1 if no
+            action is called so.
     """
 
     frames: NDArray[np.uint8]
@@ -57,6 +62,8 @@ class ClipSet:
     ids: tuple[str, ...]
     inputs: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     categories: tuple[tuple[int, ...], ...] = ()
+    frame_truth: NDArray[np.uint8] | None = None
+    normal: int = -1
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -134,6 +141,8 @@ class Clips:
             groups=tuple(e.group for e in entries),
             ids=tuple(e.id for e in entries),
             categories=self.manifest.categories(),
+            frame_truth=_frame_truth(entries),
+            normal=index.get(NORMAL, -1),
         )
 
     def __reduce__(self) -> Any:
@@ -167,13 +176,18 @@ def open_clips(location: Path | str) -> Clips:
     return Clips(str(directory), directory, manifest, frames)
 
 
-def _is_store(directory: Path) -> bool:
-    return directory.is_dir() and {entry.name for entry in directory.iterdir()} <= {MANIFEST, FRAMES}
+def _frame_truth(entries: Sequence[ClipEntry]) -> NDArray[np.uint8] | None:
+    known = [entry.frame_truth for entry in entries if entry.frame_truth is not None]
+    return np.array(known, dtype=np.uint8) if len(known) == len(entries) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """The labels of a clip, which are known before its frames are read; the fields are those of `ClipEntry`."""
+    """The labels of a clip, which are known before its frames are read; the fields are those of `ClipEntry`.
+
+    Attributes:
+        truth: Which frames of its file are abnormal; None if that is not known.
+    """
 
     id: str
     file: str
@@ -181,6 +195,7 @@ class Labels:
     group: str
     action: str
     private: tuple[bool, ...]
+    truth: FrameTruth | None = None
 
 
 class StoreWriter:
@@ -218,7 +233,7 @@ class StoreWriter:
         try:
             self._hidden.mkdir(parents=True, exist_ok=self._keeps)
         except OSError as error:
-            raise _unwritable(self.directory, error) from None
+            raise unwritable(self.directory, error) from None
         path = self._hidden / FRAMES
         self._file = open(path, "r+b" if path.exists() else "w+b")  # noqa: SIM115  closed by __exit__
         self._write_header()
@@ -244,12 +259,13 @@ class StoreWriter:
     def _to_next_row(self) -> None:
         self._file.seek(self._header_bytes + len(self) * math.prod(self._shape))
 
-    def add(self, labels: Labels, frames: NDArray[np.uint8]) -> str:
+    def add(self, labels: Labels, frames: NDArray[np.uint8], shown: Sequence[int] = ()) -> str:
         """Append one clip. The clips of a split must follow each other.
 
         Args:
             labels: The labels of the clip.
             frames: (T, H, W, 3) uint8.
+            shown: Indices of these frames in the file, for the frame truth; empty for 0 to T - 1.
 
         Returns:
             The content hash of the clip, whose frames are written when the call returns.
@@ -262,20 +278,21 @@ class StoreWriter:
         self._to_next_row()
         self._file.write(np.ascontiguousarray(frames).data)
         self._file.flush()
-        return self._enter(labels, content_hash(frames))
+        return self._enter(labels, content_hash(frames), shown)
 
-    def restore(self, labels: Labels, expected_hash: str) -> bool:
+    def restore(self, labels: Labels, expected_hash: str, shown: Sequence[int] = ()) -> bool:
         """Append a clip whose frames an earlier writer left in the next row; return False if they are not there."""
         self._to_next_row()
         frames = self._file.read(math.prod(self._shape))
         if hashlib.sha256(frames).hexdigest() != expected_hash:
             return False
-        self._enter(labels, expected_hash)
+        self._enter(labels, expected_hash, shown)
         return True
 
-    def _enter(self, labels: Labels, clip_hash: str) -> str:
-        fields = {name: getattr(labels, name) for name in Labels.__slots__}
-        self._entries.append(ClipEntry(**fields, content_hash=clip_hash))
+    def _enter(self, labels: Labels, clip_hash: str, shown: Sequence[int]) -> str:
+        fields = {name: getattr(labels, name) for name in Labels.__slots__ if name != "truth"}
+        truth = None if labels.truth is None else labels.truth.of(shown or range(self._shape[0]))
+        self._entries.append(ClipEntry(**fields, content_hash=clip_hash, frame_truth=truth))
         return clip_hash
 
     def resplit(self, splits: Mapping[str, str]) -> None:
@@ -319,25 +336,3 @@ class StoreWriter:
             shutil.rmtree(self.directory)
         self._hidden.rename(self.directory)
         return open_clips(self.directory)
-
-
-def check_place(directory: Path, force: bool) -> None:
-    """Check that a clip store can be created at a directory.
-
-    Raises:
-        DataError: The directory exists and `force` is False, it exists and is no clip store, or its path is not UTF-8.
-    """
-    check_path(directory)
-    try:
-        directory.exists()
-    except OSError as error:
-        raise _unwritable(directory, error) from None
-    if directory.exists() and not force:
-        raise DataError(str(directory), "already exists", remedy="Name another directory or add --force")
-    if directory.exists() and not _is_store(directory):
-        rule = "exists and is no clip store, so it is not replaced"
-        raise DataError(str(directory), rule, remedy="Name another directory")
-
-
-def _unwritable(directory: Path, error: OSError) -> DataError:
-    return DataError(str(directory), "cannot be written", remedy="Name another directory", cause=error.strerror or "")

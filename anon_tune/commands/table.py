@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from anon_tune.commands.published_rows import PUBLISHED, PublishedName, PublishedRow, PublishedTable
 from anon_tune.commands.results import measure_note, read_trials
+from anon_tune.recipe import is_measured_by
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _of_study(study: StudyDirectory, name: str) -> _Found:
     if not rows:
         notes.append(f"{name}: no trial has a full score yet.")
     values = {**space.defaults, **space.fixed}
-    effort = {name: value for name, value in values.items() if name.startswith("evaluation.")}
+    effort = {name: value for name, value in values.items() if is_measured_by(name)}
     audits = (f"audit {sorted(certificates[row.trial].effort.items())}" for row in rows if row.measured in _AUDITED)
     scores = (f"study {sorted(effort.items())} {old}" for row in rows if row.measured not in _AUDITED)
     return _Found(rows, tuple(notes), settings.clips_fingerprint, frozenset([*audits, *scores]))

@@ -32,6 +32,7 @@ class FileRecord:
         frame: As in `BadFile`.
         reason: As in `BadFile`.
         damage: As in `DecodedClip`.
+        shown: As in `DecodedClip`.
     """
 
     file: str
@@ -42,6 +43,7 @@ class FileRecord:
     frame: int = 0
     reason: str = ""
     damage: str = ""
+    shown: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, root: Path, file: str, clip: DecodedClip | BadFile, content_hash: str) -> Self:
@@ -49,7 +51,7 @@ class FileRecord:
         if isinstance(clip, BadFile):
             return cls(file, stamp(root / file), frame=clip.frame, reason=clip.reason)
         repeats = len(set(clip.shown)) < len(clip.shown)
-        return cls(file, stamp(root / file), clip.fps, repeats, content_hash, damage=clip.damage)
+        return cls(file, stamp(root / file), clip.fps, repeats, content_hash, damage=clip.damage, shown=clip.shown)
 
 
 class Journal:

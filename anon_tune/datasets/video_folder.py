@@ -12,8 +12,9 @@ from pathlib import Path
 
 import av
 
-from anon_tune.clips.store import Clips, Labels, StoreWriter, check_place
-from anon_tune.datasets.decode import BadFile, ClipForm, decode_clip
+from anon_tune.clips.place import check_place
+from anon_tune.clips.store import Clips, Labels, StoreWriter
+from anon_tune.datasets.decode import BadFile, ClipForm, DecodedClip, decode_clip
 from anon_tune.datasets.journal import FileRecord, Journal
 from anon_tune.datasets.labels import Found, Splitter, label_found, match_files
 from anon_tune.datasets.side_by_side import Map, one_by_one
@@ -166,12 +167,15 @@ def store_files(
     labels = splitter.split()
     files = [one.file for one in labels]
     check_names(root, files)
-    with _open_journal(root, files, form, Path(output), force) as journal:
+    with _open_journal(root, labels, form, Path(output), force) as journal:
         with StoreWriter(output, form.shape, force, journal.frames) as writer:
-            done = journal.go_on(root, files, lambda at, record: writer.restore(labels[at], record.content_hash))
+            done = journal.go_on(
+                root, files, lambda at, record: writer.restore(labels[at], record.content_hash, record.shown)
+            )
             decoded = decode_with(partial(decode_clip, root.resolve(), form), files[done:])
-            for at, clip in enumerate(decoded, start=done):
-                clip_hash = "" if isinstance(clip, BadFile) else writer.add(labels[at], clip.frames)
+            for at, read in enumerate(decoded, start=done):
+                clip = _with_fitting_truth(labels[at], read)
+                clip_hash = "" if isinstance(clip, BadFile) else writer.add(labels[at], clip.frames, clip.shown)
                 journal.append(FileRecord.of(root, files[at], clip, clip_hash))
                 if progress:
                     progress(at + 1, len(files))
@@ -189,15 +193,25 @@ def store_files(
     return ImportResult(clips, clips.num_clips, tuple(bad), tuple(short), tuple(damaged))
 
 
+def _with_fitting_truth(labels: Labels, clip: DecodedClip | BadFile) -> DecodedClip | BadFile:
+    """Return what was decoded, or a bad file if its frame truth is that of another file."""
+    if labels.truth is None or isinstance(clip, BadFile):
+        return clip
+    fault = labels.truth.fault(clip.num_frames)
+    return BadFile(labels.file, clip.num_frames, fault) if fault else clip
+
+
 def splits_without(splitter: Splitter, labels: Sequence[Labels], good: Sequence[Labels]) -> dict[str, str]:
     """Return the split of each good file by its id, as if the other files in `labels` did not exist."""
     bad = {one.id for one in labels} - {one.id for one in good}
     return {one.id: one.split for one in splitter.split(bad)}
 
 
-def _open_journal(root: Path, files: Sequence[str], form: ClipForm, output: Path, force: bool) -> Journal:
+def _open_journal(root: Path, labels: Sequence[Labels], form: ClipForm, output: Path, force: bool) -> Journal:
     check_place(output, force)  # before anything is written
-    facts = [str(root.resolve()), asdict(form), av.__version__, av.library_versions, list(files)]
+    files = [one.file for one in labels]
+    facts = [str(root.resolve()), asdict(form), av.__version__, av.library_versions, files]
+    facts += [[asdict(one.truth) for one in labels if one.truth is not None]]
     return Journal(output, hashlib.sha256(json.dumps(facts).encode()).hexdigest())
 
 

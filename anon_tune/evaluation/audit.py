@@ -23,6 +23,7 @@ from anon_tune.folder import File, Folder
 from anon_tune.networks import Anonymizer
 from anon_tune.recipe import AuditRecipe
 from anon_tune.recipe.part import digest
+from anon_tune.training.anomaly import labelled
 
 Progress = Callable[[str, int, int], None]
 """Called with the current task, its steps done and its total steps."""
@@ -86,13 +87,16 @@ class Audit:
 
     @property
     def _splits(self) -> dict[str, ClipSet]:
-        return {name: self.clips.split(name) for name in SPLITS}
+        return self._labelled(self.clips)
+
+    def _labelled(self, clips: Clips) -> dict[str, ClipSet]:
+        return {name: labelled(self.effort.task, clips.split(name)) for name in SPLITS}
 
     def _anonymized(
         self, anonymized: Anonymizer | Clips, folder: Path, attacker_inputs: AttackerInputs | None
     ) -> dict[str, ClipSet]:
         if isinstance(anonymized, Clips):
-            return {name: anonymized.split(name) for name in SPLITS}
+            return self._labelled(anonymized)
         changed: dict[str, ClipSet] = {}
         for at, (name, split) in enumerate(self._splits.items()):
             self.progress("anonymizing", at, len(SPLITS))
