@@ -126,8 +126,8 @@ class _Findings:
 
     Attributes:
         attacks: Results of all attackers, including committees.
-        classifier: Scores (N,K) or (N,S) on the test split of the better of two classifiers: one trained from scratch, one
-            trained further from raw-trained weights.
+        classifier: Scores (N,K) or (N,S) on the test split of the better of two classifiers: one trained from scratch,
+            one trained further from raw-trained weights.
         frozen_classifier: Scores (N,K) of the classifier that was trained on raw clips.
         still_learned: True if one of the two was still improving at its last step.
         reconstruction: Result of the attacker that reconstructs the raw frames.
