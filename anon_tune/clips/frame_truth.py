@@ -38,8 +38,9 @@ class FrameTruth:
         """Return why this cannot be the truth of a file with so many frames; empty if it can."""
         if self.num_frames and self.num_frames != num_frames:
             return f"has {num_frames} frames, but its frame truth has {self.num_frames}"
-        last = max((end for _, end in self.spans), default=0)
-        return f"has {num_frames} frames, but its frame truth names frame {last - 1}" if last > num_frames else ""
+        # Published spans may end a little after the file does, so only their beginnings are looked at.
+        last = max((first for first, _ in self.spans), default=0)
+        return f"has {num_frames} frames, but an abnormal part begins at frame {last}" if last >= num_frames else ""
 
 
 def as_anomalies(clips: ClipSet) -> ClipSet:
