@@ -24,8 +24,8 @@ def read_csv(root: Path, labels: LabelFolder, num_frames: int) -> Listing:
     """List the files of a CSV with the columns file, split, group and action. Every other column is a private label.
 
     `binary_columns` tells how private labels become attributes. The split is train, val or test. A column
-    ``abnormal_frames`` is no private label but frame truth: parts such as ``165-240 300-310``, first and last frame counted from 0,
-    ``none`` for no abnormal frame, or ``unknown``.
+    ``abnormal_frames`` is no private label but frame truth: parts such as ``165-240 300-310``, first and last frame
+    counted from 0, ``none`` for no abnormal frame, or ``unknown``.
 
     Args:
         root: Folder of the videos.
@@ -58,10 +58,8 @@ def read_csv(root: Path, labels: LabelFolder, num_frames: int) -> Listing:
     there = set(files_below(root))
     paths = [PurePosixPath(row["file"]).as_posix() for row in rows]
     samples = tuple(
-        Labels(
-            path, path if path in there else "", row["split"], row["group"], row["action"], values, _truth(row, file)
-        )
-        for path, row, values in zip(paths, rows, private, strict=True)
+        Labels(path, path if path in there else "", row["split"], row["group"], row["action"], values, truth)
+        for path, row, values, truth in zip(paths, rows, private, (_truth(row, file) for row in rows), strict=True)
     )
     counts = (Count("videos", sum(path in there for path in paths), len(rows)),)
     return Listing(root, file, samples, tuple(columns), counts, num_frames)
