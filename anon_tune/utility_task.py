@@ -35,6 +35,11 @@ class UtilityTask:
         """The objective as the head of a column or the title of an axis."""
         return self.objective[:1].upper() + self.objective[1:]
 
+    @property
+    def told(self) -> str:
+        """What is measured of which network, for the title of an axis."""
+        return f"{self.metric} of a fresh {self.network}"
+
     def word(self, objective: str) -> str:
         """Return what users call an objective of `anon_tune.trial.OBJECTIVES`."""
         return self.objective if objective == "accuracy" else objective

@@ -17,6 +17,7 @@ from anon_tune.study.frozen_study import read_study
 from anon_tune.study.lock import driver_of
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import ANCHORS, Cost, Trial, TrialState
+from anon_tune.utility_task import ACTION
 
 _LAST_FAILURES = 5
 
@@ -42,6 +43,7 @@ class StudyStatus:
         last_record: Unix time of the last record in the ledger; None if there is none.
         failures: The last failed trials, latest first.
         points: Every scored trial and anchor, measured on the test split.
+        task: Name of the utility task.
     """
 
     study: str
@@ -60,6 +62,7 @@ class StudyStatus:
     last_record: float | None
     failures: tuple[Trial, ...]
     points: tuple[FrontPoint, ...] = ()
+    task: str = ACTION.name
 
     @property
     def is_over(self) -> bool:
@@ -110,6 +113,7 @@ class StudyStatus:
             last_record=max((t.ended for t in trials), default=None),
             failures=tuple(failed[:_LAST_FAILURES]),
             points=points_on_test(front),
+            task=front.task.name,
         )
 
     def to_json(self) -> dict[str, Any]:

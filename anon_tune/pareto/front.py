@@ -13,7 +13,8 @@ from anon_tune.pareto.dominance import front_ranks, hypervolume
 from anon_tune.pareto.empty_front import EmptyFront
 from anon_tune.pareto.rendering import front_html, front_text
 from anon_tune.pareto.repeats import front_probabilities, judged_scores
-from anon_tune.trial import Score, Trial, TrialState, losses
+from anon_tune.trial import Score, Trial, TrialState, losses, task_of
+from anon_tune.utility_task import UtilityTask
 
 _CANDIDATE_RANKS = 2
 
@@ -102,6 +103,11 @@ class ParetoFront:
             is_verified=verified,
             empty=EmptyFront.of(trials),
         )
+
+    @property
+    def task(self) -> UtilityTask:
+        """The utility task of the study."""
+        return task_of(self.scores.values())
 
     @property
     def eligible(self) -> tuple[Trial, ...]:
