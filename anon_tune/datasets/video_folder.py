@@ -210,8 +210,8 @@ def splits_without(splitter: Splitter, labels: Sequence[Labels], good: Sequence[
 def _open_journal(root: Path, labels: Sequence[Labels], form: ClipForm, output: Path, force: bool) -> Journal:
     check_place(output, force)  # before anything is written
     files = [one.file for one in labels]
-    facts = [str(root.resolve()), asdict(form), av.__version__, av.library_versions, files]
-    facts += [[asdict(one.truth) for one in labels if one.truth is not None]]
+    truth = [asdict(one.truth) for one in labels if one.truth is not None]
+    facts = [str(root.resolve()), asdict(form), av.__version__, av.library_versions, files, truth]
     return Journal(output, hashlib.sha256(json.dumps(facts).encode()).hexdigest())
 
 
