@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from anon_tune.clips.poisson import PoissonBatch, PoissonSampler
     from anon_tune.clips.stills import StillSampler, check_stills
     from anon_tune.clips.store import Clips, ClipSet, open_clips
+    from anon_tune.clips.windows import mean_of_windows, one_per_clip, spread_windows
 
 _MODULES = {
     "ClipBatch": "anon_tune.clips.batches",
@@ -30,9 +31,12 @@ _MODULES = {
     "epoch_batches": "anon_tune.clips.batches",
     "make_anomalies": "anon_tune.clips.anomalies",
     "make_avatars": "anon_tune.clips.avatars",
+    "mean_of_windows": "anon_tune.clips.windows",
+    "one_per_clip": "anon_tune.clips.windows",
     "open_clips": "anon_tune.clips.store",
     "round_trip": "anon_tune.clips.codec",
     "round_trip_split": "anon_tune.clips.codec",
+    "spread_windows": "anon_tune.clips.windows",
 }
 
 __all__ = [
@@ -47,9 +51,12 @@ __all__ = [
     "epoch_batches",
     "make_anomalies",
     "make_avatars",
+    "mean_of_windows",
+    "one_per_clip",
     "open_clips",
     "round_trip",
     "round_trip_split",
+    "spread_windows",
 ]
 
 __getattr__ = on_demand(__name__, _MODULES)

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from anon_tune.clips.avatars import ACTIONS, ATTRIBUTES, FPS, deck, drawn_by
 from anon_tune.clips.figure import Pose, draw_person
 from anon_tune.clips.frame_truth import NORMAL, FrameTruth
+from anon_tune.clips.labels import Labels
 from anon_tune.clips.looks import draw_background, draw_looks
 from anon_tune.clips.manifest import SPLITS
-from anon_tune.clips.store import Clips, Labels, StoreWriter
+from anon_tune.clips.store import Clips, StoreWriter
 from anon_tune.errors import DataError
 
 ABNORMAL = "abnormal"

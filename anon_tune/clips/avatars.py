@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anon_tune.clips.figure import Pose, draw_person
+from anon_tune.clips.labels import Labels
 from anon_tune.clips.looks import draw_background, draw_looks
 from anon_tune.clips.manifest import SPLITS
-from anon_tune.clips.store import Clips, Labels, StoreWriter
+from anon_tune.clips.store import Clips, StoreWriter
 from anon_tune.errors import DataError
 
 ATTRIBUTES = ("skin=dark", "shirt=warm", "pattern=striped", "hair=blond", "build=broad", "headgear=hat")

@@ -1,6 +1,7 @@
 """Reads and writes clip stores. A clip store is a manifest and one memory-mapped array of frames.
 
-A store is a directory with ``manifest.parquet`` and ``frames.npy``, a uint8 array of shape (N, T, H, W, 3). All
+A store is a directory with ``manifest.parquet`` and ``frames.npy``, a uint8 array of shape (N, T, H, W, 3); with
+F > T frames in place of T if the store holds several windows of each video, see `anon_tune.clips.windows`. All
 processes of a node map the same pages, so workers share one copy, and only the clips that are indexed are read. The
 frames are a single file of any size, because rows have a fixed length and a split is a slice. To pass clips to another
 process, pass `Clips.location`.
@@ -24,11 +25,22 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from anon_tune.address import refuse_secret
-from anon_tune.clips.frame_truth import NORMAL, FrameTruth
+from anon_tune.clips.frame_truth import NORMAL
 from anon_tune.clips.frames import check_shape, content_hash, map_frames, move_rows
-from anon_tune.clips.manifest import FRAMES, MANIFEST, SPLITS, ClipEntry, Manifest, read_manifest, write_manifest
+from anon_tune.clips.labels import Labels
+from anon_tune.clips.manifest import (
+    FRAMES,
+    MANIFEST,
+    SPLITS,
+    ClipEntry,
+    Manifest,
+    WindowForm,
+    read_manifest,
+    write_manifest,
+)
 from anon_tune.clips.node_cache import fetch_store
 from anon_tune.clips.place import check_place, unwritable
+from anon_tune.clips.windows import Windows, cut_windows
 from anon_tune.errors import DataError, suggest
 from anon_tune.folder import Folder, is_uri
 from anon_tune.video.folder_files import check_path
@@ -50,6 +62,8 @@ class ClipSet:
         inputs: Arrays (N, ...) that attackers get besides the frames, by name; raw clips have none.
         categories: Columns of `private` that are the values of one category: in every clip of the store, exactly one
             of them is 1. All other columns are independent of each other.
+        windows: All stored frames of each clip, if the store holds several windows; `frames` are then the middle one.
+        num_windows: Rows that follow each other and are windows of the same clip; see `spread_windows`.
         frame_truth: (N, T) uint8, 1 for abnormal frames; None if that is not known of every clip.
         normal: The label of clips in which nothing abnormal happens, see `anon_tune.clips.frame_truth`; -1 if no
             action is called so.
@@ -62,6 +76,8 @@ class ClipSet:
     ids: tuple[str, ...]
     inputs: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     categories: tuple[tuple[int, ...], ...] = ()
+    windows: Windows | None = None
+    num_windows: int = 1
     frame_truth: NDArray[np.uint8] | None = None
     normal: int = -1
 
@@ -73,6 +89,17 @@ class ClipSet:
         from anon_tune.clips.augment import to_unit
 
         return to_unit(self.frames[np.asarray(indices, dtype=np.int64)])
+
+    def shown(self, rows: NDArray[np.int64], windows: NDArray[np.float64]) -> Sequence[NDArray[np.uint8]]:
+        """Return a window (T, H, W, 3) of each of some clips, not yet read from the file.
+
+        Args:
+            rows: (B,) rows of the clips.
+            windows: (B,) which window, as numbers in [0, 1); they have no effect if there is only one.
+        """
+        if self.windows is None:
+            return [self.frames[row] for row in rows]
+        return self.windows.read(rows, self.windows.starts(rows, windows))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,14 +161,16 @@ class Clips:
             raise DataError(str(self.directory), f"split '{name}' has no clips", remedy=remedy)
         entries = [self.manifest.entries[row] for row in rows]
         index = {action: at for at, action in enumerate(self.actions)}
+        frames, windows = cut_windows(self._frames[rows.start : rows.stop], self.manifest, rows)
         return ClipSet(
-            frames=self._frames[rows.start : rows.stop],
+            frames=frames,
             actions=np.array([index[e.action] for e in entries], dtype=np.int64),
             private=np.array([e.private for e in entries], dtype=np.uint8).reshape(len(entries), -1),
             groups=tuple(e.group for e in entries),
             ids=tuple(e.id for e in entries),
             categories=self.manifest.categories(),
-            frame_truth=_frame_truth(entries),
+            windows=windows,
+            frame_truth=self.manifest.frame_truth(rows),
             normal=index.get(NORMAL, -1),
         )
 
@@ -176,28 +205,6 @@ def open_clips(location: Path | str) -> Clips:
     return Clips(str(directory), directory, manifest, frames)
 
 
-def _frame_truth(entries: Sequence[ClipEntry]) -> NDArray[np.uint8] | None:
-    known = [entry.frame_truth for entry in entries if entry.frame_truth is not None]
-    return np.array(known, dtype=np.uint8) if len(known) == len(entries) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Labels:
-    """The labels of a clip, which are known before its frames are read; the fields are those of `ClipEntry`.
-
-    Attributes:
-        truth: Which frames of its file are abnormal; None if that is not known.
-    """
-
-    id: str
-    file: str
-    split: str
-    group: str
-    action: str
-    private: tuple[bool, ...]
-    truth: FrameTruth | None = None
-
-
 class StoreWriter:
     """Writes a clip store clip by clip, in a hidden directory that is renamed when the store is complete.
 
@@ -209,6 +216,7 @@ class StoreWriter:
         force: Replace a clip store that exists. Nothing but a clip store is ever replaced.
         hidden: A directory to write in, which may hold frames of an interrupted writer; see `restore`. None for a
             new directory.
+        windows: How several windows of each video are stored; None if clips are all that is stored.
 
     Raises:
         DataError: The directory cannot be written, it exists and `force` is False, or it exists and is no clip store.
@@ -221,12 +229,14 @@ class StoreWriter:
         shape: tuple[int, int, int, int],
         force: bool = False,
         hidden: Path | None = None,
+        windows: WindowForm | None = None,
     ) -> None:
         self.directory = Path(directory)
         self._force = force
         check_place(self.directory, force)
-        check_shape(shape)
-        self._shape = shape
+        self._clip_shape, self._windows = shape, windows
+        self._shape = shape if windows is None else (windows.stored_frames, *shape[1:])
+        check_shape(self._shape)
         self._entries: list[ClipEntry] = []
         self._keeps = hidden is not None
         self._hidden = hidden or self.directory.with_name(f".{self.directory.name}.{uuid.uuid4().hex[:8]}")
@@ -259,12 +269,15 @@ class StoreWriter:
     def _to_next_row(self) -> None:
         self._file.seek(self._header_bytes + len(self) * math.prod(self._shape))
 
-    def add(self, labels: Labels, frames: NDArray[np.uint8], shown: Sequence[int] = ()) -> str:
+    def add(
+        self, labels: Labels, frames: NDArray[np.uint8], kept: tuple[int, int] = (0, 0), shown: Sequence[int] = ()
+    ) -> str:
         """Append one clip. The clips of a split must follow each other.
 
         Args:
             labels: The labels of the clip.
-            frames: (T, H, W, 3) uint8.
+            frames: (T, H, W, 3) uint8; (F, H, W, 3) if the store holds several windows.
+            kept: `begin` and `end` of its entry, if the store holds several windows.
             shown: Indices of these frames in the file, for the frame truth; empty for 0 to T - 1.
 
         Returns:
@@ -278,21 +291,24 @@ class StoreWriter:
         self._to_next_row()
         self._file.write(np.ascontiguousarray(frames).data)
         self._file.flush()
-        return self._enter(labels, content_hash(frames), shown)
+        return self._enter(labels, content_hash(frames), kept, shown)
 
-    def restore(self, labels: Labels, expected_hash: str, shown: Sequence[int] = ()) -> bool:
+    def restore(
+        self, labels: Labels, expected_hash: str, kept: tuple[int, int] = (0, 0), shown: Sequence[int] = ()
+    ) -> bool:
         """Append a clip whose frames an earlier writer left in the next row; return False if they are not there."""
         self._to_next_row()
         frames = self._file.read(math.prod(self._shape))
         if hashlib.sha256(frames).hexdigest() != expected_hash:
             return False
-        self._enter(labels, expected_hash, shown)
+        self._enter(labels, expected_hash, kept, shown)
         return True
 
-    def _enter(self, labels: Labels, clip_hash: str, shown: Sequence[int]) -> str:
+    def _enter(self, labels: Labels, clip_hash: str, kept: tuple[int, int], shown: Sequence[int]) -> str:
         fields = {name: getattr(labels, name) for name in Labels.__slots__ if name != "truth"}
         truth = None if labels.truth is None else labels.truth.of(shown or range(self._shape[0]))
-        self._entries.append(ClipEntry(**fields, content_hash=clip_hash, frame_truth=truth))
+        begin, end = kept
+        self._entries.append(ClipEntry(**fields, content_hash=clip_hash, begin=begin, end=end, frame_truth=truth))
         return clip_hash
 
     def resplit(self, splits: Mapping[str, str]) -> None:
@@ -324,7 +340,7 @@ class StoreWriter:
             kept = [at for at in range(len(attributes)) if len({entry.private[at] for entry in entries}) > 1]
             attributes = [attributes[at] for at in kept]
             entries = tuple(replace(entry, private=tuple(entry.private[at] for at in kept)) for entry in entries)
-        manifest = Manifest(entries, tuple(attributes), self._shape, fps, source)
+        manifest = Manifest(entries, tuple(attributes), self._clip_shape, fps, source, self._windows)
         manifest.check(str(self.directory))
         self._to_next_row()
         self._file.truncate()

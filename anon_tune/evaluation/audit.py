@@ -12,7 +12,7 @@ import torch
 import anon_tune
 from anon_tune.attackers import AttackerInputs, AttackerSpec
 from anon_tune.certificate import Certificate, Subject
-from anon_tune.clips import Clips, ClipSet, round_trip_split
+from anon_tune.clips import Clips, ClipSet, round_trip_split, spread_windows
 from anon_tune.clips.manifest import SPLITS
 from anon_tune.evaluation.baseline import Baseline, make_baseline
 from anon_tune.evaluation.baseline import digest as digest_of_clips
@@ -87,16 +87,18 @@ class Audit:
 
     @property
     def _splits(self) -> dict[str, ClipSet]:
-        return self._labelled(self.clips)
+        return self._rows(self.clips)
 
-    def _labelled(self, clips: Clips) -> dict[str, ClipSet]:
-        return {name: labelled(self.effort.task, clips.split(name)) for name in SPLITS}
+    def _rows(self, clips: Clips) -> dict[str, ClipSet]:
+        """Return the splits, a row for each window of a clip, with the labels of the task."""
+        task, num_windows = self.effort.task, self.effort.num_windows
+        return {name: spread_windows(labelled(task, clips.split(name)), num_windows) for name in SPLITS}
 
     def _anonymized(
         self, anonymized: Anonymizer | Clips, folder: Path, attacker_inputs: AttackerInputs | None
     ) -> dict[str, ClipSet]:
         if isinstance(anonymized, Clips):
-            return self._labelled(anonymized)
+            return self._rows(anonymized)
         changed: dict[str, ClipSet] = {}
         for at, (name, split) in enumerate(self._splits.items()):
             self.progress("anonymizing", at, len(SPLITS))

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from anon_tune.clips.frame_truth import NORMAL, FrameTruth
-from anon_tune.clips.store import Labels
+from anon_tune.clips.labels import Labels
 from anon_tune.datasets.labels import binary_columns
 from anon_tune.datasets.readers.label_files import LabelFolder, read_lines, read_table
 from anon_tune.datasets.readers.listing import Listing, count_splits, locate

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from anon_tune.clips.frame_truth import FrameTruth
+from anon_tune.clips.labels import Labels
 from anon_tune.clips.manifest import SPLITS
-from anon_tune.clips.store import Labels
 from anon_tune.datasets.labels import binary_columns
 from anon_tune.datasets.readers.label_files import LabelFolder, read_table
 from anon_tune.datasets.readers.listing import Count, Listing

@@ -10,8 +10,9 @@ import pytest
 
 from anon_tune.clips import Clips, make_anomalies, open_clips
 from anon_tune.clips.frame_truth import FrameTruth, as_anomalies
+from anon_tune.clips.labels import Labels
 from anon_tune.clips.manifest import MANIFEST
-from anon_tune.clips.store import Labels, StoreWriter
+from anon_tune.clips.store import StoreWriter
 from anon_tune.errors import DataError
 
 SHAPE = (4, 5, 7, 3)
