@@ -36,9 +36,9 @@ class UtilityTask:
         return self.objective[:1].upper() + self.objective[1:]
 
     @property
-    def told(self) -> str:
-        """What is measured of which network, for the title of an axis."""
-        return f"{self.metric} of a fresh {self.network}"
+    def long_title(self) -> str:
+        """The title of an axis that has room."""
+        return f"{self.title}: {self.metric} of a fresh {self.network}"
 
     def word(self, objective: str) -> str:
         """Return what users call an objective of `anon_tune.trial.OBJECTIVES`."""

@@ -65,8 +65,7 @@ class ClipSet:
         windows: All stored frames of each clip, if the store holds several windows; `frames` are then the middle one.
         num_windows: Rows that follow each other and are windows of the same clip; see `spread_windows`.
         frame_truth: (N, T) uint8, 1 for abnormal frames; None if that is not known of every clip.
-        normal: The label of clips in which nothing abnormal happens, see `anon_tune.clips.frame_truth`; -1 if no
-            action is called so.
+        normal: The label of clips of the action `anon_tune.clips.frame_truth.NORMAL`; -1 if there are none.
     """
 
     frames: NDArray[np.uint8]
@@ -278,7 +277,7 @@ class StoreWriter:
             labels: The labels of the clip.
             frames: (T, H, W, 3) uint8; (F, H, W, 3) if the store holds several windows.
             kept: `begin` and `end` of its entry, if the store holds several windows.
-            shown: Indices of these frames in the file, for the frame truth; empty for 0 to T - 1.
+            shown: Indices of the frames in the file, for the truth; empty for 0 to T - 1.
 
         Returns:
             The content hash of the clip, whose frames are written when the call returns.
@@ -293,9 +292,7 @@ class StoreWriter:
         self._file.flush()
         return self._enter(labels, content_hash(frames), kept, shown)
 
-    def restore(
-        self, labels: Labels, expected_hash: str, kept: tuple[int, int] = (0, 0), shown: Sequence[int] = ()
-    ) -> bool:
+    def restore(self, labels: Labels, expected_hash: str, kept: tuple[int, int], shown: Sequence[int] = ()) -> bool:
         """Append a clip whose frames an earlier writer left in the next row; return False if they are not there."""
         self._to_next_row()
         frames = self._file.read(math.prod(self._shape))
@@ -307,8 +304,7 @@ class StoreWriter:
     def _enter(self, labels: Labels, clip_hash: str, kept: tuple[int, int], shown: Sequence[int]) -> str:
         fields = {name: getattr(labels, name) for name in Labels.__slots__ if name != "truth"}
         truth = None if labels.truth is None else labels.truth.of(shown or range(self._shape[0]))
-        begin, end = kept
-        self._entries.append(ClipEntry(**fields, content_hash=clip_hash, begin=begin, end=end, frame_truth=truth))
+        self._entries.append(ClipEntry(**fields, content_hash=clip_hash, begin=kept[0], end=kept[1], frame_truth=truth))
         return clip_hash
 
     def resplit(self, splits: Mapping[str, str]) -> None:

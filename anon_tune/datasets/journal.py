@@ -60,8 +60,17 @@ class FileRecord:
         if isinstance(clip, BadFile):
             return cls(file, stamp(root / file), frame=clip.frame, reason=clip.reason)
         begin, end = clip.kept
-        facts = {"damage": clip.damage, "begin": begin, "end": end, "shown": clip.shown}
-        return cls(file, stamp(root / file), clip.fps, clip.repeats, content_hash, **facts)
+        return cls(
+            file,
+            stamp(root / file),
+            clip.fps,
+            clip.repeats,
+            content_hash,
+            damage=clip.damage,
+            begin=begin,
+            end=end,
+            shown=clip.shown,
+        )
 
 
 class Journal:

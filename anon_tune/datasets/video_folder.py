@@ -177,9 +177,7 @@ def store_files(
             decoded = decode_with(partial(decode_clip, root.resolve(), form), files[done:])
             for at, read in enumerate(decoded, start=done):
                 clip = _with_fitting_truth(labels[at], read)
-                is_bad = isinstance(clip, BadFile)
-                clip_hash = "" if is_bad else writer.add(labels[at], clip.frames, clip.kept, clip.shown)
-                journal.append(FileRecord.of(root, files[at], clip, clip_hash))
+                journal.append(FileRecord.of(root, files[at], clip, _added(writer, labels[at], clip)))
                 if progress:
                     progress(at + 1, len(files))
             bad = [BadFile(one.file, one.frame, one.reason) for one in journal.records if one.reason]
@@ -195,6 +193,11 @@ def store_files(
         short = [one.file for one in journal.records if one.repeats]
         damaged = [BadFile(one.file, 0, one.damage) for one in journal.records if one.damage]
     return ImportResult(clips, clips.num_clips, tuple(bad), tuple(short), tuple(damaged))
+
+
+def _added(writer: StoreWriter, labels: Labels, clip: DecodedClip | BadFile) -> str:
+    """Add a clip to a store; return the hash of its frames, or nothing for a bad file."""
+    return "" if isinstance(clip, BadFile) else writer.add(labels, clip.frames, clip.kept, clip.shown)
 
 
 def _with_fitting_truth(labels: Labels, clip: DecodedClip | BadFile) -> DecodedClip | BadFile:

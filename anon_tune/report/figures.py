@@ -25,6 +25,7 @@ from anon_tune.utility_task import TASKS
 
 _MARKS = {"identity": ("diamond", VERMILLION, "top left"), "black-out": ("square", INK, "top right")}
 _SYMBOLS = {"adversarial": "circle", "trained baseline": "triangle-up", "closed-form": "cross"}
+_LEAKAGE = "Leakage: cMAP of the strongest attacker"
 _MOST_BARS = 300  # with more points, intervals hide each other and slow the browser down
 _LOG_RATIO = 20.0  # a param with a larger ratio of highest to lowest value, and mostly low values, gets a log scale
 
@@ -72,13 +73,10 @@ def front_chart(
 
     x_range = _span([s.leakage for s in scores], [certificate.leakage for certificate in certificates.values()])
     y_range = _span([s.accuracy for s in scores], [certificate.accuracy for certificate in certificates.values()])
-    task = front.task
     num_entries = sum(trace.showlegend is not False for trace in data)
 
     def layout(narrow: bool) -> dict[str, Any]:
-        x_title, y_title = "Leakage", task.title
-        if not narrow:
-            x_title, y_title = f"{x_title}: cMAP of the strongest attacker", f"{y_title}: {task.told}"
+        x_title, y_title = ("Leakage", front.task.title) if narrow else (_LEAKAGE, front.task.long_title)
         x_title, y_title = (f"{title}, normalized" if is_normalized else title for title in (x_title, y_title))
         hints = ("", "") if narrow and is_normalized else (" (lower is better)", " (higher is better)")
         return {

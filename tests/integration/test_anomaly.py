@@ -42,7 +42,7 @@ SHORT = {
 @pytest.fixture(scope="module")
 def anomalies(tmp_path_factory: pytest.TempPathFactory) -> Clips:
     folder = tmp_path_factory.mktemp("anomalies") / "clips"
-    return make_anomalies(folder, num_train=16, num_val=8, num_test=16, num_frames=16, height=16, width=16)
+    return make_anomalies(folder, 1, num_train=16, num_val=10, num_test=12, num_frames=16, height=16, width=16)
 
 
 def measured(recipe: Recipe, clips: Clips, folder: Path, ceilings: Ceilings | None) -> Score:
@@ -72,7 +72,9 @@ def test_black_clips_are_at_the_floor(raw: Score, anomalies: Clips, tmp_path: Pa
 
 @pytest.mark.parametrize("method", ["adversarial", "ted-spad", "tokens"])
 def test_a_trained_method_learns_the_task(method: str, raw: Score, anomalies: Clips, tmp_path: Path) -> None:
-    recipe = make_recipe({"method": method, **TASK, **SHORT})
+    # A method that is no network of the table sets the values of one itself.
+    own = {name: value for name, value in SHORT.items() if method != "tokens" or not name.startswith("anonymizer.")}
+    recipe = make_recipe({"method": method, **TASK, **own})
     job = RungJob("0000", recipe, str(tmp_path), 0, 2, True, Ceilings.of(raw))
     report = perform(job, anomalies, CPU)
     assert report is not None

@@ -23,7 +23,7 @@ def store(path: Path, *truths: FrameTruth | None, action: str = "fight") -> Clip
         for at, truth in enumerate((None, *truths)):
             kind = action if at else "normal"
             labels = Labels(f"clip-{at}", "", "test" if at else "train", f"group-{at}", kind, (at % 2 == 0,), truth)
-            writer.add(labels, np.full(SHAPE, at, np.uint8), (0, 3, 6, 9))
+            writer.add(labels, np.full(SHAPE, at, np.uint8), shown=(0, 3, 6, 9))
         return writer.finish(("even",), 5.0, "made")
 
 
