@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from anon_tune.clips.store import ClipSet
+    from anon_tune.clips.clip_set import ClipSet
 
 NORMAL = "normal"
 """The action of a video in which nothing abnormal happens. Every other action is an anomaly."""
