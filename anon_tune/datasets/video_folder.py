@@ -195,8 +195,12 @@ def store_files(
             fps = statistics.median(one.fps for one in journal.records if not one.reason)
             points = _placed(keypoints, labels, journal)
             clips = writer.finish(tuple(attributes), fps, printable(root.resolve()), True, points)
-        short = [one.file for one in journal.records if one.repeats]
-        damaged = [BadFile(one.file, 0, one.damage) for one in journal.records if one.damage]
+        return _result(clips, bad, journal.records)
+
+
+def _result(clips: Clips, bad: Sequence[BadFile], records: Sequence[FileRecord]) -> ImportResult:
+    short = [one.file for one in records if one.repeats]
+    damaged = [BadFile(one.file, 0, one.damage) for one in records if one.damage]
     return ImportResult(clips, clips.num_clips, tuple(bad), tuple(short), tuple(damaged))
 
 
