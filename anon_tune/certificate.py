@@ -105,6 +105,15 @@ class Linkage(_Part):
     mean_ap_floor: float = Field(description="mean_ap of a random order")
 
 
+class Beside(_Part):
+    """Another reading of the utility task on the test split; see `anon_tune.utility_task`."""
+
+    value: float
+    floor: float
+    ceiling: float
+    interval: Interval
+
+
 class Canary(_Part):
     """An anonymizer whose leakage is known beforehand, audited with the same effort."""
 
@@ -133,12 +142,13 @@ class Certificate(_Part):
     )
     leakage_interval: Interval
     leakage_by_chance: float = Field(description="largest cMAP of the same attackers over 1000 permutations of labels")
-    accuracy: float = Field(description="top-1 of a fresh action classifier on the test split")
+    task: str = Field("action", description="the utility task")
+    accuracy: float = Field(description="what a fresh network reaches in the task on the test split, by its metric")
     accuracy_floor: float
     accuracy_ceiling: float
     accuracy_interval: Interval
 
-    accuracy_frozen: float = Field(description="top-1 of the classifier that was trained on raw clips only")
+    accuracy_frozen: float = Field(description="the same of the network that was trained on raw clips only")
     leakage_frozen: float = Field(description="cMAP of the strongest attacker that was trained on raw clips only")
     distortion: float = Field(description="mean RMS difference to the raw clips, in [0, 1]")
     strongest: str = Field(description="family, start and seed of the strongest attacker")
@@ -146,6 +156,7 @@ class Certificate(_Part):
     attributes: tuple[Attribute, ...]
     reconstruction: Reconstruction
     linkage: dict[Literal["raw to anonymized", "anonymized to anonymized"], Linkage]
+    beside: dict[str, Beside] = Field({}, description="other readings of the task, by name")
     canaries: tuple[Canary, ...]
 
     confidence: float = Field(description="coverage of the intervals")

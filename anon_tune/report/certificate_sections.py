@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from anon_tune.certificate import Attacker, Certificate, Interval
 from anon_tune.recipe import measured_before
 from anon_tune.report.wording import duration
+from anon_tune.utility_task import TASKS
 
 MEANING = {
     "CERTIFIED": "every attacker had stopped improving, and every canary had the leakage that it must have.",
@@ -115,7 +116,8 @@ def _top(c: Certificate) -> Section:
         (
             ("Leakage", *leakage, c.leakage_frozen),
             ("By chance", c.leakage_by_chance, None, None, None, None, None),
-            ("Accuracy", *accuracy, c.accuracy_frozen),
+            (TASKS[c.task].title, *accuracy, c.accuracy_frozen),
+            *((name, b.value, b.interval, b.floor, b.ceiling, None, None) for name, b in c.beside.items()),
         ),
     )
 

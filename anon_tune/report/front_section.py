@@ -15,6 +15,7 @@ from anon_tune.report.selection import certified_note, drawn_note
 from anon_tune.report.shown import ShownStudy
 from anon_tune.report.wording import percent, text
 from anon_tune.trial import Reading, Score, Trial
+from anon_tune.utility_task import TASKS
 
 _READINGS = {
     False: "Full scores, each measured once, with bootstrap intervals. The best of many single measurements are partly "
@@ -82,9 +83,10 @@ def _pick(shown: ShownStudy) -> str:
 
 
 def _said(score: Score) -> str:
+    objective = TASKS[score.task].objective
     return (
         f"leakage {percent(score.leakage.value)} on the test split and {percent(score.leakage.validation)} on the "
-        f"validation split, accuracy {percent(score.accuracy.value)} and {percent(score.accuracy.validation)}"
+        f"validation split, {objective} {percent(score.accuracy.value)} and {percent(score.accuracy.validation)}"
     )
 
 

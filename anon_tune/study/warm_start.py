@@ -7,7 +7,7 @@ import json
 from anon_tune.errors import StudyError
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import judged_scores
-from anon_tune.recipe import MEASURE_VERSION
+from anon_tune.recipe import MEASURE_VERSION, is_measured_by
 from anon_tune.search.proposer import Observation
 from anon_tune.search.score_losses import score_losses
 from anon_tune.search.space import SearchSpace
@@ -57,7 +57,7 @@ def _fitting(space: SearchSpace, settings: StudySettings) -> list[Trial]:
     if measured_with != str(MEASURE_VERSION):
         rule = f"must be measured with version {MEASURE_VERSION} of the measure, so that scores can be compared"
         raise StudyError(where, rule, measured_with, "Leave it out")
-    efforts = [{n: v for n, v in s.fixed.items() if n.startswith("evaluation.")} for s in (other, space)]
+    efforts = [{n: v for n, v in s.fixed.items() if is_measured_by(n)} for s in (other, space)]
     if efforts[0] != efforts[1]:
         raise StudyError(
             where, "must have measured with the same effort", efforts[0], "Fix the same 'evaluation.' values"

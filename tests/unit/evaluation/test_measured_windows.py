@@ -12,8 +12,9 @@ import torch
 from anon_tune.attackers import find
 from anon_tune.certificate import Subject
 from anon_tune.clips import Clips, ClipSet, make_avatars, spread_windows
+from anon_tune.clips.labels import Labels
 from anon_tune.clips.manifest import WindowForm
-from anon_tune.clips.store import Labels, StoreWriter
+from anon_tune.clips.store import StoreWriter
 from anon_tune.evaluation import measure
 from anon_tune.evaluation.audit import Audit
 from anon_tune.evaluation.effort import Effort
