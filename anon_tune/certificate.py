@@ -54,6 +54,7 @@ class Data(_Part):
     actions: tuple[str, ...]
     resampled: Literal["group", "video"] = Field(description="what the intervals resample")
     codec: str = Field("", description="codec that the clips passed before any attack; empty if none")
+    num_windows: int = Field(1, description="windows of each clip over which scores are averaged")
 
 
 class Attacker(_Part):

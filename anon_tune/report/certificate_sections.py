@@ -72,11 +72,12 @@ def facts(c: Certificate) -> tuple[str, ...]:
     """Return sentences that say on which clips leakage was measured, how long it took, and when."""
     data = c.data
     codec = f", through {data.codec}" if data.codec else ""
+    windows = f", {data.num_windows} windows of each" if data.num_windows > 1 else ""
     old = measured_before(c.measure_version)
     return (
         *([old] if old else []),
         f"On {data.clips}: {data.num_train_clips} training clips, {data.num_validation_clips} validation clips, "
-        f"{data.num_test_clips} test clips{codec}.",
+        f"{data.num_test_clips} test clips{windows}{codec}.",
         f"Strongest attacker: {c.strongest}. Distortion {c.distortion:.3f}. {duration(c.seconds)}, {c.created}.",
     )
 

@@ -22,6 +22,7 @@ from anon_tune.evaluation.lab import Lab
 from anon_tune.evaluation.raw_networks import raw_networks
 from anon_tune.methods import build_anonymizer, make_recipe
 from anon_tune.recipe import AuditRecipe
+from anon_tune.report.certificate_sections import facts
 from anon_tune.trial import Score
 
 CPU = torch.device("cpu")
@@ -116,4 +117,5 @@ def test_an_audit_counts_clips_and_not_windows(cut: Clips) -> None:
     made = audit.of(build_anonymizer(recipe), subject)
     assert (made.data.num_train_clips, made.data.num_validation_clips, made.data.num_test_clips) == (24, 24, 24)
     assert made.accuracy * 24 == pytest.approx(round(made.accuracy * 24))
-    assert made.effort["num_windows"] == 5
+    assert (made.effort["num_windows"], made.data.num_windows) == (5, 3)
+    assert "24 test clips, 3 windows of each." in facts(made)[0]
