@@ -47,14 +47,11 @@ def main() -> None:
     """Write a study, serve it, look at it, and print the times."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("--study", type=Path, help="show this study instead of a made-up one")
     parser.add_argument("--chromium", default=shutil.which("chromium"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        study = Path(scratch) / "study"
-        everything = list(records(options.trials))
-        rows = [trial_row(n, t, {} if r is None else report_row(r)) for n, (t, r) in enumerate(everything)]
-        freeze_study(study, SearchSpace.load(SPACE), StudySettings(num_trials=options.trials, clips="avatars"))
-        written_at_once(study / "ledger", rows)
+        study = options.study or _made_up(Path(scratch) / "study", options.trials)
         command = [sys.executable, "-m", "anon_tune", "dashboard", str(study)]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         began = time.monotonic()
@@ -62,6 +59,7 @@ def main() -> None:
         address = server.stdout.readline().strip()
         said = time.monotonic() - began
         while b'id="front-plot"' not in (page := urllib.request.urlopen(address).read()):
+            assert b'class="failed"' not in page, page
             time.sleep(0.5)
         read = time.monotonic() - began
         seen = _seen(address, options.chromium)
@@ -69,6 +67,14 @@ def main() -> None:
         server.wait()
     waited = {"address_s": said, "read_s": read, "page_mb": len(page) / 1e6}
     print(json.dumps({"trials": options.trials, **waited, **seen}, indent=2))
+
+
+def _made_up(study: Path, num_trials: int) -> Path:
+    everything = list(records(num_trials))
+    rows = [trial_row(n, t, {} if r is None else report_row(r)) for n, (t, r) in enumerate(everything)]
+    freeze_study(study, SearchSpace.load(SPACE), StudySettings(num_trials=num_trials, clips="avatars"))
+    written_at_once(study / "ledger", rows)
+    return study
 
 
 def _seen(address: str, chromium: str) -> dict[str, float]:
