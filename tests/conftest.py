@@ -34,8 +34,10 @@ TINY = {
     "training.num_steps": 6,
     "training.batch_clips": 4,
     "training.warmup_steps": 1,
+    "evaluation.rung.attackers": "frame",  # not the one that loads scikit-learn
     "evaluation.rung.attacker_steps": 4,
     "evaluation.rung.classifier_steps": 4,
+    "evaluation.full.attackers": "frame,clip",
     "evaluation.full.attacker_steps": 4,
     "evaluation.full.classifier_steps": 4,
     "evaluation.num_bootstraps": 5,

@@ -32,6 +32,8 @@ TINY = (
     "anonymizer.pretrain_steps=1",
     "training.batch_clips=4",
     "training.warmup_steps=1",
+    "evaluation.rung.attackers=frame",  # not the one that loads scikit-learn
+    "evaluation.full.attackers=frame,clip",
     "evaluation.num_bootstraps=5",
     "evaluation.width=4",
     *(f"evaluation.{effort}.{who}_steps=2" for effort in ("rung", "full") for who in ("attacker", "classifier")),
@@ -261,9 +263,18 @@ def _ray_ends() -> Iterator[None]:
     ray.shutdown()
 
 
+@pytest.fixture(scope="session")
+def workers_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the workers of `shared_ray` keep what they fetch."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def shared_ray(_ray_ends: None) -> None:
-    """Ray with two CPUs in this process, for all tests that leave it unchanged."""
+def shared_ray(_ray_ends: None, workers_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray with two CPUs in this process, for all tests that leave it unchanged; its workers may use the `s3` server."""
+    monkeypatch.setenv("ANON_TUNE_CACHE", str(workers_cache))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
     if ray.is_initialized():
         return
     os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
@@ -308,7 +319,7 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
     started.end()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_study(avatars: Clips) -> Callable[..., list[str]]:
     """Return arguments that make a `study` command take seconds. They come last, because the last value counts.
 
