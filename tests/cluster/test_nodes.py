@@ -22,8 +22,17 @@ SCRIPT = str(Path(__file__).parents[2] / "cluster" / "local.sh")
 SPACE = Path(__file__).parents[2] / "search_spaces" / "quickstart.toml"
 
 
-def test_a_lost_node_costs_no_trial_and_down_ends_the_other_alone(
-    processes: Any, nodes: Path, tmp_path: Path, tiny_study: Callable[..., list[str]]
+def found(out: Path) -> dict[str, tuple[Any, ...]]:
+    """Return what a study found of its trials."""
+    trials = Ledger(out / "ledger").trials()
+    assert all(t.score is not None for t in trials)
+    scores = {t.id: (dict(t.params), t.score.leakage, t.score.accuracy, t.score.attackers) for t in trials}  # type: ignore[union-attr]
+    return scores | {t.id + " curve": tuple(t.reports[-1].curve) for t in trials}
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_two_nodes_find_what_one_finds_though_one_is_lost_and_down_ends_the_other_alone(
+    processes: Any, nodes: Path, say: Callable[..., Any], tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
     head, worker = (int((nodes / f"{name}.pid").read_text()) for name in ("head", "worker-1"))
     out = tmp_path / "study"
@@ -34,8 +43,8 @@ def test_a_lost_node_costs_no_trial_and_down_ends_the_other_alone(
     def running() -> list[str]:
         return [trial for trial, state in states().items() if state is TrialState.RUNNING]
 
-    arguments = ["search_spaces/quickstart.toml", "--no-rungs", *tiny_study(out, trials=3, num_steps=60, beside=2)]
-    driver = processes.start("study", ["anon-tune", "study", *arguments])
+    study = ["study", str(SPACE), "--no-rungs", "--sampler", "qmc"]
+    driver = processes.start("study", ["anon-tune", *study, *tiny_study(out, trials=3, num_steps=20, beside=2)])
     processes.wait_until(lambda: states().get("black-out") is TrialState.COMPLETE and bool(running()), "study", driver)
     # A worker takes longer to start than a trial; so that each node has a trial, those that train wait for each other.
     with processes.held(TRAINS, head, worker):
@@ -44,6 +53,9 @@ def test_a_lost_node_costs_no_trial_and_down_ends_the_other_alone(
 
     assert processes.ended(driver) == 0, processes.said("study")[-4000:]
     assert states() == dict.fromkeys(["black-out", "identity", "0000", "0001", "0002"], TrialState.COMPLETE)
+    one = say(*study, *tiny_study(tmp_path / "one", trials=3, num_steps=20))
+    assert one.code == 0, one.err[-4000:]
+    assert found(out) == found(tmp_path / "one")
     assert processes.run("status", [SCRIPT, "status"]) == 0
     assert "head: up" in processes.said("status") and "worker-1: gone" in processes.said("status")
 
@@ -57,36 +69,6 @@ def test_a_lost_node_costs_no_trial_and_down_ends_the_other_alone(
     processes.wait_until_gone(ours)
     assert stranger.poll() is None and not nodes.exists()
     assert processes.run("env", [SCRIPT, "env"]) == 2 and "no nodes are up" in processes.said("env")
-
-
-@pytest.mark.usefixtures("shared_ray")
-def test_two_nodes_find_what_one_finds(
-    processes: Any, same_nodes: Path, say: Callable[..., Any], tmp_path: Path, tiny_study: Callable[..., list[str]]
-) -> None:
-    head, worker = (int((same_nodes / f"{name}.pid").read_text()) for name in ("head", "worker-1"))
-    study = ["study", str(SPACE), "--no-rungs", "--sampler", "qmc"]
-
-    def found(out: Path) -> dict[str, tuple[Any, ...]]:
-        trials = Ledger(out / "ledger").trials()
-        assert all(t.score is not None for t in trials)
-        scores = {t.id: (dict(t.params), t.score.leakage, t.score.accuracy, t.score.attackers) for t in trials}  # type: ignore[union-attr]
-        return scores | {t.id + " curve": tuple(t.reports[-1].curve) for t in trials}
-
-    def states() -> dict[str, TrialState]:
-        return {t.id: t.state for t in Ledger(tmp_path / "two" / "ledger").trials()}
-
-    at_once = tiny_study(tmp_path / "two", trials=2, num_steps=30, beside=2)
-    two = processes.start("two", ["anon-tune", *study, *at_once])
-    processes.wait_until(
-        lambda: states().get("black-out") is TrialState.COMPLETE and TrialState.RUNNING in states().values(), "two", two
-    )
-    with processes.held(TRAINS, head, worker):
-        assert two.poll() is None  # each node has a trial
-    assert processes.ended(two) == 0, processes.said("two")[-4000:]
-
-    one = say(*study, *tiny_study(tmp_path / "one", trials=2, num_steps=30))
-    assert one.code == 0, one.err[-4000:]
-    assert found(tmp_path / "two") == found(tmp_path / "one")
 
 
 @pytest.mark.skipif(not IXMAS.is_dir(), reason="no IXMAS clips; ANON_TUNE_IXMAS may name their folder")

@@ -110,7 +110,7 @@ def test_a_stopped_study_goes_on_where_it_was(
     one_head: Any, tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
     out, processes, head = tmp_path / "study", one_head.processes, one_head.nodes["head"].pid
-    words = ["submit", SPACE, *ONE_AT_A_TIME, *tiny_study(out, trials=3, num_steps=60)]
+    words = ["submit", SPACE, *ONE_AT_A_TIME, *tiny_study(out, trials=3, num_steps=30)]
     job = one_head.ask(*words)
     processes.wait_for(lambda: "identity" in complete(out))
     # The study does not end before the signals arrive, however late they are.
