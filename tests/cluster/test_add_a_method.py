@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,10 +18,13 @@ pytestmark = pytest.mark.cluster
 
 
 def test_the_search_space_of_the_page_runs_and_its_term_is_in_the_ledger(
-    example_package: Path, example_installed: Path, tmp_path: Path, tiny_study: Callable[..., list[str]]
+    environment: Callable[[], dict[str, str]],
+    example_package: Path,
+    example_installed: Path,
+    tmp_path: Path,
+    tiny_study: Callable[..., list[str]],
 ) -> None:
-    known = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    known |= {"PYTHONPATH": f"{example_installed}:{Path(__file__).parents[2]}", "OMP_NUM_THREADS": "1"}
+    known = environment() | {"PYTHONPATH": f"{example_installed}:{Path(__file__).parents[2]}"}
     out = tmp_path / "study"
 
     # One process for all commands, as each takes seconds to load what it needs.

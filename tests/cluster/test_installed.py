@@ -5,7 +5,6 @@ The folder holds modules with the names of packages that every worker needs, and
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import subprocess
@@ -56,7 +55,10 @@ class Left:
 
 @pytest.fixture(scope="module")
 def left(
-    site_packages: Path, tmp_path_factory: pytest.TempPathFactory, tiny_study: Callable[..., list[str]]
+    site_packages: Path,
+    environment: Callable[[], dict[str, str]],
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_study: Callable[..., list[str]],
 ) -> Iterator[Left]:
     scratch, ray = tmp_path_factory.mktemp("stranger"), Path(tempfile.mkdtemp(prefix="at"))  # Ray needs a short name
     found = Left(scratch / "study", scratch / "here", ray, {name: secrets.token_hex(20) for name in SECRETS})
@@ -64,9 +66,8 @@ def left(
     for name in PLANTED:  # modules that create a file when they are imported
         code = f"open({str(found.here / 'ran')!r}, 'a').write('{name} ')\nraise ImportError('planted')\n"
         (found.here / f"{name}.py").write_text(code)
-    known = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    known |= {"PYTHONPATH": str(site_packages), "OMP_NUM_THREADS": "1"}
-    known |= found.secrets | {"RAY_AUTH_MODE": "token", "RAY_TMPDIR": str(ray)}
+    known = environment() | {"PYTHONPATH": str(site_packages), "RAY_AUTH_MODE": "token", "RAY_TMPDIR": str(ray)}
+    known |= found.secrets
 
     def run(*words: str) -> str:
         done = subprocess.run(words, env=known, cwd=found.here, capture_output=True, text=True, check=False)

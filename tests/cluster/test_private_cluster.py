@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import anon_tune
 
 pytestmark = pytest.mark.cluster
+Run = Callable[[Path, list[Any], str | None], str]
 ROOT = Path(__file__).parents[2]
 PLANTED = ("safetensors", "numpy", "torch", "pyarrow", "optuna", "selectors")
 
@@ -27,17 +28,22 @@ def plant(folder: Path, names: Iterable[str] = PLANTED) -> None:
         )
 
 
-def run(folder: Path, command: list[str], python_path: str) -> str:
+@pytest.fixture
+def run(environment: Callable[[], dict[str, str]]) -> Run:
     """Run a command in a folder and return its output."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    environment |= {"PYTHONPATH": python_path, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return done.stdout
+
+    def call(folder: Path, command: list[Any], python_path: str | None) -> str:
+        known = environment() | ({} if python_path is None else {"PYTHONPATH": python_path})
+        words = [str(word) for word in command]
+        done = subprocess.run(words, cwd=folder, env=known, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-4000:]
+        return done.stdout
+
+    return call
 
 
 def test_a_folder_that_holds_the_package_is_the_last_place(
-    tmp_path: Path, tiny_study: Callable[..., list[str]]
+    run: Run, tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
     shutil.copytree(Path(anon_tune.__file__).parent, tmp_path / "anon_tune", ignore=shutil.ignore_patterns("__py*"))
     plant(tmp_path)
@@ -51,7 +57,7 @@ def test_a_folder_that_holds_the_package_is_the_last_place(
     assert paths and all(path.index(str(tmp_path)) == len(path) - 1 for path in paths), paths
 
 
-def test_processes_that_decode_do_not_import_from_the_current_folder(tmp_path: Path) -> None:
+def test_processes_that_decode_do_not_import_from_the_current_folder(run: Run, tmp_path: Path) -> None:
     here, videos, script = tmp_path / "here", tmp_path / "videos", tmp_path / "script.py"
     here.mkdir()
     plant(here, ("av", "selectors", "numpy"))
@@ -85,7 +91,7 @@ def write_video(path: Path) -> None:
         container.mux(stream.encode())
 
 
-def test_a_process_can_have_one_private_cluster_after_another(small_study: Path, tmp_path: Path) -> None:
+def test_a_process_can_have_one_private_cluster_after_another(run: Run, small_study: Path, tmp_path: Path) -> None:
     """As a study that is then verified and certified, from the command line or in a notebook.
 
     The second does not wait for nodes, as nobody will start one.
@@ -116,10 +122,6 @@ print(left())
 """
     script = tmp_path / "two.py"
     script.write_text(program)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_A")}
-    done = subprocess.run(
-        [sys.executable, script, study], capture_output=True, text=True, env=environment, timeout=200, check=False
-    )
-    seven, first, placement, second = done.stdout.splitlines() or [done.stderr[-3000:]]
+    seven, first, placement, second = run(tmp_path, [sys.executable, script, study], None).splitlines()
     assert (seven, first, second) == ("True 7", "set()", "set()")
     assert "a trial needs 640 CPU, got 1 node" in placement

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -27,12 +26,11 @@ Program = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def program(tmp_path: Path) -> Program:
+def program(environment: Callable[[], dict[str, str]], tmp_path: Path) -> Program:
     """Run Python code in an empty folder, as a program of somebody who has installed the package."""
 
     def run(code: str) -> subprocess.CompletedProcess[str]:
-        known = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-        known |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HOME": str(tmp_path)}
+        known = environment() | {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
         command = [sys.executable, "-c", code]
         return subprocess.run(command, env=known, cwd=tmp_path, capture_output=True, text=True, check=False)
 
