@@ -23,7 +23,6 @@ pytestmark = pytest.mark.trains
 
 CPU = torch.device("cpu")
 EFFORT = AuditRecipe(
-    attackers=("frame", "clip", "motion"),
     num_seeds=1,
     max_steps=240,
     check_steps=30,
@@ -105,7 +104,7 @@ def independent_leakage(changed: dict[str, ClipSet]) -> float:
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Clips:
     directory = tmp_path_factory.mktemp("clips") / "people"
-    return make_avatars(directory, num_train=128, num_val=64, num_test=96, num_frames=4, height=16, width=16)
+    return make_avatars(directory, num_train=192, num_val=96, num_test=128, num_frames=4, height=16, width=16)
 
 
 @pytest.fixture(scope="module")
