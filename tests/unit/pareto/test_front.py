@@ -42,7 +42,7 @@ def test_a_notebook_shows_every_trial_at_its_place(make_trial):
         "identity",
         "0000",
         "0001",
-    ]  # y is down
+    ]
     colours = {name: colour for _, _, colour, name in dots}
     assert colours["0000"] == colours["identity"] != colours["0001"]
 
