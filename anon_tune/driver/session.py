@@ -29,6 +29,7 @@ _QUIET = {
 _TOKEN = secrets.token_hex(32)  # one a process, as Ray keeps the first it saw
 _WORKERS = {"RAY_CHDIR_TO_TRIAL_DIR": "0"}  # relative paths mean the same in a worker as in the driver
 _STARTS = 3
+_LATE = "node timed out during startup"
 _MODE = "RAY_AUTH_MODE"
 _JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray for the driver of a job
 
@@ -85,7 +86,11 @@ def _join(workers: dict[str, object]) -> None:
 
 
 def _begin(workers: dict[str, object], dashboard: bool) -> None:
-    """Start a private cluster. Ray looks for free ports first, and another process may take one before Ray does."""
+    """Start a private cluster, again if need be.
+
+    Ray looks for free ports first, and another process may take one before Ray does. It also gives up a node that does
+    not run within 30 s, which happens on a busy machine.
+    """
     for attempt in range(1, _STARTS + 1):
         try:
             ray.init(
@@ -97,9 +102,12 @@ def _begin(workers: dict[str, object], dashboard: bool) -> None:
                 job_config=_JobConfig(),
             )
             return
-        except RuntimeError:
+        except Exception as error:
             ray.shutdown()
-            if attempt == _STARTS:
+            is_late = _LATE in str(error)
+            if attempt == _STARTS and is_late:  # Ray raises it as a bare Exception
+                raise RuntimeError(error) from error
+            if attempt == _STARTS or not (is_late or isinstance(error, RuntimeError)):
                 raise
 
 
