@@ -25,9 +25,9 @@ _READINGS = {
     "repeats.",
 }
 
-_RULES = {
-    Rule.LEAKAGE_AT_MOST: ("Leakage at most", "--leakage-at-most"),
-    Rule.ACCURACY_AT_LEAST: ("Accuracy at least", "--accuracy-at-least"),
+_OPTIONS = {
+    Rule.LEAKAGE_AT_MOST: "--leakage-at-most",
+    Rule.ACCURACY_AT_LEAST: "--accuracy-at-least",
 }
 
 
@@ -61,7 +61,8 @@ def _pick(shown: ShownStudy) -> str:
         return ""
     known: dict[str, object] = {}
     switches: list[str] = []
-    for rule, (label, option) in _RULES.items():
+    labels = ("Leakage at most", f"{shown.front.task.title} at least")
+    for (rule, option), label in zip(_OPTIONS.items(), labels, strict=True):
         steps = choice.steps(rule)
         entries = [{"limit": limit, "trial": t.id, "said": _said(shown.front.scores[t.id])} for limit, t in steps]
         middle = steps[len(steps) // 2][0]
