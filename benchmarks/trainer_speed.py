@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -36,6 +35,7 @@ from anon_tune.clips import ClipBatch, Clips, make_avatars
 from anon_tune.methods import build_anonymizer, make_recipe
 from anon_tune.training import Trainer
 from anon_tune.training.optimizers import lowered
+from anon_tune.worker.peak_memory import peak_bytes, peak_gpu_bytes
 
 GAME = {
     "anonymizer.network": "unet",
@@ -197,9 +197,7 @@ def main() -> None:
         device = torch.device(args.device)
         if args.alone:
             build(clips, args.arm, device).train_until(2)
-            on_gpu = device.type == "cuda"
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-            print(torch.cuda.max_memory_allocated() if on_gpu else peak)
+            print(peak_gpu_bytes(device) or peak_bytes())  # ru_maxrss would be that of the process before this one
             return
         published = PublishedLoop(build(clips, "default", device))
         arms = {arm: build(clips, arm, device) for arm in ARMS if arm == args.arm or not args.only}
