@@ -95,7 +95,8 @@ def test_attackers_outside_the_training_split_are_timed_on_their_clips(
         return fit(network, train, *rest)
 
     monkeypatch.setattr("anon_tune.evaluation.lab.fit", counted)
-    recipe = make_recipe({"method": "blur:2", "evaluation.attackers_learn_on": "outside"})
+    few = {"evaluation.full.attackers": "frame", "evaluation.rung.attackers": "frame", "evaluation.width": 4}
+    recipe = make_recipe({"method": "blur:2", "evaluation.attackers_learn_on": "outside", **few})
     time_recipe(Bench(str(avatars.directory)), recipe, measure=True)
     assert set(trained_on) == {len(outside_training(avatars).split("train"))}
 
