@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anon_tune.clips.figure import Array, Person, Pose, draw_person
+from anon_tune.clips.keypoints import Points
 from anon_tune.clips.manifest import SPLITS
 from anon_tune.clips.store import Clips, Labels, StoreWriter
 from anon_tune.errors import DataError
@@ -75,9 +76,11 @@ def make_avatars(
     shape = (num_frames, height, width, 3)
     counts = {"train": num_train, "val": num_val, "test": num_test}
     with StoreWriter(directory, shape, force) as writer:
+        joints: dict[str, Points] = {}
         for labels in _cast(seed, counts):
-            writer.add(labels, _draw(seed, len(writer), labels, shape))
-        return writer.finish(ATTRIBUTES, FPS, f"avatars, seed {seed}")
+            frames, joints[labels.id] = _draw(seed, len(writer), labels, shape)
+            writer.add(labels, frames)
+        return writer.finish(ATTRIBUTES, FPS, f"avatars, seed {seed}", keypoints=joints)
 
 
 def _cast(seed: int, counts: dict[str, int]) -> Iterator[Labels]:
@@ -104,8 +107,8 @@ def _deck(rng: np.random.Generator, num_cards: int, count: int) -> NDArray[np.in
     return np.concatenate([rng.permutation(num_cards) for _ in range(-(-count // num_cards))])[:count]
 
 
-def _draw(seed: int, number: int, labels: Labels, shape: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-    """Draw one clip, (T, H, W, 3) uint8."""
+def _draw(seed: int, number: int, labels: Labels, shape: tuple[int, int, int, int]) -> tuple[NDArray[np.uint8], Points]:
+    """Draw one clip, (T, H, W, 3) uint8, and return the key points of its person too, (T, 1, 17, 3)."""
     split, _, person_number = labels.group.split("-")
     rng = _rng(seed, _CLIP, number)
     person = _person(_rng(seed, _PERSON, SPLITS.index(split), int(person_number)), rng, labels.private)
@@ -113,11 +116,12 @@ def _draw(seed: int, number: int, labels: Labels, shape: tuple[int, int, int, in
     pose = _pose(rng, moving, shape[0])
     canvas = np.empty(shape, np.float32)
     canvas[:] = _background(rng, *shape[1:3])
-    draw_person(canvas, person, pose)
+    joints = draw_person(canvas, person, pose)[:, None]
     canvas *= np.float32(rng.uniform(0.85, 1.1))
     canvas += rng.standard_normal(shape, np.float32) * np.float32(0.02)
     frames = np.round(np.clip(canvas, 0, 1) * 255).astype(np.uint8)
-    return frames[::-1] if labels.action == ACTIONS[moving][1] else frames
+    order = slice(None, None, -1 if labels.action == ACTIONS[moving][1] else 1)
+    return frames[order], joints[order]
 
 
 def _pose(rng: np.random.Generator, moving: int, num_frames: int) -> Pose:

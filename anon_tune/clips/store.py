@@ -16,7 +16,7 @@ import math
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,7 +25,9 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from anon_tune.address import refuse_secret
+from anon_tune.clips.clip_set import ClipSet
 from anon_tune.clips.frames import check_shape, content_hash, map_frames, move_rows
+from anon_tune.clips.keypoints import Points, add_keypoints, map_keypoints
 from anon_tune.clips.manifest import (
     FRAMES,
     MANIFEST,
@@ -38,61 +40,13 @@ from anon_tune.clips.manifest import (
 )
 from anon_tune.clips.node_cache import fetch_store
 from anon_tune.clips.place import check_place, unwritable
-from anon_tune.clips.windows import Windows, cut_windows
+from anon_tune.clips.windows import cut_windows
 from anon_tune.errors import DataError, suggest
 from anon_tune.folder import Folder, is_uri
 from anon_tune.video.folder_files import check_path
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ClipSet:
-    """The clips of one split.
-
-    Attributes:
-        frames: (N, T, H, W, 3) uint8, a view of a memory map; only the clips that are indexed are read.
-        actions: (N,) int64, indices into `Clips.actions`.
-        private: (N, A) uint8, 0 or 1, with columns in the order of `Clips.attributes`.
-        groups: N group names.
-        ids: N clip ids.
-        inputs: Arrays (N, ...) that attackers get besides the frames, by name; raw clips have none.
-        categories: Columns of `private` that are the values of one category: in every clip of the store, exactly one
-            of them is 1. All other columns are independent of each other.
-        windows: All stored frames of each clip, if the store holds several windows; `frames` are then the middle one.
-        num_windows: Rows that follow each other and are windows of the same clip; see `spread_windows`.
-    """
-
-    frames: NDArray[np.uint8]
-    actions: NDArray[np.int64]
-    private: NDArray[np.uint8]
-    groups: tuple[str, ...]
-    ids: tuple[str, ...]
-    inputs: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    categories: tuple[tuple[int, ...], ...] = ()
-    windows: Windows | None = None
-    num_windows: int = 1
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def clips(self, indices: Sequence[int] | NDArray[np.int64]) -> Tensor:
-        """Return the clips at some indices, (B, T, C, H, W) float32 in [0, 1]."""
-        from anon_tune.clips.augment import to_unit
-
-        return to_unit(self.frames[np.asarray(indices, dtype=np.int64)])
-
-    def shown(self, rows: NDArray[np.int64], windows: NDArray[np.float64]) -> Sequence[NDArray[np.uint8]]:
-        """Return a window (T, H, W, 3) of each of some clips, not yet read from the file.
-
-        Args:
-            rows: (B,) rows of the clips.
-            windows: (B,) which window, as numbers in [0, 1); they have no effect if there is only one.
-        """
-        if self.windows is None:
-            return [self.frames[row] for row in rows]
-        return self.windows.read(rows, self.windows.starts(rows, windows))
+    pass
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +63,7 @@ class Clips:
     directory: Path
     manifest: Manifest
     _frames: NDArray[np.uint8]
+    _keypoints: Points | None = None
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -163,6 +118,7 @@ class Clips:
             ids=tuple(e.id for e in entries),
             categories=self.manifest.categories(),
             windows=windows,
+            keypoints=None if self._keypoints is None else self._keypoints[rows.start : rows.stop],
         )
 
     def __reduce__(self) -> Any:
@@ -193,7 +149,7 @@ def open_clips(location: Path | str) -> Clips:
             raise DataError(str(directory), f"a clip store must hold '{name}'", remedy=remedy)
     manifest = read_manifest(directory / MANIFEST)
     frames = map_frames(directory / FRAMES, manifest)
-    return Clips(str(directory), directory, manifest, frames)
+    return Clips(str(directory), directory, manifest, frames, map_keypoints(directory, manifest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +275,14 @@ class StoreWriter:
         move_rows(self._file, order, self._header_bytes, math.prod(self._shape))
         self._entries = [entries[at] for at in order]
 
-    def finish(self, attributes: Sequence[str], fps: float, source: str, drop_constant: bool = False) -> Clips:
+    def finish(
+        self,
+        attributes: Sequence[str],
+        fps: float,
+        source: str,
+        drop_constant: bool = False,
+        keypoints: Mapping[str, Points] | None = None,
+    ) -> Clips:
         """Complete the store, give the directory its name and open it.
 
         Args:
@@ -327,6 +290,7 @@ class StoreWriter:
             fps: Nominal frames per second.
             source: Where the clips came from, in words for a reader.
             drop_constant: Leave out attributes that are the same for every clip.
+            keypoints: Key points (T,P,17,3) of clips by id; None for a store without any.
 
         Raises:
             DataError: The clips break a rule of the manifest, or the directory exists by now.
@@ -338,6 +302,7 @@ class StoreWriter:
             entries = tuple(replace(entry, private=tuple(entry.private[at] for at in kept)) for entry in entries)
         manifest = Manifest(entries, tuple(attributes), self._clip_shape, fps, source, self._windows)
         manifest.check(str(self.directory))
+        manifest = manifest if keypoints is None else add_keypoints(self._hidden, manifest, keypoints)
         self._to_next_row()
         self._file.truncate()
         self._write_header()
