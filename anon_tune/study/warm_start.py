@@ -6,10 +6,9 @@ import json
 
 from anon_tune.errors import StudyError
 from anon_tune.ledger import Ledger
-from anon_tune.pareto import judged_scores
 from anon_tune.recipe import MEASURE_VERSION, is_measured_by
 from anon_tune.search.proposer import Observation
-from anon_tune.search.score_losses import score_losses
+from anon_tune.search.score_losses import score_losses, surest_score
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.frozen_study import frozen_facts, load_study
 from anon_tune.study.settings import StudySettings
@@ -77,7 +76,7 @@ def _fits(trial: Trial, space: SearchSpace) -> bool:
 
 
 def _losses(trial: Trial) -> tuple[float, float]:
-    return score_losses(judged_scores([trial])[trial.id])  # a trial that was measured again is known by its mean
+    return score_losses(surest_score(trial))
 
 
 def _constraints(trial: Trial, space: SearchSpace) -> dict[str, float]:
