@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from anon_tune.clips.figure import Array, Person, Pose, draw_person
 from anon_tune.clips.manifest import SPLITS
+from anon_tune.clips.persons import write_masks
 from anon_tune.clips.store import Clips, Labels, StoreWriter
 from anon_tune.errors import DataError
 
@@ -74,9 +75,13 @@ def make_avatars(
             raise DataError("avatars", f"'{name}' must be at least {least}", value, "Choose a larger number")
     shape = (num_frames, height, width, 3)
     counts = {"train": num_train, "val": num_val, "test": num_test}
+    masks: list[NDArray[np.bool_]] = []
     with StoreWriter(directory, shape, force) as writer:
         for labels in _cast(seed, counts):
-            writer.add(labels, _draw(seed, len(writer), labels, shape))
+            frames, mask = _draw(seed, len(writer), labels, shape)
+            writer.add(labels, frames)
+            masks.append(mask)
+        write_masks(writer.hidden, (len(masks), *shape[:3]), masks)
         return writer.finish(ATTRIBUTES, FPS, f"avatars, seed {seed}")
 
 
@@ -104,8 +109,10 @@ def _deck(rng: np.random.Generator, num_cards: int, count: int) -> NDArray[np.in
     return np.concatenate([rng.permutation(num_cards) for _ in range(-(-count // num_cards))])[:count]
 
 
-def _draw(seed: int, number: int, labels: Labels, shape: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-    """Draw one clip, (T, H, W, 3) uint8."""
+def _draw(
+    seed: int, number: int, labels: Labels, shape: tuple[int, int, int, int]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Draw one clip, (T, H, W, 3) uint8, and return it with the pixels (T, H, W) that the person covers."""
     split, _, person_number = labels.group.split("-")
     rng = _rng(seed, _CLIP, number)
     person = _person(_rng(seed, _PERSON, SPLITS.index(split), int(person_number)), rng, labels.private)
@@ -113,11 +120,13 @@ def _draw(seed: int, number: int, labels: Labels, shape: tuple[int, int, int, in
     pose = _pose(rng, moving, shape[0])
     canvas = np.empty(shape, np.float32)
     canvas[:] = _background(rng, *shape[1:3])
+    empty = canvas[0].copy()
     draw_person(canvas, person, pose)
+    mask: NDArray[np.bool_] = (canvas != empty).any(axis=-1)
     canvas *= np.float32(rng.uniform(0.85, 1.1))
     canvas += rng.standard_normal(shape, np.float32) * np.float32(0.02)
     frames = np.round(np.clip(canvas, 0, 1) * 255).astype(np.uint8)
-    return frames[::-1] if labels.action == ACTIONS[moving][1] else frames
+    return (frames[::-1], mask[::-1]) if labels.action == ACTIONS[moving][1] else (frames, mask)
 
 
 def _pose(rng: np.random.Generator, moving: int, num_frames: int) -> Pose:

@@ -40,4 +40,4 @@ def outside_training(clips: Clips) -> Clips:
     whole = order == list(range(start, start + len(order)))
     frames = clips._frames[start : start + len(order)] if whole else np.asarray(clips._frames[order])
     moved = tuple(replace(entries[row], split=name) for name in rows for row in rows[name])
-    return replace(clips, manifest=replace(clips.manifest, entries=moved), _frames=frames)
+    return replace(clips, manifest=replace(clips.manifest, entries=moved), _frames=frames, _persons=None)

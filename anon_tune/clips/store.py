@@ -1,6 +1,7 @@
 """Reads and writes clip stores. A clip store is a manifest and one memory-mapped array of frames.
 
-A store is a directory with ``manifest.parquet`` and ``frames.npy``, a uint8 array of shape (N, T, H, W, 3). All
+A store is a directory with ``manifest.parquet`` and ``frames.npy``, a uint8 array of shape (N, T, H, W, 3). It may
+also hold person masks, see `anon_tune.clips.persons`. All
 processes of a node map the same pages, so workers share one copy, and only the clips that are indexed are read. The
 frames are a single file of any size, because rows have a fixed length and a split is a slice. To pass clips to another
 process, pass `Clips.location`.
@@ -27,6 +28,7 @@ from anon_tune.address import refuse_secret
 from anon_tune.clips.frames import check_shape, content_hash, map_frames, move_rows
 from anon_tune.clips.manifest import FRAMES, MANIFEST, SPLITS, ClipEntry, Manifest, read_manifest, write_manifest
 from anon_tune.clips.node_cache import fetch_store
+from anon_tune.clips.persons import PERSONS, map_masks
 from anon_tune.errors import DataError, suggest
 from anon_tune.folder import Folder, is_uri
 from anon_tune.video.folder_files import check_path
@@ -48,6 +50,7 @@ class ClipSet:
         inputs: Arrays (N, ...) that attackers get besides the frames, by name; raw clips have none.
         categories: Columns of `private` that are the values of one category: in every clip of the store, exactly one
             of them is 1. All other columns are independent of each other.
+        persons: Packed person masks (N, T, H, ceil(W / 8)), see `anon_tune.clips.persons`; None if there are none.
     """
 
     frames: NDArray[np.uint8]
@@ -57,6 +60,7 @@ class ClipSet:
     ids: tuple[str, ...]
     inputs: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     categories: tuple[tuple[int, ...], ...] = ()
+    persons: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -82,6 +86,7 @@ class Clips:
     directory: Path
     manifest: Manifest
     _frames: NDArray[np.uint8]
+    _persons: NDArray[np.uint8] | None = None
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -134,6 +139,7 @@ class Clips:
             groups=tuple(e.group for e in entries),
             ids=tuple(e.id for e in entries),
             categories=self.manifest.categories(),
+            persons=None if self._persons is None else self._persons[rows.start : rows.stop],
         )
 
     def __reduce__(self) -> Any:
@@ -164,11 +170,11 @@ def open_clips(location: Path | str) -> Clips:
             raise DataError(str(directory), f"a clip store must hold '{name}'", remedy=remedy)
     manifest = read_manifest(directory / MANIFEST)
     frames = map_frames(directory / FRAMES, manifest)
-    return Clips(str(directory), directory, manifest, frames)
+    return Clips(str(directory), directory, manifest, frames, map_masks(directory, frames.shape[:4]))
 
 
 def _is_store(directory: Path) -> bool:
-    return directory.is_dir() and {entry.name for entry in directory.iterdir()} <= {MANIFEST, FRAMES}
+    return directory.is_dir() and {entry.name for entry in directory.iterdir()} <= {MANIFEST, FRAMES, PERSONS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +199,7 @@ class StoreWriter:
         shape: Shape of one clip, (T, H, W, 3).
         force: Replace a clip store that exists. Nothing but a clip store is ever replaced.
         hidden: A directory to write in, which may hold frames of an interrupted writer; see `restore`. None for a
-            new directory.
+            new directory. Further files of the store may be written there before `finish`.
 
     Raises:
         DataError: The directory cannot be written, it exists and `force` is False, or it exists and is no clip store.
@@ -214,12 +220,12 @@ class StoreWriter:
         self._shape = shape
         self._entries: list[ClipEntry] = []
         self._keeps = hidden is not None
-        self._hidden = hidden or self.directory.with_name(f".{self.directory.name}.{uuid.uuid4().hex[:8]}")
+        self.hidden = hidden or self.directory.with_name(f".{self.directory.name}.{uuid.uuid4().hex[:8]}")
         try:
-            self._hidden.mkdir(parents=True, exist_ok=self._keeps)
+            self.hidden.mkdir(parents=True, exist_ok=self._keeps)
         except OSError as error:
             raise _unwritable(self.directory, error) from None
-        path = self._hidden / FRAMES
+        path = self.hidden / FRAMES
         self._file = open(path, "r+b" if path.exists() else "w+b")  # noqa: SIM115  closed by __exit__
         self._write_header()
 
@@ -229,7 +235,7 @@ class StoreWriter:
     def __exit__(self, *exc: object) -> None:
         self._file.close()
         if not self._keeps:
-            shutil.rmtree(self._hidden, ignore_errors=True)
+            shutil.rmtree(self.hidden, ignore_errors=True)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -313,11 +319,11 @@ class StoreWriter:
         self._file.truncate()
         self._write_header()
         self._file.close()
-        write_manifest(self._hidden / MANIFEST, manifest)
+        write_manifest(self.hidden / MANIFEST, manifest)
         check_place(self.directory, self._force)  # checked again, because writing the clips may have taken hours
         if self._force and self.directory.is_dir():
             shutil.rmtree(self.directory)
-        self._hidden.rename(self.directory)
+        self.hidden.rename(self.directory)
         return open_clips(self.directory)
 
 

@@ -17,11 +17,16 @@ Rows = list[tuple[str, str]]
 _UNITS = {"clips": "one clip", "groups": "all clips of one group, as a person"}
 _REGIONS = {
     "everything": "the whole unit is added or removed",
+    "persons": "the pixels of persons in one unit are there, or are grey. Masks of persons, everything outside of them, "
+    "and labels count as public",
 }
 NOT_SAID = (
     "Nothing about people in videos that the anonymizer is used on later: they are not in the training clips. Nothing "
     "about clips of the validation and test split, on which scores and previews are made, about certificates, whose "
     "attackers learn on the training split, or about files of weights to start from. Noise is drawn in floating point."
+)
+_NOT_SAID_OF_PERSONS = (
+    " A person, or a part of one, that the masks miss is not protected, and neither are outlines and motion of the masks."
 )
 _PRICE = {
     "one run": "none: a single run began",
@@ -63,16 +68,13 @@ def statement(privacy: StudyPrivacy, verdict: Verdict | None = None) -> Rows:
         ("what is released", "the weights of the anonymizer that is exported"),
         ("unit", f"{_UNITS[run.unit]}; {run.num_units} {run.unit} in the training split"),
         ("neighbouring data", _REGIONS[run.region]),
-        (
-            "mechanism",
-            f"DP-SGD: gradients clipped to norm {run.clip_norm:g}, Gaussian noise of {_span(noises)} times it",
-        ),
+        ("mechanism", _mechanism(run, _span(noises))),
         ("sampling", f"Poisson, each unit with probability {_span(rates)}"),
         ("noised updates", f"{sum(updates.values())}: {counted}"),
         ("cost of the search", price),
         ("accounting", _accounting(privacy, delta)),
         ("checked", _checked(verdict)),
-        ("not said", NOT_SAID),
+        ("not said", _not_said(run)),
     ]
     return rows
 
@@ -84,15 +86,25 @@ def run_statement(run: PrivateRun) -> Rows:
         ("epsilon", "none for a file alone: how it was chosen counts too. Ask for that of its study"),
         ("unit", f"{_UNITS[run.unit]}; {run.num_units} {run.unit} in the training split"),
         ("neighbouring data", _REGIONS[run.region]),
-        ("mechanism", _mechanism(run.clip_norm, f"{run.noise_multiplier:g}")),
+        ("mechanism", _mechanism(run, f"{run.noise_multiplier:g}")),
         ("sampling", f"Poisson, each unit with probability {run.rate:.4g}"),
         ("noised updates", f"{run.num_updates}: {counted}"),
-        ("not said", NOT_SAID),
+        ("not said", _not_said(run)),
     ]
 
 
-def _mechanism(clip_norm: float, noise: str) -> str:
-    return f"DP-SGD: gradients clipped to norm {clip_norm:g}, Gaussian noise of {noise} times this norm"
+def _not_said(run: PrivateRun) -> str:
+    return NOT_SAID + _NOT_SAID_OF_PERSONS * (run.region == "persons")
+
+
+def _mechanism(run: PrivateRun, noise: str) -> str:
+    clipped = f"clipped to norm {run.clip_norm:g}, Gaussian noise of {noise} times this norm"
+    if run.region == "persons":
+        return (
+            f"DP-SGD on persons, MaskDP-style: the difference of the gradients with persons and with grey ones is {clipped} "
+            "is added; the gradient of other clips with grey persons, drawn independently, is added without noise"
+        )
+    return f"DP-SGD: gradients are {clipped} is added"
 
 
 def _span(values: Sequence[float]) -> str:
