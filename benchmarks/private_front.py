@@ -1,8 +1,8 @@
 """What privacy of training costs: accuracy and leakage of the game trained with noise, from epsilon 8 down to 1.
 
 For every epsilon, several trials draw their values at random. For every trial, one JSON line is printed: the noise that
-gives one run this epsilon, accuracy and leakage of a full score, and what choosing among the trials costs. Attackers and
-classifier learn outside the training split, so the choice is covered by the claim.
+gives one run this epsilon, accuracy and leakage of a full score, and what choosing among the trials costs. Attackers
+and classifier learn outside the training split, so the choice is covered by the claim.
 
     OMP_NUM_THREADS=1 python benchmarks/private_front.py > runs/private_front.jsonl
     python benchmarks/private_front.py --lines runs/private_front.jsonl --figure runs/private_front.html
@@ -134,32 +134,33 @@ def draw(lines: Path, figure: Path) -> None:
     made = go.Figure()
     for wanted in sorted({one["epsilon"] for one in private}):
         best = max((one for one in private if one["epsilon"] == wanted), key=lambda one: one["accuracy"])
-        for name, dash in (("composed", "solid"), ("logarithmic", "dot")):
+        for name, told in (("composed", "all trials composed"), ("logarithmic", "a drawn number of trials")):
             made.add_scatter(
-                x=[wanted, best["cost"][name]], y=[best["accuracy"]] * 2, mode="lines", line={"color": "#888", "dash": dash},
-                name={"composed": "cost of the choice: all trials composed",
-                      "logarithmic": "cost of the choice: a drawn number of trials"}[name],
+                x=[wanted, best["cost"][name]],
+                y=[best["accuracy"]] * 2,
+                mode="lines",
+                line={"color": "#888", "dash": "solid" if name == "composed" else "dot"},
+                name=f"cost of the choice: {told}",
                 showlegend=wanted == 1.0,
-            )  # fmt: skip
-    scale = {"cmin": raw["leakage_floor"], "cmax": raw["leakage"], "colorscale": "Viridis"}
-    made.add_scatter(
-        x=[one["epsilon"] for one in private], y=[one["accuracy"] for one in private], mode="markers", name="a private trial",
-        marker={"size": 13, "color": [one["leakage"] for one in private], **scale, "colorbar": {"title": "leakage"},
-                "line": {"width": 1, "color": "#333"}},
-    )  # fmt: skip
-    at = 60.0
-    made.add_scatter(
-        x=[at] * len(plain), y=[one["accuracy"] for one in plain], mode="markers", name="without noise (no epsilon)",
-        marker={"size": 13, "symbol": "diamond", "color": [one["leakage"] for one in plain], **scale},
-    )  # fmt: skip
+            )
+    colours = {"cmin": raw["leakage_floor"], "cmax": raw["leakage"], "colorscale": "Viridis", "size": 13}
+    bar = {"colorbar": {"title": "leakage"}, "line": {"width": 1, "color": "#333"}}
+    none = 60.0  # where trials without noise are drawn
+    for name, trials_of, mark in (("a private trial", private, bar), ("without noise", plain, {"symbol": "diamond"})):
+        made.add_scatter(
+            x=[one["epsilon"] or none for one in trials_of],
+            y=[one["accuracy"] for one in trials_of],
+            mode="markers",
+            name=name,
+            marker={**colours, "color": [one["leakage"] for one in trials_of], **mark},
+        )
     made.add_hline(y=raw["accuracy"], line_dash="dash", annotation_text="raw clips")
     made.add_hline(y=raw["accuracy_floor"], line_dash="dash", annotation_text="chance")
     ticks = [1, 2, 4, 8, 16, 32]
-    made.update_xaxes(type="log", title="epsilon of the training", tickvals=[*ticks, at], ticktext=[*ticks, "none"])
+    made.update_xaxes(type="log", title="epsilon of the training", tickvals=[*ticks, none], ticktext=[*ticks, "none"])
     made.update_yaxes(title="accuracy", range=[0, 1.02])
-    made.update_layout(
-        template="simple_white", width=900, height=480, legend={"orientation": "h", "y": 1.12}, margin={"t": 40, "b": 50}
-    )
+    legend = {"orientation": "h", "y": 1.12}
+    made.update_layout(template="simple_white", width=900, height=480, legend=legend, margin={"t": 40, "b": 50})
     made.write_html(figure)
 
 

@@ -54,7 +54,7 @@ def find_persons(store: Path | str, detector: str, force: bool = False) -> Found
 
     def masks() -> Iterator[NDArray[np.bool_]]:
         for row in range(num):
-            mask: NDArray[np.bool_] = find(to_unit(clips[row : row + 1]))[0, :, 0].numpy()
+            mask: NDArray[np.bool_] = find(to_unit(np.array(clips[row : row + 1])))[0, :, 0].numpy()
             frames[row], pixels[row] = mask.any(axis=(1, 2)).mean(), mask.mean()
             yield mask
 

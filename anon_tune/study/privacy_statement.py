@@ -17,17 +17,15 @@ Rows = list[tuple[str, str]]
 _UNITS = {"clips": "one clip", "groups": "all clips of one group, as a person"}
 _REGIONS = {
     "everything": "the whole unit is added or removed",
-    "persons": "the pixels of persons in one unit are there, or are grey. Masks of persons, everything outside of them, "
-    "and labels count as public",
+    "persons": "the pixels of persons in one unit are there, or are grey. The masks of persons, everything outside of "
+    "them, and labels count as public",
 }
 NOT_SAID = (
     "Nothing about people in videos that the anonymizer is used on later: they are not in the training clips. Nothing "
     "about clips of the validation and test split, on which scores and previews are made, about certificates, whose "
     "attackers learn on the training split, or about files of weights to start from. Noise is drawn in floating point."
 )
-_NOT_SAID_OF_PERSONS = (
-    " A person, or a part of one, that the masks miss is not protected, and neither are outlines and motion of the masks."
-)
+_NOT_SAID_OF_PERSONS = " A person, or a part of one, that the masks miss is not protected, and neither are outlines and motion of the masks."
 _PRICE = {
     "one run": "none: a single run began",
     "best of drawn": "the number of runs was drawn ({law}), each drew its values at random, and only the best may be "
@@ -101,8 +99,8 @@ def _mechanism(run: PrivateRun, noise: str) -> str:
     clipped = f"clipped to norm {run.clip_norm:g}, Gaussian noise of {noise} times this norm"
     if run.region == "persons":
         return (
-            f"DP-SGD on persons, MaskDP-style: the difference of the gradients with persons and with grey ones is {clipped} "
-            "is added; the gradient of other clips with grey persons, drawn independently, is added without noise"
+            f"DP-SGD on persons, MaskDP-style: the gradient with persons minus that with grey ones is {clipped} is "
+            "added. The gradient of clips with grey persons, drawn independently, is added without noise"
         )
     return f"DP-SGD: gradients are {clipped} is added"
 
