@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from anon_tune.accounting import Verdict
 from anon_tune.accounting.private_run import PrivateRun
 from anon_tune.errors import AnonTuneError
+from anon_tune.study.certified import all_certificates_of
 from anon_tune.study.frozen_study import read_study
 from anon_tune.study.privacy import Protected, StudyPrivacy, is_private, study_privacy
 from anon_tune.study_directory import StudyLocation
@@ -25,7 +26,9 @@ NOT_SAID = (
     "about clips of the validation and test split, on which scores and previews are made, about certificates, whose "
     "attackers learn on the training split, or about files of weights to start from. Noise is drawn in floating point."
 )
-_NOT_SAID_OF_PERSONS = " A person, or a part of one, that the masks miss is not protected, and neither are outlines and motion of the masks."
+_NOT_SAID_OF_PERSONS = (
+    " Persons and parts of them that the masks miss are not protected, nor are outlines and motion of the masks."
+)
 _PRICE = {
     "one run": "none: a single run began",
     "best of drawn": "the number of runs was drawn ({law}), each drew its values at random, and only the best may be "
@@ -40,7 +43,12 @@ def privacy_of(directory: StudyLocation, trials: Sequence[Trial]) -> StudyPrivac
         space, settings = read_study(directory)
         if not is_private(space) or not settings.protected_clips:
             return None
-        return study_privacy(trials, space, settings, Protected(settings.protected_clips, settings.protected_groups))
+        protected = Protected(settings.protected_clips, settings.protected_groups)
+        found = study_privacy(trials, space, settings, protected)
+        if found is None:
+            return None
+        made = all_certificates_of(directory, [trial for trial in trials if trial.id in found.runs])
+        return found.audited({name: c.membership for name, c in made.items() if c.membership is not None})
     except AnonTuneError:
         return None
 
@@ -72,6 +80,7 @@ def statement(privacy: StudyPrivacy, verdict: Verdict | None = None) -> Rows:
         ("cost of the search", price),
         ("accounting", _accounting(privacy, delta)),
         ("checked", _checked(verdict)),
+        ("audited", _audited(privacy)),
         ("not said", _not_said(run)),
     ]
     return rows
@@ -115,6 +124,17 @@ def _accounting(privacy: StudyPrivacy, delta: float) -> str:
     return (
         "privacy loss distributions (dp-accounting), an upper bound, the larger of both directions; "
         f"by Rényi differential privacy {privacy.epsilon_rdp:.4g} at delta {delta:.3g}"
+    )
+
+
+def _audited(privacy: StudyPrivacy) -> str:
+    if not privacy.audits:
+        return "no; 'anon-tune certify' attacks the training of trials, and so finds a lower bound of epsilon"
+    name, found = max(privacy.audits.items(), key=lambda item: item[1].lower_bound)
+    return (
+        f"a membership attack on trial {name} shows an epsilon of at least {found.lower_bound:.3g} with "
+        f"{found.confidence:.0%} confidence: {found.num_right} of {found.num_guesses} guesses about "
+        f"{found.num_canaries} added clips were right. It could have shown {found.largest_bound:.3g} at most"
     )
 
 

@@ -19,7 +19,7 @@ def avatars(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 def test_the_seed_decides_every_byte(avatars: Clips, tmp_path: Path) -> None:
     again = make_avatars(tmp_path / "again", **SMALL)
     assert again.fingerprint == avatars.fingerprint
-    for name in ("manifest.parquet", "frames.npy"):
+    for name in ("manifest.parquet", "frames.npy", "persons.npy"):
         assert (again.directory / name).read_bytes() == (avatars.directory / name).read_bytes()
     assert make_avatars(tmp_path / "other", seed=1, **SMALL).fingerprint != avatars.fingerprint
 
@@ -45,7 +45,7 @@ def test_labels_are_balanced_and_belong_to_the_person(avatars: Clips, tmp_path: 
 @pytest.mark.parametrize("pair", ACTIONS)
 def test_a_clip_backwards_is_the_paired_action(pair: tuple[str, str]) -> None:
     one, two = (
-        _draw(0, 5, Labels("", "", "train", "train-person-0001", action, (True,) * 6), (8, 32, 32, 3))
+        _draw(0, 5, Labels("", "", "train", "train-person-0001", action, (True,) * 6), (8, 32, 32, 3))[0]
         for action in pair
     )
     assert np.array_equal(one, two[::-1])
@@ -85,7 +85,7 @@ def test_every_attribute_shows(attribute: int) -> None:
     without = [False] * 6
     with_it = [at == attribute for at in range(6)]
     one, two = (
-        _draw(0, 3, Labels("", "", "test", "test-person-0002", "rise", tuple(private)), (4, 32, 32, 3))
+        _draw(0, 3, Labels("", "", "test", "test-person-0002", "rise", tuple(private)), (4, 32, 32, 3))[0]
         for private in (without, with_it)
     )
     changed = (np.abs(one.astype(int) - two).max(axis=-1) > 40).mean(axis=(1, 2))
