@@ -18,6 +18,8 @@ def document(
     source: Path, target: Path, done: AnonymizedVideo, chosen: Chosen, options: VideoOptions
 ) -> dict[str, Any]:
     """Return the report of one video; fractions are in [0, 1]."""
+    from anon_tune.methods import release_of
+
     facts, busy = done.source, sum(done.busy_s.values()) or 1.0
     certificate = chosen.certificate
     return {
@@ -63,6 +65,7 @@ def document(
             "device": str(options.device),
             "model_card": chosen.loaded.card,
         },
+        "private_release": release_of(chosen.loaded.subject.method) or None,
         "seconds": done.seconds,
         "fps": done.num_frames / done.seconds,
         "share_of_time": {name: seconds / busy for name, seconds in done.busy_s.items()},

@@ -78,6 +78,8 @@ class MethodSpec:
         attackers: Names of the method's own attackers, which attack it together with those of the recipe.
         check_clips: Raises a `RecipeError` if a recipe of the method cannot be trained on clips of so many frames. It
             takes the recipe, the frames per clip, and the file that the recipe came from. None if any clip will do.
+        release: Returns what differential privacy a video of the method keeps, with its unit, from the values of its
+            arguments. None if it keeps none.
     """
 
     name: str
@@ -93,6 +95,7 @@ class MethodSpec:
     needs: frozenset[Need] = frozenset()
     attackers: tuple[str, ...] = ()
     check_clips: Callable[[Recipe, int, str], None] | None = None
+    release: Callable[[Mapping[str, Value]], str] | None = None
 
     def owns(self, name: str) -> bool:
         """True if the method itself fixes or sets this value of the shared recipe, given by its flat dotted name."""
@@ -117,3 +120,13 @@ class MethodSpec:
             return f"{self.name}:{first.default}"
         value = f"{first.name}={first.default}" if first.choices else str(first.default)
         return f"{self.name}:{value}"
+
+
+def release_text(values: Mapping[str, Value], unit: str) -> str:
+    """Return what a private release keeps, for methods whose arguments include epsilon and delta."""
+    return (
+        f"Differentially private release, epsilon {float(values['epsilon']):g} at delta {float(values['delta']):g}. Unit: {unit}, whose "
+        "content may be replaced by any other (Gaussian noise, analytically calibrated). A person appears in many such "
+        "units, and then epsilon grows with their number. Anonymizing the same video again costs epsilon again. Sound, "
+        "and the original shown by --preview, are not covered."
+    )
