@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ class _AuditedTrainer(PrivateTrainer):
 
     num_canaries = 0
     seen: NDArray[np.float64]
+    _known: Mapping[str, Tensor] = MappingProxyType({})
 
     def begin(self, num_canaries: int, key: bytes) -> None:
         """Begin the audit: m canaries, of which those in the training clips are numbered by their ids."""
@@ -70,11 +72,17 @@ class _AuditedTrainer(PrivateTrainer):
 
         return marked, (numbers, *clips)
 
+    def _public_gradient(self, *given: Any) -> dict[str, Tensor]:
+        self._known = super()._public_gradient(*given)
+        return self._known
+
     def _take(self, players: Mapping[str, nn.Module], gradient: Mapping[str, Tensor]) -> None:
         first, network = next(iter(players.items()))
         marked = _marked_weights(network)
         name = next(key for key, value in network.named_parameters() if value.numel() == marked.numel())
-        self.seen += gradient[f"{first}.{name}"].flatten()[: self.num_canaries].double().cpu().numpy()
+        key = f"{first}.{name}"
+        shown = gradient[key] - self._known[key] if self._known else gradient[key]  # the attacker knows what is public
+        self.seen += shown.flatten()[: self.num_canaries].double().cpu().numpy()
         super()._take(players, gradient)
 
 

@@ -124,9 +124,10 @@ class MethodSpec:
 
 def release_text(values: Mapping[str, Value], unit: str) -> str:
     """Return what a private release keeps, for methods whose arguments include epsilon and delta."""
+    epsilon, delta = float(values["epsilon"]), float(values["delta"])
     return (
-        f"Differentially private release, epsilon {float(values['epsilon']):g} at delta {float(values['delta']):g}. Unit: {unit}, whose "
-        "content may be replaced by any other (Gaussian noise, analytically calibrated). A person appears in many such "
-        "units, and then epsilon grows with their number. Anonymizing the same video again costs epsilon again. Sound, "
-        "and the original shown by --preview, are not covered."
+        f"Differentially private release, epsilon {epsilon:g} at delta {delta:g}. Unit: {unit}, whose content may be "
+        "replaced by any other. A person appears in many such units, and then epsilon grows with their number. "
+        "Anonymizing the same video again costs epsilon again. Sound, and the original that --preview shows, are not "
+        "covered."
     )
