@@ -180,8 +180,8 @@ class Certificate(_Part):
     created: str = Field(description="ISO 8601, UTC")
 
     def to_json(self) -> str:
-        """Return indented JSON; a number that is not finite becomes null."""
-        return self.model_dump_json(by_alias=True, indent=2) + "\n"
+        """Return indented JSON; a number that is not finite becomes null, and what is absent is left out."""
+        return self.model_dump_json(by_alias=True, indent=2, exclude_none=True) + "\n"
 
 
 def read_certificate(path: Path) -> Certificate:

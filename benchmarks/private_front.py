@@ -33,17 +33,19 @@ from anon_tune.trial import Ceilings, Score
 
 CPU = torch.device("cpu")
 EPSILONS = (8.0, 4.0, 2.0, 1.0)
-SHAPE = {"num_train": 1920, "num_val": 480, "num_test": 240, "num_frames": 6, "height": 24, "width": 24}
+SHAPE = {"num_train": 960, "num_val": 288, "num_test": 144, "num_frames": 4, "height": 20, "width": 20}
 FIXED: dict[str, Any] = {
     "anonymizer.base_channels": 8,
     "anonymizer.grey": True,
     "anonymizer.pretrain_steps": 20,
     "penalty.weight": 0.0,
-    "training.num_steps": 50,
-    "training.batch_clips": 64,
+    "training.num_steps": 40,
+    "training.batch_clips": 48,
     "training.num_branch_updates": 1,
     "training.warmup_steps": 10,
     "evaluation.attackers_learn_on": "outside",
+    "evaluation.full.attackers": "frame,clip",
+    "evaluation.full.attacker_steps": 240,
 }
 PRIVATE = {"dp.clip_norm": 1.0, "dp.noise_multiplier": 1.0}
 

@@ -147,7 +147,7 @@ def persons(
 
     Example: anon-tune clips persons clips/mine --detector hog
     """
-    from anon_tune.commands.person_masks import find_persons
+    from anon_tune.methods.persons.store_masks import find_persons
 
     found = find_persons(store, detector.value, force)
     print(f"frames with a person  {found.frames:.1%}")

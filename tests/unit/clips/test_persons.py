@@ -12,8 +12,8 @@ import pytest
 from anon_tune.clips import Clips, PoissonSampler, open_clips
 from anon_tune.clips.node_cache import save_store
 from anon_tune.clips.persons import BLANK, PERSONS, blanked, map_masks, write_masks
-from anon_tune.commands.person_masks import find_persons
 from anon_tune.errors import DataError
+from anon_tune.methods.persons.store_masks import find_persons
 
 
 def masks_of(clips: Clips) -> np.ndarray:
