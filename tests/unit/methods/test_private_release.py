@@ -15,6 +15,7 @@ from anon_tune.recipe import Recipe
 def test_noise_of_a_unit(unit: str, block: int, expected: float) -> None:
     noise = DpNoise(8.0, unit, block, 1e-4)
     assert noise.deviation(16, 48, 64) == pytest.approx(expected, rel=6e-3)
+    assert DpNoise(8.0, "frame", 1, 1e-4).deviation(1, 16, 16) == pytest.approx(15, rel=6e-3)  # one patch of 16 x 16
 
 
 def test_one_block_of_pixels_is_a_patch() -> None:
