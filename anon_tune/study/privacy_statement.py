@@ -15,7 +15,7 @@ from anon_tune.trial import Trial
 
 Rows = list[tuple[str, str]]
 
-_UNITS = {"clips": "one clip", "groups": "all clips of one group, as a person"}
+_UNITS = {"clips": "one clip", "groups": "all clips of one group, such as a person"}
 _REGIONS = {
     "everything": "the whole unit is added or removed",
     "persons": "the pixels of persons in one unit are there, or are grey. The masks of persons, everything outside of "
@@ -24,7 +24,8 @@ _REGIONS = {
 NOT_SAID = (
     "Nothing about people in videos that the anonymizer is used on later: they are not in the training clips. Nothing "
     "about clips of the validation and test split, on which scores and previews are made, about certificates, whose "
-    "attackers learn on the training split, or about files of weights to start from. Noise is drawn in floating point."
+    "attackers learn on the training split, or about files of weights to start from. Noise is drawn in floating point, "
+    "by a generator that is not made for cryptography."
 )
 _NOT_SAID_OF_PERSONS = (
     " Persons and parts of them that the masks miss are not protected, nor are outlines and motion of the masks."
@@ -90,7 +91,7 @@ def run_statement(run: PrivateRun) -> Rows:
     """Return the statement of a single file of weights, which never names an epsilon of its own."""
     counted = ", ".join(f"{name} {number}" for name, number in run.updates.items())
     return [
-        ("epsilon", "none for a file alone: how it was chosen counts too. Ask for that of its study"),
+        ("epsilon", "none for these weights alone: how they were chosen counts too. Ask for that of the study"),
         ("unit", f"{_UNITS[run.unit]}; {run.num_units} {run.unit} in the training split"),
         ("neighbouring data", _REGIONS[run.region]),
         ("mechanism", _mechanism(run, f"{run.noise_multiplier:g}")),
@@ -142,6 +143,7 @@ def _checked(verdict: Verdict | None) -> str:
     if verdict is None:
         return "the accountant's bound is proven; 'anon-tune privacy --verify' also checks it by Monte Carlo"
     return (
-        f"accepted by Monte Carlo: {verdict.num_draws} draws in each direction, delta {verdict.estimate:.3g} "
-        f"± {verdict.error:.1g}; alone this proves delta {verdict.claimed / verdict.tau:.3g} (tau {verdict.tau:g})"
+        f"accepted by Monte Carlo: the mean of m = {verdict.num_draws} draws, in the worse direction, is "
+        f"{verdict.estimate:.3g} ± {verdict.error:.1g}. It must be at most delta / tau - {verdict.margin:.3g}, where "
+        f"tau is {verdict.tau:g}. Alone, this proves a delta of {verdict.claimed / verdict.tau:.3g}"
     )
