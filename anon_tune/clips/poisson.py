@@ -6,6 +6,7 @@ Shapes: B clips of a batch, T frames, C = 3 channels, H height, W width.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,6 @@ from torch import Tensor
 
 from anon_tune.clips.augment import Views
 from anon_tune.clips.batches import ClipBatch, labelled
-from anon_tune.clips.persons import blanked
 from anon_tune.clips.store import ClipSet
 
 
@@ -77,9 +77,13 @@ class PoissonSampler:
         rows = np.flatnonzero(np.isin(self._unit_of, drawn))
         rows = rows[np.argsort(self._unit_of[rows], kind="stable")]
         views = Views.draw(rng, len(rows))
+        at = rng.random(len(rows))
         units = torch.from_numpy(np.searchsorted(drawn, self._unit_of[rows]).astype(np.int64))
-        batch = labelled(self._set, rows, self._seen(views, rows, False))
-        return PoissonBatch(batch, units, len(drawn), self._seen(views, rows, True) if self._persons_only else None)
+        batch = labelled(self._set, rows, self._seen(views, self._set.shown(rows, at)))
+        if not self._persons_only:
+            return PoissonBatch(batch, units, len(drawn))
+        without = self._seen(views, self._set.without_persons(rows, at))
+        return PoissonBatch(batch, units, len(drawn), without)
 
     def public(self, name: str, num_clips: int) -> ClipBatch:
         """Return clips without persons, for a gradient without noise.
@@ -94,17 +98,15 @@ class PoissonSampler:
         """
         rng = np.random.Generator(np.random.PCG64(number_of(self._key, f"public {name}")))
         rows = rng.choice(len(self._set), num_clips, replace=False)
-        return labelled(self._set, rows, self._seen(Views.draw(rng, num_clips), rows, True))
+        views, at = Views.draw(rng, num_clips), rng.random(num_clips)
+        return labelled(self._set, rows, self._seen(views, self._set.without_persons(rows, at)))
 
-    def _seen(self, views: Views, rows: NDArray[np.int64], without_persons: bool) -> Tensor:
-        """Return clips (B,T,C,H,W) through their views."""
-        frames = self._set.frames
-        if not len(rows):
-            return torch.zeros(0, frames.shape[1], 3, *frames.shape[2:4])
-        if without_persons:
-            assert self._set.persons is not None
-            frames, rows = blanked(frames[rows], self._set.persons[rows]), np.arange(len(rows))
-        return views.read(frames, rows, 0, self._crop, self._flip).clips(torch.device("cpu"))
+    def _seen(self, views: Views, clips: Sequence[NDArray[np.uint8]]) -> Tensor:
+        """Return clips (T,H,W,3) through their views, (B,T,C,H,W)."""
+        if not clips:
+            _, num_frames, height, width, _ = self._set.frames.shape
+            return torch.zeros(0, num_frames, 3, height, width)
+        return views.read(clips, 0, self._crop, self._flip).clips(torch.device("cpu"))
 
 
 def number_of(key: bytes, name: str) -> int:

@@ -1,18 +1,17 @@
 """The audit of private training: a membership attack on canaries, within one training run.
 
-Half of m canaries, chosen by coins, are added to the training clips. A canary is a unit whose gradient is large and
-points along one weight, so it is clipped to the full norm and is hard to hide. The attacker sees every noised
-gradient, as the proof allows, and guesses which canaries were in. If training keeps its epsilon, only so many guesses
-are likely to be right.
+Canaries take the place of m units of the training clips; half of them, chosen by coins, are in, and the others are
+nothing. A canary is a unit whose gradient is large and points along one weight, so it is clipped to the full norm. The
+attacker sees every noised gradient, as the proof allows, and guesses which canaries were in. If training keeps its
+epsilon, only so many guesses are likely to be right.
 
-Shapes: N clips of the training split, m canaries, B clips of a batch.
+Shapes: m canaries, B clips of a batch.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -23,9 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from anon_tune.accounting import canary_epsilon
-from anon_tune.accounting.private_run import private_run
 from anon_tune.certificate import Certificate, Membership
-from anon_tune.clips import Clips, ClipSet, PoissonBatch
+from anon_tune.clips import Clips, PoissonBatch
 from anon_tune.methods import build_anonymizer
 from anon_tune.recipe import Recipe
 from anon_tune.training import PrivateTrainer
@@ -34,24 +32,31 @@ from anon_tune.training.private_gradients import ClipLoss
 NUM_CANARIES = 256
 """With so many, a perfect attacker refutes an epsilon of about 4; a larger claim cannot be refuted."""
 
-_NAME = "canary "
+_CLIP, _NOT_IN = -1, -2
 _STEEP = 1e6  # norm of the gradient of a canary before it is clipped
 
 
 class _AuditedTrainer(PrivateTrainer):
     """Trains as its parent does, on clips some of which are canaries, and keeps what the attacker sees of each.
 
-    A canary is a copy of the first clip under another id. Its loss is one weight of the network that learns, times a
-    large number. So it is drawn, clipped, added up and noised as every other unit.
+    The loss of a canary is one weight of the network that learns, times a large number, and that of a canary that is
+    not in is 0. So a canary is drawn, clipped, added up and noised as every other unit.
     """
 
+    numbers: Mapping[str, int] = MappingProxyType({})
     num_canaries = 0
     seen: NDArray[np.float64]
     _known: Mapping[str, Tensor] = MappingProxyType({})
 
-    def begin(self, num_canaries: int, key: bytes) -> None:
-        """Begin the audit: m canaries, of which those in the training clips are numbered by their ids."""
-        self.num_canaries, self.seen = num_canaries, np.zeros(num_canaries)
+    def begin(self, numbers: Mapping[str, int], num_canaries: int, key: bytes) -> None:
+        """Begin the audit.
+
+        Args:
+            numbers: The number of the canary, or `_NOT_IN`, by the id of every clip whose place is taken.
+            num_canaries: The number m.
+            key: The key of samples and noise.
+        """
+        self.numbers, self.num_canaries, self.seen = numbers, num_canaries, np.zeros(num_canaries)
         self._begin(key)
 
     def _private_part(
@@ -63,12 +68,12 @@ class _AuditedTrainer(PrivateTrainer):
         name: str,
     ) -> tuple[ClipLoss, tuple[Tensor, ...]]:
         usual, clips = super()._private_part(names, loss, labels, sample, name)
-        numbers = torch.tensor([_number(one) for one in sample.batch.ids], dtype=torch.int64)
+        numbers = torch.tensor([self.numbers.get(one, _CLIP) for one in sample.batch.ids], dtype=torch.int64)
 
         def marked(number: Tensor, *clip: Tensor) -> Tensor:
             weights = _marked_weights(self._players()[names[0]])[: self.num_canaries]
             own = (torch.arange(len(weights), device=weights.device) == number).to(weights) @ weights
-            return torch.where(number < 0, usual(*clip), _STEEP * own)
+            return torch.where(number == _CLIP, usual(*clip), _STEEP * own)  # 0 for a canary that is not in
 
         return marked, (numbers, *clips)
 
@@ -91,10 +96,6 @@ def _marked_weights(network: nn.Module) -> Tensor:
     return max(network.parameters(), key=Tensor.numel).flatten()
 
 
-def _number(clip_id: str) -> int:
-    return int(clip_id.removeprefix(_NAME)) if clip_id.startswith(_NAME) else -1
-
-
 def attack_membership(
     recipe: Recipe,
     clips: Clips,
@@ -109,7 +110,7 @@ def attack_membership(
         recipe: A recipe whose ``dp`` is on.
         clips: The clips of the training.
         device: The device to train on.
-        num_canaries: The number m.
+        num_canaries: The number m, at most; there are no more than units of the training split.
         confidence: Confidence of the lower bound, in (0.5, 1).
         seed: Seed of coins, samples and noise. This run is thrown away, so nothing in it is secret.
 
@@ -118,24 +119,22 @@ def attack_membership(
         tried, and the confidence pays for both.
     """
     train = clips.split("train")
-    run = private_run(recipe, len(train), len(set(train.groups)))
-    key = hashlib.sha256(f"membership {seed}".encode()).digest()
-    inside = np.random.default_rng([seed, num_canaries]).random(num_canaries) < 0.5
     trainer = _AuditedTrainer(
-        recipe,
-        partial(build_anonymizer, recipe),
-        _with_canaries(train, np.flatnonzero(inside)),
-        len(clips.actions),
-        len(clips.attributes),
-        device,
+        recipe, partial(build_anonymizer, recipe), train, len(clips.actions), len(clips.attributes), device
     )
-    trainer.run = run  # the rate and the noise of the run that is audited, not those for more clips
-    num_canaries = min(num_canaries, *(len(_marked_weights(one)) for one in trainer._players().values()))
-    trainer.begin(num_canaries, key)
+    run, rng = trainer.run, np.random.default_rng(seed)
+    names = train.groups if run.unit == "groups" else train.ids
+    units = rng.permutation(sorted(set(names))).tolist()
+    smallest = min(len(_marked_weights(one)) for one in trainer._players().values())
+    num_canaries = min(num_canaries, len(units), smallest)
+    inside = rng.random(num_canaries) < 0.5
+    of_unit = {unit: at if inside[at] else _NOT_IN for at, unit in enumerate(units[:num_canaries])}
+    taken = {clip: of_unit[name] for clip, name in zip(train.ids, names, strict=True) if name in of_unit}
+    trainer.begin(taken, num_canaries, hashlib.sha256(f"membership {seed}".encode()).digest())
     trainer.train_until(recipe.training.num_steps)
     found = [
         (canary_epsilon(num_canaries, *guessed, run.delta, (1 + confidence) / 2), guessed)
-        for guessed in _guesses(trainer.seen, inside[:num_canaries])
+        for guessed in _guesses(trainer.seen, inside)
     ]
     bound, (num_guesses, num_right) = max(found)
     return Membership(
@@ -155,25 +154,6 @@ def _guesses(seen: NDArray[np.float64], inside: NDArray[np.bool_]) -> list[tuple
     order, quarter = np.argsort(-seen, kind="stable"), len(seen) // 4
     right_in, right_out = int(inside[order[:quarter]].sum()), int((~inside[order[-quarter:]]).sum())
     return [(quarter, right_in), (2 * quarter, right_in + right_out)]
-
-
-def _with_canaries(train: ClipSet, canaries: NDArray[np.int64]) -> ClipSet:
-    """Return a training split with canaries of these numbers behind its clips; each is a unit of its own."""
-    names = tuple(f"{_NAME}{number}" for number in canaries)
-    copies: Any = np.zeros(len(canaries), np.int64)
-
-    def longer(values: NDArray[Any]) -> NDArray[Any]:
-        return np.concatenate([values, values[copies]])
-
-    return replace(
-        train,
-        frames=longer(train.frames),
-        actions=longer(train.actions),
-        private=longer(train.private),
-        groups=(*train.groups, *names),
-        ids=(*train.ids, *names),
-        persons=None if train.persons is None else longer(train.persons),
-    )
 
 
 def with_membership(certificate: Certificate, found: Membership) -> Certificate:

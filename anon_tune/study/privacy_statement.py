@@ -135,7 +135,7 @@ def _audited(privacy: StudyPrivacy) -> str:
     return (
         f"a membership attack on trial {name} shows an epsilon of at least {found.lower_bound:.3g} with "
         f"{found.confidence:.0%} confidence: {found.num_right} of {found.num_guesses} guesses about "
-        f"{found.num_canaries} added clips were right. It could have shown {found.largest_bound:.3g} at most"
+        f"{found.num_canaries} canaries were right. It could have shown {found.largest_bound:.3g} at most"
     )
 
 

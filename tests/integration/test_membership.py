@@ -33,13 +33,13 @@ VALUES = {
 
 
 def recipe(**more: object) -> Recipe:
-    """A recipe whose epsilon on these clips is 0.5."""
-    return make_recipe({**VALUES, "dp.noise_multiplier": 3.034, **more})
+    """A recipe whose epsilon on these clips is 0.196."""
+    return make_recipe({**VALUES, "dp.noise_multiplier": 6.0, **more})
 
 
 def test_the_bound_of_an_attack_stays_below_the_claim(avatars: Clips) -> None:
     found = attack_membership(recipe(), avatars, CPU, num_canaries=32)
-    assert found.epsilon == pytest.approx(0.5, abs=1e-2) and found.num_canaries == 32
+    assert found.epsilon == pytest.approx(0.196, abs=1e-3) and found.num_canaries == 32
     assert found.lower_bound < found.epsilon < found.largest_bound and not found.refutes
     made = with_membership(CERTIFIED, found)
     assert made.membership == found and made.status == "CERTIFIED"
@@ -55,10 +55,10 @@ def test_too_little_noise_is_caught(avatars: Clips, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(private_trainer, "add_noise", quiet)
     found = attack_membership(recipe(**{"dp.region": region}), avatars, CPU, num_canaries=32)
-    assert found.refutes and found.lower_bound > 0.5
+    assert found.refutes and found.lower_bound > 0.3
     made = with_membership(CERTIFIED, found)
     assert made.status == "REFUSED"
-    assert made.reasons[0].startswith("private training: its epsilon is claimed to be at most 0.5, and a")
+    assert made.reasons[0].startswith("private training: its epsilon is claimed to be at most 0.196, and a")
 
 
 def test_a_norm_that_is_not_kept_is_caught(avatars: Clips, monkeypatch: pytest.MonkeyPatch) -> None:

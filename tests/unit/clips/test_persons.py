@@ -12,6 +12,7 @@ import pytest
 from anon_tune.clips import Clips, PoissonSampler, open_clips
 from anon_tune.clips.node_cache import save_store
 from anon_tune.clips.persons import BLANK, PERSONS, blanked, map_masks, write_masks
+from anon_tune.clips.windows import Windows
 from anon_tune.errors import DataError
 from anon_tune.methods.persons.store_masks import find_persons
 
@@ -112,3 +113,16 @@ def test_public_clips_tell_nothing_of_who_is_in_the_noised_batch(avatars: Clips)
     # Of the public clips, as many are in the noised batch as of all clips: a quarter. The same batch would give all.
     assert both / seen == pytest.approx(0.25, abs=4 * (0.25 * 0.75 / seen) ** 0.5)
     assert len({frozenset(public) for _, public in pairs}) > 290
+
+
+def test_masks_follow_the_windows_of_a_clip(avatars: Clips) -> None:
+    train, masks = avatars.split("train"), masks_of(avatars)
+    ends = np.full(len(train), 4)
+    cut = replace(train, frames=train.frames[:, 1:3], windows=Windows(train.frames, 2, 1, 0 * ends, ends))
+    rows, at = np.arange(6), np.linspace(0, 0.99, 6)
+    assert cut.windows is not None
+    starts = cut.windows.starts(rows, at)
+    assert set(starts) == {0, 1, 2}
+    for row, start, seen, grey in zip(rows, starts, cut.shown(rows, at), cut.without_persons(rows, at), strict=True):
+        inside = masks[row, start : start + 2]
+        assert (grey[inside] == BLANK).all() and np.array_equal(grey[~inside], seen[~inside])

@@ -215,10 +215,13 @@ def test_only_certificates_that_hold_for_a_trial_are_its_numbers(tmp_path: Path)
         ({"num_seeds": 1, "max_steps": 8}, True),
         ({"num_seeds": 3, "max_steps": 8}, False),
         ({"num_seeds": 2, "max_steps": 9}, False),
+        ({"num_seeds": 2, "max_steps": 8, "num_windows": 3}, False),  # of a value that came later
     ],
 )
 def test_a_certificate_counts_for_its_effort_or_fewer_seeds(asked: dict[str, int], has: bool) -> None:
-    assert has_effort(certificate(effort={"num_seeds": 2, "max_steps": 8}), asked) is has
+    usual = {"num_seeds": 3, "max_steps": 3200, "num_windows": 5}
+    asked = {"num_windows": 5, **asked}
+    assert has_effort(certificate(effort={"num_seeds": 2, "max_steps": 8}), asked, usual) is has
 
 
 MEMBERSHIP = {"epsilon": 0.8, "delta": 1e-4, "largest_bound": 4.3, "confidence": 0.95}
@@ -240,6 +243,6 @@ def test_a_membership_attack_stands_beside_the_claim_or_refuses_it(tmp_path: Pat
     privacy = privacy_of(study, [trial])
     assert privacy is not None and privacy.audits == {"0000": found}
     said = dict(statement(privacy))
-    assert f"at least {bound} with 95% confidence: 70 of 128 guesses about 256 added clips" in said["audited"]
+    assert f"at least {bound} with 95% confidence: 70 of 128 guesses about 256 canaries" in said["audited"]
     refused = "refused: a membership attack on trial 0000 shows at least 1.2; its run claims 0.8"
     assert said["epsilon"] == refused if bound > 0.8 else said["epsilon"].endswith("at delta 0.000208")
