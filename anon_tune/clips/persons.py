@@ -10,13 +10,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anon_tune.errors import DataError
 from anon_tune.folder import why
+
+if TYPE_CHECKING:
+    from anon_tune.clips.store import ClipSet
 
 PERSONS = "persons.npy"
 BLANK = 128
@@ -78,6 +83,16 @@ def blanked(frames: NDArray[np.uint8], packed: NDArray[np.uint8]) -> NDArray[np.
     changed = np.array(frames)
     changed[masks] = BLANK
     return changed
+
+
+def without_persons(clips: ClipSet, rows: NDArray[np.int64], windows: NDArray[np.float64]) -> list[NDArray[np.uint8]]:
+    """Return the same windows as `ClipSet.shown`, in which persons are grey; the clips must have person masks."""
+    assert clips.persons is not None
+    if clips.windows is None:
+        masks = [clips.persons[row] for row in rows]
+    else:
+        masks = replace(clips.windows, stored=clips.persons).read(rows, clips.windows.starts(rows, windows))
+    return [blanked(frames, packed) for frames, packed in zip(clips.shown(rows, windows), masks, strict=True)]
 
 
 def masks_digest(packed: NDArray[np.uint8]) -> str:

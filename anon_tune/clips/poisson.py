@@ -16,6 +16,7 @@ from torch import Tensor
 
 from anon_tune.clips.augment import Views
 from anon_tune.clips.batches import ClipBatch, labelled
+from anon_tune.clips.persons import without_persons
 from anon_tune.clips.store import ClipSet
 
 
@@ -82,7 +83,7 @@ class PoissonSampler:
         batch = labelled(self._set, rows, self._seen(views, self._set.shown(rows, at)))
         if not self._persons_only:
             return PoissonBatch(batch, units, len(drawn))
-        without = self._seen(views, self._set.without_persons(rows, at))
+        without = self._seen(views, without_persons(self._set, rows, at))
         return PoissonBatch(batch, units, len(drawn), without)
 
     def public(self, name: str, num_clips: int) -> ClipBatch:
@@ -99,7 +100,7 @@ class PoissonSampler:
         rng = np.random.Generator(np.random.PCG64(number_of(self._key, f"public {name}")))
         rows = rng.choice(len(self._set), num_clips, replace=False)
         views, at = Views.draw(rng, num_clips), rng.random(num_clips)
-        return labelled(self._set, rows, self._seen(views, self._set.without_persons(rows, at)))
+        return labelled(self._set, rows, self._seen(views, without_persons(self._set, rows, at)))
 
     def _seen(self, views: Views, clips: Sequence[NDArray[np.uint8]]) -> Tensor:
         """Return clips (T,H,W,3) through their views, (B,T,C,H,W)."""

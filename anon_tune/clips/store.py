@@ -1,11 +1,9 @@
 """Reads and writes clip stores. A clip store is a manifest and one memory-mapped array of frames.
 
 A store is a directory with ``manifest.parquet`` and ``frames.npy``, a uint8 array of shape (N, T, H, W, 3); with
-F > T frames in place of T if the store holds several windows of each video, see `anon_tune.clips.windows`. It may also
-hold person masks, see `anon_tune.clips.persons`. All
-processes of a node map the same pages, so workers share one copy, and only the clips that are indexed are read. The
-frames are a single file of any size, because rows have a fixed length and a split is a slice. To pass clips to another
-process, pass `Clips.location`.
+F > T frames in place of T if the store holds several windows of each video, see `anon_tune.clips.windows`. It may hold
+person masks, see `anon_tune.clips.persons`. All processes of a node map the same pages, so workers share one copy, and
+only the clips that are indexed are read. To pass clips to another process, pass `Clips.location`.
 
 Shapes: N clips, B clips of a batch, T frames, H height, W width, C = 3 channels, A private attributes.
 """
@@ -38,7 +36,7 @@ from anon_tune.clips.manifest import (
     write_manifest,
 )
 from anon_tune.clips.node_cache import fetch_store
-from anon_tune.clips.persons import blanked, map_masks
+from anon_tune.clips.persons import map_masks
 from anon_tune.clips.place import check_place, unwritable
 from anon_tune.clips.windows import Windows, cut_windows
 from anon_tune.errors import DataError, suggest
@@ -60,8 +58,7 @@ class ClipSet:
         groups: N group names.
         ids: N clip ids.
         inputs: Arrays (N, ...) that attackers get besides the frames, by name; raw clips have none.
-        categories: Columns of `private` that are the values of one category: in every clip of the store, exactly one
-            of them is 1. All other columns are independent of each other.
+        categories: Columns of `private` of which exactly one is 1 in every clip, by category; others are independent.
         windows: All stored frames of each clip, if the store holds several windows; `frames` are then the middle one.
         num_windows: Rows that follow each other and are windows of the same clip; see `spread_windows`.
         persons: Packed person masks of all stored frames (N, F, H, ceil(W / 8)); None if there are none.
@@ -97,15 +94,6 @@ class ClipSet:
         if self.windows is None:
             return [self.frames[row] for row in rows]
         return self.windows.read(rows, self.windows.starts(rows, windows))
-
-    def without_persons(self, rows: NDArray[np.int64], windows: NDArray[np.float64]) -> Sequence[NDArray[np.uint8]]:
-        """Return the same windows as `shown`, in which persons are grey; the set must have person masks."""
-        assert self.persons is not None
-        if self.windows is None:
-            masks = [self.persons[row] for row in rows]
-        else:
-            masks = replace(self.windows, stored=self.persons).read(rows, self.windows.starts(rows, windows))
-        return [blanked(frames, packed) for frames, packed in zip(self.shown(rows, windows), masks, strict=True)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,8 +169,7 @@ class Clips:
         )
 
     def __reduce__(self) -> Any:
-        # Pickling a memory map would copy every frame.
-        return open_clips, (self.location,)
+        return open_clips, (self.location,)  # pickling a memory map would copy every frame
 
 
 def open_clips(location: Path | str) -> Clips:
@@ -232,8 +219,7 @@ class StoreWriter:
         directory: The clip store to create.
         shape: Shape of one clip, (T, H, W, 3).
         force: Replace a clip store that exists. Nothing but a clip store is ever replaced.
-        hidden: A directory to write in, which may hold frames of an interrupted writer; see `restore`. None for a
-            new directory. Further files of the store may be written there before `finish`.
+        hidden: A directory to write in, which may hold frames of an interrupted writer; None for a new one.
         windows: How several windows of each video are stored; None if clips are all that is stored.
 
     Raises:
@@ -249,8 +235,7 @@ class StoreWriter:
         hidden: Path | None = None,
         windows: WindowForm | None = None,
     ) -> None:
-        self.directory = Path(directory)
-        self._force = force
+        self.directory, self._force = Path(directory), force
         check_place(self.directory, force)
         self._clip_shape, self._windows = shape, windows
         self._shape = shape if windows is None else (windows.stored_frames, *shape[1:])

@@ -11,7 +11,7 @@ import pytest
 
 from anon_tune.clips import Clips, PoissonSampler, open_clips
 from anon_tune.clips.node_cache import save_store
-from anon_tune.clips.persons import BLANK, PERSONS, blanked, map_masks, write_masks
+from anon_tune.clips.persons import BLANK, PERSONS, blanked, map_masks, without_persons, write_masks
 from anon_tune.clips.windows import Windows
 from anon_tune.errors import DataError
 from anon_tune.methods.persons.store_masks import find_persons
@@ -123,6 +123,6 @@ def test_masks_follow_the_windows_of_a_clip(avatars: Clips) -> None:
     assert cut.windows is not None
     starts = cut.windows.starts(rows, at)
     assert set(starts) == {0, 1, 2}
-    for row, start, seen, grey in zip(rows, starts, cut.shown(rows, at), cut.without_persons(rows, at), strict=True):
+    for row, start, seen, grey in zip(rows, starts, cut.shown(rows, at), without_persons(cut, rows, at), strict=True):
         inside = masks[row, start : start + 2]
         assert (grey[inside] == BLANK).all() and np.array_equal(grey[~inside], seen[~inside])
