@@ -62,6 +62,7 @@ def import_clips(
     split: options.Split = None,
     attributes: options.Attributes = None,
     partial: options.Partial = False,
+    keypoints: options.KeyPoints = None,
 ) -> None:
     """Import videos and their labels, from a folder or from a published data set.
 
@@ -81,6 +82,7 @@ def import_clips(
         skip_bad=skip_bad, force=force, pattern=pattern, action=action, private=tuple(private or ()), group=group,
         val_groups=tuple(val_groups or ()), root=root, labels=labels, split=split, attributes=attributes,
         partial=partial,
+        keypoints=keypoints,
     )  # fmt: skip
     _import(given)
 

@@ -67,10 +67,21 @@ AcceptDamage = Annotated[
     bool,
     typer.Option("--accept-damage", help="Import what can be decoded of videos whose damage is only suspected."),
 ]
+KeyPoints = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Key points of the people in the videos, as COCO JSON or Parquet, for the method avatar. See "
+        "docs/keypoints.md.",
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(
-        metavar="N", min=1, help="Number of files to decode at a time. Default: one per CPU of the machine or cluster."
+        metavar="N",
+        min=1,
+        help="Number of files to decode at a time: in processes on this machine, or in tasks on the cluster that "
+        "RAY_ADDRESS or a Ray job names. Default: one per CPU.",
     ),
 ]
 SkipBad = Annotated[bool, typer.Option(help="Exit with 0 even if some files could not be decoded.")]

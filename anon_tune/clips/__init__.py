@@ -12,16 +12,17 @@ from anon_tune.on_demand import on_demand
 if TYPE_CHECKING:
     from anon_tune.clips.avatars import make_avatars
     from anon_tune.clips.batches import ClipBatch, ClipSampler, epoch_batches
+    from anon_tune.clips.clip_set import ClipSet
     from anon_tune.clips.codec import round_trip, round_trip_split
     from anon_tune.clips.poisson import PoissonBatch, PoissonSampler
     from anon_tune.clips.stills import StillSampler, check_stills
-    from anon_tune.clips.store import Clips, ClipSet, open_clips
+    from anon_tune.clips.store import Clips, open_clips
     from anon_tune.clips.windows import mean_of_windows, one_per_clip, spread_windows
 
 _MODULES = {
     "ClipBatch": "anon_tune.clips.batches",
     "ClipSampler": "anon_tune.clips.batches",
-    "ClipSet": "anon_tune.clips.store",
+    "ClipSet": "anon_tune.clips.clip_set",
     "Clips": "anon_tune.clips.store",
     "PoissonBatch": "anon_tune.clips.poisson",
     "PoissonSampler": "anon_tune.clips.poisson",

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anon_tune.clips.figure import Array, Person, Pose, draw_person
+from anon_tune.clips.keypoints import Points
 from anon_tune.clips.manifest import SPLITS
 from anon_tune.clips.persons import write_masks
 from anon_tune.clips.store import Clips, Labels, StoreWriter
@@ -77,12 +78,13 @@ def make_avatars(
     counts = {"train": num_train, "val": num_val, "test": num_test}
     masks: list[NDArray[np.bool_]] = []
     with StoreWriter(directory, shape, force) as writer:
+        joints: dict[str, Points] = {}
         for labels in _cast(seed, counts):
-            frames, mask = _draw(seed, len(writer), labels, shape)
+            frames, joints[labels.id], mask = _draw(seed, len(writer), labels, shape)
             writer.add(labels, frames)
             masks.append(mask)
         write_masks(writer.hidden, (len(masks), *shape[:3]), masks)
-        return writer.finish(ATTRIBUTES, FPS, f"avatars, seed {seed}")
+        return writer.finish(ATTRIBUTES, FPS, f"avatars, seed {seed}", keypoints=joints)
 
 
 def _cast(seed: int, counts: dict[str, int]) -> Iterator[Labels]:
@@ -111,8 +113,8 @@ def _deck(rng: np.random.Generator, num_cards: int, count: int) -> NDArray[np.in
 
 def _draw(
     seed: int, number: int, labels: Labels, shape: tuple[int, int, int, int]
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Draw one clip, (T, H, W, 3) uint8, and return it with the pixels (T, H, W) that the person covers."""
+) -> tuple[NDArray[np.uint8], Points, NDArray[np.bool_]]:
+    """Draw one clip: frames (T, H, W, 3), key points of its person (T, 1, 17, 3), and its pixels (T, H, W)."""
     split, _, person_number = labels.group.split("-")
     rng = _rng(seed, _CLIP, number)
     person = _person(_rng(seed, _PERSON, SPLITS.index(split), int(person_number)), rng, labels.private)
@@ -121,12 +123,13 @@ def _draw(
     canvas = np.empty(shape, np.float32)
     canvas[:] = _background(rng, *shape[1:3])
     empty = canvas[0].copy()
-    draw_person(canvas, person, pose)
+    joints = draw_person(canvas, person, pose)[:, None]
     mask: NDArray[np.bool_] = (canvas != empty).any(axis=-1)
     canvas *= np.float32(rng.uniform(0.85, 1.1))
     canvas += rng.standard_normal(shape, np.float32) * np.float32(0.02)
     frames = np.round(np.clip(canvas, 0, 1) * 255).astype(np.uint8)
-    return (frames[::-1], mask[::-1]) if labels.action == ACTIONS[moving][1] else (frames, mask)
+    order = slice(None, None, -1 if labels.action == ACTIONS[moving][1] else 1)
+    return frames[order], joints[order], mask[order]
 
 
 def _pose(rng: np.random.Generator, moving: int, num_frames: int) -> Pose:

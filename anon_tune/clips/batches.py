@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anon_tune.clips.augment import StoredViews, Views
-from anon_tune.clips.store import ClipSet
+from anon_tune.clips.clip_set import ClipSet
 from anon_tune.errors import DataError
 
 # Numbers of the separate random streams under one seed. View k of a batch has the stream _VIEWS + k.

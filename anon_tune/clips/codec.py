@@ -14,7 +14,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from anon_tune.clips.store import ClipSet
+from anon_tune.clips.clip_set import ClipSet
 from anon_tune.errors import DataError
 
 

@@ -67,8 +67,10 @@ class Pose:
     bend: Array
 
 
-def draw_person(canvas: Array, person: Person, pose: Pose) -> None:
-    """Draw a person over frames, in place.
+def draw_person(canvas: Array, person: Person, pose: Pose) -> NDArray[np.float32]:
+    """Draw a person over frames, in place, and return the key points of the person (T, 17, 3).
+
+    Key points are those of `anon_tune.clips.keypoints`; all of them are known.
 
     Args:
         canvas: The frames, (T, H, W, C) float32 in [0, 1].
@@ -81,17 +83,26 @@ def draw_person(canvas: Array, person: Person, pose: Pose) -> None:
     hip = _joint(middle, _FLOOR - size * (_LEG - 0.19 * pose.crouch))
     neck = hip - _joint(0.0, size * _TORSO)
     head = neck - _joint(0.0, size * 0.11)
-    _draw_legs(brush, person, pose, hip)
+    legs = _draw_legs(brush, person, pose, hip)
     centre = (hip + neck) / 2 + _joint(0.0, 0.01)
     half = (person.girth, size * _TORSO / 2)
     brush.box(centre, half, 0.035, person.shirt)
     if person.stripe is not None:
         brush.box(centre, half, 0.035, person.stripe, stripes=size * _STRIPE)
-    _draw_arms(brush, person, pose, neck)
-    _draw_head(brush, person, head)
+    arms = _draw_arms(brush, person, pose, neck)
+    face = _draw_head(brush, person, head)
+    return _keypoints([*face, *arms, *legs], canvas.shape[1] / canvas.shape[2])
 
 
-def _draw_head(brush: _Brush, person: Person, head: Array) -> None:
+def _keypoints(joints: list[Array], height_by_width: float) -> NDArray[np.float32]:
+    """Return joints, each (T, 2), as key points (T, 17, 3)."""
+    places = np.stack(joints, axis=1)
+    across = 0.5 + places[..., 0] * np.float32(height_by_width)
+    return np.stack([across, places[..., 1], np.ones_like(across)], axis=-1).astype(np.float32)
+
+
+def _draw_head(brush: _Brush, person: Person, head: Array) -> list[Array]:
+    """Draw the head, and return nose, eyes and ears, the left one (on the right of the frame) first."""
     size = person.height * _HEAD
     brush.capsule(head - _joint(0.0, 0.35 * size), head + _joint(0.0, 0.15 * size), 1.4 * size, person.hair)
     brush.capsule(head, head + _joint(0.0, 0.35 * size), 0.85 * size, person.skin)
@@ -101,9 +112,12 @@ def _draw_head(brush: _Brush, person: Person, head: Array) -> None:
     if person.hat is not None:
         brush.box(head - _joint(0.0, 1.8 * size), (0.12, 0.1), 0.01, person.hat)
         brush.box(head - _joint(0.0, 0.9 * size), (0.27, 0.04), 0.01, person.hat)
+    return [head, *(head + _joint(side * off * size, 0.0) for off in (0.38, 0.85) for side in (1, -1))]
 
 
-def _draw_legs(brush: _Brush, person: Person, pose: Pose, hip: Array) -> None:
+def _draw_legs(brush: _Brush, person: Person, pose: Pose, hip: Array) -> list[Array]:
+    """Draw the legs, and return hips, knees and ankles, each the left one first."""
+    drawn: list[tuple[Array, ...]] = []
     opening = 0.05 + 0.05 * np.sin(3 * np.pi * pose.across) ** 2
     half = person.height * _LEG / 2
     for side in (-1, 1):
@@ -117,9 +131,13 @@ def _draw_legs(brush: _Brush, person: Person, pose: Pose, hip: Array) -> None:
         brush.capsule(top, knee, 1.15 * person.limb, person.trousers)
         brush.capsule(knee, foot, person.limb, person.trousers)
         brush.capsule(foot, foot + _joint(side * 0.03, 0.0), person.limb, 0.35 * person.trousers)
+        drawn.append((top, knee, foot))
+    return [joints[side] for joints in zip(*drawn, strict=True) for side in (1, 0)]
 
 
-def _draw_arms(brush: _Brush, person: Person, pose: Pose, neck: Array) -> None:
+def _draw_arms(brush: _Brush, person: Person, pose: Pose, neck: Array) -> list[Array]:
+    """Draw the arms, and return shoulders, elbows and wrists, each the left one first."""
+    drawn: list[tuple[Array, ...]] = []
     length = person.height * _ARM
     upper = np.radians(8 + 132 * pose.arms)
     lower = upper + np.radians(5 + 25 * pose.bend)
@@ -131,6 +149,8 @@ def _draw_arms(brush: _Brush, person: Person, pose: Pose, neck: Array) -> None:
         brush.capsule(elbow, hand, person.limb, person.skin)
         brush.capsule(hand, hand, 1.5 * person.limb, person.skin)
         brush.capsule(shoulder, (shoulder + elbow) / 2, 1.1 * person.limb, person.shirt)
+        drawn.append((shoulder, elbow, hand))
+    return [joints[side] for joints in zip(*drawn, strict=True) for side in (1, 0)]
 
 
 def _joint(x: Array | float, y: Array | float) -> Array:

@@ -18,9 +18,10 @@ from anon_tune.folder import why
 SPLITS = ("train", "val", "test")
 VERSION = 1
 _WITH_WINDOWS = 2  # version of a store that holds more frames of a video than one clip shows
-# The two files of a store.
+# The files of a store; few stores have key points.
 MANIFEST = "manifest.parquet"
 FRAMES = "frames.npy"
+KEYPOINTS = "keypoints.npy"
 _PREFIX = "private."
 _PLAIN = {
     "id": pa.string(),
@@ -90,6 +91,7 @@ class Manifest:
         fps: Nominal frames per second of the stored clips.
         source: Where the clips came from, in words for a reader.
         windows: How several windows of each video are stored; None if a clip is all that is stored.
+        keypoints: Hash of the key points of the clips; empty if the store has none.
     """
 
     entries: tuple[ClipEntry, ...]
@@ -98,6 +100,7 @@ class Manifest:
     fps: float
     source: str
     windows: WindowForm | None = None
+    keypoints: str = ""
 
     @property
     def stored_shape(self) -> tuple[int, int, int, int]:
@@ -128,12 +131,17 @@ class Manifest:
         return range(rows[0], rows[-1] + 1) if rows else range(0)
 
     def fingerprint(self) -> str:
-        """Return 16 hex digits that change with any frame, label or split, but not with `source`."""
+        """Return 16 hex digits that change with any frame, label or split, but not with `source`.
+
+        They change with key points that came with files. Those of generated clips follow from what draws the frames.
+        """
         clips = [[e.content_hash, e.split, e.group, e.action, e.private] for e in self.entries]
         facts: list[Any] = [VERSION, self.shape, self.attributes, clips]
         if self.windows is not None:
             kept = [[e.begin, e.end] for e in self.entries]
             facts = [_WITH_WINDOWS, *facts[1:], self.windows.stored_frames, self.windows.stride, kept]
+        if self.keypoints and any(e.file for e in self.entries):
+            facts.append(self.keypoints)
         text = json.dumps(facts, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -188,6 +196,7 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     facts = {"version": VERSION, "shape": manifest.shape, "fps": manifest.fps, "source": manifest.source}
     if manifest.windows:
         facts |= {"version": _WITH_WINDOWS, "windows": asdict(manifest.windows)}
+    facts |= {"keypoints": manifest.keypoints} if manifest.keypoints else {}
     pq.write_table(pa.table(arrays).replace_schema_metadata({"anon_tune": json.dumps(facts)}), path)
 
 
@@ -219,11 +228,13 @@ def read_manifest(path: Path) -> Manifest:
         num_frames, height, width, channels = map(int, facts["shape"])
         fps, source = float(facts["fps"]), str(facts["source"])
         windows = WindowForm(**{name: int(facts["windows"][name]) for name in _FORM}) if has_windows else None
+        keypoints = str(facts.get("keypoints", ""))
     except (KeyError, TypeError, ValueError) as error:
         cause = f"{type(error).__name__} {error}"
         raise DataError(where, "the manifest is damaged", remedy=_REMEDY, cause=cause) from None
     entries = _entries(table.sort_by("row").to_pylist(), [*kept], attributes, where)
-    manifest = Manifest(entries, attributes, (num_frames, height, width, channels), fps, source, windows)
+    shape = (num_frames, height, width, channels)
+    manifest = Manifest(entries, attributes, shape, fps, source, windows, keypoints)
     manifest.check(where)
     return manifest
 

@@ -12,8 +12,9 @@ import pyarrow as pa
 from pyarrow import fs
 
 from anon_tune.clips.frames import map_frames
+from anon_tune.clips.keypoints import map_keypoints
 from anon_tune.clips.locks import locked
-from anon_tune.clips.manifest import FRAMES, MANIFEST, Manifest, read_manifest
+from anon_tune.clips.manifest import FRAMES, KEYPOINTS, MANIFEST, Manifest, read_manifest
 from anon_tune.clips.persons import PERSONS
 from anon_tune.errors import AnonTuneError, DataError, UnreachableError
 from anon_tune.folder import open_filesystem, why
@@ -51,12 +52,15 @@ def fetch_store(uri: str) -> Path:
             new = Path(scratch) / "store"
             new.mkdir()
             manifest = _read_remote_manifest(filesystem, path, uri, new / MANIFEST)
-            target = home / manifest.fingerprint()
+            target = home / "-".join(filter(None, (manifest.fingerprint(), manifest.keypoints[:8])))
             with locked(target.with_suffix(".lock"), wait=True):
                 if not (target / MANIFEST).is_file():
                     shutil.rmtree(target, ignore_errors=True)
                     _copy(filesystem, f"{path}/{FRAMES}", new / FRAMES)
                     map_frames(new / FRAMES, manifest, every=True)
+                    if manifest.keypoints:
+                        _copy(filesystem, f"{path}/{KEYPOINTS}", new / KEYPOINTS)
+                        map_keypoints(new, manifest)
                     new.rename(target)
                 _copy_masks(filesystem, path, target)
     except (OSError, pa.ArrowException) as error:
@@ -82,7 +86,8 @@ def save_store(directory: Path, uri: str) -> None:
         if filesystem.get_file_info(f"{path}/{MANIFEST}").type != fs.FileType.NotFound:
             raise DataError(uri, "already holds a clip store", remedy="Name another URI")
         filesystem.create_dir(path, recursive=True)
-        for name in [*[PERSONS] * (directory / PERSONS).exists(), FRAMES, MANIFEST]:
+        others = [name for name in (PERSONS, KEYPOINTS) if (directory / name).is_file()]
+        for name in (*others, FRAMES, MANIFEST):
             fs.copy_files(str(directory / name), f"{path}/{name}", local, filesystem, chunk_size=_CHUNK_BYTES)
     except (OSError, pa.ArrowException) as error:
         remedy = "Check permissions and connection"

@@ -46,4 +46,7 @@ def outside_training(clips: Clips) -> Clips:
     whole = order == list(range(start, start + len(order)))
     frames = clips._frames[start : start + len(order)] if whole else np.asarray(clips._frames[order])
     moved = tuple(replace(entries[row], split=name) for name in rows for row in rows[name])
-    return replace(clips, manifest=replace(clips.manifest, entries=moved), _frames=frames, _persons=None)
+    points = clips._keypoints
+    kept = None if points is None else np.asarray(points[order])
+    manifest = replace(clips.manifest, entries=moved)
+    return replace(clips, manifest=manifest, _frames=frames, _keypoints=kept, _persons=None)

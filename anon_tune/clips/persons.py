@@ -21,7 +21,7 @@ from anon_tune.errors import DataError
 from anon_tune.folder import why
 
 if TYPE_CHECKING:
-    from anon_tune.clips.store import ClipSet
+    from anon_tune.clips.clip_set import ClipSet
 
 PERSONS = "persons.npy"
 BLANK = 128

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from anon_tune.clips.augment import Views
 from anon_tune.clips.batches import ClipBatch, labelled
+from anon_tune.clips.clip_set import ClipSet
 from anon_tune.clips.persons import without_persons
-from anon_tune.clips.store import ClipSet
 
 
 @dataclass(frozen=True, slots=True, eq=False)

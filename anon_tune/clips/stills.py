@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from anon_tune.clips.batches import ClipBatch, ClipSampler
-from anon_tune.clips.store import Clips, ClipSet
+from anon_tune.clips.clip_set import ClipSet
+from anon_tune.clips.store import Clips
 from anon_tune.errors import DataError
 
 

@@ -3,7 +3,8 @@
 A store is a directory with ``manifest.parquet`` and ``frames.npy``, a uint8 array of shape (N, T, H, W, 3); with
 F > T frames in place of T if the store holds several windows of each video, see `anon_tune.clips.windows`. It may hold
 person masks, see `anon_tune.clips.persons`. All processes of a node map the same pages, so workers share one copy, and
-only the clips that are indexed are read. To pass clips to another process, pass `Clips.location`.
+only the clips that are indexed are read. The frames are a single file of any size, because rows have a fixed length and
+a split is a slice. To pass clips to another process, pass `Clips.location`.
 
 Shapes: N clips, B clips of a batch, T frames, H height, W width, C = 3 channels, A private attributes.
 """
@@ -15,7 +16,7 @@ import math
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,7 +25,9 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from anon_tune.address import refuse_secret
+from anon_tune.clips.clip_set import ClipSet
 from anon_tune.clips.frames import check_shape, content_hash, map_frames, move_rows
+from anon_tune.clips.keypoints import Points, add_keypoints, map_keypoints
 from anon_tune.clips.manifest import (
     FRAMES,
     MANIFEST,
@@ -38,62 +41,13 @@ from anon_tune.clips.manifest import (
 from anon_tune.clips.node_cache import fetch_store
 from anon_tune.clips.persons import map_masks
 from anon_tune.clips.place import check_place, unwritable
-from anon_tune.clips.windows import Windows, cut_windows
+from anon_tune.clips.windows import cut_windows
 from anon_tune.errors import DataError, suggest
 from anon_tune.folder import Folder, is_uri
 from anon_tune.video.folder_files import check_path
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ClipSet:
-    """The clips of one split.
-
-    Attributes:
-        frames: (N, T, H, W, 3) uint8, a view of a memory map; only the clips that are indexed are read.
-        actions: (N,) int64, indices into `Clips.actions`.
-        private: (N, A) uint8, 0 or 1, with columns in the order of `Clips.attributes`.
-        groups: N group names.
-        ids: N clip ids.
-        inputs: Arrays (N, ...) that attackers get besides the frames, by name; raw clips have none.
-        categories: Columns of `private` of which exactly one is 1 in every clip, by category; others are independent.
-        windows: All stored frames of each clip, if the store holds several windows; `frames` are then the middle one.
-        num_windows: Rows that follow each other and are windows of the same clip; see `spread_windows`.
-        persons: Packed person masks of all stored frames (N, F, H, ceil(W / 8)); None if there are none.
-    """
-
-    frames: NDArray[np.uint8]
-    actions: NDArray[np.int64]
-    private: NDArray[np.uint8]
-    groups: tuple[str, ...]
-    ids: tuple[str, ...]
-    inputs: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    categories: tuple[tuple[int, ...], ...] = ()
-    windows: Windows | None = None
-    num_windows: int = 1
-    persons: NDArray[np.uint8] | None = None
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def clips(self, indices: Sequence[int] | NDArray[np.int64]) -> Tensor:
-        """Return the clips at some indices, (B, T, C, H, W) float32 in [0, 1]."""
-        from anon_tune.clips.augment import to_unit
-
-        return to_unit(self.frames[np.asarray(indices, dtype=np.int64)])
-
-    def shown(self, rows: NDArray[np.int64], windows: NDArray[np.float64]) -> Sequence[NDArray[np.uint8]]:
-        """Return a window (T, H, W, 3) of each of some clips, not yet read from the file.
-
-        Args:
-            rows: (B,) rows of the clips.
-            windows: (B,) which window, as numbers in [0, 1); they have no effect if there is only one.
-        """
-        if self.windows is None:
-            return [self.frames[row] for row in rows]
-        return self.windows.read(rows, self.windows.starts(rows, windows))
+    pass
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,6 +64,7 @@ class Clips:
     directory: Path
     manifest: Manifest
     _frames: NDArray[np.uint8]
+    _keypoints: Points | None = None
     _persons: NDArray[np.uint8] | None = None
 
     @property
@@ -165,11 +120,13 @@ class Clips:
             ids=tuple(e.id for e in entries),
             categories=self.manifest.categories(),
             windows=windows,
+            keypoints=None if self._keypoints is None else self._keypoints[rows.start : rows.stop],
             persons=None if self._persons is None else self._persons[rows.start : rows.stop],
         )
 
     def __reduce__(self) -> Any:
-        return open_clips, (self.location,)  # pickling a memory map would copy every frame
+        # Pickling a memory map would copy every frame.
+        return open_clips, (self.location,)
 
 
 def open_clips(location: Path | str) -> Clips:
@@ -195,7 +152,8 @@ def open_clips(location: Path | str) -> Clips:
             raise DataError(str(directory), f"a clip store must hold '{name}'", remedy=remedy)
     manifest = read_manifest(directory / MANIFEST)
     frames = map_frames(directory / FRAMES, manifest)
-    return Clips(str(directory), directory, manifest, frames, map_masks(directory, frames.shape[:4]))
+    masks = map_masks(directory, frames.shape[:4])
+    return Clips(str(directory), directory, manifest, frames, map_keypoints(directory, manifest), masks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +177,8 @@ class StoreWriter:
         directory: The clip store to create.
         shape: Shape of one clip, (T, H, W, 3).
         force: Replace a clip store that exists. Nothing but a clip store is ever replaced.
-        hidden: A directory to write in, which may hold frames of an interrupted writer; None for a new one.
+        hidden: A directory to write in, which may hold frames of an interrupted writer; see `restore`. None for a
+            new directory. Further files of the store may be written there before `finish`.
         windows: How several windows of each video are stored; None if clips are all that is stored.
 
     Raises:
@@ -235,7 +194,8 @@ class StoreWriter:
         hidden: Path | None = None,
         windows: WindowForm | None = None,
     ) -> None:
-        self.directory, self._force = Path(directory), force
+        self.directory = Path(directory)
+        self._force = force
         check_place(self.directory, force)
         self._clip_shape, self._windows = shape, windows
         self._shape = shape if windows is None else (windows.stored_frames, *shape[1:])
@@ -319,7 +279,14 @@ class StoreWriter:
         move_rows(self._file, order, self._header_bytes, math.prod(self._shape))
         self._entries = [entries[at] for at in order]
 
-    def finish(self, attributes: Sequence[str], fps: float, source: str, drop_constant: bool = False) -> Clips:
+    def finish(
+        self,
+        attributes: Sequence[str],
+        fps: float,
+        source: str,
+        drop_constant: bool = False,
+        keypoints: Mapping[str, Points] | None = None,
+    ) -> Clips:
         """Complete the store, give the directory its name and open it.
 
         Args:
@@ -327,6 +294,7 @@ class StoreWriter:
             fps: Nominal frames per second.
             source: Where the clips came from, in words for a reader.
             drop_constant: Leave out attributes that are the same for every clip.
+            keypoints: Key points (T,P,17,3) of clips by id; None for a store without any.
 
         Raises:
             DataError: The clips break a rule of the manifest, or the directory exists by now.
@@ -338,6 +306,7 @@ class StoreWriter:
             entries = tuple(replace(entry, private=tuple(entry.private[at] for at in kept)) for entry in entries)
         manifest = Manifest(entries, tuple(attributes), self._clip_shape, fps, source, self._windows)
         manifest.check(str(self.directory))
+        manifest = manifest if keypoints is None else add_keypoints(self.hidden, manifest, keypoints)
         self._to_next_row()
         self._file.truncate()
         self._write_header()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from anon_tune.clips.manifest import Manifest, WindowForm
 
 if TYPE_CHECKING:
-    from anon_tune.clips.store import ClipSet
+    from anon_tune.clips.clip_set import ClipSet
 
 
 @dataclass(frozen=True, slots=True, eq=False)

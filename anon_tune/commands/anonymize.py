@@ -7,7 +7,8 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from anon_tune.folder import File, Folder
 from anon_tune.video.folder_files import files_below, is_video, left_out, printable
 
 if TYPE_CHECKING:
+    from anon_tune.clips.keypoint_file import KeyPoints
     from anon_tune.export import VideoOptions
 
 _NAME_MAX = 255  # bytes, on the file systems of Linux and macOS
@@ -46,6 +48,7 @@ class AnonymizeOptions:
         crf: Quality of H.264, 0 (finest) to 51.
         chunk: Frames per chunk for a method that looks at whole clips; None for the length of the clips that the
             anonymizer was trained on, or 32 if that is unknown.
+        keypoints: File with key points of the people in the videos, for a method that has a use for them.
         device: auto, cpu, cuda or cuda:1.
         force: Replace existing files.
         allow_external: Run the program that a method ``external:COMMAND`` names.
@@ -67,6 +70,7 @@ class AnonymizeOptions:
     ending: str | None = None
     crf: int = 20
     chunk: int | None = None
+    keypoints: Path | None = None
     device: str = "auto"
     force: bool = False
     allow_external: bool = False
@@ -112,6 +116,7 @@ def run_anonymize(options: AnonymizeOptions, watch: AnonymizeWatch) -> list[Path
         raise UsageError(
             "--scale", rule, chosen.loaded.subject.name, "Leave it out, or export the trial again with its clips"
         )
+    points = _keypoints(options, chosen)
     how = VideoOptions(
         crf=options.crf,
         drop_audio=options.drop_audio,
@@ -124,12 +129,16 @@ def run_anonymize(options: AnonymizeOptions, watch: AnonymizeWatch) -> list[Path
         device=pick_device(options.device),
     )
     jobs = find_jobs(options.inputs, options.output, options.ending, watch)
+    names = [_name(source, options.inputs) for source, _ in jobs]
+    if points is not None:
+        points.check(names)
     if promise := release_of(chosen.loaded.subject.method):
         watch.told(promise)
     failed: list[AnonTuneError] = []
-    for source, target in jobs:
+    for (source, target), name in zip(jobs, names, strict=True):
         try:
-            _anonymize_one(source, target, chosen, how, watch)
+            known = how if points is None else replace(how, keypoints=partial(points.of, name))
+            _anonymize_one(source, target, chosen, known, watch)
         except AnonTuneError as error:
             if len(jobs) == 1:
                 raise
@@ -142,6 +151,31 @@ def run_anonymize(options: AnonymizeOptions, watch: AnonymizeWatch) -> list[Path
         remedy = "The others are done; see above" if len(failed) < len(jobs) else "See above"
         raise ExportError("anonymize", rule, remedy=remedy)
     return [target for _, target in jobs]
+
+
+def _keypoints(options: AnonymizeOptions, chosen: Chosen) -> KeyPoints | None:
+    """Read the key points of the videos.
+
+    Raises:
+        UsageError: There are some but the anonymizer has no use for them, or it needs some and there are none.
+        DataError: The file cannot be read.
+    """
+    from anon_tune.clips.keypoint_file import read_keypoints
+    from anon_tune.methods.clip_needs import check_keypoints_known
+
+    if options.keypoints is None:
+        check_keypoints_known(chosen.loaded.subject.method, False, "anonymize")
+        return None
+    if not chosen.loaded.anonymizer.uses_keypoints:
+        method = chosen.loaded.subject.method
+        raise UsageError("--keypoints", "needs a method that moves figures by them", method, "Use the method avatar")
+    return read_keypoints(options.keypoints)
+
+
+def _name(source: Path, inputs: Sequence[Path]) -> str:
+    """Return the path of a video in the folder that was given, or its name."""
+    folder = next((given for given in inputs if given.is_dir() and source.is_relative_to(given)), source.parent)
+    return source.relative_to(folder).as_posix()
 
 
 def _anonymize_one(source: Path, target: Path, chosen: Chosen, options: VideoOptions, watch: AnonymizeWatch) -> None:

@@ -60,6 +60,7 @@ def document(
             "width": done.worked_at[1],
             "trained_at": chosen.clip_size,
             "frames_at_once": done.chunk,
+            "keypoints": options.keypoints is not None,
             "device": str(options.device),
             "model_card": chosen.loaded.card,
         },

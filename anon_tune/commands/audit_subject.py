@@ -60,9 +60,11 @@ def find_case(options: AuditOptions, scratch: Path, watch: ImportWatch) -> Case:
     if options.original is not None and options.anonymized is not None:
         return _folder_case(options.original, options.anonymized, options, scratch, watch)
     from anon_tune.export import load_file, load_method
+    from anon_tune.methods.clip_needs import check_clip_needs
 
     loaded = load_method(options.method) if options.method is not None else load_file(Path(str(options.file)))
     opened, beside = _open(str(options.clips), options.cache)
+    check_clip_needs(loaded.recipe, opened, "--method" if options.method is not None else "--file")
     return Case(loaded.subject, loaded.anonymizer, opened, str(options.clips), beside, recipe=loaded.recipe)
 
 
@@ -126,7 +128,7 @@ def _open(clips: str, cache: Path | None) -> tuple[Clips, Path]:
 
     if clips == BUILT_IN:
         home = cache or user_cache()
-        return find_clips(clips, Folder.at(home / f"{BUILT_IN}-{anon_tune.__version__}")), home
+        return find_clips(clips, Folder.at(home / f"{BUILT_IN}-{anon_tune.__version__}-keypoints")), home
     opened = find_clips(clips, Folder.at("."))
     return opened, _beside(opened)
 

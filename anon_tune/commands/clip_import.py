@@ -52,6 +52,7 @@ class ImportOptions:
         split: For a data set: number of the published split, 1 to 3; None for 1.
         attributes: For vispr: vispr1, vispr2 or pa-hmdb51; None for vispr1.
         partial: For a data set: accept missing files and import those that are there.
+        keypoints: File with key points of the people in the videos; see `anon_tune.clips.keypoint_file`.
     """
 
     source: str
@@ -78,6 +79,7 @@ class ImportOptions:
     split: int | None = None
     attributes: str | None = None
     partial: bool = False
+    keypoints: Path | None = None
 
     def is_given(self, name: str) -> bool:
         """True if an option has a value."""
@@ -107,6 +109,9 @@ def check_options(options: ImportOptions) -> None:
     what = f"data set '{source}'" if options.root is not None else f"folder '{source}'"
     if wrong := [name for name in foreign if options.is_given(name)]:
         raise UsageError("clips import", f"{_flags(wrong)} cannot go with {what}", remedy=_REMEDY)
+    if options.keypoints is not None and ((options.windows or 1) > 1 or options.keep_frames is not None):
+        rule = "cannot go with --windows or --keep-frames: key points are those of one clip of a video"
+        raise UsageError("--keypoints", rule, remedy="Leave one of them out")
     if missing:
         raise UsageError("clips import", f"{what} needs {_flags(missing)}", remedy=_REMEDY)
 
@@ -125,6 +130,8 @@ def import_clips(options: ImportOptions, watch: ImportWatch, on_store: Callable[
         DataError: Nothing can be imported; or, without `skip_bad`, some files could not be decoded. The other files
             are imported in that case.
     """
+    from anon_tune.clips.keypoint_file import read_keypoints
+
     check_options(options)
     importing = _folder(options) if options.root is None else _data_set(options, watch)
     imported = importing(
@@ -138,6 +145,7 @@ def import_clips(options: ImportOptions, watch: ImportWatch, on_store: Callable[
         force=options.force,
         progress=watch.show,
         decode_with=_side_by_side(options.workers),
+        keypoints=None if options.keypoints is None else read_keypoints(options.keypoints),
     )
     on_store(options.output)
     watch.counted()

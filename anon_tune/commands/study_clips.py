@@ -58,15 +58,16 @@ def find_stills(name: str, clips: Clips) -> Clips:
 
 
 def check_recipes(space: SearchSpace, clips: Clips, stills: Clips | None) -> None:
-    """Check that the trained methods of a search space can be trained on clips and stills, before the first trial.
+    """Check that the methods of a search space can be used on clips and stills, before the first trial.
 
     Raises:
-        RecipeError: As `anon_tune.training.check_demands`, or a method cannot be trained on clips of this length,
-            or a network cannot take the clips.
+        RecipeError: As `anon_tune.training.check_demands` and `anon_tune.methods.clip_needs.check_clip_needs`, or a
+            network cannot take the clips.
         DataError: A file of weights does not fit its network.
     """
     from anon_tune.accounting.private_run import private_run
-    from anon_tune.methods import build_anonymizer, find, is_trained
+    from anon_tune.methods import build_anonymizer, is_trained
+    from anon_tune.methods.clip_needs import check_clip_needs
     from anon_tune.training import check_demands, check_private_networks, check_region
     from anon_tune.training.trial_run import check_networks
 
@@ -83,9 +84,7 @@ def check_recipes(space: SearchSpace, clips: Clips, stills: Clips | None) -> Non
                 private_run(recipe, len(train), len(set(train.groups)), space.where)
                 check_region(recipe, train, space.where)
                 check_private_networks(recipe, build(), space.where)
-            check_clips = find(recipe.method).spec.check_clips
-            if check_clips is not None:
-                check_clips(recipe, num_frames, space.where)
+        check_clip_needs(recipe, clips, space.where)
 
 
 def _absolute(name: str) -> str:

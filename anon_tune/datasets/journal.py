@@ -34,6 +34,8 @@ class FileRecord:
         damage: As in `DecodedClip`.
         begin: As in `ClipEntry`.
         end: As in `ClipEntry`.
+        shown: As in `DecodedClip`.
+        size: As in `DecodedClip`.
     """
 
     file: str
@@ -46,6 +48,8 @@ class FileRecord:
     damage: str = ""
     begin: int = 0
     end: int = 0
+    shown: tuple[int, ...] = ()
+    size: tuple[int, int] = (0, 0)
 
     @property
     def kept(self) -> tuple[int, int]:
@@ -57,10 +61,9 @@ class FileRecord:
         """Make the record of a file that was just decoded."""
         if isinstance(clip, BadFile):
             return cls(file, stamp(root / file), frame=clip.frame, reason=clip.reason)
-        begin, end = clip.kept
-        return cls(
-            file, stamp(root / file), clip.fps, clip.repeats, content_hash, damage=clip.damage, begin=begin, end=end
-        )
+        (begin, end), where = clip.kept, stamp(root / file)
+        facts = (0, "", clip.damage, begin, end, clip.shown, clip.size)
+        return cls(file, where, clip.fps, clip.repeats, content_hash, *facts)
 
 
 class Journal:

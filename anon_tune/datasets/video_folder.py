@@ -12,6 +12,8 @@ from pathlib import Path
 
 import av
 
+from anon_tune.clips.keypoint_file import KeyPoints
+from anon_tune.clips.keypoints import Points
 from anon_tune.clips.place import check_place
 from anon_tune.clips.store import Clips, Labels, StoreWriter
 from anon_tune.datasets.decode import BadFile, ClipForm, decode_clip
@@ -67,6 +69,7 @@ def import_folder(
     decode_with: Map = one_by_one,
     num_windows: int = 1,
     keep_frames: int | None = None,
+    keypoints: KeyPoints | None = None,
 ) -> ImportResult:
     """Decode every video that a pattern matches, and store the clips with labels read from their paths.
 
@@ -86,12 +89,11 @@ def import_folder(
         output: Clip store to make.
         val_groups: Values of the group that form the validation split.
         val_fraction: Share of the training clips that is held out for validation if `val_groups` is empty.
-        frame_step, gray, accept_damage: As in `ClipForm`.
-        skip_bad: True if the caller accepts bad files; changes only the remedy of an error.
-        force: Replace `output` if it exists.
+        frame_step, gray, accept_damage, num_windows, keep_frames: As in `ClipForm`.
+        skip_bad, force: As in `store_files`.
         progress: Called with files done and total files.
         decode_with: Where files are decoded; see `in_processes`. The store is the same, byte for byte.
-        num_windows, keep_frames: As in `ClipForm`.
+        keypoints: Key points of the people in the videos; None for a store without any.
 
     Raises:
         UsageError: The pattern, the labels or the splits cannot be used.
@@ -103,7 +105,7 @@ def import_folder(
     form = ClipForm(num_frames, height, width, frame_step, gray, accept_damage, num_windows, keep_frames)
     found, others = match_videos(root, pattern, action, private, group)
     splitter, attributes = label_found(found, private, test_groups, val_groups, val_fraction)
-    result = store_files(root, splitter, attributes, form, output, skip_bad, force, progress, decode_with)
+    result = store_files(root, splitter, attributes, form, output, skip_bad, force, progress, decode_with, keypoints)
     return replace(result, left_out=left_out(others))
 
 
@@ -144,6 +146,7 @@ def store_files(
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
     decode_with: Map = one_by_one,
+    keypoints: KeyPoints | None = None,
 ) -> ImportResult:
     """Decode labelled files and store their clips. Every import of one folder ends here.
 
@@ -158,16 +161,17 @@ def store_files(
         output: Clip store to make.
         skip_bad: True if the caller accepts bad files; changes only the remedy of an error.
         force: Replace `output` if it exists.
-        progress: Called with files done and total files.
-        decode_with: Where files are decoded.
+        progress, decode_with: As in `import_folder`.
+        keypoints: Key points of the people in the files; None for a store without any.
 
     Raises:
-        DataError: `output` exists, too few files can be decoded for a study, or no video is as long as one of several
-            windows.
+        DataError: `output` exists, or files or key points cannot be used; the message says why.
     """
     labels = splitter.split()
     files = [one.file for one in labels]
     check_names(root, files)
+    if keypoints is not None:
+        keypoints.check(files)
     with _open_journal(root, files, form, Path(output), force) as journal:
         with StoreWriter(output, form.shape, force, journal.frames, form.windows) as writer:
             done = journal.go_on(root, files, lambda at, one: writer.restore(labels[at], one.content_hash, one.kept))
@@ -186,10 +190,19 @@ def store_files(
             if bad:
                 writer.resplit(splits_without(splitter, labels, good))
             fps = statistics.median(one.fps for one in journal.records if not one.reason)
-            clips = writer.finish(tuple(attributes), fps, printable(root.resolve()), drop_constant=True)
+            points = _placed(keypoints, labels, journal)
+            clips = writer.finish(tuple(attributes), fps, printable(root.resolve()), True, points)
         short = [one.file for one in journal.records if one.repeats]
         damaged = [BadFile(one.file, 0, one.damage) for one in journal.records if one.damage]
     return ImportResult(clips, clips.num_clips, tuple(bad), tuple(short), tuple(damaged))
+
+
+def _placed(keypoints: KeyPoints | None, labels: Sequence[Labels], journal: Journal) -> dict[str, Points] | None:
+    """Return the key points of the frames that each clip shows, by the id of the clip."""
+    if keypoints is None:
+        return None
+    done = [(one.id, one.file, record) for one, record in zip(labels, journal.records, strict=True)]
+    return {at: keypoints.of(file, record.shown, record.size) for at, file, record in done if not record.reason}
 
 
 def _check_windows(root: Path, form: ClipForm, records: Sequence[FileRecord]) -> None:

@@ -54,14 +54,16 @@ def weights(scores: Sequence[Floats], labels: NDArray[np.uint8]) -> list[Floats]
     """Return the weight of each member on each attribute, (A,), at least 0.
 
     The weight is the square of the difference between the member's average precision and the floor. A member that is
-    not better than chance on an attribute gets weight 0 there, and a weak member gets little weight.
+    not better than chance on an attribute gets weight 0 there, and a weak member gets little weight. Members weigh
+    alike on an attribute that no validation clip has.
 
     Args:
         scores: Scores of each member on the validation split (N,A).
-        labels: (N,A), with a positive clip of every attribute.
+        labels: (N,A).
     """
     floor = labels.mean(axis=0)
-    return [np.maximum(0, average_precisions(one, labels) - floor) ** 2 for one in scores]
+    known = labels.any(axis=0)
+    return [np.where(known, np.maximum(0, average_precisions(one, labels) - floor) ** 2, 1) for one in scores]
 
 
 def _sum(members: Sequence[Attack], heard: Sequence[Floats]) -> tuple[Floats, Floats]:

@@ -197,7 +197,7 @@ def anonymize_split(
     for batch in epoch_batches(raw, batch_clips, 0, 0, shuffle=False):
         clips = batch.clips.to(device)
         start = _now(device)
-        altered = anonymizer(clips)
+        altered = anonymizer(clips, raw.points_at(range(row, row + len(clips))))
         seconds += _now(device) - start
         levels = (altered.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
         difference = levels.float() / 255 - batch.clips
@@ -207,7 +207,8 @@ def anonymize_split(
         for name, values in attacker_inputs(anonymizer, clips).items() if attacker_inputs else ():
             given.setdefault(name, []).append(values.float().cpu())
     inputs = {name: torch.cat(parts).numpy() for name, parts in given.items()}
-    return AnonymizedSplit(replace(raw, frames=frames, windows=None, inputs=inputs), total / len(raw), seconds)
+    made = replace(raw, frames=frames, windows=None, inputs=inputs, keypoints=None)
+    return AnonymizedSplit(made, total / len(raw), seconds)
 
 
 def _now(device: torch.device) -> float:

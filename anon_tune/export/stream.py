@@ -7,16 +7,18 @@ files, and (T,3,H,W) in [0, 1] for the anonymizer.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from anon_tune.clips.keypoints import Points
 from anon_tune.errors import ExportError
 from anon_tune.networks import Anonymizer, FrameAnonymizer
 
+PointsOf = Callable[[Sequence[int], tuple[int, int]], Points]
 _CLIP_FRAMES = 32
 _CHUNK_PIXELS = 2**24  # of the frames of a chunk, which wait between two stages
 _BATCH_PIXELS = {"cpu": 2**17, "cuda": 2**22}  # larger batches are slower on a CPU, because its caches are too small
@@ -48,6 +50,8 @@ class FrameStream:
             enlarged bilinearly. None for H x W.
         clip_frames: Frames of the successive clips that an anonymizer of whole clips sees; None for as many as it was
             trained on, or 32.
+        keypoints: Returns the key points (T,P,17,3) of frames by their numbers, for frames of H x W pixels; None if
+            nobody knows them.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class FrameStream:
         device: torch.device,
         scale: tuple[int, int] | None = None,
         clip_frames: int | None = None,
+        keypoints: PointsOf | None = None,
     ) -> None:
         # Frames come with channels last; in that layout a CPU runs the convolutions twice as fast.
         is_flat = all(weights.dim() < 5 for weights in anonymizer.parameters())  # else it has 3D convolutions
@@ -70,6 +75,7 @@ class FrameStream:
         of_clips = clip_frames or anonymizer.clip_frames or _CLIP_FRAMES
         self.chunk = of_clips if num_before is None else min(_CLIP_FRAMES, fitting)
         """Frames to give at a time; all but the last chunk must have as many."""
+        self._keypoints, self._num_seen = keypoints, 0
         self._recent = torch.empty(0, height, width, 3, dtype=torch.uint8)
         self._num_waiting = 0  # the last of the recent frames, whose outputs need later frames
         rewrites_frames = isinstance(anonymizer, FrameAnonymizer)
@@ -111,7 +117,12 @@ class FrameStream:
             rule = "an anonymizer that compares the frames of a clip needs at least 2"
             raise ExportError("the video", rule, "1 frame", "Choose detector=hog or another anonymizer")
         self._recent = clip[1 - self.chunk :].clone()
-        return self._levels(clip)[-len(frames) :]
+        self._num_seen += len(frames)
+        points = None
+        if self._keypoints is not None:
+            found = self._keypoints(range(self._num_seen - len(clip), self._num_seen), self._size)
+            points = torch.from_numpy(found).to(self._device)
+        return self._levels(clip, points)[-len(frames) :]
 
     def _rewrite(self, clip: Tensor, start: int, stop: int) -> Tensor:
         """Anonymize a clip (T,H,W,3) in parts, and return its frames from `start` to before `stop`."""
@@ -139,12 +150,12 @@ class FrameStream:
         return max(1, min(os.cpu_count() or 1, _TOGETHER_PIXELS // part))
 
     @torch.inference_mode()
-    def _levels(self, clip: Tensor) -> Tensor:
+    def _levels(self, clip: Tensor, keypoints: Tensor | None = None) -> Tensor:
         # Permuting makes (T,3,H,W) with channels last, without a copy.
         x = clip.to(self._device).permute(0, 3, 1, 2).float().div_(255)
         if self._scale:
             x = F.interpolate(x, self._scale, mode="area")
-        y = tiled(self._anonymizer, x, _TILE_SIDE, _TILE_OVERLAP) if self._tiled else self._anonymizer(x)
+        y = tiled(self._anonymizer, x, _TILE_SIDE, _TILE_OVERLAP) if self._tiled else self._anonymizer(x, keypoints)
         if self._scale:
             y = F.interpolate(y, self._size, mode="bilinear", align_corners=False)
         # The output may be the input itself, so it is not changed in place.

@@ -15,7 +15,7 @@ from queue import Empty, Full, Queue
 import torch
 
 from anon_tune.errors import ExportError, UsageError
-from anon_tune.export.stream import FrameStream
+from anon_tune.export.stream import FrameStream, PointsOf
 from anon_tune.folder import writing_file
 from anon_tune.networks import Anonymizer
 from anon_tune.networks.memory import keep_freed_memory
@@ -39,6 +39,7 @@ class VideoOptions:
         preview: Show the original to the left of the result.
         scale: Height and width at which frames are anonymized; None for the video's own. See `FrameStream`.
         clip_frames: As in `FrameStream`.
+        keypoints: As in `FrameStream`, of the one video that is anonymized.
         force: Replace an existing file.
         device: Where to compute.
     """
@@ -50,6 +51,7 @@ class VideoOptions:
     preview: bool = False
     scale: tuple[int, int] | None = None
     clip_frames: int | None = None
+    keypoints: PointsOf | None = None
     force: bool = False
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
@@ -121,7 +123,13 @@ def anonymize_video(
         with VideoReader(source, audio, options.accept_damage) as reader, writing_file(output) as hidden:
             facts = reader.facts
             stream = FrameStream(
-                anonymizer, facts.height, facts.width, options.device, options.scale, options.clip_frames
+                anonymizer,
+                facts.height,
+                facts.width,
+                options.device,
+                options.scale,
+                options.clip_frames,
+                options.keypoints,
             )
             width = facts.width * (2 if options.preview else 1)
             writer = VideoWriter(hidden, reader, facts.height, width, options.crf, output, options.encode_audio)

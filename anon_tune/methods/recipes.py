@@ -56,6 +56,8 @@ def make_recipe(params: Mapping[str, Any], where: str = "recipe", defaults: Mapp
     shared = {name: value for name, value in params.items() if name not in own} | dict(spec.fixes)
     shared |= {name: getattr(section, key) for name, key in spec.sets.items()}
     known = {name: value for name, value in defaults.items() if name in shared_names()}
+    prefix = f"{spec.name}:"
+    known |= {name.removeprefix(prefix): value for name, value in defaults.items() if name.startswith(prefix)}
     tree = nest(_laid_over(known, shared), where)
     try:
         return Recipe.model_validate(tree | {"section": section})
@@ -128,12 +130,14 @@ def method_of(name: str) -> str | None:
 def defaults_of(methods: Iterable[str]) -> dict[str, Any]:
     """Return this version's defaults of all values that recipes of these methods take, by flat dotted name.
 
-    Values whose default is None are left out.
+    Values whose default is None are left out. Where a method has another default of a shared value, that one is added
+    under ``<method>:<name>``.
     """
     found = dict(flat_values(Recipe()))
     for text in methods:
         spec = find_spec(text.partition(":")[0])
         found |= flat_values(spec.section(), f"{spec.name}.") if spec.section else ()
+        found |= {f"{spec.name}:{name}": value for name, value in spec.defaults.items()}
     return {name: value for name, value in found.items() if value is not None and name != "method"}
 
 

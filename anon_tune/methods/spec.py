@@ -73,8 +73,10 @@ class MethodSpec:
             ``<name of the method>.<field>``.
         fixes: Values of the shared recipe that make the method what it is; users cannot change them.
         sets: Values of the shared recipe that a field of the section sets: flat dotted name to field.
+        defaults: Values of the shared recipe whose default is another one for this method, by flat dotted name.
         uses: Parts of the shared recipe that the method depends on, from `GAME`. Other parts are not searched for it.
         needs: What the method needs besides single frames.
+        least_frames: Frames that a clip must have at least.
         attackers: Names of the method's own attackers, which attack it together with those of the recipe.
         check_clips: Raises a `RecipeError` if a recipe of the method cannot be trained on clips of so many frames. It
             takes the recipe, the frames per clip, and the file that the recipe came from. None if any clip will do.
@@ -91,8 +93,10 @@ class MethodSpec:
     section: type[Part] | None = None
     fixes: Mapping[str, Value] = field(default_factory=dict)
     sets: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, Value] = field(default_factory=dict)
     uses: tuple[str, ...] = ()
     needs: frozenset[Need] = frozenset()
+    least_frames: int = 1
     attackers: tuple[str, ...] = ()
     check_clips: Callable[[Recipe, int, str], None] | None = None
     release: Callable[[Mapping[str, Value]], str] | None = None

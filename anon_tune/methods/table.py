@@ -48,7 +48,7 @@ def broken_rules(spec: MethodSpec) -> Iterator[str]:
     if spec.arguments and (spec.is_trained or (spec.section is not None and not takes_text)):
         yield "must have either arguments, if it is closed-form, or a section"
     yield from _broken_section(spec)
-    for other in (*spec.fixes, *spec.sets):
+    for other in (*spec.fixes, *spec.sets, *spec.defaults):
         if other not in recipe_names() or other == "method":
             yield f"sets '{other}', which is no value of the recipe"
     for part in spec.uses:

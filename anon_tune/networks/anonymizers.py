@@ -40,11 +40,29 @@ class Anonymizer(nn.Module):
         """Map clips (B,T,3,H,W) to clips of the same shape, of any range."""
         raise NotImplementedError
 
-    def forward(self, clips: Tensor) -> Tensor:
-        """Map clips (B,T,3,H,W) or (T,3,H,W) in [0, 1] to the same shape and range."""
+    def rewrite_by(self, clips: Tensor, keypoints: Tensor) -> Tensor:
+        """Map clips as `rewrite` does, knowing the key points (B,T,P,17,3) of the people in them.
+
+        See `anon_tune.clips.keypoints`. An anonymizer that has a use for them overrides this.
+        """
+        return self.rewrite(clips)
+
+    @property
+    def uses_keypoints(self) -> bool:
+        """True if key points change the output."""
+        return type(self).rewrite_by is not Anonymizer.rewrite_by
+
+    def forward(self, clips: Tensor, keypoints: Tensor | None = None) -> Tensor:
+        """Map clips (B,T,3,H,W) or (T,3,H,W) in [0, 1] to the same shape and range.
+
+        Args:
+            clips: The clips.
+            keypoints: The key points of the people in the clips, (B,T,P,17,3) or (T,P,17,3); None if nobody knows them.
+        """
         if clips.dim() == 4:
-            return self.rewrite(clips.unsqueeze(0)).to(clips.dtype).clamp(0, 1).squeeze(0)
-        kept: Tensor = self.rewrite(clips).to(clips.dtype).clamp(0, 1)  # a network may compute in fewer bits
+            return self.forward(clips.unsqueeze(0), None if keypoints is None else keypoints.unsqueeze(0)).squeeze(0)
+        made = self.rewrite(clips) if keypoints is None else self.rewrite_by(clips, keypoints)
+        kept: Tensor = made.to(clips.dtype).clamp(0, 1)  # a network may compute in fewer bits
         return kept
 
 

@@ -74,5 +74,6 @@ def _layout(own: dict[str, Any]) -> go.Layout:
         "margin": {"l": 60, "r": 20, "t": 20, "b": 50},
         "hoverlabel": {"align": "left", "bgcolor": "#FFFFFF", "bordercolor": MUTED, "font": FONT},
         "legend": LEGEND,
+        "modebar": {"bgcolor": "rgba(128,128,128,0)", "color": MUTED, "activecolor": LABEL},
     }
     return go.Layout(common | own)

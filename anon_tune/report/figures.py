@@ -97,7 +97,7 @@ def _anchors(front: ParetoFront) -> list[Any]:
         symbol, colour, side = _MARKS[trial.method]
         points = _points(trial.method, [trial], front, {"color": colour, "size": 13})
         points.update(mode="markers+text", text=[trial.method], textposition=side, marker={"symbol": symbol})
-        points.update(showlegend=False)  # its name is written beside the point
+        points.update(showlegend=False, cliponaxis=False)  # its name is written beside the point
         anchors.append(points)
     return anchors
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from anon_tune.pareto import rung_agreement
 from anon_tune.report.selection import has_trained_method
@@ -13,6 +13,23 @@ from anon_tune.trial import Trial, TrialState
 def measuring_note(trials: Sequence[Trial]) -> str:
     """Return sentences about rung scores and about the time that measurement took; empty while nothing is known."""
     return f"{_agreement(trials)} {_cost(trials)}".strip()
+
+
+def measured_by(trials: Sequence[Trial], space: Mapping[str, object]) -> str:
+    """Return a sentence that names the attackers and the classifier of the full scores; empty while there is none.
+
+    Args:
+        trials: All trials of the study.
+        space: The tables of its search space.
+    """
+    names = dict.fromkeys(name for trial in trials if trial.score for name in trial.score.attackers)
+    if not names:
+        return ""
+    fixed, defaults = (space.get(name) for name in ("fixed", "defaults"))
+    said = [table.get("evaluation.classifier") for table in (fixed, defaults) if isinstance(table, Mapping)]
+    classifier = next((str(one) for one in said if one), "small")
+    which = "a small network" if classifier == "small" else classifier
+    return f"Attackers of the full scores: {', '.join(names)}. Actions are recognized by {which}."
 
 
 def _agreement(trials: Sequence[Trial]) -> str:

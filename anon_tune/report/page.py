@@ -16,6 +16,7 @@ from anon_tune.folder import File
 from anon_tune.ledger import Ledger
 from anon_tune.recipe import measured_before
 from anon_tune.report import tables
+from anon_tune.report.measuring_notes import measured_by
 from anon_tune.report.sections import PageSection, study_sections
 from anon_tune.report.shown import ShownStudy
 from anon_tune.report.trial_panel import paneled_trials, trial_panel
@@ -138,10 +139,12 @@ def study_summary(shown: ShownStudy, extra: str = "") -> PageSection:
     named = {"name": facts.name, "settings": facts.settings, "versions": facts.versions}
     old = measured_before(facts.measure_version) if study.frozen.exists() else ""
     warning = f'<p class="failed">{text(old)}</p>' if old else ""
+    by = measured_by(shown.trials, facts.space)
+    measured = f'<p class="note">{text(by)}</p>' if by else ""
     return PageSection(
         "summary",
         "",
-        f"{warning}{extra}{tables.summary(shown.trials, shown.front)}{tables.settings(named)}"
+        f"{warning}{extra}{tables.summary(shown.trials, shown.front)}{measured}{tables.settings(named)}"
         f"{tables.elsewhere(study, facts.storage)}",
     )
 

@@ -18,6 +18,11 @@ from anon_tune.trial import Trial, TrialState
 Rule = Literal["one run", "best of drawn", "all runs"]
 
 _CONSTRAINT = "--constraint epsilon_at_most"
+_SETS_NOISE = {
+    "method",
+    "anonymizer.pretrain_steps",
+    *(f"training.{name}" for name in ("batch_clips", "num_branch_updates", "num_steps", "warmup_steps")),
+}  # what rate and number of updates depend on
 _OUTSIDE = "evaluation.attackers_learn_on"
 
 
@@ -154,8 +159,7 @@ def _has_begun(trial: Trial) -> bool:
 
 
 def _noise_is_searched(space: SearchSpace) -> bool:
-    names = ("dp.", "training.", "anonymizer.pretrain_steps", "method")
-    return any(name.startswith(names) for name in space.search)
+    return any(name.startswith("dp.") or name in _SETS_NOISE for name in space.search)
 
 
 def worst_run(space: SearchSpace, protected: Protected) -> PrivateRun:

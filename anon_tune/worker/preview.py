@@ -45,8 +45,9 @@ def write_previews(anonymizer: Anonymizer, clips: Clips, place: TrialDirectory, 
 def _before_and_after(anonymizer: Anonymizer, clips: Clips, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return original and anonymized clips, each (B, T, C, H, W) in [0, 1]."""
     test = clips.split("test")
-    raw = test.clips([k * len(test) // _CLIPS for k in range(_CLIPS)])
-    return raw, anonymizer.to(device).eval()(raw.to(device)).cpu()
+    shown = [k * len(test) // _CLIPS for k in range(_CLIPS)]
+    raw = test.clips(shown)
+    return raw, anonymizer.to(device).eval()(raw.to(device), test.points_at(shown)).cpu()
 
 
 def _write_still(raw: Tensor, changed: Tensor, path: Path) -> None:

@@ -62,16 +62,6 @@ def open_study(visit, dashboard, name, **settings):
     return page
 
 
-@pytest.fixture
-def click_point(place_of_point):
-    def click(page, trial_id):
-        place = place_of_point(page, trial_id)
-        page.mouse.move(*place)
-        page.mouse.click(*place)
-
-    return click
-
-
 def test_only_the_address_with_the_token_answers(dashboard):
     assert answer(dashboard.address) == 200
     for path in (
@@ -131,16 +121,24 @@ def test_a_new_certificate_appears_without_reloading_and_is_joined_with_the_poin
     one = new_certificate(trial)
     study.certificate(trial.id).write(one.to_json().encode())
     page.locator("#front-plot .legendtext:text-is('certified')").wait_for()
-    joined = page.evaluate("document.getElementById('front-plot').data.find(t => t.line?.dash === 'dot').x")
+    joined = page.evaluate("""() => {
+        const { data } = document.getElementById("front-plot");
+        return data[data.findIndex((trace) => trace.name === "certified") - 1].x;
+    }""")
     assert joined == [front.scores[trial.id].leakage.value, one.leakage, None]
     assert "LOWER BOUND" in page.inner_text("#certificates")
 
 
-def test_a_click_on_a_point_opens_everything_about_the_trial(dashboard, visit, runs, click_point):
+def test_pointing_at_a_trial_shows_its_picture_and_a_click_opens_everything_about_it(
+    dashboard, visit, runs, place_of_point
+):
     page = open_study(visit, dashboard, "first")
     front = ParetoFront.of(Ledger(runs / "first" / "ledger").trials())
     trial = next(t for t in front.members if not t.is_anchor)
-    click_point(page, trial.id)
+    place = place_of_point(page, trial.id)
+    page.mouse.move(*place)
+    page.locator(f"#peek img[src*='trial={trial.id}']").wait_for()
+    page.mouse.click(*place)
     panel = page.locator("#panel")
     panel.locator("h3").wait_for()
     words = panel.inner_text()
@@ -197,12 +195,12 @@ def test_the_slider_picks_what_export_picks(dashboard, visit, runs, name):
 
 
 def test_a_preview_is_a_video_that_plays_again_and_again(
-    visit, moving_directory, new_dashboard, click_point, plays_again_and_again
+    visit, moving_directory, new_dashboard, place_of_point, plays_again_and_again
 ):
     alone = new_dashboard(moving_directory)
     page = visit(alone.address)
     front = [t for t in ParetoFront.of(Ledger(moving_directory / "ledger").trials()).members if not t.is_anchor]
-    click_point(page, front[0].id)
+    page.mouse.click(*place_of_point(page, front[0].id))
     plays_again_and_again(page.locator("#panel .looks video"))
     page.close()
     assert alone.stop() == (0, "", "")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from anon_tune.clips.keypoint_file import KeyPoints
 from anon_tune.clips.store import Labels
 from anon_tune.datasets.decode import ClipForm
 from anon_tune.datasets.labels import Splitter, check_fraction
@@ -121,6 +122,7 @@ def import_listing(
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
     decode_with: Map = one_by_one,
+    keypoints: KeyPoints | None = None,
 ) -> ImportResult:
     """Decode the files of a listing and store their clips.
 
@@ -138,6 +140,7 @@ def import_listing(
         force: Replace `output` if it exists.
         progress: Called with files done and total files.
         decode_with: Where files are decoded.
+        keypoints: Key points of the people in the files; None for a store without any.
 
     Raises:
         DataError: Files are missing and `partial` is not given, there are too few files for a study, or as in
@@ -153,7 +156,8 @@ def import_listing(
     splitter = Splitter(there, there, 0 if has_own else val_fraction)
     windows = listing.num_windows, listing.keep_frames
     form = ClipForm(listing.num_frames, height, width, listing.frame_step, gray, accept_damage, *windows)
-    return store_files(listing.root, splitter, listing.attributes, form, output, skip_bad, force, progress, decode_with)
+    how = (skip_bad, force, progress, decode_with, keypoints)
+    return store_files(listing.root, splitter, listing.attributes, form, output, *how)
 
 
 def _check_complete(listing: Listing) -> None:

@@ -1,6 +1,6 @@
 """The anonymizer that removes persons and draws a neutral figure in their place.
 
-Shapes: B clips, T frames per clip, C = 3 channels (RGB), H height, W width, N pixels of a silhouette.
+Shapes: B clips, T frames per clip, C = 3 channels (RGB), H height, W width, N pixels of a silhouette, P people.
 """
 
 from __future__ import annotations
@@ -12,56 +12,87 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from anon_tune.errors import DataError
+from anon_tune.methods.avatar.figure import HEAD, Figure, Point, drawn
+from anon_tune.methods.avatar.skeleton import figures_of
 from anon_tune.methods.persons.network import DETECTORS
 from anon_tune.networks import Anonymizer
 from anon_tune.recipe import Recipe
 
-Point = tuple[float, float]
 Mask = NDArray[np.bool_]
 
 _LEAST_SHARE = 0.002  # of a frame's pixels; a smaller silhouette is noise, and gets no figure
-_WIDTH = 0.09  # of limbs and torso, as a share of the figure's height: the same for everyone
-_HEAD = 0.08  # radius of the head, likewise
-_FINE = 4  # figures are drawn this much larger, then shrunk, so that they move by less than a pixel
+_CLOTHES = 5.5  # times as thick as its figure is what is removed of a person: hair, hats and wide clothes too
+_REMEDY = "Import the videos with --keypoints, or write avatar:pose=any"
 _INPAINT = 3  # pixels around a hole from which it is filled
 
 
 class Avatar(Anonymizer):
-    """Shows the background of a clip with a flat figure at the place of every frame's largest silhouette.
+    """Shows the background of a clip, with a flat figure at the place of every person.
 
-    The background is the mean, over time, of the pixels that the detector does not take for a person. A place that a
-    person covers in every frame is filled from around it. Nothing else of the raw frames is shown. Five points move the
-    figure: the top of the silhouette, its outermost points to the left and to the right above the middle, and its
-    lowest points to either side. The thickness of the figure and its colour are the same for everyone, and its height
-    is the median over the clip. What is left of a person is how they move, and how tall they are in the picture.
+    The background is the mean, over time, of the pixels that show no person. A place that a person covers in every
+    frame is filled from around it. Nothing else of the raw frames is shown. What moves the figure:
 
-    The camera must not move. A part of a person that the detector never finds stays in the background.
+    * the key points of the clip, if it has any, as `anon_tune.methods.avatar.skeleton` tells. A person is then what the
+      detector finds, and what is near the key points. In a frame without key points, there is no figure.
+    * otherwise five points of the largest silhouette that the detector finds in a frame: its top, its outermost points
+      to the left and to the right above the middle, and its lowest points to either side.
+
+    The thickness of a figure and its colour are the same for everyone, and its size is the median over the clip. What
+    is left of a person is how they move, and how tall they are in the picture.
+
+    The camera must not move. A part of a person that is never found stays in the background.
 
     Args:
         detector: ``background`` or ``hog``, see `anon_tune.methods.persons.network`.
         grey: Brightness of the figure, in [0, 1].
+        pose: ``any`` for key points or else silhouettes, ``keypoints`` or ``silhouette`` for one of them only.
+
+    Raises:
+        DataError: When it is called with ``keypoints`` and a clip has none.
 
     Source:
         Ours, after data sets in which people are replaced by avatars (arXiv:2410.17098). They read the pose by a
-        network from key points, and render a body in three dimensions.
+        network, and render a body in three dimensions.
     """
 
     num_before = None
 
-    def __init__(self, detector: str, grey: float) -> None:
+    def __init__(self, detector: str, grey: float, pose: str = "any") -> None:
         super().__init__()
-        self.find, self.grey = DETECTORS[detector], grey
+        self.find, self.grey, self.pose = DETECTORS[detector], grey, pose
 
     def rewrite(self, clips: Tensor) -> Tensor:
+        if self.pose == "keypoints":
+            raise DataError("avatar:pose=keypoints", "needs clips with key points", remedy=_REMEDY)
         masks = self.find(clips)
-        made = [self._redraw(clip, mask) for clip, mask in zip(clips, masks, strict=True)]
+        return torch.stack([self._by_silhouette(clip, mask) for clip, mask in zip(clips, masks, strict=True)])
+
+    def rewrite_by(self, clips: Tensor, keypoints: Tensor) -> Tensor:
+        if self.pose == "silhouette":
+            return self.rewrite(clips)
+        has_any = keypoints[..., 2].flatten(1).any(dim=1).tolist()
+        made = [
+            self._by_keypoints(clip, points) if known else self.rewrite(clip[None])[0]
+            for clip, points, known in zip(clips, keypoints, has_any, strict=True)
+        ]
         return torch.stack(made)
 
-    def _redraw(self, clip: Tensor, mask: Tensor) -> Tensor:
+    def _by_silhouette(self, clip: Tensor, mask: Tensor) -> Tensor:
+        poses = poses_of(mask.squeeze(1).cpu().numpy())
+        return self._redraw(clip, mask, [[] if pose is None else [pose.figure] for pose in poses])
+
+    def _by_keypoints(self, clip: Tensor, keypoints: Tensor) -> Tensor:
+        size = (clip.shape[-2], clip.shape[-1])
+        points = keypoints.float().cpu().numpy()
+        near = np.stack([drawn(some, size, _CLOTHES) for some in figures_of(points, size, neutral=False)]) > 0
+        mask = self.find(clip[None])[0] | torch.from_numpy(near).to(clip.device).unsqueeze(1)
+        return self._redraw(clip, mask, figures_of(points, size))
+
+    def _redraw(self, clip: Tensor, mask: Tensor, figures: list[list[Figure]]) -> Tensor:
         behind = background_of(clip, mask)
-        poses, size = poses_of(mask.squeeze(1).cpu().numpy()), (mask.shape[-2], mask.shape[-1])
-        cover = torch.from_numpy(np.stack([drawn(pose, size) for pose in poses])).to(clip).unsqueeze(1)
-        return torch.lerp(behind.expand_as(clip), torch.full_like(clip, self.grey), cover)
+        cover = torch.from_numpy(np.stack([drawn(some, (clip.shape[-2], clip.shape[-1])) for some in figures]))
+        return torch.lerp(behind.expand_as(clip), torch.full_like(clip, self.grey), cover.to(clip).unsqueeze(1))
 
 
 def background_of(clip: Tensor, mask: Tensor) -> Tensor:
@@ -86,7 +117,7 @@ def background_of(clip: Tensor, mask: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """The points of a figure, as columns and rows in pixels.
+    """The points of a silhouette that a figure is drawn by, as columns and rows in pixels.
 
     Attributes:
         top: The top of the head.
@@ -101,6 +132,14 @@ class Pose:
     feet: tuple[Point, Point]
     middle: Point
     height: float
+
+    @property
+    def figure(self) -> Figure:
+        """The figure with these points."""
+        head = (self.top[0], self.top[1] + HEAD * self.height)
+        neck = (head[0], head[1] + 1.5 * HEAD * self.height)
+        arms, legs = ((neck, hand) for hand in self.hands), ((self.middle, foot) for foot in self.feet)
+        return Figure(((neck, self.middle), *arms, *legs), head, self.height)
 
 
 def poses_of(masks: Mask) -> list[Pose | None]:
@@ -157,29 +196,6 @@ def _lowest(rows: NDArray[np.intp], columns: NDArray[np.intp], inside: Mask) -> 
     return float(columns[inside][rows[inside] == lowest].mean()), float(lowest)
 
 
-def drawn(pose: Pose | None, size: tuple[int, int]) -> NDArray[np.float32]:
-    """Return how far a figure covers each pixel of a frame, (H,W) in [0, 1]; zeros if there is none."""
-    import cv2
-
-    height, width = size
-    if pose is None:
-        return np.zeros(size, np.float32)
-    canvas = np.zeros((height * _FINE, width * _FINE), np.uint8)
-    thick = max(1, round(_WIDTH * pose.height * _FINE))
-    radius = max(1, round(_HEAD * pose.height * _FINE))
-    head = (pose.top[0], pose.top[1] + _HEAD * pose.height)
-    neck = (head[0], head[1] + 1.5 * _HEAD * pose.height)
-    limbs = [(neck, pose.middle), *((neck, hand) for hand in pose.hands), *((pose.middle, foot) for foot in pose.feet)]
-    for start, end in limbs:
-        cv2.line(canvas, _fine(start), _fine(end), 255, thick, cv2.LINE_AA)
-    cv2.circle(canvas, _fine(head), radius, 255, -1, cv2.LINE_AA)
-    return np.asarray(cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA) / 255, np.float32)
-
-
-def _fine(point: Point) -> tuple[int, int]:
-    return round((point[0] + 0.5) * _FINE), round((point[1] + 0.5) * _FINE)
-
-
-def build(recipe: Recipe, detector: str, grey: float) -> Anonymizer:
+def build(recipe: Recipe, detector: str, grey: float, pose: str) -> Anonymizer:
     """Return the anonymizer."""
-    return Avatar(detector, grey)
+    return Avatar(detector, grey, pose)

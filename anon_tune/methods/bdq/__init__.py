@@ -29,4 +29,5 @@ SPEC = MethodSpec(
         "penalty.weight": 0.0,
     },
     uses=("anonymizer", "utility", "privacy", "training"),
+    least_frames=2,
 )

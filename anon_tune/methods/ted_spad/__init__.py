@@ -60,6 +60,7 @@ SPEC = MethodSpec(
     is_trained=True,
     section=TedSpadRecipe,
     fixes={"privacy.head": "nt_xent", "privacy.branches": "network", "penalty.weight": 0.0},
+    defaults={"privacy.weight": 0.2},  # of a loss without labels; at 1, nothing of the action is left either
     uses=("anonymizer", "utility", "privacy", "training"),
     check_clips=check_clips,
 )

@@ -164,6 +164,22 @@ class TokenDropper(Anonymizer):
         self.selector = Selector(section)
         self.trained_on: Tensor  # T, H and W of the training clips; 0 if not trained
         self.register_buffer("trained_on", torch.zeros(3, dtype=torch.int64))
+        self._frozen_size = (0, 0)
+
+    def train(self, mode: bool = True) -> TokenDropper:
+        """As for any module. What is traced in eval mode is traced for the training size of now."""
+        self._frozen_size = self._read_size()
+        super().train(mode)
+        return self
+
+    def _read_size(self) -> tuple[int, int]:
+        height, width = self.trained_on[1:].tolist()
+        return height, width
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        """H and W of a training clip; 0 if not trained. A tracer cannot read a tensor."""
+        return self._frozen_size if torch.compiler.is_exporting() else self._read_size()
 
     @property
     def clip_frames(self) -> int | None:
@@ -172,7 +188,7 @@ class TokenDropper(Anonymizer):
 
     def select(self, clips: Tensor) -> Selection:
         """Choose tubelets of clips (B,T,3,H,W) of any size."""
-        height, width = (int(size) for size in self.trained_on[1:])
+        height, width = self._size
         if height and clips.shape[-2:] != (height, width):
             frames = F.interpolate(clips.flatten(0, 1), (height, width), mode="area")
             clips = frames.unflatten(0, clips.shape[:2])
@@ -189,9 +205,7 @@ class TokenDropper(Anonymizer):
         size, tall, wide = self.selector.patch
         kept = self.select(clips).kept
         mask = kept.repeat_interleave(size, 1).repeat_interleave(tall, 2).repeat_interleave(wide, 3)
-        height, width = (
-            int(trained) or now for trained, now in zip(self.trained_on[1:], clips.shape[-2:], strict=True)
-        )
+        height, width = (trained or now for trained, now in zip(self._size, clips.shape[-2:], strict=True))
         mask = mask[:, : clips.shape[1], :height, :width]
         if mask.shape[-2:] != clips.shape[-2:]:
             mask = F.interpolate(mask, clips.shape[-2:], mode="nearest")

@@ -74,7 +74,7 @@ def test_a_detector_finds_persons_who_move(
 ) -> None:
     store = tmp_path / "clips"
     store.mkdir()
-    for name in ("manifest.parquet", "frames.npy"):
+    for name in ("manifest.parquet", "frames.npy", "keypoints.npy"):
         (store / name).symlink_to(avatars.directory / name)
     code, out, _ = say("clips", "persons", store)
     assert code == 0 and "frames with a person  " in out

@@ -91,3 +91,12 @@ def test_test_labels_have_no_say(splits: Splits) -> None:
         for split in (test, replace(test, private=1 - test.private))
     )
     assert (one == two).all()
+
+
+def test_members_weigh_alike_on_an_attribute_that_no_validation_clip_has(splits: Splits) -> None:
+    labels = splits[0].private.copy()
+    labels[:, 2] = 0
+    wise = knowing(splits, [0, 1, 2, 3, 4, 5])
+    heard = weights([wise[0], -wise[0]], labels)
+    assert [float(one[2]) for one in heard] == [1, 1]
+    assert heard[0][0] > heard[1][0] == 0

@@ -16,7 +16,7 @@ import torch
 from anon_tune.errors import ExportError, UsageError
 from anon_tune.export import programs
 from anon_tune.export.programs import ProgramFacts, write_program
-from anon_tune.methods import build_anonymizer
+from anon_tune.methods import build_anonymizer, make_recipe
 from anon_tune.networks import Anonymizer
 from anon_tune.recipe import AnonymizerRecipe, Recipe
 
@@ -106,3 +106,14 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         f"{path}: ONNX needs the package onnxscript. Install the extra: pip install 'anon_tune[onnx]'."
     )
     assert not list(tmp_path.iterdir())
+
+
+def test_tokens_are_traced_for_the_size_of_the_training_clips(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    recipe = make_recipe({"method": "tokens", "tokens.width": 24, "tokens.depth": 3})
+    anonymizer = build_anonymizer(recipe).requires_grad_(False)
+    anonymizer.trained_on.copy_(torch.tensor([4, 32, 32]))
+    frames = torch.rand(4, 3, 32, 32)
+    write_program(anonymizer.eval(), frames, tmp_path / "x.pt2", card)
+    assert card_of(tmp_path / "x.pt2") == {"shape": [4, 32, 32], "difference": 0}
+    assert torch.equal(run(tmp_path / "x.pt2", frames), anonymizer(frames))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -10,6 +13,7 @@ from anon_tune.errors import ExportError
 from anon_tune.export import stream as streams
 from anon_tune.export.stream import FrameStream, tiled
 from anon_tune.methods import build_anonymizer, specs
+from anon_tune.networks import Anonymizer
 from anon_tune.recipe import AnonymizerRecipe, Recipe
 
 CPU = torch.device("cpu")
@@ -113,3 +117,20 @@ def test_chunks_get_shorter_as_frames_get_larger() -> None:
     assert chunks == sorted(chunks, reverse=True)
     assert chunks[0] == 32
     assert chunks[-1] == 2
+
+
+def test_key_points_of_a_chunk_are_those_of_its_frames() -> None:
+    class Numbers(Anonymizer):
+        num_before = None
+
+        def rewrite_by(self, clips: torch.Tensor, keypoints: torch.Tensor) -> torch.Tensor:
+            return keypoints[..., 0, 0, 0].view(1, -1, 1, 1, 1).expand_as(clips) / 255
+
+    def of(frames: Sequence[int], size: tuple[int, int]) -> np.ndarray:
+        assert size == (4, 6)
+        return np.full((len(frames), 1, 17, 3), 0, np.float32) + np.array(frames, np.float32)[:, None, None, None]
+
+    stream = FrameStream(Numbers().eval(), 4, 6, torch.device("cpu"), clip_frames=4, keypoints=of)
+    video = torch.zeros(10, 4, 6, 3, dtype=torch.uint8)
+    out = torch.cat([stream(part) for part in video.split(stream.chunk)])
+    assert out[:, 0, 0, 0].tolist() == list(range(10))

@@ -53,6 +53,13 @@ def test_a_step_of_ddim() -> None:
     assert (float(mean), float(sigma)) == pytest.approx((1.0636649460, 0.3872983346))
 
 
+def test_the_best_guess_of_gaussian_frames() -> None:
+    mean, variance, signal, seen = 0.2, 0.25, torch.tensor(0.5).double(), torch.tensor(0.9).double()
+    best = mean + signal.sqrt() * variance / (signal * variance + 1 - signal) * (seen - signal.sqrt() * mean)
+    assert float(best) == pytest.approx(0.4145584, abs=1e-7)
+    assert float(clear_frame(seen, torch.tensor(0.8582338).double(), signal)) == pytest.approx(float(best), abs=1e-7)
+
+
 def test_strength_zero_keeps_frames_and_strength_one_forgets_them() -> None:
     assert torch.equal(diffusion(strength=0.0)(clip()), clip())
     whole, half = diffusion(strength=1.0), diffusion(strength=0.5)

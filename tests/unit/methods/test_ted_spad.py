@@ -83,7 +83,7 @@ def test_without_its_weight_it_is_spact_and_with_it_f_a_and_f_t_learn_something_
     weights, curves = {}, {}
     for name, extra in (("spact", {}), ("ted-spad", {"ted-spad.weight": 0.0}), ("full", {})):
         method = "spact" if name == "spact" else "ted-spad"
-        trainer = played(tiny_recipe({"method": method, **extra}), avatars)
+        trainer = played(tiny_recipe({"method": method, "privacy.weight": 1.0, **extra}), avatars)
         curves[name] = trainer.train_until(2)
         weights[name] = [
             torch.cat([p.detach().flatten() for p in net.parameters()]) for net in (trainer.anonymizer, trainer.utility)

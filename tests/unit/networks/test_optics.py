@@ -78,6 +78,15 @@ def test_a_clear_pupil_makes_an_airy_spot() -> None:
     assert float(inside.sum()) == pytest.approx(math.pi * 64**2, rel=5e-3)
 
 
+def test_a_clear_pupil_passes_frequencies_as_the_textbook_says() -> None:
+    passed = torch.fft.fft2(torch.fft.ifftshift(spot(1024, 128))).abs()[0]
+    np.testing.assert_allclose(passed[[32, 64, 96]], [0.6852, 0.3908, 0.1439], atol=2e-3)  # of a cut-off of 128
+    assert passed[129:512].max() < 1e-9
+    inside, _ = pupil((1,), 256, 64)  # the light that enters comes out (Parseval), and its middle has all phases alike
+    light = inside.square().sum() * 256**2
+    assert float(spot(256, 64)[128, 128]) == pytest.approx(float(inside.sum() ** 2 / light))
+
+
 def test_piston_changes_nothing_tilt_moves_the_spot_and_coma_has_a_side() -> None:
     assert (spot(256, 64, a1=1.3) - spot(256, 64)).abs().max() < 1e-15
     row, column = divmod(int(spot(512, 128, a2=2.0).argmax()), 512)

@@ -8,7 +8,7 @@ import pytest
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import rung_agreement
 from anon_tune.report import write_report
-from anon_tune.report.measuring_notes import measuring_note
+from anon_tune.report.measuring_notes import measured_by, measuring_note
 from anon_tune.report.selection import has_trained_method
 from anon_tune.trial import Trial, TrialState
 
@@ -65,3 +65,15 @@ def test_of_a_method_that_is_not_installed_losses_tell_whether_it_is_trained(tri
 def test_only_trained_trials_have_time_to_share(trials: list[Trial]) -> None:
     assert measuring_note([t for t in trials if t.is_anchor or t.state is not TrialState.COMPLETE]) == ""
     assert measuring_note([closed_form(t) for t in complete(trials)[:2]]) == ""
+
+
+def test_the_page_names_attackers_and_classifier(study_directory: Path, trials: list[Trial], tmp_path: Path) -> None:
+    page = write_report(study_directory, output=tmp_path / "page.html").read_text("utf-8")
+    score = next(t.score for t in trials if t.score)
+    assert (
+        f"Attackers of the full scores: {', '.join(score.attackers)}. Actions are recognized by a small network."
+        in page
+    )
+    large = {"fixed": {"evaluation.classifier": "torchvision:r3d_18"}, "defaults": {"evaluation.classifier": "small"}}
+    assert measured_by(trials, large).endswith("Actions are recognized by torchvision:r3d_18.")
+    assert measured_by([replace(t, reports=()) for t in trials], large) == ""
