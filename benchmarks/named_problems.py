@@ -1,10 +1,11 @@
-"""The problems that strategies are compared on, by name: analytic ones of pymoo and BoTorch, and the recorded table."""
+"""The problems that strategies are compared on, by name: those of pymoo and BoTorch, and the recorded tables."""
 
 from __future__ import annotations
 
 import numpy as np
 from problems import AnalyticProblem, Floats, Losses, Problem
-from tabular import TabularProblem
+from recorded import read_rows, recorded_space, table_file
+from tabular import Table, TabularProblem
 
 from anon_tune.pareto import hypervolume
 
@@ -53,8 +54,9 @@ def _botorch(name: str) -> AnalyticProblem:
 def problem(name: str) -> Problem:
     """Return a problem by its name, one of `PROBLEMS`."""
     match name:
-        case "table":
-            return TabularProblem()
+        case "table-avatars" | "table-ixmas":
+            space = recorded_space()
+            return TabularProblem(name, Table(read_rows(table_file(name.removeprefix("table-")), space), space))
         case "zdt1":
             return _pymoo(name, (0.0, 0.0), (1.1, 6.0))
         case "zdt3":
@@ -68,4 +70,4 @@ def problem(name: str) -> Problem:
     raise ValueError(f"--problems: no problem is called so, got {name}. Choose among {', '.join(PROBLEMS)}.")
 
 
-PROBLEMS = ("table", "zdt1", "zdt3", "dtlz2", "wfg4", "branin-currin", "park")
+PROBLEMS = ("table-avatars", "table-ixmas", "zdt1", "zdt3", "dtlz2", "wfg4", "branin-currin", "park")

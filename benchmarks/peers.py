@@ -15,7 +15,8 @@ import optuna
 from problems import Losses, Problem
 
 from anon_tune.search.parameters import Range
-from anon_tune.search.sampler import distribution, score_losses
+from anon_tune.search.sampler import distribution
+from anon_tune.search.score_losses import score_losses
 from anon_tune.study.assignment import Assignment, Decision
 from anon_tune.trial import Ceilings, RungReport
 

@@ -2,11 +2,11 @@
 
 Every strategy gets the same problem, four workers, the same cost of a job, and ends at the same virtual time, worth 40
 trials without rungs. Anchors are measured before the clock starts. What counts is the true hypervolume (without noise,
-fully trained; of the table the mean over its seeds on the test split), as a part of the best, of the reported front:
+fully trained; of a table the mean over its seeds on the test split), as a part of the best, of the reported front:
 those nondominated by what the strategy itself saw of trials it trained to the end. One file a run in ``--out``: runs
 that are there are not done again, and several processes may fill one folder. Prints JSON.
 
-    python benchmarks/search_peers.py --problems table zdt1 --strategies ours random --seeds 0 1 2
+    python benchmarks/search_peers.py --problems table-avatars zdt1 --strategies ours random --seeds 0 1 2
     python benchmarks/search_peers.py --summary
 """
 
@@ -31,8 +31,9 @@ from problems import Problem, value_of
 from scipy.stats import rankdata, wilcoxon
 from strategies import NOT_PEERS, OURS, STRATEGIES
 
+from anon_tune.errors import AnonTuneError
 from anon_tune.pareto import front_ranks, hypervolume
-from anon_tune.search.sampler import score_losses
+from anon_tune.search.score_losses import score_losses
 from anon_tune.study.assignment import Assignment, Decision
 from anon_tune.study.desk import Desk
 from anon_tune.study.virtual_time import VirtualClock, drive
@@ -207,7 +208,11 @@ def main() -> None:
     warnings.simplefilter("ignore")
     out = Path(args.out)
     if not args.summary:
-        fill(out, args.problems, args.strategies, args.seeds)
+        try:
+            fill(out, args.problems, args.strategies, args.seeds)
+        except AnonTuneError as error:  # a table that cannot be used
+            print(error, file=sys.stderr)
+            sys.exit(2)
     print(json.dumps(summary(out), indent=2))
 
 

@@ -1,4 +1,4 @@
-"""The recorded table as a trial body: replays real small studies in virtual time.
+"""The recorded tables as trial bodies: they replay real studies in virtual time.
 
 Between recorded configurations a reading is a weighted mean over the 4 nearest ones of the same recorded seed, in the
 unit cube of the table's space. Weights are those of Franke and Little, ``((R - d) / (R d))^2`` with R the distance of
@@ -8,26 +8,25 @@ the fifth: they are continuous, also where the nearest change.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from problems import Floats, Losses, report, stable_seed, value_of
+from recorded import READING, Row
 
+from anon_tune.errors import DataError
 from anon_tune.pareto import hypervolume
 from anon_tune.search.parameters import Choices
 from anon_tune.search.space import SearchSpace
 from anon_tune.trial import ANCHORS, Reading, RungJob, RungReport, Score, TrialBody, losses
 
-HERE = Path(__file__).parent
 _NEIGHBOURS = 4
-_READING = ("value", "floor", "ceiling", "low", "high", "validation")
 _VALUES = (
-    *(f"{name}_{key}" for name in ("leakage", "accuracy") for key in _READING),
+    *(f"{name}_{key}" for name in ("leakage", "accuracy") for key in READING),
     *("distortion", "seconds", "score_seconds", "num_train_clips", "num_test_clips"),
 )
 
@@ -54,21 +53,23 @@ class _Recorded:
 
 
 class Table:
-    """The recorded table.
+    """A recorded table.
 
     Args:
-        file: What `record_table.py` wrote.
-        space_file: What it searched.
+        rows: What `record_table.py` wrote.
+        space: What it searched.
+
+    Raises:
+        DataError: There are too few points to interpolate between.
     """
 
-    def __init__(
-        self, file: Path = HERE / "privacy_table.parquet", space_file: Path = HERE / "privacy_table.toml"
-    ) -> None:
-        self.space = SearchSpace.load(space_file)
-        rows = pd.read_parquet(file)
-        self.steps = tuple(sorted(int(step) for step in rows["step"].unique()))
-        self.seeds = tuple(sorted(int(seed) for seed in rows["seed"].unique()))
-        self._recorded = {seed: self._of(rows[rows["seed"] == seed]) for seed in self.seeds}
+    def __init__(self, rows: Sequence[Row], space: SearchSpace) -> None:
+        self.space = space
+        frame = pd.DataFrame(list(rows))
+        trained = frame[~frame["method"].isin(ANCHORS)]
+        self.steps = tuple(sorted(int(step) for step in trained["step"].unique()))
+        self.seeds = tuple(sorted(int(seed) for seed in trained["seed"].unique()))
+        self._recorded = {seed: self._of(frame[frame["seed"] == seed]) for seed in self.seeds}
 
     def _of(self, rows: pd.DataFrame) -> _Recorded:
         trained = rows[~rows["method"].isin(ANCHORS)].sort_values("configuration")
@@ -82,6 +83,9 @@ class Table:
             (str(row["method"]), int(row["step"])): np.array([float(row[name]) for name in _VALUES])
             for row in rows[rows["method"].isin(ANCHORS)].to_dict("records")
         }
+        if len(points) <= _NEIGHBOURS:
+            rule = f"a table needs more than {_NEIGHBOURS} points of every seed"
+            raise DataError("recorded table", rule, len(points), "Go on with record_table.py")
         return _Recorded(points, values, anchors)
 
     @property
@@ -149,7 +153,7 @@ class TabularBody:
 
     @staticmethod
     def _score(job: RungJob, values: Mapping[str, float], seed: int) -> Score:
-        readings = [Reading(*(values[f"{name}_{key}"] for key in _READING)) for name in ("leakage", "accuracy")]
+        readings = [Reading(*(values[f"{name}_{key}"] for key in READING)) for name in ("leakage", "accuracy")]
         return Score(
             full=job.full,
             leakage=readings[0],
@@ -165,16 +169,17 @@ class TabularBody:
 
 
 class TabularProblem:
-    """The table as a problem to compare strategies on.
+    """A table as a problem to compare strategies on.
+
+    Args:
+        name: Of the problem.
+        table: Where its body looks up.
 
     The reference is what identity leaks and chance gets; the best hypervolume is that of 4096 points and the recorded.
     """
 
-    name = "table"
-
-    def __init__(self) -> None:
-        self.table = Table()
-        self.space = self.table.space
+    def __init__(self, name: str, table: Table) -> None:
+        self.name, self.table, self.space = name, table, table.space
         last = self.table.steps[-1]
         identity = [self.table.anchor(ANCHORS[0], last, seed) for seed in self.table.seeds]
         black_out = [self.table.anchor(ANCHORS[1], last, seed) for seed in self.table.seeds]

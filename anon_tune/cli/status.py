@@ -91,6 +91,7 @@ def show_status(status: StudyStatus, now: float, width: int | None = None) -> st
         f"hypervolume {_number(status.hypervolume)} (validation {_number(status.hypervolume_validation)}), "
         f"{status.num_on_front} on the front",
         *([status.empty] if status.empty is not None else []),
+        *map(str, status.choices),
         spent,
         f"{_how_it_goes(status)}, last record {last}" if not status.is_complete else "complete",
     ]

@@ -12,7 +12,9 @@ from anon_tune.commands.front_points import points_on_test
 from anon_tune.commands.study_view import StudyView
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import Cause, EmptyFront, ParetoFront
+from anon_tune.search.choices import Choice
 from anon_tune.search.points import num_points
+from anon_tune.study.chosen import chosen
 from anon_tune.study.frozen_study import read_study
 from anon_tune.study.lock import driver_of
 from anon_tune.study_directory import StudyDirectory, StudyLocation
@@ -42,6 +44,7 @@ class StudyStatus:
         last_record: Unix time of the last record in the ledger; None if there is none.
         failures: The last failed trials, latest first.
         points: Every scored trial and anchor, measured on the test split.
+        choices: What the search has chosen by itself, and why.
     """
 
     study: str
@@ -60,6 +63,7 @@ class StudyStatus:
     last_record: float | None
     failures: tuple[Trial, ...]
     points: tuple[FrontPoint, ...] = ()
+    choices: tuple[Choice, ...] = ()
 
     @property
     def is_over(self) -> bool:
@@ -76,6 +80,7 @@ class StudyStatus:
         has_ended: bool = False,
         driver: str | None = None,
         copied_from: str | None = None,
+        choices: Sequence[Choice] = (),
     ) -> StudyStatus:
         """Return the state of a study whose trials are known.
 
@@ -86,6 +91,7 @@ class StudyStatus:
             has_ended: True if the driver starts no more trials, for example because of a stop rule.
             driver: The process that runs the study; None if no process does.
             copied_from: The study of which the directory is a copy.
+            choices: What the search has chosen by itself, and why.
         """
         view, front = StudyView.of(trials, num_trials), ParetoFront.of(trials)
         empty = EmptyFront.of(trials)
@@ -110,6 +116,7 @@ class StudyStatus:
             last_record=max((t.ended for t in trials), default=None),
             failures=tuple(failed[:_LAST_FAILURES]),
             points=points_on_test(front),
+            choices=tuple(choices),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -134,6 +141,7 @@ class StudyStatus:
             "driver": self.driver,
             "study": self.study,
             "copied_from": self.copied_from,
+            "search": [asdict(choice) for choice in self.choices],
         }
 
 
@@ -150,7 +158,15 @@ def study_status(directory: StudyLocation) -> StudyStatus:
     driver = None if study.ended.exists() else driver_of(study)
     has_ended = study.ended.exists()
     trials = Ledger(study.ledger).trials()
-    return StudyStatus.of(str(study), trials, num_trials, has_ended=has_ended, driver=driver, copied_from=study.origin)
+    return StudyStatus.of(
+        str(study),
+        trials,
+        num_trials,
+        has_ended=has_ended,
+        driver=driver,
+        copied_from=study.origin,
+        choices=chosen(space, settings, trials),
+    )
 
 
 def _running(trial: Trial) -> dict[str, Any]:

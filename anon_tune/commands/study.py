@@ -112,6 +112,8 @@ class ReadyStudy:
     @property
     def cautions(self) -> tuple[str, ...]:
         """Warnings for the user before the study starts, one or two sentences each."""
+        from anon_tune.search.choices import why_rungs_cannot_decide
+
         said = []
         in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
         if in_job and not self.folder.is_remote and self.folder.path.is_relative_to(Path.cwd()):
@@ -121,6 +123,8 @@ class ReadyStudy:
                 f"privacy branches learn on {self.settings.stills}. Leakage and accuracy are both measured on "
                 f"{self.clips.location}, because numbers from two sets of clips cannot be compared."
             )
+        if idle := why_rungs_cannot_decide(self.space, self.num_trials, self.settings.rungs):
+            said.append(idle)
         return tuple(said)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anon_tune.pareto.agreement import RungAgreement, rung_agreement
+from anon_tune.pareto.agreement import RungAgreement, rank_correlation, rung_agreement
 from anon_tune.pareto.dominance import coverage, default_reference, front_ranks, hypervolume
 from anon_tune.pareto.empty_front import Cause, EmptyFront
 from anon_tune.pareto.front import ParetoFront, ReferencePoint, front_candidates
@@ -34,5 +34,6 @@ __all__ = [
     "growth",
     "hypervolume",
     "judged_scores",
+    "rank_correlation",
     "rung_agreement",
 ]

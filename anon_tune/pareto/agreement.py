@@ -42,10 +42,14 @@ def rung_agreement(trials: Sequence[Trial]) -> RungAgreement | None:
     pairs = [pair for trial in trials if (pair := _pair(trial)) is not None]
     if len(pairs) < _FEWEST:
         return None
-    rung, full = (_mean_ranks(np.array(values)) for values in zip(*pairs, strict=True))
-    if np.ptp(rung) == 0 or np.ptp(full) == 0:
-        return None
-    return RungAgreement(float(np.corrcoef(rung, full)[0, 1]), len(pairs))
+    correlation = rank_correlation(*zip(*pairs, strict=True))
+    return None if correlation is None else RungAgreement(correlation, len(pairs))
+
+
+def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """Return Spearman's rank correlation, in [-1, 1]; None if all values of one side are equal."""
+    a, b = _mean_ranks(np.array(first)), _mean_ranks(np.array(second))
+    return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else None
 
 
 def _pair(trial: Trial) -> tuple[float, float] | None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from anon_tune.pareto import rung_agreement
 from anon_tune.report.selection import has_trained_method
-from anon_tune.report.wording import percent
+from anon_tune.report.wording import percent, text
+from anon_tune.search.choices import Choice
 from anon_tune.trial import Trial, TrialState
 
 
@@ -30,6 +31,12 @@ def measured_by(trials: Sequence[Trial], space: Mapping[str, object]) -> str:
     classifier = next((str(one) for one in said if one), "small")
     which = "a small network" if classifier == "small" else classifier
     return f"Attackers of the full scores: {', '.join(names)}. Actions are recognized by {which}."
+
+
+def choices_list(choices: Sequence[Choice]) -> str:
+    """Return what the search has chosen and why, as HTML; empty if there was nothing to choose."""
+    rows = "".join(f"<li>{text(choice)}.</li>" for choice in choices)
+    return f'<ul class="note">{rows}</ul>' if rows else ""
 
 
 def _agreement(trials: Sequence[Trial]) -> str:

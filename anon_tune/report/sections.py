@@ -12,7 +12,7 @@ from anon_tune.report.certificates import certificate_cards
 from anon_tune.report.chart_html import chart_html, charts_html, not_yet, note
 from anon_tune.report.figures import importance_charts, parallel_chart
 from anon_tune.report.front_section import front_section
-from anon_tune.report.measuring_notes import measuring_note
+from anon_tune.report.measuring_notes import choices_list, measuring_note
 from anon_tune.report.nodes_figure import lost_note, nodes_chart
 from anon_tune.report.progress_figures import progress_charts
 from anon_tune.report.selection import carded_note, drawn_note, importance_note, listed_note
@@ -126,6 +126,7 @@ def _course(shown: ShownStudy) -> list[PageSection]:
             note(
                 f"Number of trials that were measured at each rung, and whether they went on. {measuring_note(trials)}"
             )
+            + choices_list(shown.choices)
             + chart_html("rungs-plot", rungs_chart(trials), "no trial has been proposed"),
         ),
         PageSection(

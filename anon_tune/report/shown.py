@@ -10,7 +10,9 @@ from typing import Protocol
 from anon_tune.certificate import Certificate
 from anon_tune.folder import File
 from anon_tune.pareto import ParetoFront
+from anon_tune.search.choices import Choice
 from anon_tune.study.certified import certificates_of
+from anon_tune.study.chosen import chosen_in
 from anon_tune.study.frozen_study import FrozenFacts, frozen_facts
 from anon_tune.study_directory import StudyDirectory
 from anon_tune.trial import Trial
@@ -70,6 +72,7 @@ class ShownStudy:
         trials: All trials of the ledger.
         front: Their front.
         facts: What its frozen copy says; empty if there is none.
+        choices: What its search has chosen by itself, and why.
         certificates: Certificates of trials whose numbers hold, by trial id.
         importance: Share of each param in each objective, in [0, 1], by objective and param.
         media: Where the page finds the pictures of trials.
@@ -79,6 +82,7 @@ class ShownStudy:
     trials: Sequence[Trial]
     front: ParetoFront
     facts: FrozenFacts
+    choices: Sequence[Choice]
     certificates: Mapping[str, Certificate]
     importance: Mapping[str, Mapping[str, float]]
     media: Media
@@ -101,6 +105,7 @@ class ShownStudy:
             trials=trials,
             front=ParetoFront.of(trials),
             facts=frozen_facts(study) if study.frozen.exists() else FrozenFacts(),
+            choices=chosen_in(study, trials),
             certificates=certificates_of(study, trials),
             importance=importance or {},
             media=media or EmbeddedMedia(study),

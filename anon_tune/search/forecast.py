@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 
 from anon_tune.methods import is_trained
-from anon_tune.search.sampler import score_losses
+from anon_tune.search.score_losses import score_losses
 from anon_tune.trial import Trial
 
 Losses = tuple[float, float]

@@ -9,7 +9,8 @@ import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, create_trial
 
-from anon_tune.search.sampler import distributions, score_losses
+from anon_tune.search.sampler import distributions
+from anon_tune.search.score_losses import score_losses
 from anon_tune.search.space import SearchSpace
 from anon_tune.trial import OBJECTIVES, Trial, TrialState
 

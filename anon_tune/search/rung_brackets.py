@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from anon_tune.methods import is_trained
 from anon_tune.search.parameters import Constraints, Rungs
+from anon_tune.search.rung_trust import RungTrust, Standing
 from anon_tune.search.rungs import Rung, Verdict, deal_bracket
-from anon_tune.search.sampler import score_losses
+from anon_tune.search.score_losses import score_losses
 from anon_tune.trial import RungReport, Trial
 
 
@@ -13,7 +14,8 @@ class RungBrackets:
     """The rungs of a study.
 
     Only trials of trained methods are compared. A closed-form method is finished at its first rung, so comparing
-    half-trained networks with it would not be fair.
+    half-trained networks with it would not be fair. A rung stops trials only if it has shown that it foretells full
+    scores, see `RungTrust`; if trials wait to be promoted, there is nothing to see it by, and all rungs decide.
 
     Args:
         rungs: First step, factor, brackets and whether trials wait for promotion; None if the study stops no trials.
@@ -24,6 +26,7 @@ class RungBrackets:
     def __init__(self, rungs: Rungs | None, constraints: Constraints, seed: int) -> None:
         self._rungs, self._constraints, self._seed = rungs, constraints, seed
         self._by_place: dict[tuple[int, int], Rung] = {}  # (bracket, index of the rung)
+        self._trust = RungTrust()
         self._paused: dict[str, None] = {}  # in the order in which they came to wait
 
     @property
@@ -45,9 +48,20 @@ class RungBrackets:
         rung = self._by_place.setdefault(place, Rung(self._rungs.factor))
         rung.add(trial.id, score_losses(report.score), self._constraints.violation(report.score))
 
+    def learn(self, trial: Trial) -> None:
+        """Learn from a trial that has its full score how well rungs foretell it."""
+        if self._rungs is not None and not self._rungs.promote and is_trained(trial.method):
+            self._trust.learn(trial)
+
+    def is_left_out(self, trial: Trial, rung: int) -> bool:
+        """True if a trial need not be measured at a rung, because that foretells too little."""
+        return is_trained(trial.method) and self._trust.standing(rung) is Standing.LEFT_OUT
+
     def verdict(self, trial: Trial, report: RungReport) -> Verdict | None:
         """Judge a trial at a rung that it has been added to; None if the trial is not compared at rungs."""
         if self._rungs is None or report.score.full or not is_trained(trial.method):
+            return None
+        if not self._rungs.promote and self._trust.standing(report.rung) is not Standing.DECIDES:
             return None
         return self._by_place[self.bracket(trial), report.rung].verdict(trial.id)
 

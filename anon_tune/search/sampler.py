@@ -1,4 +1,4 @@
-"""Chooses an Optuna sampler for a study and translates the search space into Optuna distributions."""
+"""Makes an Optuna sampler for a proposal and translates the search space into Optuna distributions."""
 
 from __future__ import annotations
 
@@ -13,27 +13,6 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 
 from anon_tune.search.parameters import Choices, Parameter, Sampler
 from anon_tune.search.space import SearchSpace
-from anon_tune.trial import Score, losses
-
-_MOST_MODEL_TRIALS = 250  # a Gaussian process needs 0.5 s for a proposal at 100 trials and 4.6 s at 500
-
-
-def score_losses(score: Score) -> tuple[float, float]:
-    """Return the losses that search and rungs use: those of the validation split, never of the test split."""
-    return losses(score.leakage.validation, score.accuracy.validation)
-
-
-def choose_sampler(kind: Sampler, space: SearchSpace, num_trials: int) -> Sampler:
-    """Return the sampler that ``auto`` stands for in a study; any other name is returned as it is.
-
-    It is NSGA-II for more than 250 trials, the Gaussian process if nothing but ranges without conditions is searched,
-    and TPE otherwise.
-    """
-    if kind != "auto":
-        return kind
-    if num_trials > _MOST_MODEL_TRIALS:
-        return "nsga2"
-    return "gp" if all(not isinstance(p, Choices) and not p.when for p in space.search.values()) else "tpe"
 
 
 def num_startup_trials(kind: Sampler, num_trials: int) -> int:

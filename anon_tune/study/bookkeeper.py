@@ -145,7 +145,7 @@ class Bookkeeper:
         first = min(self._brackets.bracket(trial), last)
         plan = range(first, last + 1) if is_trained(trial.method) else sorted({0, last})
         done = {report.rung for report in trial.reports}
-        todo = [rung for rung in plan if rung not in done]
+        todo = [k for k in plan if k not in done and (k == last or not self._brackets.is_left_out(trial, k))]
         return Assignment.of_rungs(trial_id, recipe, levels, todo, self._ceilings(trial_id))
 
     def _record(self, trial: Trial, report: RungReport) -> Trial:
@@ -157,6 +157,7 @@ class Bookkeeper:
         reports = (*trial.reports, replace(report, curve=()))
         seconds = trial.seconds + report.seconds
         after = replace(trial, state=state, reason=reason, reports=reports, seconds=seconds)
+        self._brackets.learn(after)
         return self._records.write(after, report)
 
     def _judge(self, trial: Trial, report: RungReport) -> tuple[TrialState, str]:

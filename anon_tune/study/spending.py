@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from anon_tune.pareto import Staircase
 from anon_tune.search.parameters import StopRules
-from anon_tune.search.sampler import score_losses
+from anon_tune.search.score_losses import score_losses
 from anon_tune.study.settings import StudySettings
 from anon_tune.trial import ANCHORS, Cost, Trial, TrialState, losses
 

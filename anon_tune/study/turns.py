@@ -56,6 +56,7 @@ class Turns:
         """Put a trial of an earlier driver back at its rung, or among the trials that wait or are unfinished."""
         for report in trial.reports:
             self._brackets.add(trial, report)
+        self._brackets.learn(trial)
         waits = trial.state is TrialState.WAITING and self._brackets.promotes and bool(trial.reports)
         for report in trial.reports[: -1 if waits else None]:
             self._brackets.climb(trial, report.rung)

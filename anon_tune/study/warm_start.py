@@ -6,9 +6,10 @@ import json
 
 from anon_tune.errors import StudyError
 from anon_tune.ledger import Ledger
+from anon_tune.pareto import judged_scores
 from anon_tune.recipe import MEASURE_VERSION
 from anon_tune.search.proposer import Observation
-from anon_tune.search.sampler import score_losses
+from anon_tune.search.score_losses import score_losses
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.frozen_study import frozen_facts, load_study
 from anon_tune.study.privacy import is_private
@@ -80,8 +81,7 @@ def _fits(trial: Trial, space: SearchSpace) -> bool:
 
 
 def _losses(trial: Trial) -> tuple[float, float]:
-    assert trial.score is not None
-    return score_losses(trial.score)
+    return score_losses(judged_scores([trial])[trial.id])  # a trial that was measured again is known by its mean
 
 
 def _constraints(trial: Trial, space: SearchSpace) -> dict[str, float]:

@@ -19,7 +19,8 @@ from optuna.trial import TrialState as OptunaState
 from optuna.trial import create_trial
 
 from anon_tune.errors import UnreachableError, UsageError
-from anon_tune.search.sampler import distributions, score_losses
+from anon_tune.search.sampler import distributions
+from anon_tune.search.score_losses import score_losses
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings
 from anon_tune.study_directory import StudyDirectory, StudyLocation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,16 @@ import pytest
 from optuna.storages import InMemoryStorage
 
 from anon_tune.ledger import Ledger
+from anon_tune.search.choices import choose_sampler
 from anon_tune.search.parameters import StopRules
 from anon_tune.search.proposer import Proposer
-from anon_tune.search.sampler import choose_sampler
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.assignment import Assignment, Decision
 from anon_tune.study.bookkeeper import Bookkeeper
 from anon_tune.study.settings import StudySettings
 from anon_tune.study.spending import Node, Prices
 from anon_tune.trackers.optuna_storage import OptunaMirror
-from anon_tune.trial import Ceilings, Cost, Reading, RungReport, Score, TrialState
+from anon_tune.trial import Ceilings, Cost, Reading, Repeat, RungReport, Score, TrialState
 
 TABLES: dict[str, Any] = {
     "fixed": {"training.num_steps": 90},
@@ -149,6 +150,17 @@ def test_selection_looks_at_the_validation_split(tmp_path: Path) -> None:
     desk.anchors()
     desk.finish(desk.take(), 0.3, 0.6)
     assert desk.recorded()["0000"].values == [0.3, -0.6]
+
+
+def test_the_sampler_knows_a_trial_that_was_measured_again_by_its_mean(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.anchors()
+    desk.finish(desk.take(), 0.3, 0.6)
+    trial = desk.book.trials[-1]
+    assert trial.score is not None
+    again = [replace(trial.score, leakage=reading(value), accuracy=reading(0.5)) for value in (0.4, 0.6)]
+    desk.proposer.tell(replace(trial, repeats=tuple(Repeat(k, 0, score) for k, score in enumerate(again, 1))))
+    assert desk.proposer.observations()[trial.id] == pytest.approx((0.5, -0.5))
 
 
 def test_a_rung_counts_once(tmp_path: Path) -> None:
@@ -352,3 +364,17 @@ def test_a_trial_waits_where_trials_are_promoted_and_its_rest_is_handed_out_late
     )
     assert desk.book.decide(report) is desk.book.decide(report) is Decision.WAIT
     assert (trial.todo, desk.book.remaining(trial.trial_id).todo) == ((0, 1, 2), (1, 2))
+
+
+def test_rungs_that_foretell_nothing_stop_no_trial_and_are_no_longer_measured(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, num_trials=20)
+    desk.anchors()
+    for k in range(12):
+        trial = desk.take()
+        assert trial.todo == (0, 1, 2)
+        for rung in (0, 1):  # no trial dominates another here, so none is stopped
+            assert desk.deliver(trial, rung, k / 12, k / 12)
+        desk.deliver(trial, 2, 5 * k % 12 / 12, 7 * k % 12 / 12)
+    assert desk.take().todo == (2,)
+    again = Desk(tmp_path, num_trials=20)
+    assert [again.take().todo for _ in range(2)] == [(2,), (2,)]
