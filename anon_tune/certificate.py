@@ -10,7 +10,7 @@ import math
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from anon_tune.errors import DataError
 
@@ -26,8 +26,10 @@ class _Part(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _null_is_nan(cls, value: Any) -> Any:
-        """Read null as NaN. JSON has no NaN, and no field may be empty, so null means nothing else."""
+    def _null_is_nan(cls, value: Any, info: ValidationInfo) -> Any:
+        """Read null as NaN. JSON has no NaN, and only ``membership`` may be empty, so null means nothing else."""
+        if info.field_name == "membership":
+            return value
         if isinstance(value, list):
             return [math.nan if one is None else one for one in value]
         return math.nan if value is None else value
@@ -124,12 +126,31 @@ class Canary(_Part):
     passed: bool
 
 
+class Membership(_Part):
+    """An attack on differentially private training: which of some canaries were among the training clips?"""
+
+    epsilon: float = Field(description="claimed upper bound of one run")
+    delta: float
+    lower_bound: float = Field(description="epsilon that the guesses show at least")
+    largest_bound: float = Field(description="lower_bound if every guess were right; larger claims cannot be refuted")
+    confidence: float = Field(description="confidence of lower_bound")
+    num_canaries: int
+    num_guesses: int
+    num_right: int
+
+    @property
+    def refutes(self) -> bool:
+        """True if the attack shows that the claim is wrong."""
+        return self.lower_bound > self.epsilon
+
+
 class Certificate(_Part):
     """What an audit found; the strongest attacker's numbers are at the top."""
 
     schema_: Literal["anon_tune.certificate/1"] = Field("anon_tune.certificate/1", alias="schema")
     status: Status = Field(
-        description="REFUSED if a canary failed; LOWER_BOUND if, for example, an attacker was still improving"
+        description="REFUSED if a canary failed or an attack refuted private training; LOWER_BOUND if, for example, an "
+        "attacker was still improving"
     )
     reasons: tuple[str, ...] = Field((), description="why the status is not CERTIFIED")
     subject: Subject
@@ -159,6 +180,7 @@ class Certificate(_Part):
     linkage: dict[Literal["raw to anonymized", "anonymized to anonymized"], Linkage]
     beside: dict[str, Beside] = Field({}, description="other readings of the task, by name")
     canaries: tuple[Canary, ...]
+    membership: Membership | None = Field(None, description="if training was differentially private")
 
     confidence: float = Field(description="coverage of the intervals")
     effort: dict[str, float | int | str] = Field(
@@ -170,8 +192,8 @@ class Certificate(_Part):
     created: str = Field(description="ISO 8601, UTC")
 
     def to_json(self) -> str:
-        """Return indented JSON; a number that is not finite becomes null."""
-        return self.model_dump_json(by_alias=True, indent=2) + "\n"
+        """Return indented JSON; a number that is not finite becomes null, and what is absent is left out."""
+        return self.model_dump_json(by_alias=True, indent=2, exclude_none=True) + "\n"
 
 
 def read_certificate(path: Path) -> Certificate:

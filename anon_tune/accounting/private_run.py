@@ -18,7 +18,7 @@ class PrivateRun:
 
     Attributes:
         unit: ``clips`` or ``groups``: what is added or removed.
-        region: ``everything``: the whole unit is protected.
+        region: ``everything``: the whole unit is protected; ``persons``: what the pixels of persons add to it.
         num_units: Units in the training split.
         rate: Probability with which a unit is in a batch.
         clip_norm: Largest norm of the gradient of one unit.

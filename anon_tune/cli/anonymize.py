@@ -104,6 +104,9 @@ class _Watch(AnonymizeWatch):
     def left_out(self, folder: Path, said: str) -> None:
         print(f"{printable(folder)}: {said}. To include one, name it as an input.", file=sys.stderr, flush=True)
 
+    def told(self, promise: str) -> None:
+        print(promise, file=sys.stderr, flush=True)
+
     def done(self, target: Path) -> None:
         print(printable(target), flush=True)
 

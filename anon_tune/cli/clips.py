@@ -6,6 +6,7 @@ import re
 import sys
 from collections import Counter
 from contextlib import ExitStack
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -124,6 +125,39 @@ def avatars_anomaly(
     height, width = parse_size(size)
     make_anomalies(output, seed=seed, num_frames=num_frames, height=height, width=width)
     info(str(output))
+
+
+class Detector(StrEnum):
+    """How persons are found."""
+
+    BACKGROUND = "background"
+    HOG = "hog"
+
+
+@app.command("persons")
+def persons(
+    store: Annotated[Path, typer.Argument(metavar="DIR", help="Clip store.")],
+    detector: Annotated[
+        Detector,
+        typer.Option(
+            metavar="background|hog",
+            help="background: what moves before a camera at rest. hog: upright persons, by OpenCV.",
+        ),
+    ] = Detector.BACKGROUND,
+    force: Annotated[bool, typer.Option("--force", help="Replace person masks that the store has.")] = False,
+) -> None:
+    """Find persons in the clips of a store, and add masks of them to it.
+
+    Private training of the region 'persons' needs the masks. A person who is not found
+    is not protected, so look at the shares that are printed.
+
+    Example: anon-tune clips persons clips/mine --detector hog
+    """
+    from anon_tune.methods.persons.store_masks import find_persons
+
+    found = find_persons(store, detector.value, force)
+    print(f"frames with a person  {found.frames:.1%}")
+    print(f"pixels of persons     {found.pixels:.1%}")
 
 
 @app.command("copy")

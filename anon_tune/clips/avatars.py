@@ -22,6 +22,7 @@ from anon_tune.clips.keypoints import Points
 from anon_tune.clips.labels import Labels
 from anon_tune.clips.looks import draw_background, draw_looks
 from anon_tune.clips.manifest import SPLITS
+from anon_tune.clips.persons import write_masks
 from anon_tune.clips.store import Clips, StoreWriter
 from anon_tune.errors import DataError
 
@@ -74,11 +75,14 @@ def make_avatars(
             raise DataError("avatars", f"'{name}' must be at least {least}", value, "Choose a larger number")
     shape = (num_frames, height, width, 3)
     counts = {"train": num_train, "val": num_val, "test": num_test}
+    masks: list[NDArray[np.bool_]] = []
     with StoreWriter(directory, shape, force) as writer:
         joints: dict[str, Points] = {}
         for labels in _cast(seed, counts):
-            frames, joints[labels.id] = _draw(seed, len(writer), labels, shape)
+            frames, joints[labels.id], mask = _draw(seed, len(writer), labels, shape)
             writer.add(labels, frames)
+            masks.append(mask)
+        write_masks(writer.hidden, (len(masks), *shape[:3]), masks)
         return writer.finish(ATTRIBUTES, FPS, f"avatars, seed {seed}", keypoints=joints)
 
 
@@ -107,21 +111,25 @@ def deck(rng: np.random.Generator, num_cards: int, count: int) -> NDArray[np.int
     return np.concatenate([rng.permutation(num_cards) for _ in range(-(-count // num_cards))])[:count]
 
 
-def _draw(seed: int, number: int, labels: Labels, shape: tuple[int, int, int, int]) -> tuple[NDArray[np.uint8], Points]:
-    """Draw one clip, (T, H, W, 3) uint8, and return the key points of its person too, (T, 1, 17, 3)."""
+def _draw(
+    seed: int, number: int, labels: Labels, shape: tuple[int, int, int, int]
+) -> tuple[NDArray[np.uint8], Points, NDArray[np.bool_]]:
+    """Draw one clip: frames (T, H, W, 3), key points of its person (T, 1, 17, 3), and its pixels (T, H, W)."""
     split, _, person_number = labels.group.split("-")
     rng = drawn_by(seed, _CLIP, number)
     person = draw_looks(drawn_by(seed, _PERSON, SPLITS.index(split), int(person_number)), rng, labels.private)
     moving = next(at for at, pair in enumerate(ACTIONS) if labels.action in pair)
     pose = _pose(rng, moving, shape[0])
     canvas = np.empty(shape, np.float32)
-    canvas[:] = draw_background(rng, *shape[1:3])
+    background = draw_background(rng, *shape[1:3])
+    canvas[:] = background
     joints = draw_person(canvas, person, pose)[:, None]
+    mask: NDArray[np.bool_] = (canvas != background).any(axis=-1)
     canvas *= np.float32(rng.uniform(0.85, 1.1))
     canvas += rng.standard_normal(shape, np.float32) * np.float32(0.02)
     frames = np.round(np.clip(canvas, 0, 1) * 255).astype(np.uint8)
     order = slice(None, None, -1 if labels.action == ACTIONS[moving][1] else 1)
-    return frames[order], joints[order]
+    return frames[order], joints[order], mask[order]
 
 
 def _pose(rng: np.random.Generator, moving: int, num_frames: int) -> Pose:

@@ -15,6 +15,7 @@ from anon_tune.clips.frames import map_frames
 from anon_tune.clips.keypoints import map_keypoints
 from anon_tune.clips.locks import locked
 from anon_tune.clips.manifest import FRAMES, KEYPOINTS, MANIFEST, Manifest, read_manifest
+from anon_tune.clips.persons import PERSONS
 from anon_tune.errors import AnonTuneError, DataError, UnreachableError
 from anon_tune.folder import open_filesystem, why
 
@@ -61,6 +62,7 @@ def fetch_store(uri: str) -> Path:
                         _copy(filesystem, f"{path}/{KEYPOINTS}", new / KEYPOINTS)
                         map_keypoints(new, manifest)
                     new.rename(target)
+                _copy_masks(filesystem, path, target)
     except (OSError, pa.ArrowException) as error:
         remedy = f"Check the connection, and the permissions of {home}, where copies are kept"
         raise _kind(error)(uri, "cannot be copied to this node", remedy=remedy, cause=why(error)) from None
@@ -84,7 +86,8 @@ def save_store(directory: Path, uri: str) -> None:
         if filesystem.get_file_info(f"{path}/{MANIFEST}").type != fs.FileType.NotFound:
             raise DataError(uri, "already holds a clip store", remedy="Name another URI")
         filesystem.create_dir(path, recursive=True)
-        for name in (FRAMES, *[KEYPOINTS] * (directory / KEYPOINTS).is_file(), MANIFEST):
+        others = [name for name in (PERSONS, KEYPOINTS) if (directory / name).is_file()]
+        for name in (*others, FRAMES, MANIFEST):
             fs.copy_files(str(directory / name), f"{path}/{name}", local, filesystem, chunk_size=_CHUNK_BYTES)
     except (OSError, pa.ArrowException) as error:
         remedy = "Check permissions and connection"
@@ -105,6 +108,17 @@ def _read_remote_manifest(filesystem: fs.FileSystem, path: str, uri: str, to: Pa
         return read_manifest(to)
     remedy = "Give the URI of a clip store, or copy a clip store there"
     raise DataError(uri, f"a clip store must hold '{MANIFEST}'", remedy=remedy)
+
+
+def _copy_masks(filesystem: fs.FileSystem, path: str, target: Path) -> None:
+    """Copy person masks, which the manifest does not know: they may have been added or changed since."""
+    far, near = filesystem.get_file_info(f"{path}/{PERSONS}"), target / PERSONS
+    if far.type == fs.FileType.NotFound:
+        near.unlink(missing_ok=True)
+    elif not near.exists() or near.stat().st_size != far.size or near.stat().st_mtime < (far.mtime_ns or 0) / 1e9:
+        hidden = target / f".{PERSONS}"
+        _copy(filesystem, f"{path}/{PERSONS}", hidden)
+        hidden.rename(near)
 
 
 def _copy(filesystem: fs.FileSystem, path: str, to: Path) -> None:

@@ -48,4 +48,5 @@ def outside_training(clips: Clips) -> Clips:
     moved = tuple(replace(entries[row], split=name) for name in rows for row in rows[name])
     points = clips._keypoints
     kept = None if points is None else np.asarray(points[order])
-    return replace(clips, manifest=replace(clips.manifest, entries=moved), _frames=frames, _keypoints=kept)
+    manifest = replace(clips.manifest, entries=moved)
+    return replace(clips, manifest=manifest, _frames=frames, _keypoints=kept, _persons=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from anon_tune.clips.manifest import FRAMES, KEYPOINTS, MANIFEST
+from anon_tune.clips.persons import PERSONS
 from anon_tune.errors import DataError
 from anon_tune.video.folder_files import check_path
 
@@ -33,4 +34,5 @@ def unwritable(directory: Path, error: OSError) -> DataError:
 
 
 def _is_store(directory: Path) -> bool:
-    return directory.is_dir() and {entry.name for entry in directory.iterdir()} <= {MANIFEST, FRAMES, KEYPOINTS}
+    files = {MANIFEST, FRAMES, KEYPOINTS, PERSONS}
+    return directory.is_dir() and {entry.name for entry in directory.iterdir()} <= files

@@ -1,10 +1,10 @@
 """Reads and writes clip stores. A clip store is a manifest and one memory-mapped array of frames.
 
 A store is a directory with ``manifest.parquet`` and ``frames.npy``, a uint8 array of shape (N, T, H, W, 3); with
-F > T frames in place of T if the store holds several windows of each video, see `anon_tune.clips.windows`. All
-processes of a node map the same pages, so workers share one copy, and only the clips that are indexed are read. The
-frames are a single file of any size, because rows have a fixed length and a split is a slice. To pass clips to another
-process, pass `Clips.location`.
+F > T frames in place of T if the store holds several windows of each video, see `anon_tune.clips.windows`. It may hold
+person masks, see `anon_tune.clips.persons`. All processes of a node map the same pages, so workers share one copy, and
+only the clips that are indexed are read. The frames are a single file of any size, because rows have a fixed length and
+a split is a slice. To pass clips to another process, pass `Clips.location`.
 
 Shapes: N clips, B clips of a batch, T frames, H height, W width, C = 3 channels, A private attributes.
 """
@@ -41,6 +41,7 @@ from anon_tune.clips.manifest import (
     write_manifest,
 )
 from anon_tune.clips.node_cache import fetch_store
+from anon_tune.clips.persons import map_masks
 from anon_tune.clips.place import check_place, unwritable
 from anon_tune.clips.windows import cut_windows
 from anon_tune.errors import DataError, suggest
@@ -66,6 +67,7 @@ class Clips:
     manifest: Manifest
     _frames: NDArray[np.uint8]
     _keypoints: Points | None = None
+    _persons: NDArray[np.uint8] | None = None
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -123,6 +125,7 @@ class Clips:
             frame_truth=self.manifest.frame_truth(rows),
             normal=index.get(NORMAL, -1),
             keypoints=None if self._keypoints is None else self._keypoints[rows.start : rows.stop],
+            persons=None if self._persons is None else self._persons[rows.start : rows.stop],
         )
 
     def __reduce__(self) -> Any:
@@ -153,7 +156,8 @@ def open_clips(location: Path | str) -> Clips:
             raise DataError(str(directory), f"a clip store must hold '{name}'", remedy=remedy)
     manifest = read_manifest(directory / MANIFEST)
     frames = map_frames(directory / FRAMES, manifest)
-    return Clips(str(directory), directory, manifest, frames, map_keypoints(directory, manifest))
+    masks = map_masks(directory, frames.shape[:4])
+    return Clips(str(directory), directory, manifest, frames, map_keypoints(directory, manifest), masks)
 
 
 class StoreWriter:
@@ -166,7 +170,7 @@ class StoreWriter:
         shape: Shape of one clip, (T, H, W, 3).
         force: Replace a clip store that exists. Nothing but a clip store is ever replaced.
         hidden: A directory to write in, which may hold frames of an interrupted writer; see `restore`. None for a
-            new directory.
+            new directory. Further files of the store may be written there before `finish`.
         windows: How several windows of each video are stored; None if clips are all that is stored.
 
     Raises:
@@ -190,12 +194,12 @@ class StoreWriter:
         check_shape(self._shape)
         self._entries: list[ClipEntry] = []
         self._keeps = hidden is not None
-        self._hidden = hidden or self.directory.with_name(f".{self.directory.name}.{uuid.uuid4().hex[:8]}")
+        self.hidden = hidden or self.directory.with_name(f".{self.directory.name}.{uuid.uuid4().hex[:8]}")
         try:
-            self._hidden.mkdir(parents=True, exist_ok=self._keeps)
+            self.hidden.mkdir(parents=True, exist_ok=self._keeps)
         except OSError as error:
             raise unwritable(self.directory, error) from None
-        path = self._hidden / FRAMES
+        path = self.hidden / FRAMES
         self._file = open(path, "r+b" if path.exists() else "w+b")  # noqa: SIM115  closed by __exit__
         self._write_header()
 
@@ -205,7 +209,7 @@ class StoreWriter:
     def __exit__(self, *exc: object) -> None:
         self._file.close()
         if not self._keeps:
-            shutil.rmtree(self._hidden, ignore_errors=True)
+            shutil.rmtree(self.hidden, ignore_errors=True)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -298,14 +302,14 @@ class StoreWriter:
             entries = tuple(replace(entry, private=tuple(entry.private[at] for at in kept)) for entry in entries)
         manifest = Manifest(entries, tuple(attributes), self._clip_shape, fps, source, self._windows)
         manifest.check(str(self.directory))
-        manifest = manifest if keypoints is None else add_keypoints(self._hidden, manifest, keypoints)
+        manifest = manifest if keypoints is None else add_keypoints(self.hidden, manifest, keypoints)
         self._to_next_row()
         self._file.truncate()
         self._write_header()
         self._file.close()
-        write_manifest(self._hidden / MANIFEST, manifest)
+        write_manifest(self.hidden / MANIFEST, manifest)
         check_place(self.directory, self._force)  # checked again, because writing the clips may have taken hours
         if self._force and self.directory.is_dir():
             shutil.rmtree(self.directory)
-        self._hidden.rename(self.directory)
+        self.hidden.rename(self.directory)
         return open_clips(self.directory)

@@ -86,6 +86,9 @@ class AnonymizeWatch:
     def left_out(self, folder: Path, said: str) -> None:
         """Called for a folder with files whose suffix is not that of a video; `said` tells how many there are."""
 
+    def told(self, promise: str) -> None:
+        """Called once, if the method keeps differential privacy: what it protects."""
+
     def done(self, target: Path) -> None:
         """Called after a video was written."""
 
@@ -101,6 +104,7 @@ def run_anonymize(options: AnonymizeOptions, watch: AnonymizeWatch) -> list[Path
         ExportError: A video could not be anonymized. The others are done.
     """
     from anon_tune.export import VideoOptions
+    from anon_tune.methods import release_of
     from anon_tune.methods.external.permission import external_allowed
     from anon_tune.networks import pick_device
 
@@ -128,6 +132,8 @@ def run_anonymize(options: AnonymizeOptions, watch: AnonymizeWatch) -> list[Path
     names = [_name(source, options.inputs) for source, _ in jobs]
     if points is not None:
         points.check(names)
+    if promise := release_of(chosen.loaded.subject.method):
+        watch.told(promise)
     failed: list[AnonTuneError] = []
     for (source, target), name in zip(jobs, names, strict=True):
         try:

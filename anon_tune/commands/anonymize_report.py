@@ -64,6 +64,7 @@ def document(
             "device": str(options.device),
             "model_card": chosen.loaded.card,
         },
+        "private_release": _promise(chosen),
         "seconds": done.seconds,
         "fps": done.num_frames / done.seconds,
         "share_of_time": {name: seconds / busy for name, seconds in done.busy_s.items()},
@@ -73,6 +74,12 @@ def document(
         if certificate is None
         else "The certificate is of this anonymizer on the clips that it names. Nothing was measured on this video.",
     }
+
+
+def _promise(chosen: Chosen) -> str | None:
+    from anon_tune.methods import release_of
+
+    return release_of(chosen.loaded.subject.method) or None
 
 
 def _audio(done: AnonymizedVideo, options: VideoOptions) -> str:

@@ -53,6 +53,8 @@ def run_audit(options: AuditOptions, watch: AuditWatch) -> Certificate:
         audit = Audit(case.clips, case.clips_name, effort, kept, device, watch.measured)
         extra = attackers_of(case.recipe) if case.recipe else ()
         certificate = audit.of(case.anonymized, case.subject, *extra)
+        if case.kept is not None and case.recipe is not None:  # a trial, whose training clips these are
+            certificate = audit.with_membership(certificate, case.recipe)
         document = certificate.to_json().encode()
         if options.output is not None:
             File.at(options.output).write(document)

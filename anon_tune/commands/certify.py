@@ -197,7 +197,9 @@ def _certify_trial(job: _Job, trial: Trial) -> Certificate:
 
     with external_allowed(job.allow_external):
         loaded = load_trial(job.study, trial)
-    certificate = _audit(job).of(loaded.anonymizer, loaded.subject, *attackers_of(loaded.recipe))
+    audit = _audit(job)
+    certificate = audit.of(loaded.anonymizer, loaded.subject, *attackers_of(loaded.recipe))
+    certificate = audit.with_membership(certificate, loaded.recipe)
     StudyDirectory.at(job.study).certificate(trial.id).write(certificate.to_json().encode())
     return certificate
 

@@ -67,7 +67,7 @@ def check_recipes(space: SearchSpace, clips: Clips, stills: Clips | None) -> Non
     from anon_tune.accounting.private_run import private_run
     from anon_tune.methods import build_anonymizer, is_trained
     from anon_tune.methods.clip_needs import check_clip_needs
-    from anon_tune.training import check_demands, check_private_networks, check_task
+    from anon_tune.training import check_demands, check_private_networks, check_region, check_task
     from anon_tune.training.trial_run import check_networks
 
     train = clips.split("train")
@@ -82,6 +82,7 @@ def check_recipes(space: SearchSpace, clips: Clips, stills: Clips | None) -> Non
             check_demands(recipe, num_frames, num_still_frames, build, space.where)
             if recipe.dp.is_on:
                 private_run(recipe, len(train), len(set(train.groups)), space.where)
+                check_region(recipe, train, space.where)
                 check_private_networks(recipe, build(), space.where)
         check_clip_needs(recipe, clips, space.where)
 

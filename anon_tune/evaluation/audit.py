@@ -18,10 +18,11 @@ from anon_tune.evaluation.baseline import Baseline, make_baseline
 from anon_tune.evaluation.baseline import digest as digest_of_clips
 from anon_tune.evaluation.certify import certify
 from anon_tune.evaluation.clip_counts import count_data
+from anon_tune.evaluation.membership import attack_membership, with_membership
 from anon_tune.evaluation.score import anonymize_split
 from anon_tune.folder import File, Folder
 from anon_tune.networks import Anonymizer
-from anon_tune.recipe import AuditRecipe
+from anon_tune.recipe import AuditRecipe, Recipe
 from anon_tune.recipe.part import digest
 from anon_tune.training.anomaly import labelled
 
@@ -79,6 +80,14 @@ class Audit:
             raw = self._encoded(self._splits, Path(scratch), "raw")
             baseline, told = self._baseline(raw), self._during("anonymized clips")
             return certify(raw, changed, baseline, subject, data, effort, self.device, told, extra_attackers)
+
+    def with_membership(self, certificate: Certificate, recipe: Recipe) -> Certificate:
+        """Add the audit of private training, by training the recipe once more; if it is not private, do nothing."""
+        if not recipe.dp.is_on:
+            return certificate
+        self.progress("private training, with canaries", 0, 1)
+        found = attack_membership(recipe, self.clips, self.device, seed=self.effort.seed)
+        return with_membership(certificate, found)
 
     def prepare(self) -> None:
         """Measure the baseline and keep it, unless it is there already."""

@@ -22,6 +22,7 @@ from anon_tune.export.model_card import card_document, card_markdown
 from anon_tune.export.programs import ProgramFacts, write_program
 from anon_tune.folder import File
 from anon_tune.ledger import Ledger
+from anon_tune.methods import release_of
 from anon_tune.networks import save_weights
 from anon_tune.pareto import judged_scores
 from anon_tune.recipe import Recipe
@@ -95,7 +96,9 @@ def export_anonymizer(
 
 
 def _stated(study: StudyDirectory, trials: list[Trial], recipe: Recipe) -> Sequence[tuple[str, str]]:
-    """Return the statement of the study's private training; empty if the trial was not private."""
+    """Return the statement of the study's private training, or of the method's private release; empty for neither."""
+    if promise := release_of(recipe.method):
+        return (("private release", promise),)
     private = privacy_of(study, trials) if recipe.dp.is_on else None
     return () if private is None else statement(private)
 

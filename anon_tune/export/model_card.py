@@ -46,7 +46,7 @@ def card_document(
         stills: Name and fingerprint of the stills that the privacy branch learned on; empty strings if it learned on
             the clips.
         certificate: The trial's certificate; None without one.
-        privacy: The statement of the study's private training; empty if it was not private.
+        privacy: The statement of the study's private training or of the method's private release; empty for neither.
     """
     effort = recipe.evaluation.full
     return {
@@ -170,7 +170,7 @@ def _privacy_text(privacy: dict[str, str] | None) -> str:
     if not privacy:
         return ""
     rows = "\n".join(f"| {name} | {words} |" for name, words in privacy.items())
-    return f"\n## Differential privacy of training\n\n| | |\n|---|---|\n{rows}\n"
+    return f"\n## Differential privacy\n\n| | |\n|---|---|\n{rows}\n"
 
 
 def _usage(file: str) -> str:

@@ -5,7 +5,7 @@ To add one: write its folder (``__init__.py`` with a `MethodSpec`, a builder mod
 """
 
 from anon_tune.methods.building import Builder, attackers_of, build_anonymizer, load_builder, trainer_of
-from anon_tune.methods.method import Method, find, is_trained
+from anon_tune.methods.method import Method, find, is_trained, release_of
 from anon_tune.methods.recipes import check_name, defaults_of, make_recipe, method_of, read_recipe, recipe_names
 from anon_tune.methods.spec import GAME, Argument, MethodSpec
 from anon_tune.methods.start import check_start
@@ -31,6 +31,7 @@ __all__ = [
     "names",
     "read_recipe",
     "recipe_names",
+    "release_of",
     "specs",
     "trainer_of",
 ]

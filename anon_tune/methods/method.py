@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from anon_tune.errors import RecipeError, suggest
+from anon_tune.errors import AnonTuneError, RecipeError, suggest
 from anon_tune.methods.spec import Argument, MethodSpec
 from anon_tune.methods.table import find_spec
 
@@ -73,6 +73,15 @@ def find(text: str, where: str = "method") -> Method:
 def is_trained(text: str) -> bool:
     """True for a trained method, False for a closed-form one; the method is written as for `find`."""
     return find_spec(text.partition(":")[0]).is_trained
+
+
+def release_of(text: str) -> str:
+    """Return what differential privacy a video of a method keeps, with its unit; empty if none, or it is unknown."""
+    try:
+        method = find(text)
+    except AnonTuneError:  # a study may name a method of a package that is not installed here
+        return ""
+    return "" if method.spec.release is None else method.spec.release(method.values)
 
 
 def _value(argument: Argument, text: str, where: str, spec: MethodSpec) -> float | int | str:

@@ -80,6 +80,8 @@ class MethodSpec:
         attackers: Names of the method's own attackers, which attack it together with those of the recipe.
         check_clips: Raises a `RecipeError` if a recipe of the method cannot be trained on clips of so many frames. It
             takes the recipe, the frames per clip, and the file that the recipe came from. None if any clip will do.
+        release: Returns what differential privacy a video of the method keeps, with its unit, from the values of its
+            arguments. None if it keeps none.
     """
 
     name: str
@@ -97,6 +99,7 @@ class MethodSpec:
     least_frames: int = 1
     attackers: tuple[str, ...] = ()
     check_clips: Callable[[Recipe, int, str], None] | None = None
+    release: Callable[[Mapping[str, Value]], str] | None = None
 
     def owns(self, name: str) -> bool:
         """True if the method itself fixes or sets this value of the shared recipe, given by its flat dotted name."""
@@ -121,3 +124,14 @@ class MethodSpec:
             return f"{self.name}:{first.default}"
         value = f"{first.name}={first.default}" if first.choices else str(first.default)
         return f"{self.name}:{value}"
+
+
+def release_text(values: Mapping[str, Value], unit: str) -> str:
+    """Return what a private release keeps, for methods whose arguments include epsilon and delta."""
+    epsilon, delta = float(values["epsilon"]), float(values["delta"])
+    return (
+        f"Differentially private release, epsilon {epsilon:g} at delta {delta:g}. Unit: {unit}, whose content may be "
+        "replaced by any other. A person appears in many such units, and then epsilon grows with their number. "
+        "Anonymizing the same video again costs epsilon again. Sound, and the original that --preview shows, are not "
+        "covered."
+    )

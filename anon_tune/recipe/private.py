@@ -26,7 +26,11 @@ class DpRecipe(Part):
     unit: Literal["clips", "groups"] = Field(
         "clips", description="what is protected: one clip, or all clips of a group, as a person"
     )
-    region: Literal["everything"] = Field("everything", description="what of a clip is protected: all of it")
+    region: Literal["everything", "persons"] = Field(
+        "everything",
+        description="what of a clip is protected: all of it, or what the pixels of persons add to it; "
+        "persons needs clips with person masks",
+    )
     delta: float | None = Field(
         None, gt=0, lt=1, description="delta of the statement, below 1 / units; None for 1 / (10 units)"
     )

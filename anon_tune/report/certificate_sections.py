@@ -91,6 +91,7 @@ def sections(c: Certificate) -> tuple[Section, ...]:
         _attributes(c),
         _reconstruction(c),
         _linkage(c),
+        *_membership(c),
         _canaries(c),
     )
 
@@ -200,6 +201,21 @@ def _linkage(c: Certificate) -> Section:
         ("Gallery and query", "Rank-1", "By chance", "mAP", "By chance"),
         tuple((name, one.rank1, one.rank1_floor, one.mean_ap, one.mean_ap_floor) for name, one in c.linkage.items()),
     )
+
+
+def _membership(c: Certificate) -> tuple[Section, ...]:
+    """Return what a membership attack showed; nothing if training was not private."""
+    found = c.membership
+    if found is None:
+        return ()
+    rows = (
+        ("claimed at most", f"{found.epsilon:.3g} at delta {found.delta:.2g}"),
+        ("shown at least", f"{found.lower_bound:.3g} with {found.confidence:.0%} confidence"),
+        ("right guesses", f"{found.num_right} of {found.num_guesses}, about {found.num_canaries} canaries"),
+        ("can be shown at most", f"{found.largest_bound:.3g}, if every guess is right"),
+    )
+    note = "epsilon of one run; the training was repeated with canaries, and an attacker guessed which were in"
+    return (Section("Private training", note, ("Epsilon", ""), rows, num_words=1),)
 
 
 def _canaries(c: Certificate) -> Section:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from anon_tune.methods import release_of
 from anon_tune.report import tables
 from anon_tune.report.cards import gallery
 from anon_tune.report.certificates import certificate_cards
@@ -48,9 +49,11 @@ def study_sections(shown: ShownStudy) -> list[PageSection]:
 
 
 def _privacy(shown: ShownStudy) -> list[PageSection]:
-    """Return the section of a private study: what differential privacy it may claim; none for other studies."""
+    """Return the section on differential privacy: of the training, and of methods with a private release; or none."""
     found = privacy_of(shown.study, shown.trials) if shown.study.frozen.exists() else None
-    return [] if found is None else [PageSection("privacy", "Differential privacy", tables.privacy(statement(found)))]
+    rows = [] if found is None else statement(found)
+    rows += [(name, said) for name in sorted({t.method for t in shown.trials}) if (said := release_of(name))]
+    return [PageSection("privacy", "Differential privacy", tables.privacy(rows))] if rows else []
 
 
 def _results(shown: ShownStudy) -> list[PageSection]:

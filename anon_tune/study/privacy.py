@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from anon_tune.accounting import NumberLaw, Phase, epsilon, selection_epsilon
 from anon_tune.accounting.private_run import PrivateRun, private_run
+from anon_tune.certificate import Membership
 from anon_tune.errors import AnonTuneError, UsageError
 from anon_tune.methods import is_trained
 from anon_tune.search.space import SearchSpace
@@ -17,6 +18,11 @@ from anon_tune.trial import Trial, TrialState
 Rule = Literal["one run", "best of drawn", "all runs"]
 
 _CONSTRAINT = "--constraint epsilon_at_most"
+_SETS_NOISE = {
+    "method",
+    "anonymizer.pretrain_steps",
+    *(f"training.{name}" for name in ("batch_clips", "num_branch_updates", "num_steps", "warmup_steps")),
+}  # what rate and number of updates depend on
 _OUTSIDE = "evaluation.attackers_learn_on"
 
 
@@ -45,6 +51,7 @@ class StudyPrivacy:
         accountant: ``pld`` or ``rdp``, of `epsilon`.
         law: The law of the number of trials; None if it was not drawn.
         refused: Why the study may claim nothing; empty if the claim holds.
+        audits: Membership attacks on the training of its trials, by trial id, from certificates.
     """
 
     rule: Rule
@@ -54,6 +61,16 @@ class StudyPrivacy:
     accountant: Literal["pld", "rdp"]
     law: NumberLaw | None = None
     refused: str = ""
+    audits: Mapping[str, Membership] = field(default_factory=dict)
+
+    def audited(self, audits: Mapping[str, Membership]) -> StudyPrivacy:
+        """Return the claim with audits. An audit that refutes the epsilon of a run refuses the claim."""
+        wrong = next((name for name, found in audits.items() if found.refutes), None)
+        refused = self.refused
+        if wrong is not None and not refused:
+            shown, claimed = audits[wrong].lower_bound, audits[wrong].epsilon
+            refused = f"a membership attack on trial {wrong} shows at least {shown:.3g}; its run claims {claimed:.3g}"
+        return replace(self, audits=audits, refused=refused)
 
     @property
     def run(self) -> PrivateRun:
@@ -142,8 +159,7 @@ def _has_begun(trial: Trial) -> bool:
 
 
 def _noise_is_searched(space: SearchSpace) -> bool:
-    names = ("dp.", "training.", "anonymizer.pretrain_steps", "method")
-    return any(name.startswith(names) for name in space.search)
+    return any(name.startswith("dp.") or name in _SETS_NOISE for name in space.search)
 
 
 def worst_run(space: SearchSpace, protected: Protected) -> PrivateRun:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from anon_tune.accounting import Verdict
 from anon_tune.accounting.private_run import PrivateRun
 from anon_tune.errors import AnonTuneError
+from anon_tune.study.certified import all_certificates_of
 from anon_tune.study.frozen_study import read_study
 from anon_tune.study.privacy import Protected, StudyPrivacy, is_private, study_privacy
 from anon_tune.study_directory import StudyLocation
@@ -14,14 +15,20 @@ from anon_tune.trial import Trial
 
 Rows = list[tuple[str, str]]
 
-_UNITS = {"clips": "one clip", "groups": "all clips of one group, as a person"}
+_UNITS = {"clips": "one clip", "groups": "all clips of one group, such as a person"}
 _REGIONS = {
     "everything": "the whole unit is added or removed",
+    "persons": "the pixels of persons in one unit are there, or are grey. The masks of persons, everything outside of "
+    "them, and labels count as public",
 }
 NOT_SAID = (
     "Nothing about people in videos that the anonymizer is used on later: they are not in the training clips. Nothing "
     "about clips of the validation and test split, on which scores and previews are made, about certificates, whose "
-    "attackers learn on the training split, or about files of weights to start from. Noise is drawn in floating point."
+    "attackers learn on the training split, or about files of weights to start from. Noise is drawn in floating point, "
+    "by a generator that is not made for cryptography."
+)
+_NOT_SAID_OF_PERSONS = (
+    " Persons and parts of them that the masks miss are not protected, nor are outlines and motion of the masks."
 )
 _PRICE = {
     "one run": "none: a single run began",
@@ -37,7 +44,12 @@ def privacy_of(directory: StudyLocation, trials: Sequence[Trial]) -> StudyPrivac
         space, settings = read_study(directory)
         if not is_private(space) or not settings.protected_clips:
             return None
-        return study_privacy(trials, space, settings, Protected(settings.protected_clips, settings.protected_groups))
+        protected = Protected(settings.protected_clips, settings.protected_groups)
+        found = study_privacy(trials, space, settings, protected)
+        if found is None:
+            return None
+        made = all_certificates_of(directory, [trial for trial in trials if trial.id in found.runs])
+        return found.audited({name: c.membership for name, c in made.items() if c.membership is not None})
     except AnonTuneError:
         return None
 
@@ -63,16 +75,14 @@ def statement(privacy: StudyPrivacy, verdict: Verdict | None = None) -> Rows:
         ("what is released", "the weights of the anonymizer that is exported"),
         ("unit", f"{_UNITS[run.unit]}; {run.num_units} {run.unit} in the training split"),
         ("neighbouring data", _REGIONS[run.region]),
-        (
-            "mechanism",
-            f"DP-SGD: gradients clipped to norm {run.clip_norm:g}, Gaussian noise of {_span(noises)} times it",
-        ),
+        ("mechanism", _mechanism(run, _span(noises))),
         ("sampling", f"Poisson, each unit with probability {_span(rates)}"),
         ("noised updates", f"{sum(updates.values())}: {counted}"),
         ("cost of the search", price),
         ("accounting", _accounting(privacy, delta)),
         ("checked", _checked(verdict)),
-        ("not said", NOT_SAID),
+        ("audited", _audited(privacy)),
+        ("not said", _not_said(run)),
     ]
     return rows
 
@@ -81,18 +91,28 @@ def run_statement(run: PrivateRun) -> Rows:
     """Return the statement of a single file of weights, which never names an epsilon of its own."""
     counted = ", ".join(f"{name} {number}" for name, number in run.updates.items())
     return [
-        ("epsilon", "none for a file alone: how it was chosen counts too. Ask for that of its study"),
+        ("epsilon", "none for these weights alone: how they were chosen counts too. Ask for that of the study"),
         ("unit", f"{_UNITS[run.unit]}; {run.num_units} {run.unit} in the training split"),
         ("neighbouring data", _REGIONS[run.region]),
-        ("mechanism", _mechanism(run.clip_norm, f"{run.noise_multiplier:g}")),
+        ("mechanism", _mechanism(run, f"{run.noise_multiplier:g}")),
         ("sampling", f"Poisson, each unit with probability {run.rate:.4g}"),
         ("noised updates", f"{run.num_updates}: {counted}"),
-        ("not said", NOT_SAID),
+        ("not said", _not_said(run)),
     ]
 
 
-def _mechanism(clip_norm: float, noise: str) -> str:
-    return f"DP-SGD: gradients clipped to norm {clip_norm:g}, Gaussian noise of {noise} times this norm"
+def _not_said(run: PrivateRun) -> str:
+    return NOT_SAID + _NOT_SAID_OF_PERSONS * (run.region == "persons")
+
+
+def _mechanism(run: PrivateRun, noise: str) -> str:
+    clipped = f"clipped to norm {run.clip_norm:g}, Gaussian noise of {noise} times this norm"
+    if run.region == "persons":
+        return (
+            f"DP-SGD on persons, MaskDP-style: the gradient with persons minus that with grey ones is {clipped} is "
+            "added. The gradient of clips with grey persons, drawn independently, is added without noise"
+        )
+    return f"DP-SGD: gradients are {clipped} is added"
 
 
 def _span(values: Sequence[float]) -> str:
@@ -108,10 +128,22 @@ def _accounting(privacy: StudyPrivacy, delta: float) -> str:
     )
 
 
+def _audited(privacy: StudyPrivacy) -> str:
+    if not privacy.audits:
+        return "no; 'anon-tune certify' attacks the training of trials, and so finds a lower bound of epsilon"
+    name, found = max(privacy.audits.items(), key=lambda item: item[1].lower_bound)
+    return (
+        f"a membership attack on trial {name} shows an epsilon of at least {found.lower_bound:.3g} with "
+        f"{found.confidence:.0%} confidence: {found.num_right} of {found.num_guesses} guesses about "
+        f"{found.num_canaries} canaries were right. It could have shown {found.largest_bound:.3g} at most"
+    )
+
+
 def _checked(verdict: Verdict | None) -> str:
     if verdict is None:
         return "the accountant's bound is proven; 'anon-tune privacy --verify' also checks it by Monte Carlo"
     return (
-        f"accepted by Monte Carlo: {verdict.num_draws} draws in each direction, delta {verdict.estimate:.3g} "
-        f"± {verdict.error:.1g}; alone this proves delta {verdict.claimed / verdict.tau:.3g} (tau {verdict.tau:g})"
+        f"accepted by Monte Carlo: the mean of m = {verdict.num_draws} draws, in the worse direction, is "
+        f"{verdict.estimate:.3g} ± {verdict.error:.1g}. It must be at most delta / tau - {verdict.margin:.3g}, where "
+        f"tau is {verdict.tau:g}. Alone, this proves a delta of {verdict.claimed / verdict.tau:.3g}"
     )

@@ -11,6 +11,7 @@ from anon_tune.search.proposer import Observation
 from anon_tune.search.score_losses import score_losses, surest_score
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.frozen_study import frozen_facts, load_study
+from anon_tune.study.privacy import is_private
 from anon_tune.study.settings import StudySettings
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial, TrialState
@@ -29,8 +30,8 @@ def known_before(directory: StudyLocation, space: SearchSpace, settings: StudySe
         settings: The settings of this study, which name the directory of the earlier study.
 
     Raises:
-        StudyError: The earlier study used other clips or measured with another effort, or none of its trials is in the
-            search space.
+        StudyError: The earlier study used other clips or measured with another effort, its trials were trained
+            privately, or none of them is in the search space.
     """
     if settings.warm_start is None:
         return {}
@@ -51,6 +52,9 @@ def _fitting(space: SearchSpace, settings: StudySettings) -> list[Trial]:
     other, was = load_study(earlier)
     measured_with = frozen_facts(earlier).measure_version
     where = f"--warm-start {earlier}"
+    if is_private(other):
+        rule = "must not be a private study: what it may release is accounted for, and other uses of its scores are not"
+        raise StudyError(where, rule, remedy="Leave it out")
     if was.clips_fingerprint != settings.clips_fingerprint:
         raise StudyError(where, "must be a study on the same clips", was.clips, "Leave it out, or use these clips")
     if measured_with != str(MEASURE_VERSION):

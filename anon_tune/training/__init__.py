@@ -10,7 +10,7 @@ from anon_tune.training.demands import check_demands, check_task
 from anon_tune.training.hooks import GameHooks, Head, TrialTrainer
 from anon_tune.training.losses import adversary, distortion, nt_xent, penalty, privacy_loss, quantize, uniform
 from anon_tune.training.private_gradients import check_private_networks
-from anon_tune.training.private_trainer import PrivateTrainer
+from anon_tune.training.private_trainer import PrivateTrainer, check_region
 from anon_tune.training.terms import Move, Term, Value
 from anon_tune.training.trainer import Trainer
 
@@ -31,6 +31,7 @@ __all__ = [
     "adversary",
     "check_demands",
     "check_private_networks",
+    "check_region",
     "check_task",
     "distortion",
     "nt_xent",

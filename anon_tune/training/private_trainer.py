@@ -6,16 +6,18 @@ Shapes: B clips of a batch, T frames per clip, S stills per clip, C channels, H 
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from anon_tune.accounting.private_run import PrivateRun, private_run
 from anon_tune.clips import ClipBatch, ClipSet, PoissonBatch, PoissonSampler
+from anon_tune.clips.persons import masks_digest
 from anon_tune.clips.poisson import number_of
 from anon_tune.errors import AnonTuneError, RecipeError
 from anon_tune.networks import Anonymizer
@@ -32,6 +34,9 @@ from anon_tune.training.trainer import Trainer
 from anon_tune.training.updates import Shown
 from anon_tune.trial import LossPoint
 
+Labels = Callable[[ClipBatch, str], tuple[Tensor, ...]]
+"""Returns what the loss of a clip needs besides the clip, (B,...) each, from a batch and its name."""
+
 _NO_HOOKS = GameHooks()
 _NOTE = "dp"
 _UTILITY_ALONE = replace(UTILITY, weight=lambda recipe: Schedule(start=1.0))
@@ -46,6 +51,10 @@ class PrivateTrainer(Trainer):
     trial that goes on neither repeats nor skips noise. The key is deleted together with the checkpoint.
 
     The losses of a batch are not private, so there are no loss curves.
+
+    If ``dp.region`` is ``persons``, only what the pixels of persons add to a gradient is clipped and noised: the
+    gradient of a clip minus that of the clip with grey persons. The gradient of other clips with grey persons is added
+    without noise. They are drawn independently, so that they do not tell who is in the noised part.
 
     Args:
         recipe: The recipe of the trial.
@@ -63,7 +72,8 @@ class PrivateTrainer(Trainer):
 
     Source:
         Abadi et al., arXiv:1607.00133. We differ: Adam takes the noised gradient, and the sum is divided by the
-        expected number of units, which is public.
+        expected number of units, which is public. The region ``persons`` is in the style of MaskDP (arXiv:2410.17098),
+        whose algorithm was not available, so its formula is ours.
     """
 
     def __init__(
@@ -80,6 +90,7 @@ class PrivateTrainer(Trainer):
     ) -> None:
         self.run = private_run(recipe, len(clips), len(set(clips.groups)))
         _refuse(recipe, hooks, stills)
+        check_region(recipe, clips, "recipe")
         super().__init__(recipe, build, clips, num_actions, num_attributes, device, stills, hooks, start)
         check_no_mixing(self._players(), "recipe")
         if self.collective.size > 1:
@@ -90,9 +101,11 @@ class PrivateTrainer(Trainer):
 
     def _begin(self, key: bytes) -> None:
         training = self.recipe.training
-        by_group = self.run.unit == "groups"
+        by_group, persons_only = self.run.unit == "groups", self.run.region == "persons"
         self._key = key
-        self.sampler = PoissonSampler(self._clips, self.run.rate, key, by_group, training.crop, training.flip)
+        self.sampler = PoissonSampler(
+            self._clips, self.run.rate, key, by_group, training.crop, training.flip, persons_only
+        )
 
     def train_until(self, step: int) -> list[LossPoint]:
         """Play until a step is reached. No losses are returned, because they are not private."""
@@ -102,7 +115,7 @@ class PrivateTrainer(Trainer):
     def save(self, path: Path) -> None:
         """Write everything that the next step depends on, the key and the account of the noise among it."""
         account = self.run.after(self.recipe, self.step)
-        note = json.dumps({"key": self._key.hex(), "account": account.to_json()})
+        note = json.dumps({"key": self._key.hex(), "account": account.to_json(), "masks": self._masks()})
         self._write(path, {_NOTE: note})
 
     def load(self, path: Path) -> None:
@@ -115,9 +128,17 @@ class PrivateTrainer(Trainer):
         if note is not None:
             kept = json.loads(note)
             _check_same_noise(PrivateRun.from_json(kept["account"], str(path)), self.run, path)
+            if kept.get("masks", "") != self._masks():
+                rule = "its private training began with other person masks"
+                raise AnonTuneError(str(path), rule, remedy="Restore the masks, or start the trial anew")
         super().load(path)
         if note is not None and self._prepared:
             self._begin(bytes.fromhex(kept["key"]))
+
+    def _masks(self) -> str:
+        """Return a digest of the person masks that training depends on; empty if it depends on none."""
+        masks = self._clips.persons
+        return masks_digest(masks) if self.run.region == "persons" and masks is not None else ""
 
     def imitate(self, index: int) -> None:
         """Let f_A learn the outputs of the start, from clipped and noised gradients."""
@@ -127,9 +148,7 @@ class PrivateTrainer(Trainer):
             difference: Tensor = (self.anonymizer(clip[None])[0] - goal).abs().mean()
             return difference
 
-        name = f"imitate {index}"
-        sample = self.sampler.batch(name)
-        self._learn_privately(("anonymizer",), loss, (sample.batch.clips,), sample, name)
+        self._learn_privately(("anonymizer",), loss, lambda batch, name: (), f"imitate {index}")
 
     def move_anonymizer(self, index: int) -> Mapping[str, float]:
         """Play move 1 from clipped and noised gradients. Returns no terms, because they are not private."""
@@ -154,10 +173,6 @@ class PrivateTrainer(Trainer):
         self._play(("utility", "privacy"), index, loss)
 
     def _play(self, names: tuple[str, ...], index: int, loss: Callable[[Move], Tensor]) -> None:
-        name = f"move {index}"
-        sample = self.sampler.batch(name)
-        frames = self._frames(len(sample.batch), name)
-
         def of_clip(clip: Tensor, action: Tensor, private: Tensor, shown: Tensor) -> Tensor:
             batch = ClipBatch(clip[None], action[None], private[None], ("",))
             changed = quantize(self.anonymizer(batch.clips))
@@ -165,8 +180,10 @@ class PrivateTrainer(Trainer):
             players = self.anonymizer, self.utility, self.privacy
             return loss(Move(self.recipe, self.step, batch, changed, lambda: seen, *players, self.head))
 
-        given = sample.batch.clips, sample.batch.actions, sample.batch.private, frames
-        self._learn_privately(names, of_clip, given, sample, name)
+        def labels(batch: ClipBatch, name: str) -> tuple[Tensor, ...]:
+            return batch.actions, batch.private, self._frames(len(batch), name)
+
+        self._learn_privately(names, of_clip, labels, f"move {index}")
 
     def _frames(self, num_clips: int, name: str) -> Tensor:
         """Draw the indices (B,S) of the frames of each clip that f_B sees."""
@@ -175,22 +192,70 @@ class PrivateTrainer(Trainer):
         order = torch.rand(num_clips, num_frames, generator=generator).argsort(dim=1)
         return order[:, torch.arange(wanted) % num_frames]
 
-    def _learn_privately(
-        self, names: tuple[str, ...], loss: ClipLoss, clips: tuple[Tensor, ...], sample: PoissonBatch, name: str
-    ) -> None:
+    def _learn_privately(self, names: tuple[str, ...], loss: ClipLoss, labels: Labels, name: str) -> None:
         """Take one optimizer step on the noised mean of the clipped gradients."""
         players = {player: self._players()[player] for player in names}
-        moved = tuple(tensor.to(self.device) for tensor in clips)
+        sample = self.sampler.batch(name)
+        private_loss, clips = self._private_part(names, loss, labels, sample, name)
         units = sample.units.to(self.device)
-        total = clipped_sum(players, loss, moved, units, sample.num_units, self.run.clip_norm)
+        total = clipped_sum(players, private_loss, self._moved(clips), units, sample.num_units, self.run.clip_norm)
         generator = torch.Generator().manual_seed(number_of(self._key, f"noise {name}"))
         deviation = self.run.noise_multiplier * self.run.clip_norm
         noised = add_noise(total, deviation, self.run.rate * self.run.num_units, generator)
+        if self.run.region == "persons":
+            public = self._public_gradient(players, loss, labels, name)
+            noised = {key: value + public[key] for key, value in noised.items()}
+        self._take(players, noised)
+
+    def _private_part(
+        self, names: tuple[str, ...], loss: ClipLoss, labels: Labels, sample: PoissonBatch, name: str
+    ) -> tuple[ClipLoss, tuple[Tensor, ...]]:
+        """Return the loss whose gradients are clipped and noised, and the tensors (B,...) that it is computed from."""
+        batch = sample.batch
+        if sample.without_persons is None:
+            return loss, (batch.clips, *labels(batch, name))
+
+        def of_persons(clip: Tensor, without: Tensor, *others: Tensor) -> Tensor:
+            there = (clip != without).any()  # layers that draw numbers would let two equal clips differ
+            return (loss(clip, *others) - loss(without, *others)) * there
+
+        return of_persons, (batch.clips, sample.without_persons, *labels(batch, name))
+
+    def _public_gradient(
+        self, players: Mapping[str, nn.Module], loss: ClipLoss, labels: Labels, name: str
+    ) -> dict[str, Tensor]:
+        """Return the mean gradient of clips with grey persons, which are drawn independently of the noised batch."""
+        batch = self.sampler.public(name, self.recipe.training.batch_clips)
+        tensors = self._moved((batch.clips, *labels(batch, f"public {name}")))
+        units = torch.arange(len(batch), device=self.device)
+        total = clipped_sum(players, loss, tensors, units, len(batch), math.inf)
+        return {key: value / len(batch) for key, value in total.items()}
+
+    def _moved(self, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return tuple(tensor.to(self.device) for tensor in tensors)
+
+    def _take(self, players: Mapping[str, nn.Module], gradient: Mapping[str, Tensor]) -> None:
         for player, network in players.items():
             for key, parameter in network.named_parameters():
-                parameter.grad = noised[f"{player}.{key}"]
+                parameter.grad = gradient[f"{player}.{key}"]
             self.optimizers[player].step()
             self.optimizers[player].zero_grad(set_to_none=True)
+
+
+def check_region(recipe: Recipe, clips: ClipSet, where: str) -> None:
+    """Check that clips have what the region of a private recipe needs.
+
+    Raises:
+        RecipeError: The region is ``persons``, and the clips have no person masks, or no mask shows a person.
+    """
+    if recipe.dp.region != "persons":
+        return
+    if clips.persons is None:
+        rule = "'dp.region' = 'persons' needs clips with person masks, and these have none"
+        raise RecipeError(where, rule, remedy="Find the persons with 'anon-tune clips persons DIR', or leave it out")
+    if not clips.persons.any():
+        rule = "'dp.region' = 'persons' protects nothing, because the masks of the clips show no person"
+        raise RecipeError(where, rule, remedy="Find the persons with another detector, or leave 'dp.region' out")
 
 
 def _refuse(recipe: Recipe, hooks: GameHooks, stills: ClipSet | None) -> None:

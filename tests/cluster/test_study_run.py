@@ -22,6 +22,7 @@ import pytest
 import ray
 import ray.cloudpickle
 
+from anon_tune.accounting import Phase, epsilon
 from anon_tune.commands.status import study_status
 from anon_tune.driver.run import StudyInterrupted, run_study
 from anon_tune.errors import DataError, PlacementError, StudyError
@@ -30,6 +31,7 @@ from anon_tune.search.parameters import StopRules
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.frozen_study import load_study
 from anon_tune.study.lock import driver_lock
+from anon_tune.study.privacy import Protected, study_privacy
 from anon_tune.study.settings import StudySettings
 from anon_tune.trackers.optuna_storage import open_storage
 from anon_tune.trial import Cost, Reading, RungJob, RungReport, Score, Trial, TrialState
@@ -136,6 +138,28 @@ def test_a_study_that_a_stop_rule_ended_is_over_for_who_watches_it(tmp_path: Pat
     status = study_status(tmp_path)
     assert status.is_complete and status.states["TO_COME"] == status.left_s == 0
     assert sum(status.states.values()) < 500
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_a_private_study_ends_before_its_epsilon_is_broken(tmp_path: Path) -> None:
+    protected, two = Protected(480, 120), epsilon([Phase(8 / 480, 2.0, 2 * (40 + 20 + 9 * 4))], 1 / 4800)
+    values = {"dp.clip_norm": 1.0, "dp.noise_multiplier": 2.0, "training.num_steps": 9}
+    private = SearchSpace.from_tables(
+        {
+            "fixed": {**values, "evaluation.attackers_learn_on": "outside"},
+            "search": {"privacy.weight": {"low": 0.1, "high": 10.0}},
+            "study": {"constraints": {"epsilon_at_most": two * 1.001}},
+        },
+        "private.toml",
+    )
+    settings = StudySettings(num_trials=9, sampler="random", protected_clips=480, protected_groups=120)
+    said: list[str] = []
+    ledger = run_study(tmp_path, private, ToyBody(), settings, on_stop=said.append)
+    trials = [trial for trial in ledger.trials() if trial.id.isdigit()]
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 2
+    assert len(said) == 1 and "one more trial may raise epsilon to" in said[0]
+    found = study_privacy(trials, private, settings, protected)
+    assert found is not None and found.epsilon == pytest.approx(two) and not found.refused
 
 
 @pytest.mark.usefixtures("shared_ray")

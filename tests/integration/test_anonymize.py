@@ -115,6 +115,18 @@ def names(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
+def test_a_private_release_says_what_it_protects(say: Callable[..., Any], tmp_path: Path) -> None:
+    source, target = write_video(tmp_path / "a.mp4", 3), tmp_path / "b.mp4"
+    code, _, said = say("anonymize", source, "-o", target, "--method", "dp-noise:8,unit=patch,block=16")
+    assert code == 0
+    promise = json.loads((tmp_path / "b.mp4.json").read_text())["private_release"]
+    assert promise.startswith("Differentially private release, epsilon 8 at delta 0.0001. Unit: one block of 16 x 16")
+    assert promise in said
+    code, _, said = say("anonymize", source, "-o", target, "--method", "blur:2", "--force")
+    assert code == 0 and "private" not in said
+    assert json.loads((tmp_path / "b.mp4.json").read_text())["private_release"] is None
+
+
 @pytest.mark.skipif(not REAL, reason="the real videos are not here")
 @pytest.mark.parametrize("by", ["learned", "pixelate:8"])
 def test_real_videos_keep_length_size_rate_and_audio(run: Run, learned: Path, tmp_path: Path, by: str) -> None:

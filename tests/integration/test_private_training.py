@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -258,3 +260,92 @@ def test_clips_and_networks_that_cannot_be_private_are_refused(
 ) -> None:
     with pytest.raises(RecipeError, match=said):
         trainer(make_recipe({**TINY, **DP, **values}), avatars)
+
+
+PERSONS = {**TINY, **DP, "dp.region": "persons"}
+
+
+def test_only_what_persons_add_to_a_gradient_is_noised(avatars: Clips) -> None:
+    game = trainer(make_recipe(PERSONS), avatars)
+    drawn = game.sampler.batch("move 0")
+    players = {"anonymizer": game.anonymizer}
+
+    def loss(clip: Tensor) -> Tensor:
+        return game.anonymizer(clip[None]).square().mean()
+
+    difference, tensors = game._private_part(("anonymizer",), loss, lambda batch, name: (), drawn, "move 0")
+    found = clipped_sum(players, difference, tensors, drawn.units, drawn.num_units, 1e9)
+    assert drawn.without_persons is not None and len(tensors) == 2
+    whole = sum(loss(clip) for clip in drawn.batch.clips) - sum(loss(clip) for clip in drawn.without_persons)
+    assert isinstance(whole, Tensor)
+    wanted = torch.autograd.grad(whole, list(game.anonymizer.parameters()))
+    for (key, _), gradient in zip(game.anonymizer.named_parameters(), wanted, strict=True):
+        assert torch.allclose(found[f"anonymizer.{key}"], gradient, atol=1e-5), key
+    # Where no mask shows anybody, nothing is private, also in layers that draw numbers.
+    noisy = clipped_sum(
+        {"anonymizer": game.anonymizer},
+        game._private_part(
+            ("anonymizer",),
+            lambda clip: (game.anonymizer(clip[None]) * torch.rand(1)).sum(),
+            lambda batch, name: (),
+            replace(drawn, without_persons=drawn.batch.clips),
+            "move 0",
+        )[0],
+        (drawn.batch.clips, drawn.batch.clips),
+        drawn.units,
+        drawn.num_units,
+        1.0,
+    )
+    assert norm(noisy) == 0 and drawn.num_units > 0
+    # Two sets of clips that differ in one person's pixels differ by at most the norm, before noise.
+    one = clipped_sum(
+        players, difference, (drawn.batch.clips, drawn.without_persons), drawn.units, drawn.num_units, 0.1
+    )
+    other = clipped_sum(
+        players,
+        difference,
+        (torch.cat([drawn.without_persons[:1], drawn.batch.clips[1:]]), drawn.without_persons),
+        drawn.units,
+        drawn.num_units,
+        0.1,
+    )
+    assert norm({name: one[name] - other[name] for name in one}) <= 0.1 + 1e-6
+
+
+def test_an_update_of_the_masked_game_is_its_public_and_its_private_part(avatars: Clips) -> None:
+    quiet = make_recipe({**PERSONS, "dp.clip_norm": 1e6, "dp.noise_multiplier": 1e-9})
+    game = trainer(quiet, avatars)
+    taken: list[dict[str, Tensor]] = []
+    game._take = lambda players, gradient: taken.append(dict(gradient))  # type: ignore[method-assign]
+
+    def loss(clip: Tensor) -> Tensor:
+        return game.anonymizer(clip[None]).square().mean()
+
+    game._learn_privately(("anonymizer",), loss, lambda batch, name: (), "move 0")
+    drawn, public = game.sampler.batch("move 0"), game.sampler.public("move 0", quiet.training.batch_clips)
+    assert drawn.without_persons is not None
+    expected = game.run.rate * game.run.num_units
+    total = torch.stack([loss(clip) for clip in public.clips]).mean() + (
+        torch.stack([loss(clip) for clip in drawn.batch.clips]).sum()
+        - torch.stack([loss(clip) for clip in drawn.without_persons]).sum()
+    ) / expected  # fmt: skip
+    wanted = torch.autograd.grad(total, list(game.anonymizer.parameters()))
+    for (key, _), gradient in zip(game.anonymizer.named_parameters(), wanted, strict=True):
+        assert torch.allclose(taken[0][f"anonymizer.{key}"], gradient, atol=2e-3), key
+    game = trainer(make_recipe(PERSONS), avatars)
+    assert game.train_until(1) == []
+
+
+def test_a_region_of_persons_needs_masks_and_the_same_ones_again(avatars: Clips, tmp_path: Path) -> None:
+    without = replace(avatars, _persons=None)
+    with pytest.raises(RecipeError, match=r"needs clips with person masks, and these have none\. Find the"):
+        trainer(make_recipe(PERSONS), without)
+    nobody = replace(avatars, _persons=np.zeros_like(avatars._persons))
+    with pytest.raises(RecipeError, match="protects nothing, because the masks of the clips show no person"):
+        trainer(make_recipe(PERSONS), nobody)
+    first = trainer(make_recipe(PERSONS), avatars)
+    first.save(tmp_path / "checkpoint")
+    other = replace(avatars, _persons=np.bitwise_not(np.asarray(avatars._persons)))
+    with pytest.raises(AnonTuneError, match="began with other person masks"):
+        trainer(make_recipe(PERSONS), other).load(tmp_path / "checkpoint")
+    trainer(make_recipe(PERSONS), avatars).load(tmp_path / "checkpoint")

@@ -1,6 +1,18 @@
 """Private release by noise: pixelation and Gaussian noise that protect a patch, a frame or a clip."""
 
-from anon_tune.methods.spec import Argument, MethodSpec
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from anon_tune.methods.spec import Argument, MethodSpec, Value, release_text
+
+
+def _release(values: Mapping[str, Value]) -> str:
+    block = f"one block of {values['block']} x {values['block']} pixels of one frame"
+    window = "one clip (of a longer video, the frames that are anonymized at once)"
+    unit = {"patch": block, "frame": "one frame", "clip": window}[str(values["unit"])]
+    return release_text(values, unit)
+
 
 SPEC = MethodSpec(
     name="dp-noise",
@@ -14,4 +26,5 @@ SPEC = MethodSpec(
         Argument("delta", 1e-4, 1e-12, 0.1),
     ),
     needs=frozenset({"whole clips"}),
+    release=_release,
 )

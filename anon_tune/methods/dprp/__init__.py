@@ -1,6 +1,15 @@
 """Private release by random projection: a clip is rebuilt from noised projections of its frames."""
 
-from anon_tune.methods.spec import Argument, MethodSpec
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from anon_tune.methods.spec import Argument, MethodSpec, Value, release_text
+
+
+def _release(values: Mapping[str, Value]) -> str:
+    return release_text(values, "one frame")
+
 
 SPEC = MethodSpec(
     name="dprp",
@@ -15,4 +24,5 @@ SPEC = MethodSpec(
         Argument("delta", 1e-4, 1e-12, 0.1),
     ),
     needs=frozenset({"whole clips"}),
+    release=_release,
 )

@@ -19,7 +19,7 @@ def avatars(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 def test_the_seed_decides_every_byte(avatars: Clips, tmp_path: Path) -> None:
     again = make_avatars(tmp_path / "again", **SMALL)
     assert again.fingerprint == avatars.fingerprint
-    for name in ("manifest.parquet", "frames.npy"):
+    for name in ("manifest.parquet", "frames.npy", "persons.npy"):
         assert (again.directory / name).read_bytes() == (avatars.directory / name).read_bytes()
     assert make_avatars(tmp_path / "other", seed=1, **SMALL).fingerprint != avatars.fingerprint
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from anon_tune.methods import build_anonymizer
+from anon_tune.methods import build_anonymizer, release_of
 from anon_tune.methods.dp_noise.network import DpNoise
 from anon_tune.methods.dprp.network import Dprp, rebuild
 from anon_tune.recipe import Recipe
@@ -15,6 +15,7 @@ from anon_tune.recipe import Recipe
 def test_noise_of_a_unit(unit: str, block: int, expected: float) -> None:
     noise = DpNoise(8.0, unit, block, 1e-4)
     assert noise.deviation(16, 48, 64) == pytest.approx(expected, rel=6e-3)
+    assert DpNoise(8.0, "frame", 1, 1e-4).deviation(1, 16, 16) == pytest.approx(15, rel=6e-3)  # one patch of 16 x 16
 
 
 def test_one_block_of_pixels_is_a_patch() -> None:
@@ -55,3 +56,23 @@ def test_rows_of_low_rank_come_back_without_noise() -> None:
 def test_the_norm_of_a_projection(projections: int, expected: float) -> None:
     made = Dprp(8.0, projections, 4, 4, 1e-4)  # half of delta, 5e-5, is for the projection
     assert made.row_deviation / (made.square_deviation / 2**0.5) == pytest.approx(expected, abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("method", "unit"),
+    [
+        ("dp-noise:8", "Unit: one frame,"),
+        ("dp-noise:2,unit=patch,block=16", "Unit: one block of 16 x 16 pixels of one frame,"),
+        ("dp-noise:2,unit=clip", "Unit: one clip (of a longer video, the frames that are anonymized at once),"),
+        ("dprp:0.5,delta=1e-05", "Unit: one frame,"),
+    ],
+)
+def test_a_private_release_says_its_unit(method: str, unit: str) -> None:
+    epsilon = method.split(":")[1].split(",", maxsplit=1)[0]
+    delta = "1e-05" if "delta" in method else "0.0001"
+    said = release_of(method)
+    assert said.startswith(f"Differentially private release, epsilon {epsilon} at delta {delta}. {unit} whose content")
+
+
+def test_other_methods_promise_no_private_release() -> None:
+    assert release_of("blur:4") == release_of("adversarial") == release_of("of-nobody") == ""

@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
-from anon_tune.certificate import Certificate
+from anon_tune.certificate import Certificate, Membership
 from anon_tune.recipe import MEASURE_VERSION
 from anon_tune.report import write_report
 from anon_tune.report.certificate_sections import MEANING, by_family
 from anon_tune.report.certificates import certificate_cards
+from anon_tune.search.space import SearchSpace
 from anon_tune.study.certified import all_certificates_of, certificates_of, has_effort
+from anon_tune.study.frozen_study import freeze_study
+from anon_tune.study.privacy_statement import privacy_of, statement
+from anon_tune.study.settings import StudySettings
 from anon_tune.study_directory import StudyDirectory
 from anon_tune.trial import Trial, TrialState
 
@@ -218,3 +222,27 @@ def test_a_certificate_counts_for_its_effort_or_fewer_seeds(asked: dict[str, int
     usual = {"num_seeds": 3, "max_steps": 3200, "num_windows": 5}
     asked = {"num_windows": 5, **asked}
     assert has_effort(certificate(effort={"num_seeds": 2, "max_steps": 8}), asked, usual) is has
+
+
+MEMBERSHIP = {"epsilon": 0.8, "delta": 1e-4, "largest_bound": 4.3, "confidence": 0.95}
+MEMBERSHIP |= {"num_canaries": 256, "num_guesses": 128, "num_right": 70}
+
+
+@pytest.mark.parametrize("bound", [0.3, 1.2])
+def test_a_membership_attack_stands_beside_the_claim_or_refuses_it(tmp_path: Path, bound: float) -> None:
+    fixed = {"dp.clip_norm": 1.0, "dp.noise_multiplier": 2.0, "training.num_steps": 2}
+    space = SearchSpace.from_tables({"fixed": fixed, "search": {"privacy.weight": {"low": 1.0, "high": 2.0}}}, "x.toml")
+    study = StudyDirectory.at(tmp_path)
+    freeze_study(tmp_path, space, StudySettings(sampler="random", protected_clips=480, protected_groups=120))
+    trial = Trial("0000", 0, "adversarial", {"privacy.weight": 1.5}, "f" * 16, TrialState.COMPLETE)
+    subject = {"kind": "trial", "name": "0000", "method": "adversarial", "fingerprint": "f" * 16}
+    found = Membership.model_validate({**MEMBERSHIP, "lower_bound": bound})
+    made = certificate("", subject=subject, membership=found, measure_version=MEASURE_VERSION)
+    words = read(cards(tmp_path, **{"0000": made})).words
+    assert "claimed at most 0.8 at delta 0.0001" in " ".join(words.split())
+    privacy = privacy_of(study, [trial])
+    assert privacy is not None and privacy.audits == {"0000": found}
+    said = dict(statement(privacy))
+    assert f"at least {bound} with 95% confidence: 70 of 128 guesses about 256 canaries" in said["audited"]
+    refused = "refused: a membership attack on trial 0000 shows at least 1.2; its run claims 0.8"
+    assert said["epsilon"] == refused if bound > 0.8 else said["epsilon"].endswith("at delta 0.000208")

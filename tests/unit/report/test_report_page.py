@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 
 import pytest
@@ -277,3 +278,13 @@ def test_the_page_replaces_the_old_one_and_leaves_nothing_else(tmp_path):
 def test_a_directory_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(StudyError, match=r"nowhere: no study there\. Give the directory"):
         write_report(tmp_path / "nowhere")
+
+
+def test_a_private_release_shows_its_unit(study_directory, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(study_directory, study)
+    assert 'id="privacy"' not in write_report(study).read_text()
+    trial = Trial("0001", 1, "dp-noise:4,unit=patch", {}, "f" * 16, TrialState.RUNNING)
+    Ledger(study / "ledger").append(trial)
+    html = write_report(study).read_text()
+    assert "<th>dp-noise:4,unit=patch</th><td>Differentially private release, epsilon 4 at delta 0.0001. Unit: " in html

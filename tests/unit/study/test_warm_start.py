@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from anon_tune.errors import StudyError
+from anon_tune.search.space import SearchSpace
 from anon_tune.study.frozen_study import freeze_study
 from anon_tune.study.warm_start import known_before
 from anon_tune.trial import TrialState
 
 Build = Callable[..., Any]
+SEARCH = {"penalty.weight": {"low": 1.0, "high": 10.0}}
 
 
 @pytest.fixture
@@ -66,6 +68,16 @@ def test_a_study_on_other_clips_is_refused(virtual_study: Build, earlier: Any) -
     missing = virtual_study("later", clips_fingerprint="b", warm_start=str(earlier.folder / "no"))
     with pytest.raises(StudyError, match=r"no study there"):
         known_before(missing.folder, missing.space, missing.settings)
+
+
+def test_a_private_study_is_refused(virtual_study: Build) -> None:
+    fixed = {"training.num_steps": 90, "dp.clip_norm": 1.0, "dp.noise_multiplier": 1.0}
+    first = virtual_study("private", clips_fingerprint="a")
+    first.folder.mkdir()
+    freeze_study(first.folder, SearchSpace.from_tables({"fixed": fixed, "search": SEARCH}, "x.toml"), first.settings)
+    study = virtual_study("later", clips_fingerprint="a", warm_start=str(first.folder))
+    with pytest.raises(StudyError, match=r"--warm-start .*private: must not be a private study: .* Leave it out"):
+        known_before(study.folder, study.space, study.settings)
 
 
 def test_without_a_warm_start_nothing_is_known_or_written(virtual_study: Build) -> None:

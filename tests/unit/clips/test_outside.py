@@ -1,0 +1,40 @@
+"""Attackers that learn outside the training split see none of its clips, and the test split as it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anon_tune.clips import Clips
+from anon_tune.clips.outside import outside_training
+from anon_tune.errors import DataError
+
+
+def test_attackers_learn_on_two_thirds_of_the_validation_groups(avatars: Clips) -> None:
+    seen = outside_training(avatars)
+    val, test = avatars.split("val"), avatars.split("test")
+    learned, chosen = seen.split("train"), seen.split("val")
+    protected = set(avatars.split("train").ids)
+    assert not protected & {*learned.ids, *chosen.ids, *seen.split("test").ids}
+    assert {*learned.ids, *chosen.ids} == set(val.ids)
+    assert not set(learned.groups) & set(chosen.groups)
+    assert len(set(learned.groups)) == 4 and len(set(chosen.groups)) == 2
+    assert seen.split("test").ids == test.ids
+
+
+def test_frames_and_labels_stay_those_of_their_clips(avatars: Clips) -> None:
+    seen = outside_training(avatars)
+    for name in ("train", "val", "test"):
+        moved = seen.split(name)
+        for row, clip in enumerate(moved.ids):
+            split = avatars.split(clip.split("-")[0])
+            at = split.ids.index(clip)
+            assert np.array_equal(moved.frames[row], split.frames[at])
+            assert moved.actions[row] == split.actions[at]
+            assert np.array_equal(moved.private[row], split.private[at])
+    assert seen.split("test").persons is None  # masks are for training only
+
+
+def test_too_few_groups_are_refused(coded_clips: Clips) -> None:
+    with pytest.raises(DataError, match=r"needs? a validation split of at least 3 groups, got 2"):
+        outside_training(coded_clips)
