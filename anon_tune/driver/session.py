@@ -97,9 +97,9 @@ def _begin(workers: dict[str, object], dashboard: bool) -> None:
                 job_config=_JobConfig(),
             )
             return
-        except RuntimeError:
+        except Exception as error:  # Ray raises a plain one for a node that takes too long to start
             ray.shutdown()
-            if attempt == _STARTS:
+            if attempt == _STARTS or isinstance(error, (ValueError, OSError)):
                 raise
 
 
