@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,9 @@ from anon_tune.commands.clip_import import ImportOptions
 from anon_tune.commands.clip_import import import_clips as run_import
 from anon_tune.errors import UsageError
 from anon_tune.video.folder_files import printable
+
+if TYPE_CHECKING:
+    from anon_tune.clips.manifest import Manifest
 
 app = typer.Typer(
     name="clips", cls=Group, help="Import videos into a clip store, or make the built-in clips.", no_args_is_help=True
@@ -38,6 +41,8 @@ def import_clips(
     output: options.Output,
     num_frames: options.NumFrames = None,
     frame_step: options.FrameStep = None,
+    windows: options.Windows = None,
+    keep_frames: options.KeepFrames = None,
     size: options.Size = "112x112",
     val_fraction: options.ValFraction = 0.15,
     test_groups: options.TestGroups = None,
@@ -59,9 +64,9 @@ def import_clips(
 ) -> None:
     """Import videos and their labels, from a folder or from a published data set.
 
-    If the import is interrupted, run the same command again: it continues where it
-    stopped. Processes on this machine decode the files, or tasks on the cluster that
-    RAY_ADDRESS or a Ray job names. The clip store is the same either way, byte for byte.
+    If the import is interrupted, run the same command again: it continues. Processes on
+    this machine decode the files, or tasks on the cluster that RAY_ADDRESS or a Ray job
+    names. The clip store is the same either way, byte for byte.
 
     Example: anon-tune clips import ixmas --pattern '(?P<person>\\D+)(?P<take>\\d)_\\d+_(?P<action>.+)_cam\\d'
     --action action --private person --group take --test-groups 2 --size 64x48 -o clips/ixmas
@@ -69,29 +74,13 @@ def import_clips(
     Example: anon-tune clips import vp-hmdb51 --root HMDB51 --labels HMDB51_labels -o clips/vp-hmdb51
     """
     given = ImportOptions(
-        source=source,
-        output=output,
-        num_frames=num_frames,
-        frame_step=frame_step,
-        size=parse_size(size),
-        val_fraction=val_fraction,
-        test_groups=tuple(test_groups or ()),
-        gray=gray,
-        accept_damage=accept_damage,
-        workers=workers,
-        skip_bad=skip_bad,
-        force=force,
-        pattern=pattern,
-        action=action,
-        private=tuple(private or ()),
-        group=group,
-        val_groups=tuple(val_groups or ()),
-        root=root,
-        labels=labels,
-        split=split,
-        attributes=attributes,
+        source=source, output=output, num_frames=num_frames, frame_step=frame_step, windows=windows,
+        keep_frames=keep_frames, size=parse_size(size), val_fraction=val_fraction,
+        test_groups=tuple(test_groups or ()), gray=gray, accept_damage=accept_damage, workers=workers,
+        skip_bad=skip_bad, force=force, pattern=pattern, action=action, private=tuple(private or ()), group=group,
+        val_groups=tuple(val_groups or ()), root=root, labels=labels, split=split, attributes=attributes,
         partial=partial,
-    )
+    )  # fmt: skip
     _import(given)
 
 
@@ -146,7 +135,19 @@ def info(store: Annotated[str, typer.Argument(metavar="DIR|URI", help="Clip stor
     clips = open_clips(store)
     num_frames, height, width, _ = clips.shape
     splits = Counter(entry.split for entry in clips.manifest.entries)
-    print(f"{printable(clips.location)}: {clips.num_clips} clips of {num_frames} frames, {height} x {width} pixels")
+    what = f"{clips.num_clips} clips of {num_frames} frames, {height} x {width} pixels"
+    print(f"{printable(clips.location)}: {what}{_windows(clips.manifest)}")
     print("splits:", ", ".join(f"{name} {count}" for name, count in splits.items()))
     print(f"actions ({len(clips.actions)}):", ", ".join(clips.actions))
     print(f"private attributes ({len(clips.attributes)}):", ", ".join(clips.attributes))
+
+
+def _windows(manifest: Manifest) -> str:
+    """Return a phrase about the windows of each clip; empty if there is one."""
+    form, num_frames = manifest.windows, manifest.shape[0]
+    if form is None:
+        return ""
+    if form.stride == num_frames:
+        return f", {form.stored_frames // num_frames} windows of each"
+    lengths = [entry.end - entry.begin for entry in manifest.entries]
+    return f", windows within {min(lengths)} to {max(lengths)} kept frames"

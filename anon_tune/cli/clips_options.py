@@ -30,6 +30,24 @@ FrameStep = Annotated[
         help="Instead of spreading frames evenly, take every K-th frame, from the middle of the video.",
     ),
 ]
+Windows = Annotated[
+    int | None,
+    typer.Option(
+        metavar="K",
+        min=1,
+        help="Windows to keep of each video, spread evenly over it. Training draws a random one, and scores are means "
+        "over several. Default: 1.",
+    ),
+]
+KeepFrames = Annotated[
+    int | None,
+    typer.Option(
+        metavar="F",
+        min=1,
+        help="Instead of windows, keep all frames of each video up to F, from its middle (every K-th with "
+        "--frame-step K). A window may begin at any of them.",
+    ),
+]
 Size = Annotated[str, typer.Option(metavar="HxW", help="Height and width of a frame in pixels.")]
 ValFraction = Annotated[
     float,

@@ -90,6 +90,12 @@ def export(
             metavar="CMAP", min=0, max=1, help="Export the most accurate trial that leaks no more than this cMAP."
         ),
     ] = None,
+    accuracy_at_least: Annotated[
+        float | None,
+        typer.Option(
+            metavar="ACCURACY", min=0, max=1, help="Export the trial that leaks least and has at least this accuracy."
+        ),
+    ] = None,
     trial: Annotated[str | None, typer.Option(metavar="TRIAL", help="Export this trial.")] = None,
     format: Annotated[
         FileFormat | None,
@@ -110,6 +116,7 @@ def export(
     options = ExportOptions(
         output=output,
         leakage_at_most=leakage_at_most,
+        accuracy_at_least=accuracy_at_least,
         trial=trial,
         format=None if format is None else format.value,
         data_licence=data_licence,

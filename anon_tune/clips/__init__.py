@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from anon_tune.clips.poisson import PoissonBatch, PoissonSampler
     from anon_tune.clips.stills import StillSampler, check_stills
     from anon_tune.clips.store import Clips, ClipSet, open_clips
+    from anon_tune.clips.windows import mean_of_windows, one_per_clip, spread_windows
 
 _MODULES = {
     "ClipBatch": "anon_tune.clips.batches",
@@ -28,9 +29,12 @@ _MODULES = {
     "check_stills": "anon_tune.clips.stills",
     "epoch_batches": "anon_tune.clips.batches",
     "make_avatars": "anon_tune.clips.avatars",
+    "mean_of_windows": "anon_tune.clips.windows",
+    "one_per_clip": "anon_tune.clips.windows",
     "open_clips": "anon_tune.clips.store",
     "round_trip": "anon_tune.clips.codec",
     "round_trip_split": "anon_tune.clips.codec",
+    "spread_windows": "anon_tune.clips.windows",
 }
 
 __all__ = [
@@ -44,9 +48,12 @@ __all__ = [
     "check_stills",
     "epoch_batches",
     "make_avatars",
+    "mean_of_windows",
+    "one_per_clip",
     "open_clips",
     "round_trip",
     "round_trip_split",
+    "spread_windows",
 ]
 
 __getattr__ = on_demand(__name__, _MODULES)

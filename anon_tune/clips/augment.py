@@ -7,6 +7,7 @@ Shapes: B clips of a batch, T frames, C = 3 channels, H height, W width; h, w he
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -98,23 +99,20 @@ class Views:
         """Draw one view for each of `num_clips` clips."""
         return cls(*rng.random((4, num_clips)))
 
-    def read(
-        self, frames: NDArray[np.uint8], rows: NDArray[np.int64], start: int, crop: float, flip: bool
-    ) -> StoredViews:
+    def read(self, clips: Sequence[NDArray[np.uint8]], start: int, crop: float, flip: bool) -> StoredViews:
         """Read clips from a store, each through its own view. From a memory map, only the crops are read.
 
         Args:
-            frames: (N, T, H, W, 3) uint8.
-            rows: (B,) rows of the clips to read.
+            clips: B clips (T, H, W, 3) uint8, B at least 1.
             start: Index of the view of the first clip.
             crop: Smallest crop as a fraction of height and width, in (0, 1]; with 1, clips are not cropped.
             flip: True to mirror about half of the clips.
         """
-        height, width = frames.shape[2:4]
+        height, width = clips[0].shape[1:3]
         if crop == 1 and not flip:
-            return StoredViews((torch.from_numpy(np.ascontiguousarray(frames[rows])),), (height, width))
-        numbers = range(start, start + len(rows))
-        parts = tuple(self._crop(frames[row], at, crop) for row, at in zip(rows, numbers, strict=True))
+            return StoredViews((torch.from_numpy(np.stack(clips)),), (height, width))
+        numbers = range(start, start + len(clips))
+        parts = tuple(self._crop(clip, at, crop) for clip, at in zip(clips, numbers, strict=True))
         return StoredViews(parts, (height, width), tuple(flip and bool(self.mirror[at] < 0.5) for at in numbers))
 
     def _crop(self, clip: NDArray[np.uint8], at: int, crop: float) -> Tensor:

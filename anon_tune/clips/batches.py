@@ -18,7 +18,7 @@ from anon_tune.clips.store import ClipSet
 from anon_tune.errors import DataError
 
 # Numbers of the separate random streams under one seed. View k of a batch has the stream _VIEWS + k.
-_ORDER, _VIEWS, _COLOURS = 0, 1, 1_000_000
+_ORDER, _VIEWS, _COLOURS, _WINDOWS = 0, 1, 1_000_000, 2_000_000
 _CPU = torch.device("cpu")
 
 
@@ -62,7 +62,8 @@ class ClipSampler:
 
     A batch depends only on the seed and the step, so resumed training sees the batches that it would have seen without
     the interruption. The clips are shuffled anew in every epoch, and the epochs are joined, so a batch may reach into
-    the next epoch and every clip is seen equally often.
+    the next epoch and every clip is seen equally often. If the store holds several windows of each clip, a batch shows
+    a random one, the same in all views of the step.
 
     Args:
         clip_set: The clips to draw from.
@@ -117,11 +118,16 @@ class ClipSampler:
         first = step * self._batch_clips + start
         indices = self._indices(first, first + size)
         views = Views.draw(_rng(self._seed, _VIEWS + view, step), self._batch_clips)
-        read = views.read(self._set.frames, indices, start, self._crop, self._flip)
+        shown = self._set.shown(indices, self._windows(step)[start : start + size])
+        read = views.read(shown, start, self._crop, self._flip)
         if self._jitter:
             drawn = _rng(self._seed, _COLOURS + view, step).uniform(-1, 1, (self._batch_clips, 3))[start : start + size]
             read = replace(read, colours=torch.from_numpy(1 + self._jitter * drawn).to(torch.float32))
         return StoredBatch(read, indices)
+
+    def _windows(self, step: int) -> NDArray[np.float64]:
+        """Draw the windows of the clips of a batch, as numbers in [0, 1)."""
+        return _rng(self._seed, _WINDOWS, step).random(self._batch_clips)
 
     def _indices(self, first: int, stop: int) -> NDArray[np.int64]:
         num = len(self._set)

@@ -50,7 +50,7 @@ def map_frames(path: Path, manifest: Manifest, every: bool = False) -> NDArray[n
             which is enough to notice the frames of another store.
 
     Returns:
-        (N, T, H, W, 3) uint8, read-only.
+        (N, F, H, W, 3) uint8, read-only; F is T unless the store holds several windows of a video.
 
     Raises:
         DataError: The file is damaged or belongs to another manifest.
@@ -59,7 +59,7 @@ def map_frames(path: Path, manifest: Manifest, every: bool = False) -> NDArray[n
         frames: NDArray[np.uint8] = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise DataError(str(path), "not a complete .npy file", remedy=_REMEDY, cause=why(error)) from None
-    expected = (len(manifest.entries), *manifest.shape)
+    expected = (len(manifest.entries), *manifest.stored_shape)
     if frames.dtype != np.uint8 or frames.shape != expected:
         got = f"{frames.dtype} {frames.shape}"
         raise DataError(str(path), f"the manifest requires uint8 frames of shape {expected}", got, _REMEDY)

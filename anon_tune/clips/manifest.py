@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from anon_tune.folder import why
 
 SPLITS = ("train", "val", "test")
 VERSION = 1
+_WITH_WINDOWS = 2  # version of a store that holds more frames of a video than one clip shows
 # The two files of a store.
 MANIFEST = "manifest.parquet"
 FRAMES = "frames.npy"
@@ -30,6 +31,8 @@ _PLAIN = {
     "content_hash": pa.string(),
     "row": pa.int64(),
 }
+_KEPT = ("begin", "end")
+_FORM = ("stored_frames", "stride")
 _REMEDY = "Import or make the clips again"
 
 
@@ -46,6 +49,8 @@ class ClipEntry:
         action: Name of the action class.
         private: One truth value per private attribute, in the order of `Manifest.attributes`.
         content_hash: SHA-256 of the stored frames.
+        begin: First stored frame that windows may show, see `WindowForm`; 0 if the store has no windows.
+        end: One past the last such frame; 0 if the store has no windows.
     """
 
     id: str
@@ -55,6 +60,23 @@ class ClipEntry:
     action: str
     private: tuple[bool, ...]
     content_hash: str
+    begin: int = 0
+    end: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WindowForm:
+    """How a store holds several windows of each video.
+
+    Attributes:
+        stored_frames: F, frames that are stored of each video, at least those of a clip. A shorter video repeats its
+            first and its last frame; `ClipEntry.begin` and `end` tell which frames are its own.
+        stride: Frames from the beginning of a window to the next: those of a clip if windows are stored one after
+            another, 1 if a window may begin at any frame.
+    """
+
+    stored_frames: int
+    stride: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +89,7 @@ class Manifest:
         shape: Shape of one clip, (T, H, W, 3).
         fps: Nominal frames per second of the stored clips.
         source: Where the clips came from, in words for a reader.
+        windows: How several windows of each video are stored; None if a clip is all that is stored.
     """
 
     entries: tuple[ClipEntry, ...]
@@ -74,6 +97,12 @@ class Manifest:
     shape: tuple[int, int, int, int]
     fps: float
     source: str
+    windows: WindowForm | None = None
+
+    @property
+    def stored_shape(self) -> tuple[int, int, int, int]:
+        """Shape of what is stored of one video, (F, H, W, 3)."""
+        return self.shape if self.windows is None else (self.windows.stored_frames, *self.shape[1:])
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -101,7 +130,11 @@ class Manifest:
     def fingerprint(self) -> str:
         """Return 16 hex digits that change with any frame, label or split, but not with `source`."""
         clips = [[e.content_hash, e.split, e.group, e.action, e.private] for e in self.entries]
-        text = json.dumps([VERSION, self.shape, self.attributes, clips], separators=(",", ":"))
+        facts: list[Any] = [VERSION, self.shape, self.attributes, clips]
+        if self.windows is not None:
+            kept = [[e.begin, e.end] for e in self.entries]
+            facts = [_WITH_WINDOWS, *facts[1:], self.windows.stored_frames, self.windows.stride, kept]
+        text = json.dumps(facts, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def check(self, where: str) -> None:
@@ -111,8 +144,8 @@ class Manifest:
             where: The file or directory, for error messages.
 
         Raises:
-            DataError: There are no clips, an id is repeated, a split is unknown or not contiguous, or a group is in
-                the test split and in another split.
+            DataError: There are no clips, an id is repeated, a split is unknown or not contiguous, a group is in
+                the test split and in another split, or a window reaches beyond what is stored.
         """
         entries = self.entries
         if not entries:
@@ -129,6 +162,17 @@ class Manifest:
         shared = sorted(groups["test"] & (groups["train"] | groups["val"]))
         if shared:
             raise DataError(where, "no group may be in test and in another split", shared[0], _REMEDY)
+        if self.windows is not None:
+            self._check_windows(self.windows, where)
+
+    def _check_windows(self, windows: WindowForm, where: str) -> None:
+        num_frames, stored = self.shape[0], windows.stored_frames
+        if windows.stride not in (1, num_frames):
+            raise DataError(where, f"the stride of windows must be 1 or {num_frames}", windows.stride, _REMEDY)
+        for e in self.entries:
+            if not 0 <= e.begin <= e.end - num_frames <= stored - num_frames:
+                rule = f"a clip must hold at least one window of {num_frames} of the {stored} stored frames"
+                raise DataError(where, rule, f"frames {e.begin} to {e.end} of '{e.id}'", _REMEDY)
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
@@ -137,9 +181,13 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     columns: dict[str, Any] = {name: [getattr(e, name) for e in entries] for name in _PLAIN if name != "row"}
     columns["row"] = range(len(entries))
     arrays = {name: pa.array(columns[name], kind) for name, kind in _PLAIN.items()}
+    for name in _KEPT if manifest.windows else ():
+        arrays[name] = pa.array([getattr(e, name) for e in entries], pa.int64())
     for at, name in enumerate(manifest.attributes):
         arrays[_PREFIX + name] = pa.array([e.private[at] for e in entries], pa.bool_())
     facts = {"version": VERSION, "shape": manifest.shape, "fps": manifest.fps, "source": manifest.source}
+    if manifest.windows:
+        facts |= {"version": _WITH_WINDOWS, "windows": asdict(manifest.windows)}
     pq.write_table(pa.table(arrays).replace_schema_metadata({"anon_tune": json.dumps(facts)}), path)
 
 
@@ -155,10 +203,13 @@ def read_manifest(path: Path) -> Manifest:
     except (OSError, pa.ArrowException) as error:
         raise DataError(where, "not a Parquet file", remedy=_REMEDY, cause=why(error)) from None
     facts = _facts(table, where)
-    if facts.get("version") != VERSION:
-        raise DataError(where, f"the manifest must be of version {VERSION}", str(facts.get("version")), _REMEDY)
+    if facts.get("version") not in (VERSION, _WITH_WINDOWS):
+        rule = f"the manifest must be of version {VERSION} or {_WITH_WINDOWS}"
+        raise DataError(where, rule, str(facts.get("version")), _REMEDY)
+    has_windows = facts["version"] == _WITH_WINDOWS
     attributes = tuple(n.removeprefix(_PREFIX) for n in table.column_names if n.startswith(_PREFIX))
-    expected = _PLAIN | {_PREFIX + name: pa.bool_() for name in attributes}
+    kept = dict.fromkeys(_KEPT if has_windows else (), pa.int64())
+    expected = _PLAIN | kept | {_PREFIX + name: pa.bool_() for name in attributes}
     for name, kind in expected.items():
         if name not in table.column_names or table.schema.field(name).type != kind:
             raise DataError(where, f"needs a column '{name}' of type {kind}", remedy=_REMEDY)
@@ -167,11 +218,12 @@ def read_manifest(path: Path) -> Manifest:
     try:
         num_frames, height, width, channels = map(int, facts["shape"])
         fps, source = float(facts["fps"]), str(facts["source"])
+        windows = WindowForm(**{name: int(facts["windows"][name]) for name in _FORM}) if has_windows else None
     except (KeyError, TypeError, ValueError) as error:
         cause = f"{type(error).__name__} {error}"
         raise DataError(where, "the manifest is damaged", remedy=_REMEDY, cause=cause) from None
-    entries = _entries(table.sort_by("row").to_pylist(), attributes, where)
-    manifest = Manifest(entries, attributes, (num_frames, height, width, channels), fps, source)
+    entries = _entries(table.sort_by("row").to_pylist(), [*kept], attributes, where)
+    manifest = Manifest(entries, attributes, (num_frames, height, width, channels), fps, source, windows)
     manifest.check(where)
     return manifest
 
@@ -184,10 +236,12 @@ def _facts(table: pa.Table, where: str) -> dict[str, Any]:
     return facts if isinstance(facts, dict) else {}
 
 
-def _entries(rows: Sequence[dict[str, Any]], attributes: Sequence[str], where: str) -> tuple[ClipEntry, ...]:
+def _entries(
+    rows: Sequence[dict[str, Any]], kept: Sequence[str], attributes: Sequence[str], where: str
+) -> tuple[ClipEntry, ...]:
     if [row["row"] for row in rows] != list(range(len(rows))):
         raise DataError(where, f"the column 'row' must number the clips from 0 to {len(rows) - 1}", remedy=_REMEDY)
-    names = [name for name in _PLAIN if name != "row"]
+    names = [*(name for name in _PLAIN if name != "row"), *kept]
     return tuple(
         ClipEntry(**{name: row[name] for name in names}, private=tuple(row[_PREFIX + name] for name in attributes))
         for row in rows

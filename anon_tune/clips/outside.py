@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 
@@ -12,6 +13,11 @@ from anon_tune.clips.store import Clips
 from anon_tune.errors import DataError
 
 _SHARE = 2 / 3  # of the groups of the validation split, on which attackers learn
+
+
+def measured_clips(clips: Clips, learn_on: Literal["train", "outside"]) -> Clips:
+    """Return the clips that a recipe measures with: all, or those of `outside_training`."""
+    return outside_training(clips) if learn_on == "outside" else clips
 
 
 @lru_cache(maxsize=2)  # what is trained on raw clips is kept for the same object

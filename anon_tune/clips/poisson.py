@@ -63,12 +63,13 @@ class PoissonSampler:
         rows = np.flatnonzero(np.isin(self._unit_of, drawn))
         rows = rows[np.argsort(self._unit_of[rows], kind="stable")]
         views = Views.draw(rng, len(rows))
+        shown = self._set.shown(rows, rng.random(len(rows)))
         empty = not len(rows)
         shape = self._set.frames.shape
         clips = (
             torch.zeros(0, shape[1], 3, *shape[2:4])
             if empty
-            else views.read(self._set.frames, rows, 0, self._crop, self._flip).clips(torch.device("cpu"))
+            else views.read(shown, 0, self._crop, self._flip).clips(torch.device("cpu"))
         )
         units = torch.from_numpy(np.searchsorted(drawn, self._unit_of[rows]).astype(np.int64))
         return PoissonBatch(labelled(self._set, rows, clips), units, len(drawn))

@@ -1,6 +1,7 @@
 """Reads and writes clip stores. A clip store is a manifest and one memory-mapped array of frames.
 
-A store is a directory with ``manifest.parquet`` and ``frames.npy``, a uint8 array of shape (N, T, H, W, 3). All
+A store is a directory with ``manifest.parquet`` and ``frames.npy``, a uint8 array of shape (N, T, H, W, 3); with
+F > T frames in place of T if the store holds several windows of each video, see `anon_tune.clips.windows`. All
 processes of a node map the same pages, so workers share one copy, and only the clips that are indexed are read. The
 frames are a single file of any size, because rows have a fixed length and a split is a slice. To pass clips to another
 process, pass `Clips.location`.
@@ -25,8 +26,19 @@ from numpy.typing import NDArray
 
 from anon_tune.address import refuse_secret
 from anon_tune.clips.frames import check_shape, content_hash, map_frames, move_rows
-from anon_tune.clips.manifest import FRAMES, MANIFEST, SPLITS, ClipEntry, Manifest, read_manifest, write_manifest
+from anon_tune.clips.manifest import (
+    FRAMES,
+    MANIFEST,
+    SPLITS,
+    ClipEntry,
+    Manifest,
+    WindowForm,
+    read_manifest,
+    write_manifest,
+)
 from anon_tune.clips.node_cache import fetch_store
+from anon_tune.clips.place import check_place, unwritable
+from anon_tune.clips.windows import Windows, cut_windows
 from anon_tune.errors import DataError, suggest
 from anon_tune.folder import Folder, is_uri
 from anon_tune.video.folder_files import check_path
@@ -48,6 +60,8 @@ class ClipSet:
         inputs: Arrays (N, ...) that attackers get besides the frames, by name; raw clips have none.
         categories: Columns of `private` that are the values of one category: in every clip of the store, exactly one
             of them is 1. All other columns are independent of each other.
+        windows: All stored frames of each clip, if the store holds several windows; `frames` are then the middle one.
+        num_windows: Rows that follow each other and are windows of the same clip; see `spread_windows`.
     """
 
     frames: NDArray[np.uint8]
@@ -57,6 +71,8 @@ class ClipSet:
     ids: tuple[str, ...]
     inputs: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     categories: tuple[tuple[int, ...], ...] = ()
+    windows: Windows | None = None
+    num_windows: int = 1
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -66,6 +82,17 @@ class ClipSet:
         from anon_tune.clips.augment import to_unit
 
         return to_unit(self.frames[np.asarray(indices, dtype=np.int64)])
+
+    def shown(self, rows: NDArray[np.int64], windows: NDArray[np.float64]) -> Sequence[NDArray[np.uint8]]:
+        """Return a window (T, H, W, 3) of each of some clips, not yet read from the file.
+
+        Args:
+            rows: (B,) rows of the clips.
+            windows: (B,) which window, as numbers in [0, 1); they have no effect if there is only one.
+        """
+        if self.windows is None:
+            return [self.frames[row] for row in rows]
+        return self.windows.read(rows, self.windows.starts(rows, windows))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,13 +154,15 @@ class Clips:
             raise DataError(str(self.directory), f"split '{name}' has no clips", remedy=remedy)
         entries = [self.manifest.entries[row] for row in rows]
         index = {action: at for at, action in enumerate(self.actions)}
+        frames, windows = cut_windows(self._frames[rows.start : rows.stop], self.manifest, rows)
         return ClipSet(
-            frames=self._frames[rows.start : rows.stop],
+            frames=frames,
             actions=np.array([index[e.action] for e in entries], dtype=np.int64),
             private=np.array([e.private for e in entries], dtype=np.uint8).reshape(len(entries), -1),
             groups=tuple(e.group for e in entries),
             ids=tuple(e.id for e in entries),
             categories=self.manifest.categories(),
+            windows=windows,
         )
 
     def __reduce__(self) -> Any:
@@ -167,10 +196,6 @@ def open_clips(location: Path | str) -> Clips:
     return Clips(str(directory), directory, manifest, frames)
 
 
-def _is_store(directory: Path) -> bool:
-    return directory.is_dir() and {entry.name for entry in directory.iterdir()} <= {MANIFEST, FRAMES}
-
-
 @dataclass(frozen=True, slots=True)
 class Labels:
     """The labels of a clip, which are known before its frames are read; the fields are those of `ClipEntry`."""
@@ -194,6 +219,7 @@ class StoreWriter:
         force: Replace a clip store that exists. Nothing but a clip store is ever replaced.
         hidden: A directory to write in, which may hold frames of an interrupted writer; see `restore`. None for a
             new directory.
+        windows: How several windows of each video are stored; None if clips are all that is stored.
 
     Raises:
         DataError: The directory cannot be written, it exists and `force` is False, or it exists and is no clip store.
@@ -206,19 +232,21 @@ class StoreWriter:
         shape: tuple[int, int, int, int],
         force: bool = False,
         hidden: Path | None = None,
+        windows: WindowForm | None = None,
     ) -> None:
         self.directory = Path(directory)
         self._force = force
         check_place(self.directory, force)
-        check_shape(shape)
-        self._shape = shape
+        self._clip_shape, self._windows = shape, windows
+        self._shape = shape if windows is None else (windows.stored_frames, *shape[1:])
+        check_shape(self._shape)
         self._entries: list[ClipEntry] = []
         self._keeps = hidden is not None
         self._hidden = hidden or self.directory.with_name(f".{self.directory.name}.{uuid.uuid4().hex[:8]}")
         try:
             self._hidden.mkdir(parents=True, exist_ok=self._keeps)
         except OSError as error:
-            raise _unwritable(self.directory, error) from None
+            raise unwritable(self.directory, error) from None
         path = self._hidden / FRAMES
         self._file = open(path, "r+b" if path.exists() else "w+b")  # noqa: SIM115  closed by __exit__
         self._write_header()
@@ -244,12 +272,13 @@ class StoreWriter:
     def _to_next_row(self) -> None:
         self._file.seek(self._header_bytes + len(self) * math.prod(self._shape))
 
-    def add(self, labels: Labels, frames: NDArray[np.uint8]) -> str:
+    def add(self, labels: Labels, frames: NDArray[np.uint8], kept: tuple[int, int] = (0, 0)) -> str:
         """Append one clip. The clips of a split must follow each other.
 
         Args:
             labels: The labels of the clip.
-            frames: (T, H, W, 3) uint8.
+            frames: (T, H, W, 3) uint8; (F, H, W, 3) if the store holds several windows.
+            kept: `begin` and `end` of its entry, if the store holds several windows.
 
         Returns:
             The content hash of the clip, whose frames are written when the call returns.
@@ -262,20 +291,20 @@ class StoreWriter:
         self._to_next_row()
         self._file.write(np.ascontiguousarray(frames).data)
         self._file.flush()
-        return self._enter(labels, content_hash(frames))
+        return self._enter(labels, content_hash(frames), kept)
 
-    def restore(self, labels: Labels, expected_hash: str) -> bool:
+    def restore(self, labels: Labels, expected_hash: str, kept: tuple[int, int] = (0, 0)) -> bool:
         """Append a clip whose frames an earlier writer left in the next row; return False if they are not there."""
         self._to_next_row()
         frames = self._file.read(math.prod(self._shape))
         if hashlib.sha256(frames).hexdigest() != expected_hash:
             return False
-        self._enter(labels, expected_hash)
+        self._enter(labels, expected_hash, kept)
         return True
 
-    def _enter(self, labels: Labels, clip_hash: str) -> str:
+    def _enter(self, labels: Labels, clip_hash: str, kept: tuple[int, int]) -> str:
         fields = {name: getattr(labels, name) for name in Labels.__slots__}
-        self._entries.append(ClipEntry(**fields, content_hash=clip_hash))
+        self._entries.append(ClipEntry(**fields, content_hash=clip_hash, begin=kept[0], end=kept[1]))
         return clip_hash
 
     def resplit(self, splits: Mapping[str, str]) -> None:
@@ -307,7 +336,7 @@ class StoreWriter:
             kept = [at for at in range(len(attributes)) if len({entry.private[at] for entry in entries}) > 1]
             attributes = [attributes[at] for at in kept]
             entries = tuple(replace(entry, private=tuple(entry.private[at] for at in kept)) for entry in entries)
-        manifest = Manifest(entries, tuple(attributes), self._shape, fps, source)
+        manifest = Manifest(entries, tuple(attributes), self._clip_shape, fps, source, self._windows)
         manifest.check(str(self.directory))
         self._to_next_row()
         self._file.truncate()
@@ -319,25 +348,3 @@ class StoreWriter:
             shutil.rmtree(self.directory)
         self._hidden.rename(self.directory)
         return open_clips(self.directory)
-
-
-def check_place(directory: Path, force: bool) -> None:
-    """Check that a clip store can be created at a directory.
-
-    Raises:
-        DataError: The directory exists and `force` is False, it exists and is no clip store, or its path is not UTF-8.
-    """
-    check_path(directory)
-    try:
-        directory.exists()
-    except OSError as error:
-        raise _unwritable(directory, error) from None
-    if directory.exists() and not force:
-        raise DataError(str(directory), "already exists", remedy="Name another directory or add --force")
-    if directory.exists() and not _is_store(directory):
-        rule = "exists and is no clip store, so it is not replaced"
-        raise DataError(str(directory), rule, remedy="Name another directory")
-
-
-def _unwritable(directory: Path, error: OSError) -> DataError:
-    return DataError(str(directory), "cannot be written", remedy="Name another directory", cause=error.strerror or "")

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from anon_tune.attackers import check_attackers
+from anon_tune.attackers.by_size import audit_by_size
 from anon_tune.certificate import Certificate
 from anon_tune.clips.node_cache import user_cache
 from anon_tune.commands.audit_options import AuditOptions, check_options
@@ -44,6 +45,7 @@ def run_audit(options: AuditOptions, watch: AuditWatch) -> Certificate:
         cache = _usable_cache(options.cache, case.cache)
         watch.cached(cache)
         kept = None if cache is None else Folder.at(cache)
+        effort = audit_by_size(effort, *case.clips.shape[1:3])
         audit = Audit(case.clips, case.clips_name, effort, kept, device, watch.measured)
         extra = attackers_of(case.recipe) if case.recipe else ()
         certificate = audit.of(case.anonymized, case.subject, *extra)

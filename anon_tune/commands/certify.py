@@ -77,6 +77,7 @@ def certify(
         UsageError: A value in `set` that `AuditRecipe` does not allow.
     """
     from anon_tune.attackers import check_attackers
+    from anon_tune.attackers.by_size import audit_by_size
     from anon_tune.methods.external.permission import check_programs
     from anon_tune.recipe import AuditRecipe
     from anon_tune.study import load_study
@@ -89,6 +90,7 @@ def certify(
     check_programs((trial.method for trial in chosen), allow_external)
     _, settings = load_study(study)
     clips = clips_of_study(settings, study.folder)
+    effort = audit_by_size(effort, *clips.shape[1:3])
     job = _Job(study.folder.location, clips.location, settings, effort, allow_external)
     made, failed = _audit_all(job, chosen, on_step)
     if failed:
@@ -146,10 +148,11 @@ def _audit_all(
     from anon_tune.driver.session import ray_session
     from anon_tune.driver.tasks import TaskNeeds, as_finished
     from anon_tune.evaluation.certify import told_effort
+    from anon_tune.recipe import AuditRecipe
     from anon_tune.study.certified import all_certificates_of, has_effort
 
-    asked = told_effort(job.effort)
-    made = {i: c for i, c in all_certificates_of(job.study, chosen).items() if has_effort(c, asked)}
+    asked, usual = told_effort(job.effort), told_effort(AuditRecipe())
+    made = {i: c for i, c in all_certificates_of(job.study, chosen).items() if has_effort(c, asked, usual)}
     todo = [trial for trial in chosen if trial.id not in made]
     failed: dict[str, AnonTuneError] = {}
     if not todo:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FOLDER_NEEDS = ("pattern", "action", "private", "group", "test_groups")
 _FOLDER_ONLY = ("pattern", "action", "private", "group", "val_groups")
 _DATA_SET_ONLY = ("labels", "split", "attributes", "partial")
-_CHOICES = ("labels", "split", "attributes", "test_groups", "num_frames", "frame_step")
+_CHOICES = ("labels", "split", "attributes", "test_groups", "num_frames", "frame_step", "windows", "keep_frames")
 _REMEDY = "See 'anon-tune clips import --help'"
 
 
@@ -32,6 +32,8 @@ class ImportOptions:
         output: Clip store to write.
         num_frames: Frames per clip, spread evenly over the video; None for 16.
         frame_step: Instead of spreading frames evenly, take every K-th frame, from the middle of the video.
+        windows: Windows of `num_frames` frames to keep of each video; None for 1.
+        keep_frames: Keep up to so many frames of each video instead, in which windows may begin anywhere.
         size: Height and width of a frame in pixels.
         val_fraction: If there is no validation split: share of training clips held out for validation.
         test_groups: Values of the group that form the test split.
@@ -56,6 +58,8 @@ class ImportOptions:
     output: Path
     num_frames: int | None = None
     frame_step: int | None = None
+    windows: int | None = None
+    keep_frames: int | None = None
     size: tuple[int, int] = (112, 112)
     val_fraction: float = 0.15
     test_groups: Sequence[str] = ()
@@ -175,6 +179,8 @@ def _folder(options: ImportOptions) -> Callable[..., ImportResult]:
         test_groups=options.test_groups,
         num_frames=options.num_frames or 16,
         frame_step=options.frame_step,
+        num_windows=options.windows or 1,
+        keep_frames=options.keep_frames,
         val_groups=options.val_groups,
     )
 
@@ -191,6 +197,8 @@ def _data_set(options: ImportOptions, watch: ImportWatch) -> Callable[..., Impor
         attributes=options.attributes or "vispr1",
         test_groups=options.test_groups,
         frame_step=options.frame_step,
+        num_windows=options.windows or 1,
+        keep_frames=options.keep_frames,
     )
     watch.begin(listing)
     return partial(import_listing, listing, partial=options.partial)

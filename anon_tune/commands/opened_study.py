@@ -94,9 +94,9 @@ class Study:
         rows = [row.to_columns() for row in table.rows]
         return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame({"trial": []}).set_index("trial")
 
-    def pick(self, leakage_at_most: float) -> Trial:
-        """Return the most accurate trial that leaks no more than a limit in [0, 1]; see `ParetoFront.pick`."""
-        return self.front.pick(leakage_at_most)
+    def pick(self, leakage_at_most: float | None = None, *, accuracy_at_least: float | None = None) -> Trial:
+        """Return the best trial in one objective that keeps a limit for the other one; see `ParetoFront.pick`."""
+        return self.front.pick(leakage_at_most, accuracy_at_least=accuracy_at_least)
 
     def trial(self, trial_id: str) -> Trial:
         """Return one trial.
@@ -179,6 +179,7 @@ class Study:
         output: str | Path,
         *,
         leakage_at_most: float | None = None,
+        accuracy_at_least: float | None = None,
         trial: str | None = None,
         format: str | None = None,
         data_licence: str = "not stated",
@@ -189,6 +190,7 @@ class Study:
         options = ExportOptions(
             output=Path(output),
             leakage_at_most=leakage_at_most,
+            accuracy_at_least=accuracy_at_least,
             trial=trial,
             format=format,
             data_licence=data_licence,

@@ -148,6 +148,7 @@ def plan_study(options: PlanOptions, progress: Progress = lambda _: None) -> Stu
     Raises:
         AnonTuneError: An option cannot be used.
     """
+    from anon_tune.search.by_clips import for_clips
     from anon_tune.worker.timing import Bench
 
     bring_packages(options.package)
@@ -158,6 +159,7 @@ def plan_study(options: PlanOptions, progress: Progress = lambda _: None) -> Stu
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
         clips = find_clips(settings.clips, Folder.at(scratch))
         stills = find_stills(settings.stills, clips) if settings.stills else None
+        space = for_clips(space, len(clips.split("train")), *clips.shape[1:3])
         check_recipes(space, clips, stills)
         bench = Bench(
             clips.location,

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 Params = Mapping[str, Any]
 
-_COUNTS = ("training.num_steps", "training.warmup_steps", "anonymizer.pretrain_steps", "privacy.restart_steps")
+_COUNTS = (
+    "training.num_steps",
+    "training.num_epochs",
+    "training.warmup_steps",
+    "anonymizer.pretrain_steps",
+    "privacy.restart_steps",
+)
 _FREE = (".seed", ".weights")
 
 

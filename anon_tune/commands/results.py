@@ -21,6 +21,7 @@ class ExportOptions:
     Attributes:
         output: File to write. Its suffix, or `format`, sets the file format.
         leakage_at_most: Export the most accurate trial that leaks no more than this cMAP, in [0, 1].
+        accuracy_at_least: Or export the trial that leaks least among those with no less than this accuracy, in [0, 1].
         trial: Or export this trial.
         format: safetensors (weights), pt2 (a torch.export program) or onnx; None to follow the suffix.
         data_licence: Licence of the clips, for the model card.
@@ -30,6 +31,7 @@ class ExportOptions:
 
     output: Path
     leakage_at_most: float | None = None
+    accuracy_at_least: float | None = None
     trial: str | None = None
     format: str | None = None
     data_licence: str = "not stated"
@@ -57,23 +59,26 @@ def measure_note(directory: StudyLocation) -> str:
         return ""
 
 
-def pick_trial(directory: StudyLocation, leakage_at_most: float | None, trial: str | None) -> Trial:
-    """Return the trial of a study that a user chose by one of two options.
+def pick_trial(
+    directory: StudyLocation, leakage_at_most: float | None, trial: str | None, accuracy_at_least: float | None = None
+) -> Trial:
+    """Return the trial of a study that a user chose by one of three options.
 
     Raises:
         StudyError: There is no such trial.
-        UsageError: Neither option is given, or both are.
+        UsageError: No option is given, or several are.
     """
     from anon_tune.pareto import ParetoFront
 
-    if (leakage_at_most is None) == (trial is None):
-        raise UsageError("export", "give one of --leakage-at-most and --trial", remedy="See 'anon-tune export --help'")
+    if [leakage_at_most, accuracy_at_least, trial].count(None) != 2:
+        rule = "give one of --leakage-at-most, --accuracy-at-least and --trial"
+        raise UsageError("export", rule, remedy="See 'anon-tune export --help'")
     trials = read_trials(directory)
-    if leakage_at_most is not None:
-        return ParetoFront.of(trials).pick(leakage_at_most)
+    if trial is None:
+        return ParetoFront.of(trials).pick(leakage_at_most, accuracy_at_least=accuracy_at_least)
     by_id = {t.id: t for t in trials}
     if trial not in by_id:
-        raise StudyError(str(directory), f"no trial '{trial}'", remedy=suggest(str(trial), by_id))
+        raise StudyError(str(directory), f"no trial '{trial}'", remedy=suggest(trial, by_id))
     return by_id[trial]
 
 
@@ -114,7 +119,7 @@ def export(directory: StudyLocation, options: ExportOptions) -> Path:
     from anon_tune.methods.external.permission import external_allowed
     from anon_tune.study import read_study
 
-    chosen = pick_trial(directory, options.leakage_at_most, options.trial)
+    chosen = pick_trial(directory, options.leakage_at_most, options.trial, options.accuracy_at_least)
     output = options.output
     if options.format is not None:
         suffix = f".{options.format}"

@@ -204,6 +204,7 @@ def prepare_study(options: StudyOptions) -> ReadyStudy:
         AnonTuneError: An option cannot be used.
     """
     from anon_tune.driver.node_check import check_here
+    from anon_tune.search.by_clips import for_clips
 
     bring_packages(options.package)
     space, settings = planned(options)
@@ -219,6 +220,7 @@ def prepare_study(options: StudyOptions) -> ReadyStudy:
     stills = find_stills(settings.stills, clips) if settings.stills else None
     if stills is not None:
         measured_on |= {"stills": stills.location, "stills_fingerprint": stills.fingerprint}
+    space = for_clips(space, len(clips.split("train")), *clips.shape[1:3])
     check_recipes(space, clips, stills)
     measured_on |= privacy_settings(space, settings, clips, StudyDirectory.at(out))
     _, sampler, _ = _sampler(options.sampler, space)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from anon_tune.errors import AnonTuneError
 from anon_tune.folder import Folder, Location, why
 from anon_tune.study_directory import StudyDirectory
 
@@ -17,28 +18,28 @@ _DEEPEST_REMOTE = 3
 
 @dataclass(frozen=True, slots=True)
 class FoundStudies:
-    """The studies below some folders.
+    """The studies below a folder.
 
     Attributes:
         studies: The study directories by key. A key is a short text for addresses and tells nothing about the place.
-        problems: Why a folder cannot be looked into, in words.
+        problem: Why the folder cannot be looked into, in words; empty if it can.
     """
 
     studies: dict[str, StudyDirectory]
-    problems: tuple[str, ...]
+    problem: str = ""
 
 
-def find_studies(roots: Sequence[Location]) -> FoundStudies:
-    """Return every study at or below these folders, in order. Nothing inside a study is looked at."""
+def find_studies(root: Location) -> FoundStudies:
+    """Return every study at or below a folder, in order. Nothing inside a study is looked at."""
     studies: dict[str, StudyDirectory] = {}
-    problems = []
-    for root in roots:
-        try:
-            for study in _below(Folder.at(root)):
-                studies.setdefault(key_of(study), study)
-        except OSError as error:  # for example a store that is away
-            problems.append(f"{root}: cannot be read: {why(error)}.")
-    return FoundStudies(studies, tuple(problems))
+    try:
+        for study in _below(Folder.at(root)):
+            studies.setdefault(key_of(study), study)
+    except AnonTuneError as error:  # for example a store that is away
+        return FoundStudies(studies, str(error))
+    except OSError as error:
+        return FoundStudies(studies, f"{root}: cannot be read: {why(error)}.")
+    return FoundStudies(studies)
 
 
 def key_of(study: StudyDirectory) -> str:

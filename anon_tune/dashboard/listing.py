@@ -17,7 +17,7 @@ def listing(watch: Watch, token: str) -> list[PageSection]:
     studies = watch.studies()
     problems = "".join(f'<p class="failed">{text(problem)}</p>' for problem in watch.problems)
     where = ", ".join(f"<code>{text(root)}</code>" for root in watch.roots)
-    if not watch.has_looked:
+    if not studies and not watch.has_looked:
         said = f'<p class="note">Looking for studies in {where}.</p>'
     elif not studies:
         said = (
@@ -26,7 +26,8 @@ def listing(watch: Watch, token: str) -> list[PageSection]:
         )
     else:
         number = "1 study" if len(studies) == 1 else f"{len(studies)} studies"
-        said = f'<p class="note">{number} in {where}. Click one to look at it.</p>'
+        more = "" if watch.has_looked else " More are being looked for."
+        said = f'<p class="note">{number} in {where}. Click one to look at it.{more}</p>'
     return [PageSection("summary", "", said + problems), PageSection("studies", "Studies", _table(studies, token))]
 
 

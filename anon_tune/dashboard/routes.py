@@ -209,10 +209,8 @@ class _Pages:
         end = "".join(
             f'<script src="/assets/{name}?token={token}" defer></script>' for name in ("plotly.js", "page.js")
         )
-        back = (
-            f'<p class="note"><a href="/?all=1&amp;token={token}">All studies</a> '
-            '<span id="connection" role="status"></span></p>'
-        )
+        link = f'<a href="/?all=1&amp;token={token}">All studies</a> ' if live else ""
+        back = f'<p class="note">{link}<span id="connection" role="status"></span></p>'
         attributes = f' data-live="{live}" data-token="{text(self._token)}"'
         return HTMLResponse(page_frame(title, sections, head, back + end, attributes), headers=_HEADERS)
 

@@ -15,10 +15,14 @@ class ServedMedia:
         study: The study directory.
         prefix: Path of the study on the server.
         token: The token of the server.
+
+    Attributes:
+        page: Address of the study's page.
     """
 
     def __init__(self, study: StudyDirectory, prefix: str, token: str) -> None:
         self._study, self._prefix, self._token = study, prefix, token
+        self.page = f"{prefix}?{urlencode({'token': token})}"
 
     def still(self, trial_id: str) -> str:
         """Return the address of the still preview; empty if there is none."""

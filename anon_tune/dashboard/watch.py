@@ -18,7 +18,9 @@ _IDLE_AFTER_S = 30.0  # a study is no longer read once no page has asked for it 
 
 
 class Watch:
-    """Finds studies and reads them, in a thread, so that requests are answered at once from what was read.
+    """Finds studies and reads them, away from the requests, which are answered at once from what was read.
+
+    Every folder has a thread of its own, so that a store that does not answer holds up no other folder.
 
     Args:
         roots: Folders and URIs below which studies are looked for.
@@ -26,84 +28,99 @@ class Watch:
     """
 
     def __init__(self, roots: Sequence[Location], token: str) -> None:
-        self._roots, self._token = list(roots), token
-        self._studies: dict[str, WatchedStudy] = {}
-        self._problems: tuple[str, ...] = ()
+        self._token = token
+        self._roots = [_WatchedRoot(root) for root in roots]
         self._asked: dict[str, float] = {}
         self._listed_at = 0.0
-        self._found = threading.Event()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._keep, daemon=True)
 
     def start(self) -> None:
         """Begin to look for studies."""
-        self._thread.start()
+        for root in self._roots:
+            threading.Thread(target=self._keep, args=(root,), daemon=True).start()
 
     def stop(self) -> None:
         """Stop reading; a reading that is under way ends with the process."""
         self._over.set()
 
     @property
-    def problems(self) -> tuple[str, ...]:
+    def problems(self) -> list[str]:
         """Why folders cannot be looked into, in words."""
-        return self._problems
+        return [root.problem for root in self._roots if root.problem]
 
     @property
     def has_looked(self) -> bool:
-        """False until the folders were looked into for the first time."""
-        return self._found.is_set()
+        """False until every folder was looked into, or could not be."""
+        return all(root.has_looked for root in self._roots)
 
     @property
     def roots(self) -> list[Location]:
         """The folders and URIs that were given."""
-        return self._roots
+        return [root.root for root in self._roots]
 
     def studies(self) -> dict[str, WatchedStudy]:
         """Return the studies by key, all of which are then kept up to date for a while."""
         self._listed_at = time.monotonic()
-        return dict(self._studies)
+        return self._known()
 
     def study(self, key: str) -> WatchedStudy | None:
         """Return a study, which is then kept up to date for a while; None if there is none with this key."""
-        found = self._studies.get(key)
+        found = self._known().get(key)
         if found is not None:
             self._asked[key] = time.monotonic()
         return found
 
     def only_study(self) -> str | None:
         """Return the key of the study if the dashboard was given one study directory and nothing else."""
-        if len(self._roots) != 1 or Folder.at(self._roots[0]).is_remote:
+        root = self._roots[0]
+        if len(self._roots) != 1 or root.is_remote:
             return None
-        study = StudyDirectory.at(self._roots[0])
+        study = StudyDirectory.at(root.root)
         if not study.frozen.exists():
             return None
-        self._studies.setdefault(key_of(study), self._watched(key_of(study), study))
-        return key_of(study)
+        key = key_of(study)
+        root.studies = {key: self._watched(key, study)} | root.studies
+        return key
+
+    def _known(self) -> dict[str, WatchedStudy]:
+        known: dict[str, WatchedStudy] = {}
+        for root in self._roots:
+            known |= {key: study for key, study in root.studies.items() if key not in known}
+        return known
 
     def _watched(self, key: str, study: StudyDirectory) -> WatchedStudy:
-        return WatchedStudy(study, ServedMedia(study, f"/study/{key}", self._token))
+        return self._known().get(key) or WatchedStudy(study, ServedMedia(study, f"/study/{key}", self._token))
 
-    def _keep(self) -> None:
-        every = _FIND_REMOTE_EVERY_S if any(Folder.at(root).is_remote for root in self._roots) else _FIND_EVERY_S
+    def _keep(self, root: _WatchedRoot) -> None:
         next_search = 0.0
         while not self._over.is_set():
             if time.monotonic() >= next_search:
-                self._take(find_studies(self._roots))
-                next_search = time.monotonic() + every
-            for key, study in self._studies.items():
+                self._take(root, find_studies(root.root))
+                next_search = time.monotonic() + (_FIND_REMOTE_EVERY_S if root.is_remote else _FIND_EVERY_S)
+            for key, study in root.studies.items():
                 if study.snapshot is None or self._is_wanted(key):
                     study.refresh()
                 if self._over.is_set():
                     return
             self._over.wait(0.3)
 
-    def _take(self, found: FoundStudies) -> None:
-        known = self._studies
-        # A study that is gone is forgotten, and one that stays keeps what was read.
-        self._studies = {key: known.get(key) or self._watched(key, study) for key, study in found.studies.items()}
-        self._problems = found.problems
-        self._found.set()
+    def _take(self, root: _WatchedRoot, found: FoundStudies) -> None:
+        studies = {key: self._watched(key, study) for key, study in found.studies.items()}
+        # A study that is gone is forgotten, unless the folder could not be looked into.
+        root.studies = root.studies | studies if found.problem else studies
+        root.problem = found.problem
+        root.has_looked = True
 
     def _is_wanted(self, key: str) -> bool:
         latest = max(self._asked.get(key, 0.0), self._listed_at)
         return time.monotonic() - latest < _IDLE_AFTER_S
+
+
+class _WatchedRoot:
+    """A folder, and what was found below it. Its dict of studies is replaced, never changed."""
+
+    def __init__(self, root: Location) -> None:
+        self.root, self.is_remote = root, Folder.at(root).is_remote
+        self.studies: dict[str, WatchedStudy] = {}
+        self.problem = ""
+        self.has_looked = False

@@ -99,7 +99,7 @@ class WatchedStudy:
             names = sorted(study.ledger.names()), sorted(study.audits.names())
             held = None if study.folder.is_remote else driver_of(study)
             return names, study.frozen.exists(), study.ended.exists(), held
-        except OSError:
+        except (AnonTuneError, OSError):  # a store may be away
             return None
 
     def _taken(self) -> Snapshot:

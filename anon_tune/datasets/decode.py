@@ -14,6 +14,8 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from anon_tune.clips.manifest import WindowForm
+from anon_tune.clips.windows import middle_window
 from anon_tune.errors import UsageError
 from anon_tune.video.damage import DamageWatch
 from anon_tune.video.opening import UnreadableError, open_video
@@ -35,9 +37,12 @@ class ClipForm:
             the whole video. See `shown_frames`.
         gray: Set all three channels to the luma (ITU-R BT.601), because networks take three channels.
         accept_damage: Use what can be decoded of a video whose damage is only suspected; see `DamageWatch`.
+        num_windows: Windows of `num_frames` frames that are stored of each video.
+        keep_frames: Store up to so many frames of a video instead, from its middle; any `num_frames` of them that
+            follow each other are a window.
 
     Raises:
-        UsageError: A number is below 1.
+        UsageError: A number is below 1, both kinds of windows are asked for, or a window has more frames than are kept.
     """
 
     num_frames: int
@@ -46,17 +51,73 @@ class ClipForm:
     frame_step: int | None = None
     gray: bool = False
     accept_damage: bool = False
+    num_windows: int = 1
+    keep_frames: int | None = None
 
     def __post_init__(self) -> None:
-        given = {"--num-frames": self.num_frames, "--frame-step": self.frame_step}
+        given = {"--num-frames": self.num_frames, "--frame-step": self.frame_step, "--windows": self.num_windows}
+        given |= {"--keep-frames": self.keep_frames}
         for name, value in (*given.items(), ("--size", self.height), ("--size", self.width)):
             if value is not None and value < 1:
                 raise UsageError(name, "must be at least 1", value, "Choose a larger number")
+        if self.keep_frames is not None and self.num_windows > 1:
+            raise UsageError("--keep-frames", "cannot go with --windows", remedy="Leave one of them out")
+        if self.keep_frames is not None and self.keep_frames < self.num_frames:
+            rule = f"must be at least the {self.num_frames} frames of a clip"
+            raise UsageError(
+                "--keep-frames", rule, self.keep_frames, "Choose a larger number, or a smaller --num-frames"
+            )
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """Shape of one clip, (T, H, W, 3)."""
         return self.num_frames, self.height, self.width, 3
+
+    @property
+    def windows(self) -> WindowForm | None:
+        """How several windows of each video are stored; None if a clip is all that is stored."""
+        if self.keep_frames is not None:
+            return WindowForm(self.keep_frames, 1)
+        return WindowForm(self.num_windows * self.num_frames, self.num_frames) if self.num_windows > 1 else None
+
+    @property
+    def num_stored(self) -> int:
+        """F, the number of frames that are stored of each video."""
+        return self.num_frames if self.windows is None else self.windows.stored_frames
+
+    def taken(self, edges: int | NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the indices of the frames of a video that are stored, (F,); `edges` are as in `shown_frames`.
+
+        Windows without a step share out the video: each spreads over its own part of the time. With a step, they begin
+        at even distances, the first at the first frame and the last so that it ends with the last frame.
+        """
+        if self.keep_frames is not None:
+            return shown_frames(edges, self.keep_frames, self.frame_step or 1)
+        if self.num_windows == 1 or self.frame_step is None:
+            return shown_frames(edges, self.num_stored, self.frame_step)
+        num = edges if isinstance(edges, int) else len(edges) - 1
+        room = num - 1 - (self.num_frames - 1) * self.frame_step
+        begins = [room * k // (self.num_windows - 1) if room > 0 else room // 2 for k in range(self.num_windows)]
+        steps = np.array(begins)[:, None] + self.frame_step * np.arange(self.num_frames)
+        return np.clip(steps.ravel(), 0, num - 1)
+
+    def kept(self, taken: NDArray[np.int64]) -> tuple[int, int]:
+        """Return which of the frames taken of a video windows may show; see `ClipEntry`."""
+        if self.windows is None:
+            return 0, 0
+        if self.keep_frames is None:
+            return 0, self.num_stored
+        own = np.flatnonzero(np.diff(taken))  # the video is short if its first and its last frame are repeated
+        begin, end = (int(own[0]), int(own[-1]) + 2) if len(own) else (0, 0)
+        middle = middle_window(self.windows, self.num_frames)
+        return min(begin, middle) if end else middle, max(end, middle + self.num_frames)
+
+    def repeats(self, taken: NDArray[np.int64]) -> bool:
+        """True if a video is so short that a window must show a frame twice."""
+        begin, end = self.kept(taken)
+        length = self.num_frames if self.keep_frames is None else (end - begin)
+        windows = taken[begin : end or None].reshape(-1, length)
+        return any(len(np.unique(window)) < len(window) for window in windows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +129,11 @@ class DecodedClip:
         fps: Frame rate of these frames.
         num_frames: F, the number of frames of the file.
         size: Height and width of a frame of the file, upright, in pixels.
-        shown: Indices of these frames in the file, T numbers from 0; a short video repeats some.
+        shown: Indices of these frames in the file, T numbers from 0; a short video repeats some. F numbers if
+            several windows are stored, and as many frames.
         damage: Description of damage that was suspected and accepted; empty if there was none.
+        kept: `begin` and `end` of its entry in the manifest.
+        repeats: True if the video is so short that a clip shows a frame twice.
     """
 
     frames: NDArray[np.uint8]
@@ -78,6 +142,8 @@ class DecodedClip:
     size: tuple[int, int]
     shown: tuple[int, ...]
     damage: str = ""
+    kept: tuple[int, int] = (0, 0)
+    repeats: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +220,9 @@ def decode_clip(folder: Path, form: ClipForm, file: str, shown: Sequence[int] | 
                     if num_bytes > _HELD_BYTES:
                         continue
                 times, seen = seen or times, []
-                wanted = np.array(shown or shown_frames(_edges(times, last), form.num_frames, form.frame_step))
+                wanted = np.array(shown or form.taken(_edges(times, last)))
                 chosen = set(wanted.tolist())
-                clip = np.zeros(form.shape, np.uint8)
+                clip = np.zeros((form.num_stored, *form.shape[1:]), np.uint8)
                 for packet in packets:
                     for frame in watch.decode(packet):
                         if not seen:  # of the first frame, because the file may end before the clip begins
@@ -171,8 +237,10 @@ def decode_clip(folder: Path, form: ClipForm, file: str, shown: Sequence[int] | 
                 return BadFile(file, 0, "no frames")
     except (av.FFmpegError, OSError, UnreadableError) as error:
         return BadFile(file, len(seen), (getattr(error, "strerror", None) or str(error)).splitlines()[0])
-    fps = rate / form.frame_step if form.frame_step else rate * form.num_frames / len(seen)
-    return DecodedClip(clip, fps, len(seen), size, tuple(wanted.tolist()), "; ".join(watch.found))
+    step = form.frame_step or (1 if form.keep_frames else None)
+    fps = rate / step if step else rate * form.num_stored / len(seen)
+    told = tuple(wanted.tolist()), "; ".join(watch.found), form.kept(wanted), form.repeats(wanted)
+    return DecodedClip(clip, fps, len(seen), size, *told)
 
 
 def _times(packets: Iterable[av.Packet[av.VideoStream]]) -> tuple[list[int | None], int | None]:

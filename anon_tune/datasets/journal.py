@@ -32,6 +32,8 @@ class FileRecord:
         frame: As in `BadFile`.
         reason: As in `BadFile`.
         damage: As in `DecodedClip`.
+        begin: As in `ClipEntry`.
+        end: As in `ClipEntry`.
     """
 
     file: str
@@ -42,14 +44,23 @@ class FileRecord:
     frame: int = 0
     reason: str = ""
     damage: str = ""
+    begin: int = 0
+    end: int = 0
+
+    @property
+    def kept(self) -> tuple[int, int]:
+        """As in `DecodedClip`."""
+        return self.begin, self.end
 
     @classmethod
     def of(cls, root: Path, file: str, clip: DecodedClip | BadFile, content_hash: str) -> Self:
         """Make the record of a file that was just decoded."""
         if isinstance(clip, BadFile):
             return cls(file, stamp(root / file), frame=clip.frame, reason=clip.reason)
-        repeats = len(set(clip.shown)) < len(clip.shown)
-        return cls(file, stamp(root / file), clip.fps, repeats, content_hash, damage=clip.damage)
+        begin, end = clip.kept
+        return cls(
+            file, stamp(root / file), clip.fps, clip.repeats, content_hash, damage=clip.damage, begin=begin, end=end
+        )
 
 
 class Journal:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import av
 
-from anon_tune.clips.store import Clips, Labels, StoreWriter, check_place
+from anon_tune.clips.place import check_place
+from anon_tune.clips.store import Clips, Labels, StoreWriter
 from anon_tune.datasets.decode import BadFile, ClipForm, decode_clip
 from anon_tune.datasets.journal import FileRecord, Journal
 from anon_tune.datasets.labels import Found, Splitter, label_found, match_files
@@ -64,6 +65,8 @@ def import_folder(
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
     decode_with: Map = one_by_one,
+    num_windows: int = 1,
+    keep_frames: int | None = None,
 ) -> ImportResult:
     """Decode every video that a pattern matches, and store the clips with labels read from their paths.
 
@@ -79,18 +82,16 @@ def import_folder(
         group: Name of the group to split by, such as person or take.
         test_groups: Values of that group that form the test split.
         num_frames: Frames per clip, at least 1.
-        height: Pixels, at least 1.
-        width: Pixels, at least 1.
+        height, width: Pixels, at least 1.
         output: Clip store to make.
         val_groups: Values of the group that form the validation split.
         val_fraction: Share of the training clips that is held out for validation if `val_groups` is empty.
-        frame_step: As in `ClipForm`.
-        gray: As in `ClipForm`.
-        accept_damage: As in `ClipForm`.
+        frame_step, gray, accept_damage: As in `ClipForm`.
         skip_bad: True if the caller accepts bad files; changes only the remedy of an error.
         force: Replace `output` if it exists.
         progress: Called with files done and total files.
         decode_with: Where files are decoded; see `in_processes`. The store is the same, byte for byte.
+        num_windows, keep_frames: As in `ClipForm`.
 
     Raises:
         UsageError: The pattern, the labels or the splits cannot be used.
@@ -99,7 +100,7 @@ def import_folder(
             remaining clips is left out.
     """
     root = Path(folder)
-    form = ClipForm(num_frames, height, width, frame_step, gray, accept_damage)
+    form = ClipForm(num_frames, height, width, frame_step, gray, accept_damage, num_windows, keep_frames)
     found, others = match_videos(root, pattern, action, private, group)
     splitter, attributes = label_found(found, private, test_groups, val_groups, val_fraction)
     result = store_files(root, splitter, attributes, form, output, skip_bad, force, progress, decode_with)
@@ -161,17 +162,18 @@ def store_files(
         decode_with: Where files are decoded.
 
     Raises:
-        DataError: `output` exists, or too few files can be decoded for a study.
+        DataError: `output` exists, too few files can be decoded for a study, or no video is as long as one of several
+            windows.
     """
     labels = splitter.split()
     files = [one.file for one in labels]
     check_names(root, files)
     with _open_journal(root, files, form, Path(output), force) as journal:
-        with StoreWriter(output, form.shape, force, journal.frames) as writer:
-            done = journal.go_on(root, files, lambda at, record: writer.restore(labels[at], record.content_hash))
+        with StoreWriter(output, form.shape, force, journal.frames, form.windows) as writer:
+            done = journal.go_on(root, files, lambda at, one: writer.restore(labels[at], one.content_hash, one.kept))
             decoded = decode_with(partial(decode_clip, root.resolve(), form), files[done:])
             for at, clip in enumerate(decoded, start=done):
-                clip_hash = "" if isinstance(clip, BadFile) else writer.add(labels[at], clip.frames)
+                clip_hash = "" if isinstance(clip, BadFile) else writer.add(labels[at], clip.frames, clip.kept)
                 journal.append(FileRecord.of(root, files[at], clip, clip_hash))
                 if progress:
                     progress(at + 1, len(files))
@@ -180,6 +182,7 @@ def store_files(
             if rule := what_is_missing(good, labels):
                 remedy = "Import more files" if skip_bad else "Repair the files"
                 raise DataError(str(root), rule, remedy=remedy, cause=f"{bad[0].file}: {bad[0].reason}")
+            _check_windows(root, form, journal.records)
             if bad:
                 writer.resplit(splits_without(splitter, labels, good))
             fps = statistics.median(one.fps for one in journal.records if not one.reason)
@@ -187,6 +190,13 @@ def store_files(
         short = [one.file for one in journal.records if one.repeats]
         damaged = [BadFile(one.file, 0, one.damage) for one in journal.records if one.damage]
     return ImportResult(clips, clips.num_clips, tuple(bad), tuple(short), tuple(damaged))
+
+
+def _check_windows(root: Path, form: ClipForm, records: Sequence[FileRecord]) -> None:
+    if form.windows is not None and all(one.repeats for one in records if not one.reason):
+        step = f", one in {form.frame_step} of the video" if form.frame_step else ""
+        rule = f"no video is as long as a window of {form.num_frames} frames{step}"
+        raise DataError(str(root), rule, remedy="Choose a smaller --num-frames or --frame-step")
 
 
 def splits_without(splitter: Splitter, labels: Sequence[Labels], good: Sequence[Labels]) -> dict[str, str]:

@@ -12,7 +12,7 @@ import torch
 import anon_tune
 from anon_tune.attackers import AttackerInputs, AttackerSpec
 from anon_tune.certificate import Certificate, Subject
-from anon_tune.clips import Clips, ClipSet, round_trip_split
+from anon_tune.clips import Clips, ClipSet, round_trip_split, spread_windows
 from anon_tune.clips.manifest import SPLITS
 from anon_tune.evaluation.baseline import Baseline, make_baseline
 from anon_tune.evaluation.baseline import digest as digest_of_clips
@@ -86,13 +86,16 @@ class Audit:
 
     @property
     def _splits(self) -> dict[str, ClipSet]:
-        return {name: self.clips.split(name) for name in SPLITS}
+        return self._windows(self.clips)
+
+    def _windows(self, clips: Clips) -> dict[str, ClipSet]:
+        return {name: spread_windows(clips.split(name), self.effort.num_windows) for name in SPLITS}
 
     def _anonymized(
         self, anonymized: Anonymizer | Clips, folder: Path, attacker_inputs: AttackerInputs | None
     ) -> dict[str, ClipSet]:
         if isinstance(anonymized, Clips):
-            return {name: anonymized.split(name) for name in SPLITS}
+            return self._windows(anonymized)
         changed: dict[str, ClipSet] = {}
         for at, (name, split) in enumerate(self._splits.items()):
             self.progress("anonymizing", at, len(SPLITS))

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from anon_tune.certificate import Attacker, Canary
-from anon_tune.clips import ClipSet
+from anon_tune.clips import ClipSet, one_per_clip
 from anon_tune.errors import RecipeError
 from anon_tune.evaluation.canaries import CANARIES, keep_canaries
 from anon_tune.evaluation.clip_counts import check_clips
@@ -132,7 +132,8 @@ def make_baseline(
         got = ", ".join(specs)
         raise RecipeError("audit", rule, got, "Add the attacker 'frame'")
     further = [lab.attack(specs[family], "raw", seed, own) for (family, seed), own in weights.items()]
-    fresh, further = (with_committees(some, raw["val"], raw["test"]) for some in (alone, further))
+    val, test = one_per_clip(raw["val"]), one_per_clip(raw["test"])
+    fresh, further = (with_committees(some, val, test) for some in (alone, further))
     classifier, _ = lab.classifier(num_actions(raw))
     weights_of_classifier = weights_on_cpu(classifier)
     other, _ = lab.classifier(num_actions(raw), weights_of_classifier)
@@ -145,7 +146,7 @@ def make_baseline(
         weights=weights,
         classifier=weights_of_classifier,
         leakage_ceiling=strongest([*fresh, *further]).values["test"],
-        accuracy_ceiling=top1(lab.better_classifier((classifier, other), raw["val"], raw["test"]), raw["test"].actions),
+        accuracy_ceiling=top1(lab.better_classifier((classifier, other), raw["val"], raw["test"]), test.actions),
         canaries=canaries,
     )
 

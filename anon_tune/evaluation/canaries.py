@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from anon_tune.certificate import Attacker, Canary
-from anon_tune.clips import ClipSet
+from anon_tune.clips import ClipSet, one_per_clip
 from anon_tune.evaluation.committee import with_committees
 from anon_tune.evaluation.effort import Effort
 from anon_tune.evaluation.lab import Attack, Lab, Pieces, strongest
@@ -57,7 +57,7 @@ def keep_canaries(
         device: Where to compute.
         pieces: Counts the trainings and reports each before it begins.
     """
-    floor = prevalence(raw["test"].private)
+    floor = prevalence(one_per_clip(raw["test"]).private)
     one_seed = [max(a.leakage for a in known if a.seed == seed) for seed in {a.seed for a in known}]
     span = float(np.mean(one_seed)) - floor
     canaries: list[Canary] = []
@@ -67,9 +67,10 @@ def keep_canaries(
             splits = _disguise(name, raw, Path(scratch), effort, device)
             lab = Lab(splits, Effort.of_audit(effort), device, pieces)
             alone = list(lab.attacks([effort.seed + effort.num_seeds], {}))
-            tried = with_committees(alone, splits["val"], splits["test"])
+            val, test = one_per_clip(splits["val"]), one_per_clip(splits["test"])
+            tried = with_committees(alone, val, test)
             identity = identity or strongest(tried)  # identity is the first of the canaries
-            canaries.append(_judge(name, tried, identity, splits["test"], floor, span, effort))
+            canaries.append(_judge(name, tried, identity, test, floor, span, effort))
     return tuple(canaries)
 
 
@@ -91,7 +92,8 @@ def _disguise(
             }
         case "shuffled":
             rng = np.random.default_rng(effort.seed)
-            return {n: replace(s, private=rng.permutation(s.private)) for n, s in raw.items()}
+            mixed = {n: rng.permutation(one_per_clip(s).private) for n, s in raw.items()}
+            return {n: replace(s, private=np.repeat(mixed[n], s.num_windows, axis=0)) for n, s in raw.items()}
 
 
 def _judge(

@@ -19,7 +19,7 @@ from torch import nn
 import anon_tune
 from anon_tune.attackers import AttackerSpec, find
 from anon_tune.certificate import COMMITTEE, Attacker, Certificate, Data, Linkage, Reconstruction, Status, Subject
-from anon_tune.clips import ClipSet, epoch_batches
+from anon_tune.clips import ClipSet, epoch_batches, one_per_clip
 from anon_tune.errors import DataError
 from anon_tune.evaluation.baseline import Baseline, digest, num_actions, seeds_of
 from anon_tune.evaluation.committee import with_committees
@@ -49,12 +49,12 @@ def certify(
     """Audit anonymized clips.
 
     Leakage and its ceiling are those of the strongest attacker on the test split, so they err on the high side. Every
-    family attacks with every seed: from scratch, further from raw-trained weights, and frozen at these weights. For
-    each start and seed, the committee of all families attacks too. The floor is the score of one blind attacker. With
-    few clips, the strongest of many blind attackers can reach ``leakage_by_chance``; leakage below it counts as none.
+    family attacks with every seed: from scratch, further from raw-trained weights, and frozen at them. For each start
+    and seed, the committee of all families attacks too. The floor is that of one blind attacker. With few clips, the
+    strongest of many blind ones can reach ``leakage_by_chance``; leakage below it counts as none.
 
     Args:
-        raw: Clips of train, val and test. ``changed`` are these clips after the anonymizer, as a file would hold them.
+        raw: Clips of train, val and test; ``changed`` are these after the anonymizer, as a file would hold them.
         baseline: The baseline for the same raw clips and effort.
         subject: What is audited.
         effort: How long attackers may train.
@@ -74,7 +74,7 @@ def certify(
     pieces = Pieces(progress, (len(tried.attackers) + len(effort.attackers)) * len(seeds_of(effort)) + 3)
     found = _attack(raw, changed, baseline, effort, Lab(changed, tried, device, pieces))
     pieces.end()
-    resamples = draw_resamples(changed["test"].groups, effort.num_bootstraps, effort.seed)
+    resamples = draw_resamples(one_per_clip(changed["test"]).groups, effort.num_bootstraps, effort.seed)
     status, reasons = _status([attack.record for attack in found.attacks], found.still_learned, baseline)
     return Certificate(
         schema="anon_tune.certificate/1",
@@ -131,7 +131,8 @@ class _Findings:
 def _attack(raw: Splits, changed: Splits, baseline: Baseline, effort: AuditRecipe, lab: Lab) -> _Findings:
     """Train every network of an audit and read it on the test split."""
     test, num_classes = changed["test"], num_actions(raw)
-    attacks = with_committees(list(lab.attacks(seeds_of(effort), baseline.weights)), changed["val"], test)
+    alone = list(lab.attacks(seeds_of(effort), baseline.weights))
+    attacks = with_committees(alone, one_per_clip(changed["val"]), one_per_clip(test))
     fresh, learned = lab.classifier(num_classes)
     further, still = lab.classifier(num_classes, baseline.classifier)
     classifier = lab.better_classifier((fresh, further), changed["val"], test)
@@ -143,7 +144,7 @@ def _attack(raw: Splits, changed: Splits, baseline: Baseline, effort: AuditRecip
         fit_reconstruction(raw["train"], changed["train"], effort, lab.device),
         raw["test"],
         test,
-        lambda clips: class_mean_ap(lab.predict(recognizer, clips), clips.private),
+        lambda clips: class_mean_ap(lab.predict(recognizer, clips), one_per_clip(clips).private),
         effort.batch_clips,
         lab.device,
     )
@@ -160,7 +161,7 @@ def _leakage(
     resamples: Resamples,
 ) -> dict[str, Any]:
     """Return the fields of a certificate that tell about leakage."""
-    val, test, best = changed["val"], changed["test"], strongest(found.attacks)
+    val, test, best = one_per_clip(changed["val"]), one_per_clip(changed["test"]), strongest(found.attacks)
     floor, ceiling = prevalence(test.private), baseline.leakage_ceiling
     scores = [attack.scores["test"] for attack in found.attacks]
     return {
@@ -188,11 +189,11 @@ def _accuracy(
     found: _Findings, changed: Splits, baseline: Baseline, effort: AuditRecipe, resamples: Resamples
 ) -> dict[str, Any]:
     """Return the fields of a certificate that tell about accuracy."""
-    test = changed["test"]
+    test = one_per_clip(changed["test"])
     is_right = found.classifier.argmax(axis=1) == test.actions
     return {
         "accuracy": top1(found.classifier, test.actions),
-        "accuracy_floor": majority(changed["train"], test),
+        "accuracy_floor": majority(one_per_clip(changed["train"]), test),
         "accuracy_ceiling": baseline.accuracy_ceiling,
         "accuracy_interval": resamples.mean_interval(is_right, effort.confidence),
         "accuracy_frozen": top1(found.frozen_classifier, test.actions),
@@ -301,7 +302,8 @@ def _linkage(
     }
     found: dict[Literal["raw to anonymized", "anonymized to anonymized"], Linkage] = {}
     for name, (gallery, embedded) in tries.items():
-        links = [link(there, here, gallery.private, query.private) for there, here in embedded]
+        private = one_per_clip(gallery).private, one_per_clip(query).private
+        links = [link(there, here, *private) for there, here in embedded]
         known = [one for one in links if one is not None]
         if known:
             found[name] = max(known, key=lambda one: one.mean_ap)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from anon_tune.certificate import Data
-from anon_tune.clips import ClipSet
+from anon_tune.clips import ClipSet, one_per_clip
 from anon_tune.errors import DataError
 from anon_tune.evaluation.resampling import draw_resamples
 
@@ -35,6 +35,7 @@ def count_data(
         DataError: A split has too few positive or negative clips of an attribute.
     """
     check_clips(raw, attributes)
+    raw = {name: one_per_clip(split) for name, split in raw.items()}
     return Data(
         clips=clips,
         fingerprint=fingerprint,
@@ -55,7 +56,7 @@ def check_clips(raw: Mapping[str, ClipSet], attributes: Sequence[str]) -> None:
         DataError: An attribute has too few; the error names attribute, split and count.
     """
     for split, least in _LEAST.items():
-        private = raw[split].private
+        private = one_per_clip(raw[split]).private
         for name, positive in zip(attributes, private.sum(axis=0), strict=True):
             for kind, count in (("positive", int(positive)), ("negative", len(private) - int(positive))):
                 if count < least:

@@ -1,6 +1,9 @@
 """The lab: trains attackers and classifiers for a study's score and for a certificate alike.
 
-Shapes: B clips, N clips of a split, A attributes, K actions, D features.
+Rows of a split may be windows of clips, see `spread_windows`. Networks and attackers learn on the rows in random order;
+what they say of a clip is the mean over its windows.
+
+Shapes: B clips, N clips of a split, M rows of it, A attributes, K actions, D features.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from anon_tune import certificate
 from anon_tune.attackers import Attacker, AttackerSpec, Fit, Setting
 from anon_tune.attackers.named import LARGE_NETWORK_LR
 from anon_tune.attackers.spec import MANY_CLIPS
-from anon_tune.clips import ClipSet
+from anon_tune.clips import ClipSet, mean_of_windows, one_per_clip
 from anon_tune.errors import AnonTuneError, DataError
 from anon_tune.evaluation.augmentation import AS_THEY_ARE, Augmentation
 from anon_tune.evaluation.effort import Effort
@@ -101,7 +104,7 @@ class Lab:
     """Trains attackers and classifiers on one set of clips; every result is a pure function of its seed.
 
     Args:
-        splits: Clips of train, val and, for a full measurement, test. Nothing is trained on test.
+        splits: Clips of train, val and, for a full measurement, test; rows may be windows. Nothing is trained on test.
         effort: Which attackers are tried, and how long they may train.
         device: Where to compute.
         pieces: Counts every training; None to report no progress.
@@ -132,7 +135,7 @@ class Lab:
 
     @property
     def _has_many_clips(self) -> bool:
-        positives: float = self.splits["train"].private.sum(axis=0).mean()
+        positives: float = one_per_clip(self.splits["train"]).private.sum(axis=0).mean()
         return positives >= MANY_CLIPS
 
     def attack(self, spec: AttackerSpec, start: Start, seed: int, weights: Weights | None = None) -> Attack:
@@ -163,7 +166,7 @@ class Lab:
             for name, clips in self.splits.items()
             if name != "train"
         }
-        values = {name: class_mean_ap(said, self.splits[name].private) for name, said in scores.items()}
+        values = {name: class_mean_ap(said, one_per_clip(self.splits[name]).private) for name, said in scores.items()}
         return Attack(spec.name, start, seed, fitted, scores, values, network, spec.inputs)
 
     def build(self, spec: AttackerSpec) -> nn.Module | Attacker:
@@ -194,7 +197,7 @@ class Lab:
 
     def better_classifier(self, networks: Sequence[nn.Module], val: ClipSet, test: ClipSet) -> Floats:
         """Return the logits (N,K) on the test split of the classifier that is best on the validation split."""
-        best = max(networks, key=lambda network: top1(self.predict(network, val), val.actions))
+        best = max(networks, key=lambda network: top1(self.predict(network, val), one_per_clip(val).actions))
         return self.predict(best, test)
 
     def build_classifier(self, num_actions: int) -> nn.Module:
@@ -207,10 +210,11 @@ class Lab:
 
     def predict(self, network: nn.Module, clips: ClipSet, inputs: Sequence[str] = ()) -> Floats:
         """Return logits (N,A) or (N,K)."""
-        return predict(network, clips, self.effort.batch_clips, self.device, inputs).numpy()
+        logits = predict(network, clips, self.effort.batch_clips, self.device, inputs).numpy()
+        return mean_of_windows(logits, clips)
 
     def score_private(self, network: nn.Module, spec: AttackerSpec, clips: ClipSet) -> Floats:
-        """Return the scores (N,A) of an attacker's network."""
+        """Return the scores (M,A) of an attacker's network."""
         effort, augmentation = self.effort, self._augmentation(spec)
         return score_private(network, clips, effort.batch_clips, self.device, augmentation, spec.inputs).numpy()
 
@@ -222,7 +226,7 @@ class Lab:
         return Augmentation(round(spec.max_shift * min(height, width)), spec.mirrors)
 
     def features(self, network: nn.Module, clips: ClipSet) -> Floats:
-        """Return the input of a network's last linear layer, (N,D), averaged over the parts of each clip."""
+        """Return the input of a network's last linear layer, (N,D), averaged over parts and windows of each clip."""
         last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
         tapped = _Tapped(network, last)
         try:
@@ -258,13 +262,14 @@ class Lab:
         return self.score_private(built, spec, clips) if isinstance(built, nn.Module) else built.predict(clips)
 
     def _checked(self, said: Floats, spec: AttackerSpec, clips: ClipSet) -> Floats:
+        """Return the scores of clips (N,A), given those of the rows of a split (M,A)."""
         scores = np.asarray(said, dtype=np.float64)
         if scores.shape != clips.private.shape:
             rule = f"must return scores of shape {clips.private.shape}"
             raise AnonTuneError(
                 f"attacker '{spec.name}'", rule, str(scores.shape), "Correct the attacker, or leave it out"
             )
-        return scores
+        return mean_of_windows(scores, clips)
 
 
 class _Tapped(nn.Module):

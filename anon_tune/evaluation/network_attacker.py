@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anon_tune.attackers import Fit
-from anon_tune.clips import ClipBatch, ClipSet, epoch_batches
+from anon_tune.clips import ClipBatch, ClipSet, epoch_batches, mean_of_windows, one_per_clip
 from anon_tune.evaluation.augmentation import AS_THEY_ARE, Augmentation
 from anon_tune.evaluation.metrics import class_mean_ap, top1
 from anon_tune.evaluation.private_labels import Categories, private_loss, private_scores
@@ -60,9 +60,12 @@ def fit(
     """
 
     def look(now: nn.Module) -> float:
+        each = one_per_clip(val)
         if target == "action":
-            return top1(predict(now, val, batch_clips, device, inputs).numpy(), val.actions)
-        return class_mean_ap(score_private(now, val, batch_clips, device, augmentation, inputs).numpy(), val.private)
+            said = predict(now, val, batch_clips, device, inputs).numpy()
+            return top1(mean_of_windows(said, val), each.actions)
+        said = score_private(now, val, batch_clips, device, augmentation, inputs).numpy()
+        return class_mean_ap(mean_of_windows(said, val), each.private)
 
     network.to(device).train()
     course = rule.begin(network, lr, look)

@@ -17,7 +17,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from anon_tune.clips import Clips
+from anon_tune.clips import Clips, spread_windows
 from anon_tune.clips.locks import locked
 from anon_tune.evaluation.effort import Effort
 from anon_tune.evaluation.kept_weights import keep_weights, kept_weights
@@ -100,6 +100,7 @@ def weights_on_cpu(network: nn.Module) -> Weights:
 @lru_cache(maxsize=2)
 def _train(clips: Clips, recipe: EvaluationRecipe, device: torch.device) -> RawNetworks:
     effort = Effort.of_study(recipe, full=True)
-    lab = Lab({name: clips.split(name) for name in ("train", "val")}, effort, device)
+    splits = {name: spread_windows(clips.split(name), recipe.num_windows) for name in ("train", "val")}
+    lab = Lab(splits, effort, device)
     classifier, _ = lab.classifier(len(clips.actions))
     return RawNetworks(weights_of(lab.attacks([recipe.seed], {})), weights_on_cpu(classifier))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anon_tune.attackers import AttackerInputs, AttackerSpec
-from anon_tune.clips import Clips, ClipSet, epoch_batches
+from anon_tune.clips import Clips, ClipSet, epoch_batches, one_per_clip, spread_windows
 from anon_tune.evaluation.committee import committee
 from anon_tune.evaluation.effort import Effort
 from anon_tune.evaluation.lab import Attack, Lab, strongest
@@ -57,12 +57,13 @@ def measure(
     committee of the attackers. A full score is read on the test split, and also on the validation split, by which
     trials are selected. A rung score is read on the validation split only. Leakage is the largest cMAP among the
     attackers on the split that is read, so it errs on the high side. An audit does the same with more effort and more
-    seeds, see `certify`.
+    seeds, see `certify`. If the store holds several windows of each clip, attackers learn on them in random order, and
+    what an attacker says of a clip is the mean over the windows of the clip.
 
     Args:
         anonymizer: f_A; put in eval mode.
         clips: A clip store with the splits train, val and, for a full score, test.
-        recipe: Efforts, number of bootstraps, seed and more.
+        recipe: Efforts, number of windows and bootstraps, seed and more.
         full: True for a full score, False for a rung score.
         ceilings: Values on raw clips at the same effort; None if the anonymizer is the identity, which sets them.
         device: Where to compute.
@@ -82,11 +83,10 @@ def measure(
     effort = Effort.of_study(recipe, full, extra_attackers)
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
         names = ("train", "val", "test") if full else ("train", "val")
+        raw_splits = {n: spread_windows(clips.split(n), recipe.num_windows) for n in names}
         made = {
-            n: anonymize_split(
-                anonymizer, clips.split(n), Path(scratch) / n, recipe.batch_clips, device, attacker_inputs
-            )
-            for n in names
+            n: anonymize_split(anonymizer, split, Path(scratch) / n, recipe.batch_clips, device, attacker_inputs)
+            for n, split in raw_splits.items()
         }
         lab = Lab({name: one.clips for name, one in made.items()}, effort, device)
         score = _score(lab, made, clips, recipe, full, ceilings, raw)
@@ -103,14 +103,14 @@ def _score(
     raw: RawNetworks,
 ) -> Score:
     """Train attackers and classifier on anonymized splits and read them; the caller fills in ``seconds``."""
-    splits, read = lab.splits, "test" if full else "val"
+    splits, read = {name: one_per_clip(rows) for name, rows in lab.splits.items()}, "test" if full else "val"
     attacks = list(lab.attacks([recipe.seed], raw.attackers))
     trained = [attack for attack in attacks if attack.start != "frozen"]
     if full and len(trained) > 1:
         attacks.append(committee(trained, splits["val"], splits["test"]))
     best = strongest(attacks, read)
     network, _ = lab.classifier(len(clips.actions), raw.classifier)
-    classifier = {name: lab.predict(network, split) for name, split in splits.items() if name != "train"}
+    classifier = {name: lab.predict(network, rows) for name, rows in lab.splits.items() if name != "train"}
     leakage = _reading(
         lambda scores, at, split: class_mean_ap(scores[at], split.private[at]),
         best.scores,
@@ -207,7 +207,7 @@ def anonymize_split(
         for name, values in attacker_inputs(anonymizer, clips).items() if attacker_inputs else ():
             given.setdefault(name, []).append(values.float().cpu())
     inputs = {name: torch.cat(parts).numpy() for name, parts in given.items()}
-    return AnonymizedSplit(replace(raw, frames=frames, inputs=inputs), total / len(raw), seconds)
+    return AnonymizedSplit(replace(raw, frames=frames, windows=None, inputs=inputs), total / len(raw), seconds)
 
 
 def _now(device: torch.device) -> float:

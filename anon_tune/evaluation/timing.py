@@ -16,7 +16,7 @@ from torch import nn
 
 from anon_tune.attackers import AttackerInputs, AttackerSpec
 from anon_tune.attackers.spec import MANY_CLIPS
-from anon_tune.clips import Clips, ClipSet
+from anon_tune.clips import Clips, ClipSet, spread_windows
 from anon_tune.evaluation.effort import Effort
 from anon_tune.evaluation.lab import Lab
 from anon_tune.evaluation.metrics import bootstrap_interval, class_mean_ap
@@ -82,14 +82,15 @@ def time_measuring(
         attacker_inputs: As in `measure`.
     """
     whole = {name: clips.split(name) for name in SPLITS}
-    some = {name: _some(split, recipe.batch_clips) for name, split in whole.items()}
+    sample = {name: _some(split, recipe.batch_clips) for name, split in whole.items()}
+    some = {name: spread_windows(split, recipe.num_windows) for name, split in sample.items()}
     anonymize_split(anonymizer, _first(some["val"], recipe.batch_clips), scratch / "first", recipe.batch_clips, device)
     made, begun = {}, time.perf_counter()
     for name, split in some.items():
         done = anonymize_split(anonymizer, split, scratch / name, recipe.batch_clips, device, attacker_inputs)
         made[name] = done.clips
     anonymize_s = (time.perf_counter() - begun) / sum(map(len, some.values()))
-    counts = {name: len(split) for name, split in whole.items()}
+    counts = {name: len(split) * some[name].num_windows for name, split in whole.items()}
     positives = float(whole["train"].private.sum(axis=0).mean())
     timer = _Timer(recipe, made, counts, device, positives, extra_attackers)
     return MeasuringTimes(
@@ -235,6 +236,7 @@ def _taken(split: ClipSet, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> 
         private=split.private[rows],
         groups=tuple(split.groups[row] for row in rows),
         ids=tuple(split.ids[row] for row in rows),
+        windows=None if split.windows is None else split.windows.of(rows),
     )
 
 

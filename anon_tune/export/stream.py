@@ -141,13 +141,14 @@ class FrameStream:
     @torch.inference_mode()
     def _levels(self, clip: Tensor) -> Tensor:
         # Permuting makes (T,3,H,W) with channels last, without a copy.
-        x = clip.to(self._device).permute(0, 3, 1, 2).float() / 255
+        x = clip.to(self._device).permute(0, 3, 1, 2).float().div_(255)
         if self._scale:
             x = F.interpolate(x, self._scale, mode="area")
         y = tiled(self._anonymizer, x, _TILE_SIDE, _TILE_OVERLAP) if self._tiled else self._anonymizer(x)
         if self._scale:
             y = F.interpolate(y, self._size, mode="bilinear", align_corners=False)
-        return (y.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu()
+        # The output may be the input itself, so it is not changed in place.
+        return y.clamp(0, 1).mul_(255).round_().to(torch.uint8).permute(0, 2, 3, 1).cpu()
 
 
 def tiled(network: Callable[[Tensor], Tensor], frames: Tensor, side: int, overlap: int) -> Tensor:

@@ -18,6 +18,7 @@ from anon_tune.errors import ExportError, UsageError
 from anon_tune.export.stream import FrameStream
 from anon_tune.folder import writing_file
 from anon_tune.networks import Anonymizer
+from anon_tune.networks.memory import keep_freed_memory
 from anon_tune.video.audio import FORMATS
 from anon_tune.video.reader import AudioPacket, TimedFrame, VideoFacts, VideoReader
 from anon_tune.video.writer import VideoWriter
@@ -112,6 +113,8 @@ def anonymize_video(
         AnonTuneError: The video cannot be read to its end, or the output exists or cannot be written.
     """
     check_output(source, output, options.force)
+    if options.device.type == "cpu":
+        keep_freed_memory()
     started = time.monotonic()
     try:
         audio = not options.drop_audio

@@ -17,6 +17,7 @@ from anon_tune.recipe import Part, Recipe, flat_names, flat_values, nest, refusa
 from anon_tune.recipe import recipe_names as shared_names
 from anon_tune.recipe.old_names import with_new_names
 
+_LENGTHS = {"training.num_steps", "training.num_epochs"}
 _REMEDY = "Change it in the file or with --set"
 
 
@@ -44,6 +45,9 @@ def make_recipe(params: Mapping[str, Any], where: str = "recipe", defaults: Mapp
     params = with_new_names(params, where)
     spec = find(str(params.get("method", "adversarial")), f"{where}: method").spec
     defaults = defaults_of([spec.name]) if defaults is None else defaults
+    if params.keys() >= _LENGTHS:
+        rule = "'training.num_epochs' and 'training.num_steps' cannot both be set"
+        raise RecipeError(where, rule, remedy="Leave one of them out")
     for name in params:
         check_name(name, where)
         _check_place(name, params[name], spec, where)

@@ -5,6 +5,7 @@ No file can execute code when it is loaded: torch opens state dicts with ``weigh
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -89,10 +90,13 @@ def read_pretrained(path: str) -> dict[str, Tensor]:
     """
     try:
         with open(path, "rb") as file:
-            start = file.read(4)
-        if start[:2] not in (b"PK", b"\x80\x02"):  # neither a zip of torch nor one of its old pickles
+            start = file.read(9)
+        # The length of a safetensors header, which begins with a brace, may look like the first bytes of a pickle.
+        if start[8:] == b"{" or not start.startswith((b"PK", b"\x80")):  # neither a zip of torch nor a pickle
             return read_tensors(Path(path))[0]
-        held = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles in another version, which are refused below if they do not fit
+            held = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         rule = "is not a readable file of weights"
         raise DataError(path, rule, remedy="Check the path", cause=why(error)) from None

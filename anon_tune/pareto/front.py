@@ -1,4 +1,4 @@
-"""The front of a study, and the choice of one trial from it under a leakage limit."""
+"""The front of a study."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anon_tune.errors import StudyError
+from anon_tune.errors import UsageError
 from anon_tune.pareto.dominance import front_ranks, hypervolume
 from anon_tune.pareto.empty_front import EmptyFront
+from anon_tune.pareto.picks import Choice, Rule
 from anon_tune.pareto.rendering import front_html, front_text
 from anon_tune.pareto.repeats import front_probabilities, judged_scores
 from anon_tune.trial import Score, Trial, TrialState, losses
@@ -117,46 +118,34 @@ class ParetoFront:
         front = [trial for trial in self.trials if self.front_ranks[trial.id] == 0]
         return tuple(sorted(front, key=lambda trial: (self.scores[trial.id].leakage.value, trial.id)))
 
-    def pick(self, leakage_at_most: float) -> Trial:
-        """Choose the trial to export under a leakage limit; never an anchor.
+    @property
+    def choice(self) -> Choice:
+        """The trials that can be picked: those that break no constraint; in a verified study, only repeated ones."""
+        return Choice([trial for trial in self.eligible if not trial.is_anchor], self.scores, self.empty)
 
-        The trial with the highest validation accuracy is chosen; if several have it, lower validation leakage decides,
-        then the id. A choice by the test split would prefer trials with lucky test readings, which would then no longer
-        be fair estimates. The test split is used for safety only: a trial that leaks more than the limit there is not
-        chosen. In a verified study all readings are means, and only repeated trials are chosen. A trial that breaks a
-        constraint is never chosen.
+    def pick(self, leakage_at_most: float | None = None, *, accuracy_at_least: float | None = None) -> Trial:
+        """Choose the trial to export under one of two limits; never an anchor.
+
+        Under a leakage limit, the trial with the highest validation accuracy is chosen; if several have it, lower
+        validation leakage decides, then the id. Under an accuracy limit, the trial with the lowest validation leakage
+        is chosen; if several have it, higher validation accuracy decides, then the id. A choice by the test split
+        would prefer trials with lucky test readings, which would then no longer be fair estimates. The test split is
+        used for safety only: a trial that breaks the limit there is not chosen. In a verified study all readings are
+        means, and only repeated trials are chosen. A trial that breaks a constraint is never chosen.
 
         Args:
             leakage_at_most: Limit in [0, 1] for the leakage on the validation and on the test split.
+            accuracy_at_least: Limit in [0, 1] for the accuracy on the validation and on the test split.
 
         Raises:
             StudyError: No trial keeps the limit on both splits.
+            UsageError: Both limits are given, or none.
         """
-        choice = [trial for trial in self.eligible if not trial.is_anchor]
-        allowed = [trial for trial in choice if self._exposed(trial) <= leakage_at_most]
-        if allowed:
-            return min(allowed, key=self._preference)
-        rule = "the leakage limit must be kept by a trial on the validation split and on the test split"
-        if not choice:
-            unmeasured = "No trial that keeps the constraints was measured again: anon-tune verify"
-            remedy = unmeasured if self.empty is None else str(self.empty)
-            raise StudyError("front", rule, leakage_at_most, remedy)
-        lowest = min(choice, key=self._exposed)
-        remedy = f"The lowest available is {self._exposed(lowest):.4f} (trial {lowest.id})"
-        raise StudyError("front", rule, leakage_at_most, remedy)
-
-    def picks(self) -> list[tuple[float, Trial]]:
-        """Return all trials that `pick` can choose, each with the lowest limit that leads to it, from low to high.
-
-        For any limit, `pick` chooses the last trial here whose limit is not above it. Below the first limit it chooses
-        none.
-        """
-        steps: list[tuple[float, Trial]] = []
-        choice = [trial for trial in self.eligible if not trial.is_anchor]
-        for trial in sorted(choice, key=lambda t: (self._exposed(t), self._preference(t))):
-            if not steps or self._preference(trial) < self._preference(steps[-1][1]):
-                steps.append((self._exposed(trial), trial))
-        return steps
+        if leakage_at_most is not None and accuracy_at_least is None:
+            return self.choice.pick(Rule.LEAKAGE_AT_MOST, leakage_at_most)
+        if accuracy_at_least is not None and leakage_at_most is None:
+            return self.choice.pick(Rule.ACCURACY_AT_LEAST, accuracy_at_least)
+        raise UsageError("front", "give one of leakage_at_most and accuracy_at_least")
 
     def __repr__(self) -> str:
         return front_text(self)
@@ -164,16 +153,6 @@ class ParetoFront:
     def _repr_html_(self) -> str:
         """Show the front in a notebook."""
         return front_html(self)
-
-    def _exposed(self, trial: Trial) -> float:
-        """Return the larger of the leakages on the validation split and on the test split."""
-        leakage = self.scores[trial.id].leakage
-        return max(leakage.value, leakage.validation)
-
-    def _preference(self, trial: Trial) -> tuple[float, float, str]:
-        score = self.scores[trial.id]
-        leakage, accuracy = losses(score.leakage.validation, score.accuracy.validation)
-        return accuracy, leakage, trial.id
 
 
 def front_candidates(trials: Sequence[Trial]) -> list[Trial]:

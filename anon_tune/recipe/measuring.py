@@ -41,6 +41,10 @@ AttackerNames = Annotated[
 SMALL_CLASSIFIER = "small"
 """The name of the action classifier that is built for the size of the clips."""
 
+_WINDOWS = (
+    "windows of a clip on which attackers and the classifier learn, and over which their scores are averaged; all of "
+    "them if the store holds fewer"
+)
 _CLASSIFIER = "action classifier: 'small', or a network by its name, as torchvision:r3d_18 or timm:resnet50"
 _PRETRAINED = "files of pretrained weights of attackers and the classifier, as timm:resnet50=FILE"
 
@@ -119,6 +123,7 @@ class EvaluationRecipe(Part):
     batch_clips: Positive = Field(16, description="clips in a batch of an attacker or a classifier")
     lr: float = Field(3e-3, gt=0, le=1, description="learning rate of attackers and classifiers")
     width: Positive = Field(16, multiple_of=4, description="channels of the first layer of attackers and classifiers")
+    num_windows: Positive = Field(5, description=_WINDOWS)
     classifier: str = Field(SMALL_CLASSIFIER, description=_CLASSIFIER)
     pretrained: FilesByName = Field((), description=_PRETRAINED)
     seed: int = Field(0, ge=0)
@@ -152,6 +157,7 @@ class AuditRecipe(Part):
         "", description="codec that all clips pass through before any attack; empty for none"
     )
     crf: int = Field(23, ge=0, le=51, description="constant rate factor of the codec; 0 is lossless")
+    num_windows: Positive = Field(5, description=_WINDOWS)
     classifier: str = Field(SMALL_CLASSIFIER, description=_CLASSIFIER)
     pretrained: FilesByName = Field((), description=_PRETRAINED)
     seed: int = Field(0, ge=0)

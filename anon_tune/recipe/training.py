@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -98,6 +99,10 @@ class TrainingRecipe(Part):
     """The minimax loop."""
 
     num_steps: Positive = Field(240, description="a step is one move 1 (f_A) and num_branch_updates moves 2 (f_B, f_T)")
+    num_epochs: float | None = Field(
+        None, gt=0, description="passes over the training clips, instead of num_steps, which then follows from it"
+    )
+    epoch_clips: int = Field(0, ge=0, description="training clips of an epoch; a study with num_epochs sets it")
     batch_clips: Positive = Field(8, description="clips in a batch, over all workers together")
     stills_per_clip: Positive = Field(2, description="frames of each clip that the privacy branch sees")
     num_branch_updates: Positive = Field(3, description="number of moves 2 after each move 1")
@@ -118,6 +123,14 @@ class TrainingRecipe(Part):
     read_ahead: int = Field(0, ge=0, le=64, description="batches that threads read ahead")
     bucket_mb: int = Field(0, ge=0, description="MiB of gradients that workers exchange at once; 0 for all at the end")
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _epochs_are_steps(self) -> Self:
+        if self.num_epochs is not None and self.epoch_clips:
+            clips_of_a_step = self.batch_clips * (1 + self.num_branch_updates)
+            # The model is frozen for all others.
+            self.__dict__["num_steps"] = max(1, math.ceil(self.num_epochs * self.epoch_clips / clips_of_a_step))
+        return self
 
     @model_validator(mode="after")
     def _parts_are_equal(self) -> Self:

@@ -42,7 +42,7 @@ class ComparedStudy:
         """What two studies must have in common if their numbers are to be compared."""
         settings = self.shown.facts.settings
         effort = tuple(sorted((name, str(value)) for name, value in self.recipe.items() if name.startswith(_EFFORT)))
-        return settings.get("clips_fingerprint"), self.shown.facts.measure_version, effort
+        return settings.get("clips_fingerprint", settings.get("clips")), self.shown.facts.measure_version, effort
 
     @property
     def kind(self) -> tuple[object, ...]:
@@ -64,7 +64,11 @@ class ComparedStudy:
             name: "searched: " + ", ".join(f"{key} {value}" for key, value in _mapping(how).items())
             for name, how in _table(self.shown.facts.space, "search").items()
         }
-        return {name: str(value) for name, value in {**settings, **self.recipe, **searched}.items()}
+        return {name: _words(value) for name, value in {**settings, **self.recipe, **searched}.items()}
+
+
+def _words(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _mapping(value: object) -> Mapping[str, object]:
@@ -85,17 +89,13 @@ def compared(studies: Sequence[ShownStudy]) -> list[ComparedStudy]:
 def cautions(studies: Sequence[ComparedStudy]) -> list[str]:
     """Say why the numbers of these studies cannot be compared; empty if they can."""
     found = []
-    for rule, values in (
-        ("They were measured on different clips", [one.clips for one in studies]),
-        (
-            "They were measured with different versions of the measurement",
-            [f"version {one.shown.facts.measure_version}" for one in studies],
-        ),
-    ):
-        if len(set(values)) > 1:
-            found.append(f"{rule}: {_listed(studies, values)}.")
+    if len({one.measure[0] for one in studies}) > 1:  # the same clips may be at several places
+        found.append(f"They were measured on different clips: {_listed(studies, [one.clips for one in studies])}.")
+    versions = [f"version {one.shown.facts.measure_version}" for one in studies]
+    if len(set(versions)) > 1:
+        found.append(f"They were measured with different versions of the measurement: {_listed(studies, versions)}.")
     for name in sorted({name for one in studies for name in one.recipe if name.startswith(_EFFORT)}):
-        values = [str(one.recipe.get(name, "not set")) for one in studies]
+        values = [_words(one.recipe.get(name, "not set")) for one in studies]
         if len(set(values)) > 1:
             found.append(f"They were measured with different effort, {name}: {_listed(studies, values)}.")
     return found

@@ -33,11 +33,12 @@ def fronts_chart(studies: Sequence[ComparedStudy], is_normalized: bool = False) 
     said = ", normalized" if is_normalized else ""
 
     def layout(narrow: bool) -> dict[str, Any]:
+        hints = ("", "") if narrow and is_normalized else (" (lower is better)", " (higher is better)")
         return {
             "height": 380 + 20 * len(data) if narrow else 560,
             "hovermode": "closest",
-            "xaxis": axis(f"Leakage{said} (lower is better)", tickformat=".0%"),
-            "yaxis": axis(f"Accuracy{said} (higher is better)", tickformat=".0%"),
+            "xaxis": axis(f"Leakage{said}{hints[0]}", tickformat=".0%"),
+            "yaxis": axis(f"Accuracy{said}{hints[1]}", tickformat=".0%"),
         }
 
     return Chart(data, layout)
@@ -81,6 +82,8 @@ def _points(one: ComparedStudy, colour: str, is_normalized: bool) -> list[Any]:
                 y=[s.accuracy.value for s in scores],
                 hovertext=[f"{name}<br>{hover(t, one.front)}" for t in trials],
                 hoverinfo="text",
+                customdata=[t.id for t in trials],
+                meta=one.shown.media.page,
             )
             found.append(points)
     return found

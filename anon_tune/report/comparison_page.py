@@ -30,7 +30,7 @@ def comparison_sections(shown: Sequence[ShownStudy]) -> list[PageSection]:
         PageSection("summary", "", note(f"{len(studies)} studies: {names}.") + warning),
         PageSection("fronts", "Fronts", _fronts(studies, warning)),
         PageSection("growth", "Hypervolume over cost", _growth(studies, warning)),
-        PageSection("numbers", "Numbers", _numbers(studies)),
+        PageSection("numbers", "Numbers", warning + _numbers(studies)),
         PageSection("differences", "What differs", _differences(studies)),
     ]
 
@@ -47,7 +47,7 @@ def _fronts(studies: Sequence[ComparedStudy], warning: str) -> str:
     if normalized is not None:
         plots += "<h3>Normalized: 0 is the floor, 1 the ceiling of each study</h3>"
         plots += chart_html("fronts-normalized-plot", normalized, "")
-    return f"{warning}{note(f'Anchors are left out.{bands}')}{plots}"
+    return f"{warning}{note(f'Click a point to go to its trial. Anchors are left out.{bands}')}{plots}"
 
 
 def _growth(studies: Sequence[ComparedStudy], warning: str) -> str:
@@ -74,7 +74,7 @@ def _numbers(studies: Sequence[ComparedStudy]) -> str:
         cost = sum((t.cost for t in one.shown.trials), Cost())
         methods = ", ".join(sorted({t.method for t in ours}))
         cells = [
-            f"<td>{text(one.name)}</td><td>{text(one.shown.facts.settings.get('seed', NOTHING))}</td>",
+            f"<td>{_link(one)}</td><td>{text(one.shown.facts.settings.get('seed', NOTHING))}</td>",
             f"<td>{text(shorten(methods, 60))}</td><td>{len(ours)}</td><td>{len(members)}</td><td>{volume}</td>",
             f"<td>{hours(cost.cpu_s)}</td><td>{hours(cost.gpu_s)}</td>",
         ]
@@ -84,6 +84,11 @@ def _numbers(studies: Sequence[ComparedStudy]) -> str:
         '<div class="scroll"><table id="numbers-table" class="sortable">'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _link(one: ComparedStudy) -> str:
+    address = one.shown.media.page
+    return f'<a href="{text(address)}">{text(one.name)}</a>' if address else text(one.name)
 
 
 def _differences(studies: Sequence[ComparedStudy]) -> str:

@@ -77,12 +77,13 @@ def front_chart(
     def layout(narrow: bool) -> dict[str, Any]:
         x_title, y_title = ("Leakage", "Accuracy") if narrow else _LONG_TITLES
         x_title, y_title = (f"{title}, normalized" if is_normalized else title for title in (x_title, y_title))
+        hints = ("", "") if narrow and is_normalized else (" (lower is better)", " (higher is better)")
         return {
             "height": 380 + 20 * num_entries if narrow else 580,  # the narrow legend has one entry per line
             "hovermode": "closest",
             "dragmode": False if narrow else "select",  # on a phone, a finger on the plot scrolls the page
-            "xaxis": axis(f"{x_title} (lower is better)", tickformat=".0%", range=x_range),
-            "yaxis": axis(f"{y_title} (higher is better)", tickformat=".0%", range=y_range),
+            "xaxis": axis(f"{x_title}{hints[0]}", tickformat=".0%", range=x_range),
+            "yaxis": axis(f"{y_title}{hints[1]}", tickformat=".0%", range=y_range),
             "shapes": _bounds(reference),
             "margin": {"l": 55, "r": 15, "t": 20, "b": 50},
         }

@@ -1,4 +1,4 @@
-"""The section of the front: the plot, the choice of its axes, and the pick under a leakage limit."""
+"""The section of the front: the plot, the choice of its axes, and the pick under a limit."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import shlex
 from dataclasses import replace
 
 from anon_tune.certificate import Certificate
-from anon_tune.pareto import ParetoFront
-from anon_tune.report.chart_html import not_yet, note
+from anon_tune.pareto import ParetoFront, Rule
+from anon_tune.report.chart_html import chart_html, not_yet, note
 from anon_tune.report.figures import front_chart
 from anon_tune.report.selection import certified_note, drawn_note
 from anon_tune.report.shown import ShownStudy
@@ -22,6 +22,11 @@ _READINGS = {
     True: "Means of repeats with new seeds. Their intervals combine the variation over clips and over seeds. A hollow "
     "mark is a trial that was measured once, which does not count. The band shows how the front varies between "
     "repeats.",
+}
+
+_RULES = {
+    Rule.LEAKAGE_AT_MOST: ("Leakage at most", "--leakage-at-most"),
+    Rule.ACCURACY_AT_LEAST: ("Accuracy at least", "--accuracy-at-least"),
 }
 
 
@@ -43,29 +48,36 @@ def front_section(shown: ShownStudy) -> str:
         'ceiling</label> <button type="button" id="unselect" hidden>Clear the selection</button> '
         '<span id="selected-count" role="status"></span></div>'
     )
-    spec = f'<script type="application/json">{chart.json(normalized)}</script>'
     members = text(json.dumps([trial.id for trial in front.members]))
-    plot = f'<div class="scroll"><div class="chart" id="front-plot" data-front="{members}"></div>{spec}</div>'
+    plot = chart_html("front-plot", chart, "", normalized=normalized, attributes=f' data-front="{members}"')
     return f"{said}{tools}{plot}{_pick(shown)}"
 
 
 def _pick(shown: ShownStudy) -> str:
-    """Return a slider for the leakage limit, and the picks that a page needs to follow it."""
-    steps = shown.front.picks()
-    if not steps:
+    """Return a slider for the leakage or the accuracy limit, and the picks that a page needs to follow it."""
+    choice = shown.front.choice
+    if not choice.trials:
         return ""
-    scores = shown.front.scores
-    entries = [{"limit": limit, "trial": trial.id, "said": _said(scores[trial.id])} for limit, trial in steps]
-    start = math.ceil(steps[len(steps) // 2][0] * 1000) / 1000
-    data = json.dumps(entries).replace("<", "\\u003c")
-    command = text(shlex.join(["anon-tune", "export", str(shown.study), "--leakage-at-most"]))
+    known: dict[str, object] = {}
+    switches: list[str] = []
+    for rule, (label, option) in _RULES.items():
+        steps = choice.steps(rule)
+        entries = [{"limit": limit, "trial": t.id, "said": _said(shown.front.scores[t.id])} for limit, t in steps]
+        middle = steps[len(steps) // 2][0]
+        start = math.floor(middle * 1000) if rule is Rule.ACCURACY_AT_LEAST else math.ceil(middle * 1000)
+        command = shlex.join(["anon-tune", "export", str(shown.study), option])
+        known[rule.value] = {"start": start / 1000, "command": command, "steps": entries}
+        checked = "" if switches else " checked"
+        switches.append(f'<label><input type="radio" name="rule" value="{rule.value}"{checked}> {label}</label>')
+    data = json.dumps(known).replace("<", "\\u003c")
     return (
-        '<div class="pick"><label for="limit">Leakage at most <output id="limit-said" for="limit"></output></label>'
-        f'<input type="range" id="limit" min="0" max="1" step="0.001" value="{start}">'
+        f'<fieldset class="pick"><legend>The pick</legend><div class="tools">{"".join(switches)}'
+        '<output id="limit-said" for="limit"></output></div>'
+        '<input type="range" id="limit" min="0" max="1" step="0.001" aria-label="Limit">'
         '<p id="picked" role="status"></p>'
-        f'<div class="command"><span>Export it</span><code id="pick-command" data-before="{command}"></code>'
+        '<div class="command"><span>Export it</span><code id="pick-command"></code>'
         '<button type="button" data-copy="" id="pick-copy">Copy</button></div>'
-        f'<script type="application/json" id="picks">{data}</script></div>'
+        f'<script type="application/json" id="picks">{data}</script></fieldset>'
     )
 
 

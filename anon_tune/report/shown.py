@@ -17,7 +17,13 @@ from anon_tune.trial import Trial
 
 
 class Media(Protocol):
-    """Gives the addresses of a trial's pictures, to be written into a page; an address is empty if there is no file."""
+    """Gives the addresses of a trial's pictures, to be written into a page; an address is empty if there is no file.
+
+    Attributes:
+        page: Address of the study's own page; empty if it has none.
+    """
+
+    page: str
 
     def still(self, trial_id: str) -> str:
         """Return the address of the still preview."""
@@ -34,6 +40,8 @@ class EmbeddedMedia:
     Args:
         study: The study directory, which holds the previews.
     """
+
+    page = ""
 
     def __init__(self, study: StudyDirectory) -> None:
         self._study = study

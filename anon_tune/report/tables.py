@@ -33,8 +33,11 @@ def summary(trials: Sequence[Trial], front: ParetoFront) -> str:
         if point is not None
         else "not yet: nothing has a full score"
     )
-    if front.num_beyond_reference:
-        against += f"; {front.num_beyond_reference} trials are worse than this point and add nothing"
+    if beyond := front.num_beyond_reference:
+        against += "; 1 trial is" if beyond == 1 else f"; {beyond} trials are"
+        against += (
+            " worse than this point and adds nothing" if beyond == 1 else " worse than this point and add nothing"
+        )
     on_front = sum(not t.is_anchor for t in front.members)
     judged = ", judged by the means of their repeats" if front.is_verified else ""
     seconds = max((t.ended for t in trials), default=0.0) - min((t.started for t in trials), default=0.0)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from anon_tune.report.cards import measured, picture
 from anon_tune.report.certificate_sections import MEANING, facts
 from anon_tune.report.chart_html import chart_html
+from anon_tune.report.selection import has_trained_method
 from anon_tune.report.shown import ShownStudy
 from anon_tune.report.training_figures import trial_losses
 from anon_tune.report.wording import duration, percent, plain, status_words, text
@@ -46,7 +47,7 @@ def trial_panel(trial: Trial, shown: ShownStudy, with_picture: bool = True) -> s
         measured(trial, shown),
         _part("Params", _params(trial)),
         _part("Rungs", _rungs(trial)),
-        _part("Losses", chart_html("panel-losses", trial_losses(trial), "this trial was not trained")),
+        _part("Losses", _losses(trial)),
         _part("Certificate", _certificate(trial, shown)),
         _part("What to do with it", _commands(trial, shown)),
     ]
@@ -74,6 +75,15 @@ def _rungs(trial: Trial) -> str:
     names = ("Rung", "Step", "Split", "Leakage", "Accuracy", "Time", "Node")
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def _losses(trial: Trial) -> str:
+    if not has_trained_method(trial):
+        return '<p class="none">This method is not trained, so it has no losses.</p>'
+    chart = trial_losses(trial)
+    if chart is None and trial.state.is_final:
+        return '<p class="none">No losses of this trial were recorded.</p>'
+    return chart_html("panel-losses", chart, "this trial has not reached its first rung")
 
 
 def _certificate(trial: Trial, shown: ShownStudy) -> str:

@@ -17,6 +17,7 @@ from anon_tune.search.method_use import check_methods, has_place, with_condition
 from anon_tune.search.parameters import Choices, Parameter, Range, StudyDefaults
 
 _TABLES = ("extends", "fixed", "search", "first", "study")
+_LENGTHS = ("training.num_steps", "training.num_epochs")
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -131,10 +132,14 @@ def _merge(parent: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any
     """Merge the tables of a file into those of the file that it extends.
 
     A name in the child hides the same name in the parent, the fields of that name, and the value that it is a field
-    of. A method that the child fixes hides the names that this method sets itself or does not use.
+    of. A number of steps hides a number of epochs, and the other way round. A method that the child fixes hides the
+    names that this method sets itself or does not use.
     """
     given = {*child["fixed"], *child["search"]}
     method = child["fixed"].get("method")
+
+    if given & set(_LENGTHS):
+        given |= set(_LENGTHS)
 
     def hidden(name: str, table: str) -> bool:
         if any(n == name or n.startswith(name + ".") or name.startswith(n + ".") for n in given):

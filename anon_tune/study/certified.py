@@ -41,9 +41,17 @@ def all_certificates_of(directory: StudyLocation, trials: Sequence[Trial]) -> di
     return found
 
 
-def has_effort(certificate: Certificate, effort: Mapping[str, float | int | str]) -> bool:
-    """True if a certificate was measured with this effort, or with the same and more seeds."""
-    seeds, other = "num_seeds", dict(certificate.effort)
+def has_effort(
+    certificate: Certificate, effort: Mapping[str, float | int | str], usual: Mapping[str, float | int | str]
+) -> bool:
+    """True if a certificate was measured with this effort, or with the same and more seeds.
+
+    Args:
+        certificate: A certificate, perhaps of an earlier version, which did not tell all values.
+        effort: The effort that is asked for.
+        usual: The effort by default, which stands for values that the certificate does not tell.
+    """
+    seeds, other = "num_seeds", {**usual, **certificate.effort}
     return {**other, seeds: 0} == {**effort, seeds: 0} and int(other[seeds]) >= int(effort[seeds])
 
 

@@ -10,9 +10,50 @@ from torch import Tensor, nn, optim
 
 from anon_tune.errors import AnonTuneError
 from anon_tune.networks.weights import read_tensors, save_weights
+from anon_tune.recipe import Recipe
 
 _REMEDY = "Remove it to start this trial anew"
 _FORM = "2"  # version of the file format; earlier files have no version, and another kind of fingerprint
+
+
+class Resumable:
+    """A training that is saved in checkpoints of one recipe, and goes on from them.
+
+    Attributes:
+        recipe: The recipe of the trial.
+        optimizers: The optimizers, by the name of the module that they train.
+        step: Number of steps done.
+    """
+
+    recipe: Recipe
+    optimizers: Mapping[str, optim.Optimizer]
+    step: int
+
+    def _modules(self) -> Mapping[str, nn.Module]:
+        """Return all modules with weights or statistics, by name."""
+        raise NotImplementedError
+
+    def save(self, path: Path) -> None:
+        """Write weights, optimizer states and step to a checkpoint, completely or not at all."""
+        self._write(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint of the same recipe.
+
+        One that an earlier version wrote in another format is ignored: training from the start has the same result.
+        """
+        self._read(path)
+
+    def _write(self, path: Path, notes: Mapping[str, str] | None = None) -> None:
+        write_checkpoint(path, self._modules(), self.optimizers, self.step, self.recipe.training_fingerprint(), notes)
+
+    def _read(self, path: Path) -> bool:
+        """Load a checkpoint; return False if it was ignored."""
+        step = read_checkpoint(path, self._modules(), self.optimizers, self.recipe.training_fingerprint())
+        if step is None:
+            return False
+        self.step = step
+        return True
 
 
 def write_checkpoint(

@@ -32,6 +32,9 @@ def check_demands(
     Raises:
         RecipeError: A branch is no network or needs longer clips, or a branch or the anonymizer cannot learn on stills.
     """
+    if recipe.training.num_epochs is not None and not recipe.training.epoch_clips:
+        rule = "'training.num_epochs' needs 'training.epoch_clips', which only a study sets by itself"
+        raise RecipeError(where, rule, remedy="Set it to the number of training clips, or set 'training.num_steps'")
     for name in recipe.privacy.branches:
         if num_frames < (least := _SHORTEST.get(name, 1)):
             rule = f"the branch '{name}' of 'privacy.branches' needs clips of at least {least} frames"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
@@ -58,6 +61,18 @@ def check_precision(precision: str, device: torch.device) -> None:
     if precision == "bfloat16" and (lacks or device.type not in ("cpu", "cuda")):
         rule = f"'training.precision' must be one that the device {device} has"
         raise RecipeError("recipe", rule, precision, "Set it to float32")
+
+
+def check_compiler(device: torch.device) -> None:
+    """Check that networks can be compiled for a device.
+
+    Raises:
+        RecipeError: They cannot: torch.compile writes C++ for a CPU.
+    """
+    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+    if device.type == "cpu" and shutil.which(compiler) is None:
+        rule = f"'training.compile' needs a C++ compiler, and there is no program {compiler}"
+        raise RecipeError("recipe", rule, remedy="Install one, name one in CXX, or set training.compile to false")
 
 
 def lowered(precision: str, device: torch.device) -> AbstractContextManager[object]:

@@ -23,7 +23,6 @@ from anon_tune.networks.weights import read_tensors
 from anon_tune.recipe import Recipe
 from anon_tune.schedule import Schedule
 from anon_tune.training.branches import Seen
-from anon_tune.training.checkpoint import write_checkpoint
 from anon_tune.training.hooks import NO_HEAD, GameHooks
 from anon_tune.training.losses import quantize
 from anon_tune.training.private_gradients import ClipLoss, add_noise, check_no_mixing, clipped_sum
@@ -103,8 +102,7 @@ class PrivateTrainer(Trainer):
         """Write everything that the next step depends on, the key and the account of the noise among it."""
         account = self.run.after(self.recipe, self.step)
         note = json.dumps({"key": self._key.hex(), "account": account.to_json()})
-        fingerprint = self.recipe.training_fingerprint()
-        write_checkpoint(path, self._modules(), self.optimizers, self.step, fingerprint, {_NOTE: note})
+        self._write(path, {_NOTE: note})
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint of the same recipe, with the noise that it would have had.

@@ -22,11 +22,11 @@ from anon_tune.recipe import Recipe
 from anon_tune.schedule import Schedule
 from anon_tune.training.batches import GameBatches
 from anon_tune.training.branches import PrivacyBranches, Seen, Target
-from anon_tune.training.checkpoint import read_checkpoint, write_checkpoint
+from anon_tune.training.checkpoint import Resumable
 from anon_tune.training.collective import Collective
 from anon_tune.training.hooks import GameHooks
 from anon_tune.training.losses import quantize
-from anon_tune.training.optimizers import build_optimizers, check_precision, lowered, set_rates
+from anon_tune.training.optimizers import build_optimizers, check_compiler, check_precision, lowered, set_rates
 from anon_tune.training.synced_norm import synchronize
 from anon_tune.training.terms import GAME_TERMS, UTILITY, Move, weigh
 from anon_tune.training.updates import Losses, Shown, Updates
@@ -36,7 +36,7 @@ _NO_HOOKS = GameHooks()
 _UTILITY_ALONE = replace(UTILITY, weight=lambda recipe: Schedule(start=1.0))  # unweighted: move 2 has no rival term
 
 
-class Trainer:
+class Trainer(Resumable):
     """Plays the minimax game of one recipe on one training split.
 
     Every random number depends only on the recipe's seed and the step, so training that was saved and loaded goes on
@@ -80,6 +80,8 @@ class Trainer:
         with torch.random.fork_rng():
             torch.manual_seed(recipe.training.seed)
             check_precision(recipe.training.precision, device)
+            if recipe.training.compile:
+                check_compiler(device)
             self.anonymizer = build().to(device)
             self.utility = build_network(recipe.utility, num_actions).to(device)
             target = _target(recipe, clips if stills is None else stills, num_attributes, stills is not None)
@@ -134,18 +136,9 @@ class Trainer:
         self._updates.read()
         return [LossPoint(one.step, one.read) for one in shown if one.read is not None]
 
-    def save(self, path: Path) -> None:
-        """Write weights, optimizer states and step to a checkpoint, completely or not at all."""
-        write_checkpoint(path, self._modules(), self.optimizers, self.step, self.recipe.training_fingerprint())
-
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint of the same recipe.
-
-        One that an earlier version wrote in another format is ignored: training from the start has the same result.
-        """
-        step = read_checkpoint(path, self._modules(), self.optimizers, self.recipe.training_fingerprint())
-        if step is not None:
-            self.step, self._prepared = step, True
+        """Go on from a checkpoint of the same recipe; see `Resumable`."""
+        self._prepared |= self._read(path)
 
     def move_anonymizer(self, index: int) -> Mapping[str, float]:
         """Play move 1 on a batch: with f_T and f_B frozen, minimize the weighted sum of the terms over f_A.

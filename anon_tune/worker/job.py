@@ -14,7 +14,7 @@ import torch
 
 from anon_tune.accounting.private_run import private_run
 from anon_tune.clips import Clips
-from anon_tune.clips.outside import outside_training
+from anon_tune.clips.outside import measured_clips
 from anon_tune.evaluation import measure, raw_networks
 from anon_tune.folder import File
 from anon_tune.methods import attackers_of, build_anonymizer, is_trained, trainer_of
@@ -64,7 +64,7 @@ def perform(
     if Collective().world_rank != 0:
         return None
     own, inputs = attackers_of(recipe)
-    seen = outside_training(clips) if recipe.evaluation.attackers_learn_on == "outside" else clips
+    seen = measured_clips(clips, recipe.evaluation.attackers_learn_on)
     raw = raw_networks(seen, recipe.evaluation, device, baselines)
     score = measure(anonymizer, seen, recipe.evaluation, job.full, job.ceilings, device, own, inputs, raw)
     if trains:

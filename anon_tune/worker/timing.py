@@ -15,6 +15,7 @@ from typing import TypeVar
 import torch
 
 from anon_tune.clips import Clips, open_clips
+from anon_tune.clips.outside import measured_clips
 from anon_tune.errors import DivergedError
 from anon_tune.evaluation.timing import MeasuringTimes, time_measuring
 from anon_tune.methods import attackers_of, build_anonymizer, is_trained, trainer_of
@@ -172,6 +173,7 @@ class _TrainerMaker:
 
 def _measuring(recipe: Recipe, clips: Clips, anonymizer: Anonymizer, device: torch.device) -> MeasuringTimes:
     own, inputs = attackers_of(recipe)
+    clips = measured_clips(clips, recipe.evaluation.attackers_learn_on)
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
         return time_measuring(anonymizer, clips, recipe.evaluation, device, Path(scratch), own, inputs)
 

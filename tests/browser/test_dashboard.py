@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,8 @@ import pytest
 from anon_tune.commands.results import pick_trial
 from anon_tune.errors import StudyError
 from anon_tune.ledger import Ledger
-from anon_tune.pareto import ParetoFront
+from anon_tune.pareto import ParetoFront, Rule
+from anon_tune.study_directory import StudyDirectory
 from anon_tune.trial import TrialState
 
 pytestmark = pytest.mark.browser
@@ -25,21 +27,6 @@ INJECT = """() => {
     script.textContent = "window.hit = 1";
     document.body.append(script);
 }"""
-
-
-class Dashboard:
-    """A dashboard in a process of its own."""
-
-    def __init__(self, *arguments: object) -> None:
-        words = [sys.executable, "-m", "anon_tune", "dashboard", *map(str, arguments)]
-        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.address = self.process.stdout.readline().rstrip("\n")
-        self.place, _, self.token = self.address.partition("/?token=")
-
-    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
-        self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=60)
-        return self.process.returncode, out, err
 
 
 def answer(address: str) -> int:
@@ -62,34 +49,10 @@ def runs(tmp_path_factory, study_directory, verified_directory, hostile_director
 
 
 @pytest.fixture(scope="module")
-def dashboard(runs):
-    started = Dashboard(runs)
+def dashboard(runs, new_dashboard):
+    started = new_dashboard(runs)
     yield started
     assert started.stop() == (0, "", "")
-
-
-@pytest.fixture
-def visit(chromium):
-    """Opens addresses; afterwards, no page may have raised an error or asked another machine."""
-    contexts, requests, errors = [], [], []
-
-    def open_page(address, width=1280, ready="#front-plot .scatterlayer .point", **settings):
-        contexts.append(chromium.new_context(viewport={"width": width, "height": 900}, **settings))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(120_000)
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("dialog", lambda dialog: errors.append(dialog.message))
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.goto(address)
-        page.locator(ready).first.wait_for()
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert [words for words in errors if not words.startswith("Executing inline script")] == []
-    assert {url.split("/")[2].split(":")[0] for url in requests if url.startswith("http")} <= {"127.0.0.1"}
 
 
 def open_study(visit, dashboard, name, **settings):
@@ -99,21 +62,14 @@ def open_study(visit, dashboard, name, **settings):
     return page
 
 
-def click_point(page, trial_id):
-    place = page.evaluate(
-        """name => {
-            const plot = document.getElementById("front-plot");
-            plot.scrollIntoView({behavior: "instant", block: "center"});
-            const trace = plot._fullData.find(t => (t.customdata || []).includes(name));
-            const at = trace.customdata.indexOf(name), box = plot.getBoundingClientRect();
-            const axis = (a, v) => a._offset + a.d2p(v);
-            const {xaxis, yaxis} = plot._fullLayout;
-            return [box.x + axis(xaxis, trace.x[at]), box.y + axis(yaxis, trace.y[at])];
-        }""",
-        trial_id,
-    )
-    page.mouse.move(*place)
-    page.mouse.click(*place)
+@pytest.fixture
+def click_point(place_of_point):
+    def click(page, trial_id):
+        place = place_of_point(page, trial_id)
+        page.mouse.move(*place)
+        page.mouse.click(*place)
+
+    return click
 
 
 def test_only_the_address_with_the_token_answers(dashboard):
@@ -165,7 +121,22 @@ def test_a_new_trial_appears_without_reloading(dashboard, visit, runs):
     page.wait_for_function("document.getElementById('failed').textContent.includes('a reason of its own')")
 
 
-def test_a_click_on_a_point_opens_everything_about_the_trial(dashboard, visit, runs):
+def test_a_new_certificate_appears_without_reloading_and_is_joined_with_the_point_of_its_trial(
+    dashboard, visit, runs, new_certificate
+):
+    page = open_study(visit, dashboard, "verified")
+    study = StudyDirectory.at(runs / "deep" / "verified")
+    front = ParetoFront.of(Ledger(study.ledger).trials())
+    trial = next(t for t in front.members if not t.is_anchor)
+    one = new_certificate(trial)
+    study.certificate(trial.id).write(one.to_json().encode())
+    page.locator("#front-plot .legendtext:text-is('certified')").wait_for()
+    joined = page.evaluate("document.getElementById('front-plot').data.find(t => t.line?.dash === 'dot').x")
+    assert joined == [front.scores[trial.id].leakage.value, one.leakage, None]
+    assert "LOWER BOUND" in page.inner_text("#certificates")
+
+
+def test_a_click_on_a_point_opens_everything_about_the_trial(dashboard, visit, runs, click_point):
     page = open_study(visit, dashboard, "first")
     front = ParetoFront.of(Ledger(runs / "first" / "ledger").trials())
     trial = next(t for t in front.members if not t.is_anchor)
@@ -198,25 +169,67 @@ def test_the_keyboard_opens_a_trial_walks_the_front_and_returns(dashboard, visit
     assert page.evaluate("document.activeElement.dataset.open") == order[0]
 
 
+def set_limit(page, value):
+    page.locator("#limit").evaluate(
+        "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input', {bubbles: true})); }", value
+    )
+
+
 @pytest.mark.parametrize("name", ["first", "verified"])
 def test_the_slider_picks_what_export_picks(dashboard, visit, runs, name):
     place = runs / "first" if name == "first" else runs / "deep" / "verified"
     page = open_study(visit, dashboard, name)
-    exposed = [limit for limit, _ in ParetoFront.of(Ledger(place / "ledger").trials()).picks()]
-    near = {round(limit + by, 3) for limit in exposed for by in (-0.001, 0, 0.001)}
-    for value in sorted(near | {0.0, 0.5, 1.0}):
-        page.locator("#limit").evaluate(
-            "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input', {bubbles: true})); }",
-            f"{value:.3f}",
-        )
-        shown = page.locator("#picked button").all_text_contents()
-        command = page.inner_text("#pick-command")
-        limit = float(command.split("--leakage-at-most ")[1].split()[0])
-        assert limit == value
-        try:
-            assert shown == [f"trial {pick_trial(place, limit, None).id}"]
-        except StudyError:
-            assert shown == []
+    choice = ParetoFront.of(Ledger(place / "ledger").trials()).choice
+    for rule, option in ((Rule.LEAKAGE_AT_MOST, "--leakage-at-most"), (Rule.ACCURACY_AT_LEAST, "--accuracy-at-least")):
+        page.locator(f"input[name=rule][value={rule.value}]").check()
+        assert page.locator("#picked button").count() == 1
+        near = {round(limit + by, 3) for limit, _ in choice.steps(rule) for by in (-0.001, 0, 0.001)}
+        for value in sorted(near | {0.0, 0.5, 1.0}):
+            set_limit(page, f"{value:.3f}")
+            shown = page.locator("#picked button").all_text_contents()
+            words = shlex.split(page.inner_text("#pick-command"))
+            assert words[:5] == ["anon-tune", "export", str(place), option, f"{value:.3f}"]
+            limits = {"leakage_at_most": None, "accuracy_at_least": None} | {words[3][2:].replace("-", "_"): value}
+            try:
+                assert shown == [f"trial {pick_trial(place, trial=None, **limits).id}"]
+            except StudyError:
+                assert shown == []
+
+
+def test_a_preview_is_a_video_that_plays_again_and_again(
+    visit, moving_directory, new_dashboard, click_point, plays_again_and_again
+):
+    alone = new_dashboard(moving_directory)
+    page = visit(alone.address)
+    front = [t for t in ParetoFront.of(Ledger(moving_directory / "ledger").trials()).members if not t.is_anchor]
+    click_point(page, front[0].id)
+    plays_again_and_again(page.locator("#panel .looks video"))
+    page.close()
+    assert alone.stop() == (0, "", "")
+
+
+def test_a_press_that_a_change_of_the_study_meets_is_a_click(dashboard, visit, runs):
+    page = open_study(visit, dashboard, "first")
+    link = page.locator("#trials-table [data-open]").first
+    link.hover()
+    page.mouse.down()
+    ledger = Ledger(runs / "first" / "ledger")
+    with page.expect_response(lambda one: "/changes" in one.url and one.json()["sections"] != []):
+        ledger.append(replace(ledger.trials()[-1], id="0950", number=950, state=TrialState.FAILED, reason="no reason"))
+    page.wait_for_timeout(200)
+    assert "0950" not in page.inner_text("#trials-table")
+    page.mouse.up()
+    page.locator("#panel h3").wait_for()
+    page.locator("#trials-table [data-open='0950']").wait_for()
+
+
+def test_drawing_a_chart_moves_nothing_on_the_page(dashboard, visit):
+    page = open_study(visit, dashboard, "first", width=400)
+    place = "[...document.querySelectorAll('section')].map(one => [one.id, one.offsetTop])"
+    before = page.evaluate(place)
+    assert page.evaluate("document.querySelectorAll('.chart:not(.js-plotly-plot)').length") > 0
+    page.evaluate("document.querySelectorAll('.chart').forEach(draw)")
+    assert page.evaluate(place) == before
 
 
 def test_selected_trials_are_marked_in_plot_axes_and_table_alike(dashboard, visit):
@@ -273,20 +286,15 @@ def test_nothing_in_a_hostile_study_runs_on_the_dashboard(dashboard, visit, runs
 def test_no_view_scrolls_sideways_on_a_telephone(dashboard, visit, scheme):
     page = open_study(visit, dashboard, "first", width=400, color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") == 400
-    # A live section may be replaced between press and release of a button; then a reader clicks again.
-    for _ in range(20):
-        page.locator("#trials-table [data-open]").first.click()
-        page.wait_for_timeout(2000)
-        if page.locator("#panel h3").is_visible():
-            break
+    page.locator("#trials-table [data-open]").first.click()
     page.locator("#panel h3").wait_for()
     box = page.locator("#panel").bounding_box()
     assert (box["x"], box["width"]) == (0, 400)
     assert page.evaluate("document.getElementById('panel').scrollWidth") <= 400
 
 
-def test_a_study_that_is_deleted_says_so_and_one_that_begins_appears(visit, tmp_path, study_directory):
-    empty = Dashboard(tmp_path)
+def test_a_study_that_is_deleted_says_so_and_one_that_begins_appears(visit, tmp_path, study_directory, new_dashboard):
+    empty = new_dashboard(tmp_path)
     page = visit(empty.address, ready="text=There is no study in")
     shutil.copytree(study_directory, tmp_path / "new")
     link = page.locator("a:text-is('new')")
@@ -309,15 +317,17 @@ def test_a_port_in_use_is_one_line(dashboard, runs):
     )
 
 
-def test_one_study_is_shown_at_once(visit, study_directory):
-    alone = Dashboard(study_directory)
+def test_one_study_is_shown_at_once(visit, study_directory, new_dashboard):
+    alone = new_dashboard(study_directory)
     page = visit(alone.address)
     page.locator("h1:has-text('penalty <b>study</b>')").wait_for()
     page.close()
     assert alone.stop() == (0, "", "")
 
 
-def test_several_studies_are_compared_on_one_page(dashboard, visit):
+def test_several_studies_are_compared_on_one_page_and_a_point_leads_to_its_trial(
+    dashboard, visit, runs, place_of_point
+):
     page = visit(dashboard.address, ready="input[name=study]")
     for name in ("first", "verified"):
         page.locator(f"tr:has(a:text-is('{name}')) input").check()
@@ -326,3 +336,7 @@ def test_several_studies_are_compared_on_one_page(dashboard, visit):
     shown = page.locator("#fronts-plot .legendtext").all_text_contents()
     assert {"first", "verified"} <= set(shown)
     assert page.locator("#numbers-table tbody tr").count() == 2
+    trial = ParetoFront.of(Ledger(runs / "first" / "ledger").trials()).members[2]
+    page.mouse.click(*place_of_point(page, trial.id, "fronts-plot"))
+    page.locator(f"#panel[data-trial='{trial.id}']").wait_for()
+    assert page.url.startswith(f"{dashboard.place}/study/")

@@ -71,21 +71,9 @@ def test_the_front_plot_shows_every_full_score(wide, trials):
     assert points.count() == len(ParetoFront.of(trials).trials)
 
 
-def test_pointing_at_a_trial_shows_its_params(wide, trials):
+def test_pointing_at_a_trial_shows_its_params(wide, trials, place_of_point):
     nasty = next(t for t in trials if t.number == 4)
-    point = wide.evaluate(
-        """name => {
-            const plot = document.getElementById("front-plot");
-            plot.scrollIntoView({behavior: "instant", block: "center"});
-            const trace = plot._fullData.find(t => (t.customdata || []).includes(name));
-            const at = trace.customdata.indexOf(name), box = plot.getBoundingClientRect();
-            const axis = (a, v) => a._offset + a.d2p(v);
-            const {xaxis, yaxis} = plot._fullLayout;
-            return [box.x + axis(xaxis, trace.x[at]), box.y + axis(yaxis, trace.y[at])];
-        }""",
-        nasty.id,
-    )
-    wide.mouse.move(*point)
+    wide.mouse.move(*place_of_point(wide, nasty.id))
     label = wide.locator("#front-plot .hoverlayer .hovertext")
     label.wait_for()
     words = label.text_content()
@@ -131,6 +119,15 @@ def test_a_click_on_a_point_opens_everything_about_the_trial(wide, trials):
     assert panel.locator(".looks img").get_attribute("src").startswith("data:image/png")
     wide.keyboard.press("Escape")
     assert panel.is_hidden()
+
+
+def test_a_preview_is_a_video_that_plays_again_and_again(visits, moving_directory, plays_again_and_again):
+    page = visits.open(write_report(moving_directory).as_uri())
+    front = [t for t in ParetoFront.of(Ledger(moving_directory / "ledger").trials()).members if not t.is_anchor]
+    page.evaluate("id => openTrial(id)", front[0].id)
+    video = page.locator("#panel .looks video")
+    assert video.get_attribute("src").startswith("data:video/webm")
+    plays_again_and_again(video)
 
 
 def test_the_page_never_scrolls_sideways_on_a_telephone(visits, address):

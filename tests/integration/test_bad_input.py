@@ -181,7 +181,10 @@ def test_a_study_that_cannot_be_verified(say: Say, small_study: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], r"export: give one of --leakage-at-most and --trial\. See 'anon-tune export --help'\."),
+        (
+            [],
+            r"export: give one of --leakage-at-most, --accuracy-at-least and --trial\. See .*",
+        ),
         (["--trial", "0000", "--leakage-at-most", "0.9"], r"export: give one of .*"),
         (["--trial", "0007"], r".*/small: no trial '0007'\. Did you mean '000\d'\?"),
         (["--trial", "identity"], r"trial identity: is an anchor, which cannot be exported\. .*"),

@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import nn
 
-from anon_tune.clips import Clips
+from anon_tune.clips import Clips, ClipSet
+from anon_tune.clips.outside import outside_training
+from anon_tune.evaluation import fit
+from anon_tune.methods import make_recipe
+from anon_tune.worker.timing import Bench, time_recipe
 
 FILES = Path(__file__).parents[2] / "cluster"
 
@@ -76,6 +81,21 @@ def test_what_does_not_fit_is_said(say: Callable[..., Any], avatars: Clips, spac
     assert said.code == 0
     assert "## Does not fit" in said.out and "a trial needs 4096 CPU" in said.out
     assert "| cheapest | adversarial |" in said.out
+
+
+def test_attackers_outside_the_training_split_are_timed_on_their_clips(
+    avatars: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained_on: list[int] = []
+
+    def counted(network: nn.Module, train: ClipSet, *rest: Any) -> Any:
+        trained_on.append(len(train))
+        return fit(network, train, *rest)
+
+    monkeypatch.setattr("anon_tune.evaluation.lab.fit", counted)
+    recipe = make_recipe({"method": "blur:2", "evaluation.attackers_learn_on": "outside"})
+    time_recipe(Bench(str(avatars.directory)), recipe, measure=True)
+    assert set(trained_on) == {len(outside_training(avatars).split("train"))}
 
 
 @pytest.mark.parametrize(

@@ -19,17 +19,19 @@ from anon_tune.errors import DataError, UsageError, suggest
 
 __all__ = ["DATA_SETS", "Count", "Listing", "import_listing", "read_data_set"]
 
+_FRAMES = ("--num-frames", "--frame-step", "--windows", "--keep-frames")
+
 # The options of each data set, besides those that all data sets have.
 DATA_SETS: dict[str, tuple[str, ...]] = {
-    "ucf101": ("--labels", "--split", "--num-frames", "--frame-step"),
-    "hmdb51": ("--labels", "--split", "--num-frames", "--frame-step"),
-    "pa-hmdb51": ("--labels", "--num-frames", "--frame-step"),
+    "ucf101": ("--labels", "--split", *_FRAMES),
+    "hmdb51": ("--labels", "--split", *_FRAMES),
+    "pa-hmdb51": ("--labels", *_FRAMES),
     "vispr": ("--labels", "--attributes"),
-    "vp-ucf101": ("--labels", "--split", "--num-frames", "--frame-step"),
-    "vp-hmdb51": ("--labels", "--split", "--num-frames", "--frame-step"),
-    "kth": ("--test-groups", "--num-frames", "--frame-step"),
-    "ixmas": ("--test-groups", "--num-frames", "--frame-step"),
-    "csv": ("--labels", "--num-frames", "--frame-step"),
+    "vp-ucf101": ("--labels", "--split", *_FRAMES),
+    "vp-hmdb51": ("--labels", "--split", *_FRAMES),
+    "kth": ("--test-groups", *_FRAMES),
+    "ixmas": ("--test-groups", *_FRAMES),
+    "csv": ("--labels", *_FRAMES),
 }
 
 
@@ -42,11 +44,13 @@ def read_data_set(
     attributes: str = "vispr1",
     test_groups: Sequence[str] = (),
     frame_step: int | None = None,
+    num_windows: int = 1,
+    keep_frames: int | None = None,
 ) -> Listing:
     """List a data set: its labels, which of its files are on disk, and how many there should be.
 
     Args:
-        name: A key of `DATA_SETS`, whose value tells which of the last five arguments it uses.
+        name: A key of `DATA_SETS`, whose value tells which of the other arguments it uses.
         root: Folder of the videos or stills, searched with all folders below it.
         labels: Where the label files are, if not in `root`: a folder, searched in the same way, or one file.
         num_frames: Frames per clip, at least 1.
@@ -54,6 +58,8 @@ def read_data_set(
         attributes: Attribute set of VISPR: vispr1, vispr2 or pa-hmdb51.
         test_groups: Scenarios of KTH or takes of IXMAS that form the test split.
         frame_step: Frames of the video from one frame of a clip to the next; None spreads the clip over the video.
+        num_windows: As in `ClipForm`.
+        keep_frames: As in `ClipForm`.
 
     Raises:
         UsageError: The name or the split is unknown.
@@ -73,7 +79,7 @@ def read_data_set(
         case "hmdb51":
             listing = read_hmdb51(root, folder, split, num_frames)
         case "pa-hmdb51":
-            listing = read_pa_hmdb51(root, folder, num_frames, frame_step)
+            listing = read_pa_hmdb51(root, folder, num_frames, frame_step, num_windows, keep_frames)
         case "vispr":
             listing = read_vispr(root, folder, attributes)
         case "vp-ucf101":
@@ -86,4 +92,4 @@ def read_data_set(
             listing = read_ixmas(root, test_groups, num_frames)
         case _:
             listing = read_csv(root, folder, num_frames)
-    return replace(listing, frame_step=frame_step)
+    return replace(listing, frame_step=frame_step, num_windows=num_windows, keep_frames=keep_frames)

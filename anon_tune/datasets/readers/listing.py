@@ -46,6 +46,8 @@ class Listing:
         counts: Numbers that were found, beside the published numbers.
         num_frames: Frames per clip. Labels may depend on it.
         frame_step: As in `ClipForm`. Labels may depend on it too.
+        num_windows: As in `ClipForm`. Labels may depend on it too.
+        keep_frames: As in `ClipForm`. Labels may depend on it too.
 
     Raises:
         DataError: A video is listed twice, or a group is in the test split and in another split.
@@ -58,6 +60,8 @@ class Listing:
     counts: tuple[Count, ...]
     num_frames: int
     frame_step: int | None = None
+    num_windows: int = 1
+    keep_frames: int | None = None
 
     def __post_init__(self) -> None:
         test = {one.group for one in self.samples if one.split == "test"}
@@ -147,7 +151,8 @@ def import_listing(
         raise DataError(str(listing.root), rule, remedy="Add more of the data set")
     has_own = any(one.split == "val" for one in there)
     splitter = Splitter(there, there, 0 if has_own else val_fraction)
-    form = ClipForm(listing.num_frames, height, width, listing.frame_step, gray, accept_damage)
+    windows = listing.num_windows, listing.keep_frames
+    form = ClipForm(listing.num_frames, height, width, listing.frame_step, gray, accept_damage, *windows)
     return store_files(listing.root, splitter, listing.attributes, form, output, skip_bad, force, progress, decode_with)
 
 

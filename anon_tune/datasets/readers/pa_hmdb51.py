@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from anon_tune.datasets.decode import shown_frames
+from anon_tune.datasets.decode import ClipForm
 from anon_tune.datasets.readers import hmdb51
 from anon_tune.datasets.readers.label_files import LabelFolder, read_json
 from anon_tune.datasets.readers.listing import Count, Listing, count_splits, locate
@@ -21,14 +21,21 @@ _MOST = 2**31  # no frame number is larger
 Track = list[tuple[int, int, tuple[int, ...]]]
 
 
-def read_pa_hmdb51(root: Path, labels: LabelFolder, num_frames: int, frame_step: int | None = None) -> Listing:
+def read_pa_hmdb51(
+    root: Path,
+    labels: LabelFolder,
+    num_frames: int,
+    frame_step: int | None = None,
+    num_windows: int = 1,
+    keep_frames: int | None = None,
+) -> Listing:
     """List PA-HMDB51 as the test split, and other videos of HMDB51 as the training split.
 
     The training split is that of HMDB51's split 1, without the 515 videos and without every other video that was cut
     from the same source as one of them. Their attributes are those of VP-HMDB51, the only published ones. The two
     annotations agree on 71 to 94 % of the 515 videos, depending on the attribute. In the test split, an attribute is
-    present if at least one frame that the clip shows has a value other than 0. The value 0 means absent or
-    unidentifiable. A frame outside every range counts as 0.
+    present if at least one frame that the clip shows, in any of its windows, has a value other than 0. The value 0
+    means absent or unidentifiable. A frame outside every range counts as 0.
 
     Raises:
         DataError: Labels or lists are missing, cannot be read, or do not belong together.
@@ -54,7 +61,7 @@ def read_pa_hmdb51(root: Path, labels: LabelFolder, num_frames: int, frame_step:
             remedy = "Download both label sets again"
             raise DataError(str(labels.path), "a video of PA-HMDB51 must be one of HMDB51", repr(video), remedy)
     test = [
-        replace(known[video], split="test", private=present(track, num_frames, frame_step))
+        replace(known[video], split="test", private=present(track, num_frames, frame_step, num_windows, keep_frames))
         for video, track in tracks.items()
     ]
     sources = {one.group for one in test}
@@ -101,9 +108,16 @@ def count_frames(tracks: Mapping[str, Track]) -> int:
     return 1 + max(last for track in tracks.values() for _, last, _ in track)
 
 
-def present(tracks: Mapping[str, Track], num_frames: int, frame_step: int | None = None) -> tuple[bool, ...]:
-    """Return, for each attribute, whether a clip of `num_frames` frames shows it."""
-    shown: Sequence[int] = shown_frames(count_frames(tracks), num_frames, frame_step).tolist()
+def present(
+    tracks: Mapping[str, Track],
+    num_frames: int,
+    frame_step: int | None = None,
+    num_windows: int = 1,
+    keep_frames: int | None = None,
+) -> tuple[bool, ...]:
+    """Return, for each attribute, whether a clip of `num_frames` frames shows it in any of its windows."""
+    form = ClipForm(num_frames, 1, 1, frame_step, num_windows=num_windows, keep_frames=keep_frames)
+    shown: Sequence[int] = form.taken(count_frames(tracks)).tolist()
     return tuple(
         any(first <= frame <= last and any(values) for first, last, values in tracks[name] for frame in shown)
         for name in ATTRIBUTES

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn, optim
@@ -20,11 +19,11 @@ from anon_tune.methods.diffusion.denoiser import NUM_STEPS, Embedder
 from anon_tune.networks import Anonymizer
 from anon_tune.recipe import Recipe
 from anon_tune.training import Collective
-from anon_tune.training.checkpoint import read_checkpoint, write_checkpoint
+from anon_tune.training.checkpoint import Resumable
 from anon_tune.trial import LossPoint
 
 
-class DenoiserTrainer:
+class DenoiserTrainer(Resumable):
     """Teaches the denoiser to find the noise in frames of the training split: ``mean ||e - e(x_t, t)||^2``.
 
     With guidance, a branch learns private attributes on the same raw frames. Every random number depends only on the
@@ -79,16 +78,6 @@ class DenoiserTrainer:
             points.append(LossPoint(self.step, self._learn()))
             self.step += 1
         return points
-
-    def save(self, path: Path) -> None:
-        """Write weights, optimizer state and step to a checkpoint, completely or not at all."""
-        write_checkpoint(path, self._modules(), self.optimizers, self.step, self.recipe.training_fingerprint())
-
-    def load(self, path: Path) -> None:
-        """Go on from a checkpoint of the same recipe; one of an earlier format is ignored."""
-        step = read_checkpoint(path, self._modules(), self.optimizers, self.recipe.training_fingerprint())
-        if step is not None:
-            self.step = step
 
     def _modules(self) -> dict[str, nn.Module]:
         return {"anonymizer": self.anonymizer, "head": self.head}

@@ -57,6 +57,7 @@ function watchCharts(root) {
 
 function redrawAll() {
   for (const holder of document.querySelectorAll(".chart.js-plotly-plot")) draw(holder);
+  if (selected.size) markSelected();
 }
 NARROW.addEventListener("change", redrawAll);
 DARK.addEventListener("change", redrawAll);

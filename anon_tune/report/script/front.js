@@ -1,6 +1,7 @@
-// The plot of the front: its axes, what pointing and clicking do, and the pick under a leakage limit.
+// The plot of the front: its axes, what pointing and clicking do, and the pick under a limit.
 let normalized = false;
-let limit = null; // the text of the slider, once the reader moved it
+let rule = "leakage"; // the objective that the slider limits
+const limits = {}; // by rule: the text of the slider, once the reader moved it
 
 changed["front-plot"] = (spec) => {
   if (!normalized || !spec.normalized) return withLimit(spec);
@@ -9,15 +10,22 @@ changed["front-plot"] = (spec) => {
   return { data, wide, narrow };
 };
 
-// Marks the leakage limit as a line; on normalized axes it has no place, because floors and ceilings may differ.
+// Marks the limit as a line, and the pick; on normalized axes a limit has no place, as floors and ceilings may differ.
 function withLimit(spec) {
-  const value = document.getElementById("limit")?.value;
-  if (value === undefined) return spec;
-  const line = { type: "line", x0: Number(value), x1: Number(value), y0: 0, y1: 1, yref: "paper", layer: "below" };
+  const slider = document.getElementById("limit");
+  if (!slider) return spec;
+  const annotations = ring(spec, pickAt(picks()[rule].steps, Number(slider.value))?.trial);
   for (const layout of [spec.wide, spec.narrow]) {
-    layout.shapes = [...(layout.shapes ?? []), { ...line, line: { color: "#CC79A7", width: 2 }, name: "limit" }];
+    Object.assign(layout, { shapes: [...(layout.shapes ?? []), limitLine()], annotations });
   }
   return spec;
+}
+
+function limitLine() {
+  const [across, along] = rule === "leakage" ? ["x", "y"] : ["y", "x"];
+  const value = Number(document.getElementById("limit").value);
+  const place = { [`${across}0`]: value, [`${across}1`]: value, [`${along}0`]: 0, [`${along}1`]: 1, [`${along}ref`]: "paper" };
+  return { type: "line", layer: "below", line: { color: "#CC79A7", width: 2 }, name: "limit", ...place };
 }
 
 drawnThen["front-plot"] = (plot) => {
@@ -33,6 +41,14 @@ drawnThen["front-plot"] = (plot) => {
   plot.on("plotly_deselect", () => select([]));
   if (selected.size) markInFront();
 };
+
+// On the page that compares studies, a click on a point leads to the page of its study, which opens the trial.
+for (const id of ["fronts-plot", "fronts-normalized-plot"]) {
+  drawnThen[id] = (plot) => plot.on("plotly_click", (event) => {
+    const { data, customdata } = event.points[0];
+    if (data.meta) location.assign(`${data.meta}#open=${encodeURIComponent(customdata)}`);
+  });
+}
 
 // Shows a trial's picture beside the pointer.
 function showPeek(id, at) {
@@ -58,19 +74,20 @@ function pictureOf(id) {
 
 function picks() {
   const holder = document.getElementById("picks");
-  return holder ? JSON.parse(holder.textContent) : [];
+  return holder ? JSON.parse(holder.textContent) : null;
 }
 
-// The same choice as that of `anon-tune export --leakage-at-most`.
-function pickAt(value) {
-  return picks().filter((one) => one.limit <= value).at(-1);
+// The same choice as that of `anon-tune export` with --leakage-at-most or --accuracy-at-least.
+function pickAt(steps, value) {
+  return steps.filter((one) => (rule === "leakage" ? one.limit <= value : one.limit >= value)).at(-1);
 }
 
 function showPick() {
   const slider = document.getElementById("limit");
   if (!slider) return;
+  const { steps, command } = picks()[rule];
   const words = Number(slider.value).toFixed(3);
-  const pick = pickAt(Number(words));
+  const pick = pickAt(steps, Number(words));
   document.getElementById("limit-said").textContent = words;
   const place = document.getElementById("picked");
   place.replaceChildren();
@@ -80,23 +97,21 @@ function showPick() {
     button.dataset.open = pick.trial;
     place.append("The pick is ", button, `: ${pick.said}.`);
   } else {
-    const [lowest] = picks();
-    place.append(`No trial keeps this limit on both splits. The lowest available is ${lowest.limit.toFixed(4)} (trial ${lowest.trial}).`);
+    const end = rule === "leakage" ? "lowest" : "highest";
+    place.append(`No trial keeps this limit on both splits. The ${end} available is ${steps[0].limit.toFixed(4)} (trial ${steps[0].trial}).`);
   }
-  const command = document.getElementById("pick-command");
-  command.textContent = `${command.dataset.before} ${words} -o anonymizer.safetensors`;
-  document.getElementById("pick-copy").dataset.copy = command.textContent;
+  const line = `${command} ${words} -o anonymizer.safetensors`;
+  document.getElementById("pick-command").textContent = line;
+  document.getElementById("pick-copy").dataset.copy = line;
   markPick(pick?.trial);
 }
 
-// Moves the line of the limit, and puts a ring around the pick.
+// Moves the line of the limit, and names the pick.
 function markPick(id) {
   const plot = document.getElementById("front-plot");
   if (!plot?.data || normalized) return;
-  const at = (plot.layout.shapes ?? []).findIndex((shape) => shape.name === "limit");
-  if (at < 0) return;
-  const value = Number(document.getElementById("limit").value);
-  Plotly.relayout(plot, { [`shapes[${at}].x0`]: value, [`shapes[${at}].x1`]: value, annotations: ring(plot, id) });
+  const others = (plot.layout.shapes ?? []).filter((shape) => shape.name !== "limit");
+  Plotly.relayout(plot, { shapes: [...others, limitLine()], annotations: ring(plot, id) });
 }
 
 function ring(plot, id) {
@@ -111,8 +126,12 @@ function ring(plot, id) {
 
 document.addEventListener("input", (event) => {
   if (event.target.id === "limit") {
-    limit = event.target.value;
+    limits[rule] = event.target.value;
     showPick();
+  }
+  if (event.target.name === "rule") {
+    rule = event.target.value;
+    restoreFront();
   }
   if (event.target.id === "normalized") {
     normalized = event.target.checked;
@@ -128,7 +147,10 @@ document.addEventListener("input", (event) => {
 // Restores what the reader had set, after the section was replaced.
 function restoreFront() {
   const [slider, box] = [document.getElementById("limit"), document.getElementById("normalized")];
-  if (slider && limit !== null) slider.value = limit;
+  if (slider) {
+    slider.value = limits[rule] ?? picks()[rule].start;
+    document.querySelector(`input[name=rule][value=${rule}]`).checked = true;
+  }
   if (box) box.checked = normalized;
   showPick();
 }

@@ -1,6 +1,20 @@
 // Asks the server for the sections that have changed, and replaces these alone.
 const LOOK_EVERY_MS = 1500;
 
+// While the reader presses something, nothing is replaced: the release would meet another element, which makes no click.
+let isPressed = false;
+for (const name of ["pointerdown", "keydown"]) {
+  document.addEventListener(name, () => { isPressed = true; }, true);
+}
+for (const name of ["pointerup", "pointercancel", "keyup"]) {
+  document.addEventListener(name, () => setTimeout(() => { isPressed = false; }), true); // the click comes first
+}
+window.addEventListener("blur", () => { isPressed = false; });
+
+async function released() {
+  while (isPressed) await new Promise((then) => setTimeout(then, 50));
+}
+
 function marks() {
   return [...document.querySelectorAll(".content[data-mark]")]
     .map((content) => `${content.parentElement.id}:${content.dataset.mark}`)
@@ -13,6 +27,7 @@ async function look() {
     const answer = await fetch(address(`changes?have=${encodeURIComponent(marks())}`), { cache: "no-store" });
     if (!answer.ok) throw new Error(String(answer.status));
     const { title, sections } = await answer.json();
+    if (sections.length) await released();
     const heading = document.querySelector("h1");
     if (title && heading.innerHTML !== title) heading.innerHTML = title;
     document.title = heading.textContent;
@@ -49,7 +64,7 @@ function keepDrawn(before, fresh) {
     const drawn = holder.id && before.querySelector(`#${CSS.escape(holder.id)}.js-plotly-plot`);
     if (!drawn) continue;
     specs.set(drawn, JSON.parse(holder.nextElementSibling.textContent));
-    drawn.style.minWidth = holder.style.minWidth;
+    drawn.style.cssText = holder.style.cssText;
     Object.assign(drawn.dataset, holder.dataset);
     holder.replaceWith(drawn);
   }

@@ -9,3 +9,4 @@ function arrived(root) {
 
 arrived(document);
 if (LIVE !== undefined) look();
+if (location.hash.startsWith("#open=")) openTrial(decodeURIComponent(location.hash.slice("#open=".length)));

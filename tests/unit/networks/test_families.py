@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from anon_tune.errors import DataError, RecipeError
@@ -132,6 +134,21 @@ def test_a_pickle_that_is_no_state_dict_is_refused_in_one_line(tmp_path: Path) -
         with pytest.raises(DataError, match=rf"{name}\.pt: ") as caught:
             read_pretrained(str(tmp_path / f"{name}.pt"))
         assert "\n" not in str(caught.value)
+    (tmp_path / "python.pt").write_bytes(pickle.dumps({"a": [1, 2]}))
+    with pytest.raises(DataError, match=r"python\.pt: must be a state dict"):
+        read_pretrained(str(tmp_path / "python.pt"))
+
+
+def test_safetensors_with_a_header_of_any_length_are_told_from_a_pickle(tmp_path: Path) -> None:
+    """The first two bytes of a header of 640 bytes are those of a pickle."""
+    tensors = {"x": torch.ones(2)}
+    for length in range(600):
+        save_file(tensors, tmp_path / "x.safetensors", {"note": "a" * length})
+        if (tmp_path / "x.safetensors").read_bytes()[:2] == b"\x80\x02":
+            break
+    else:
+        raise AssertionError("no header has this length")
+    assert read_pretrained(str(tmp_path / "x.safetensors"))["x"].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize(

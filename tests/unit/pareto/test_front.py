@@ -4,10 +4,11 @@ import math
 import pickle
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from anon_tune.errors import StudyError
-from anon_tune.pareto import Cause, EmptyFront, FrontTable, ParetoFront, ReferencePoint, front_candidates, growth
+from anon_tune.errors import StudyError, UsageError
+from anon_tune.pareto import Cause, EmptyFront, FrontTable, ParetoFront, ReferencePoint, Rule, front_candidates, growth
 from anon_tune.trial import Cost, TrialState
 
 
@@ -203,3 +204,40 @@ def test_progress_adds_up_what_every_ended_trial_cost(make_trial):
     trials = [make_trial(f"{i:04d}", 0.5, 0.7, state=state, ended=i) for i, state in enumerate(states)]
     trials = [replace(t, reports=tuple(replace(r, cost=Cost(10, 1, 0.5)) for r in t.reports)) for t in trials]
     assert [entry.cost for entry in growth(trials)] == [Cost(10, 1, 0.5), Cost(20, 2, 1.0), Cost(30, 3, 1.5)]
+
+
+def test_an_accuracy_limit_picks_the_trial_that_leaks_least_on_validation(make_trial, make_reading):
+    trials = [
+        make_trial("0000", make_reading(0.30, validation=0.50), 0.8),  # leaks less on the test split only
+        make_trial("0001", make_reading(0.45, validation=0.40), 0.8),
+        make_trial("0002", 0.2, make_reading(0.9, validation=0.69)),  # breaks the limit on one split
+        make_trial("0003", 0.2, make_reading(0.69, validation=0.9)),
+        make_trial("identity", 0.1, 0.95),
+    ]
+    front = ParetoFront.of(trials)
+    assert front.pick(accuracy_at_least=0.7).id == "0001"
+    with pytest.raises(StudyError, match=r"the accuracy limit .* got 0\.9\. The highest available is 0\.8000 \(trial"):
+        front.pick(accuracy_at_least=0.9)
+    for limits in ({}, {"leakage_at_most": 0.5, "accuracy_at_least": 0.5}):
+        with pytest.raises(UsageError):
+            front.pick(**limits)
+
+
+@pytest.mark.parametrize("rule", Rule)
+def test_steps_lead_where_pick_leads(make_trial, make_reading, rule):
+    numbers = np.random.default_rng(3).random((30, 4)).tolist()
+    trials = [
+        make_trial(f"{at:04}", make_reading(a, validation=b), make_reading(c, validation=d))
+        for at, (a, b, c, d) in enumerate(numbers)
+    ]
+    choice = ParetoFront.of(trials).choice
+    steps = choice.steps(rule)
+    strictest_first = sorted((limit for limit, _ in steps), reverse=rule is Rule.ACCURACY_AT_LEAST)
+    assert len(steps) > 2 and [limit for limit, _ in steps] == strictest_first
+    stricter = math.inf if rule is Rule.ACCURACY_AT_LEAST else -math.inf
+    for at, (limit, trial) in enumerate(steps):
+        assert choice.pick(rule, limit).id == trial.id
+        if at:
+            assert choice.pick(rule, math.nextafter(limit, stricter)).id == steps[at - 1][1].id
+    with pytest.raises(StudyError):
+        choice.pick(rule, math.nextafter(steps[0][0], stricter))

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from anon_tune.errors import RecipeError
-from anon_tune.methods import make_recipe, recipe_names
+from anon_tune.methods import make_recipe, read_recipe, recipe_names
 from anon_tune.recipe import PenaltyRecipe, Recipe, nest
 from anon_tune.schedule import Schedule
 
@@ -117,3 +117,14 @@ def test_what_is_not_named_keeps_its_default_also_beside_a_named_sibling() -> No
     recipe = make_recipe({"evaluation.rung.attacker_steps": 7})
     assert recipe.evaluation.rung.attackers == Recipe().evaluation.rung.attackers == ("frame", "descriptors")
     assert recipe.evaluation.rung.classifier_steps == Recipe().evaluation.rung.classifier_steps
+
+
+def test_epochs_are_turned_into_steps() -> None:
+    clips = {"training.epoch_clips": 100, "training.batch_clips": 4}  # a step takes four batches: moves 1 and 2
+    recipe = make_recipe({"training.num_epochs": 2.5, **clips})
+    assert recipe.training.num_steps == 16  # of 15.6
+    assert read_recipe(recipe.model_dump_json()) == recipe
+    assert make_recipe({"training.num_epochs": 0.001, **clips}).training.num_steps == 1
+    assert make_recipe({"training.num_epochs": 2.5}).training.num_steps == Recipe().training.num_steps
+    with pytest.raises(RecipeError, match=r"'training.num_epochs' and 'training.num_steps' cannot both be set"):
+        make_recipe({"training.num_epochs": 2, "training.num_steps": 9})

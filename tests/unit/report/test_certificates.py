@@ -211,7 +211,10 @@ def test_only_certificates_that_hold_for_a_trial_are_its_numbers(tmp_path: Path)
         ({"num_seeds": 1, "max_steps": 8}, True),
         ({"num_seeds": 3, "max_steps": 8}, False),
         ({"num_seeds": 2, "max_steps": 9}, False),
+        ({"num_seeds": 2, "max_steps": 8, "num_windows": 3}, False),  # of a value that came later
     ],
 )
 def test_a_certificate_counts_for_its_effort_or_fewer_seeds(asked: dict[str, int], has: bool) -> None:
-    assert has_effort(certificate(effort={"num_seeds": 2, "max_steps": 8}), asked) is has
+    usual = {"num_seeds": 3, "max_steps": 3200, "num_windows": 5}
+    asked = {"num_windows": 5, **asked}
+    assert has_effort(certificate(effort={"num_seeds": 2, "max_steps": 8}), asked, usual) is has

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 
 from anon_tune.ledger import Ledger
-from anon_tune.pareto import ParetoFront, ReferencePoint, attainment_surfaces, growth, hypervolume
+from anon_tune.pareto import ReferencePoint, attainment_surfaces, growth, hypervolume
 from anon_tune.report.comparison import cautions, common_reference, compared, differences, repeating
 from anon_tune.report.comparison_figures import fronts_chart, growth_chart
 from anon_tune.report.shown import ShownStudy
@@ -83,13 +82,3 @@ def test_bands_are_drawn_only_where_studies_repeat_each_other(study) -> None:
         names = [trace.name for trace in chart(alike).data]
         assert any("2 studies like a" in name for name in names) and {"a", "b"} <= set(names)
         assert not any("studies like" in trace.name for trace in chart(other).data)
-
-
-def test_picks_lead_where_pick_leads(verified_directory: Path) -> None:
-    front = ParetoFront.of(Ledger(verified_directory / "ledger").trials())
-    steps = front.picks()
-    assert len(steps) > 1 and [limit for limit, _ in steps] == sorted(limit for limit, _ in steps)
-    for at, (limit, trial) in enumerate(steps):
-        assert front.pick(limit).id == trial.id
-        if at:
-            assert front.pick(math.nextafter(limit, 0)).id == steps[at - 1][1].id

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from optuna.distributions import FloatDistribution
 
+from anon_tune.attackers.by_size import audit_by_size
 from anon_tune.errors import SpaceError, UsageError
+from anon_tune.recipe import AuditRecipe, EffortRecipe
+from anon_tune.search.by_clips import for_clips
 from anon_tune.search.parameters import Choices, Range
 from anon_tune.search.sampler import distributions
 from anon_tune.search.space import SearchSpace
@@ -358,3 +361,33 @@ def test_a_name_that_nobody_knows_is_refused_before_any_trial(tmp_path: Path, li
     with pytest.raises(UsageError) as caught:
         load(tmp_path, f'[fixed]\n{line}\n[search]\n"penalty.weight" = {{low = 0.1, high = 1.0}}')
     assert str(caught.value).startswith(f"{tmp_path / 'space.toml'}: {message}")
+
+
+def test_epochs_become_steps_with_the_clips_of_a_study(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text('[fixed]\n"training.num_steps" = 7\n[search]\n"training.batch_clips" = { choices = [4, 8] }\n')
+    space = SearchSpace.load(path, {"training.num_epochs": 2})  # replaces the number of steps of the file
+    space = SearchSpace.from_tables(for_clips(space, 64, 32, 32).tables(), "frozen")
+    assert [space.levels(space.recipe({"training.batch_clips": size})) for size in (4, 8)] == [(8,), (4,)]
+    plain = SearchSpace.load(path)
+    assert for_clips(plain, 64, 32, 200) is plain
+
+
+def test_large_clips_are_measured_by_large_networks_unless_a_space_names_others(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text('[search]\n"training.batch_clips" = { choices = [4, 8] }\n')
+
+    def found(**overrides: str) -> tuple[tuple[str, ...], str]:
+        given = {f"evaluation.{name.replace('__', '.')}": value for name, value in overrides.items()}
+        space = for_clips(SearchSpace.load(path, given), 64, 112, 112)
+        evaluation = SearchSpace.from_tables(space.tables(), "frozen").recipe({}).evaluation
+        return evaluation.full.attackers, evaluation.classifier
+
+    usual = EffortRecipe().attackers
+    assert found() == ((*usual, "timm:resnet18", "torchvision:r3d_18"), "torchvision:r3d_18")
+    assert found(full__attackers="motion") == (("motion",), "torchvision:r3d_18")
+    assert found(classifier="small")[1] == "small"
+    audit = AuditRecipe.from_params({"classifier": "small"})
+    assert audit_by_size(audit, 111, 224) is audit
+    large = audit_by_size(audit, 112, 224)
+    assert (large.attackers, large.classifier) == ((*usual, "timm:resnet18", "torchvision:r3d_18"), "small")

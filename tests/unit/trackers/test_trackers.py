@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import optuna
 import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from anon_tune.errors import UnreachableError, UsageError
 from anon_tune.search.space import SearchSpace
@@ -16,11 +21,21 @@ from anon_tune.study.settings import StudySettings
 from anon_tune.study.watchers import Watchers
 from anon_tune.study_directory import StudyDirectory
 from anon_tune.trackers import external as trackers
+from anon_tune.trackers.optuna_storage import OptunaMirror
 from anon_tune.trial import LossPoint, Reading, RungReport, Score, Trial, TrialState
+from anon_tune.video.looping import looping_webm
 
 SPACE = SearchSpace.from_tables({"search": {"penalty.weight": {"low": 0.1, "high": 10.0}}}, "toy.toml")
 READING = Reading(0.6, 0.2, 1.0, 0.5, 0.7, 0.62)
 PARAMS: dict[str, Any] = {"penalty.weight": 0.5, "penalty.on": "pixels"}
+
+
+def write_preview(study: StudyDirectory, trial_id: str) -> bytes:
+    """Write a moving preview of three frames."""
+    frames = np.random.default_rng(0).integers(0, 256, (3, 16, 32, 3), dtype=np.uint8)
+    preview = looping_webm(frames, 8)
+    study.trial(trial_id).moving_preview.write(preview)
+    return preview
 
 
 def tell(told: Watchers) -> None:
@@ -38,9 +53,11 @@ def tell(told: Watchers) -> None:
     told.see(Trial("0002", 2, "adversarial", PARAMS, "f", TrialState.FAILED, reason="values do not go together"))
 
 
-def test_mlflow_is_told_of_params_numbers_and_ends(tmp_path: Path) -> None:
+def test_mlflow_is_told_of_params_numbers_ends_and_previews(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mlflow = pytest.importorskip("mlflow")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.chdir(tmp_path)  # MLflow keeps the artifacts of such a server in the current folder
+    preview = write_preview(StudyDirectory.at(tmp_path / "first"), "0000")
     settings = StudySettings(mlflow=uri, tensorboard=False)
     with trackers.watchers(StudyDirectory.at(tmp_path / "first"), tmp_path, SPACE, settings) as told:
         tell(told)
@@ -57,6 +74,34 @@ def test_mlflow_is_told_of_params_numbers_and_ends(tmp_path: Path) -> None:
     assert run.data.metrics["full/leakage"] == 0.6
     assert run.data.metrics["rung/accuracy_normalized"] == pytest.approx(0.5)
     assert [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, "job_seconds")] == [(10, 7), (20, 7)]
+    assert Path(client.download_artifacts(run.info.run_id, "preview.webm")).read_bytes() == preview
+    assert client.list_artifacts(runs["0003"].info.run_id) == []
+
+
+def test_tensorboard_shows_the_moving_preview_of_a_full_score_as_an_animated_gif(tmp_path: Path) -> None:
+    study = StudyDirectory.at(tmp_path / "first")
+    write_preview(study, "0000")
+    with trackers.watchers(study, tmp_path / "first", SPACE, StudySettings()) as told:
+        tell(told)
+    (file,) = study.tensorboard.path.glob("0000/*")
+    images = EventAccumulator(str(file), {"images": 0}).Reload().Images("preview")
+    assert [image.step for image in images] == [20]
+    with Image.open(io.BytesIO(images[0].encoded_image_string)) as gif:
+        assert (gif.n_frames, gif.size, gif.info["loop"], gif.info["duration"]) == (3, (32, 16), 0, 120)
+
+
+def test_the_moving_preview_is_an_artifact_of_the_optuna_trial(tmp_path: Path) -> None:
+    study = StudyDirectory.at(tmp_path / "first")
+    preview = write_preview(study, "0000")
+    mirror = OptunaMirror(SPACE, optuna.storages.InMemoryStorage(), "first", study)
+    for name in ("0000", "0001"):
+        mirror.end(Trial(name, int(name), "adversarial", {"penalty.weight": 0.5}, "f", TrialState.PRUNED))
+    shown, plain = (
+        optuna.artifacts.get_all_artifact_meta(trial, storage=mirror.study._storage)
+        for trial in mirror.study.get_trials()
+    )
+    assert plain == [] and [(one.filename, one.mimetype) for one in shown] == [("preview.webm", "video/webm")]
+    assert (study.artifacts.path / shown[0].artifact_id).read_bytes() == preview
 
 
 @pytest.mark.parametrize(("option", "package"), [("mlflow", "mlflow"), ("wandb", "wandb")], ids=["mlflow", "wandb"])
@@ -107,12 +152,13 @@ def test_wandb_leaves_files_and_its_key_nowhere(
     monkeypatch.setenv("WANDB_API_KEY", key)
     request.getfixturevalue("local_ray")
     directory = tmp_path / "first"
-    directory.mkdir()
+    preview = write_preview(StudyDirectory.at(directory), "0000")
     with trackers.watchers(
         StudyDirectory.at(directory), directory, SPACE, StudySettings(wandb="anonymizers", tensorboard=False)
     ) as told:
         tell(told)
     assert len(list((directory / "wandb").glob("offline-run-*/*.wandb"))) == 3
+    assert [file.read_bytes() for file in (directory / "wandb").rglob("*.webm")] == [preview]
     content = b"".join(file.read_bytes() for file in (directory / "wandb").rglob("*.wandb") if file.is_file())
     assert b"penalty.weight" in content and b"full/leakage" in content
     logs = Path(ray._private.worker._global_node.get_logs_dir_path())

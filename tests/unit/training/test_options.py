@@ -142,6 +142,14 @@ def test_parts_must_be_equal_and_precision_known() -> None:
         check_precision("bfloat16", torch.device("meta"))
 
 
+def test_compiling_without_a_compiler_is_one_line(clips: Clips, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(
+        RecipeError, match=r"there is no program no-such-compiler\. Install one"
+    ):
+        trainer_of(clips, {"training.compile": True})
+
+
 def test_what_is_read_ahead_is_what_was_asked_for() -> None:
     read: list[int] = []
 
