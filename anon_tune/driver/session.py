@@ -29,7 +29,6 @@ _QUIET = {
 _TOKEN = secrets.token_hex(32)  # one a process, as Ray keeps the first it saw
 _WORKERS = {"RAY_CHDIR_TO_TRIAL_DIR": "0"}  # relative paths mean the same in a worker as in the driver
 _STARTS = 3
-_LATE = "node timed out during startup"
 _MODE = "RAY_AUTH_MODE"
 _JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray for the driver of a job
 
@@ -102,12 +101,9 @@ def _begin(workers: dict[str, object], dashboard: bool) -> None:
                 job_config=_JobConfig(),
             )
             return
-        except Exception as error:
+        except Exception as error:  # Ray raises a plain one for a node that takes too long to start
             ray.shutdown()
-            is_late = _LATE in str(error)
-            if attempt == _STARTS and is_late:  # Ray raises it as a bare Exception
-                raise RuntimeError(error) from error
-            if attempt == _STARTS or not (is_late or isinstance(error, RuntimeError)):
+            if attempt == _STARTS or isinstance(error, (ValueError, OSError)):
                 raise
 
 
