@@ -96,8 +96,7 @@ def _sampler(space: SearchSpace, num_trials: int) -> tuple[Sampler, str]:
 def _of_rungs(trials: Sequence[Trial]) -> list[Choice]:
     trust = RungTrust()
     for trial in sorted(trials, key=lambda trial: trial.ended):
-        if is_trained(trial.method):
-            trust.learn(trial)
+        trust.learn(trial)
     return [_of_rung(rung, trust) for rung in trust.rungs]
 
 

@@ -46,7 +46,7 @@ def cut(folder: Path, whole: Clips) -> Clips:
     """The same clips as three windows each."""
     with StoreWriter(folder / "cut", (T, *whole.shape[1:]), windows=WindowForm(3 * T, T)) as writer:
         for entry, frames in zip(whole.manifest.entries, whole._frames, strict=True):
-            fields = {name: getattr(entry, name) for name in Labels.__slots__}
+            fields = {name: getattr(entry, name) for name in Labels.__slots__ if name != "truth"}
             writer.add(Labels(**fields), np.array(frames), (0, 3 * T))
         return writer.finish(whole.attributes, whole.fps, "cut")
 

@@ -37,6 +37,7 @@ def test_these_spaces_are_shipped() -> None:
         "detached",
         "hmdb51_vispr",
         "methods",
+        "motion",
         "pa_hmdb51",
         "paper_grid",
         "penalty",
