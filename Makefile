@@ -16,9 +16,9 @@ install: $(VENV)/.installed
 test: check
 	$(PYTEST)
 
-# What needs no Ray, no browser, no training and no compiler.
+# What needs no Ray, no browser, no training and no compiler. Two folders are not even loaded.
 quick: check
-	$(PYTEST) -m "not cluster and not browser and not trains and not compiles"
+	$(PYTEST) --ignore tests/cluster --ignore tests/browser -m "not cluster and not browser and not trains and not compiles"
 
 # Studies whose drivers, workers and nodes are killed again and again; takes half an hour.
 soak: $(VENV)/.tested

@@ -56,6 +56,7 @@ class Data(_Part):
     actions: tuple[str, ...]
     resampled: Literal["group", "video"] = Field(description="what the intervals resample")
     codec: str = Field("", description="codec that the clips passed before any attack; empty if none")
+    num_windows: int = Field(1, description="windows of each clip over which scores are averaged")
 
 
 class Attacker(_Part):
@@ -107,6 +108,15 @@ class Linkage(_Part):
     mean_ap_floor: float = Field(description="mean_ap of a random order")
 
 
+class Beside(_Part):
+    """Another reading of the utility task on the test split; see `anon_tune.utility_task`."""
+
+    value: float
+    floor: float
+    ceiling: float
+    interval: Interval
+
+
 class Canary(_Part):
     """An anonymizer whose leakage is known beforehand, audited with the same effort."""
 
@@ -154,12 +164,13 @@ class Certificate(_Part):
     )
     leakage_interval: Interval
     leakage_by_chance: float = Field(description="largest cMAP of the same attackers over 1000 permutations of labels")
-    accuracy: float = Field(description="top-1 of a fresh action classifier on the test split")
+    task: str = Field("action", description="the utility task")
+    accuracy: float = Field(description="what a fresh network reaches in the task on the test split, by its metric")
     accuracy_floor: float
     accuracy_ceiling: float
     accuracy_interval: Interval
 
-    accuracy_frozen: float = Field(description="top-1 of the classifier that was trained on raw clips only")
+    accuracy_frozen: float = Field(description="the same of the network that was trained on raw clips only")
     leakage_frozen: float = Field(description="cMAP of the strongest attacker that was trained on raw clips only")
     distortion: float = Field(description="mean RMS difference to the raw clips, in [0, 1]")
     strongest: str = Field(description="family, start and seed of the strongest attacker")
@@ -167,6 +178,7 @@ class Certificate(_Part):
     attributes: tuple[Attribute, ...]
     reconstruction: Reconstruction
     linkage: dict[Literal["raw to anonymized", "anonymized to anonymized"], Linkage]
+    beside: dict[str, Beside] = Field({}, description="other readings of the task, by name")
     canaries: tuple[Canary, ...]
     membership: Membership | None = Field(None, description="if training was differentially private")
 

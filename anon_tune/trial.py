@@ -7,12 +7,13 @@ This module is also the interface between the search and the workers. A worker r
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, Self
 
 from anon_tune.recipe import Recipe
+from anon_tune.utility_task import ACTION, UtilityTask, told_by
 
 ANCHORS = ("identity", "black-out")
 """Methods that are measured in every study: identity shows the ceiling of leakage, black-out its floor."""
@@ -69,7 +70,7 @@ class Score:
         full: True for a full score on the test split; False for a rung score, which is cheaper and whose readings are
             all on the validation split.
         leakage: cMAP of the strongest attacker; lower is better.
-        accuracy: Top-1 of a fresh action classifier; higher is better.
+        accuracy: What a fresh network reaches in the utility task, by the task's metric; higher is better.
         attackers: cMAP of every attacker, by family.
         attributes: Average precision of the strongest attacker, by private attribute.
         distortion: Mean RMS difference to the raw clips, in [0, 1].
@@ -78,6 +79,8 @@ class Score:
         seed: Seed of the attackers, the classifier and the bootstrap.
         seconds: Wall time of the measurement.
         seconds_per_frame: Seconds the anonymizer needs per frame; NaN if not measured.
+        task: Name of the utility task; see `anon_tune.utility_task`.
+        beside: Other readings of the task, by name; they are no objectives.
     """
 
     full: bool
@@ -91,6 +94,8 @@ class Score:
     seed: int
     seconds: float
     seconds_per_frame: float = math.nan
+    task: str = ACTION.name
+    beside: Mapping[str, Reading] = field(default_factory=dict)
 
     @property
     def is_finite(self) -> bool:
@@ -108,6 +113,11 @@ class Objective:
 
 
 OBJECTIVES = (Objective("leakage", minimize=True), Objective("accuracy", minimize=False))
+
+
+def task_of(scores: Iterable[Score]) -> UtilityTask:
+    """Return the utility task of a study's scores."""
+    return told_by(score.task for score in scores)
 
 
 def losses(leakage: float, accuracy: float) -> tuple[float, float]:
@@ -131,10 +141,22 @@ class LossPoint:
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """What the identity anchor scored at one effort."""
+    """What the identity anchor scored at one effort.
+
+    Attributes:
+        leakage, accuracy: The objectives.
+        beside: The other readings of the task, by name.
+    """
 
     leakage: float
     accuracy: float
+    beside: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, score: Score) -> Self:
+        """Take the ceilings from a score of the identity anchor."""
+        beside = {name: reading.value for name, reading in score.beside.items()}
+        return cls(score.leakage.value, score.accuracy.value, beside)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,9 @@ import av
 import numpy as np
 import torch
 
+from anon_tune.clips.labels import Labels
 from anon_tune.clips.manifest import WindowForm
-from anon_tune.clips.store import Labels, StoreWriter
+from anon_tune.clips.store import StoreWriter
 from anon_tune.datasets.readers.vispr import SUBSETS
 from anon_tune.datasets.readers.vp import ATTRIBUTES
 

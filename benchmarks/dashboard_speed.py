@@ -10,7 +10,9 @@ a click on a point until the panel of the trial is filled. Prints JSON.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -47,14 +49,11 @@ def main() -> None:
     """Write a study, serve it, look at it, and print the times."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("--study", type=Path, help="show this study instead of a made-up one")
     parser.add_argument("--chromium", default=shutil.which("chromium"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        study = Path(scratch) / "study"
-        everything = list(records(options.trials))
-        rows = [trial_row(n, t, {} if r is None else report_row(r)) for n, (t, r) in enumerate(everything)]
-        freeze_study(study, SearchSpace.load(SPACE), StudySettings(num_trials=options.trials, clips="avatars"))
-        written_at_once(study / "ledger", rows)
+        study = options.study or _made_up(Path(scratch) / "study", options.trials)
         command = [sys.executable, "-m", "anon_tune", "dashboard", str(study)]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         began = time.monotonic()
@@ -62,6 +61,7 @@ def main() -> None:
         address = server.stdout.readline().strip()
         said = time.monotonic() - began
         while b'id="front-plot"' not in (page := urllib.request.urlopen(address).read()):
+            assert b'class="failed"' not in page, page
             time.sleep(0.5)
         read = time.monotonic() - began
         seen = _seen(address, options.chromium)
@@ -71,22 +71,48 @@ def main() -> None:
     print(json.dumps({"trials": options.trials, **waited, **seen}, indent=2))
 
 
+def _made_up(study: Path, num_trials: int) -> Path:
+    everything = list(records(num_trials))
+    rows = [trial_row(n, t, {} if r is None else report_row(r)) for n, (t, r) in enumerate(everything)]
+    freeze_study(study, SearchSpace.load(SPACE), StudySettings(num_trials=num_trials, clips="avatars"))
+    written_at_once(study / "ledger", rows)
+    return study
+
+
 def _seen(address: str, chromium: str) -> dict[str, float]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 1400, "height": 900})
         page.set_default_timeout(300_000)
-        began = time.monotonic()
+        began, used = time.monotonic(), _cpu_s()
         page.goto(address, wait_until="commit")
         page.locator("#front-plot .scatterlayer .point").first.wait_for(state="attached")
-        drawn = time.monotonic() - began
+        drawn, drawn_cpu = time.monotonic() - began, _cpu_s() - used
         paint = page.evaluate(PAINT)
         page.wait_for_timeout(3000)
         ids = page.evaluate("JSON.parse(document.getElementById('front-plot').dataset.front).slice(0, 20)")
+        used = _cpu_s()
         clicks = page.evaluate(CLICK, ids)
+        click_cpu = (_cpu_s() - used) / len(clicks)
         browser.close()
     median, longest = statistics.median(clicks), max(clicks)
-    return {"first_paint_s": paint, "front_drawn_s": drawn, "click_median_s": median, "click_longest_s": longest}
+    seen = {"first_paint_s": paint, "front_drawn_s": drawn, "click_median_s": median, "click_longest_s": longest}
+    return {**seen, "front_drawn_cpu_s": drawn_cpu, "click_cpu_s": click_cpu}
+
+
+def _cpu_s() -> float:
+    """Return the CPU seconds of the server and the browser so far, which tell more than time on a busy machine."""
+    found = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has just ended
+            fields = file.read_text().rpartition(")")[2].split()
+            found[int(file.parent.name)] = int(fields[1]), int(fields[11]) + int(fields[12])
+    ours, ticks = {os.getpid()}, 0
+    while ours:
+        below = {pid for pid, (parent, _) in found.items() if parent in ours}
+        ticks += sum(found[pid][1] for pid in below)
+        ours = below
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

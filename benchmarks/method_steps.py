@@ -1,4 +1,4 @@
-"""The cost of one step of the game for the methods ted-spad, wavelet and tokens, beside unet_small.
+"""The cost of one training step of every trained method, beside unet_small in the game of ``adversarial``.
 
     python benchmarks/method_steps.py
 
@@ -21,12 +21,18 @@ from anon_tune.methods import build_anonymizer, make_recipe, trainer_of
 
 METHODS = {
     "adversarial": {},
+    "penalty-features": {},
     "spact": {},
+    "vita": {},
+    "bdq": {},
     "ted-spad": {},
+    "learned-lens": {},
     "wavelet": {},
     "wavelet, two levels": {"wavelet.levels": 2},
     "tokens": {},
     "tokens, predictor": {"tokens.score": "predictor"},
+    "diffusion": {},
+    "diffusion, guided": {"diffusion.guidance": 1.0},
 }
 NUM_TURNS = 6
 

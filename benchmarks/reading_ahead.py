@@ -26,7 +26,8 @@ import numpy as np
 import torch
 
 from anon_tune.clips import open_clips
-from anon_tune.clips.store import Labels, StoreWriter
+from anon_tune.clips.labels import Labels
+from anon_tune.clips.store import StoreWriter
 from anon_tune.methods import build_anonymizer, make_recipe
 from anon_tune.training import Trainer
 

@@ -11,14 +11,13 @@ Our step is measured in several arms, which differ in values of the recipe. `rat
 / (our step). The peak memory is that of a process that plays steps of this arm only.
 
     python benchmarks/trainer_speed.py
-    python benchmarks/trainer_speed.py --rounds 5 --arm bfloat16
+    python benchmarks/trainer_speed.py --rounds 5 --arm float32
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -36,6 +35,7 @@ from anon_tune.clips import ClipBatch, Clips, make_avatars
 from anon_tune.methods import build_anonymizer, make_recipe
 from anon_tune.training import Trainer
 from anon_tune.training.optimizers import lowered
+from anon_tune.worker.peak_memory import peak_bytes, peak_gpu_bytes
 
 GAME = {
     "anonymizer.network": "unet",
@@ -53,7 +53,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "float32": FAST,
     "bfloat16": {**FAST, "training.precision": "bfloat16"},
 }
-"""Values of the recipe that each arm changes."""
+"""Values of the recipe that each arm changes. The published loop computes in float32 in any case."""
 
 
 class PublishedLoop:
@@ -197,9 +197,7 @@ def main() -> None:
         device = torch.device(args.device)
         if args.alone:
             build(clips, args.arm, device).train_until(2)
-            on_gpu = device.type == "cuda"
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-            print(torch.cuda.max_memory_allocated() if on_gpu else peak)
+            print(peak_gpu_bytes(device) or peak_bytes())  # ru_maxrss would be that of the process before this one
             return
         published = PublishedLoop(build(clips, "default", device))
         arms = {arm: build(clips, arm, device) for arm in ARMS if arm == args.arm or not args.only}
@@ -214,6 +212,7 @@ def main() -> None:
         "overhead_share": found[args.arm]["overhead_share"],
         "peak_memory_bytes": peak_memory(args),
         "arm": args.arm,
+        "on": ARMS[args.arm],
         "arms": found,
         "anomaly_mode": args.anomaly,
         "device": args.device,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -25,6 +26,8 @@ from anon_tune.study.frozen_study import freeze_study
 from anon_tune.trial import Ceilings, RungJob, Trial, TrialState
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of this process, before torch is loaded, and of those that tests start
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what runs in its background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # or processes that tests interrupt would not hear of it
 settings.register_profile("any machine", deadline=None)  # a test asserts no wall time
 settings.load_profile("any machine")
 
@@ -34,8 +37,10 @@ TINY = {
     "training.num_steps": 6,
     "training.batch_clips": 4,
     "training.warmup_steps": 1,
+    "evaluation.rung.attackers": "frame",  # not the one that loads scikit-learn
     "evaluation.rung.attacker_steps": 4,
     "evaluation.rung.classifier_steps": 4,
+    "evaluation.full.attackers": "frame,clip",
     "evaluation.full.attacker_steps": 4,
     "evaluation.full.classifier_steps": 4,
     "evaluation.num_bootstraps": 5,

@@ -28,7 +28,9 @@ Method = Annotated[
 File = Annotated[Path | None, typer.Option(metavar="FILE", help="Audit an anonymizer file written by 'export'.")]
 Clips = Annotated[
     str | None,
-    typer.Option(metavar="avatars|DIR|URI", help="Built-in clips, or a clip store; for --method and --file."),
+    typer.Option(
+        metavar="avatars|avatars-anomaly|DIR|URI", help="Built-in clips, or a clip store; for --method and --file."
+    ),
 ]
 Original = Annotated[
     Path | None,

@@ -15,6 +15,7 @@ from anon_tune.cli.named_values import named
 from anon_tune.cli.study_options import AllowExternal, Package
 from anon_tune.commands.certify import certify as run_certify
 from anon_tune.commands.results import write_report
+from anon_tune.utility_task import TASKS
 
 if TYPE_CHECKING:
     from anon_tune.commands.certify import CertifyStep
@@ -61,7 +62,8 @@ def show_step(step: CertifyStep) -> None:
         said = f"{step.trial_id}: {step.error}"
     else:
         one = step.certificate
-        said = f"{step.trial_id} {one.status.replace('_', ' ')}: leakage {one.leakage:.3f} accuracy {one.accuracy:.3f}"
+        objective = f"{TASKS[one.task].objective} {one.accuracy:.3f}"
+        said = f"{step.trial_id} {one.status.replace('_', ' ')}: leakage {one.leakage:.3f} {objective}"
     if math.isfinite(step.left_s):
         said += f"; {step.done} of {step.total}, about {time.strftime('%H:%M:%S', time.gmtime(step.left_s))} left"
     print(said, file=sys.stderr, flush=True)

@@ -112,6 +112,21 @@ def avatars(
     info(str(output))
 
 
+@app.command("avatars-anomaly")
+def avatars_anomaly(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Clip store to write.")],
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed gives the same clips.")] = 0,
+    num_frames: Annotated[int, typer.Option(metavar="N", min=16, help="Frames per clip.")] = 32,
+    size: Annotated[str, typer.Option(metavar="HxW", help="Height and width of a frame in pixels.")] = "32x32",
+) -> None:
+    """Make the built-in normal and abnormal clips of generated people, with frame truth."""
+    from anon_tune.clips import make_anomalies
+
+    height, width = parse_size(size)
+    make_anomalies(output, seed=seed, num_frames=num_frames, height=height, width=width)
+    info(str(output))
+
+
 class Detector(StrEnum):
     """How persons are found."""
 
@@ -176,6 +191,9 @@ def info(store: Annotated[str, typer.Argument(metavar="DIR|URI", help="Clip stor
     print("splits:", ", ".join(f"{name} {count}" for name, count in splits.items()))
     print(f"actions ({len(clips.actions)}):", ", ".join(clips.actions))
     print(f"private attributes ({len(clips.attributes)}):", ", ".join(clips.attributes))
+    if known := [entry.frame_truth for entry in clips.manifest.entries if entry.frame_truth is not None]:
+        abnormal = sum(map(sum, known)) / sum(map(len, known))
+        print(f"frame truth: {len(known)} clips, {abnormal:.1%} of their frames are abnormal")
 
 
 def _windows(manifest: Manifest) -> str:

@@ -15,7 +15,8 @@ Source = Annotated[
     typer.Argument(
         metavar="FOLDER|NAME",
         help="Folder of videos, searched recursively. With --root, the name of a data set instead: ucf101, "
-        "hmdb51, pa-hmdb51, vispr, vp-ucf101, vp-hmdb51, kth, ixmas, or csv for a table of your own.",
+        "hmdb51, pa-hmdb51, vispr, vp-ucf101, vp-hmdb51, kth, ixmas, ucf-crime, shanghaitech, or csv for a table of "
+        "your own.",
     ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Clip store to write.")]

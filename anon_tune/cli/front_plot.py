@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from anon_tune.commands.front_marks import FrontPoint, Mark
+from anon_tune.utility_task import ACTION, UtilityTask
 
 WIDTH, _HEIGHT = 60, 10
 _SIGNS = {Mark.OTHER: ".", Mark.BLACK_OUT: "B", Mark.IDENTITY: "I", Mark.FRONT: "o"}  # later ones hide earlier ones
@@ -13,13 +14,14 @@ _NAMES = {"o": "on the front", ".": "other trials", "I": "identity", "B": "black
 _EDGE = 7  # columns to the left of the plot
 
 
-def plot_front(points: Sequence[FrontPoint], split: str, width: int = WIDTH) -> str:
-    """Draw accuracy over leakage; empty if there is no point of a trial or only one point.
+def plot_front(points: Sequence[FrontPoint], split: str, width: int = WIDTH, task: UtilityTask = ACTION) -> str:
+    """Draw the objective of a task over leakage; empty if there is no point of a trial or only one point.
 
     Args:
         points: The points; those that are not finite are left out.
         split: The split that they were measured on, for the title.
         width: Columns, at least 40.
+        task: The utility task.
     """
     known = [p for p in points if math.isfinite(p.leakage) and math.isfinite(p.accuracy)]
     if len(known) < 2 or all(p.mark in (Mark.IDENTITY, Mark.BLACK_OUT) for p in known):
@@ -41,7 +43,7 @@ def plot_front(points: Sequence[FrontPoint], split: str, width: int = WIDTH) -> 
     legend = ", ".join(f"{sign} {name}" for sign, name in _NAMES.items() if sign in shown)
     return "\n".join(
         [
-            f"accuracy over leakage ({split} split)",
+            f"{task.objective} over leakage ({split} split)",
             *rows,
             " " * (_EDGE - 1) + "+" + "-" * columns,
             " " * _EDGE + ends[0] + middle + ends[1],

@@ -14,8 +14,8 @@ from anon_tune.cli.help_text import Command
 from anon_tune.cli.status import Address
 from anon_tune.cli.study import study_options
 from anon_tune.cli.study_options import Package
+from anon_tune.clips.built_in import BUILT_IN
 from anon_tune.commands.study import planned
-from anon_tune.commands.study_clips import BUILT_IN
 from anon_tune.commands.submit import Submission, check_shared
 from anon_tune.commands.submit import fetch as run_fetch
 from anon_tune.commands.submit import submit as run_submit
@@ -168,7 +168,7 @@ def _checked_study(context: typer.Context, words: list[str]) -> Submission:
     planned(study_options(_parsed(context, "study", words)))
     as_given = _as_given(context, "study", words)
     for name in ("clips", "stills", "warm_start"):
-        if name in as_given and as_given[name] != (BUILT_IN if name == "clips" else None):
+        if name in as_given and as_given[name] not in (BUILT_IN if name == "clips" else (None,)):
             check_shared(f"--{name.replace('_', '-')}", as_given[name])
     study, space = check_shared("--out", as_given["out"]), as_given["space"]
     # The same word may also be the value of an option such as --warm-start. The search space is the word whose

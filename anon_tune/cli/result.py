@@ -141,14 +141,15 @@ def _print_table(table: FrontTable) -> None:
     is_certified = any(row.certificate is not None for row in table.rows)
     added = ["repeats", "on front"] if verified else []
     last = ["certified leakage", "normalized"] if is_certified else []
-    heads = ["trial", "method", "state", "front rank", *added, "leakage", "normalized", "accuracy", *last]
+    objective = table.front.task.objective
+    heads = ["trial", "method", "state", "front rank", *added, "leakage", "normalized", objective, *last]
     heads += ["seconds", "params"]
     print(lay_out(heads, [_cells(row, verified, is_certified) for row in table.rows], terminal_width()))
     front = table.front
     if (point := front.reference_point) is not None:
         print(
             f"hypervolume {front.hypervolume:.4f} against leakage {point.leakage:.3f} (raw clips) "
-            f"and accuracy {point.accuracy:.3f} (chance)"
+            f"and {front.task.objective} {point.accuracy:.3f} (chance)"
         )
     if front.empty is not None:
         print(front.empty)

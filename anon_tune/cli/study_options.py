@@ -16,7 +16,8 @@ Space = Annotated[
     ),
 ]
 Clips = Annotated[
-    str, typer.Option(metavar="avatars|DIR|URI", help="Built-in clips, or a clip store: a folder or a URI.")
+    str,
+    typer.Option(metavar="avatars|avatars-anomaly|DIR|URI", help="Built-in clips, or a clip store: a folder or a URI."),
 ]
 Out = Annotated[
     Folder,

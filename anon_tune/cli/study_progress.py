@@ -18,7 +18,8 @@ from anon_tune.cli.front_plot import WIDTH, plot_front
 from anon_tune.commands.front_points import points_on_validation
 from anon_tune.commands.study_view import StudyView
 from anon_tune.pareto import coverage
-from anon_tune.trial import Cost, Score, Trial, TrialState, losses
+from anon_tune.trial import Cost, Score, Trial, TrialState, losses, task_of
+from anon_tune.utility_task import TASKS, UtilityTask
 
 _MOST_ROWS = 8
 _LOOK_EVERY_S = 0.5
@@ -93,7 +94,7 @@ class StudyProgress:
         head = f"{view.num_trials} trials: {states or 'measuring the anchors'}\n"
         head += f"hypervolume {view.hypervolume:.4f}, {clock(elapsed)} elapsed, about {clock(view.left_s)} left"
         head += _spent(view.cost)
-        table = Table("trial", "leakage", "accuracy", title="front (validation split)", title_justify="left")
+        table = Table("trial", "leakage", self._task.objective, title="front (validation split)", title_justify="left")
         for name, score in _spread(view.front):
             table.add_row(name, f"{score.leakage.validation:.3f}", f"{score.accuracy.validation:.3f}")
         plot = self._plot(view)
@@ -101,8 +102,15 @@ class StudyProgress:
 
     def _plot(self, view: StudyView) -> str:
         return plot_front(
-            points_on_validation(self._trials, view.front), "validation", min(self._console.width - 1, WIDTH)
+            points_on_validation(self._trials, view.front),
+            "validation",
+            min(self._console.width - 1, WIDTH),
+            self._task,
         )
+
+    @property
+    def _task(self) -> UtilityTask:
+        return task_of(report.score for trial in self._trials for report in trial.reports)
 
 
 def _spent(cost: Cost) -> str:
@@ -132,7 +140,8 @@ def _spread(front: Sequence[tuple[str, Score]]) -> list[tuple[str, Score]]:
 def _line(trial: Trial, view: StudyView) -> str:
     text = f"{trial.id} {trial.state.value}"
     if trial.score is not None and trial.score.is_finite:
-        text += f" leakage {trial.score.leakage.validation:.3f} accuracy {trial.score.accuracy.validation:.3f}"
+        said = f"{TASKS[trial.score.task].objective} {trial.score.accuracy.validation:.3f}"
+        text += f" leakage {trial.score.leakage.validation:.3f} {said}"
     if trial.reason:
         text += f" ({trial.reason})"
     over = sum(n for state, n in view.states.items() if state.is_final)

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from anon_tune.utility_task import ACTION, TASKS
+
 if TYPE_CHECKING:
     from anon_tune.commands.table import Figure, ResultTable, TableRow
 
@@ -17,8 +19,8 @@ _HEADS = (
     "study",
     "method",
     "trial",
-    "top-1 %",
-    "top-1 floor to ceiling",
+    "{metric} %",
+    "{metric} floor to ceiling",
     "cMAP %",
     "cMAP floor to ceiling",
     "normalized leakage",
@@ -72,7 +74,9 @@ def csv_text(table: ResultTable) -> str:
 
 def _heads(table: ResultTable) -> tuple[str, ...]:
     """Return the names of the columns; a table of one study needs no column for its name."""
-    return _HEADS if len({row.study for row in table.rows}) > 1 else _HEADS[1:]
+    heads = _HEADS if len({row.study for row in table.rows}) > 1 else _HEADS[1:]
+    metric = " or ".join(dict.fromkeys(TASKS[row.task].metric for row in table.rows)) or ACTION.metric
+    return tuple(head.format(metric=metric) for head in heads)
 
 
 def _halves(head: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from anon_tune.cli import result
 from anon_tune.cli.study_options import AllowExternal, Package
 from anon_tune.commands.results import write_report
 from anon_tune.commands.verify import verify as run_verify
+from anon_tune.utility_task import TASKS
 
 if TYPE_CHECKING:
     from anon_tune.driver import VerifyStep
@@ -53,7 +54,7 @@ def verify(
 
 def _show(step: VerifyStep) -> None:
     score = step.repeat.score
-    readings = f"leakage {score.leakage.value:.3f} accuracy {score.accuracy.value:.3f}"
+    readings = f"leakage {score.leakage.value:.3f} {TASKS[score.task].objective} {score.accuracy.value:.3f}"
     left = time.strftime("%H:%M:%S", time.gmtime(step.left_s))
     print(
         f"{step.trial_id} repeat {step.repeat.number}: {readings}; {step.done} of {step.total}, about {left} left",

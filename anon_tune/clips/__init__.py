@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from anon_tune.on_demand import on_demand
 
 if TYPE_CHECKING:
+    from anon_tune.clips.anomalies import make_anomalies
     from anon_tune.clips.avatars import make_avatars
     from anon_tune.clips.batches import ClipBatch, ClipSampler, epoch_batches
     from anon_tune.clips.clip_set import ClipSet
@@ -29,6 +30,7 @@ _MODULES = {
     "StillSampler": "anon_tune.clips.stills",
     "check_stills": "anon_tune.clips.stills",
     "epoch_batches": "anon_tune.clips.batches",
+    "make_anomalies": "anon_tune.clips.anomalies",
     "make_avatars": "anon_tune.clips.avatars",
     "mean_of_windows": "anon_tune.clips.windows",
     "one_per_clip": "anon_tune.clips.windows",
@@ -48,6 +50,7 @@ __all__ = [
     "StillSampler",
     "check_stills",
     "epoch_batches",
+    "make_anomalies",
     "make_avatars",
     "mean_of_windows",
     "one_per_clip",

@@ -11,19 +11,19 @@ therefore has to reveal something.
 
 from __future__ import annotations
 
-import colorsys
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anon_tune.clips.figure import Array, Person, Pose, draw_person
+from anon_tune.clips.figure import Pose, draw_person
 from anon_tune.clips.keypoints import Points
+from anon_tune.clips.labels import Labels
+from anon_tune.clips.looks import draw_background, draw_looks
 from anon_tune.clips.manifest import SPLITS
 from anon_tune.clips.persons import write_masks
-from anon_tune.clips.store import Clips, Labels, StoreWriter
+from anon_tune.clips.store import Clips, StoreWriter
 from anon_tune.errors import DataError
 
 ATTRIBUTES = ("skin=dark", "shirt=warm", "pattern=striped", "hair=blond", "build=broad", "headgear=hat")
@@ -32,7 +32,6 @@ ACTIONS = (("raise-arms", "lower-arms"), ("crouch", "rise"), ("step-right", "ste
 FPS = 8.0
 
 _CLIPS_PER_PERSON = 4
-_NUM_BOXES = 5
 # Numbers of the separate random streams under one seed.
 _CAST, _PERSON, _CLIP = 0, 1, 2
 
@@ -89,12 +88,12 @@ def make_avatars(
 
 def _cast(seed: int, counts: dict[str, int]) -> Iterator[Labels]:
     """Yield the labels of every clip. Looks and actions are dealt from shuffled decks, so that both are balanced."""
-    rng = _rng(seed, _CAST)
+    rng = drawn_by(seed, _CAST)
     names = [name for pair in ACTIONS for name in pair]
     for split, count in counts.items():
         num_people = -(-count // _CLIPS_PER_PERSON)
-        looks = _deck(rng, 2 ** len(ATTRIBUTES), num_people)
-        actions = _deck(rng, len(names), count)
+        looks = deck(rng, 2 ** len(ATTRIBUTES), num_people)
+        actions = deck(rng, len(names), count)
         for at in range(count):
             person = at // _CLIPS_PER_PERSON
             yield Labels(
@@ -107,7 +106,8 @@ def _cast(seed: int, counts: dict[str, int]) -> Iterator[Labels]:
             )
 
 
-def _deck(rng: np.random.Generator, num_cards: int, count: int) -> NDArray[np.int64]:
+def deck(rng: np.random.Generator, num_cards: int, count: int) -> NDArray[np.int64]:
+    """Deal a number of cards from shuffled decks, so that each card is dealt about equally often."""
     return np.concatenate([rng.permutation(num_cards) for _ in range(-(-count // num_cards))])[:count]
 
 
@@ -116,15 +116,15 @@ def _draw(
 ) -> tuple[NDArray[np.uint8], Points, NDArray[np.bool_]]:
     """Draw one clip: frames (T, H, W, 3), key points of its person (T, 1, 17, 3), and its pixels (T, H, W)."""
     split, _, person_number = labels.group.split("-")
-    rng = _rng(seed, _CLIP, number)
-    person = _person(_rng(seed, _PERSON, SPLITS.index(split), int(person_number)), rng, labels.private)
+    rng = drawn_by(seed, _CLIP, number)
+    person = draw_looks(drawn_by(seed, _PERSON, SPLITS.index(split), int(person_number)), rng, labels.private)
     moving = next(at for at, pair in enumerate(ACTIONS) if labels.action in pair)
     pose = _pose(rng, moving, shape[0])
     canvas = np.empty(shape, np.float32)
-    canvas[:] = _background(rng, *shape[1:3])
-    empty = canvas[0].copy()
+    background = draw_background(rng, *shape[1:3])
+    canvas[:] = background
     joints = draw_person(canvas, person, pose)[:, None]
-    mask: NDArray[np.bool_] = (canvas != empty).any(axis=-1)
+    mask: NDArray[np.bool_] = (canvas != background).any(axis=-1)
     canvas *= np.float32(rng.uniform(0.85, 1.1))
     canvas += rng.standard_normal(shape, np.float32) * np.float32(0.02)
     frames = np.round(np.clip(canvas, 0, 1) * 255).astype(np.uint8)
@@ -144,52 +144,6 @@ def _pose(rng: np.random.Generator, moving: int, num_frames: int) -> Pose:
     return Pose(arms, crouch, across, bend=np.full(num_frames, rng.uniform(), np.float32))
 
 
-def _person(body: np.random.Generator, clothes: np.random.Generator, private: tuple[bool, ...]) -> Person:
-    dark, warm, striped, blond, broad, hat = private
-    skin = (0.36, 0.22, 0.14) if dark else (0.94, 0.78, 0.66)
-    hair = (0.88, 0.74, 0.32) if blond else (0.14, 0.10, 0.08)
-    hue = clothes.uniform(-0.04, 0.1) if warm else clothes.uniform(0.36, 0.68)
-    stripe = clothes.choice([0.05, 0.97]) + clothes.uniform(-0.04, 0.03, 3)
-    hat_colour = _colour(clothes, clothes.uniform(), (0.2, 1.0), (0.05, 0.22))
-    return Person(
-        skin=_shade(body, skin),
-        hair=_shade(body, hair),
-        shirt=_colour(clothes, hue, (0.6, 1.0), (0.45, 0.95)),
-        stripe=stripe.astype(np.float32) if striped else None,
-        trousers=_colour(clothes, clothes.uniform(), (0.1, 0.8), (0.15, 0.7)),
-        hat=hat_colour if hat else None,
-        girth=body.uniform(0.15, 0.17) if broad else body.uniform(0.065, 0.08),
-        limb=body.uniform(0.055, 0.061) if broad else body.uniform(0.03, 0.035),
-        height=body.uniform(0.97, 1.03),
-    )
-
-
-def _background(rng: np.random.Generator, height: int, width: int) -> Array:
-    """Draw a background, (H, W, 3), the same in all frames: a gradient, boxes of random colours, and grain."""
-    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j].astype(np.float32)
-    angle = rng.uniform(0, 2 * math.pi)
-    slope = np.clip(0.5 + (x - 0.5) * math.cos(angle) + (y - 0.5) * math.sin(angle), 0, 1)[..., None]
-    one, two = (_colour(rng, rng.uniform(), (0.0, 0.7), (0.2, 0.9)) for _ in range(2))
-    image: Array = one + slope * (two - one)
-    for _ in range(_NUM_BOXES):
-        top, left = rng.uniform(-0.1, 0.9, 2)
-        tall, wide = rng.uniform(0.1, 0.45, 2)
-        inside = (y >= top) & (y < top + tall) & (x >= left) & (x < left + wide)
-        blend = np.float32(rng.uniform(0.25, 0.7))
-        image[inside] += blend * (_colour(rng, rng.uniform(), (0.1, 1.0), (0.15, 0.95)) - image[inside])
-    image += rng.standard_normal((height, width, 1), np.float32) * np.float32(rng.uniform(0.0, 0.04))
-    return image
-
-
-def _colour(rng: np.random.Generator, hue: float, saturation: tuple[float, float], value: tuple[float, float]) -> Array:
-    rgb = colorsys.hsv_to_rgb(hue % 1.0, rng.uniform(*saturation), rng.uniform(*value))
-    return np.array(rgb, np.float32)
-
-
-def _shade(rng: np.random.Generator, colour: tuple[float, float, float]) -> Array:
-    shade = np.array(colour) * rng.uniform(0.85, 1.15) + rng.uniform(-0.03, 0.03, 3)
-    return np.clip(shade, 0, 1).astype(np.float32)
-
-
-def _rng(*key: int) -> np.random.Generator:
+def drawn_by(*key: int) -> np.random.Generator:
+    """Return the random numbers of a key, whose first part is a seed."""
     return np.random.Generator(np.random.PCG64(key))

@@ -35,6 +35,8 @@ class ClipSet:
         windows: All stored frames of each clip, if the store holds several windows; `frames` are then the middle one.
         num_windows: Rows that follow each other and are windows of the same clip; see `spread_windows`.
         keypoints: (N, T, P, 17, 3) float32, as in `anon_tune.clips.keypoints`; None if they are not known.
+        frame_truth: (N, T) uint8, 1 for abnormal frames; None if that is not known of every clip.
+        normal: The label of clips of the action `anon_tune.clips.frame_truth.NORMAL`; -1 if there are none.
         persons: Packed person masks of all stored frames (N, F, H, ceil(W / 8)), see `anon_tune.clips.persons`; None if
             there are none.
     """
@@ -49,6 +51,8 @@ class ClipSet:
     windows: Windows | None = None
     num_windows: int = 1
     keypoints: Points | None = None
+    frame_truth: NDArray[np.uint8] | None = None
+    normal: int = -1
     persons: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:

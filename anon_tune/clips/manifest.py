@@ -9,9 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
+from anon_tune.clips.frame_truth import NORMAL
 from anon_tune.errors import DataError
 from anon_tune.folder import why
 
@@ -32,6 +35,7 @@ _PLAIN = {
     "content_hash": pa.string(),
     "row": pa.int64(),
 }
+_TRUTH = "frame_truth"  # a column that only some stores have; null where the truth of a clip is not known
 _KEPT = ("begin", "end")
 _FORM = ("stored_frames", "stride")
 _REMEDY = "Import or make the clips again"
@@ -52,6 +56,7 @@ class ClipEntry:
         content_hash: SHA-256 of the stored frames.
         begin: First stored frame that windows may show, see `WindowForm`; 0 if the store has no windows.
         end: One past the last such frame; 0 if the store has no windows.
+        frame_truth: For each of the T frames, whether it is abnormal; None if that is not known.
     """
 
     id: str
@@ -63,6 +68,7 @@ class ClipEntry:
     content_hash: str
     begin: int = 0
     end: int = 0
+    frame_truth: tuple[bool, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +131,19 @@ class Manifest:
         several = (tuple(found) for found in columns.values() if len(found) > 1)
         return tuple(found for found in several if all(sum(e.private[at] for at in found) == 1 for e in self.entries))
 
+    @property
+    def _has_truth(self) -> bool:
+        return any(entry.frame_truth is not None for entry in self.entries)
+
     def rows(self, split: str) -> range:
         """Return the contiguous rows of one split, possibly none."""
         rows = [row for row, entry in enumerate(self.entries) if entry.split == split]
         return range(rows[0], rows[-1] + 1) if rows else range(0)
+
+    def frame_truth(self, rows: range) -> NDArray[np.uint8] | None:
+        """Return the frame truth (N,T) of some clips; None if it is not known of all of them."""
+        known = [truth for row in rows if (truth := self.entries[row].frame_truth) is not None]
+        return np.array(known, dtype=np.uint8) if len(known) == len(rows) else None
 
     def fingerprint(self) -> str:
         """Return 16 hex digits that change with any frame, label or split, but not with `source`.
@@ -140,6 +155,8 @@ class Manifest:
         if self.windows is not None:
             kept = [[e.begin, e.end] for e in self.entries]
             facts = [_WITH_WINDOWS, *facts[1:], self.windows.stored_frames, self.windows.stride, kept]
+        if self._has_truth:
+            facts.append([e.frame_truth for e in self.entries])
         if self.keypoints and any(e.file for e in self.entries):
             facts.append(self.keypoints)
         text = json.dumps(facts, separators=(",", ":"))
@@ -153,7 +170,8 @@ class Manifest:
 
         Raises:
             DataError: There are no clips, an id is repeated, a split is unknown or not contiguous, a group is in
-                the test split and in another split, or a window reaches beyond what is stored.
+                the test split and in another split, a window reaches beyond what is stored, or frame truth does not
+                fit its clip.
         """
         entries = self.entries
         if not entries:
@@ -170,8 +188,21 @@ class Manifest:
         shared = sorted(groups["test"] & (groups["train"] | groups["val"]))
         if shared:
             raise DataError(where, "no group may be in test and in another split", shared[0], _REMEDY)
+        if self._has_truth:
+            self._check_truth(where)
         if self.windows is not None:
             self._check_windows(self.windows, where)
+
+    def _check_truth(self, where: str) -> None:
+        if self.windows is not None:
+            rule = "a store with several windows of each video can have no frame truth"
+            raise DataError(where, rule, remedy="Leave --windows and --keep-frames out")
+        for entry in self.entries:
+            if entry.frame_truth is not None and len(entry.frame_truth) != self.shape[0]:
+                rule = f"the frame truth of a clip must have {self.shape[0]} values, one for each frame"
+                raise DataError(where, rule, f"{len(entry.frame_truth)} for '{entry.id}'", _REMEDY)
+            if entry.action == NORMAL and any(entry.frame_truth or ()):
+                raise DataError(where, f"no frame of a clip of action '{NORMAL}' may be abnormal", entry.id, _REMEDY)
 
     def _check_windows(self, windows: WindowForm, where: str) -> None:
         num_frames, stored = self.shape[0], windows.stored_frames
@@ -193,6 +224,8 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
         arrays[name] = pa.array([getattr(e, name) for e in entries], pa.int64())
     for at, name in enumerate(manifest.attributes):
         arrays[_PREFIX + name] = pa.array([e.private[at] for e in entries], pa.bool_())
+    if manifest._has_truth:
+        arrays[_TRUTH] = pa.array([e.frame_truth for e in entries], pa.list_(pa.bool_()))
     facts = {"version": VERSION, "shape": manifest.shape, "fps": manifest.fps, "source": manifest.source}
     if manifest.windows:
         facts |= {"version": _WITH_WINDOWS, "windows": asdict(manifest.windows)}
@@ -224,6 +257,8 @@ def read_manifest(path: Path) -> Manifest:
             raise DataError(where, f"needs a column '{name}' of type {kind}", remedy=_REMEDY)
         if table.column(name).null_count:
             raise DataError(where, f"the column '{name}' must have no empty values", remedy=_REMEDY)
+    if _TRUTH in table.column_names and table.schema.field(_TRUTH).type != pa.list_(pa.bool_()):
+        raise DataError(where, f"the column '{_TRUTH}' must be a list of truth values", remedy=_REMEDY)
     try:
         num_frames, height, width, channels = map(int, facts["shape"])
         fps, source = float(facts["fps"]), str(facts["source"])
@@ -254,6 +289,10 @@ def _entries(
         raise DataError(where, f"the column 'row' must number the clips from 0 to {len(rows) - 1}", remedy=_REMEDY)
     names = [*(name for name in _PLAIN if name != "row"), *kept]
     return tuple(
-        ClipEntry(**{name: row[name] for name in names}, private=tuple(row[_PREFIX + name] for name in attributes))
+        ClipEntry(
+            **{name: row[name] for name in names},
+            private=tuple(row[_PREFIX + name] for name in attributes),
+            frame_truth=None if row.get(_TRUTH) is None else tuple(map(bool, row[_TRUTH])),
+        )
         for row in rows
     )

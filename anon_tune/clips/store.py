@@ -26,8 +26,10 @@ from numpy.typing import NDArray
 
 from anon_tune.address import refuse_secret
 from anon_tune.clips.clip_set import ClipSet
+from anon_tune.clips.frame_truth import NORMAL
 from anon_tune.clips.frames import check_shape, content_hash, map_frames, move_rows
 from anon_tune.clips.keypoints import Points, add_keypoints, map_keypoints
+from anon_tune.clips.labels import Labels
 from anon_tune.clips.manifest import (
     FRAMES,
     MANIFEST,
@@ -120,6 +122,8 @@ class Clips:
             ids=tuple(e.id for e in entries),
             categories=self.manifest.categories(),
             windows=windows,
+            frame_truth=self.manifest.frame_truth(rows),
+            normal=index.get(NORMAL, -1),
             keypoints=None if self._keypoints is None else self._keypoints[rows.start : rows.stop],
             persons=None if self._persons is None else self._persons[rows.start : rows.stop],
         )
@@ -154,18 +158,6 @@ def open_clips(location: Path | str) -> Clips:
     frames = map_frames(directory / FRAMES, manifest)
     masks = map_masks(directory, frames.shape[:4])
     return Clips(str(directory), directory, manifest, frames, map_keypoints(directory, manifest), masks)
-
-
-@dataclass(frozen=True, slots=True)
-class Labels:
-    """The labels of a clip, which are known before its frames are read; the fields are those of `ClipEntry`."""
-
-    id: str
-    file: str
-    split: str
-    group: str
-    action: str
-    private: tuple[bool, ...]
 
 
 class StoreWriter:
@@ -232,13 +224,16 @@ class StoreWriter:
     def _to_next_row(self) -> None:
         self._file.seek(self._header_bytes + len(self) * math.prod(self._shape))
 
-    def add(self, labels: Labels, frames: NDArray[np.uint8], kept: tuple[int, int] = (0, 0)) -> str:
+    def add(
+        self, labels: Labels, frames: NDArray[np.uint8], kept: tuple[int, int] = (0, 0), shown: Sequence[int] = ()
+    ) -> str:
         """Append one clip. The clips of a split must follow each other.
 
         Args:
             labels: The labels of the clip.
             frames: (T, H, W, 3) uint8; (F, H, W, 3) if the store holds several windows.
             kept: `begin` and `end` of its entry, if the store holds several windows.
+            shown: Indices of the frames in the file, for the truth; empty for 0 to T - 1.
 
         Returns:
             The content hash of the clip, whose frames are written when the call returns.
@@ -251,20 +246,21 @@ class StoreWriter:
         self._to_next_row()
         self._file.write(np.ascontiguousarray(frames).data)
         self._file.flush()
-        return self._enter(labels, content_hash(frames), kept)
+        return self._enter(labels, content_hash(frames), kept, shown)
 
-    def restore(self, labels: Labels, expected_hash: str, kept: tuple[int, int] = (0, 0)) -> bool:
+    def restore(self, labels: Labels, expected_hash: str, kept: tuple[int, int], shown: Sequence[int] = ()) -> bool:
         """Append a clip whose frames an earlier writer left in the next row; return False if they are not there."""
         self._to_next_row()
         frames = self._file.read(math.prod(self._shape))
         if hashlib.sha256(frames).hexdigest() != expected_hash:
             return False
-        self._enter(labels, expected_hash, kept)
+        self._enter(labels, expected_hash, kept, shown)
         return True
 
-    def _enter(self, labels: Labels, clip_hash: str, kept: tuple[int, int]) -> str:
-        fields = {name: getattr(labels, name) for name in Labels.__slots__}
-        self._entries.append(ClipEntry(**fields, content_hash=clip_hash, begin=kept[0], end=kept[1]))
+    def _enter(self, labels: Labels, clip_hash: str, kept: tuple[int, int], shown: Sequence[int]) -> str:
+        fields = {name: getattr(labels, name) for name in Labels.__slots__ if name != "truth"}
+        truth = None if labels.truth is None else labels.truth.of(shown or range(self._shape[0]))
+        self._entries.append(ClipEntry(**fields, content_hash=clip_hash, begin=kept[0], end=kept[1], frame_truth=truth))
         return clip_hash
 
     def resplit(self, splits: Mapping[str, str]) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anon_tune.clips.built_in import BUILT_IN
 from anon_tune.commands.results import pick_trial
-from anon_tune.commands.study_clips import BUILT_IN
 from anon_tune.errors import AnonTuneError, UsageError
 from anon_tune.folder import Folder
 from anon_tune.study_directory import StudyDirectory
@@ -79,7 +79,7 @@ def _by_study(study: StudyDirectory, trial: str | None, leakage_at_most: float |
     loaded = load_trial(study, picked)
     _, settings = read_study(study)
     try:
-        location = study.clips.location if settings.clips == BUILT_IN else settings.clips
+        location = study.clips.location if settings.clips in BUILT_IN else settings.clips
         num_frames, height, width, _ = open_clips(location).shape
     except AnonTuneError:  # the clips may be missing on this machine
         size, frames = None, None

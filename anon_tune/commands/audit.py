@@ -20,6 +20,7 @@ from anon_tune.methods import attackers_of
 from anon_tune.methods.external.permission import external_allowed
 from anon_tune.networks import pick_device
 from anon_tune.recipe import AuditRecipe
+from anon_tune.training import check_task
 
 
 def run_audit(options: AuditOptions, watch: AuditWatch) -> Certificate:
@@ -39,6 +40,9 @@ def run_audit(options: AuditOptions, watch: AuditWatch) -> Certificate:
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
         with external_allowed(options.allow_external):
             case = find_case(options, Path(scratch), watch)
+        if case.recipe is not None:
+            effort = effort.of_task(case.recipe.utility.task, case.recipe.utility.segments)
+        check_task(effort.task, effort.segments, case.clips, "audit")
         if case.kept is not None and not case.kept.folder.is_remote:
             check_writable(case.kept.path)
         device = pick_device(options.device)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anon_tune
+from anon_tune.clips.built_in import BUILT_IN
 from anon_tune.commands.audit_options import AuditOptions
 from anon_tune.commands.results import read_trials
-from anon_tune.commands.study_clips import BUILT_IN, find_clips
+from anon_tune.commands.study_clips import find_clips
 from anon_tune.commands.watch import ImportWatch
 from anon_tune.errors import StudyError, suggest
 from anon_tune.folder import File, Folder
@@ -86,7 +87,8 @@ def _trial_case(folder: Folder, name: str) -> Case:
         rule = f"must hold the clips of the study, {settings.clips_fingerprint}"
         raise StudyError(clips.location, rule, clips.fingerprint, "Restore them, or audit an export with --file")
     loaded, kept = load_trial(study, trial), study.certificate(name)
-    beside = kept.folder.path if settings.clips == BUILT_IN and not kept.folder.is_remote else _beside(clips)
+    is_inside = settings.clips in BUILT_IN and not kept.folder.is_remote
+    beside = kept.folder.path if is_inside else _beside(clips)
     return Case(loaded.subject, loaded.anonymizer, clips, settings.clips, beside, kept, loaded.recipe)
 
 
@@ -126,9 +128,9 @@ def _open(clips: str, cache: Path | None) -> tuple[Clips, Path]:
     """Open clips by their name; return them and the default folder of their baselines."""
     from anon_tune.clips.node_cache import user_cache
 
-    if clips == BUILT_IN:
+    if clips in BUILT_IN:
         home = cache or user_cache()
-        return find_clips(clips, Folder.at(home / f"{BUILT_IN}-{anon_tune.__version__}-keypoints")), home
+        return find_clips(clips, Folder.at(home / f"{clips}-{anon_tune.__version__}-keypoints")), home
     opened = find_clips(clips, Folder.at("."))
     return opened, _beside(opened)
 

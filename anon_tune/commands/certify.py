@@ -88,7 +88,9 @@ def certify(
     check_attackers(effort.attackers, "--set")
     chosen = _chosen(study, trials)
     check_programs((trial.method for trial in chosen), allow_external)
-    _, settings = load_study(study)
+    space, settings = load_study(study)
+    utility = space.recipe({}, "identity").utility
+    effort = effort.of_task(utility.task, utility.segments)
     clips = clips_of_study(settings, study.folder)
     effort = audit_by_size(effort, *clips.shape[1:3])
     job = _Job(study.folder.location, clips.location, settings, effort, allow_external)

@@ -19,6 +19,7 @@ from anon_tune.study.frozen_study import read_study
 from anon_tune.study.lock import driver_of
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import ANCHORS, Cost, Trial, TrialState
+from anon_tune.utility_task import ACTION
 
 _LAST_FAILURES = 5
 
@@ -45,6 +46,7 @@ class StudyStatus:
         failures: The last failed trials, latest first.
         points: Every scored trial and anchor, measured on the test split.
         choices: What the search has chosen by itself, and why.
+        task: Name of the utility task.
     """
 
     study: str
@@ -64,6 +66,7 @@ class StudyStatus:
     failures: tuple[Trial, ...]
     points: tuple[FrontPoint, ...] = ()
     choices: tuple[Choice, ...] = ()
+    task: str = ACTION.name
 
     @property
     def is_over(self) -> bool:
@@ -117,6 +120,7 @@ class StudyStatus:
             failures=tuple(failed[:_LAST_FAILURES]),
             points=points_on_test(front),
             choices=tuple(choices),
+            task=front.task.name,
         )
 
     def to_json(self) -> dict[str, Any]:

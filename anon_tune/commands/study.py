@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anon_tune.accounting import NumberLaw
+from anon_tune.clips.built_in import BUILT_IN
 from anon_tune.commands.opened_study import Study
-from anon_tune.commands.study_clips import BUILT_IN, check_recipes, find_clips, find_stills
+from anon_tune.commands.study_clips import check_recipes, find_clips, find_stills
 from anon_tune.commands.study_privacy import check_longer, privacy_settings
 from anon_tune.driver.packages import bring_packages
 from anon_tune.errors import UsageError
@@ -219,7 +220,7 @@ def prepare_study(options: StudyOptions) -> ReadyStudy:
     check_external(space, options.allow_external)
     clips = find_clips(settings.clips, out)
     measured_on: dict[str, Any] = {"clips_fingerprint": clips.fingerprint}
-    if settings.clips != BUILT_IN:
+    if settings.clips not in BUILT_IN:
         measured_on["clips"] = clips.location
     stills = find_stills(settings.stills, clips) if settings.stills else None
     if stills is not None:

@@ -16,14 +16,13 @@ if TYPE_CHECKING:
     from anon_tune.search import SearchSpace
     from anon_tune.study import StudySettings
 
-BUILT_IN = "avatars"
-
 
 def find_clips(name: str, out: Folder) -> Clips:
     """Open the clips of a study; the built-in ones are made inside the study directory."""
     from anon_tune.clips import open_clips
+    from anon_tune.clips.built_in import BUILT_IN
 
-    location = _built_in(out) if name == BUILT_IN else _absolute(name)
+    location = _built_in(out, name) if name in BUILT_IN else _absolute(name)
     clips = open_clips(location)
     for split in ("train", "val", "test"):
         clips.split(split)  # an empty split is reported now, not in the first trial
@@ -61,14 +60,14 @@ def check_recipes(space: SearchSpace, clips: Clips, stills: Clips | None) -> Non
     """Check that the methods of a search space can be used on clips and stills, before the first trial.
 
     Raises:
-        RecipeError: As `anon_tune.training.check_demands` and `anon_tune.methods.clip_needs.check_clip_needs`, or a
-            network cannot take the clips.
+        RecipeError: As `anon_tune.training.check_demands`, `check_task` and
+            `anon_tune.methods.clip_needs.check_clip_needs`, or a network cannot take the clips.
         DataError: A file of weights does not fit its network.
     """
     from anon_tune.accounting.private_run import private_run
     from anon_tune.methods import build_anonymizer, is_trained
     from anon_tune.methods.clip_needs import check_clip_needs
-    from anon_tune.training import check_demands, check_private_networks, check_region
+    from anon_tune.training import check_demands, check_private_networks, check_region, check_task
     from anon_tune.training.trial_run import check_networks
 
     train = clips.split("train")
@@ -76,6 +75,7 @@ def check_recipes(space: SearchSpace, clips: Clips, stills: Clips | None) -> Non
     num_still_frames = None if stills is None else stills.split("train").frames.shape[1]
     _, _, height, width, _ = clips.split("train").frames.shape
     for recipe in space.probes():
+        check_task(recipe.utility.task, recipe.utility.segments, clips, space.where)
         check_networks(recipe, (num_frames, height, width), is_trained(recipe.method), space.where)
         if is_trained(recipe.method):
             build = partial(build_anonymizer, recipe.with_weights(None))
@@ -91,16 +91,16 @@ def _absolute(name: str) -> str:
     return name if is_uri(name) else str(Path(name).resolve())
 
 
-def _built_in(out: Folder) -> str:
+def _built_in(out: Folder, name: str) -> str:
     """Make the built-in clips inside the study directory, unless they exist."""
-    from anon_tune.clips import make_avatars
+    from anon_tune.clips.built_in import make_built_in
     from anon_tune.clips.node_cache import save_store
 
     home = StudyDirectory.at(out).clips
     if not home.names():
         if home.is_remote:
             with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
-                save_store(make_avatars(Path(scratch) / "avatars").directory, home.location)
+                save_store(make_built_in(name, Path(scratch) / name).directory, home.location)
         else:
-            make_avatars(home.path)
+            make_built_in(name, home.path)
     return home.location

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from anon_tune.commands.published_rows import PUBLISHED, PublishedName, PublishedRow, PublishedTable
 from anon_tune.commands.results import measure_note, read_trials
+from anon_tune.recipe import is_measured_by
 from anon_tune.study_directory import StudyDirectory, StudyLocation
+from anon_tune.utility_task import ACTION
 
 if TYPE_CHECKING:
     from anon_tune.certificate import Certificate
@@ -48,13 +50,14 @@ class TableRow:
         study: Name of the study, or of the published table.
         method: Method with its arguments; published rows have the name that was printed.
         trial: Id of the trial; empty in a published row.
-        accuracy: Accuracy of the task, on the test split.
+        accuracy: What is reached in the utility task, by its metric, on the test split.
         leakage: cMAP of the strongest attacker, on the test split.
         leakage_normalized: ``(leakage - floor) / (ceiling - floor)``; NaN if that means nothing.
         f1: Macro F1 of the strongest attacker; NaN if it was not measured.
         f1_always_yes: Macro F1 of a scorer that says yes to everything; NaN if unknown.
         measured: How: ``certified``, ``lower bound``, ``study score``, ``mean of N repeats`` or ``published``.
         notes: What a reader must know about this row.
+        task: The utility task.
     """
 
     study: str
@@ -67,6 +70,7 @@ class TableRow:
     f1_always_yes: float
     measured: str
     notes: tuple[str, ...] = ()
+    task: str = ACTION.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,7 @@ def _of_study(study: StudyDirectory, name: str) -> _Found:
     if not rows:
         notes.append(f"{name}: no trial has a full score yet.")
     values = {**space.defaults, **space.fixed}
-    effort = {name: value for name, value in values.items() if name.startswith("evaluation.")}
+    effort = {name: value for name, value in values.items() if is_measured_by(name)}
     audits = (f"audit {sorted(certificates[row.trial].effort.items())}" for row in rows if row.measured in _AUDITED)
     scores = (f"study {sorted(effort.items())} {old}" for row in rows if row.measured not in _AUDITED)
     return _Found(rows, tuple(notes), settings.clips_fingerprint, frozenset([*audits, *scores]))
@@ -166,6 +170,7 @@ def _row(study: str, row: FrontRow) -> TableRow:
         f1_always_yes=math.nan,
         measured=f"mean of {num_repeats} repeats" if num_repeats else "study score",
         notes=() if certificate is None else (_REFUSED,),
+        task=row.score.task,
     )
 
 
@@ -182,6 +187,7 @@ def _certified(study: str, method: str, trial: str, c: Certificate) -> TableRow:
         f1_always_yes=_mean([one.f1_always_yes for one in c.attributes]),
         measured="lower bound" if is_bound else "certified",
         notes=(_LOWER + "; ".join(c.reasons) + ".",) if is_bound else (),
+        task=c.task,
     )
 
 

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from anon_tune.clips.labels import Labels
 from anon_tune.clips.manifest import SPLITS
-from anon_tune.clips.store import Labels
 from anon_tune.errors import DataError, UsageError, suggest
 
 _TRUE, _FALSE = {"1", "true", "yes"}, {"0", "false", "no"}

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from anon_tune.clips.store import Clips, Labels, StoreWriter
+from anon_tune.clips.labels import Labels
+from anon_tune.clips.store import Clips, StoreWriter
 from anon_tune.datasets.decode import BadFile, ClipForm, DecodedClip, decode_clip
 from anon_tune.datasets.labels import Splitter, label_found
 from anon_tune.datasets.side_by_side import Map, one_by_one

@@ -14,9 +14,10 @@ import av
 
 from anon_tune.clips.keypoint_file import KeyPoints
 from anon_tune.clips.keypoints import Points
+from anon_tune.clips.labels import Labels
 from anon_tune.clips.place import check_place
-from anon_tune.clips.store import Clips, Labels, StoreWriter
-from anon_tune.datasets.decode import BadFile, ClipForm, decode_clip
+from anon_tune.clips.store import Clips, StoreWriter
+from anon_tune.datasets.decode import BadFile, ClipForm, DecodedClip, decode_clip
 from anon_tune.datasets.journal import FileRecord, Journal
 from anon_tune.datasets.labels import Found, Splitter, label_found, match_files
 from anon_tune.datasets.side_by_side import Map, one_by_one
@@ -172,13 +173,15 @@ def store_files(
     check_names(root, files)
     if keypoints is not None:
         keypoints.check(files)
-    with _open_journal(root, files, form, Path(output), force) as journal:
+    with _open_journal(root, labels, form, Path(output), force) as journal:
         with StoreWriter(output, form.shape, force, journal.frames, form.windows) as writer:
-            done = journal.go_on(root, files, lambda at, one: writer.restore(labels[at], one.content_hash, one.kept))
+            done = journal.go_on(
+                root, files, lambda at, one: writer.restore(labels[at], one.content_hash, one.kept, one.shown)
+            )
             decoded = decode_with(partial(decode_clip, root.resolve(), form), files[done:])
-            for at, clip in enumerate(decoded, start=done):
-                clip_hash = "" if isinstance(clip, BadFile) else writer.add(labels[at], clip.frames, clip.kept)
-                journal.append(FileRecord.of(root, files[at], clip, clip_hash))
+            for at, read in enumerate(decoded, start=done):
+                clip = _with_fitting_truth(labels[at], read)
+                journal.append(FileRecord.of(root, files[at], clip, _added(writer, labels[at], clip)))
                 if progress:
                     progress(at + 1, len(files))
             bad = [BadFile(one.file, one.frame, one.reason) for one in journal.records if one.reason]
@@ -192,9 +195,26 @@ def store_files(
             fps = statistics.median(one.fps for one in journal.records if not one.reason)
             points = _placed(keypoints, labels, journal)
             clips = writer.finish(tuple(attributes), fps, printable(root.resolve()), True, points)
-        short = [one.file for one in journal.records if one.repeats]
-        damaged = [BadFile(one.file, 0, one.damage) for one in journal.records if one.damage]
+        return _result(clips, bad, journal.records)
+
+
+def _result(clips: Clips, bad: Sequence[BadFile], records: Sequence[FileRecord]) -> ImportResult:
+    short = [one.file for one in records if one.repeats]
+    damaged = [BadFile(one.file, 0, one.damage) for one in records if one.damage]
     return ImportResult(clips, clips.num_clips, tuple(bad), tuple(short), tuple(damaged))
+
+
+def _added(writer: StoreWriter, labels: Labels, clip: DecodedClip | BadFile) -> str:
+    """Add a clip to a store; return the hash of its frames, or nothing for a bad file."""
+    return "" if isinstance(clip, BadFile) else writer.add(labels, clip.frames, clip.kept, clip.shown)
+
+
+def _with_fitting_truth(labels: Labels, clip: DecodedClip | BadFile) -> DecodedClip | BadFile:
+    """Return what was decoded, or a bad file if its frame truth is that of another file."""
+    if labels.truth is None or isinstance(clip, BadFile):
+        return clip
+    fault = labels.truth.fault(clip.num_frames)
+    return BadFile(labels.file, clip.num_frames, fault) if fault else clip
 
 
 def _placed(keypoints: KeyPoints | None, labels: Sequence[Labels], journal: Journal) -> dict[str, Points] | None:
@@ -218,9 +238,11 @@ def splits_without(splitter: Splitter, labels: Sequence[Labels], good: Sequence[
     return {one.id: one.split for one in splitter.split(bad)}
 
 
-def _open_journal(root: Path, files: Sequence[str], form: ClipForm, output: Path, force: bool) -> Journal:
+def _open_journal(root: Path, labels: Sequence[Labels], form: ClipForm, output: Path, force: bool) -> Journal:
     check_place(output, force)  # before anything is written
-    facts = [str(root.resolve()), asdict(form), av.__version__, av.library_versions, list(files)]
+    files = [one.file for one in labels]
+    truth = [asdict(one.truth) for one in labels if one.truth is not None]
+    facts = [str(root.resolve()), asdict(form), av.__version__, av.library_versions, files, truth]
     return Journal(output, hashlib.sha256(json.dumps(facts).encode()).hexdigest())
 
 

@@ -13,7 +13,6 @@ from ray._private import services
 from ray._private.grpc_utils import init_grpc_channel
 from ray.core.generated.gcs_service_pb2 import CheckAliveRequest  # type: ignore[attr-defined]
 from ray.core.generated.gcs_service_pb2_grpc import NodeInfoGcsServiceStub
-from ray.exceptions import RayError
 
 from anon_tune.errors import UnreachableError, UsageError
 from anon_tune.folder import why
@@ -118,7 +117,7 @@ def starting(address: str) -> Iterator[None]:
     except UnicodeError:  # Ray writes the command and folders into JSON
         rule = "can be used only if names of folders and words of the command are UTF-8"
         raise UsageError("Ray", rule, remedy="Rename the folder") from None
-    except (RayError, RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # Ray raises a plain one for a node that takes too long to start
         cause = " ".join(str(error).split()) or type(error).__name__
         if address:
             raise UnreachableError(address, "Ray cannot be joined", remedy=_START, cause=cause) from error

@@ -85,7 +85,11 @@ def _join(workers: dict[str, object]) -> None:
 
 
 def _begin(workers: dict[str, object], dashboard: bool) -> None:
-    """Start a private cluster. Ray looks for free ports first, and another process may take one before Ray does."""
+    """Start a private cluster, again if need be.
+
+    Ray looks for free ports first, and another process may take one before Ray does. It also gives up a node that does
+    not run within 30 s, which happens on a busy machine.
+    """
     for attempt in range(1, _STARTS + 1):
         try:
             ray.init(
@@ -97,9 +101,9 @@ def _begin(workers: dict[str, object], dashboard: bool) -> None:
                 job_config=_JobConfig(),
             )
             return
-        except RuntimeError:
+        except Exception as error:  # Ray raises a plain one for a node that takes too long to start
             ray.shutdown()
-            if attempt == _STARTS:
+            if attempt == _STARTS or isinstance(error, (ValueError, OSError)):
                 raise
 
 

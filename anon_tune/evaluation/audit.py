@@ -24,6 +24,7 @@ from anon_tune.folder import File, Folder
 from anon_tune.networks import Anonymizer
 from anon_tune.recipe import AuditRecipe, Recipe
 from anon_tune.recipe.part import digest
+from anon_tune.training.anomaly import labelled
 
 Progress = Callable[[str, int, int], None]
 """Called with the current task, its steps done and its total steps."""
@@ -95,16 +96,18 @@ class Audit:
 
     @property
     def _splits(self) -> dict[str, ClipSet]:
-        return self._windows(self.clips)
+        return self._rows(self.clips)
 
-    def _windows(self, clips: Clips) -> dict[str, ClipSet]:
-        return {name: spread_windows(clips.split(name), self.effort.num_windows) for name in SPLITS}
+    def _rows(self, clips: Clips) -> dict[str, ClipSet]:
+        """Return the splits, a row for each window of a clip, with the labels of the task."""
+        task, num_windows = self.effort.task, self.effort.num_windows
+        return {name: spread_windows(labelled(task, clips.split(name)), num_windows) for name in SPLITS}
 
     def _anonymized(
         self, anonymized: Anonymizer | Clips, folder: Path, attacker_inputs: AttackerInputs | None
     ) -> dict[str, ClipSet]:
         if isinstance(anonymized, Clips):
-            return self._windows(anonymized)
+            return self._rows(anonymized)
         changed: dict[str, ClipSet] = {}
         for at, (name, split) in enumerate(self._splits.items()):
             self.progress("anonymizing", at, len(SPLITS))

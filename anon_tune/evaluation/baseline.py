@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -24,10 +25,11 @@ from anon_tune.evaluation.committee import with_committees
 from anon_tune.evaluation.effort import Effort
 from anon_tune.evaluation.kept_weights import keep_weights, kept_weights
 from anon_tune.evaluation.lab import Lab, PieceProgress, Pieces, RawWeights, Weights, strongest
-from anon_tune.evaluation.metrics import top1
 from anon_tune.evaluation.raw_networks import RawNetworks, weights_of, weights_on_cpu
+from anon_tune.evaluation.utility_metric import beside_value, utility_value
 from anon_tune.folder import File
 from anon_tune.recipe import MEASURE_VERSION, AuditRecipe
+from anon_tune.utility_task import TASKS
 
 FORM = f"anon_tune.baseline/4.{MEASURE_VERSION}"
 """Form of the file. It changes whenever the same clips and effort would give another baseline."""
@@ -42,10 +44,11 @@ class Baseline:
         clips: Digest of the raw clips and their labels, see `digest`.
         attackers: Results of every attacker on raw clips: trained from scratch, and trained further from these weights.
         weights: Weights of the attackers trained from scratch, by family and seed.
-        classifier: Weights of the action classifier that was trained from scratch.
+        classifier: Weights of the network of the utility task that was trained from scratch.
         leakage_ceiling: cMAP of the strongest attacker on the test split.
-        accuracy_ceiling: Top-1 on the test split of the better of two classifiers: this one, and one that was trained
-            further from its weights.
+        accuracy_ceiling: What the better of two networks reaches in the task on the test split: this one, and one that
+            was trained further from its weights.
+        beside_ceiling: The same for what is measured beside it; NaN if nothing is.
         canaries: Results of the canaries.
     """
 
@@ -57,6 +60,7 @@ class Baseline:
     leakage_ceiling: float
     accuracy_ceiling: float
     canaries: tuple[Canary, ...]
+    beside_ceiling: float = math.nan
 
     @property
     def recognizer(self) -> tuple[str, int]:
@@ -74,6 +78,7 @@ class Baseline:
             "leakage_ceiling": self.leakage_ceiling,
             "accuracy_ceiling": self.accuracy_ceiling,
             "canaries": [canary.model_dump(mode="json") for canary in self.canaries],
+            "beside_ceiling": self.beside_ceiling,
         }
         keep_weights(
             file, f"{FORM} {key}", RawNetworks(self.weights, self.classifier).pack(), {"baseline": json.dumps(record)}
@@ -98,6 +103,7 @@ class Baseline:
             leakage_ceiling=record["leakage_ceiling"],
             accuracy_ceiling=record["accuracy_ceiling"],
             canaries=tuple(Canary.model_validate(one) for one in record["canaries"]),
+            beside_ceiling=record.get("beside_ceiling", math.nan),
         )
 
 
@@ -139,6 +145,7 @@ def make_baseline(
     other, _ = lab.classifier(num_actions(raw), weights_of_classifier)
     canaries = keep_canaries(raw, [a.record for a in fresh], effort, device, pieces)
     pieces.end()
+    said = lab.better_classifier((classifier, other), raw["val"], raw["test"])
     return Baseline(
         effort=effort,
         clips=digest(raw),
@@ -146,8 +153,9 @@ def make_baseline(
         weights=weights,
         classifier=weights_of_classifier,
         leakage_ceiling=strongest([*fresh, *further]).values["test"],
-        accuracy_ceiling=top1(lab.better_classifier((classifier, other), raw["val"], raw["test"]), test.actions),
+        accuracy_ceiling=utility_value(effort.task, said, test),
         canaries=canaries,
+        beside_ceiling=beside_value(said, test) if TASKS[effort.task].beside else math.nan,
     )
 
 

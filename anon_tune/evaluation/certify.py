@@ -18,7 +18,17 @@ from torch import nn
 
 import anon_tune
 from anon_tune.attackers import AttackerSpec, find
-from anon_tune.certificate import COMMITTEE, Attacker, Certificate, Data, Linkage, Reconstruction, Status, Subject
+from anon_tune.certificate import (
+    COMMITTEE,
+    Attacker,
+    Beside,
+    Certificate,
+    Data,
+    Linkage,
+    Reconstruction,
+    Status,
+    Subject,
+)
 from anon_tune.clips import ClipSet, epoch_batches, one_per_clip
 from anon_tune.errors import DataError
 from anon_tune.evaluation.baseline import Baseline, digest, num_actions, seeds_of
@@ -26,11 +36,13 @@ from anon_tune.evaluation.committee import with_committees
 from anon_tune.evaluation.effort import Effort
 from anon_tune.evaluation.lab import Attack, Lab, PieceProgress, Pieces, Weights, strongest
 from anon_tune.evaluation.linkage import link
-from anon_tune.evaluation.metrics import Floats, class_mean_ap, majority, prevalence, top1
+from anon_tune.evaluation.metrics import Floats, class_mean_ap, prevalence
 from anon_tune.evaluation.reconstruction import fit_reconstruction, read_reconstruction
 from anon_tune.evaluation.resampling import NUM_PERMUTATIONS, Resamples, chance_of_strongest, draw_resamples
 from anon_tune.evaluation.thresholds import read_attribute
+from anon_tune.evaluation.utility_metric import beside_value, utility_floor, utility_value
 from anon_tune.recipe import MEASURE_VERSION, AuditRecipe
+from anon_tune.utility_task import ANOMALY, TASKS
 
 Splits = Mapping[str, ClipSet]
 
@@ -98,8 +110,10 @@ def certify(
 
 
 def told_effort(effort: AuditRecipe) -> dict[str, float | int | str]:
-    """Return an effort as a certificate tells it."""
-    return {name: value if isinstance(value, (int, float, str)) else ", ".join(value) for name, value in effort}
+    """Return an effort as a certificate tells it, which names only other tasks than actions."""
+    left_out = () if effort.task == ANOMALY.name else ("task", "segments")
+    told = {name: value for name, value in effort if name not in left_out}
+    return {n: value if isinstance(value, (int, float, str)) else ", ".join(value) for n, value in told.items()}
 
 
 def _versions() -> dict[str, str]:
@@ -112,8 +126,8 @@ class _Findings:
 
     Attributes:
         attacks: Results of all attackers, including committees.
-        classifier: Scores (N,K) on the test split of the better of two classifiers: one trained from scratch, one
-            trained further from raw-trained weights.
+        classifier: Scores (N,K) or (N,S) on the test split of the better of two classifiers: one trained from scratch,
+            one trained further from raw-trained weights.
         frozen_classifier: Scores (N,K) of the classifier that was trained on raw clips.
         still_learned: True if one of the two was still improving at its last step.
         reconstruction: Result of the attacker that reconstructs the raw frames.
@@ -188,16 +202,25 @@ def _leakage(
 def _accuracy(
     found: _Findings, changed: Splits, baseline: Baseline, effort: AuditRecipe, resamples: Resamples
 ) -> dict[str, Any]:
-    """Return the fields of a certificate that tell about accuracy."""
-    test = one_per_clip(changed["test"])
-    is_right = found.classifier.argmax(axis=1) == test.actions
-    return {
-        "accuracy": top1(found.classifier, test.actions),
-        "accuracy_floor": majority(one_per_clip(changed["train"]), test),
+    """Return the fields of a certificate that tell about the utility task."""
+    test, task, confidence = one_per_clip(changed["test"]), effort.task, effort.confidence
+    if task == ANOMALY.name:
+        interval = resamples.interval(lambda at: utility_value(task, found.classifier, test, at), confidence)
+    else:
+        interval = resamples.mean_interval(found.classifier.argmax(axis=1) == test.actions, confidence)
+    fields: dict[str, Any] = {
+        "task": task,
+        "accuracy": utility_value(task, found.classifier, test),
+        "accuracy_floor": utility_floor(task, one_per_clip(changed["train"]), test),
         "accuracy_ceiling": baseline.accuracy_ceiling,
-        "accuracy_interval": resamples.mean_interval(is_right, effort.confidence),
-        "accuracy_frozen": top1(found.frozen_classifier, test.actions),
+        "accuracy_interval": interval,
+        "accuracy_frozen": utility_value(task, found.frozen_classifier, test),
     }
+    if name := TASKS[task].beside:
+        low_high = resamples.interval(lambda at: beside_value(found.classifier, test, at), confidence)
+        value = beside_value(found.classifier, test)
+        fields["beside"] = {name: Beside(value=value, floor=0.5, ceiling=baseline.beside_ceiling, interval=low_high)}
+    return fields
 
 
 def _check(raw: Splits, changed: Splits, baseline: Baseline, effort: AuditRecipe) -> None:
@@ -230,7 +253,9 @@ def _status(
         names = ", ".join(dict.fromkeys(f"{a.family} ({a.start})" for a in rising))
         bounds.append(f"{len(rising)} of {len(alone)} attackers were still improving at their last step: {names}")
     if classifier_learned:
-        bounds.append("the action classifier was still improving at its last step, so the accuracy is a lower bound")
+        task = TASKS[baseline.effort.task]
+        rule = f"the {task.network} was still improving at its last step, so the {task.objective} is a lower bound"
+        bounds.append(rule)
     status: Status = "REFUSED" if refused else "LOWER_BOUND" if bounds else "CERTIFIED"
     return status, (*refused, *bounds)
 

@@ -35,6 +35,7 @@ def count_data(
         DataError: A split has too few positive or negative clips of an attribute.
     """
     check_clips(raw, attributes)
+    num_windows = raw["test"].num_windows
     raw = {name: one_per_clip(split) for name, split in raw.items()}
     return Data(
         clips=clips,
@@ -46,6 +47,7 @@ def count_data(
         actions=tuple(actions),
         resampled=draw_resamples(raw["test"].groups, 1, 0).unit,
         codec=codec,
+        num_windows=num_windows,
     )
 
 

@@ -9,8 +9,11 @@ from typing import Self
 from anon_tune.attackers import AttackerSpec, specs_of
 from anon_tune.attackers.named import named_attacker
 from anon_tune.evaluation.stop_rules import FixedSteps, Plateau, StopRule
-from anon_tune.recipe import AuditRecipe, EvaluationRecipe
+from anon_tune.recipe import AuditRecipe, EvaluationRecipe, UtilityRecipe
 from anon_tune.recipe.measuring import SMALL_CLASSIFIER
+from anon_tune.utility_task import ACTION
+
+_ACTIONS = UtilityRecipe()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Effort:
         width: Channels of the first layer of attackers and classifiers.
         seed: Seed of the classifier.
         classifier: The action classifier: ``small``, or a network by its name.
+        task: Name of the utility task.
+        segments: For the task ``anomaly``, the segments of a clip.
         files: Files of pretrained weights that attackers and the classifier start from, by the name of the network.
     """
 
@@ -43,9 +48,17 @@ class Effort:
     seed: int
     classifier: str = SMALL_CLASSIFIER
     files: Mapping[str, str] = field(default_factory=dict)
+    task: str = ACTION.name
+    segments: int = 1
 
     @classmethod
-    def of_study(cls, recipe: EvaluationRecipe, full: bool, extra: Sequence[str | AttackerSpec] = ()) -> Self:
+    def of_study(
+        cls,
+        recipe: EvaluationRecipe,
+        full: bool,
+        extra: Sequence[str | AttackerSpec] = (),
+        utility: UtilityRecipe = _ACTIONS,
+    ) -> Self:
         """Take the effort of a rung score or a full score: fixed steps, so that trials compare.
 
         Raises:
@@ -64,6 +77,8 @@ class Effort:
             recipe.seed,
             _known_classifier(recipe.classifier, "evaluation.classifier"),
             recipe.files,
+            utility.task,
+            utility.segments,
         )
 
     @classmethod
@@ -85,6 +100,8 @@ class Effort:
             recipe.seed,
             _known_classifier(recipe.classifier, "audit: 'classifier'"),
             recipe.files,
+            recipe.task,
+            recipe.segments,
         )
 
 

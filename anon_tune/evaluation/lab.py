@@ -24,12 +24,14 @@ from anon_tune.clips import ClipSet, mean_of_windows, one_per_clip
 from anon_tune.errors import AnonTuneError, DataError
 from anon_tune.evaluation.augmentation import AS_THEY_ARE, Augmentation
 from anon_tune.evaluation.effort import Effort
-from anon_tune.evaluation.metrics import Floats, class_mean_ap, top1
+from anon_tune.evaluation.metrics import Floats, class_mean_ap
 from anon_tune.evaluation.network_attacker import Target, fit, predict, score_private
 from anon_tune.evaluation.stop_rules import StopRule
+from anon_tune.evaluation.utility_metric import SegmentReader, utility_value
 from anon_tune.networks.backbones import clip_classifier
 from anon_tune.networks.clip_readers import ClipReader, depth_for
 from anon_tune.recipe.measuring import SMALL_CLASSIFIER
+from anon_tune.utility_task import ANOMALY, TASKS
 
 Weights = Mapping[str, Tensor]
 RawWeights = Mapping[tuple[str, int], Weights]
@@ -178,8 +180,9 @@ class Lab:
         return spec.build(Setting(train.private.shape[1], self.effort.width, shape, weights))
 
     def classifier(self, num_actions: int, weights: Weights | None = None) -> tuple[nn.Module, Fit]:
-        """Train an action classifier, from these weights if there are any; also return how its training ended."""
-        self._tell("action classifier" if weights is None else "action classifier, raw")
+        """Train a network for the utility task, from weights if they are given; also return how training ended."""
+        what = TASKS[self.effort.task].network
+        self._tell(what if weights is None else f"{what}, raw")
         with torch.random.fork_rng():
             torch.manual_seed(self.effort.seed)
             network = self.build_classifier(num_actions)
@@ -188,7 +191,7 @@ class Lab:
             large = self.effort.classifier != SMALL_CLASSIFIER
             fitted = self._fit(
                 network,
-                "action",
+                "anomaly" if self.effort.task == ANOMALY.name else "action",
                 self.effort.classify,
                 self.effort.seed,
                 max_lr=LARGE_NETWORK_LR if large else 1.0,
@@ -196,20 +199,26 @@ class Lab:
         return network, fitted
 
     def better_classifier(self, networks: Sequence[nn.Module], val: ClipSet, test: ClipSet) -> Floats:
-        """Return the logits (N,K) on the test split of the classifier that is best on the validation split."""
-        best = max(networks, key=lambda network: top1(self.predict(network, val), one_per_clip(val).actions))
+        """Return the logits (N,K) or (N,S) on the test split of the network that is best on the validation split."""
+        task, each = self.effort.task, one_per_clip(val)
+        best = max(networks, key=lambda network: utility_value(task, self.predict(network, val), each))
         return self.predict(best, test)
 
     def build_classifier(self, num_actions: int) -> nn.Module:
-        """Build an action classifier with fresh weights."""
+        """Build a network for the utility task with fresh weights."""
+        if self.effort.task == ANOMALY.name:
+            return SegmentReader(self._clip_network(1), self.effort.segments)
+        return self._clip_network(num_actions)
+
+    def _clip_network(self, num_outputs: int) -> nn.Module:
         name = self.effort.classifier
         if name != SMALL_CLASSIFIER:
-            return clip_classifier(name, num_actions, self.effort.files.get(name))
+            return clip_classifier(name, num_outputs, self.effort.files.get(name))
         _, _, height, width, _ = self.splits["train"].frames.shape
-        return ClipReader(num_actions, self.effort.width, depth_for(height, width))
+        return ClipReader(num_outputs, self.effort.width, depth_for(height, width))
 
     def predict(self, network: nn.Module, clips: ClipSet, inputs: Sequence[str] = ()) -> Floats:
-        """Return logits (N,A) or (N,K)."""
+        """Return logits (N,A), (N,K) or (N,S)."""
         logits = predict(network, clips, self.effort.batch_clips, self.device, inputs).numpy()
         return mean_of_windows(logits, clips)
 

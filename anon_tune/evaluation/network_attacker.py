@@ -18,11 +18,13 @@ from torch.nn import functional as F
 from anon_tune.attackers import Fit
 from anon_tune.clips import ClipBatch, ClipSet, epoch_batches, mean_of_windows, one_per_clip
 from anon_tune.evaluation.augmentation import AS_THEY_ARE, Augmentation
-from anon_tune.evaluation.metrics import class_mean_ap, top1
+from anon_tune.evaluation.metrics import class_mean_ap
 from anon_tune.evaluation.private_labels import Categories, private_loss, private_scores
 from anon_tune.evaluation.stop_rules import StopRule
+from anon_tune.evaluation.utility_metric import utility_value
+from anon_tune.training.anomaly import ranking_loss
 
-Target = Literal["private", "action"]
+Target = Literal["private", "action", "anomaly"]
 
 _DECIMALS = 5
 
@@ -40,7 +42,7 @@ def fit(
     augmentation: Augmentation = AS_THEY_ARE,
     inputs: Sequence[str] = (),
 ) -> Fit:
-    """Train a network in place on a split: on actions by cross-entropy, on private attributes by `private_loss`.
+    """Train a network in place on a split by the loss of `loss_of`.
 
     Args:
         network: Trained in place.
@@ -61,9 +63,9 @@ def fit(
 
     def look(now: nn.Module) -> float:
         each = one_per_clip(val)
-        if target == "action":
+        if target != "private":
             said = predict(now, val, batch_clips, device, inputs).numpy()
-            return top1(mean_of_windows(said, val), each.actions)
+            return utility_value(target, mean_of_windows(said, val), each)
         said = score_private(now, val, batch_clips, device, augmentation, inputs).numpy()
         return class_mean_ap(mean_of_windows(said, val), each.private)
 
@@ -89,10 +91,12 @@ def loss_of(
     inputs: Sequence[str] = (),
     categories: Categories = (),
 ) -> Tensor:
-    """Return the cross-entropy on actions or `private_loss` on private attributes, a scalar with gradient."""
+    """Return the loss of the target, a scalar with gradient: cross-entropy, `ranking_loss` or `private_loss`."""
     logits = network(batch.clips.to(device), **_given(batch.inputs, inputs, device))
     if target == "action":
         return F.cross_entropy(logits, batch.actions.to(device))
+    if target == "anomaly":
+        return ranking_loss(logits, batch.actions.to(device))
     return private_loss(logits, batch.private.to(device), categories)
 
 

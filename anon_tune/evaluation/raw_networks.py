@@ -23,9 +23,11 @@ from anon_tune.evaluation.effort import Effort
 from anon_tune.evaluation.kept_weights import keep_weights, kept_weights
 from anon_tune.evaluation.lab import Attack, Lab, RawWeights, Weights
 from anon_tune.folder import File, Folder
-from anon_tune.recipe import EvaluationRecipe
+from anon_tune.recipe import EvaluationRecipe, UtilityRecipe
 from anon_tune.recipe.part import digest
+from anon_tune.training.anomaly import labelled
 
+_ACTIONS = UtilityRecipe()
 _CLASSIFIER = "classifier/"
 
 
@@ -62,7 +64,9 @@ NOT_TRAINED = RawNetworks({}, None)
 """No weights: everything is trained from scratch."""
 
 
-def raw_networks(clips: Clips, recipe: EvaluationRecipe, device: torch.device, kept: str = "") -> RawNetworks:
+def raw_networks(
+    clips: Clips, recipe: EvaluationRecipe, device: torch.device, kept: str = "", utility: UtilityRecipe = _ACTIONS
+) -> RawNetworks:
     """Return the weights of the recipe's networks, each trained on raw training clips with a full score's effort.
 
     They are read from ``kept`` if they are there, and otherwise trained and saved there. A file that is incomplete, or
@@ -73,16 +77,18 @@ def raw_networks(clips: Clips, recipe: EvaluationRecipe, device: torch.device, k
         recipe: The attackers, their effort and their seed.
         device: Where to compute.
         kept: Folder for the weights, a path or a URI; empty to keep them only in the memory of this process.
+        utility: The utility task.
     """
     if not kept:
-        return _train(clips, recipe, device)
-    key = digest({"clips": clips.fingerprint, "measurement": recipe.fingerprint()})
+        return _train(clips, recipe, device, utility)
+    of_task = {"task": [utility.task, utility.segments]} if utility.task != _ACTIONS.task else {}
+    key = digest({"clips": clips.fingerprint, "measurement": recipe.fingerprint(), **of_task})
     file = File(Folder.at(kept), f"{key}.safetensors")
     with locked(Path(tempfile.gettempdir()) / f"anon-tune-{os.getuid()}-{key}", wait=True):
         found = kept_weights(file, key)
         if found is not None:
             return RawNetworks.unpack(found[0])
-        made = _train(clips, recipe, device)
+        made = _train(clips, recipe, device, utility)
         keep_weights(file, key, made.pack(), {})
     return made
 
@@ -98,9 +104,9 @@ def weights_on_cpu(network: nn.Module) -> Weights:
 
 
 @lru_cache(maxsize=2)
-def _train(clips: Clips, recipe: EvaluationRecipe, device: torch.device) -> RawNetworks:
-    effort = Effort.of_study(recipe, full=True)
-    splits = {name: spread_windows(clips.split(name), recipe.num_windows) for name in ("train", "val")}
-    lab = Lab(splits, effort, device)
+def _train(clips: Clips, recipe: EvaluationRecipe, device: torch.device, utility: UtilityRecipe) -> RawNetworks:
+    effort = Effort.of_study(recipe, full=True, utility=utility)
+    splits = {name: labelled(utility.task, clips.split(name)) for name in ("train", "val")}
+    lab = Lab({name: spread_windows(split, recipe.num_windows) for name, split in splits.items()}, effort, device)
     classifier, _ = lab.classifier(len(clips.actions))
     return RawNetworks(weights_of(lab.attacks([recipe.seed], {})), weights_on_cpu(classifier))

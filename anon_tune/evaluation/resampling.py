@@ -5,7 +5,7 @@ Shapes: N clips, A attributes, R resamples or permutations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,6 +35,12 @@ class Resamples:
     def mean_interval(self, values: Floats, confidence: float) -> tuple[float, float]:
         """Return the percentile interval of the mean of values (N,), one per clip."""
         return percentiles(self.counts @ values / self.counts.sum(axis=1), confidence)
+
+    def interval(self, statistic: Callable[[NDArray[np.int64]], float], confidence: float) -> tuple[float, float]:
+        """Return the percentile interval of a statistic, which takes clip indices (N,), some repeated."""
+        rows = np.arange(self.counts.shape[1])
+        values = [statistic(np.repeat(rows, drawn.astype(np.int64))) for drawn in self.counts]
+        return percentiles(np.array(values), confidence)
 
     def map_interval(self, scores: Floats, labels: NDArray[np.uint8], confidence: float) -> tuple[float, float]:
         """Return the percentile interval of cMAP from scores (N,A) and labels (N,A)."""

@@ -26,15 +26,17 @@ from anon_tune.evaluation.metrics import (
     average_precisions,
     bootstrap_interval,
     class_mean_ap,
-    majority,
     prevalence,
-    top1,
 )
 from anon_tune.evaluation.raw_networks import NOT_TRAINED, RawNetworks
+from anon_tune.evaluation.utility_metric import beside_value, utility_floor, utility_value
 from anon_tune.networks import Anonymizer
-from anon_tune.recipe import EvaluationRecipe
+from anon_tune.recipe import EvaluationRecipe, UtilityRecipe
+from anon_tune.training.anomaly import labelled
 from anon_tune.trial import Ceilings, Reading, Score
+from anon_tune.utility_task import TASKS
 
+_ACTIONS = UtilityRecipe()
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats, NDArray[np.int64], ClipSet], float]
 
@@ -49,6 +51,7 @@ def measure(
     extra_attackers: Sequence[str | AttackerSpec] = (),
     attacker_inputs: AttackerInputs | None = None,
     raw: RawNetworks = NOT_TRAINED,
+    utility: UtilityRecipe = _ACTIONS,
 ) -> Score:
     """Measure leakage and accuracy of a frozen anonymizer.
 
@@ -70,6 +73,7 @@ def measure(
         extra_attackers: Attackers of the method itself, in addition to those of the recipe.
         attacker_inputs: Returns what attackers get besides the frames; None for nothing.
         raw: Weights of networks that were trained on raw clips, see `raw_networks`.
+        utility: The utility task.
 
     Raises:
         RecipeError: An attacker has an unknown name.
@@ -80,10 +84,10 @@ def measure(
         ceilings and intervals are ours.
     """
     start = time.monotonic()
-    effort = Effort.of_study(recipe, full, extra_attackers)
+    effort = Effort.of_study(recipe, full, extra_attackers, utility)
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
         names = ("train", "val", "test") if full else ("train", "val")
-        raw_splits = {n: spread_windows(clips.split(n), recipe.num_windows) for n in names}
+        raw_splits = {n: spread_windows(labelled(utility.task, clips.split(n)), recipe.num_windows) for n in names}
         made = {
             n: anonymize_split(anonymizer, split, Path(scratch) / n, recipe.batch_clips, device, attacker_inputs)
             for n, split in raw_splits.items()
@@ -104,6 +108,7 @@ def _score(
 ) -> Score:
     """Train attackers and classifier on anonymized splits and read them; the caller fills in ``seconds``."""
     splits, read = {name: one_per_clip(rows) for name, rows in lab.splits.items()}, "test" if full else "val"
+    task = lab.effort.task
     attacks = list(lab.attacks([recipe.seed], raw.attackers))
     trained = [attack for attack in attacks if attack.start != "frozen"]
     if full and len(trained) > 1:
@@ -121,14 +126,19 @@ def _score(
         recipe=recipe,
     )
     accuracy = _reading(
-        lambda scores, at, split: top1(scores[at], split.actions[at]),
+        lambda scores, at, split: utility_value(task, scores, split, at),
         classifier,
         splits,
         read,
-        floor=majority(splits["train"], splits[read]),
+        floor=utility_floor(task, splits["train"], splits[read]),
         ceiling=None if ceilings is None else ceilings.accuracy,
         recipe=recipe,
     )
+    beside = {}
+    if name := TASKS[task].beside:
+        ceiling = None if ceilings is None else ceilings.beside.get(name)
+        inside: Statistic = lambda scores, at, split: beside_value(scores, split, at)  # noqa: E731
+        beside[name] = _reading(inside, classifier, splits, read, floor=0.5, ceiling=ceiling, recipe=recipe)
     precisions = average_precisions(best.scores[read], splits[read].private)
     return Score(
         full=full,
@@ -142,6 +152,8 @@ def _score(
         seed=recipe.seed,
         seconds=math.nan,
         seconds_per_frame=_seconds_per_frame(list(made.values())),
+        task=task,
+        beside=beside,
     )
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 import anon_tune
 from anon_tune.clips import Clips, make_avatars, open_clips
+from anon_tune.clips.built_in import BUILT_IN
 from anon_tune.errors import AnonTuneError, UsageError
 from anon_tune.export.loading import FORM, check_usable, load_trial
 from anon_tune.export.model_card import card_document, card_markdown
@@ -32,8 +33,6 @@ from anon_tune.trial import Trial
 
 SUFFIXES = (".safetensors", ".pt2", ".onnx")
 """In this order: weights for `load_anonymizer`, a torch.export program, an ONNX program."""
-
-_BUILT_IN = "avatars"
 
 
 def export_anonymizer(
@@ -117,7 +116,7 @@ def _check_output(output: Path, new: Sequence[Path]) -> None:
 def _store(study: StudyDirectory, clips: str) -> Clips | None:
     """Open the clips of a study; None if they cannot be opened any more."""
     try:
-        return open_clips(study.clips.location if clips == _BUILT_IN else clips)
+        return open_clips(study.clips.location if clips in BUILT_IN else clips)
     except AnonTuneError:
         return None
 

@@ -14,6 +14,7 @@ from anon_tune.clips import Clips
 from anon_tune.methods import is_trained
 from anon_tune.recipe import Recipe
 from anon_tune.trial import Reading, Score, Trial
+from anon_tune.utility_task import ACTION, TASKS, UtilityTask
 
 LIMITS = (
     "Leakage is what these attackers reached on these clips; a stronger or other attacker may reach more.",
@@ -59,6 +60,7 @@ def card_document(
         "stills_fingerprint": stills[1],
         "leakage": _reading(score.leakage),
         "accuracy": _reading(score.accuracy),
+        **_of_task(score),
         "certificate": None if certificate is None else _certified(certificate),
         "privacy": dict(privacy),
         "attackers": dict(score.attackers),
@@ -77,6 +79,13 @@ def card_document(
     }
 
 
+def _of_task(score: Score) -> dict[str, Any]:
+    """Return what names a task other than ``action``, and its other readings."""
+    if score.task == ACTION.name:
+        return {}
+    return {"task": score.task, "beside": {name: _reading(reading) for name, reading in score.beside.items()}}
+
+
 def _versions() -> dict[str, str]:
     return {"anon_tune": anon_tune.__version__, "torch": torch.__version__, "python": platform.python_version()}
 
@@ -88,6 +97,7 @@ def _certified(c: Certificate) -> dict[str, Any]:
         "status": c.status,
         "leakage": {"value": c.leakage, **leakage},
         "accuracy": {"value": c.accuracy, **accuracy},
+        **({"task": c.task, "beside": {n: b.model_dump() for n, b in c.beside.items()}} if c.beside else {}),
         "strongest": c.strongest,
         "num_seeds": c.effort["num_seeds"],
         "created": c.created,
@@ -184,7 +194,8 @@ clips.{repeats}
 |---|---|---|---|
 {_rows(card)}
 
-Leakage is the cMAP of the strongest of these attackers: {attackers}. Accuracy is top-1.
+Leakage is the cMAP of the strongest of these attackers: {attackers}. {_task(card).title} is the {_task(card).metric} \
+of a fresh {_task(card).network}.
 Mean distortion (RMS on pixels in [0, 1]): {card["distortion"]:.3f}.
 
 | private attribute | average precision |
@@ -193,7 +204,13 @@ Mean distortion (RMS on pixels in [0, 1]): {card["distortion"]:.3f}.
 
 
 def _rows(readings: dict[str, Any]) -> str:
-    return "\n".join(f"| {name} | {_percent(readings[name])} |" for name in ("leakage", "accuracy"))
+    named = {"leakage": readings["leakage"], _task(readings).objective: readings["accuracy"]}
+    named |= readings.get("beside", {})
+    return "\n".join(f"| {name} | {_percent(reading)} |" for name, reading in named.items())
+
+
+def _task(readings: dict[str, Any]) -> UtilityTask:
+    return TASKS[readings.get("task", ACTION.name)]
 
 
 def _certificate_text(certificate: dict[str, Any] | None) -> str:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from anon_tune.ledger.curves import Curve, CurveColumns
 from anon_tune.ledger.record import READING
 from anon_tune.trial import Cost, LostJob, Reading, Repeat, RungReport, Score, Trial, TrialState
+from anon_tune.utility_task import ACTION
 
 _ZERO_IF_NULL = ("cpu_s", "gpu_s", "money", "violation")  # null in files written before these columns existed
 
@@ -111,6 +112,8 @@ class _Columns:
             seconds=plain["score_seconds"][row],
             # Python's own NaN object, so that the score equals one in which the field was left at its default.
             seconds_per_frame=math.nan if math.isnan(per_frame) else per_frame,
+            task=plain["task"][row] or ACTION.name,
+            beside={name: Reading(*numbers) for name, numbers in json.loads(plain["beside"][row] or "{}").items()},
         )
 
 

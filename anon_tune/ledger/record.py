@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from anon_tune.trial import Cost, LossPoint, LostJob, Reading, Repeat, RungReport, Score, Trial
+from anon_tune.utility_task import ACTION
 
 READING = ("", "_floor", "_ceiling", "_low", "_high", "_validation")
 """Column suffixes after the name of an objective, in the order of the fields of a `Reading`."""
@@ -58,6 +59,8 @@ SCHEMA = pa.schema(
         ("lost_s", pa.float64()),  # seconds of a job that never reported; null if the record holds no lost job
         ("curve_steps", pa.list_(pa.int64())),
         ("curve_terms", pa.map_(pa.string(), pa.list_(pa.float64()))),  # a value per step; NaN if the term has none
+        ("task", pa.string()),  # null for ``action``
+        ("beside", pa.string()),  # JSON: the six numbers of each of the task's other readings, by name; null for none
     ]
 )
 """One row per record. Columns are never removed, and a new column must be nullable, so that old ledgers stay readable.
@@ -135,16 +138,15 @@ def _score_row(score: Score) -> dict[str, Any]:
         "seed": score.seed,
         "score_seconds": score.seconds,
         "seconds_per_frame": None if math.isnan(score.seconds_per_frame) else score.seconds_per_frame,
+        "task": None if score.task == ACTION.name else score.task,
+        "beside": json.dumps({n: _numbers(r) for n, r in score.beside.items()}) if score.beside else None,
     }
     for name in ("leakage", "accuracy"):
-        reading: Reading = getattr(score, name)
-        values = (
-            reading.value,
-            reading.floor,
-            reading.ceiling,
-            reading.low,
-            reading.high,
-            reading.validation,
-        )
+        values = _numbers(getattr(score, name))
         row |= {name + suffix: value for suffix, value in zip(READING, values, strict=True)}
     return row
+
+
+def _numbers(reading: Reading) -> tuple[float, ...]:
+    """Return the numbers of a reading in the order of `READING`."""
+    return reading.value, reading.floor, reading.ceiling, reading.low, reading.high, reading.validation

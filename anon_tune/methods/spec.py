@@ -42,6 +42,7 @@ class Argument:
 # What a method fixes that makes its outputs itself, and not by rewriting blocks of pixels at a few levels.
 NO_REWRITING: Mapping[str, Value] = {
     "anonymizer.start": "identity",
+    "anonymizer.residual": False,
     "anonymizer.grey": False,
     "anonymizer.block": 1,
     "anonymizer.levels": 256,

@@ -77,7 +77,7 @@ class FrameAnonymizer(Anonymizer):
         network: The network.
         num_before: Earlier frames in a window.
         num_after: Later frames in a window.
-        bottleneck: What the outputs of the network pass through; None for nothing.
+        bottleneck: What the outputs pass through; None for nothing.
     """
 
     def __init__(
@@ -86,9 +86,19 @@ class FrameAnonymizer(Anonymizer):
         super().__init__()
         self.network, self.num_before, self.num_after = network, num_before, num_after
         self.bottleneck = bottleneck or Bottleneck()
+        self.base: Anonymizer | None = None
+
+    def change(self, base: Anonymizer) -> None:
+        """Let the network change the outputs of another anonymizer, which needs no more frames than the network sees.
+
+        A factor on the network's output, a weight that starts at 0, makes the outputs those of the other at first.
+        """
+        self.base, self.gain = base, nn.Parameter(torch.zeros(()))
 
     def rewrite(self, clips: Tensor) -> Tensor:
         frames: Tensor = self.network(windows(clips, self.num_before or 0, self.num_after).flatten(0, 1))
+        if self.base is not None:
+            frames = (self.base(clips).flatten(0, 1) + self.gain * (2 * frames - 1)).clamp(0, 1)
         return self.bottleneck.narrow(frames).reshape(clips.shape)
 
 

@@ -14,7 +14,8 @@ from anon_tune.pareto.empty_front import EmptyFront
 from anon_tune.pareto.picks import Choice, Rule
 from anon_tune.pareto.rendering import front_html, front_text
 from anon_tune.pareto.repeats import front_probabilities, judged_scores
-from anon_tune.trial import Score, Trial, TrialState, losses
+from anon_tune.trial import Score, Trial, TrialState, losses, task_of
+from anon_tune.utility_task import UtilityTask
 
 _CANDIDATE_RANKS = 2
 
@@ -103,6 +104,11 @@ class ParetoFront:
             is_verified=verified,
             empty=EmptyFront.of(trials),
         )
+
+    @property
+    def task(self) -> UtilityTask:
+        """The utility task of the study."""
+        return task_of(self.scores.values())
 
     @property
     def eligible(self) -> tuple[Trial, ...]:

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 20  # of the text; a notebook scrolls
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 420, 260, 44, 36  # of the plot, and its margins, in pixels
-_HEADS = ("trial", "method", "leakage", "normalized", "accuracy", "params")
 
 
 def front_text(front: ParetoFront) -> str:
     """Return a front as text: a summary, then a table of its trials from the lowest leakage to the highest."""
-    rows = [_HEADS, *(_cells(trial, front) for trial in front.members[:_MOST_ROWS])]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(_HEADS))]
+    heads = _heads(front)
+    rows = [heads, *(_cells(trial, front) for trial in front.members[:_MOST_ROWS])]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(heads))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     more = len(front.members) - _MOST_ROWS
     return "\n".join([_summary(front), *lines, *([f"and {more} more"] if more > 0 else [])])
@@ -27,7 +27,7 @@ def front_text(front: ParetoFront) -> str:
 
 def front_html(front: ParetoFront) -> str:
     """Return the front as HTML without scripts, style sheets or other files."""
-    head = "".join(f"<th>{name}</th>" for name in _HEADS)
+    head = "".join(f"<th>{name}</th>" for name in _heads(front))
     rows = "".join(
         f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in _cells(trial, front))}</tr>"
         for trial in front.members
@@ -37,13 +37,17 @@ def front_html(front: ParetoFront) -> str:
     return f"<div><p>{html.escape(_summary(front))}</p>{plot}{table}</div>"
 
 
+def _heads(front: ParetoFront) -> tuple[str, ...]:
+    return "trial", "method", "leakage", "normalized", front.task.objective, "params"
+
+
 def _summary(front: ParetoFront) -> str:
     if front.reference_point is None:
         return str(front.empty)
     point, by = front.reference_point, ", by means of repeats" if front.is_verified else ""
     summary = (
         f"front of {len(front.members)} of {len(front.trials)} trials{by}; hypervolume {front.hypervolume:.4f} against "
-        f"leakage {point.leakage:.3f} (raw clips) and accuracy {point.accuracy:.3f} (chance)"
+        f"leakage {point.leakage:.3f} (raw clips) and {front.task.objective} {point.accuracy:.3f} (chance)"
     )
     return summary if front.empty is None else f"{summary}. {front.empty}"
 
@@ -73,14 +77,15 @@ def _plot(front: ParetoFront) -> str:
         f'<text x="{_LEFT - 5}" y="{8 + up * (1 - at) + 4}" text-anchor="end">{at:g}</text>'
         for at in (0, 0.25, 0.5, 0.75, 1)
     )
+    objective = front.task.objective
     names = (
         f'<text x="{_LEFT + across / 2}" y="{_HEIGHT - 6}" text-anchor="middle">leakage (lower is better)</text>'
-        f'<text x="12" y="{8 + up / 2}" text-anchor="middle" transform="rotate(-90 12 {8 + up / 2})">accuracy</text>'
+        f'<text x="12" y="{8 + up / 2}" text-anchor="middle" transform="rotate(-90 12 {8 + up / 2})">{objective}</text>'
     )
     dots = _dots(others, front, "#9aa0a6", across, up) + _dots(front.members, front, "#1a73e8", across, up)
     return (
         f'<svg width="{_WIDTH}" height="{_HEIGHT}" font-size="11" font-family="sans-serif" fill="currentColor" '
-        f'role="img" aria-label="leakage and accuracy of trials">'
+        f'role="img" aria-label="leakage and {objective} of trials">'
         f'<path d="{axes}" fill="none" stroke="currentColor"/>{marks}{names}{dots}</svg>'
     )
 
@@ -90,7 +95,7 @@ def _dots(trials: Sequence[Trial], front: ParetoFront, colour: str, across: int,
     for trial in trials:
         score = front.scores[trial.id]
         x, y = _LEFT + across * score.leakage.value, 8 + up * (1 - score.accuracy.value)
-        said = f"{trial.id}: leakage {score.leakage.value:.3f}, accuracy {score.accuracy.value:.3f}"
+        said = f"{trial.id}: leakage {score.leakage.value:.3f}, {front.task.objective} {score.accuracy.value:.3f}"
         title = f"<title>{html.escape(said)}</title>"
         dots.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}">{title}</circle>')
     return "".join(dots)

@@ -151,6 +151,7 @@ def _mean_score(scores: Sequence[Score], spreads: Mapping[str, float]) -> Score:
         first,
         leakage=_mean_reading([s.leakage for s in scores], spreads["leakage"]),
         accuracy=_mean_reading([s.accuracy for s in scores], spreads["accuracy"]),
+        beside={name: _mean_reading([s.beside[name] for s in scores], 0.0) for name in first.beside},
         attackers=_means([s.attackers for s in scores]),
         attributes=_means([s.attributes for s in scores]),
         distortion=_mean(s.distortion for s in scores),

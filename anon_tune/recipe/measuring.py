@@ -38,6 +38,17 @@ AttackerNames = Annotated[
 """Names of `anon_tune.attackers`; a text is split at its commas."""
 
 
+TaskName = Literal["action", "anomaly"]
+TASK = "what must survive: actions, or anomalies and when they happen; see `anon_tune.utility_task`"
+SEGMENTS = "for anomaly: equal parts of a clip, each with a score of its own"
+_OF_THE_TASK = ("utility.task", "utility.segments")
+
+
+def is_measured_by(name: str) -> bool:
+    """True if scores of two recipes that differ in this value, given by its flat dotted name, cannot be compared."""
+    return name.startswith("evaluation.") or name in _OF_THE_TASK
+
+
 SMALL_CLASSIFIER = "small"
 """The name of the action classifier that is built for the size of the clips."""
 
@@ -139,6 +150,8 @@ class AuditRecipe(Part):
 
     version: ClassVar[int] = MEASURE_VERSION
 
+    task: TaskName = Field("action", description=TASK)
+    segments: Positive = Field(8, description=SEGMENTS)
     attackers: AttackerNames = Field(_ATTACKERS, description="names of `anon_tune.attackers`")
     num_seeds: Positive = Field(3, description="number of seeds of every attacker, for each start")
     max_steps: Positive = Field(3200, description="most optimizer steps of an attacker, if it does not stop improving")
@@ -166,6 +179,10 @@ class AuditRecipe(Part):
     def files(self) -> dict[str, str]:
         """Files of pretrained weights, by the name of the network."""
         return files_by_name(self.pretrained)
+
+    def of_task(self, task: TaskName, segments: int) -> AuditRecipe:
+        """Return this effort for the task of a recipe, unless that is ``action``, the task without being asked."""
+        return self if task == "action" else self.model_copy(update={"task": task, "segments": segments})
 
     @model_validator(mode="before")
     @classmethod

@@ -54,9 +54,10 @@ class Recipe(Part):
 
     @model_validator(mode="after")
     def _a_start_is_imitated(self) -> Self:
-        if self.anonymizer.start != "identity" and not self.anonymizer.pretrain_steps:
-            needed = "'anonymizer.pretrain_steps' of at least 1"
-            raise ValueError(f"'anonymizer.start' = '{self.anonymizer.start}' needs {needed}")
+        anonymizer = self.anonymizer
+        if anonymizer.start != "identity" and not (anonymizer.pretrain_steps or anonymizer.residual):
+            needed = "'anonymizer.pretrain_steps' of at least 1 or 'anonymizer.residual'"
+            raise ValueError(f"'anonymizer.start' = '{anonymizer.start}' needs {needed}")
         return self
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from anon_tune.recipe.measuring import SEGMENTS, TASK, TaskName
 from anon_tune.recipe.part import Part, Positive, once_each, split_names
 from anon_tune.schedule import Schedule, ScheduleField
 
@@ -34,6 +35,7 @@ class AnonymizerRecipe(Part):
     start: str = Field(
         "identity", description="closed-form method that the network imitates before the game, as frame-difference:3"
     )
+    residual: bool = Field(False, description="what the network puts out is added to the outputs of the start")
     pretrain_steps: int = Field(40, ge=0, description="L1 steps towards the outputs of the start before the game")
     pretrain_lr: float = Field(3e-3, gt=0, le=1, description="learning rate of these L1 steps")
     lr: ScheduleField = Schedule(start=2e-3)
@@ -41,8 +43,10 @@ class AnonymizerRecipe(Part):
 
 
 class UtilityRecipe(Part):
-    """The utility network f_T, which recognizes the actions of clips."""
+    """The utility network f_T and its task, which is measured too."""
 
+    task: TaskName = Field("action", description=TASK)
+    segments: Positive = Field(8, description=SEGMENTS)
     network: str = Field("small3d", description="name of a utility network in `anon_tune.networks`")
     weight: ScheduleField = Field(Schedule(start=1.0), description="weight of L_T, at least 0")
     lr: ScheduleField = Schedule(start=2e-3)

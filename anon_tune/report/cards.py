@@ -10,6 +10,7 @@ from anon_tune.report.selection import carded_trials
 from anon_tune.report.shown import Media, ShownStudy
 from anon_tune.report.wording import certainty, certified, param_lines, per_frame, percent, reading, status_words, text
 from anon_tune.trial import Reading, Score, Trial
+from anon_tune.utility_task import TASKS
 
 
 def gallery(shown: ShownStudy) -> str:
@@ -65,7 +66,8 @@ def _readings(score: Score, certificate: Certificate | None) -> str:
     rows = [
         ("Leakage", reading(score.leakage), score.leakage, "leak"),
         ("Leakage, normalized", percent(score.leakage.normalized), None, ""),
-        ("Accuracy", reading(score.accuracy), score.accuracy, "use"),
+        (TASKS[score.task].title, reading(score.accuracy), score.accuracy, "use"),
+        *((name, reading(other), other, "use") for name, other in score.beside.items()),
     ]
     if certificate is not None:
         rows[2:2] = [

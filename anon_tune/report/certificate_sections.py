@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from anon_tune.certificate import Attacker, Certificate, Interval
 from anon_tune.recipe import measured_before
 from anon_tune.report.wording import duration
+from anon_tune.utility_task import TASKS
 
 MEANING = {
     "CERTIFIED": "every attacker had stopped improving, and every canary had the leakage that it must have.",
@@ -71,11 +72,12 @@ def facts(c: Certificate) -> tuple[str, ...]:
     """Return sentences that say on which clips leakage was measured, how long it took, and when."""
     data = c.data
     codec = f", through {data.codec}" if data.codec else ""
+    windows = f", {data.num_windows} windows of each" if data.num_windows > 1 else ""
     old = measured_before(c.measure_version)
     return (
         *([old] if old else []),
         f"On {data.clips}: {data.num_train_clips} training clips, {data.num_validation_clips} validation clips, "
-        f"{data.num_test_clips} test clips{codec}.",
+        f"{data.num_test_clips} test clips{windows}{codec}.",
         f"Strongest attacker: {c.strongest}. Distortion {c.distortion:.3f}. {duration(c.seconds)}, {c.created}.",
     )
 
@@ -116,7 +118,8 @@ def _top(c: Certificate) -> Section:
         (
             ("Leakage", *leakage, c.leakage_frozen),
             ("By chance", c.leakage_by_chance, None, None, None, None, None),
-            ("Accuracy", *accuracy, c.accuracy_frozen),
+            (TASKS[c.task].title, *accuracy, c.accuracy_frozen),
+            *((name, b.value, b.interval, b.floor, b.ceiling, None, None) for name, b in c.beside.items()),
         ),
     )
 

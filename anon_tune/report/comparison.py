@@ -94,6 +94,10 @@ def cautions(studies: Sequence[ComparedStudy]) -> list[str]:
     versions = [f"version {one.shown.facts.measure_version}" for one in studies]
     if len(set(versions)) > 1:
         found.append(f"They were measured with different versions of the measurement: {_listed(studies, versions)}.")
+    measured = [one for one in studies if one.front.trials]
+    tasks = [f"{one.front.task.name} by {one.front.task.metric}" for one in measured]
+    if len(set(tasks)) > 1:
+        found.append(f"They measure different utility tasks: {_listed(measured, tasks)}.")
     for name in sorted({name for one in studies for name in one.recipe if name.startswith(_EFFORT)}):
         values = [_words(one.recipe.get(name, "not set")) for one in studies]
         if len(set(values)) > 1:

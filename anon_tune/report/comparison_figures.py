@@ -31,6 +31,7 @@ def fronts_chart(studies: Sequence[ComparedStudy], is_normalized: bool = False) 
     for index, one in enumerate(studies):
         data += _points(one, CYCLE[index % len(CYCLE)], is_normalized)
     said = ", normalized" if is_normalized else ""
+    title = " or ".join(dict.fromkeys(one.front.task.title for one in studies if one.front.trials))
 
     def layout(narrow: bool) -> dict[str, Any]:
         hints = ("", "") if narrow and is_normalized else (" (lower is better)", " (higher is better)")
@@ -38,7 +39,7 @@ def fronts_chart(studies: Sequence[ComparedStudy], is_normalized: bool = False) 
             "height": 380 + 20 * len(data) if narrow else 560,
             "hovermode": "closest",
             "xaxis": axis(f"Leakage{said}{hints[0]}", tickformat=".0%"),
-            "yaxis": axis(f"Accuracy{said}{hints[1]}", tickformat=".0%"),
+            "yaxis": axis(f"{title}{said}{hints[1]}", tickformat=".0%"),
         }
 
     return Chart(data, layout)

@@ -52,10 +52,11 @@ def _fronts(studies: Sequence[ComparedStudy], warning: str) -> str:
 
 def _growth(studies: Sequence[ComparedStudy], warning: str) -> str:
     reference = common_reference(studies)
+    words = " or ".join(dict.fromkeys(one.front.task.objective for one in studies if one.front.trials))
     against = (
         ""
         if reference is None
-        else f"All against leakage {percent(reference.leakage)} and accuracy {percent(reference.accuracy)}, the worst "
+        else f"All against leakage {percent(reference.leakage)} and {words} {percent(reference.accuracy)}, the worst "
         "of their reference points."
     )
     return warning + note(against) + chart_html("growth-plot", growth_chart(studies), "no trial has ended")

@@ -21,10 +21,11 @@ from anon_tune.report.chart import BLUE, INK, LABEL, MUTED, ORANGE, PURPLE, SKY,
 from anon_tune.report.selection import drawn_trials, has_trained_method
 from anon_tune.report.wording import NOTHING, hover, percent, shorten, text
 from anon_tune.trial import OBJECTIVES, Reading, Score, Trial
+from anon_tune.utility_task import TASKS
 
 _MARKS = {"identity": ("diamond", VERMILLION, "top left"), "black-out": ("square", INK, "top right")}
 _SYMBOLS = {"adversarial": "circle", "trained baseline": "triangle-up", "closed-form": "cross"}
-_LONG_TITLES = ("Leakage: cMAP of the strongest attacker", "Accuracy: top-1 of a fresh classifier")
+_LEAKAGE = "Leakage: cMAP of the strongest attacker"
 _MOST_BARS = 300  # with more points, intervals hide each other and slow the browser down
 _LOG_RATIO = 20.0  # a param with a larger ratio of highest to lowest value, and mostly low values, gets a log scale
 
@@ -75,7 +76,7 @@ def front_chart(
     num_entries = sum(trace.showlegend is not False for trace in data)
 
     def layout(narrow: bool) -> dict[str, Any]:
-        x_title, y_title = ("Leakage", "Accuracy") if narrow else _LONG_TITLES
+        x_title, y_title = ("Leakage", front.task.title) if narrow else (_LEAKAGE, front.task.long_title)
         x_title, y_title = (f"{title}, normalized" if is_normalized else title for title in (x_title, y_title))
         hints = ("", "") if narrow and is_normalized else (" (lower is better)", " (higher is better)")
         return {
@@ -170,7 +171,8 @@ def _bounds(score: Score) -> list[dict[str, Any]]:
                 "line": {"color": MUTED, "width": 1, "dash": "dash"},
             }
             line |= {f"{across}0": value, f"{across}1": value, f"{along}0": 0, f"{along}1": 1, f"{along}ref": "paper"}
-            label = {"text": f"{objective.name} {bound} {percent(value)}", "font": {"size": 11, "color": LABEL}}
+            said = f"{TASKS[score.task].word(objective.name)} {bound} {percent(value)}"
+            label = {"text": said, "font": {"size": 11, "color": LABEL}}
             side = "middle" if across == "x" else "start" if bound == "ceiling" else "end"
             lines.append(line | {"label": label | {"textposition": side}})
     return lines
@@ -191,7 +193,7 @@ def parallel_chart(front: ParetoFront) -> tuple[Chart, int] | None:
     dimensions = [_dimension(name, [t.params.get(name) for t in trials]) for name in names]
     for objective in OBJECTIVES:
         values = [getattr(front.scores[t.id], objective.name).value for t in trials]
-        dimensions.append({"label": objective.name, "values": values, "tickformat": ".0%"})
+        dimensions.append({"label": front.task.word(objective.name), "values": values, "tickformat": ".0%"})
     leakage = dimensions[-len(OBJECTIVES)]["values"]
     colours = {
         "color": leakage,

@@ -15,6 +15,7 @@ from anon_tune.report.selection import certified_note, drawn_note
 from anon_tune.report.shown import ShownStudy
 from anon_tune.report.wording import percent, text
 from anon_tune.trial import Reading, Score, Trial
+from anon_tune.utility_task import TASKS
 
 _READINGS = {
     False: "Full scores, each measured once, with bootstrap intervals. The best of many single measurements are partly "
@@ -24,9 +25,9 @@ _READINGS = {
     "repeats.",
 }
 
-_RULES = {
-    Rule.LEAKAGE_AT_MOST: ("Leakage at most", "--leakage-at-most"),
-    Rule.ACCURACY_AT_LEAST: ("Accuracy at least", "--accuracy-at-least"),
+_OPTIONS = {
+    Rule.LEAKAGE_AT_MOST: "--leakage-at-most",
+    Rule.ACCURACY_AT_LEAST: "--accuracy-at-least",
 }
 
 
@@ -60,7 +61,8 @@ def _pick(shown: ShownStudy) -> str:
         return ""
     known: dict[str, object] = {}
     switches: list[str] = []
-    for rule, (label, option) in _RULES.items():
+    labels = ("Leakage at most", f"{shown.front.task.title} at least")
+    for (rule, option), label in zip(_OPTIONS.items(), labels, strict=True):
         steps = choice.steps(rule)
         entries = [{"limit": limit, "trial": t.id, "said": _said(shown.front.scores[t.id])} for limit, t in steps]
         middle = steps[len(steps) // 2][0]
@@ -82,9 +84,10 @@ def _pick(shown: ShownStudy) -> str:
 
 
 def _said(score: Score) -> str:
+    objective = TASKS[score.task].objective
     return (
         f"leakage {percent(score.leakage.value)} on the test split and {percent(score.leakage.validation)} on the "
-        f"validation split, accuracy {percent(score.accuracy.value)} and {percent(score.accuracy.validation)}"
+        f"validation split, {objective} {percent(score.accuracy.value)} and {percent(score.accuracy.validation)}"
     )
 
 

@@ -85,8 +85,8 @@ def _results(shown: ShownStudy) -> list[PageSection]:
             "progress",
             "Hypervolume",
             note(
-                "Area that the front covers between the leakage of raw clips and the accuracy of guessing. Anchors are "
-                "not counted as trials."
+                "Area that the front covers between the leakage of raw clips and the "
+                f"{front.task.objective} of guessing. Anchors are not counted as trials."
             )
             + charts_html(progress_charts(trials), "no trial has ended"),
         ),

@@ -29,7 +29,8 @@ def summary(trials: Sequence[Trial], front: ParetoFront) -> str:
     by_state = ", ".join(f"{states[s]} {s.value.lower()}" for s in TrialState if states[s]) or "none yet"
     point = front.reference_point
     against = (
-        f"against leakage {percent(point.leakage)} (raw clips) and accuracy {percent(point.accuracy)} (chance)"
+        f"against leakage {percent(point.leakage)} (raw clips) and {front.task.objective} "
+        f"{percent(point.accuracy)} (chance)"
         if point is not None
         else "not yet: nothing has a full score"
     )
@@ -111,7 +112,7 @@ def trial_table(trials: Sequence[Trial], front: ParetoFront, certificates: Mappi
     """
     trials = listed_trials(trials, front)
     names = sorted({name for t in trials for name in t.params})
-    heads = ["Trial", "Method", "State", "Front rank", "Leakage", "Normalized", "Accuracy"]
+    heads = ["Trial", "Method", "State", "Front rank", "Leakage", "Normalized", front.task.title]
     heads += ["Repeats", "On the front"] if front.is_verified else []
     heads += ["Certified leakage", "Certified, normalized"] if certificates else []
     heads += ["Last rung", "Seconds"]

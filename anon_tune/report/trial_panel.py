@@ -12,7 +12,7 @@ from anon_tune.report.selection import has_trained_method
 from anon_tune.report.shown import ShownStudy
 from anon_tune.report.training_figures import trial_losses
 from anon_tune.report.wording import duration, percent, plain, status_words, text
-from anon_tune.trial import Trial
+from anon_tune.trial import Trial, task_of
 
 _MOST_PANELS = 200
 """Number of trials, at most, whose panels a frozen page holds."""
@@ -72,7 +72,7 @@ def _rungs(trial: Trial) -> str:
         f"<td>{duration(r.seconds)}</td><td>{text(r.node)}</td></tr>"
         for r in trial.reports
     )
-    names = ("Rung", "Step", "Split", "Leakage", "Accuracy", "Time", "Node")
+    names = ("Rung", "Step", "Split", "Leakage", task_of(r.score for r in trial.reports).title, "Time", "Node")
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from anon_tune.certificate import Certificate
 from anon_tune.pareto import ParetoFront
 from anon_tune.trial import Reading, Trial
+from anon_tune.utility_task import TASKS
 
 NOTHING = "—"
 
@@ -74,7 +75,8 @@ def hover(trial: Trial, front: ParetoFront) -> str:
     if trial.id in front.scores:
         score = front.scores[trial.id]
         lines.append(f"leakage {reading(score.leakage)}, normalized {percent(score.leakage.normalized)}")
-        lines.append(f"accuracy {reading(score.accuracy)}")
+        lines.append(f"{TASKS[score.task].objective} {reading(score.accuracy)}")
+        lines.extend(f"{name} {reading(other)}" for name, other in score.beside.items())
         if math.isfinite(score.seconds_per_frame):
             lines.append(f"anonymizing takes {per_frame(score.seconds_per_frame)}")
     return "<br>".join(lines + param_lines(trial.params))
@@ -84,7 +86,7 @@ def hover_certified(trial: Trial, certificate: Certificate) -> str:
     """Return what the point of a certificate shows on hover: escaped lines joined by ``<br>``."""
     lines = [f"<b>{text(trial.id)}</b> · {text(trial.method)} · certificate, {status_words(certificate)}"]
     lines.append(f"leakage {certified(certificate)}, normalized {percent(certificate.leakage_normalized)}")
-    lines.append(f"accuracy {percent(certificate.accuracy)}")
+    lines.append(f"{TASKS[certificate.task].objective} {percent(certificate.accuracy)}")
     return "<br>".join(lines + param_lines(trial.params))
 
 

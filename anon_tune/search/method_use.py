@@ -7,6 +7,7 @@ from typing import Any
 
 from anon_tune.errors import RecipeError, SpaceError
 from anon_tune.methods import find, method_of
+from anon_tune.recipe import is_measured_by
 from anon_tune.search.parameters import Choices, Parameter
 from anon_tune.trial import ANCHORS
 
@@ -68,7 +69,7 @@ def with_conditions(search: Mapping[str, Parameter], fixed: Mapping[str, Any], w
     """
     conditioned = dict(search)
     for name, parameter in search.items():
-        if name == "method" or name.startswith("evaluation."):
+        if name == "method" or is_measured_by(name):
             continue
         methods = methods_of(search, fixed, name)
         users = tuple(m for m in methods if find(m).spec.has_use(name))

@@ -23,7 +23,6 @@ from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
 from anon_tune.methods import is_trained
-from anon_tune.pareto import judged_scores
 from anon_tune.search.callers_sampler import CallersModel, CallersSampler
 from anon_tune.search.choices import choose_sampler
 from anon_tune.search.forecast import Forecasts, Losses
@@ -31,7 +30,7 @@ from anon_tune.search.parameters import Sampler, violation
 from anon_tune.search.points import grid_points, quasi_random_point
 from anon_tune.search.rungs import Rung
 from anon_tune.search.sampler import distributions, make_sampler, num_startup_trials, suggest_point
-from anon_tune.search.score_losses import score_losses
+from anon_tune.search.score_losses import score_losses, surest_score
 from anon_tune.search.space import SearchSpace
 from anon_tune.trial import OBJECTIVES, Trial, TrialState
 
@@ -187,8 +186,7 @@ class Proposer:
         if not last.score.is_finite:
             return None
         rung = None if last.score.full else last.rung
-        # A trial that was measured again is known by its mean, as on the front.
-        score = judged_scores([trial])[trial.id] if trial.repeats else last.score
+        score = surest_score(trial)
         constraints = self._space.study.constraints.values(score)
         return Observation(trial.number, trial.params, rung, score_losses(score), constraints)
 

@@ -14,8 +14,8 @@ class RungBrackets:
     """The rungs of a study.
 
     Only trials of trained methods are compared. A closed-form method is finished at its first rung, so comparing
-    half-trained networks with it would not be fair. A rung stops trials only if it has shown that it foretells full
-    scores, see `RungTrust`; if trials wait to be promoted, there is nothing to see it by, and all rungs decide.
+    half-trained networks with it would not be fair. A rung that foretells full scores too little stops no
+    trial, see `RungTrust`. If trials wait to be promoted, all rungs decide.
 
     Args:
         rungs: First step, factor, brackets and whether trials wait for promotion; None if the study stops no trials.

@@ -12,7 +12,7 @@ from pydantic import StrictStr
 
 from anon_tune.errors import RecipeError, SpaceError, suggest
 from anon_tune.methods import defaults_of, find, make_recipe
-from anon_tune.recipe import Recipe
+from anon_tune.recipe import Recipe, is_measured_by
 from anon_tune.search.method_use import DEFAULT, has_place, methods_of
 from anon_tune.search.names import check_names
 from anon_tune.search.parameters import Constraints, Parameter, Part, Range, StopRules, StudyDefaults, Value
@@ -107,7 +107,8 @@ class SearchSpace(Part):
 
         If the method is searched, two kinds of fixed values are left out: those that the method of this trial sets
         itself, and those in the section of another method. If the method is fixed, such a value is an error. A
-        closed-form method takes only the fixed values of the sections ``evaluation`` and ``training`` and of its own.
+        closed-form method takes only the fixed values of the sections ``evaluation`` and ``training`` and of its own,
+        and the utility task.
 
         Args:
             params: Sampled values; must be empty for an anchor.
@@ -119,8 +120,8 @@ class SearchSpace(Part):
         name = self.method(params) if method is None else method
         fixed = dict(self.fixed)
         if not find(name, f"{self.where}: method").is_trained:
-            kept = ("evaluation.", "training.", f"{find(name).name}.")
-            fixed = {n: v for n, v in fixed.items() if n.startswith(kept)}
+            kept = ("training.", f"{find(name).name}.")
+            fixed = {n: v for n, v in fixed.items() if n.startswith(kept) or is_measured_by(n)}
         elif "method" in self.search:
             fixed = {n: v for n, v in fixed.items() if has_place(n, name)}
         return make_recipe({**fixed, **params, "method": name}, self.where, self.defaults)
@@ -186,7 +187,7 @@ class SearchSpace(Part):
     def _check(self) -> None:
         """Make the recipe of every probe, and refuse what no recipe may have."""
         for name in self.search:
-            if name.startswith("evaluation."):
+            if is_measured_by(name):
                 rule = f"'{name}' must not be searched, because scores could not be compared"
                 raise SpaceError(self.where, rule, remedy="Set it under [fixed]")
         self._try({}, "method = 'identity'", method="identity")

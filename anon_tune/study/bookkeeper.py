@@ -179,7 +179,4 @@ class Bookkeeper:
             return None
         scores = {report.score.full: report.score for report in self._records[ANCHORS[0]].reports}
         full, rung = scores[True], scores.get(False, scores[True])
-        return (
-            Ceilings(rung.leakage.value, rung.accuracy.value),
-            Ceilings(full.leakage.value, full.accuracy.value),
-        )
+        return Ceilings.of(rung), Ceilings.of(full)

@@ -139,8 +139,7 @@ class VerificationPlan:
         return repeat
 
     def _ceilings(self) -> dict[int, Ceilings]:
-        scores = {r.number: r.score for r in self._trials[ANCHORS[0]].repeats}
-        return {number: Ceilings(s.leakage.value, s.accuracy.value) for number, s in scores.items()}
+        return {r.number: Ceilings.of(r.score) for r in self._trials[ANCHORS[0]].repeats}
 
     def _weights(self, trial: Trial) -> str:
         if self._retrain or not is_trained(trial.method):

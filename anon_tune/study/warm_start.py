@@ -6,10 +6,9 @@ import json
 
 from anon_tune.errors import StudyError
 from anon_tune.ledger import Ledger
-from anon_tune.pareto import judged_scores
-from anon_tune.recipe import MEASURE_VERSION
+from anon_tune.recipe import MEASURE_VERSION, is_measured_by
 from anon_tune.search.proposer import Observation
-from anon_tune.search.score_losses import score_losses
+from anon_tune.search.score_losses import score_losses, surest_score
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.frozen_study import frozen_facts, load_study
 from anon_tune.study.privacy import is_private
@@ -61,7 +60,7 @@ def _fitting(space: SearchSpace, settings: StudySettings) -> list[Trial]:
     if measured_with != str(MEASURE_VERSION):
         rule = f"must be measured with version {MEASURE_VERSION} of the measure, so that scores can be compared"
         raise StudyError(where, rule, measured_with, "Leave it out")
-    efforts = [{n: v for n, v in s.fixed.items() if n.startswith("evaluation.")} for s in (other, space)]
+    efforts = [{n: v for n, v in s.fixed.items() if is_measured_by(n)} for s in (other, space)]
     if efforts[0] != efforts[1]:
         raise StudyError(
             where, "must have measured with the same effort", efforts[0], "Fix the same 'evaluation.' values"
@@ -81,7 +80,7 @@ def _fits(trial: Trial, space: SearchSpace) -> bool:
 
 
 def _losses(trial: Trial) -> tuple[float, float]:
-    return score_losses(judged_scores([trial])[trial.id])  # a trial that was measured again is known by its mean
+    return score_losses(surest_score(trial))
 
 
 def _constraints(trial: Trial, space: SearchSpace) -> dict[str, float]:

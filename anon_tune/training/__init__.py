@@ -6,7 +6,7 @@ K actions, E embedding dimensions.
 
 from anon_tune.training.branches import AttackerBranch, PrivacyBranches, Seen, Target
 from anon_tune.training.collective import Collective
-from anon_tune.training.demands import check_demands
+from anon_tune.training.demands import check_demands, check_task
 from anon_tune.training.hooks import GameHooks, Head, TrialTrainer
 from anon_tune.training.losses import adversary, distortion, nt_xent, penalty, privacy_loss, quantize, uniform
 from anon_tune.training.private_gradients import check_private_networks
@@ -32,6 +32,7 @@ __all__ = [
     "check_demands",
     "check_private_networks",
     "check_region",
+    "check_task",
     "distortion",
     "nt_xent",
     "penalty",

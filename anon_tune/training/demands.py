@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from anon_tune.attackers import Setting, find
+from anon_tune.clips import Clips
+from anon_tune.clips.frame_truth import NORMAL
+from anon_tune.clips.manifest import SPLITS
 from anon_tune.errors import RecipeError
 from anon_tune.networks import Anonymizer
 from anon_tune.recipe import NETWORK_BRANCH, Recipe
 from anon_tune.training.branches import branch_network
+from anon_tune.utility_task import ANOMALY
 
 _SHORTEST = {"clip": 2, "motion": 2}
 """Frames that a clip needs for a branch to see more than one frame shows."""
@@ -54,3 +58,34 @@ def check_demands(
     if recipe.privacy.head == "nt_xent" and num_still_frames == 1 and recipe.training.crop == 1:
         rule = "'nt_xent' on stills of one frame needs 'training.crop' below 1, or both views are the same"
         raise RecipeError(where, rule, recipe.training.crop, "Try --set training.crop=0.5")
+
+
+def check_task(task: str, segments: int, clips: Clips, where: str) -> None:
+    """Check that clips have what a utility task needs.
+
+    Args:
+        task: Name of the task.
+        segments: For ``anomaly``, the segments of a clip.
+        clips: The clips of a study or an audit.
+        where: The file or option that the task came from, for error messages.
+
+    Raises:
+        RecipeError: The clips cannot be cut into these segments, or lack normal clips, abnormal clips or frame truth.
+    """
+    if task != ANOMALY.name:
+        return
+    what = f"the task '{task}' needs"
+    if clips.shape[0] % segments:
+        rule = f"{what} clips whose frames are a multiple of 'utility.segments' = {segments}"
+        raise RecipeError(where, rule, clips.shape[0], "Set utility.segments to a divisor, or import other clips")
+    for name in SPLITS:
+        split = clips.split(name)
+        for kind, count in (("normal", split.actions == split.normal), ("abnormal", split.actions != split.normal)):
+            if not count.any():
+                rule = f"{what} {kind} clips in the split '{name}', where the action of normal ones is '{NORMAL}'"
+                raise RecipeError(where, rule, "none", "Import such clips, as docs/anomaly.md says")
+    truth = clips.split("test").frame_truth
+    if truth is None or truth.all() or not truth.any():
+        got = "none" if truth is None else "frames of one kind only"
+        rule = f"{what} frame truth of all clips in the split 'test', with abnormal and normal frames"
+        raise RecipeError(where, rule, got, "Import it with the labels, as docs/anomaly.md says")

@@ -20,6 +20,7 @@ from anon_tune.clips import ClipBatch, ClipSet
 from anon_tune.networks import Anonymizer, build_network
 from anon_tune.recipe import Recipe
 from anon_tune.schedule import Schedule
+from anon_tune.training.anomaly import labelled, num_labels, num_outputs
 from anon_tune.training.batches import GameBatches
 from anon_tune.training.branches import PrivacyBranches, Seen, Target
 from anon_tune.training.checkpoint import Resumable
@@ -76,6 +77,8 @@ class Trainer(Resumable):
         start: Anonymizer | None = None,
     ) -> None:
         self.recipe, self.device, self.hooks, self.start = recipe, device, hooks, start
+        task = recipe.utility.task
+        clips, num_actions = labelled(task, clips), num_labels(task, num_actions)
         self.collective = Collective()
         with torch.random.fork_rng():
             torch.manual_seed(recipe.training.seed)
@@ -83,7 +86,7 @@ class Trainer(Resumable):
             if recipe.training.compile:
                 check_compiler(device)
             self.anonymizer = build().to(device)
-            self.utility = build_network(recipe.utility, num_actions).to(device)
+            self.utility = build_network(recipe.utility, num_outputs(recipe.utility, num_actions)).to(device)
             target = _target(recipe, clips if stills is None else stills, num_attributes, stills is not None)
             self.privacy = PrivacyBranches(recipe.privacy, target, self.collective).to(device)
             # Last, so that a head does not change the weights of the players.

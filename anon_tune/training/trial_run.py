@@ -21,6 +21,7 @@ from anon_tune.networks import build_network
 from anon_tune.networks.backbones import I3D
 from anon_tune.networks.families import family_of
 from anon_tune.recipe import NETWORK_BRANCH, AnonymizerRecipe, PrivacyRecipe, Recipe, UtilityRecipe
+from anon_tune.utility_task import ANOMALY
 
 _Section = AnonymizerRecipe | UtilityRecipe | PrivacyRecipe
 
@@ -40,7 +41,9 @@ def check_networks(recipe: Recipe, clip_shape: tuple[int, int, int], trains: boo
         RecipeError: A network cannot take the clips.
         DataError: A file of weights cannot be read, or belongs to another network.
     """
-    training = recipe.training
+    training, utility = recipe.training, recipe.utility
+    parts = utility.segments if utility.task == ANOMALY.name else 1
+    read = max(1, clip_shape[0] // parts), *clip_shape[1:]
     if trains:
         num_clips = max(1, training.batch_clips // training.accumulate)
         for section in (recipe.anonymizer, recipe.utility, recipe.privacy):
@@ -49,16 +52,18 @@ def check_networks(recipe: Recipe, clip_shape: tuple[int, int, int], trains: boo
             weights = section.weights if section.weights and os.path.exists(section.weights) else None
             foreign = bool(family_of(section.network)) or section.network == I3D
             if foreign or (weights and not isinstance(section, AnonymizerRecipe)):
+                seen = read if isinstance(section, UtilityRecipe) else clip_shape
                 _run_section(section.model_copy(update={"weights": weights}).model_dump_json(), type(section),
-                             num_clips, clip_shape, where)  # fmt: skip
+                             num_clips, seen, where)  # fmt: skip
     measuring = recipe.evaluation
     named = [name for effort in (measuring.rung, measuring.full) for name in effort.attackers if is_named(name)]
+    tried = [(name, clip_shape) for name in named]
     if is_named(measuring.classifier):
-        named.append(measuring.classifier)
+        tried.append((measuring.classifier, read))
     files = measuring.files
-    for name in dict.fromkeys(named):
+    for name, shape in dict.fromkeys(tried):
         weights = files.get(name)
-        _run_attacker(name, weights if weights and os.path.exists(weights) else None, clip_shape, where)
+        _run_attacker(name, weights if weights and os.path.exists(weights) else None, shape, where)
 
 
 @functools.lru_cache(maxsize=64)  # a search space is checked with many recipes of few networks

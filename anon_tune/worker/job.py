@@ -65,8 +65,9 @@ def perform(
         return None
     own, inputs = attackers_of(recipe)
     seen = measured_clips(clips, recipe.evaluation.attackers_learn_on)
-    raw = raw_networks(seen, recipe.evaluation, device, baselines)
-    score = measure(anonymizer, seen, recipe.evaluation, job.full, job.ceilings, device, own, inputs, raw)
+    raw = raw_networks(seen, recipe.evaluation, device, baselines, recipe.utility)
+    measuring = recipe.evaluation, job.full, job.ceilings, device, own, inputs, raw, recipe.utility
+    score = measure(anonymizer, seen, *measuring)
     if trains:
         with place.weights.writing() as path:
             save_weights(anonymizer.state_dict(), path, weights_metadata(job, clips))

@@ -146,7 +146,8 @@ def test_pointing_at_a_trial_shows_its_picture_and_a_click_opens_everything_abou
     for name in trial.params:
         assert name in words
     assert f"anon-tune export {runs / 'first'} --trial {trial.id} -o anonymizer.safetensors" in words
-    assert panel.locator("#panel-losses .main-svg").count() > 0
+    panel.locator("#panel-losses").scroll_into_view_if_needed()
+    panel.locator("#panel-losses .main-svg").first.wait_for()
     page.keyboard.press("Escape")
     assert panel.is_hidden()
 

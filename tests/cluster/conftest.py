@@ -32,6 +32,8 @@ TINY = (
     "anonymizer.pretrain_steps=1",
     "training.batch_clips=4",
     "training.warmup_steps=1",
+    "evaluation.rung.attackers=frame",  # not the one that loads scikit-learn
+    "evaluation.full.attackers=frame,clip",
     "evaluation.num_bootstraps=5",
     "evaluation.width=4",
     *(f"evaluation.{effort}.{who}_steps=2" for effort in ("rung", "full") for who in ("attacker", "classifier")),
@@ -53,6 +55,16 @@ def patiently(start: Callable[[], T]) -> T:
     return start()
 
 
+# Ray lets its workers run when nobody else wants to. Beside any other work a test would wait for them for minutes.
+NICENESS = {"RAY_worker_niceness": "0"}
+
+
+def environment() -> dict[str, str]:
+    """Return the variables of a user without a running Ray."""
+    known = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    return known | NICENESS | {"OMP_NUM_THREADS": "1"}
+
+
 class Processes:
     """Starts processes in the project's folder, like a user with an activated venv and no running Ray.
 
@@ -62,8 +74,7 @@ class Processes:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-        self.environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+        self.environment = environment() | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         self._started: list[subprocess.Popen[bytes]] = []
 
     def start(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
@@ -249,6 +260,12 @@ class Site:
         return done.stdout.strip()
 
 
+@pytest.fixture(scope="session", name="environment")
+def _environment() -> Callable[[], dict[str, str]]:
+    """Return the variables of a user without a running Ray."""
+    return environment
+
+
 @pytest.fixture(name="patiently")
 def _patiently() -> Callable[[Callable[[], T]], T]:
     """Start nodes of Ray, several times if need be."""
@@ -261,12 +278,21 @@ def _ray_ends() -> Iterator[None]:
     ray.shutdown()
 
 
+@pytest.fixture(scope="session")
+def workers_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the workers of `shared_ray` keep what they fetch."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def shared_ray(_ray_ends: None) -> None:
-    """Ray with two CPUs in this process, for all tests that leave it unchanged."""
+def shared_ray(_ray_ends: None, workers_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray with two CPUs in this process, for all tests that leave it unchanged; its workers may use the `s3` server."""
+    monkeypatch.setenv("ANON_TUNE_CACHE", str(workers_cache))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
     if ray.is_initialized():
         return
-    os.environ["RAY_AUTH_TOKEN"] = "a" * 32  # so that none is written into the home folder
+    os.environ |= NICENESS | {"RAY_AUTH_TOKEN": "a" * 32}  # so that none is written into the home folder
     os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.2"
     how = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
     patiently(lambda: ray.init("local", num_cpus=2, **how))
@@ -308,7 +334,7 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
     started.end()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_study(avatars: Clips) -> Callable[..., list[str]]:
     """Return arguments that make a `study` command take seconds. They come last, because the last value counts.
 

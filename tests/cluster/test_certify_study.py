@@ -6,9 +6,7 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -37,45 +35,47 @@ def study(small_study: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(small_study, tmp_path / "study"))
 
 
-def test_trials_are_certified_once(processes: Any, study: Path) -> None:
-    chosen = ["0000", "0001"]
-    certify = ["anon-tune", "certify", str(study), "--seeds", "1", *SET, "--trial", "0000", "--trial", "0001"]
-    code = processes.run("certify", certify)
-    assert (study / "audits").is_dir(), processes.said("certify")
+@pytest.mark.usefixtures("shared_ray")
+def test_trials_are_certified_once(say: Any, study: Path) -> None:
+    certify = ["certify", study, "--seeds", "1", *SET, "--trial", "0000", "--trial", "0001"]
+    said = say(*certify)
+    assert (study / "audits").is_dir(), said.err
     files = sorted((study / "audits").iterdir())
-    assert [file.stem for file in files] == chosen, processes.said("certify")
+    assert [file.stem for file in files] == ["0000", "0001"], said.err
     made = {file.stem: read_certificate(file) for file in files}
-    assert code == (1 if any(one.status == "REFUSED" for one in made.values()) else 0)
+    assert said.code == (1 if any(one.status == "REFUSED" for one in made.values()) else 0)
     assert all(one.subject.kind == "trial" and one.effort["max_steps"] == 8 for one in made.values())
-    assert "1 of 2" in processes.said("certify")
+    assert "1 of 2" in said.out + said.err
     assert len(list((study / "baselines").iterdir())) == 1
 
     written = {file: file.stat().st_mtime_ns for file in files}
-    assert processes.run("again", certify) == code
+    again = say(*certify)
+    assert again.code == said.code
     assert {file: file.stat().st_mtime_ns for file in (study / "audits").iterdir()} == written
-    assert "Measuring raw clips" not in processes.said("again")
+    assert "Measuring raw clips" not in again.out + again.err
 
-    assert processes.run("other", [*certify, "--trial", "0002"]) in (0, 1)
+    assert say(*certify, "--trial", "0002").code in (0, 1)
     assert (study / "audits" / "0002.json").exists()
     assert {file: file.stat().st_mtime_ns for file in files} == written
-    more = ["0001", "--seeds", "2"]  # more effort than is there
-    assert processes.run("more", [*certify[:-1], *more]) in (0, 1)
+    assert say(*certify[:-1], "0001", "--seeds", "2").code in (0, 1)  # more effort than is there
     assert {file.name for file in files if file.stat().st_mtime_ns != written[file]} == {"0000.json", "0001.json"}
 
 
-def test_a_certification_that_was_killed_goes_on(processes: Any, study: Path) -> None:
-    command = [sys.executable, "-m", "anon_tune", "certify", str(study), "--seeds", "1", *SET]
-    command += ["--trial", "0000", "--trial", "0001", "--trial", "0002"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        while not (study / "audits" / "0000.json").exists() and process.poll() is None:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate()
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
-    first = (study / "audits" / "0000.json").read_bytes()
-    assert processes.run("again", ["anon-tune", *command[3:]]) in (0, 1), processes.said("again")
-    assert (study / "audits" / "0000.json").read_bytes() == first
+@pytest.mark.usefixtures("shared_ray")
+def test_a_certification_that_was_killed_goes_on(say: Any, processes: Any, study: Path) -> None:
+    command = ["certify", str(study), "--seeds", "1", *SET]
+    for trial in ("0000", "0001", "0002"):  # one more than there are CPUs
+        command += ["--trial", trial]
+    first_file = study / "audits" / "0000.json"
+    driver = processes.start("certify", ["anon-tune", *command])
+    processes.wait_until(first_file.exists, "certify", driver)
+    driver.send_signal(signal.SIGINT)
+    assert processes.ended(driver) == 130, processes.said("certify")
+    assert "Traceback" not in processes.said("certify")
+    first = first_file.read_bytes()
+    again = say(*command)
+    assert again.code in (0, 1), again.err
+    assert first_file.read_bytes() == first
     assert all((study / "audits" / f"{number}.json").exists() for number in ("0001", "0002"))
 
 
@@ -109,15 +109,22 @@ def test_what_cannot_be_certified_is_one_line(say: Any, study: Path) -> None:
     assert "Did you mean 'max_steps'?" in unknown.err
 
 
-def test_a_task_whose_worker_dies_is_begun_again(processes: Any, study: Path) -> None:
-    certify = ["anon-tune", "certify", str(study), "--seeds", "1", *SET, "--trial", "0000"]
-    driver = processes.start("certify", certify)
+@pytest.mark.usefixtures("shared_ray")
+def test_a_task_whose_worker_dies_is_begun_again(say: Any, processes: Any, study: Path) -> None:
+    killed: list[int] = []
 
     def auditing() -> list[int]:
-        return [pid for pid, name in processes.below(driver.pid).items() if name.startswith("ray::_try")]
+        return [pid for pid, name in processes.below(os.getpid()).items() if name.startswith("ray::_try")]
 
-    processes.wait_until(lambda: bool(auditing()), "certify", driver)
-    os.kill(auditing()[0], signal.SIGKILL)
-    assert processes.ended(driver) in (0, 1), processes.said("certify")
+    def kill() -> None:
+        processes.wait_for(auditing)
+        killed.extend(auditing()[:1])
+        os.kill(killed[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    said = say("certify", study, "--seeds", "1", *SET, "--trial", "0000")
+    killer.join()
+    assert killed and said.code in (0, 1), said.err
     assert (study / "audits" / "0000.json").exists()
-    assert "1 of 1" in processes.said("certify")
+    assert "1 of 1" in said.out + said.err

@@ -51,16 +51,16 @@ def head(one_head: Any, processes: Any) -> Any:
     return one_head
 
 
-def test_a_job_runs_a_study(processes: Any, head: Any, tmp_path: Path, tiny_study: Callable[..., list[str]]) -> None:
+def test_a_job_runs_a_study_does_not_hang_on_its_folder_and_imports_nothing_else_from_it(
+    processes: Any, head: Any, tmp_path: Path, tiny_study: Callable[..., list[str]]
+) -> None:
     submit = from_readme("ray job submit")
     assert submit[submit.index("--address") + 1] == "http://127.0.0.1:8265"
     submit[submit.index("--address") + 1] = head.address
 
-    def unpacked() -> set[Path]:
-        found = head.folder.glob("session_2*/runtime_resources/working_dir_files/*")
-        return {path for path in found if path.is_dir()}
-
-    before = unpacked()
+    def log() -> str:
+        files = head.folder.glob("session_2*/logs/runtime_env_setup-*.log")
+        return "".join(file.read_text() for file in files)
 
     # A client without a token gets no answer.
     processes.environment["RAY_AUTH_MODE"] = "disabled"
@@ -68,12 +68,31 @@ def test_a_job_runs_a_study(processes: Any, head: Any, tmp_path: Path, tiny_stud
     assert "AuthenticationError" in processes.said("stranger")
     processes.environment["RAY_AUTH_MODE"] = "token"
 
+    # A second node that shares the head's folder unpacks the job's files anew, under the feet of the driver.
+    node = ["--address", f"127.0.0.1:{head.ports[0]}", "--num-cpus", "1", "--object-store-memory", "100000000"]
+    second = processes.start("second", ["ray", "start", *node, "--dashboard-agent-listen-port", "0", "--block"])
+    processes.wait_until(lambda: "Ray runtime started" in processes.said("second"), "second", second)
+
+    # The project, with what git ignores, and with modules that no process may import.
+    folder, root = tmp_path / "folder", README.parents[1]
+    for name in ("anon_tune", "search_spaces"):
+        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in (".gitignore", "pyproject.toml"):
+        shutil.copy(root / name, folder)
+    for name in (".venv", "runs"):
+        (folder / name).mkdir()
+        (folder / name / "file").touch()
+    for name in ("safetensors", "optuna", "typer"):
+        (folder / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write('{name} ')\nimport no_such\n")
+    submit[submit.index("--working-dir") + 1] = str(folder)
     out = tmp_path / "study"
     code = processes.run("submit", submit + tiny_study(out, trials=2, num_steps=4))
     said = processes.said("submit")
+    assert log().count("Removing ")  # otherwise no file was replaced, and the test would show nothing
     assert code == 0, said[-4000:]
     assert re.search(r"Job 'raysubmit_\w+' succeeded", said)
     assert f"Report: {out / 'report.html'}" in said
+    assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
 
     ledger = pd.read_parquet(out / "ledger").sort_values("record")
     last = ledger.groupby("trial").last()
@@ -83,34 +102,7 @@ def test_a_job_runs_a_study(processes: Any, head: Any, tmp_path: Path, tiny_stud
     assert "<html" in (out / "report.html").read_text()[:200]
 
     # What was sent is the project, without what git ignores.
-    (sent,) = unpacked() - before
+    unpacked = head.folder.glob("session_2*/runtime_resources/working_dir_files/*")
+    (sent,) = (path for path in unpacked if path.is_dir())
     assert {"anon_tune", "pyproject.toml", "search_spaces"} <= {path.name for path in sent.iterdir()}
-    assert not {".venv", "runs", ".git"} & {path.name for path in sent.iterdir()}
-
-
-def test_a_job_does_not_hang_on_its_folder_and_imports_nothing_else_from_it(
-    processes: Any, head: Any, tmp_path: Path, tiny_study: Callable[..., list[str]]
-) -> None:
-    def log() -> str:
-        files = head.folder.glob("session_2*/logs/runtime_env_setup-*.log")
-        return "".join(file.read_text() for file in files)
-
-    before = log().count("Removing ")
-    # A second node that shares the head's folder unpacks the job's files anew, under the feet of the driver.
-    node = ["--address", f"127.0.0.1:{head.ports[0]}", "--num-cpus", "1", "--object-store-memory", "100000000"]
-    second = processes.start("second", ["ray", "start", *node, "--dashboard-agent-listen-port", "0", "--block"])
-    processes.wait_until(lambda: "Ray runtime started" in processes.said("second"), "second", second)
-    folder, root = tmp_path / "folder", README.parents[1]
-    for name in ("anon_tune", "search_spaces"):
-        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("safetensors", "optuna", "typer"):
-        (folder / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write('{name} ')\nimport no_such\n")
-    submit = from_readme("ray job submit")
-    submit[submit.index("--address") + 1] = head.address
-    submit[submit.index("--working-dir") + 1] = str(folder)
-    out = tmp_path / "study"
-    code = processes.run("submit", submit + tiny_study(out, trials=2, num_steps=4))
-    assert log().count("Removing ") > before  # otherwise no file was replaced, and the test would show nothing
-    assert code == 0, processes.said("submit")[-4000:]
-    assert f"Report: {out / 'report.html'}" in processes.said("submit") and (out / "report.html").exists()
-    assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
+    assert not {".venv", "runs"} & {path.name for path in sent.iterdir()}

@@ -1,8 +1,9 @@
-"""Studies without a result, by the command that a user types: every trial fails, or every one breaks a constraint."""
+"""Studies without a result, as a user types them: every trial fails, breaks a constraint, or fits nowhere."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,3 +59,14 @@ def test_a_study_whose_every_trial_breaks_a_constraint_says_so_everywhere(
     said = say("verify", out)
     assert (said.code, said.err.count("\n")) == (2, 1) and f"nothing to verify: {reason}" in said.err
     assert "resume" not in said.err
+
+
+@pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="this machine has what is asked for")
+def test_a_trial_that_needs_more_than_any_node_has(
+    say: Callable[..., Any], tiny_study: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    said = say("study", "quickstart", *tiny_study(tmp_path / "study", 1, 2), "--gpus", "1")
+    assert (said.code, said.out) == (2, "")
+    (line,) = said.err.splitlines()
+    placement = r"a trial needs 1 CPU and 1 GPU, got 1 node, the largest with 2 CPU\. Ask .*"
+    assert re.fullmatch(f"error: placement: {placement}", line)

@@ -57,6 +57,7 @@ def cluster(
 ) -> Iterator[Cluster]:
     """A head with one CPU, which processes find by its address."""
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # as elsewhere in these tests
     head = {"num_cpus": 1, "include_dashboard": False}
     made = patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
     processes.environment |= {"RAY_AUTH_MODE": "disabled", "RAY_ADDRESS": made.address}

@@ -327,13 +327,3 @@ def test_a_mistake_as_a_shell_sees_it(tmp_path: Path) -> None:
     done = anon_tune("front", tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"error: {tmp_path}: no study there. Give the directory that 'study --out' wrote.\n"
-
-
-@pytest.mark.cluster
-@pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="this machine has what is asked for")
-def test_a_trial_that_needs_more_than_any_node_has(avatars: Clips, space: Path, tmp_path: Path) -> None:
-    done = anon_tune("study", space, "--clips", avatars.directory, "--out", tmp_path / "out", "--gpus", "1")
-    assert (done.returncode, done.stdout) == (2, "")
-    (line,) = done.stderr.splitlines()
-    said = r"a trial needs 1 CPU and 1 GPU, got 1 node, the largest with \d+ CPU\. Ask .*"
-    assert re.fullmatch(f"error: placement: {said}", line)

@@ -90,14 +90,15 @@ def test_the_store_is_the_same_with_any_number_of_processes(folder: Path, tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two", "videos"]
 
 
-@pytest.mark.parametrize("before", [1, 6, 15])
-def test_an_interrupted_import_goes_on(folder: Path, tmp_path: Path, before: int) -> None:
-    run(folder, tmp_path / "whole")
+@pytest.mark.parametrize(("before", "form"), [(1, {}), (6, {"keep_frames": 12}), (15, {"num_windows": 3})])
+def test_an_interrupted_import_goes_on(folder: Path, tmp_path: Path, before: int, form: dict[str, int]) -> None:
+    run(folder, tmp_path / "whole", **form)
     with pytest.raises(KeyboardInterrupt):
-        run(folder, tmp_path / "store", decode_with=Stopping(before))
+        run(folder, tmp_path / "store", decode_with=Stopping(before), **form)
     assert not (tmp_path / "store").exists()
     second, seen = Stopping(), []
-    result = run(folder, tmp_path / "store", decode_with=second, progress=lambda done, total: seen.append(done))
+    told = {"decode_with": second, "progress": lambda done, total: seen.append(done)}
+    result = run(folder, tmp_path / "store", **told, **form)
     assert len(second.files) == 16 - before
     assert seen == list(range(before + 1, 17))
     assert read(tmp_path / "store") == read(tmp_path / "whole")
@@ -252,6 +253,22 @@ def test_options_reach_the_store_and_a_copy_of_it(
     done = anon_tune("clips", "copy", store, uri)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"error: {uri}: already holds a clip store. Name another URI.\n"
+
+
+def test_windows_of_videos_are_counted_and_too_long_ones_refused(folder: Path, tmp_path: Path) -> None:
+    (folder / "bob1_a.mp4").unlink()
+    kept = run(folder, tmp_path / "kept", keep_frames=12).clips
+    assert {e.file: e.end - e.begin for e in kept.manifest.entries}["ann1_b.mp4"] == 10  # all that the video has
+    done = anon_tune("clips", "info", tmp_path / "kept")
+    assert done.stdout.splitlines()[0].endswith(
+        ": 15 clips of 4 frames, 12 x 20 pixels, windows within 9 to 12 kept frames"
+    )
+    run(folder, tmp_path / "cut", num_windows=3)
+    done = anon_tune("clips", "info", tmp_path / "cut")
+    assert done.stdout.splitlines()[0].endswith(": 15 clips of 4 frames, 12 x 20 pixels, 3 windows of each")
+    with pytest.raises(DataError, match="no video is as long as a window of 4 frames, one in 30 of the video"):
+        run(folder, tmp_path / "long", num_windows=3, frame_step=30)
+    assert run(folder, tmp_path / "one", frame_step=30).num_imported == 15
 
 
 def test_a_photograph_has_no_step() -> None:

@@ -24,14 +24,14 @@ pytestmark = pytest.mark.trains
 CPU = torch.device("cpu")
 EFFORT = AuditRecipe(
     num_seeds=1,
-    max_steps=480,
+    max_steps=240,
     check_steps=30,
     patience=4,
     classifier_steps=40,
     reconstruction_steps=10,
     num_bootstraps=100,
 )
-STEPS = 300
+STEPS = 200
 
 
 class Residual(nn.Module):
@@ -131,7 +131,7 @@ def trained(people: Clips) -> Anonymizer:
     return trainer.anonymizer
 
 
-@pytest.mark.parametrize("method", ["identity", "blur:2", "frame-difference", "adversarial"])
+@pytest.mark.parametrize("method", ["frame-difference", "adversarial"])
 def test_an_independent_attacker_finds_little_more(
     people: Clips, raw: dict[str, ClipSet], baseline: Baseline, tmp_path: Path, method: str
 ) -> None:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from anon_tune.clips import Clips, make_avatars
-from anon_tune.clips.store import Labels, StoreWriter
+from anon_tune.clips.labels import Labels
+from anon_tune.clips.store import StoreWriter
 from anon_tune.evaluation import anonymize_split, measure
 from anon_tune.evaluation.metrics import prevalence
 from anon_tune.methods.black_out.network import BlackOut

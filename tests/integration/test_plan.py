@@ -23,7 +23,7 @@ FILES = Path(__file__).parents[2] / "cluster"
 def space(tiny_params: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("plan") / "space.toml"
     fixed = "\n".join(
-        f'"{name}" = {value}' for name, value in tiny_params.items() if name != "anonymizer.base_channels"
+        f'"{name}" = {json.dumps(value)}' for name, value in tiny_params.items() if name != "anonymizer.base_channels"
     )
     file.write_text(
         f"""[study]
@@ -33,7 +33,7 @@ rungs = {{ min_steps = 2, factor = 3 }}
 {fixed}
 [search]
 "penalty.weight" = {{ low = 0.1, high = 10.0 }}
-"anonymizer.base_channels" = {{ choices = [4, 48] }}
+"anonymizer.base_channels" = {{ choices = [4, 16] }}
 """
     )
     return file
@@ -50,7 +50,7 @@ def planned(say: Callable[..., Any], *arguments: object) -> dict[str, Any]:
 def test_a_plan_says_seconds_memory_hours_and_money(say: Callable[..., Any], avatars: Clips, space: Path) -> None:
     plan = planned(say, space, "--clips", avatars.directory, "--gpus", 0.5, "--cluster", FILES / "aws.yaml")
     assert [recipe["role"] for recipe in plan["recipes"]] == ["cheapest", "dearest"]
-    assert {recipe["params"]["anonymizer.base_channels"] for recipe in plan["recipes"]} == {4, 48}
+    assert {recipe["params"]["anonymizer.base_channels"] for recipe in plan["recipes"]} == {4, 16}
     for recipe in plan["recipes"]:
         assert recipe["seconds_per_step"] > 0
         assert recipe["seconds_per_trial"] == recipe["training_seconds"] + recipe["measuring_seconds"]
@@ -69,7 +69,9 @@ def test_closed_form_methods_cost_only_their_measurement(
     say: Callable[..., Any], avatars: Clips, tiny_params: dict[str, Any], tmp_path: Path
 ) -> None:
     file = tmp_path / "space.toml"
-    fixed = "\n".join(f'"{name}" = {value}' for name, value in tiny_params.items() if name.startswith("evaluation."))
+    fixed = "\n".join(
+        f'"{name}" = {json.dumps(value)}' for name, value in tiny_params.items() if name.startswith("evaluation.")
+    )
     file.write_text(f'[study]\nnum_trials = 3\n[fixed]\n{fixed}\n[search]\nmethod.choices = ["blur:2", "pixelate:4"]\n')
     plan = planned(say, file, "--clips", avatars.directory)
     assert plan["measuring_share"] == 1 and plan["with_rungs"] is None
@@ -93,7 +95,8 @@ def test_attackers_outside_the_training_split_are_timed_on_their_clips(
         return fit(network, train, *rest)
 
     monkeypatch.setattr("anon_tune.evaluation.lab.fit", counted)
-    recipe = make_recipe({"method": "blur:2", "evaluation.attackers_learn_on": "outside"})
+    few = {"evaluation.full.attackers": "frame", "evaluation.rung.attackers": "frame", "evaluation.width": 4}
+    recipe = make_recipe({"method": "blur:2", "evaluation.attackers_learn_on": "outside", **few})
     time_recipe(Bench(str(avatars.directory)), recipe, measure=True)
     assert set(trained_on) == {len(outside_training(avatars).split("train"))}
 

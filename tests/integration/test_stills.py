@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from anon_tune.clips import Clips
-from anon_tune.clips.store import Labels, StoreWriter
+from anon_tune.clips.labels import Labels
+from anon_tune.clips.store import StoreWriter
 from anon_tune.commands.study import make_body
 from anon_tune.commands.study_clips import find_stills
 from anon_tune.errors import RecipeError

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from anon_tune.datasets.readers.anomalies import read_shanghaitech, read_ucf_crime
 from anon_tune.datasets.readers.hmdb51 import read_hmdb51
 from anon_tune.datasets.readers.label_files import LabelFolder
 from anon_tune.datasets.readers.listing import Count, Listing, import_listing
@@ -31,8 +32,11 @@ DATA_SETS: dict[str, tuple[str, ...]] = {
     "vp-hmdb51": ("--labels", "--split", *_FRAMES),
     "kth": ("--test-groups", *_FRAMES),
     "ixmas": ("--test-groups", *_FRAMES),
+    "ucf-crime": ("--labels", "--num-frames"),
+    "shanghaitech": ("--labels", "--num-frames"),
     "csv": ("--labels", *_FRAMES),
 }
+_WITHOUT_CHOICES = {"ucf-crime": read_ucf_crime, "shanghaitech": read_shanghaitech, "csv": read_csv}
 
 
 def read_data_set(
@@ -91,5 +95,5 @@ def read_data_set(
         case "ixmas":
             listing = read_ixmas(root, test_groups, num_frames)
         case _:
-            listing = read_csv(root, folder, num_frames)
+            listing = _WITHOUT_CHOICES[name](root, folder, num_frames)
     return replace(listing, frame_step=frame_step, num_windows=num_windows, keep_frames=keep_frames)

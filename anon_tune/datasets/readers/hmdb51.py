@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from anon_tune.clips.store import Labels
+from anon_tune.clips.labels import Labels
 from anon_tune.datasets.readers.label_files import LabelFolder, read_lines
 from anon_tune.datasets.readers.listing import Count, Listing, count_splits, locate
 from anon_tune.errors import DataError

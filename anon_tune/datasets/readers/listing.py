@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from anon_tune.clips.keypoint_file import KeyPoints
-from anon_tune.clips.store import Labels
+from anon_tune.clips.labels import Labels
 from anon_tune.datasets.decode import ClipForm
 from anon_tune.datasets.labels import Splitter, check_fraction
 from anon_tune.datasets.side_by_side import Map, one_by_one

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from anon_tune.clips.store import Labels
+from anon_tune.clips.labels import Labels
 from anon_tune.datasets.readers.label_files import LabelFolder, as_bool, read_json, read_lines, read_table
 from anon_tune.datasets.readers.listing import SPLIT_NAMES, Count, Listing, count_splits, locate
 from anon_tune.errors import DataError, UsageError, suggest

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from anon_tune.clips.store import Labels
+from anon_tune.clips.labels import Labels
 from anon_tune.datasets.readers import hmdb51, ucf101
 from anon_tune.datasets.readers.label_files import LabelFolder, as_bool, read_table
 from anon_tune.datasets.readers.listing import Count, Listing, count_splits, locate

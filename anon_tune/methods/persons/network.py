@@ -47,7 +47,9 @@ def moving_regions(clips: Tensor) -> Tensor:
     moved = (change > (_NOISE_FACTOR * noise).clamp(min=_LEAST_CHANGE)).float()
     dense = moved * (F.avg_pool2d(moved, 3, stride=1, padding=1) > (_LEAST_NEIGHBOURS - 0.5) / 9)
     radius = max(1, round(min(height, width) / 32))
-    grown = F.max_pool2d(dense, 2 * radius + 1, stride=1, padding=radius)
+    side = 2 * radius + 1  # rows first, then columns, which is the same and much faster for a wide square
+    columns = F.max_pool2d(dense, (side, 1), stride=1, padding=(radius, 0))
+    grown = F.max_pool2d(columns, (1, side), stride=1, padding=(0, radius))
     found: Tensor = (grown > 0).unsqueeze(2)
     return found
 

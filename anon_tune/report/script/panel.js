@@ -45,8 +45,8 @@ function fillPanel(id, html) {
   if (looks && !looks.firstChild && figure) looks.append(figure.cloneNode(true));
   watchMedia(content);
   panel.dataset.trial = id;
-  panel.hidden = false; // charts are drawn with the width that they have on the page
-  for (const holder of content.querySelectorAll(".chart")) draw(holder);
+  panel.hidden = false; // charts are drawn with the width that they have on the page, once the reader comes near
+  watchCharts(content);
   const order = alongFront();
   const at = order.indexOf(id);
   document.getElementById("panel-before").disabled = at <= 0;

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from anon_tune.clips import Clips
-from anon_tune.clips.store import Labels, StoreWriter
+from anon_tune.clips.labels import Labels
+from anon_tune.clips.store import StoreWriter
 
 SHAPE = (3, 5, 7, 3)  # T, H, W, C all different but one
 

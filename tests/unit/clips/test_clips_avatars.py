@@ -5,7 +5,7 @@ import pytest
 
 from anon_tune.clips import Clips, make_avatars
 from anon_tune.clips.avatars import ACTIONS, ATTRIBUTES, _draw
-from anon_tune.clips.store import Labels
+from anon_tune.clips.labels import Labels
 from anon_tune.errors import DataError
 
 SMALL = {"num_train": 48, "num_val": 24, "num_test": 24}

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from anon_tune.clips import Clips, open_clips
-from anon_tune.clips.store import Labels, StoreWriter
+from anon_tune.clips.labels import Labels
+from anon_tune.clips.store import StoreWriter
 from anon_tune.errors import DataError, UsageError
 
 

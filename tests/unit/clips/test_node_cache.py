@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from anon_tune.clips import Clips, open_clips
+from anon_tune.clips.labels import Labels
 from anon_tune.clips.node_cache import fetch_store, save_store, user_cache
-from anon_tune.clips.store import Labels, StoreWriter
+from anon_tune.clips.store import StoreWriter
 from anon_tune.errors import DataError, UnreachableError, UsageError
 from anon_tune.folder import Folder
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from anon_tune.clips import Clips, StillSampler, check_stills
-from anon_tune.clips.store import Labels, StoreWriter
+from anon_tune.clips.labels import Labels
+from anon_tune.clips.store import StoreWriter
 from anon_tune.errors import DataError
 
 

@@ -19,9 +19,10 @@ from anon_tune.clips import (
     open_clips,
     spread_windows,
 )
+from anon_tune.clips.labels import Labels
 from anon_tune.clips.manifest import MANIFEST, WindowForm
 from anon_tune.clips.outside import outside_training
-from anon_tune.clips.store import Labels, StoreWriter
+from anon_tune.clips.store import StoreWriter
 from anon_tune.errors import DataError
 
 T, H, W = 3, 2, 2

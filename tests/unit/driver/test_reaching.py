@@ -146,3 +146,9 @@ def test_a_temporary_folder_whose_name_is_too_long_is_said_before_ray_starts(mon
 def test_a_name_that_ray_cannot_write_down_is_one_line() -> None:
     with pytest.raises(UsageError, match=r"^Ray: .* are UTF-8\. Rename the folder\.$"), starting(""):
         os.fsdecode(b"caf\xe9").encode()
+
+
+def test_a_node_that_takes_too_long_to_start_is_one_line() -> None:
+    said = r"^Ray: cannot be started on this machine.*The current node timed out"
+    with pytest.raises(UnreachableError, match=said), starting(""):
+        raise Exception("The current node timed out during startup.")

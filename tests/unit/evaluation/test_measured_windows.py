@@ -12,8 +12,9 @@ import torch
 from anon_tune.attackers import find
 from anon_tune.certificate import Subject
 from anon_tune.clips import Clips, ClipSet, make_avatars, spread_windows
+from anon_tune.clips.labels import Labels
 from anon_tune.clips.manifest import WindowForm
-from anon_tune.clips.store import Labels, StoreWriter
+from anon_tune.clips.store import StoreWriter
 from anon_tune.evaluation import measure
 from anon_tune.evaluation.audit import Audit
 from anon_tune.evaluation.effort import Effort
@@ -21,6 +22,7 @@ from anon_tune.evaluation.lab import Lab
 from anon_tune.evaluation.raw_networks import raw_networks
 from anon_tune.methods import build_anonymizer, make_recipe
 from anon_tune.recipe import AuditRecipe
+from anon_tune.report.certificate_sections import facts
 from anon_tune.trial import Score
 
 CPU = torch.device("cpu")
@@ -115,4 +117,5 @@ def test_an_audit_counts_clips_and_not_windows(cut: Clips) -> None:
     made = audit.of(build_anonymizer(recipe), subject)
     assert (made.data.num_train_clips, made.data.num_validation_clips, made.data.num_test_clips) == (24, 24, 24)
     assert made.accuracy * 24 == pytest.approx(round(made.accuracy * 24))
-    assert made.effort["num_windows"] == 5
+    assert (made.effort["num_windows"], made.data.num_windows) == (5, 3)
+    assert "24 test clips, 3 windows of each." in facts(made)[0]

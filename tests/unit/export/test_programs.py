@@ -55,8 +55,10 @@ def card_of(path: Path) -> dict[str, Any]:
     return dict(json.loads(entry.value))
 
 
-@pytest.mark.parametrize("suffix", [".pt2", ".onnx"])
-@pytest.mark.parametrize("name", ["adversarial", "bdq", "blur:2"])
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [("adversarial", ".pt2"), ("adversarial", ".onnx"), ("bdq", ".onnx"), ("blur:2", ".pt2"), ("blur:2", ".onnx")],
+)
 def test_a_program_takes_any_size_and_length(name: str, suffix: str, tmp_path: Path) -> None:
     anonymizer, path = build(name), tmp_path / f"x{suffix}"
     write_program(anonymizer, torch.rand(4, 3, 32, 32), path, card)

@@ -11,6 +11,7 @@ import pytest
 
 from anon_tune.errors import AnonTuneError
 from anon_tune.folder import Folder, is_uri, reading_file
+from anon_tune.folder.filesystem import why
 
 
 @pytest.fixture(params=["path", "file", "s3"])
@@ -114,3 +115,9 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(OSError, match="No space"):
         Folder.at(tmp_path).write("a", b"x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_cause_of_an_error_is_its_first_line() -> None:
+    assert why(ValueError("no such bucket\nstack of the store\nmore of it")) == "no such bucket"
+    assert why(FileNotFoundError(2, "No such file or directory", "a")) == "No such file or directory"
+    assert why(OSError()) == "OSError"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from anon_tune.clips import Clips, make_avatars
-from anon_tune.clips.store import Labels, StoreWriter
+from anon_tune.clips.labels import Labels
+from anon_tune.clips.store import StoreWriter
 from anon_tune.errors import RecipeError
 from anon_tune.methods import make_recipe, specs
 from anon_tune.methods.clip_needs import check_clip_needs

@@ -107,5 +107,32 @@ def test_the_network_imitates_its_start_before_the_game(start: str, avatars: Cli
     assert all(after < far(made, build_anonymizer(make_recipe({"method": other}))(clips)) for other in others)
 
 
+RESIDUAL = {"anonymizer.residual": True, "anonymizer.pretrain_steps": 0, "anonymizer.start": "frame-difference:3"}
+
+
+def test_a_residual_network_begins_with_the_outputs_of_its_start(avatars: Clips) -> None:
+    clips = avatars.split("val").clips(range(2))
+    anonymizer = build_anonymizer(make_recipe(RESIDUAL | TEMPORAL))
+    wanted = build_anonymizer(make_recipe({"method": "frame-difference:3"}))(clips)
+    assert torch.equal(anonymizer(clips), wanted)
+    narrow = build_anonymizer(make_recipe(RESIDUAL | TEMPORAL | {"anonymizer.block": 4, "anonymizer.levels": 3}))
+    assert narrow(clips).unique().tolist() == [0, 0.5, 1]
+
+
+def test_a_residual_network_learns_to_change_its_start(avatars: Clips) -> None:
+    recipe = make_recipe({**TEMPORAL, **RESIDUAL, "training.warmup_steps": 0, "training.num_steps": 3})
+    clips = avatars.split("train")
+    sizes = len(avatars.actions), len(avatars.attributes)
+    trainer = trainer_of(recipe)(recipe, partial(build_anonymizer, recipe), clips, *sizes, torch.device("cpu"))
+    before = trainer.anonymizer(clips.clips(range(2)))
+    trainer.train_until(3)
+    assert far(trainer.anonymizer(clips.clips(range(2))), before) > 1e-4
+
+
+def test_a_network_that_makes_no_frames_of_windows_cannot_change_a_start() -> None:
+    with pytest.raises(RecipeError, match=r"'anonymizer\.residual' needs a network that makes its frames from windows"):
+        build_anonymizer(make_recipe({**RESIDUAL, "anonymizer.network": "bdq"}))
+
+
 def far(one: Tensor, other: Tensor) -> float:
     return float((one - other).detach().abs().mean())

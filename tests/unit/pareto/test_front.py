@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -29,6 +30,21 @@ def test_members_come_by_leakage_and_anchors_stand_among_them(make_trial):
     front = ParetoFront.of(trials)
     assert [t.id for t in front.members] == ["black-out", "0001", "0000", "identity"]
     assert front.front_ranks == {"identity": 0, "black-out": 0, "0000": 0, "0001": 0, "0002": 1}
+
+
+def test_a_notebook_shows_every_trial_at_its_place(make_trial):
+    places = {"identity": (0.9, 0.95), "0000": (0.5, 0.8), "0001": (0.7, 0.4)}
+    page = ParetoFront.of([make_trial(name, *place) for name, place in places.items()])._repr_html_()
+    dots = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="4" fill="(#\w+)"><title>(\w+):', page)
+    assert {name for *_, name in dots} == {*places} and len(dots) == 3
+    assert [name for *_, name in sorted(dots, key=lambda dot: float(dot[0]))] == ["0000", "0001", "identity"]
+    assert [name for *_, name in sorted(dots, key=lambda dot: float(dot[1]))] == [
+        "identity",
+        "0000",
+        "0001",
+    ]
+    colours = {name: colour for _, _, colour, name in dots}
+    assert colours["0000"] == colours["identity"] != colours["0001"]
 
 
 def test_hypervolume_is_in_natural_units_against_the_raw_leakage_and_chance(make_trial):

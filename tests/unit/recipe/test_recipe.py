@@ -49,6 +49,7 @@ def test_flat_names_reach_their_place() -> None:
             {"evaluation.full.attackers": "clip,clip"},
             "f.toml: 'evaluation.full.attackers': an attacker may be named only once, got clip, clip",
         ),
+        ({"dp.unit": "groups"}, "f.toml: 'dp': 'dp.unit' needs 'dp.clip_norm' and 'dp.noise_multiplier'"),
         ({"evaluation.full.num_attackers": 4}, "f.toml: 'evaluation.full.attackers': "),
         ({"evaluation.full.num_attackers": True}, "f.toml: 'evaluation.full.attackers': "),
     ],

@@ -41,7 +41,11 @@ def test_only_the_seed_may_differ_between_studies_that_repeat_each_other(study) 
 def test_other_clips_another_measure_and_other_effort_are_said(study) -> None:
     other_measure = study("d")
     other_measure = replace(other_measure, facts=replace(other_measure.facts, versions={"measure": "2"}))
+    other_task = study("t")
+    scores = {trial_id: replace(score, task="anomaly") for trial_id, score in other_task.front.scores.items()}
+    other_task = replace(other_task, front=replace(other_task.front, scores=scores))
     for other, words in (
+        (other_task, "different utility tasks: a: action by top-1; t: anomaly by frame-level ROC AUC"),
         (study("b", clips="mine", clips_fingerprint="x"), "different clips: a: avatars (c); b: mine (x)"),
         (study("c", fixed={"evaluation.full.num_seeds": 3}), "evaluation.full.num_seeds: a: 1; c: 3"),
         (other_measure, "different versions of the measurement: a: version 3; d: version 2"),

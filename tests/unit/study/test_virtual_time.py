@@ -65,15 +65,25 @@ def test_every_variant_ends_with_every_trial_in_a_final_state(
     assert len({(j.trial_id, j.rung) for j in run.body.jobs}) == len(run.body.jobs)
 
 
-@pytest.mark.parametrize("how", enumerate([{}, PROMOTE, BRACKETS]), ids=["stop", "promote", "brackets"])
-@pytest.mark.parametrize("sampler", enumerate(["random", "qmc", "grid", "tpe", "nsga2"]), ids=lambda pair: pair[1])
+@pytest.mark.parametrize(
+    ("sampler", "study", "share"),
+    [
+        ("random", {}, 0.1),
+        ("qmc", PROMOTE, 0.5),
+        ("grid", BRACKETS, 0.9),
+        ("tpe", {}, 0.9),
+        ("tpe", PROMOTE, 0.1),
+        ("nsga2", PROMOTE, 0.9),
+        ("nsga2", BRACKETS, 0.5),
+    ],
+    ids=str,
+)
 def test_a_resumed_study_goes_on_as_if_it_had_never_stopped(
-    virtual_study: Build, how: tuple[int, dict[str, Any]], sampler: tuple[int, str]
+    virtual_study: Build, sampler: str, study: dict[str, Any], share: float
 ) -> None:
-    options = {"study": how[1], "sampler": sampler[1], "num_trials": 24, "seed": 3}
+    options = {"study": study, "sampler": sampler, "num_trials": 24, "seed": 3}
     whole = virtual_study("whole", **options)
     expected = outcome(whole.run())
-    share = (0.1, 0.5, 0.9)[(how[0] + sampler[0]) % 3]  # each with every sampler, and with every variant
     torn = virtual_study("torn", **options)
     half = torn.run(until_s=share * whole.clock.now)
     assert not all(t.state.is_final for t in half)
@@ -151,17 +161,17 @@ def test_a_constrained_model_learns_where_it_is_feasible(virtual_study: Build) -
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("study", "rule", "said"),
     [
-        ({"gpu_hours": 1.0}, "of 1 GPU-hours are spent"),
-        ({"money": 1.0}, "of 1 money are spent"),
-        ({"stall_trials": 5}, "the hypervolume has not grown while"),
-        ({"seconds": 900.0}, "of 900 seconds are spent"),
+        ({}, {"gpu_hours": 1.0}, "of 1 GPU-hours are spent"),
+        ({}, {"money": 1.0}, "of 1 money are spent"),
+        (PROMOTE, {"money": 1.0}, "of 1 money are spent"),
+        (PROMOTE, {"stall_trials": 5}, "the hypervolume has not grown while"),
+        ({}, {"seconds": 900.0}, "of 900 seconds are spent"),
     ],
 )
-@pytest.mark.parametrize("study", [{}, PROMOTE], ids=["stop", "promote"])
 def test_a_stop_rule_ends_a_study_well(
-    virtual_study: Build, rule: dict[str, Any], said: str, study: dict[str, Any]
+    virtual_study: Build, study: dict[str, Any], rule: dict[str, Any], said: str
 ) -> None:
     run = virtual_study(study=study, num_trials=99, gpus_per_worker=2, stop=rule)
     run.prices = Prices.of(run.settings, lambda: [Node("node-1", {"GPU": 4, "CPU": 8}, price_per_hour=8.0)])

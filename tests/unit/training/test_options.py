@@ -48,7 +48,7 @@ BEFORE = json.loads((Path(__file__).parent / "before_options.json").read_text())
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
-    return make_avatars(tmp_path_factory.mktemp("clips") / "avatars")
+    return make_avatars(tmp_path_factory.mktemp("clips") / "avatars", num_val=4, num_test=4)
 
 
 def trainer_of(clips: Clips, values: dict[str, Any]) -> Trainer:

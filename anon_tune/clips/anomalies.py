@@ -1,0 +1,138 @@
+"""The built-in generated clips for the detection of anomalies: avatars of which some do something abnormal for a while.
+
+A person does one action again and again: raises or lowers the arms, or crouches or rises. That is normal. In an
+abnormal clip, the person steps across the picture once or twice instead. The frames in which that happens are known
+exactly. A frame taken from a clip at random does not tell whether it is abnormal, as a person may stand anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anon_tune.clips.avatars import ACTIONS, ATTRIBUTES, FPS, deck, drawn_by
+from anon_tune.clips.figure import Pose, draw_person
+from anon_tune.clips.frame_truth import NORMAL, FrameTruth
+from anon_tune.clips.keypoints import Points
+from anon_tune.clips.labels import Labels
+from anon_tune.clips.looks import draw_background, draw_looks
+from anon_tune.clips.manifest import SPLITS
+from anon_tune.clips.store import Clips, StoreWriter
+from anon_tune.errors import DataError
+
+ABNORMAL = "abnormal"
+PERIOD = 8
+"""Frames in which an action is done once."""
+
+_CLIPS_PER_PERSON = 2  # one normal, one abnormal
+_ACROSS = len(ACTIONS) - 1
+# Numbers of the separate random streams under one seed; avatars have the first three.
+_CAST, _PERSON, _CLIP = 3, 4, 5
+
+
+def make_anomalies(
+    directory: Path | str,
+    seed: int = 0,
+    num_train: int = 200,
+    num_val: int = 60,
+    num_test: int = 100,
+    num_frames: int = 32,
+    height: int = 32,
+    width: int = 32,
+    force: bool = False,
+) -> Clips:
+    """Draw normal and abnormal clips, and store them with their frame truth. The same arguments give the same bytes.
+
+    A person has two clips, a normal and an abnormal one, in one split. Attributes are balanced in every split.
+
+    Args:
+        directory: The clip store to create.
+        seed: Seed of people, poses and backgrounds.
+        num_train: Clips in the training split, at least 2.
+        num_val: Clips in the validation split, at least 2.
+        num_test: Clips in the test split, at least 2.
+        num_frames: Frames per clip, at least 16.
+        height: Height of a frame in pixels, at least 16.
+        width: Width of a frame in pixels, at least 16.
+        force: Replace a clip store that exists.
+
+    Returns:
+        The new store, open for reading.
+
+    Raises:
+        DataError: A number is too small, or the directory exists.
+    """
+    sizes = {"num_train": (num_train, 2), "num_val": (num_val, 2), "num_test": (num_test, 2)}
+    sizes |= {"num_frames": (num_frames, 2 * PERIOD), "height": (height, 16), "width": (width, 16)}
+    for name, (value, least) in sizes.items():
+        if value < least:
+            raise DataError("avatars-anomaly", f"'{name}' must be at least {least}", value, "Choose a larger number")
+    shape = (num_frames, height, width, 3)
+    counts = {"train": num_train, "val": num_val, "test": num_test}
+    joints: dict[str, Points] = {}
+    with StoreWriter(directory, shape, force) as writer:
+        for labels in _cast(seed, counts, num_frames):
+            frames, joints[labels.id] = _draw(seed, len(writer), labels, shape)
+            writer.add(labels, frames)
+        return writer.finish(ATTRIBUTES, FPS, f"avatars with anomalies, seed {seed}", keypoints=joints)
+
+
+def _cast(seed: int, counts: dict[str, int], num_frames: int) -> Iterator[Labels]:
+    """Yield the labels of every clip, with the frames in which it is abnormal."""
+    rng = drawn_by(seed, _CAST)
+    for split, count in counts.items():
+        looks = deck(rng, 2 ** len(ATTRIBUTES), -(-count // _CLIPS_PER_PERSON))
+        for at in range(count):
+            person, is_abnormal = divmod(at, _CLIPS_PER_PERSON)
+            yield Labels(
+                id=f"{split}-{at:05d}",
+                file="",
+                split=split,
+                group=f"{split}-person-{person:04d}",
+                action=ABNORMAL if is_abnormal else NORMAL,
+                private=tuple(bool(looks[person] >> bit & 1) for bit in range(len(ATTRIBUTES))),
+                truth=FrameTruth(_spans(rng, num_frames) if is_abnormal else (), num_frames),
+            )
+
+
+def _spans(rng: np.random.Generator, num_frames: int) -> tuple[tuple[int, int], ...]:
+    """Draw one or two parts of a clip in which the person steps across; they share no frame."""
+    starts = [int(rng.integers(num_frames - PERIOD + 1))]
+    free = [at for at in range(num_frames - PERIOD + 1) if abs(at - starts[0]) > PERIOD]
+    if free and rng.random() < 0.5:
+        starts.append(int(rng.choice(free)))
+    return tuple((at, at + PERIOD) for at in sorted(starts))
+
+
+def _draw(seed: int, number: int, labels: Labels, shape: tuple[int, int, int, int]) -> tuple[NDArray[np.uint8], Points]:
+    """Draw one clip, (T, H, W, 3) uint8, and return the key points of its person too, (T, 1, 17, 3)."""
+    split, _, person_number = labels.group.split("-")
+    rng = drawn_by(seed, _CLIP, number)
+    person = draw_looks(drawn_by(seed, _PERSON, SPLITS.index(split), int(person_number)), rng, labels.private)
+    spans = labels.truth.spans if labels.truth else ()
+    canvas = np.empty(shape, np.float32)
+    canvas[:] = draw_background(rng, *shape[1:3])
+    joints = draw_person(canvas, person, _pose(rng, spans, shape[0]))[:, None]
+    canvas *= np.float32(rng.uniform(0.85, 1.1))
+    canvas += rng.standard_normal(shape, np.float32) * np.float32(0.02)
+    return np.round(np.clip(canvas, 0, 1) * 255).astype(np.uint8), joints
+
+
+def _pose(rng: np.random.Generator, spans: tuple[tuple[int, int], ...], num_frames: int) -> Pose:
+    """Draw a pose for every frame: the normal action again and again, and in `spans` a step across in its place."""
+    num = len(ACTIONS)
+    usual, backwards = int(rng.integers(_ACROSS)), rng.random(2) < 0.5
+    sweep = np.linspace(0.06, 0.94, PERIOD)
+    paths = np.repeat(rng.uniform(0.06, 0.94, (num, 1)), num_frames, axis=1)
+    phase = int(rng.integers(PERIOD))
+    again = sweep[(np.arange(num_frames) + phase) % PERIOD]
+    paths[usual] = 1 - again if backwards[0] else again
+    for first, end in spans:
+        paths[usual, first:end] = paths[usual, first]
+        paths[_ACROSS, first:end] = sweep[::-1] if backwards[1] else sweep
+    paths = np.clip(paths + rng.normal(0, 0.012, paths.shape), 0, 1).astype(np.float32)
+    arms, crouch, across = paths
+    return Pose(arms, crouch, across, bend=np.full(num_frames, rng.uniform(), np.float32))
