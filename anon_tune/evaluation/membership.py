@@ -30,7 +30,7 @@ from anon_tune.training import PrivateTrainer
 from anon_tune.training.private_gradients import ClipLoss
 
 NUM_CANARIES = 256
-"""With so many, a perfect attacker refutes an epsilon of about 4; a larger claim cannot be refuted."""
+"""With so many, a perfect attacker refutes an epsilon of about 3.3; a larger claim cannot be refuted."""
 
 _CLIP, _NOT_IN = -1, -2
 _STEEP = 1e6  # norm of the gradient of a canary before it is clipped
