@@ -65,17 +65,23 @@ def check_recipes(space: SearchSpace, clips: Clips, stills: Clips | None) -> Non
         DataError: A file of weights does not fit its network.
     """
     from anon_tune.accounting.private_run import private_run
+    from anon_tune.clips.outside import outside_training
     from anon_tune.methods import build_anonymizer, is_trained
     from anon_tune.methods.clip_needs import check_clip_needs
     from anon_tune.training import check_demands, check_private_networks, check_region, check_task
     from anon_tune.training.trial_run import check_networks
+    from anon_tune.utility_task import ANOMALY
 
     train = clips.split("train")
     num_frames = train.frames.shape[1]
     num_still_frames = None if stills is None else stills.split("train").frames.shape[1]
     _, _, height, width, _ = clips.split("train").frames.shape
     for recipe in space.probes():
-        check_task(recipe.utility.task, recipe.utility.segments, clips, space.where)
+        task, segments = recipe.utility.task, recipe.utility.segments
+        check_task(task, segments, clips, space.where)
+        if task == ANOMALY.name and recipe.evaluation.attackers_learn_on == "outside":
+            where = f"{space.where}: with evaluation.attackers_learn_on = 'outside'"
+            check_task(task, segments, outside_training(clips), where)
         check_networks(recipe, (num_frames, height, width), is_trained(recipe.method), space.where)
         if is_trained(recipe.method):
             build = partial(build_anonymizer, recipe.with_weights(None))

@@ -22,6 +22,7 @@ _SETS_NOISE = {
     "method",
     "anonymizer.pretrain_steps",
     *(f"training.{name}" for name in ("batch_clips", "num_branch_updates", "num_steps", "warmup_steps")),
+    *(f"training.{name}" for name in ("num_epochs", "epoch_clips")),  # num_steps follows from them
 }  # what rate and number of updates depend on
 _OUTSIDE = "evaluation.attackers_learn_on"
 

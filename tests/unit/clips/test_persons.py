@@ -67,6 +67,11 @@ def test_masks_that_were_added_later_reach_a_node_that_has_the_clips(
     packed = open_clips(s3.format("with")).split("train").persons
     assert packed is not None and packed.all()
     assert open_clips(s3.format("without")).split("train").persons is None  # whose masks they are not
+    write_masks(coded_clips.directory, (10, *coded_clips.shape[:3]), np.zeros((10, *coded_clips.shape[:3]), bool))
+    save_store(coded_clips.directory, s3.format("nobody"))
+    for name, there in (("with", True), ("nobody", False), ("with", True)):  # of the same size
+        packed = open_clips(s3.format(name)).split("train").persons
+        assert packed is not None and packed.any() == there
 
 
 def test_a_detector_finds_persons_who_move(
