@@ -170,12 +170,9 @@ def store_files(
         DataError: `output` exists, or files or key points cannot be used; the message says why.
     """
     labels = splitter.split()
-    if form.windows is not None:
-        _check_clip_per_video(labels, keypoints)
     files = [one.file for one in labels]
     check_names(root, files)
-    if keypoints is not None:
-        keypoints.check(files)
+    _check_fit(form, labels, keypoints)
     with _open_journal(root, labels, form, Path(output), force) as journal:
         with StoreWriter(output, form.shape, force, journal.frames, form.windows) as writer:
             done = journal.go_on(
@@ -201,8 +198,12 @@ def store_files(
         return _result(clips, bad, journal.records)
 
 
-def _check_clip_per_video(labels: Sequence[Labels], keypoints: KeyPoints | None) -> None:
-    """Refuse, before anything is decoded, what a store with several windows of each video cannot hold."""
+def _check_fit(form: ClipForm, labels: Sequence[Labels], keypoints: KeyPoints | None) -> None:
+    """Refuse, before anything is decoded, key points of other files, and what goes with one clip of a video only."""
+    if keypoints is not None:
+        keypoints.check([one.file for one in labels])
+    if form.windows is None:
+        return
     if keypoints is not None:
         rule = "cannot go with --windows or --keep-frames: key points are those of one clip of a video"
         raise UsageError("--keypoints", rule, remedy="Leave one of them out")
