@@ -24,7 +24,7 @@ from anon_tune.folder import File, Folder
 from anon_tune.networks import Anonymizer
 from anon_tune.recipe import AuditRecipe, Recipe
 from anon_tune.recipe.part import digest
-from anon_tune.training.anomaly import labelled
+from anon_tune.training.anomaly import with_task_labels
 
 Progress = Callable[[str, int, int], None]
 """Called with the current task, its steps done and its total steps."""
@@ -102,7 +102,7 @@ class Audit:
     def _rows(self, clips: Clips) -> dict[str, ClipSet]:
         """Return the splits, a row for each window of a clip, with the labels of the task."""
         task, num_windows = self.effort.task, self.effort.num_windows
-        return {name: spread_windows(labelled(task, clips.split(name)), num_windows) for name in SPLITS}
+        return {name: spread_windows(with_task_labels(task, clips.split(name)), num_windows) for name in SPLITS}
 
     def _anonymized(
         self,

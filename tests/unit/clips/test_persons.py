@@ -12,6 +12,7 @@ import pytest
 from anon_tune.clips import Clips, PoissonSampler, open_clips
 from anon_tune.clips.node_cache import save_store
 from anon_tune.clips.persons import BLANK, PERSONS, blanked, map_masks, without_persons, write_masks
+from anon_tune.clips.place import check_place
 from anon_tune.clips.windows import Windows
 from anon_tune.errors import DataError
 from anon_tune.methods.persons.store_masks import find_persons
@@ -51,6 +52,8 @@ def test_masks_come_back_and_other_shapes_are_refused(coded_clips: Clips) -> Non
     assert np.array_equal(np.unpackbits(packed, axis=-1, count=shape[-1]).astype(bool), masks[6:8])
     with pytest.raises(DataError, match=rf"{PERSONS}: the clips require uint8 masks of shape .*, got uint8 \(10"):
         map_masks(coded_clips.directory, (9, *shape[1:]))
+    (coded_clips.directory / f".{PERSONS}").touch()  # of a command that was killed
+    check_place(coded_clips.directory, force=True)
     (coded_clips.directory / PERSONS).write_bytes(b"no")
     with pytest.raises(DataError, match=r"not a complete \.npy file"):
         open_clips(coded_clips.directory)
