@@ -25,7 +25,7 @@ from anon_tune.evaluation.score import anonymize_split
 from anon_tune.evaluation.stop_rules import FixedSteps
 from anon_tune.networks import Anonymizer
 from anon_tune.recipe import EvaluationRecipe, UtilityRecipe
-from anon_tune.training.anomaly import labelled
+from anon_tune.training.anomaly import with_task_labels
 
 SPLITS = ("train", "val", "test")
 _TIMED_BYTES = 32 * 2**20  # clips of each split that are timed, unless two batches are more
@@ -85,7 +85,7 @@ def time_measuring(
         attacker_inputs: As in `measure`.
         utility: The utility task.
     """
-    whole = {name: labelled(utility.task, clips.split(name)) for name in SPLITS}
+    whole = {name: with_task_labels(utility.task, clips.split(name)) for name in SPLITS}
     sample = {name: _some(split, recipe.batch_clips) for name, split in whole.items()}
     some = {name: spread_windows(split, recipe.num_windows) for name, split in sample.items()}
     anonymize_split(anonymizer, _first(some["val"], recipe.batch_clips), scratch / "first", recipe.batch_clips, device)
