@@ -73,9 +73,7 @@ def test_a_start_that_cannot_be_imitated_is_one_line(params: dict[str, Any], mes
 def test_a_start_needs_steps_in_which_it_is_imitated() -> None:
     with pytest.raises(RecipeError, match=r"'anonymizer\.start' = 'blur:2' needs 'anonymizer\.pretrain_steps' of at l"):
         make_recipe({"anonymizer.start": "blur:2", "anonymizer.pretrain_steps": 0})
-    with pytest.raises(
-        RecipeError, match=r"'anonymizer\.residual' needs 'anonymizer\.pretrain_steps' = 0, because"
-    ):
+    with pytest.raises(RecipeError, match=r"'anonymizer\.residual' needs 'anonymizer\.pretrain_steps' = 0, because"):
         make_recipe({"anonymizer.residual": True})
 
 
