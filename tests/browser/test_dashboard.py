@@ -224,7 +224,6 @@ def test_a_press_that_a_change_of_the_study_meets_is_a_click(dashboard, visit, r
 
 def test_a_right_press_whose_release_goes_to_its_menu_stops_nothing(dashboard, visit):
     page = open_study(visit, dashboard, "first")
-    page.locator("#trials-table").hover()
     page.mouse.down(button="right")
     page.locator("#rule-accuracy").focus()
     page.evaluate("document.querySelector('#front > .content').dataset.mark = 'old'")
