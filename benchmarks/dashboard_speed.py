@@ -67,8 +67,9 @@ def main() -> None:
         seen = _seen(address, options.chromium)
         server.terminate()
         server.wait()
+    size = {} if options.study else {"trials": options.trials}
     waited = {"address_s": said, "read_s": read, "page_mb": len(page) / 1e6}
-    print(json.dumps({"trials": options.trials, **waited, **seen}, indent=2))
+    print(json.dumps({**size, **waited, **seen}, indent=2))
 
 
 def _made_up(study: Path, num_trials: int) -> Path:

@@ -58,9 +58,8 @@ class Judge:
         self.recipe = make_recipe(FIXED).evaluation
         self.raw = raw_networks(self.seen, self.recipe, CPU, "")
         self.ceilings: Ceilings | None = None
-        identity = self.score(make_recipe({"method": "identity"}))
-        self.ceilings = Ceilings(identity.leakage.value, identity.accuracy.value)
-        self.identity = identity
+        self.identity = self.score(make_recipe({"method": "identity"}))
+        self.ceilings = Ceilings.of(self.identity)
 
     def score(self, recipe: Recipe, anonymizer: Any = None) -> Score:
         """Return a full score."""
@@ -175,6 +174,8 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, help="HTML file to draw into")
     args = parser.parse_args()
     if args.figure:
+        if not args.lines:
+            parser.error("--figure needs --lines")
         draw(args.lines, args.figure)
         return
     torch.set_num_threads(1)

@@ -8,20 +8,20 @@ from anon_tune.pareto.empty_front import Cause, EmptyFront
 from anon_tune.pareto.front import ParetoFront, ReferencePoint, front_candidates
 from anon_tune.pareto.front_table import FrontRow, FrontTable
 from anon_tune.pareto.growth import GrowthPoint, Staircase, growth
-from anon_tune.pareto.picks import Choice, Rule
+from anon_tune.pareto.picks import Limit, Pickable
 from anon_tune.pareto.repeats import LEVELS, attainment, attainment_surfaces, front_probabilities, judged_scores
 
 __all__ = [
     "LEVELS",
     "Cause",
-    "Choice",
     "EmptyFront",
     "FrontRow",
     "FrontTable",
     "GrowthPoint",
+    "Limit",
     "ParetoFront",
+    "Pickable",
     "ReferencePoint",
-    "Rule",
     "RungAgreement",
     "Staircase",
     "attainment",

@@ -11,7 +11,7 @@ import numpy as np
 from anon_tune.errors import UsageError
 from anon_tune.pareto.dominance import front_ranks, hypervolume
 from anon_tune.pareto.empty_front import EmptyFront
-from anon_tune.pareto.picks import Choice, Rule
+from anon_tune.pareto.picks import Limit, Pickable
 from anon_tune.pareto.rendering import front_html, front_text
 from anon_tune.pareto.repeats import front_probabilities, judged_scores
 from anon_tune.trial import Score, Trial, TrialState, losses, task_of
@@ -125,9 +125,9 @@ class ParetoFront:
         return tuple(sorted(front, key=lambda trial: (self.scores[trial.id].leakage.value, trial.id)))
 
     @property
-    def choice(self) -> Choice:
+    def pickable(self) -> Pickable:
         """The trials that can be picked: those that break no constraint; in a verified study, only repeated ones."""
-        return Choice([trial for trial in self.eligible if not trial.is_anchor], self.scores, self.empty)
+        return Pickable([trial for trial in self.eligible if not trial.is_anchor], self.scores, self.empty)
 
     def pick(self, leakage_at_most: float | None = None, *, accuracy_at_least: float | None = None) -> Trial:
         """Choose the trial to export under one of two limits; never an anchor.
@@ -148,9 +148,9 @@ class ParetoFront:
             UsageError: Both limits are given, or none.
         """
         if leakage_at_most is not None and accuracy_at_least is None:
-            return self.choice.pick(Rule.LEAKAGE_AT_MOST, leakage_at_most)
+            return self.pickable.pick(Limit.LEAKAGE_AT_MOST, leakage_at_most)
         if accuracy_at_least is not None and leakage_at_most is None:
-            return self.choice.pick(Rule.ACCURACY_AT_LEAST, accuracy_at_least)
+            return self.pickable.pick(Limit.ACCURACY_AT_LEAST, accuracy_at_least)
         raise UsageError("front", "give one of leakage_at_most and accuracy_at_least")
 
     def __repr__(self) -> str:

@@ -11,7 +11,7 @@ from anon_tune.pareto.empty_front import EmptyFront
 from anon_tune.trial import Reading, Score, Trial, losses
 
 
-class Rule(Enum):
+class Limit(Enum):
     """Which objective is limited. Among the trials that keep the limit, the best in the other objective is chosen."""
 
     LEAKAGE_AT_MOST = "leakage"
@@ -19,7 +19,7 @@ class Rule(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Pickable:
     """The trials that can be chosen, none of them an anchor.
 
     Attributes:
@@ -32,7 +32,7 @@ class Choice:
     scores: Mapping[str, Score]
     empty: EmptyFront | None
 
-    def pick(self, rule: Rule, limit: float) -> Trial:
+    def pick(self, rule: Limit, limit: float) -> Trial:
         """Return the best trial in the one objective that keeps the limit for the other one.
 
         Raises:
@@ -46,11 +46,11 @@ class Choice:
             unmeasured = "No trial that keeps the constraints was measured again: anon-tune verify"
             raise StudyError("front", said, limit, unmeasured if self.empty is None else str(self.empty))
         nearest = min(self.trials, key=lambda trial: self._loss(rule, trial))
-        end = "lowest" if rule is Rule.LEAKAGE_AT_MOST else "highest"
+        end = "lowest" if rule is Limit.LEAKAGE_AT_MOST else "highest"
         remedy = f"The {end} available is {self.worse(rule, nearest):.4f} (trial {nearest.id})"
         raise StudyError("front", said, limit, remedy)
 
-    def steps(self, rule: Rule) -> list[tuple[float, Trial]]:
+    def steps(self, rule: Limit) -> list[tuple[float, Trial]]:
         """Return all trials that `pick` can choose, each with the strictest limit that leads to it.
 
         The strictest limit comes first. For any limit, `pick` chooses the last trial here whose limit is not stricter.
@@ -61,20 +61,20 @@ class Choice:
                 steps.append((self.worse(rule, trial), trial))
         return steps
 
-    def worse(self, rule: Rule, trial: Trial) -> float:
+    def worse(self, rule: Limit, trial: Trial) -> float:
         """Return the worse of the readings on the validation split and on the test split of the limited objective."""
         reading: Reading = getattr(self.scores[trial.id], rule.value)
         return max((reading.value, reading.validation), key=lambda value: _as_loss(rule, value))
 
-    def _loss(self, rule: Rule, trial: Trial) -> float:
+    def _loss(self, rule: Limit, trial: Trial) -> float:
         return _as_loss(rule, self.worse(rule, trial))
 
-    def _preference(self, rule: Rule, trial: Trial) -> tuple[float, float, str]:
+    def _preference(self, rule: Limit, trial: Trial) -> tuple[float, float, str]:
         score = self.scores[trial.id]
         leakage, accuracy = losses(score.leakage.validation, score.accuracy.validation)
-        first, second = (accuracy, leakage) if rule is Rule.LEAKAGE_AT_MOST else (leakage, accuracy)
+        first, second = (accuracy, leakage) if rule is Limit.LEAKAGE_AT_MOST else (leakage, accuracy)
         return first, second, trial.id
 
 
-def _as_loss(rule: Rule, value: float) -> float:
-    return losses(value, value)[0 if rule is Rule.LEAKAGE_AT_MOST else 1]
+def _as_loss(rule: Limit, value: float) -> float:
+    return losses(value, value)[0 if rule is Limit.LEAKAGE_AT_MOST else 1]

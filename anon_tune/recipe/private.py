@@ -24,7 +24,7 @@ class DpRecipe(Part):
         "poisson", description="each unit is in a batch with probability batch_clips / clips, independently"
     )
     unit: Literal["clips", "groups"] = Field(
-        "clips", description="what is protected: one clip, or all clips of a group, as a person"
+        "clips", description="what is protected: one clip, or all clips of a group, such as a person"
     )
     region: Literal["everything", "persons"] = Field(
         "everything",

@@ -105,7 +105,10 @@ class TrainingRecipe(Part):
 
     num_steps: Positive = Field(240, description="a step is one move 1 (f_A) and num_branch_updates moves 2 (f_B, f_T)")
     num_epochs: float | None = Field(
-        None, gt=0, description="passes over the training clips, instead of num_steps, which then follows from it"
+        None,
+        gt=0,
+        description="passes of the game over the training clips, instead of num_steps, which then follows from it; "
+        "a step of diffusion takes one batch only",
     )
     epoch_clips: int = Field(0, ge=0, description="training clips of an epoch; a study with num_epochs sets it")
     batch_clips: Positive = Field(8, description="clips in a batch, over all workers together")

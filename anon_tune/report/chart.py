@@ -65,6 +65,11 @@ def axis(title: str = "", **settings: Any) -> dict[str, Any]:
     return _AXIS | {"title": {"text": title, "standoff": 12}} | settings
 
 
+def better_hints(narrow: bool, is_normalized: bool) -> tuple[str, str]:
+    """Return what the titles of the axes of leakage and accuracy end in; nothing where there is no room for it."""
+    return ("", "") if narrow and is_normalized else (" (lower is better)", " (higher is better)")
+
+
 def _layout(own: dict[str, Any]) -> go.Layout:
     common = {
         "template": go.layout.Template(),

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from anon_tune.pareto import ParetoFront, ReferencePoint
+from anon_tune.recipe import is_measured_by
 from anon_tune.report.shown import ShownStudy
+from anon_tune.utility_task import ANOMALY
 
-_EFFORT = "evaluation."
 _OF_ONE_STUDY = ("seed", "record_name", "clips", "stills")
 _SAID_ELSEWHERE = ("record_name", "clips_fingerprint", "stills_fingerprint")
 
@@ -41,8 +42,15 @@ class ComparedStudy:
     def measure(self) -> tuple[object, ...]:
         """What two studies must have in common if their numbers are to be compared."""
         settings = self.shown.facts.settings
-        effort = tuple(sorted((name, str(value)) for name, value in self.recipe.items() if name.startswith(_EFFORT)))
-        return settings.get("clips_fingerprint", settings.get("clips")), self.shown.facts.measure_version, effort
+        effort = tuple(sorted((name, str(value)) for name, value in self.effort.items()))
+        clips = settings.get("clips_fingerprint", settings.get("clips"))
+        return clips, self.shown.facts.measure_version, self.front.task.name, effort
+
+    @property
+    def effort(self) -> dict[str, object]:
+        """Recipe values by which its task is measured, by flat name; the task itself is known from the scores."""
+        others = {"utility.task"} if self.front.task == ANOMALY else {"utility.task", "utility.segments"}
+        return {name: value for name, value in self.recipe.items() if is_measured_by(name) and name not in others}
 
     @property
     def kind(self) -> tuple[object, ...]:
@@ -98,10 +106,10 @@ def cautions(studies: Sequence[ComparedStudy]) -> list[str]:
     tasks = [f"{one.front.task.name} by {one.front.task.metric}" for one in measured]
     if len(set(tasks)) > 1:
         found.append(f"They measure different utility tasks: {_listed(measured, tasks)}.")
-    for name in sorted({name for one in studies for name in one.recipe if name.startswith(_EFFORT)}):
+    for name in sorted({name for one in studies for name in one.effort}):
         values = [_words(one.recipe.get(name, "not set")) for one in studies]
         if len(set(values)) > 1:
-            found.append(f"They were measured with different effort, {name}: {_listed(studies, values)}.")
+            found.append(f"They were measured with different values of {name}: {_listed(studies, values)}.")
     return found
 
 

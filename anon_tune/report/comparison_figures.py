@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from anon_tune.pareto import GrowthPoint, attainment_surfaces, growth
 from anon_tune.report.attained import attained_band, translucent
-from anon_tune.report.chart import CYCLE, Chart, axis
+from anon_tune.report.chart import CYCLE, Chart, axis, better_hints
 from anon_tune.report.comparison import ComparedStudy, common_reference, repeating
 from anon_tune.report.front_section import normalized_front
 from anon_tune.report.selection import drawn_trials
@@ -34,7 +34,7 @@ def fronts_chart(studies: Sequence[ComparedStudy], is_normalized: bool = False) 
     title = " or ".join(dict.fromkeys(one.front.task.title for one in studies if one.front.trials))
 
     def layout(narrow: bool) -> dict[str, Any]:
-        hints = ("", "") if narrow and is_normalized else (" (lower is better)", " (higher is better)")
+        hints = better_hints(narrow, is_normalized)
         return {
             "height": 380 + 20 * len(data) if narrow else 560,
             "hovermode": "closest",

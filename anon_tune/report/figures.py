@@ -17,7 +17,7 @@ from anon_tune.certificate import Certificate
 from anon_tune.pareto import ParetoFront, attainment
 from anon_tune.report.attained import attained_band
 from anon_tune.report.certified_points import certified_points
-from anon_tune.report.chart import BLUE, INK, LABEL, MUTED, ORANGE, PURPLE, SKY, VERMILLION, Chart, axis
+from anon_tune.report.chart import BLUE, INK, LABEL, MUTED, ORANGE, PURPLE, SKY, VERMILLION, Chart, axis, better_hints
 from anon_tune.report.selection import drawn_trials
 from anon_tune.report.wording import NOTHING, hover, percent, shorten, text
 from anon_tune.search.trained import has_trained_method
@@ -79,7 +79,7 @@ def front_chart(
     def layout(narrow: bool) -> dict[str, Any]:
         x_title, y_title = ("Leakage", front.task.title) if narrow else (_LEAKAGE, front.task.long_title)
         x_title, y_title = (f"{title}, normalized" if is_normalized else title for title in (x_title, y_title))
-        hints = ("", "") if narrow and is_normalized else (" (lower is better)", " (higher is better)")
+        hints = better_hints(narrow, is_normalized)
         return {
             "height": 380 + 20 * num_entries if narrow else 580,  # the narrow legend has one entry per line
             "hovermode": "closest",

@@ -8,7 +8,7 @@ import shlex
 from dataclasses import replace
 
 from anon_tune.certificate import Certificate
-from anon_tune.pareto import ParetoFront, Rule
+from anon_tune.pareto import Limit, ParetoFront
 from anon_tune.report.chart_html import chart_html, not_yet, note
 from anon_tune.report.figures import front_chart
 from anon_tune.report.selection import certified_note, drawn_note
@@ -26,8 +26,8 @@ _READINGS = {
 }
 
 _OPTIONS = {
-    Rule.LEAKAGE_AT_MOST: "--leakage-at-most",
-    Rule.ACCURACY_AT_LEAST: "--accuracy-at-least",
+    Limit.LEAKAGE_AT_MOST: "--leakage-at-most",
+    Limit.ACCURACY_AT_LEAST: "--accuracy-at-least",
 }
 
 
@@ -56,21 +56,22 @@ def front_section(shown: ShownStudy) -> str:
 
 def _pick(shown: ShownStudy) -> str:
     """Return a slider for the leakage or the accuracy limit, and the picks that a page needs to follow it."""
-    choice = shown.front.choice
-    if not choice.trials:
+    pickable = shown.front.pickable
+    if not pickable.trials:
         return ""
     known: dict[str, object] = {}
     switches: list[str] = []
     labels = ("Leakage at most", f"{shown.front.task.title} at least")
     for (rule, option), label in zip(_OPTIONS.items(), labels, strict=True):
-        steps = choice.steps(rule)
+        steps = pickable.steps(rule)
         entries = [{"limit": limit, "trial": t.id, "said": _said(shown.front.scores[t.id])} for limit, t in steps]
         middle = steps[len(steps) // 2][0]
-        start = math.floor(middle * 1000) if rule is Rule.ACCURACY_AT_LEAST else math.ceil(middle * 1000)
+        start = math.floor(middle * 1000) if rule is Limit.ACCURACY_AT_LEAST else math.ceil(middle * 1000)
         command = shlex.join(["anon-tune", "export", str(shown.study), option])
         known[rule.value] = {"start": start / 1000, "command": command, "steps": entries}
         checked = "" if switches else " checked"
-        switches.append(f'<label><input type="radio" name="rule" value="{rule.value}"{checked}> {label}</label>')
+        button = f'<input type="radio" id="rule-{rule.value}" name="rule" value="{rule.value}"{checked}>'
+        switches.append(f"<label>{button} {label}</label>")
     data = json.dumps(known).replace("<", "\\u003c")
     return (
         f'<fieldset class="pick"><legend>The pick</legend><div class="tools">{"".join(switches)}'

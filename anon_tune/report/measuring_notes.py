@@ -8,29 +8,38 @@ from anon_tune.pareto import rung_agreement
 from anon_tune.report.wording import percent, text
 from anon_tune.search.choices import Choice
 from anon_tune.search.trained import has_trained_method
-from anon_tune.trial import Trial, TrialState
+from anon_tune.trial import Trial, TrialState, task_of
 
 
-def measuring_note(trials: Sequence[Trial]) -> str:
-    """Return sentences about rung scores and about the time that measurement took; empty while nothing is known."""
-    return f"{_agreement(trials)} {_cost(trials)}".strip()
+def measuring_note(trials: Sequence[Trial], choices: Sequence[Choice] = ()) -> str:
+    """Return sentences about rung scores and about the time that measurement took; empty while nothing is known.
+
+    Args:
+        trials: All trials of the study.
+        choices: What its search has chosen. If it tells of rungs, it has rank correlations of its own.
+    """
+    agreement = "" if any(choice.of.startswith("rung ") for choice in choices) else _agreement(trials)
+    return f"{agreement} {_cost(trials)}".strip()
 
 
 def measured_by(trials: Sequence[Trial], space: Mapping[str, object]) -> str:
-    """Return a sentence that names the attackers and the classifier of the full scores; empty while there is none.
+    """Return a sentence that names the attackers and the network of the utility task; empty while there is none.
 
     Args:
         trials: All trials of the study.
         space: The tables of its search space.
     """
-    names = dict.fromkeys(name for trial in trials if trial.score for name in trial.score.attackers)
+    scores = [trial.score for trial in trials if trial.score]
+    names = dict.fromkeys(name for score in scores for name in score.attackers)
     if not names:
         return ""
     fixed, defaults = (space.get(name) for name in ("fixed", "defaults"))
     said = [table.get("evaluation.classifier") for table in (fixed, defaults) if isinstance(table, Mapping)]
     classifier = next((str(one) for one in said if one), "small")
     which = "a small network" if classifier == "small" else classifier
-    return f"Attackers of the full scores: {', '.join(names)}. Actions are recognized by {which}."
+    task = task_of(scores)
+    measured = f"{task.title} is measured by a fresh {task.network}: {which}."
+    return f"Attackers of the full scores: {', '.join(names)}. {measured}"
 
 
 def choices_list(choices: Sequence[Choice]) -> str:

@@ -124,7 +124,8 @@ def _course(shown: ShownStudy) -> list[PageSection]:
             "rungs",
             "Rung survival",
             note(
-                f"Number of trials that were measured at each rung, and whether they went on. {measuring_note(trials)}"
+                "Number of trials that were measured at each rung, and whether they went on. "
+                f"{measuring_note(trials, shown.choices)}"
             )
             + choices_list(shown.choices)
             + chart_html("rungs-plot", rungs_chart(trials), "no trial has been proposed"),

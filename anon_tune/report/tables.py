@@ -35,9 +35,10 @@ def summary(trials: Sequence[Trial], front: ParetoFront) -> str:
         else "not yet: nothing has a full score"
     )
     if beyond := front.num_beyond_reference:
-        against += "; 1 trial is" if beyond == 1 else f"; {beyond} trials are"
         against += (
-            " worse than this point and adds nothing" if beyond == 1 else " worse than this point and add nothing"
+            "; 1 trial is worse than this point and adds nothing"
+            if beyond == 1
+            else f"; {beyond} trials are worse than this point and add nothing"
         )
     on_front = sum(not t.is_anchor for t in front.members)
     judged = ", judged by the means of their repeats" if front.is_verified else ""

@@ -39,6 +39,7 @@ Labels = Callable[[ClipBatch, str], tuple[Tensor, ...]]
 
 _NO_HOOKS = GameHooks()
 _NOTE = "dp"
+_ANEW = "remove the checkpoint to start this trial anew"
 _UTILITY_ALONE = replace(UTILITY, weight=lambda recipe: Schedule(start=1.0))
 
 
@@ -97,6 +98,8 @@ class PrivateTrainer(Trainer):
             rule = "private training ('dp') runs in one worker for a trial"
             raise RecipeError("recipe", rule, self.collective.size, "Leave --workers out")
         self._clips = with_task_labels(recipe.utility.task, clips)
+        masks = clips.persons if self.run.region == "persons" else None
+        self._masks = "" if masks is None else masks_digest(masks)  # of the masks that training depends on
         self._begin(secrets.token_bytes(32))
 
     def _begin(self, key: bytes) -> None:
@@ -115,7 +118,7 @@ class PrivateTrainer(Trainer):
     def save(self, path: Path) -> None:
         """Write everything that the next step depends on, the key and the account of the noise among it."""
         account = self.run.after(self.recipe, self.step)
-        note = json.dumps({"key": self._key.hex(), "account": account.to_json(), "masks": self._masks()})
+        note = json.dumps({"key": self._key.hex(), "account": account.to_json(), "masks": self._masks})
         self._write(path, {_NOTE: note})
 
     def load(self, path: Path) -> None:
@@ -128,17 +131,12 @@ class PrivateTrainer(Trainer):
         if note is not None:
             kept = json.loads(note)
             _check_same_noise(PrivateRun.from_json(kept["account"], str(path)), self.run, path)
-            if kept.get("masks", "") != self._masks():
+            if kept.get("masks", "") != self._masks:
                 rule = "its private training began with other person masks"
-                raise AnonTuneError(str(path), rule, remedy="Restore the masks, or start the trial anew")
+                raise AnonTuneError(str(path), rule, remedy=f"Restore the masks, or {_ANEW}")
         super().load(path)
         if note is not None and self._prepared:
             self._begin(bytes.fromhex(kept["key"]))
-
-    def _masks(self) -> str:
-        """Return a digest of the person masks that training depends on; empty if it depends on none."""
-        masks = self._clips.persons
-        return masks_digest(masks) if self.run.region == "persons" and masks is not None else ""
 
     def imitate(self, index: int) -> None:
         """Let f_A learn the outputs of the start, from clipped and noised gradients."""
@@ -277,4 +275,4 @@ def _check_same_noise(kept: PrivateRun, now: PrivateRun, path: Path) -> None:
         before, wanted = getattr(kept, name), getattr(now, name)
         if before != wanted:
             rule = f"its private training began with {name} {before}, so it cannot go on with another one"
-            raise AnonTuneError(str(path), rule, wanted, f"Go on with {before}, or start the trial anew")
+            raise AnonTuneError(str(path), rule, wanted, f"Go on with {before}, or {_ANEW}")

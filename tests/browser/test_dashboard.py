@@ -15,7 +15,7 @@ import pytest
 from anon_tune.commands.results import pick_trial
 from anon_tune.errors import StudyError
 from anon_tune.ledger import Ledger
-from anon_tune.pareto import ParetoFront, Rule
+from anon_tune.pareto import Limit, ParetoFront
 from anon_tune.study_directory import StudyDirectory
 from anon_tune.trial import TrialState
 
@@ -178,11 +178,11 @@ def set_limit(page, value):
 def test_the_slider_picks_what_export_picks(dashboard, visit, runs, name):
     place = runs / "first" if name == "first" else runs / "deep" / "verified"
     page = open_study(visit, dashboard, name)
-    choice = ParetoFront.of(Ledger(place / "ledger").trials()).choice
-    for rule, option in ((Rule.LEAKAGE_AT_MOST, "--leakage-at-most"), (Rule.ACCURACY_AT_LEAST, "--accuracy-at-least")):
+    pickable = ParetoFront.of(Ledger(place / "ledger").trials()).pickable
+    for rule, option in zip(Limit, ("--leakage-at-most", "--accuracy-at-least"), strict=True):
         page.locator(f"input[name=rule][value={rule.value}]").check()
         assert page.locator("#picked button").count() == 1
-        near = {round(limit + by, 3) for limit, _ in choice.steps(rule) for by in (-0.001, 0, 0.001)}
+        near = {round(limit + by, 3) for limit, _ in pickable.steps(rule) for by in (-0.001, 0, 0.001)}
         for value in sorted(near | {0.0, 0.5, 1.0}):
             set_limit(page, f"{value:.3f}")
             shown = page.locator("#picked button").all_text_contents()
@@ -220,6 +220,15 @@ def test_a_press_that_a_change_of_the_study_meets_is_a_click(dashboard, visit, r
     page.mouse.up()
     page.locator("#panel h3").wait_for()
     page.locator("#trials-table [data-open='0950']").wait_for()
+
+
+def test_a_right_press_whose_release_goes_to_its_menu_stops_nothing(dashboard, visit):
+    page = open_study(visit, dashboard, "first")
+    page.mouse.down(button="right")
+    page.locator("#rule-accuracy").focus()
+    page.evaluate("document.querySelector('#front > .content').dataset.mark = 'old'")
+    page.locator("#front > .content:not([data-mark=old])").wait_for()
+    assert page.evaluate("document.activeElement.id") == "rule-accuracy"
 
 
 def test_drawing_a_chart_moves_nothing_on_the_page(dashboard, visit):

@@ -4,7 +4,9 @@ const LOOK_EVERY_MS = 1500;
 // While the reader presses something, nothing is replaced: the release would meet another element, which makes no click.
 let isPressed = false;
 for (const name of ["pointerdown", "keydown"]) {
-  document.addEventListener(name, () => { isPressed = true; }, true);
+  document.addEventListener(name, (event) => {
+    if (event.button !== 2) isPressed = true; // the release of a right press may go to its menu alone
+  }, true);
 }
 for (const name of ["pointerup", "pointercancel", "keyup"]) {
   document.addEventListener(name, () => setTimeout(() => { isPressed = false; }), true); // the click comes first

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from anon_tune.errors import StudyError, UsageError
-from anon_tune.pareto import Cause, EmptyFront, FrontTable, ParetoFront, ReferencePoint, Rule, front_candidates, growth
+from anon_tune.pareto import Cause, EmptyFront, FrontTable, Limit, ParetoFront, ReferencePoint, front_candidates, growth
 from anon_tune.trial import Cost, TrialState
 
 
@@ -239,21 +239,21 @@ def test_an_accuracy_limit_picks_the_trial_that_leaks_least_on_validation(make_t
             front.pick(**limits)
 
 
-@pytest.mark.parametrize("rule", Rule)
+@pytest.mark.parametrize("rule", Limit)
 def test_steps_lead_where_pick_leads(make_trial, make_reading, rule):
     numbers = np.random.default_rng(3).random((30, 4)).tolist()
     trials = [
         make_trial(f"{at:04}", make_reading(a, validation=b), make_reading(c, validation=d))
         for at, (a, b, c, d) in enumerate(numbers)
     ]
-    choice = ParetoFront.of(trials).choice
-    steps = choice.steps(rule)
-    strictest_first = sorted((limit for limit, _ in steps), reverse=rule is Rule.ACCURACY_AT_LEAST)
+    pickable = ParetoFront.of(trials).pickable
+    steps = pickable.steps(rule)
+    strictest_first = sorted((limit for limit, _ in steps), reverse=rule is Limit.ACCURACY_AT_LEAST)
     assert len(steps) > 2 and [limit for limit, _ in steps] == strictest_first
-    stricter = math.inf if rule is Rule.ACCURACY_AT_LEAST else -math.inf
+    stricter = math.inf if rule is Limit.ACCURACY_AT_LEAST else -math.inf
     for at, (limit, trial) in enumerate(steps):
-        assert choice.pick(rule, limit).id == trial.id
+        assert pickable.pick(rule, limit).id == trial.id
         if at:
-            assert choice.pick(rule, math.nextafter(limit, stricter)).id == steps[at - 1][1].id
+            assert pickable.pick(rule, math.nextafter(limit, stricter)).id == steps[at - 1][1].id
     with pytest.raises(StudyError):
-        choice.pick(rule, math.nextafter(steps[0][0], stricter))
+        pickable.pick(rule, math.nextafter(steps[0][0], stricter))

@@ -38,12 +38,15 @@ def test_only_the_seed_may_differ_between_studies_that_repeat_each_other(study) 
     assert cautions(studies) == []
 
 
+def of_anomalies(shown: ShownStudy) -> ShownStudy:
+    scores = {trial_id: replace(score, task="anomaly") for trial_id, score in shown.front.scores.items()}
+    return replace(shown, front=replace(shown.front, scores=scores))
+
+
 def test_other_clips_another_measure_and_other_effort_are_said(study) -> None:
     other_measure = study("d")
     other_measure = replace(other_measure, facts=replace(other_measure.facts, versions={"measure": "2"}))
-    other_task = study("t")
-    scores = {trial_id: replace(score, task="anomaly") for trial_id, score in other_task.front.scores.items()}
-    other_task = replace(other_task, front=replace(other_task.front, scores=scores))
+    other_task = of_anomalies(study("t"))
     for other, words in (
         (other_task, "different utility tasks: a: action by top-1; t: anomaly by frame-level ROC AUC"),
         (study("b", clips="mine", clips_fingerprint="x"), "different clips: a: avatars (c); b: mine (x)"),
@@ -53,6 +56,14 @@ def test_other_clips_another_measure_and_other_effort_are_said(study) -> None:
         (said,) = cautions(compared([study("a"), other]))
         assert words in said
     assert cautions(compared([study("a"), study("e", fixed={"training.num_steps": 9})])) == []
+
+
+def test_other_segments_are_said_of_anomalies_alone(study) -> None:
+    two = [study("a", fixed={"utility.segments": 8}), study("b", fixed={"utility.segments": 4})]
+    assert cautions(compared(two)) == []
+    two = [of_anomalies(one) for one in two]
+    assert cautions(compared(two)) == ["They were measured with different values of utility.segments: a: 8; b: 4."]
+    assert [len(group) for group in repeating(compared(two))] == [1, 1]
 
 
 def test_what_differs_is_listed_by_name(study) -> None:

@@ -9,6 +9,7 @@ from anon_tune.ledger import Ledger
 from anon_tune.pareto import rung_agreement
 from anon_tune.report import write_report
 from anon_tune.report.measuring_notes import measured_by, measuring_note
+from anon_tune.search.choices import Choice
 from anon_tune.trial import Trial, TrialState
 
 
@@ -53,9 +54,20 @@ def test_the_page_names_attackers_and_classifier(study_directory: Path, trials: 
     page = write_report(study_directory, output=tmp_path / "page.html").read_text("utf-8")
     score = next(t.score for t in trials if t.score)
     assert (
-        f"Attackers of the full scores: {', '.join(score.attackers)}. Actions are recognized by a small network."
-        in page
-    )
+        f"Attackers of the full scores: {', '.join(score.attackers)}. "
+        "Accuracy is measured by a fresh action classifier: a small network."
+    ) in page
     large = {"fixed": {"evaluation.classifier": "torchvision:r3d_18"}, "defaults": {"evaluation.classifier": "small"}}
-    assert measured_by(trials, large).endswith("Actions are recognized by torchvision:r3d_18.")
+    assert measured_by(trials, large).endswith("Accuracy is measured by a fresh action classifier: torchvision:r3d_18.")
     assert measured_by([replace(t, reports=()) for t in trials], large) == ""
+    done = complete(trials)[0]
+    of_anomalies = replace(done.reports[-1], score=replace(score, task="anomaly"))
+    said = measured_by([replace(done, reports=(of_anomalies,))], {})
+    assert said.endswith("ROC AUC is measured by a fresh anomaly detector: a small network.")
+
+
+def test_one_rank_correlation_is_told_where_the_search_tells_of_rungs(trials: list[Trial]) -> None:
+    sampler, rung = Choice("sampler", "TPE", "choices are searched"), Choice("rung 0", "stops trials", "it agrees")
+    assert measuring_note(trials, [sampler]) == measuring_note(trials)
+    assert "rank correlation" not in measuring_note(trials, [sampler, rung])
+    assert measuring_note(trials).endswith(measuring_note(trials, [sampler, rung]))

@@ -123,6 +123,11 @@ def test_the_front_plot_has_every_full_score_and_no_rung_score(page, trials):
     assert labels == expected
 
 
+def test_the_switches_of_the_pick_have_ids_by_which_they_keep_the_focus(page):
+    switches = [one for one in page.all("input") if one.get("name") == "rule"]
+    assert [one["id"] for one in switches] == ["rule-leakage", "rule-accuracy"]
+
+
 def test_error_bars_are_the_intervals(page, trials):
     trace = next(t for t in page.specs["front-plot"]["data"] if t["name"] == "on the front")
     by_id = {t.id: t for t in trials}
