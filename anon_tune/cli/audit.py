@@ -73,9 +73,9 @@ def audit(
 
     CERTIFIED: every attacker had stopped improving. LOWER_BOUND: at least one attacker
     was still improving, or had less effort than the default, so true leakage may be
-    higher. Both exit with 0. REFUSED: a check of the measurement itself failed; exit
-    code 1. A trial's certificate is also kept in STUDY/audits. 'anon-tune report STUDY'
-    shows all certificates in that folder.
+    higher. Both exit with 0. REFUSED: a check of the measurement failed, or an attack
+    refuted the claim of private training; exit code 1. A trial's certificate is also kept
+    in STUDY/audits. 'anon-tune report STUDY' shows all certificates in that folder.
     """
     given = {name: value for name, value in locals().items() if name not in ("format", "set_")}
     lists = {name: tuple(given[name] or ()) for name in ("private", "test_groups", "val_groups")}

@@ -85,7 +85,7 @@ Workers = Annotated[
         "RAY_ADDRESS or a Ray job names. Default: one per CPU.",
     ),
 ]
-SkipBad = Annotated[bool, typer.Option(help="Exit with 0 even if some files could not be decoded.")]
+SkipBad = Annotated[bool, typer.Option(help="Exit with 0 even if some files could not be used.")]
 Force = Annotated[bool, typer.Option(help="Replace an existing clip store.")]
 Pattern = Annotated[
     str | None,

@@ -69,9 +69,9 @@ class ImportBar(ImportWatch):
             self._stack.callback(self._bar.stop)
         self._bar.update(self._task, completed=done, total=total)
 
-    def end(self, bad: Sequence[BadFile], short: Sequence[str] = (), num_frames: int = 0) -> None:
+    def end(self, bad: Sequence[BadFile], short: Sequence[str] = ()) -> None:
         self._bar.stop()
         for file in bad:
-            print(f"{file.file}: cannot be decoded at frame {file.frame}: {file.reason}.", file=sys.stderr)
+            print(f"{file.file}: cannot be used (at frame {file.frame}): {file.reason}.", file=sys.stderr)
         for name in short:
-            print(f"{name}: is too short for {num_frames} frames; its clip repeats some.", file=sys.stderr)
+            print(f"{name}: is too short; its clip repeats frames.", file=sys.stderr)

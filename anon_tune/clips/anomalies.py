@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anon_tune.clips.avatars import ACTIONS, ATTRIBUTES, FPS, deck, drawn_by
-from anon_tune.clips.figure import Pose, draw_person
+from anon_tune.clips.avatars import ACTIONS, ATTRIBUTES, FPS, deck, drawn_by, painted
+from anon_tune.clips.figure import Pose
 from anon_tune.clips.frame_truth import NORMAL, FrameTruth
 from anon_tune.clips.keypoints import Points
 from anon_tune.clips.labels import Labels
 from anon_tune.clips.looks import draw_background, draw_looks
 from anon_tune.clips.manifest import SPLITS
+from anon_tune.clips.persons import write_masks
 from anon_tune.clips.store import Clips, StoreWriter
 from anon_tune.errors import DataError
 
@@ -73,10 +74,13 @@ def make_anomalies(
     shape = (num_frames, height, width, 3)
     counts = {"train": num_train, "val": num_val, "test": num_test}
     joints: dict[str, Points] = {}
+    masks: list[NDArray[np.bool_]] = []
     with StoreWriter(directory, shape, force) as writer:
         for labels in _cast(seed, counts, num_frames):
-            frames, joints[labels.id] = _draw(seed, len(writer), labels, shape)
+            frames, joints[labels.id], mask = _draw(seed, len(writer), labels, shape)
             writer.add(labels, frames)
+            masks.append(mask)
+        write_masks(writer.hidden, (len(masks), *shape[:3]), masks)
         return writer.finish(ATTRIBUTES, FPS, f"avatars with anomalies, seed {seed}", keypoints=joints)
 
 
@@ -107,18 +111,16 @@ def _spans(rng: np.random.Generator, num_frames: int) -> tuple[tuple[int, int], 
     return tuple((at, at + PERIOD) for at in sorted(starts))
 
 
-def _draw(seed: int, number: int, labels: Labels, shape: tuple[int, int, int, int]) -> tuple[NDArray[np.uint8], Points]:
-    """Draw one clip, (T, H, W, 3) uint8, and return the key points of its person too, (T, 1, 17, 3)."""
+def _draw(
+    seed: int, number: int, labels: Labels, shape: tuple[int, int, int, int]
+) -> tuple[NDArray[np.uint8], Points, NDArray[np.bool_]]:
+    """Draw one clip; see `painted`."""
     split, _, person_number = labels.group.split("-")
     rng = drawn_by(seed, _CLIP, number)
     person = draw_looks(drawn_by(seed, _PERSON, SPLITS.index(split), int(person_number)), rng, labels.private)
     spans = labels.truth.spans if labels.truth else ()
-    canvas = np.empty(shape, np.float32)
-    canvas[:] = draw_background(rng, *shape[1:3])
-    joints = draw_person(canvas, person, _pose(rng, spans, shape[0]))[:, None]
-    canvas *= np.float32(rng.uniform(0.85, 1.1))
-    canvas += rng.standard_normal(shape, np.float32) * np.float32(0.02)
-    return np.round(np.clip(canvas, 0, 1) * 255).astype(np.uint8), joints
+    background = draw_background(rng, *shape[1:3])
+    return painted(rng, person, _pose(rng, spans, shape[0]), background)
 
 
 def _pose(rng: np.random.Generator, spans: tuple[tuple[int, int], ...], num_frames: int) -> Pose:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anon_tune.clips.figure import Pose, draw_person
+from anon_tune.clips.figure import Array, Person, Pose, draw_person
 from anon_tune.clips.keypoints import Points
 from anon_tune.clips.labels import Labels
 from anon_tune.clips.looks import draw_background, draw_looks
@@ -120,16 +120,27 @@ def _draw(
     person = draw_looks(drawn_by(seed, _PERSON, SPLITS.index(split), int(person_number)), rng, labels.private)
     moving = next(at for at, pair in enumerate(ACTIONS) if labels.action in pair)
     pose = _pose(rng, moving, shape[0])
+    frames, joints, mask = painted(rng, person, pose, draw_background(rng, *shape[1:3]))
+    order = slice(None, None, -1 if labels.action == ACTIONS[moving][1] else 1)
+    return frames[order], joints[order], mask[order]
+
+
+def painted(
+    rng: np.random.Generator, person: Person, pose: Pose, background: Array
+) -> tuple[NDArray[np.uint8], Points, NDArray[np.bool_]]:
+    """Paint a person before a background (H, W, 3), with the light and the noise of a camera.
+
+    Returns:
+        Frames (T, H, W, 3), key points of the person (T, 1, 17, 3), and the pixels of the person (T, H, W).
+    """
+    shape = (len(pose.arms), *background.shape)
     canvas = np.empty(shape, np.float32)
-    background = draw_background(rng, *shape[1:3])
     canvas[:] = background
     joints = draw_person(canvas, person, pose)[:, None]
     mask: NDArray[np.bool_] = (canvas != background).any(axis=-1)
     canvas *= np.float32(rng.uniform(0.85, 1.1))
     canvas += rng.standard_normal(shape, np.float32) * np.float32(0.02)
-    frames = np.round(np.clip(canvas, 0, 1) * 255).astype(np.uint8)
-    order = slice(None, None, -1 if labels.action == ACTIONS[moving][1] else 1)
-    return frames[order], joints[order], mask[order]
+    return np.round(np.clip(canvas, 0, 1) * 255).astype(np.uint8), joints, mask
 
 
 def _pose(rng: np.random.Generator, moving: int, num_frames: int) -> Pose:

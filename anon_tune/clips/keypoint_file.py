@@ -80,7 +80,8 @@ def read_keypoints(path: Path) -> KeyPoints:
             two, images are the frames of one video in the order of their ids.
 
     Raises:
-        DataError: The file is neither, or key points are not 17 times column, row and certainty in finite numbers.
+        DataError: The file is neither, names the videos of some people only, or key points are not 17 times column,
+            row and certainty in finite numbers.
     """
     try:
         rows = _parquet(path) if path.suffix.lower() == ".parquet" else _coco(json.loads(path.read_text("utf-8")))
@@ -99,6 +100,9 @@ def read_keypoints(path: Path) -> KeyPoints:
         raise DataError(str(path), rule, remedy=_REMEDY, cause=cause) from None
     if not videos:
         raise DataError(str(path), "holds no key points", remedy=_REMEDY)
+    if "" in videos and len(videos) > 1:
+        rule = "names the video of some people and not of others, who may be in any video"
+        raise DataError(str(path), rule, remedy="Name the video of all, or of nobody if the file is about one video")
     return KeyPoints(path, videos)
 
 

@@ -146,7 +146,7 @@ class Manifest:
         return np.array(known, dtype=np.uint8) if len(known) == len(rows) else None
 
     def fingerprint(self) -> str:
-        """Return 16 hex digits that change with any frame, label or split, but not with `source`.
+        """Return 16 hex digits that change with any frame, label, split, window or frame truth, but not with `source`.
 
         They change with key points that came with files. Those of generated clips follow from what draws the frames.
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -62,7 +63,7 @@ def fetch_store(uri: str) -> Path:
                         _copy(filesystem, f"{path}/{KEYPOINTS}", new / KEYPOINTS)
                         map_keypoints(new, manifest)
                     new.rename(target)
-                _copy_masks(filesystem, path, target)
+                _copy_masks(filesystem, path, uri, target)
     except (OSError, pa.ArrowException) as error:
         remedy = f"Check the connection, and the permissions of {home}, where copies are kept"
         raise _kind(error)(uri, "cannot be copied to this node", remedy=remedy, cause=why(error)) from None
@@ -110,15 +111,20 @@ def _read_remote_manifest(filesystem: fs.FileSystem, path: str, uri: str, to: Pa
     raise DataError(uri, f"a clip store must hold '{MANIFEST}'", remedy=remedy)
 
 
-def _copy_masks(filesystem: fs.FileSystem, path: str, target: Path) -> None:
-    """Copy person masks, which the manifest does not know: they may have been added or changed since."""
+def _copy_masks(filesystem: fs.FileSystem, path: str, uri: str, target: Path) -> None:
+    """Copy person masks, which the manifest does not know: they may be another URI's, or have changed since."""
     far, near = filesystem.get_file_info(f"{path}/{PERSONS}"), target / PERSONS
     if far.type == fs.FileType.NotFound:
         near.unlink(missing_ok=True)
-    elif not near.exists() or near.stat().st_size != far.size or near.stat().st_mtime < (far.mtime_ns or 0) / 1e9:
+        return
+    noted = target / f"{PERSONS}.origin"
+    origin = hashlib.sha256(f"{uri} {far.size} {far.mtime_ns}".encode()).hexdigest()  # a URI may hold a password
+    if not near.exists() or not noted.exists() or noted.read_text("utf-8") != origin:
         hidden = target / f".{PERSONS}"
         _copy(filesystem, f"{path}/{PERSONS}", hidden)
+        noted.unlink(missing_ok=True)  # so that it is never that of other masks
         hidden.rename(near)
+        noted.write_text(origin, "utf-8")
 
 
 def _copy(filesystem: fs.FileSystem, path: str, to: Path) -> None:

@@ -1,7 +1,8 @@
 """The person masks of a clip store: which pixels of every frame show a person.
 
 They are an optional file, ``persons.npy``: a uint8 array of shape (N, T, H, ceil(W / 8)), whose bits are packed along
-the width as `numpy.packbits` does. A bit is 1 where a person is.
+the width as `numpy.packbits` does. A bit is 1 where a person is. If the store holds several windows of each video,
+there are masks of all F stored frames in place of T.
 
 Shapes: N clips, T frames, H height, W width, C = 3 channels.
 """
@@ -49,7 +50,8 @@ def write_masks(directory: Path, shape: tuple[int, int, int, int], masks: Iterab
         packed.flush()
         hidden.rename(directory / PERSONS)
     except OSError as error:
-        raise DataError(str(directory / PERSONS), "cannot be written", remedy="Free space", cause=why(error)) from None
+        remedy = "Free space, or check the permissions of the store"
+        raise DataError(str(directory / PERSONS), "cannot be written", remedy=remedy, cause=why(error)) from None
     finally:
         hidden.unlink(missing_ok=True)
 

@@ -34,5 +34,5 @@ def unwritable(directory: Path, error: OSError) -> DataError:
 
 
 def _is_store(directory: Path) -> bool:
-    files = {MANIFEST, FRAMES, KEYPOINTS, PERSONS}
+    files = {MANIFEST, FRAMES, KEYPOINTS, PERSONS, f".{PERSONS}"}  # the last is left by a command that was killed
     return directory.is_dir() and {entry.name for entry in directory.iterdir()} <= files

@@ -2,9 +2,10 @@
 
 A store is a directory with ``manifest.parquet`` and ``frames.npy``, a uint8 array of shape (N, T, H, W, 3); with
 F > T frames in place of T if the store holds several windows of each video, see `anon_tune.clips.windows`. It may hold
-person masks, see `anon_tune.clips.persons`. All processes of a node map the same pages, so workers share one copy, and
-only the clips that are indexed are read. The frames are a single file of any size, because rows have a fixed length and
-a split is a slice. To pass clips to another process, pass `Clips.location`.
+person masks, see `anon_tune.clips.persons`, and key points in ``keypoints.npy``, see `anon_tune.clips.keypoints`. All
+processes of a node map the same pages, so workers share one copy, and only the clips that are indexed are read. The
+frames are a single file of any size, because rows have a fixed length and a split is a slice. To pass clips to another
+process, pass `Clips.location`.
 
 Shapes: N clips, B clips of a batch, T frames, H height, W width, C = 3 channels, A private attributes.
 """
@@ -18,7 +19,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.lib import format as npy
@@ -47,9 +48,6 @@ from anon_tune.clips.windows import cut_windows
 from anon_tune.errors import DataError, suggest
 from anon_tune.folder import Folder, is_uri
 from anon_tune.video.folder_files import check_path
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +89,7 @@ class Clips:
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits that change with any frame, label or split."""
+        """16 hex digits that change with all that `Manifest.fingerprint` names; person masks do not change them."""
         return self.manifest.fingerprint()
 
     @property

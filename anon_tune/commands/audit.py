@@ -11,7 +11,7 @@ from anon_tune.attackers.by_size import audit_by_size
 from anon_tune.certificate import Certificate
 from anon_tune.clips.node_cache import user_cache
 from anon_tune.commands.audit_options import AuditOptions, check_options
-from anon_tune.commands.audit_subject import find_case
+from anon_tune.commands.audit_subject import Case, find_case
 from anon_tune.commands.watch import AuditWatch
 from anon_tune.errors import UsageError
 from anon_tune.evaluation import Audit
@@ -40,8 +40,7 @@ def run_audit(options: AuditOptions, watch: AuditWatch) -> Certificate:
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
         with external_allowed(options.allow_external):
             case = find_case(options, Path(scratch), watch)
-        if case.recipe is not None:
-            effort = effort.of_task(case.recipe.utility.task, case.recipe.utility.segments)
+        effort = _of_task(effort, case)
         check_task(effort.task, effort.segments, case.clips, "audit")
         if case.kept is not None and not case.kept.folder.is_remote:
             check_writable(case.kept.path)
@@ -83,6 +82,15 @@ def _effort(options: AuditOptions) -> AuditRecipe:
     if options.crf is not None and not effort.codec:
         raise UsageError("--crf", "needs a codec", options.crf, "Add --codec h264")
     return effort
+
+
+def _of_task(effort: AuditRecipe, case: Case) -> AuditRecipe:
+    """Return the effort for the task of the subject; what the user set stays, unless the subject is a trial."""
+    if case.recipe is None:
+        return effort
+    asked = {"task", "segments"} & effort.model_fields_set if case.kept is None else set[str]()
+    found = effort.of_task(case.recipe.utility.task, case.recipe.utility.segments)
+    return found.model_copy(update={name: getattr(effort, name) for name in asked})
 
 
 def _usable_cache(given: Path | None, default: Path) -> Path | None:

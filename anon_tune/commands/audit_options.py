@@ -29,7 +29,7 @@ class AuditOptions:
         trial: Audit this trial on the study's clips.
         method: Or audit a closed-form anonymizer, such as ``pixelate:8``, on `clips`.
         file: Or audit an anonymizer file written by ``export``, on `clips`.
-        clips: ``avatars`` or a clip store.
+        clips: ``avatars``, ``avatars-anomaly`` or a clip store.
         original: Or audit another tool: folder of the original videos. The options from here to `skip_bad` are for
             this case only.
         anonymized: Folder of the same videos, anonymized by the tool, under the same names.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from anon_tune.certificate import Certificate
     from anon_tune.evaluation import Audit
     from anon_tune.recipe import AuditRecipe
+    from anon_tune.search import SearchSpace
     from anon_tune.study import StudySettings
     from anon_tune.trial import Trial
 
@@ -75,12 +76,14 @@ def certify(
     Raises:
         StudyError: There is no such trial, none is on the front, or an audit failed; the other audits were made.
         UsageError: A value in `set` that `AuditRecipe` does not allow.
+        RecipeError: The clips lack what the task in `set` needs.
     """
     from anon_tune.attackers import check_attackers
     from anon_tune.attackers.by_size import audit_by_size
     from anon_tune.methods.external.permission import check_programs
     from anon_tune.recipe import AuditRecipe
     from anon_tune.study import load_study
+    from anon_tune.training import check_task
 
     bring_packages(package)
     study = StudyDirectory.at(directory)
@@ -92,9 +95,10 @@ def certify(
     utility = space.recipe({}, "identity").utility
     effort = effort.of_task(utility.task, utility.segments)
     clips = clips_of_study(settings, study.folder)
+    check_task(effort.task, effort.segments, clips, "certify")
     effort = audit_by_size(effort, *clips.shape[1:3])
     job = _Job(study.folder.location, clips.location, settings, effort, allow_external)
-    made, failed = _audit_all(job, chosen, on_step)
+    made, failed = _audit_all(job, chosen, space, on_step)
     if failed:
         first, error = next(iter(failed.items()))
         rule = f"{len(failed)} of {len(chosen)} trials could not be certified, the first is trial '{first}'"
@@ -145,16 +149,23 @@ class _Job:
 
 
 def _audit_all(
-    job: _Job, chosen: Sequence[Trial], on_step: Callable[[CertifyStep], None] | None
+    job: _Job, chosen: Sequence[Trial], space: SearchSpace, on_step: Callable[[CertifyStep], None] | None
 ) -> tuple[dict[str, Certificate], dict[str, AnonTuneError]]:
     from anon_tune.driver.session import ray_session
     from anon_tune.driver.tasks import TaskNeeds, as_finished
     from anon_tune.evaluation.certify import told_effort
     from anon_tune.recipe import AuditRecipe
-    from anon_tune.study.certified import all_certificates_of, has_effort
+    from anon_tune.study.certified import all_certificates_of, has_effort, is_whole
 
     asked, usual = told_effort(job.effort), told_effort(AuditRecipe())
-    made = {i: c for i, c in all_certificates_of(job.study, chosen).items() if has_effort(c, asked, usual)}
+    found = all_certificates_of(job.study, chosen)
+    made = {
+        trial.id: found[trial.id]
+        for trial in chosen
+        if trial.id in found
+        and has_effort(found[trial.id], asked, usual)
+        and is_whole(found[trial.id], space.recipe(trial.params, trial.method))
+    }
     todo = [trial for trial in chosen if trial.id not in made]
     failed: dict[str, AnonTuneError] = {}
     if not todo:

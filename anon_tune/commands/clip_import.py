@@ -40,7 +40,7 @@ class ImportOptions:
         gray: Convert frames to gray.
         accept_damage: Import what can be decoded of videos whose damage is only suspected.
         workers: Number of files to decode at a time; None for one per CPU.
-        skip_bad: Do not raise if some files could not be decoded.
+        skip_bad: Do not raise if some files could not be used.
         force: Replace an existing clip store.
         pattern: For a folder: regular expression with named groups; matches relative paths.
         action: For a folder: named group that holds the action.
@@ -109,9 +109,6 @@ def check_options(options: ImportOptions) -> None:
     what = f"data set '{source}'" if options.root is not None else f"folder '{source}'"
     if wrong := [name for name in foreign if options.is_given(name)]:
         raise UsageError("clips import", f"{_flags(wrong)} cannot go with {what}", remedy=_REMEDY)
-    if options.keypoints is not None and ((options.windows or 1) > 1 or options.keep_frames is not None):
-        rule = "cannot go with --windows or --keep-frames: key points are those of one clip of a video"
-        raise UsageError("--keypoints", rule, remedy="Leave one of them out")
     if missing:
         raise UsageError("clips import", f"{what} needs {_flags(missing)}", remedy=_REMEDY)
 
@@ -122,12 +119,12 @@ def import_clips(options: ImportOptions, watch: ImportWatch, on_store: Callable[
     Args:
         options: What to import, how, and where to.
         watch: Receives the progress and the files that had problems.
-        on_store: Called with the path of the clip store when it is complete, even if some files could not be decoded.
+        on_store: Called with the path of the clip store when it is complete, even if some files could not be used.
             `watch` receives its counts after that.
 
     Raises:
         UsageError: Options that do not go together.
-        DataError: Nothing can be imported; or, without `skip_bad`, some files could not be decoded. The other files
+        DataError: Nothing can be imported; or, without `skip_bad`, some files could not be used. The other files
             are imported in that case.
     """
     from anon_tune.clips.keypoint_file import read_keypoints
@@ -152,9 +149,9 @@ def import_clips(options: ImportOptions, watch: ImportWatch, on_store: Callable[
     if imported.left_out:
         watch.left_out(options.source, imported.left_out)
     watch.damaged(imported.damaged)
-    watch.end(imported.bad, imported.short, imported.clips.shape[0])
+    watch.end(imported.bad, imported.short)
     if imported.bad and not options.skip_bad:
-        rule = f"{len(imported.bad)} of {len(imported.bad) + imported.num_imported} files could not be decoded"
+        rule = f"{len(imported.bad)} of {len(imported.bad) + imported.num_imported} files could not be used"
         where = options.source if options.root is None else str(options.root)
         raise DataError(where, rule, remedy="The others are imported; repair the files or add --skip-bad")
     return imported

@@ -34,7 +34,7 @@ class PlanOptions:
 
     Attributes:
         space: Search space: a file, or the name of one that we ship.
-        clips: ``avatars`` for the built-in clips, or a clip store.
+        clips: ``avatars`` or ``avatars-anomaly`` for built-in clips, or a clip store.
         stills: A second clip store for the privacy branches.
         trials: Number of trials; None for the search space's number.
         set: Fixed recipe values by name.

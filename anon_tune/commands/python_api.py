@@ -62,7 +62,7 @@ def run_study(
 
     Args:
         space: Search space: a file, or the name of one that we ship, such as ``quickstart``.
-        clips: ``avatars`` for the built-in clips, or a clip store.
+        clips: ``avatars`` or ``avatars-anomaly`` for built-in clips, or a clip store.
         out: Study directory, a path or a URI.
         sampler: A sampler's name, or an instance of ``optuna.samplers.BaseSampler``. To resume such a study, pass an
             instance of the same class again.

@@ -32,7 +32,7 @@ class StudyOptions:
 
     Attributes:
         space: Search space: a file, or the name of one that we ship.
-        clips: ``avatars`` for the built-in clips, or a clip store.
+        clips: ``avatars`` or ``avatars-anomaly`` for built-in clips, or a clip store.
         out: Study directory, a path or a URI; if it already holds this study, the study is continued.
         stills: A second clip store: privacy branches learn on its training stills instead of on the clips.
         trials: Number of trials, anchors not counted; None for the search space's number.
@@ -210,6 +210,7 @@ def prepare_study(options: StudyOptions) -> ReadyStudy:
     """
     from anon_tune.driver.node_check import check_here
     from anon_tune.search.by_clips import for_clips
+    from anon_tune.study import read_study
 
     bring_packages(options.package)
     space, settings = planned(options)
@@ -225,9 +226,11 @@ def prepare_study(options: StudyOptions) -> ReadyStudy:
     stills = find_stills(settings.stills, clips) if settings.stills else None
     if stills is not None:
         measured_on |= {"stills": stills.location, "stills_fingerprint": stills.fingerprint}
-    space = for_clips(space, len(clips.split("train")), *clips.shape[1:3])
+    study = StudyDirectory.at(out)
+    begun = read_study(study)[0].fixed if study.frozen.exists() else None
+    space = for_clips(space, len(clips.split("train")), *clips.shape[1:3], begun)
     check_recipes(space, clips, stills)
-    measured_on |= privacy_settings(space, settings, clips, StudyDirectory.at(out))
+    measured_on |= privacy_settings(space, settings, clips, study)
     _, sampler, _ = _sampler(options.sampler, space)
     return ReadyStudy(out, clips, space, settings.model_copy(update=measured_on), sampler, options.allow_external)
 

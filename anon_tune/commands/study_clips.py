@@ -61,25 +61,35 @@ def check_recipes(space: SearchSpace, clips: Clips, stills: Clips | None) -> Non
 
     Raises:
         RecipeError: As `anon_tune.training.check_demands`, `check_task` and
-            `anon_tune.methods.clip_needs.check_clip_needs`, or a network cannot take the clips.
+            `anon_tune.methods.clip_needs.check_clip_needs`, a network cannot take the clips, or they are too
+            short to train a method.
         DataError: A file of weights does not fit its network.
     """
     from anon_tune.accounting.private_run import private_run
+    from anon_tune.clips.outside import outside_training
     from anon_tune.methods import build_anonymizer, is_trained
     from anon_tune.methods.clip_needs import check_clip_needs
+    from anon_tune.methods.method import find
     from anon_tune.training import check_demands, check_private_networks, check_region, check_task
     from anon_tune.training.trial_run import check_networks
+    from anon_tune.utility_task import ANOMALY
 
     train = clips.split("train")
     num_frames = train.frames.shape[1]
     num_still_frames = None if stills is None else stills.split("train").frames.shape[1]
     _, _, height, width, _ = clips.split("train").frames.shape
     for recipe in space.probes():
-        check_task(recipe.utility.task, recipe.utility.segments, clips, space.where)
+        task, segments = recipe.utility.task, recipe.utility.segments
+        check_task(task, segments, clips, space.where)
+        if task == ANOMALY.name and recipe.evaluation.attackers_learn_on == "outside":
+            where = f"{space.where}: with evaluation.attackers_learn_on = 'outside'"
+            check_task(task, segments, outside_training(clips), where)
         check_networks(recipe, (num_frames, height, width), is_trained(recipe.method), space.where)
         if is_trained(recipe.method):
             build = partial(build_anonymizer, recipe.with_weights(None))
             check_demands(recipe, num_frames, num_still_frames, build, space.where)
+            if (check_clips := find(recipe.method).spec.check_clips) is not None:
+                check_clips(recipe, num_frames, space.where)
             if recipe.dp.is_on:
                 private_run(recipe, len(train), len(set(train.groups)), space.where)
                 check_region(recipe, train, space.where)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _SCORE = "A row without a certificate has the score of the study, whose attackers train for a fixed and shorter time. "
 _SCORE += "'anon-tune certify STUDY' audits the front."
 _LOWER = "The attackers of this audit could have become stronger, so the leakage may be higher: "
-_REFUSED = "A canary of this trial's audit failed, so its certificate is refused. The row has the score of the study."
+_REFUSED = "The certificate of this trial is refused, for the reasons it gives. The row has the score of the study."
 _F1 = "Macro F1 is that of the strongest attacker of the audit, at thresholds chosen on the validation split. A study "
 _F1 += "without an audit does not measure it."
 _OTHER_CLIPS = "WARNING: these studies were measured on different clips. Their rows cannot be compared with each other."

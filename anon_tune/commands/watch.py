@@ -29,8 +29,8 @@ class ImportWatch:
     def damaged(self, files: Sequence[BadFile]) -> None:
         """Called at the end with the files that are used although damage is suspected."""
 
-    def end(self, bad: Sequence[BadFile], short: Sequence[str] = (), num_frames: int = 0) -> None:
-        """Called at the end, with the files that cannot be decoded and those too short for `num_frames` frames."""
+    def end(self, bad: Sequence[BadFile], short: Sequence[str] = ()) -> None:
+        """Called at the end, with the files that cannot be used and those whose clips repeat frames."""
 
 
 class AuditWatch(ImportWatch):

@@ -148,7 +148,7 @@ class DecodedClip:
 
 @dataclass(frozen=True, slots=True)
 class BadFile:
-    """A file that cannot be decoded.
+    """A file that cannot be decoded, or to which its frame truth does not belong.
 
     Attributes:
         file: Path relative to the imported folder.

@@ -21,7 +21,7 @@ from anon_tune.datasets.decode import BadFile, ClipForm, DecodedClip, decode_cli
 from anon_tune.datasets.journal import FileRecord, Journal
 from anon_tune.datasets.labels import Found, Splitter, label_found, match_files
 from anon_tune.datasets.side_by_side import Map, one_by_one
-from anon_tune.errors import DataError
+from anon_tune.errors import DataError, UsageError
 from anon_tune.video.folder_files import check_names, files_below, is_still, is_video, left_out, printable
 
 __all__ = ["BadFile", "ImportResult", "import_folder"]
@@ -166,13 +166,13 @@ def store_files(
         keypoints: Key points of the people in the files; None for a store without any.
 
     Raises:
+        UsageError: Several windows of each video are asked for, and there are key points or frame truth.
         DataError: `output` exists, or files or key points cannot be used; the message says why.
     """
     labels = splitter.split()
     files = [one.file for one in labels]
     check_names(root, files)
-    if keypoints is not None:
-        keypoints.check(files)
+    _check_fit(form, labels, keypoints)
     with _open_journal(root, labels, form, Path(output), force) as journal:
         with StoreWriter(output, form.shape, force, journal.frames, form.windows) as writer:
             done = journal.go_on(
@@ -196,6 +196,21 @@ def store_files(
             points = _placed(keypoints, labels, journal)
             clips = writer.finish(tuple(attributes), fps, printable(root.resolve()), True, points)
         return _result(clips, bad, journal.records)
+
+
+def _check_fit(form: ClipForm, labels: Sequence[Labels], keypoints: KeyPoints | None) -> None:
+    """Refuse, before anything is decoded, key points of other files, and what goes with one clip of a video only."""
+    if keypoints is not None:
+        keypoints.check([one.file for one in labels])
+    if form.windows is None:
+        return
+    if keypoints is not None:
+        rule = "cannot go with --windows or --keep-frames: key points are those of one clip of a video"
+        raise UsageError("--keypoints", rule, remedy="Leave one of them out")
+    if any(one.truth is not None for one in labels):
+        rule = "a store with several windows of each video can have no frame truth"
+        remedy = "Leave --windows and --keep-frames out, or remove the column 'abnormal_frames'"
+        raise UsageError("--windows", rule, remedy=remedy)
 
 
 def _result(clips: Clips, bad: Sequence[BadFile], records: Sequence[FileRecord]) -> ImportResult:
@@ -227,9 +242,8 @@ def _placed(keypoints: KeyPoints | None, labels: Sequence[Labels], journal: Jour
 
 def _check_windows(root: Path, form: ClipForm, records: Sequence[FileRecord]) -> None:
     if form.windows is not None and all(one.repeats for one in records if not one.reason):
-        step = f", one in {form.frame_step} of the video" if form.frame_step else ""
-        rule = f"no video is as long as a window of {form.num_frames} frames{step}"
-        raise DataError(str(root), rule, remedy="Choose a smaller --num-frames or --frame-step")
+        rule = f"every video is so short that its windows of {form.num_frames} frames repeat frames"
+        raise DataError(str(root), rule, remedy="Choose fewer --windows, or a smaller --num-frames or --frame-step")
 
 
 def splits_without(splitter: Splitter, labels: Sequence[Labels], good: Sequence[Labels]) -> dict[str, str]:

@@ -24,7 +24,7 @@ from anon_tune.folder import File, Folder
 from anon_tune.networks import Anonymizer
 from anon_tune.recipe import AuditRecipe, Recipe
 from anon_tune.recipe.part import digest
-from anon_tune.training.anomaly import labelled
+from anon_tune.training.anomaly import with_task_labels
 
 Progress = Callable[[str, int, int], None]
 """Called with the current task, its steps done and its total steps."""
@@ -73,11 +73,12 @@ class Audit:
         """
         clips, effort = self.clips, self.effort
         codec = f"{effort.codec}, crf {effort.crf}" if effort.codec else ""
-        data = count_data(self._splits, self.clips_name, clips.fingerprint, clips.attributes, clips.actions, codec)
+        rows = self._splits
+        data = count_data(rows, self.clips_name, clips.fingerprint, clips.attributes, clips.actions, codec)
         with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
-            made = self._anonymized(anonymized, Path(scratch), attacker_inputs)
+            made = self._anonymized(anonymized, rows, Path(scratch), attacker_inputs)
             changed = self._encoded(made, Path(scratch), "anonymized")
-            raw = self._encoded(self._splits, Path(scratch), "raw")
+            raw = self._encoded(rows, Path(scratch), "raw")
             baseline, told = self._baseline(raw), self._during("anonymized clips")
             return certify(raw, changed, baseline, subject, data, effort, self.device, told, extra_attackers)
 
@@ -101,15 +102,19 @@ class Audit:
     def _rows(self, clips: Clips) -> dict[str, ClipSet]:
         """Return the splits, a row for each window of a clip, with the labels of the task."""
         task, num_windows = self.effort.task, self.effort.num_windows
-        return {name: spread_windows(labelled(task, clips.split(name)), num_windows) for name in SPLITS}
+        return {name: spread_windows(with_task_labels(task, clips.split(name)), num_windows) for name in SPLITS}
 
     def _anonymized(
-        self, anonymized: Anonymizer | Clips, folder: Path, attacker_inputs: AttackerInputs | None
+        self,
+        anonymized: Anonymizer | Clips,
+        rows: Mapping[str, ClipSet],
+        folder: Path,
+        attacker_inputs: AttackerInputs | None,
     ) -> dict[str, ClipSet]:
         if isinstance(anonymized, Clips):
             return self._rows(anonymized)
         changed: dict[str, ClipSet] = {}
-        for at, (name, split) in enumerate(self._splits.items()):
+        for at, (name, split) in enumerate(rows.items()):
             self.progress("anonymizing", at, len(SPLITS))
             made = anonymize_split(
                 anonymized, split, folder / name, self.effort.batch_clips, self.device, attacker_inputs

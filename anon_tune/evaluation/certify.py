@@ -110,7 +110,10 @@ def certify(
 
 
 def told_effort(effort: AuditRecipe) -> dict[str, float | int | str]:
-    """Return an effort as a certificate tells it, which names only other tasks than actions."""
+    """Return an effort as a certificate tells it.
+
+    `task` and `segments` are left out for the task ``action``, so that old certificates compare.
+    """
     left_out = () if effort.task == ANOMALY.name else ("task", "segments")
     told = {name: value for name, value in effort if name not in left_out}
     return {n: value if isinstance(value, (int, float, str)) else ", ".join(value) for n, value in told.items()}
@@ -128,7 +131,7 @@ class _Findings:
         attacks: Results of all attackers, including committees.
         classifier: Scores (N,K) or (N,S) on the test split of the better of two classifiers: one trained from scratch,
             one trained further from raw-trained weights.
-        frozen_classifier: Scores (N,K) of the classifier that was trained on raw clips.
+        frozen_classifier: Scores (N,K) or (N,S) of the classifier that was trained on raw clips.
         still_learned: True if one of the two was still improving at its last step.
         reconstruction: Result of the attacker that reconstructs the raw frames.
         linkage: How well clips with the same private labels are retrieved.

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from anon_tune.accounting import canary_epsilon
 from anon_tune.certificate import Certificate, Membership
 from anon_tune.clips import Clips, PoissonBatch
-from anon_tune.methods import build_anonymizer
+from anon_tune.methods import build_anonymizer, trainer_of
 from anon_tune.recipe import Recipe
 from anon_tune.training import PrivateTrainer
 from anon_tune.training.private_gradients import ClipLoss
@@ -119,9 +119,10 @@ def attack_membership(
         tried, and the confidence pays for both.
     """
     train = clips.split("train")
-    trainer = _AuditedTrainer(
-        recipe, partial(build_anonymizer, recipe), train, len(clips.actions), len(clips.attributes), device
-    )
+    played = trainer_of(recipe)
+    assert isinstance(played, partial)  # private training is the game, with the hooks and the start of the method
+    build, sizes = partial(build_anonymizer, recipe), (len(clips.actions), len(clips.attributes))
+    trainer = _AuditedTrainer(recipe, build, train, *sizes, device, **played.keywords)
     run, rng = trainer.run, np.random.default_rng(seed)
     names = train.groups if run.unit == "groups" else train.ids
     units = rng.permutation(sorted(set(names))).tolist()

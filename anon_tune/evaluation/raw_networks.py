@@ -25,7 +25,7 @@ from anon_tune.evaluation.lab import Attack, Lab, RawWeights, Weights
 from anon_tune.folder import File, Folder
 from anon_tune.recipe import EvaluationRecipe, UtilityRecipe
 from anon_tune.recipe.part import digest
-from anon_tune.training.anomaly import labelled
+from anon_tune.training.anomaly import with_task_labels
 
 _ACTIONS = UtilityRecipe()
 _CLASSIFIER = "classifier/"
@@ -106,7 +106,7 @@ def weights_on_cpu(network: nn.Module) -> Weights:
 @lru_cache(maxsize=2)
 def _train(clips: Clips, recipe: EvaluationRecipe, device: torch.device, utility: UtilityRecipe) -> RawNetworks:
     effort = Effort.of_study(recipe, full=True, utility=utility)
-    splits = {name: labelled(utility.task, clips.split(name)) for name in ("train", "val")}
+    splits = {name: with_task_labels(utility.task, clips.split(name)) for name in ("train", "val")}
     lab = Lab({name: spread_windows(split, recipe.num_windows) for name, split in splits.items()}, effort, device)
     classifier, _ = lab.classifier(len(clips.actions))
     return RawNetworks(weights_of(lab.attacks([recipe.seed], {})), weights_on_cpu(classifier))

@@ -32,7 +32,7 @@ from anon_tune.evaluation.raw_networks import NOT_TRAINED, RawNetworks
 from anon_tune.evaluation.utility_metric import beside_value, utility_floor, utility_value
 from anon_tune.networks import Anonymizer
 from anon_tune.recipe import EvaluationRecipe, UtilityRecipe
-from anon_tune.training.anomaly import labelled
+from anon_tune.training.anomaly import with_task_labels
 from anon_tune.trial import Ceilings, Reading, Score
 from anon_tune.utility_task import TASKS
 
@@ -87,7 +87,9 @@ def measure(
     effort = Effort.of_study(recipe, full, extra_attackers, utility)
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
         names = ("train", "val", "test") if full else ("train", "val")
-        raw_splits = {n: spread_windows(labelled(utility.task, clips.split(n)), recipe.num_windows) for n in names}
+        raw_splits = {
+            n: spread_windows(with_task_labels(utility.task, clips.split(n)), recipe.num_windows) for n in names
+        }
         made = {
             n: anonymize_split(anonymizer, split, Path(scratch) / n, recipe.batch_clips, device, attacker_inputs)
             for n, split in raw_splits.items()

@@ -24,11 +24,13 @@ from anon_tune.evaluation.raw_networks import weights_on_cpu
 from anon_tune.evaluation.score import anonymize_split
 from anon_tune.evaluation.stop_rules import FixedSteps
 from anon_tune.networks import Anonymizer
-from anon_tune.recipe import EvaluationRecipe
+from anon_tune.recipe import EvaluationRecipe, UtilityRecipe
+from anon_tune.training.anomaly import with_task_labels
 
 SPLITS = ("train", "val", "test")
 _TIMED_BYTES = 32 * 2**20  # clips of each split that are timed, unless two batches are more
 _TIMED_STEPS = 3
+_ACTIONS = UtilityRecipe()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ def time_measuring(
     scratch: Path,
     extra_attackers: Sequence[str | AttackerSpec] = (),
     attacker_inputs: AttackerInputs | None = None,
+    utility: UtilityRecipe = _ACTIONS,
 ) -> MeasuringTimes:
     """Time every part of a measurement once, on few steps and few clips, and add the parts up for all clips.
 
@@ -80,8 +83,9 @@ def time_measuring(
         scratch: An empty folder for the anonymized clips.
         extra_attackers: Attackers of the method itself.
         attacker_inputs: As in `measure`.
+        utility: The utility task.
     """
-    whole = {name: clips.split(name) for name in SPLITS}
+    whole = {name: with_task_labels(utility.task, clips.split(name)) for name in SPLITS}
     sample = {name: _some(split, recipe.batch_clips) for name, split in whole.items()}
     some = {name: spread_windows(split, recipe.num_windows) for name, split in sample.items()}
     anonymize_split(anonymizer, _first(some["val"], recipe.batch_clips), scratch / "first", recipe.batch_clips, device)
@@ -92,7 +96,7 @@ def time_measuring(
     anonymize_s = (time.perf_counter() - begun) / sum(map(len, some.values()))
     counts = {name: len(split) * some[name].num_windows for name, split in whole.items()}
     positives = float(whole["train"].private.sum(axis=0).mean())
-    timer = _Timer(recipe, made, counts, device, positives, extra_attackers)
+    timer = _Timer(recipe, made, counts, device, positives, extra_attackers, utility)
     return MeasuringTimes(
         rung_s=timer.score(full=False) + anonymize_s * (counts["train"] + counts["val"]),
         full_s=timer.score(full=True) + anonymize_s * sum(counts.values()),
@@ -130,9 +134,10 @@ class _Timer:
         device: torch.device,
         positives: float,
         extra: Sequence[str | AttackerSpec],
+        utility: UtilityRecipe,
     ) -> None:
         self._recipe, self._splits, self._counts, self._device = recipe, splits, counts, device
-        self._positives, self._extra = positives, extra
+        self._positives, self._extra, self._utility = positives, extra, utility
         self._attackers: dict[str, _Trained] = {}
         self._classifier: _Trained | None = None
 
@@ -163,7 +168,7 @@ class _Timer:
 
     def _lab(self, full: bool, extra: Sequence[str | AttackerSpec]) -> Lab:
         steps = FixedSteps(_TIMED_STEPS)
-        effort = Effort.of_study(self._recipe, full, extra)
+        effort = Effort.of_study(self._recipe, full, extra, self._utility)
         effort = replace(effort, attack=steps, further=steps, classify=steps)
         return _LabOfSample(self._splits, effort, self._device, self._positives)
 
@@ -237,6 +242,9 @@ def _taken(split: ClipSet, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> 
         groups=tuple(split.groups[row] for row in rows),
         ids=tuple(split.ids[row] for row in rows),
         windows=None if split.windows is None else split.windows.of(rows),
+        keypoints=None if split.keypoints is None else split.keypoints[rows],
+        frame_truth=None if split.frame_truth is None else split.frame_truth[rows],
+        persons=None,  # they are for training only
     )
 
 

@@ -52,7 +52,7 @@ def export_anonymizer(
     Args:
         directory: The study directory, a path or a URI.
         trial: A trial of the study with a full score.
-        clips: Clips that it was trained and measured on: ``avatars`` or a clip store.
+        clips: Clips that it was trained and measured on: ``avatars``, ``avatars-anomaly`` or a clip store.
         output: The file to write; ``.safetensors`` is added if it has no suffix.
         force: Replace existing files.
         data_licence: Licence of the clips, for the card.

@@ -28,8 +28,6 @@ def check_clip_needs(recipe: Recipe, clips: Clips, where: str) -> None:
             in them.
     """
     method, num_frames = find(recipe.method), clips.shape[0]
-    if method.spec.check_clips is not None:
-        method.spec.check_clips(recipe, num_frames, where)
     by_motion = method.values.get("detector") == "background"
     least = max(method.spec.least_frames, 2 if by_motion else 1)
     if num_frames < least:
@@ -44,10 +42,11 @@ def check_keypoints_known(method: str, known: bool, where: str) -> None:
     """Refuse a method that is told to use nothing but key points, if nobody knows them.
 
     Raises:
-        RecipeError: It is.
+        RecipeError: The method needs key points, and there are none.
     """
     if not known and find(method).values.get("pose") == "keypoints":
-        remedy = "Give them with --keypoints, or write pose=any"
+        how = "Give them" if where == "anonymize" else "Import the clips"
+        remedy = f"{how} with --keypoints, or write pose=any"
         raise RecipeError(where, f"the method '{method}' needs key points, and there are none", remedy=remedy)
 
 

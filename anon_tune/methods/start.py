@@ -26,9 +26,13 @@ def check_start(recipe: Recipe, where: str) -> None:
     start = recipe.anonymizer.start
     if start == _IDENTITY:
         return
-    if find(start, f"{where}: 'anonymizer.start'").is_trained:
+    method = find(start, f"{where}: 'anonymizer.start'")
+    if method.is_trained:
         remedy = "Write for example frame-difference:3"
         raise RecipeError(where, "'anonymizer.start' must be a closed-form method", start, remedy)
+    if "persons" in method.spec.needs and (recipe.anonymizer.residual or recipe.dp.is_on):
+        rule = "'anonymizer.start' must look for no persons with 'anonymizer.residual' or private training ('dp')"
+        raise RecipeError(where, rule, start, "Choose another start")
     needed = build_anonymizer(Recipe(method=start)).num_before
     plain = Recipe(method=recipe.method, section=recipe.section, anonymizer=recipe.anonymizer).with_weights(None)
     seen = _frames_before(plain.model_dump_json())

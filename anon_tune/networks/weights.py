@@ -73,12 +73,14 @@ def load_anonymizer_weights(module: nn.Module, path: str | None) -> None:
     given, own = read_pretrained(path), module.state_dict()
     inside = max(("", *_INSIDE), key=lambda prefix: sum(f"{prefix}{name}" in own for name in given))
     if not inside.endswith("encoder."):
-        take_tensors(module, {f"{inside}{name}": tensor for name, tensor in given.items()}, path)
+        tensors = {f"{inside}{name}": tensor for name, tensor in given.items()}
+        take_tensors(module, tensors, path, _FACTOR if inside else None)
         return
     take_tensors(module.get_submodule(inside[:-1]), given, path, _CLASSIFIERS)
 
 
 _INSIDE = ("network.", "network.network.", "network.network.encoder.")
+_FACTOR = ("gain",)  # of a network that changes a start; the file of a network alone has none
 _CLASSIFIERS = ("fc.", "classifier.", "head.", "last_linear.")
 
 

@@ -181,7 +181,7 @@ class AuditRecipe(Part):
         return files_by_name(self.pretrained)
 
     def of_task(self, task: TaskName, segments: int) -> AuditRecipe:
-        """Return this effort for the task of a recipe, unless that is ``action``, the task without being asked."""
+        """Return this effort for the task of a recipe, unless that is ``action``, the default."""
         return self if task == "action" else self.model_copy(update={"task": task, "segments": segments})
 
     @model_validator(mode="before")

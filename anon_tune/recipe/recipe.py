@@ -55,6 +55,9 @@ class Recipe(Part):
     @model_validator(mode="after")
     def _a_start_is_imitated(self) -> Self:
         anonymizer = self.anonymizer
+        if anonymizer.residual and anonymizer.pretrain_steps:
+            needed = "'anonymizer.pretrain_steps' = 0, because the network begins with the outputs of the start"
+            raise ValueError(f"'anonymizer.residual' needs {needed}")
         if anonymizer.start != "identity" and not (anonymizer.pretrain_steps or anonymizer.residual):
             needed = "'anonymizer.pretrain_steps' of at least 1 or 'anonymizer.residual'"
             raise ValueError(f"'anonymizer.start' = '{anonymizer.start}' needs {needed}")

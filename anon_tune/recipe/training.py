@@ -35,7 +35,9 @@ class AnonymizerRecipe(Part):
     start: str = Field(
         "identity", description="closed-form method that the network imitates before the game, as frame-difference:3"
     )
-    residual: bool = Field(False, description="what the network puts out is added to the outputs of the start")
+    residual: bool = Field(
+        False, description="the network changes the outputs of the start, at first not at all; needs pretrain_steps = 0"
+    )
     pretrain_steps: int = Field(40, ge=0, description="L1 steps towards the outputs of the start before the game")
     pretrain_lr: float = Field(3e-3, gt=0, le=1, description="learning rate of these L1 steps")
     lr: ScheduleField = Schedule(start=2e-3)

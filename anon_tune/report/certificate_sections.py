@@ -14,7 +14,8 @@ MEANING = {
     "CERTIFIED": "every attacker had stopped improving, and every canary had the leakage that it must have.",
     "LOWER_BOUND": "an attacker was still improving when its steps ran out, or had less effort than the default; "
     "true leakage may be higher.",
-    "REFUSED": "a check of the measurement itself failed; its numbers say nothing about the anonymizer.",
+    "REFUSED": "a check of the measurement failed, or an attack refuted the claim of private training; "
+    "see the reasons.",
 }
 """The meaning of each status of a certificate."""
 

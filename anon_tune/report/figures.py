@@ -18,8 +18,9 @@ from anon_tune.pareto import ParetoFront, attainment
 from anon_tune.report.attained import attained_band
 from anon_tune.report.certified_points import certified_points
 from anon_tune.report.chart import BLUE, INK, LABEL, MUTED, ORANGE, PURPLE, SKY, VERMILLION, Chart, axis, better_hints
-from anon_tune.report.selection import drawn_trials, has_trained_method
+from anon_tune.report.selection import drawn_trials
 from anon_tune.report.wording import NOTHING, hover, percent, shorten, text
+from anon_tune.search.trained import has_trained_method
 from anon_tune.trial import OBJECTIVES, Reading, Score, Trial
 from anon_tune.utility_task import TASKS
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from anon_tune.pareto import rung_agreement
-from anon_tune.report.selection import has_trained_method
 from anon_tune.report.wording import percent, text
 from anon_tune.search.choices import Choice
+from anon_tune.search.trained import has_trained_method
 from anon_tune.trial import Trial, TrialState, task_of
 
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from anon_tune.certificate import Certificate
-from anon_tune.errors import AnonTuneError
-from anon_tune.methods import is_trained
 from anon_tune.pareto import ParetoFront
 from anon_tune.trial import Trial
 
@@ -26,17 +24,6 @@ MOST_FAILURES = 200
 _ALL = "<code>anon-tune front DIR --all --format csv</code> lists all trials."
 
 _Item = TypeVar("_Item")
-
-
-def has_trained_method(trial: Trial) -> bool:
-    """True if the trial's method is a trained one, false if it is closed-form; the trial may not have begun.
-
-    A method of a package that is not installed here counts as trained unless the trial was measured and has no losses.
-    """
-    try:
-        return is_trained(trial.method)
-    except AnonTuneError:
-        return not trial.reports or any(report.curve for report in trial.reports)
 
 
 def thinned(items: Sequence[_Item], most: int) -> list[_Item]:

@@ -14,8 +14,9 @@ import plotly.graph_objects as go
 
 from anon_tune.pareto import ParetoFront
 from anon_tune.report.chart import CYCLE, GREEN, LEGEND, MUTED, ORANGE, SKY, VERMILLION, Chart, axis
-from anon_tune.report.selection import MOST_CARDS, has_trained_method
+from anon_tune.report.selection import MOST_CARDS
 from anon_tune.report.wording import text
+from anon_tune.search.trained import has_trained_method
 from anon_tune.trial import LossPoint, Trial, TrialState
 
 _FATES = {

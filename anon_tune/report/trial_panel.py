@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from anon_tune.report.cards import measured, picture
 from anon_tune.report.certificate_sections import MEANING, facts
 from anon_tune.report.chart_html import chart_html
-from anon_tune.report.selection import has_trained_method
 from anon_tune.report.shown import ShownStudy
 from anon_tune.report.training_figures import trial_losses
 from anon_tune.report.wording import duration, percent, plain, status_words, text
+from anon_tune.search.trained import has_trained_method
 from anon_tune.trial import Trial, task_of
 
 _MOST_PANELS = 200

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from anon_tune.attackers.by_size import values_by_size
 from anon_tune.search.space import SearchSpace
 
 
-def for_clips(space: SearchSpace, num_clips: int, height: int, width: int) -> SearchSpace:
+def for_clips(
+    space: SearchSpace, num_clips: int, height: int, width: int, begun: Container[str] | None = None
+) -> SearchSpace:
     """Return a space with the values that follow from the clips, where the space does not name them itself.
 
     Args:
@@ -16,8 +19,11 @@ def for_clips(space: SearchSpace, num_clips: int, height: int, width: int) -> Se
         num_clips: Clips of the training split, from which recipes with epochs take their steps.
         height: Pixels. Large clips are measured by large networks too, see `anon_tune.attackers.by_size`.
         width: Pixels.
+        begun: Names of the values that the study was begun with, if it was: one that was begun before the size of clips
+            mattered must go on without the values that follow from the size. None for a new study.
     """
-    found: dict[str, Any] = values_by_size(height, width)
+    by_size = values_by_size(height, width)
+    found: dict[str, Any] = {name: value for name, value in by_size.items() if begun is None or name in begun}
     if "training.num_epochs" in {*space.fixed, *space.search}:
         found["training.epoch_clips"] = num_clips
     missing = {name: value for name, value in found.items() if name not in space.fixed}

@@ -9,6 +9,7 @@ from anon_tune.methods import is_trained
 from anon_tune.search.parameters import Choices, Rungs, Sampler
 from anon_tune.search.rung_trust import FEWEST_PAIRS, TRUSTED, RungTrust, Standing
 from anon_tune.search.space import SearchSpace
+from anon_tune.search.trained import has_trained_method
 from anon_tune.trial import Trial
 
 _MOST_MODEL_TRIALS = 250  # a Gaussian process needs 0.5 s for a proposal at 100 trials and 4.6 s at 500
@@ -96,7 +97,8 @@ def _sampler(space: SearchSpace, num_trials: int) -> tuple[Sampler, str]:
 def _of_rungs(trials: Sequence[Trial]) -> list[Choice]:
     trust = RungTrust()
     for trial in sorted(trials, key=lambda trial: trial.ended):
-        trust.learn(trial)
+        if has_trained_method(trial):
+            trust.learn(trial)
     return [_of_rung(rung, trust) for rung in trust.rungs]
 
 

@@ -63,7 +63,7 @@ class RungTrust:
         self._shown: dict[int, _Shown] = {}  # by index of the rung
 
     def learn(self, trial: Trial) -> None:
-        """Learn from a trial; ignored unless it has a finite full score and was measured at a rung."""
+        """Learn from a trial of a trained method; ignored unless it has a finite full score and was met at a rung."""
         if trial.state is not TrialState.COMPLETE or trial.score is None or not trial.score.is_finite:
             return
         full = score_losses(trial.score)

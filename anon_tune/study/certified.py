@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from anon_tune.certificate import Certificate, read_certificate
 from anon_tune.errors import DataError
-from anon_tune.recipe import MEASURE_VERSION
+from anon_tune.recipe import MEASURE_VERSION, Recipe
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial
 
@@ -53,6 +53,11 @@ def has_effort(
     """
     seeds, other = "num_seeds", {**usual, **certificate.effort}
     return {**other, seeds: 0} == {**effort, seeds: 0} and int(other[seeds]) >= int(effort[seeds])
+
+
+def is_whole(certificate: Certificate, recipe: Recipe) -> bool:
+    """True unless the training was private and the certificate is from a version that did not attack it."""
+    return certificate.membership is not None or not recipe.dp.is_on
 
 
 def _holds(certificate: Certificate, trial: Trial) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from anon_tune.accounting import NumberLaw, Phase, epsilon, selection_epsilon
-from anon_tune.accounting.private_run import PrivateRun, private_run
+from anon_tune.accounting.private_run import PrivateRun, private_run, updates_until
 from anon_tune.certificate import Membership
 from anon_tune.errors import AnonTuneError, UsageError
 from anon_tune.methods import is_trained
@@ -22,6 +22,7 @@ _SETS_NOISE = {
     "method",
     "anonymizer.pretrain_steps",
     *(f"training.{name}" for name in ("batch_clips", "num_branch_updates", "num_steps", "warmup_steps")),
+    *(f"training.{name}" for name in ("num_epochs", "epoch_clips")),  # num_steps follows from them
 }  # what rate and number of updates depend on
 _OUTSIDE = "evaluation.attackers_learn_on"
 
@@ -168,17 +169,21 @@ def worst_run(space: SearchSpace, protected: Protected) -> PrivateRun:
     Raises:
         UsageError: Some trial of the space is trained without noise.
     """
-    runs = []
+    recipes, runs = [], []
     for recipe in space.probes():
         if not is_trained(recipe.method):
             continue
         if not recipe.dp.is_on:
             rule = "a trial of this space is trained without noise on the protected clips"
             raise UsageError(space.where, rule, remedy="Fix 'dp.clip_norm' and 'dp.noise_multiplier', or search them")
+        recipes.append(recipe)
         runs.append(private_run(recipe, protected.num_clips, protected.num_groups, space.where))
-    longest = max(runs, key=lambda run: run.num_updates)
+    steps = max(recipe.training.num_steps for recipe in recipes)
+    # Each probe changes one value only, and these numbers multiply.
+    at_ends = [updates_until(recipe, steps) for recipe in recipes]
     return replace(
-        longest,
+        runs[0],
+        updates={name: max(updates[name] for updates in at_ends) for name in at_ends[0]},
         rate=max(run.rate for run in runs),
         noise_multiplier=min(run.noise_multiplier for run in runs),
         delta=min(run.delta for run in runs),

@@ -84,5 +84,4 @@ def _losses(trial: Trial) -> tuple[float, float]:
 
 
 def _constraints(trial: Trial, space: SearchSpace) -> dict[str, float]:
-    assert trial.score is not None
-    return space.study.constraints.values(trial.score)
+    return space.study.constraints.values(surest_score(trial))

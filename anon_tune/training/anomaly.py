@@ -56,13 +56,13 @@ def ranking_loss(logits: Tensor, abnormal: Tensor) -> Tensor:
     return torch.where(pairs.sum() > 0, ranked, alone) + (high * kept).sum() / high.sum().clamp(min=1)
 
 
-def labelled(task: str, clips: ClipSet) -> ClipSet:
+def with_task_labels(task: str, clips: ClipSet) -> ClipSet:
     """Return clips with the labels that a task learns: actions, or whether a clip is abnormal."""
     return as_anomalies(clips) if task == ANOMALY.name else clips
 
 
 def num_labels(task: str, num_actions: int) -> int:
-    """Return the number of labels that `labelled` clips have in a task."""
+    """Return the number of labels that clips have `with_task_labels` in a task."""
     return 2 if task == ANOMALY.name else num_actions
 
 

@@ -76,8 +76,9 @@ def check_task(task: str, segments: int, clips: Clips, where: str) -> None:
         return
     what = f"the task '{task}' needs"
     if clips.shape[0] % segments:
-        rule = f"{what} clips whose frames are a multiple of 'utility.segments' = {segments}"
-        raise RecipeError(where, rule, clips.shape[0], "Set utility.segments to a divisor, or import other clips")
+        rule = f"{what} clips whose number of frames is a multiple of {segments}, the number of segments"
+        named = "utility.segments in a study, segments in an audit"
+        raise RecipeError(where, rule, clips.shape[0], f"Set a divisor ({named}), or import other clips")
     for name in SPLITS:
         split = clips.split(name)
         for kind, count in (("normal", split.actions == split.normal), ("abnormal", split.actions != split.normal)):

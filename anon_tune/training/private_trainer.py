@@ -24,7 +24,7 @@ from anon_tune.networks import Anonymizer
 from anon_tune.networks.weights import read_tensors
 from anon_tune.recipe import Recipe
 from anon_tune.schedule import Schedule
-from anon_tune.training.anomaly import labelled
+from anon_tune.training.anomaly import with_task_labels
 from anon_tune.training.branches import Seen
 from anon_tune.training.hooks import NO_HEAD, GameHooks
 from anon_tune.training.losses import quantize
@@ -97,7 +97,7 @@ class PrivateTrainer(Trainer):
         if self.collective.size > 1:
             rule = "private training ('dp') runs in one worker for a trial"
             raise RecipeError("recipe", rule, self.collective.size, "Leave --workers out")
-        self._clips = labelled(recipe.utility.task, clips)
+        self._clips = with_task_labels(recipe.utility.task, clips)
         masks = clips.persons if self.run.region == "persons" else None
         self._masks = "" if masks is None else masks_digest(masks)  # of the masks that training depends on
         self._begin(secrets.token_bytes(32))

@@ -20,7 +20,7 @@ from anon_tune.clips import ClipBatch, ClipSet
 from anon_tune.networks import Anonymizer, build_network
 from anon_tune.recipe import Recipe
 from anon_tune.schedule import Schedule
-from anon_tune.training.anomaly import labelled, num_labels, num_outputs
+from anon_tune.training.anomaly import num_labels, num_outputs, with_task_labels
 from anon_tune.training.batches import GameBatches
 from anon_tune.training.branches import PrivacyBranches, Seen, Target
 from anon_tune.training.checkpoint import Resumable
@@ -78,7 +78,7 @@ class Trainer(Resumable):
     ) -> None:
         self.recipe, self.device, self.hooks, self.start = recipe, device, hooks, start
         task = recipe.utility.task
-        clips, num_actions = labelled(task, clips), num_labels(task, num_actions)
+        clips, num_actions = with_task_labels(task, clips), num_labels(task, num_actions)
         self.collective = Collective()
         with torch.random.fork_rng():
             torch.manual_seed(recipe.training.seed)

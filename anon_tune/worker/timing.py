@@ -175,7 +175,8 @@ def _measuring(recipe: Recipe, clips: Clips, anonymizer: Anonymizer, device: tor
     own, inputs = attackers_of(recipe)
     clips = measured_clips(clips, recipe.evaluation.attackers_learn_on)
     with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
-        return time_measuring(anonymizer, clips, recipe.evaluation, device, Path(scratch), own, inputs)
+        folder, utility = Path(scratch), recipe.utility
+        return time_measuring(anonymizer, clips, recipe.evaluation, device, folder, own, inputs, utility)
 
 
 def _timed(do: Callable[[], _T], device: torch.device) -> tuple[_T, float]:

@@ -61,6 +61,11 @@ def test_trials_are_certified_once(say: Any, study: Path) -> None:
     assert {file.name for file in files if file.stat().st_mtime_ns != written[file]} == {"0000.json", "0001.json"}
 
 
+def test_a_task_that_the_clips_are_not_made_for_is_refused_at_once(say: Any, study: Path) -> None:
+    said = say("certify", study, "--trial", "0000", "--set", "task=anomaly", "--set", "segments=2")
+    assert said.code == 2 and said.err.startswith("error: certify: the task 'anomaly' needs normal clips")
+
+
 @pytest.mark.usefixtures("shared_ray")
 def test_a_certification_that_was_killed_goes_on(say: Any, processes: Any, study: Path) -> None:
     command = ["certify", str(study), "--seeds", "1", *SET]

@@ -10,16 +10,21 @@ import pytest
 import torch
 
 from anon_tune.certificate import Subject
-from anon_tune.clips import Clips, make_anomalies
+from anon_tune.clips import Clips, ClipSet, make_anomalies
+from anon_tune.clips.manifest import SPLITS
+from anon_tune.commands.audit import _of_task
+from anon_tune.commands.audit_subject import Case
 from anon_tune.commands.study_clips import check_recipes, find_clips
 from anon_tune.errors import RecipeError, SpaceError
-from anon_tune.evaluation import Audit
+from anon_tune.evaluation import Audit, fit
+from anon_tune.folder import File
 from anon_tune.methods import make_recipe
 from anon_tune.methods.loading import given_anonymizer
 from anon_tune.recipe import AuditRecipe, Recipe
 from anon_tune.search import SearchSpace
 from anon_tune.trial import Ceilings, RungJob, Score
 from anon_tune.worker.job import perform
+from anon_tune.worker.timing import Bench, time_recipe
 
 CPU = torch.device("cpu")
 INSIDE = "ROC AUC inside abnormal videos"
@@ -111,7 +116,7 @@ def test_a_study_on_clips_without_the_task_ends_before_its_first_trial(anomalies
     check_recipes(space(**TASK), anomalies, None)
     with pytest.raises(RecipeError, match="needs normal clips in the split 'train', where the action of normal ones"):
         check_recipes(space(**TASK | {"utility.segments": 1}), avatars, None)
-    with pytest.raises(RecipeError, match=r"a multiple of 'utility.segments' = 5, got 16"):
+    with pytest.raises(RecipeError, match="is a multiple of 5, the number of segments, got 16"):
         check_recipes(space(**TASK | {"utility.segments": 5}), anomalies, None)
 
 
@@ -120,6 +125,42 @@ def test_a_study_without_frame_truth_ends_before_its_first_trial(anomalies: Clip
     blind = replace(anomalies, manifest=replace(anomalies.manifest, entries=entries))
     with pytest.raises(RecipeError, match="the task 'anomaly' needs frame truth of all clips in the split 'test'"):
         check_recipes(space(**TASK), blind, None)
+
+
+def test_attackers_outside_the_training_split_need_clips_of_both_kinds(anomalies: Clips) -> None:
+    outside = space(**TASK, **{"evaluation.attackers_learn_on": "outside"})
+    entries = sorted(anomalies.manifest.entries, key=lambda one: (SPLITS.index(one.split), one.action))
+    parted = tuple(replace(one, group=f"{at:03d}") for at, one in enumerate(entries))  # the last groups are normal
+    clips = replace(anomalies, manifest=replace(anomalies.manifest, entries=parted))
+    check_recipes(space(**TASK), clips, None)
+    with pytest.raises(RecipeError, match=r"= 'outside': the task 'anomaly' needs abnormal clips in the split 'val'"):
+        check_recipes(outside, clips, None)
+
+
+def test_an_audit_keeps_the_task_that_was_asked_for(anomalies: Clips) -> None:
+    subject = Subject(kind="file", name="x", method="black-out")
+    case = Case(subject, anomalies, anomalies, "made", Path(), recipe=make_recipe({"method": "black-out", **TASK}))
+    trial = replace(case, kept=File.at(Path("0000.json")))
+
+    def found(case: Case, **given: object) -> tuple[str, int]:
+        effort = _of_task(AuditRecipe.from_params(given), case)
+        return effort.task, effort.segments
+
+    assert found(case) == found(trial) == found(trial, task="action", segments=2) == ("anomaly", 4)
+    assert found(case, task="action") == ("action", 4) and found(case, segments=2) == ("anomaly", 2)
+
+
+def test_a_plan_times_the_network_of_the_task(anomalies: Clips, monkeypatch: pytest.MonkeyPatch) -> None:
+    targets: set[str] = set()
+
+    def told(network: torch.nn.Module, train: ClipSet, val: ClipSet, target: str, *rest: object) -> object:
+        targets.add(target)
+        return fit(network, train, val, target, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("anon_tune.evaluation.lab.fit", told)
+    recipe = make_recipe({"method": "blur:2", **TASK, "evaluation.full.attackers": "frame", "evaluation.width": 4})
+    time_recipe(Bench(str(anomalies.directory)), recipe, measure=True)
+    assert targets == {"private", "anomaly"}
 
 
 def test_the_task_is_never_searched() -> None:

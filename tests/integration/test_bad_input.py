@@ -284,9 +284,9 @@ def test_videos_that_cannot_be_decoded_are_named_and_the_rest_imported(
     assert said.code == 2
     *bad, last = said.err.splitlines()
     assert len(bad) == 2
-    assert re.fullmatch(r"cat1_walk\.mp4: cannot be decoded at frame 0: .*\.", bad[0]), bad
-    assert re.fullmatch(r"cat2_walk\.mp4: cannot be decoded at frame \d+: .*\.", bad[1]), bad
-    assert re.fullmatch(r"error: .*/videos: 2 of 6 files could not be decoded\. The others are imported; .*", last)
+    assert re.fullmatch(r"cat1_walk\.mp4: cannot be used \(at frame 0\): .*\.", bad[0]), bad
+    assert re.fullmatch(r"cat2_walk\.mp4: cannot be used \(at frame \d+\): .*\.", bad[1]), bad
+    assert re.fullmatch(r"error: .*/videos: 2 of 6 files could not be used\. The others are imported; .*", last)
     assert open_clips(tmp_path / "store").num_clips == 4
 
     shutil.rmtree(tmp_path / "store")

@@ -68,15 +68,15 @@ def test_every_bad_file_is_a_line_and_the_good_ones_are_imported(folder: Path, t
     code, out, err = say("clips", "import", folder, *WORDS, "-o", tmp_path / "store")
     assert code == 2
     expected = [
-        r"aud1_kick\.mp4: cannot be decoded at frame 0: no video stream\.",
-        r"cut1_kick\.mkv: cannot be decoded at frame \d+: .+\.",
-        r"cut1_walk\.mp4: cannot be decoded at frame 0: .+\.",
-        r"dev1_kick\.mp4: cannot be decoded at frame 0: .+\.",
-        r"nil1_kick\.mp4: cannot be decoded at frame 0: an empty file\.",
-        r"txt1_kick\.mp4: cannot be decoded at frame 0: .+\.",
-        r"few1_walk\.mp4: is too short for 6 frames; its clip repeats some\.",
-        r"one1_walk\.mp4: is too short for 6 frames; its clip repeats some\.",
-        rf"error: {folder}: 6 of 12 files could not be decoded\. The others are imported; .*",
+        r"aud1_kick\.mp4: cannot be used \(at frame 0\): no video stream\.",
+        r"cut1_kick\.mkv: cannot be used \(at frame \d+\): .+\.",
+        r"cut1_walk\.mp4: cannot be used \(at frame 0\): .+\.",
+        r"dev1_kick\.mp4: cannot be used \(at frame 0\): .+\.",
+        r"nil1_kick\.mp4: cannot be used \(at frame 0\): an empty file\.",
+        r"txt1_kick\.mp4: cannot be used \(at frame 0\): .+\.",
+        r"few1_walk\.mp4: is too short; its clip repeats frames\.",
+        r"one1_walk\.mp4: is too short; its clip repeats frames\.",
+        rf"error: {folder}: 6 of 12 files could not be used\. The others are imported; .*",
     ]
     lines = err.splitlines()
     assert len(lines) == len(expected)

@@ -191,10 +191,10 @@ def test_damaged_and_short_videos_are_a_line_each(ucf101: Path, import_ucf101: S
     code, _, err = import_ucf101("--partial")
     lines = err.splitlines()
     assert (code, len(lines)) == (2, 4)
-    assert re.fullmatch(r"Archery/v_Archery_g08_c02\.avi: cannot be decoded at frame 0: .*\.", lines[0])
-    assert re.fullmatch(r"Biking/v_Biking_g07_c01\.avi: cannot be decoded at frame \d+: .*\.", lines[1])
-    assert lines[2] == "Archery/v_Archery_g09_c01.avi: is too short for 4 frames; its clip repeats some."
-    assert lines[3].startswith(f"error: {ucf101}: 2 of 8 files could not be decoded.")
+    assert re.fullmatch(r"Archery/v_Archery_g08_c02\.avi: cannot be used \(at frame 0\): .*\.", lines[0])
+    assert re.fullmatch(r"Biking/v_Biking_g07_c01\.avi: cannot be used \(at frame \d+\): .*\.", lines[1])
+    assert lines[2] == "Archery/v_Archery_g09_c01.avi: is too short; its clip repeats frames."
+    assert lines[3].startswith(f"error: {ucf101}: 2 of 8 files could not be used.")
     assert open_clips(ucf101.with_name("store")).num_clips == 6
     assert import_ucf101("--partial", "--skip-bad", "--force")[0] == 0
 
@@ -235,7 +235,7 @@ def test_stills_become_clips_of_one_frame(tmp_path: Path, say: Say) -> None:
     still.write_bytes(still.read_bytes()[:-40])
     code, _, err = say(*words, "--partial", "--force")
     assert (code, err.count("\n")) == (2, 2)
-    assert err.startswith("images/2017_7.jpg: cannot be decoded at frame 0: ")
+    assert err.startswith("images/2017_7.jpg: cannot be used (at frame 0): ")
 
 
 def test_a_table_of_ones_own(tmp_path: Path, say: Say) -> None:

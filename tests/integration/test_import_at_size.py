@@ -266,7 +266,7 @@ def test_windows_of_videos_are_counted_and_too_long_ones_refused(folder: Path, t
     run(folder, tmp_path / "cut", num_windows=3)
     done = anon_tune("clips", "info", tmp_path / "cut")
     assert done.stdout.splitlines()[0].endswith(": 15 clips of 4 frames, 12 x 20 pixels, 3 windows of each")
-    with pytest.raises(DataError, match="no video is as long as a window of 4 frames, one in 30 of the video"):
+    with pytest.raises(DataError, match="every video is so short that its windows of 4 frames repeat frames"):
         run(folder, tmp_path / "long", num_windows=3, frame_step=30)
     assert run(folder, tmp_path / "one", frame_step=30).num_imported == 15
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from anon_tune.certificate import Certificate, Membership
 from anon_tune.clips import Clips
-from anon_tune.evaluation.membership import _guesses, attack_membership, with_membership
+from anon_tune.evaluation.membership import _AuditedTrainer, _guesses, attack_membership, with_membership
 from anon_tune.methods import make_recipe
 from anon_tune.recipe import Recipe
 from anon_tune.training import private_trainer
@@ -69,6 +69,22 @@ def test_a_norm_that_is_not_kept_is_caught(avatars: Clips, monkeypatch: pytest.M
 
     monkeypatch.setattr(private_trainer, "clipped_sum", loose)
     assert attack_membership(recipe(), avatars, CPU, num_canaries=32).refutes
+
+
+def test_the_start_of_the_recipe_is_imitated_as_in_the_trial(avatars: Clips, monkeypatch: pytest.MonkeyPatch) -> None:
+    audited: list[_AuditedTrainer] = []
+
+    def told(trainer: _AuditedTrainer, *_: object) -> None:
+        audited.append(trainer)
+        raise InterruptedError  # what it would train is not needed
+
+    monkeypatch.setattr(_AuditedTrainer, "begin", told)
+    with pytest.raises(InterruptedError):
+        attack_membership(
+            recipe(**{"anonymizer.start": "black-out", "anonymizer.pretrain_steps": 1}), avatars, CPU, num_canaries=8
+        )
+    start = audited[0].start
+    assert start is not None and not start(torch.rand(1, 4, 3, 16, 20)).any()
 
 
 def test_guesses_are_the_extremes() -> None:

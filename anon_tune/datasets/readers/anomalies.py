@@ -98,6 +98,9 @@ def _shanghaitech_video(name: str, split: str, label: Sequence[str], labels: Lab
     stem = PurePosixPath(name).stem
     truth = _mask(labels.find(f"{stem}.npy")) if f"{stem}.npy" in labels else None
     is_abnormal = label[0] == "1" if label else truth is not None and bool(truth.spans)
+    if split == "test" and truth is not None and truth.spans and not is_abnormal:
+        rule = "must mark no frame of a video whose label is 0"
+        raise DataError(str(labels.find(f"{stem}.npy")), rule, remedy="Correct the label or the mask")
     if truth is None and not is_abnormal:
         truth = FrameTruth(())
     one = _video(name, split, "abnormal" if is_abnormal else NORMAL)

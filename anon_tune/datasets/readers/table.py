@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from anon_tune.clips.frame_truth import FrameTruth
+from anon_tune.clips.frame_truth import NORMAL, FrameTruth
 from anon_tune.clips.labels import Labels
 from anon_tune.clips.manifest import SPLITS
 from anon_tune.datasets.labels import binary_columns
@@ -82,4 +82,7 @@ def _truth(row: Mapping[str, str], file: Path) -> FrameTruth | None:
     ends = [tuple(map(int, part.split("-"))) for part in text.split() if part != "none"]
     if any(last < first for first, last in ends):
         raise DataError(f"{file}: '{row['file']}'", "an abnormal part must end after its beginning", text, "Correct it")
+    if ends and row["action"] == NORMAL:
+        rule = f"no frame of a video of action '{NORMAL}' may be abnormal"
+        raise DataError(f"{file}: '{row['file']}'", rule, text, "Correct the row")
     return FrameTruth(tuple((first, last + 1) for first, last in ends))

@@ -23,7 +23,7 @@ Mask = NDArray[np.bool_]
 
 _LEAST_SHARE = 0.002  # of a frame's pixels; a smaller silhouette is noise, and gets no figure
 _CLOTHES = 5.5  # times as thick as its figure is what is removed of a person: hair, hats and wide clothes too
-_REMEDY = "Import the videos with --keypoints, or write avatar:pose=any"
+_REMEDY = "Import the clips with --keypoints, or write avatar:pose=any"
 _INPAINT = 3  # pixels around a hole from which it is filled
 
 
@@ -49,7 +49,7 @@ class Avatar(Anonymizer):
         pose: ``any`` for key points or else silhouettes, ``keypoints`` or ``silhouette`` for one of them only.
 
     Raises:
-        DataError: When it is called with ``keypoints`` and a clip has none.
+        DataError: When `pose` is ``keypoints`` and it is called without key points.
 
     Source:
         Ours, after data sets in which people are replaced by avatars (arXiv:2410.17098). They read the pose by a
@@ -73,7 +73,7 @@ class Avatar(Anonymizer):
             return self.rewrite(clips)
         has_any = keypoints[..., 2].flatten(1).any(dim=1).tolist()
         made = [
-            self._by_keypoints(clip, points) if known else self.rewrite(clip[None])[0]
+            self._by_keypoints(clip, points) if known or self.pose == "keypoints" else self.rewrite(clip[None])[0]
             for clip, points, known in zip(clips, keypoints, has_any, strict=True)
         ]
         return torch.stack(made)

@@ -69,6 +69,7 @@ def test_the_generated_set_is_abnormal_exactly_where_the_person_steps_across(tmp
     assert [clips.actions[at] for at in test.actions] == ["normal", "abnormal"] * 4
     assert (test.private[0::2] == test.private[1::2]).all()  # a person is once normal and once abnormal
     assert set(test.frame_truth.sum(axis=1).tolist()) == {0, 8}
+    assert test.persons is not None and 0.02 < np.unpackbits(test.persons, axis=-1).mean() < 0.6  # the person masks
     # The pictures themselves agree: the columns that a person covers move most from frame to frame while it steps.
     frames = test.frames.astype(float).mean(axis=-1)
     columns = np.abs(frames - np.median(frames, axis=1, keepdims=True)).mean(axis=2)

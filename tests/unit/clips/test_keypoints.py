@@ -148,6 +148,14 @@ def test_other_files_are_refused(tmp_path: Path, text: str, said: str) -> None:
         read_keypoints(path)
 
 
+def test_people_without_a_video_are_not_put_into_every_video(tmp_path: Path) -> None:
+    pq.write_table(
+        pa.table({"file": ["in/a.mp4", None], "frame": [0, 0], "keypoints": [PERSON, PERSON]}), tmp_path / "a.parquet"
+    )
+    with pytest.raises(DataError, match="names the video of some people and not of others"):
+        read_keypoints(tmp_path / "a.parquet")
+
+
 def test_numbers_must_be_finite(tmp_path: Path) -> None:
     path = coco(tmp_path / "a.json", annotations=[{"image_id": 7, "keypoints": [float("nan")] * 51}])
     with pytest.raises(DataError, match="frame 0: key points must be finite numbers"):

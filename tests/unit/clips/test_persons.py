@@ -12,6 +12,7 @@ import pytest
 from anon_tune.clips import Clips, PoissonSampler, open_clips
 from anon_tune.clips.node_cache import save_store
 from anon_tune.clips.persons import BLANK, PERSONS, blanked, map_masks, without_persons, write_masks
+from anon_tune.clips.place import check_place
 from anon_tune.clips.windows import Windows
 from anon_tune.errors import DataError
 from anon_tune.methods.persons.store_masks import find_persons
@@ -51,6 +52,8 @@ def test_masks_come_back_and_other_shapes_are_refused(coded_clips: Clips) -> Non
     assert np.array_equal(np.unpackbits(packed, axis=-1, count=shape[-1]).astype(bool), masks[6:8])
     with pytest.raises(DataError, match=rf"{PERSONS}: the clips require uint8 masks of shape .*, got uint8 \(10"):
         map_masks(coded_clips.directory, (9, *shape[1:]))
+    (coded_clips.directory / f".{PERSONS}").touch()  # of a command that was killed
+    check_place(coded_clips.directory, force=True)
     (coded_clips.directory / PERSONS).write_bytes(b"no")
     with pytest.raises(DataError, match=r"not a complete \.npy file"):
         open_clips(coded_clips.directory)
@@ -67,6 +70,11 @@ def test_masks_that_were_added_later_reach_a_node_that_has_the_clips(
     packed = open_clips(s3.format("with")).split("train").persons
     assert packed is not None and packed.all()
     assert open_clips(s3.format("without")).split("train").persons is None  # whose masks they are not
+    write_masks(coded_clips.directory, (10, *coded_clips.shape[:3]), np.zeros((10, *coded_clips.shape[:3]), bool))
+    save_store(coded_clips.directory, s3.format("nobody"))
+    for name, there in (("with", True), ("nobody", False), ("with", True)):  # of the same size
+        packed = open_clips(s3.format(name)).split("train").persons
+        assert packed is not None and packed.any() == there
 
 
 def test_a_detector_finds_persons_who_move(

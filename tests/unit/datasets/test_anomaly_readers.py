@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from anon_tune.clips import Clips
+from anon_tune.clips.keypoint_file import KeyPoints
 from anon_tune.datasets.readers import import_listing, read_data_set
-from anon_tune.errors import DataError
+from anon_tune.errors import DataError, UsageError
 
 PRIVATE = "file,tall\n" + "".join(f"{name},{at % 2}\n" for at, name in enumerate("abcdefgh"))
 
@@ -101,6 +102,9 @@ def test_shanghaitech_takes_labels_from_lists_or_masks(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has 12 frames, but its frame truth has 13"):
         (tmp_path / "labels/SH_Test.txt").write_text("c\n")
         imported(tmp_path, "shanghaitech")
+    (tmp_path / "labels/SH_Test.txt").write_text("c 0\n")
+    with pytest.raises(DataError, match=r"c\.npy: must mark no frame of a video whose label is 0"):
+        read_data_set("shanghaitech", tmp_path / "videos", tmp_path / "labels")
 
 
 def test_a_table_may_tell_abnormal_frames(tmp_path: Path) -> None:
@@ -114,7 +118,18 @@ def test_a_table_may_tell_abnormal_frames(tmp_path: Path) -> None:
     test = imported(tmp_path, "csv").split("test")
     assert test.frame_truth is not None
     assert test.frame_truth.tolist() == [[0, 1, 0, 0, 1, 1], [0] * 6]
-    table.write_text(table.read_text().replace("none", "5"))
+    listing = read_data_set("csv", tmp_path / "videos", tmp_path / "labels", num_frames=6, num_windows=2)
+    (tmp_path / "videos/a.mp4").write_bytes(b"")  # the refusals come before any video is opened
+    with pytest.raises(UsageError, match=r"--windows: a store with several windows .* can have no frame truth\. Leave"):
+        import_listing(listing, 8, 8, tmp_path / "windows", 0.0)
+    with pytest.raises(UsageError, match="--keypoints: cannot go with --windows or --keep-frames"):
+        import_listing(listing, 8, 8, tmp_path / "windows", 0.0, keypoints=KeyPoints(table, {"c.mp4": {}}))
+    assert not list(tmp_path.glob("*windows*"))
+    written = table.read_text()
+    table.write_text(written.replace("none", "0-2"))
+    with pytest.raises(DataError, match=r"'d\.mp4': no frame of a video of action 'normal' may be abnormal, got 0-2"):
+        read_data_set("csv", tmp_path / "videos", tmp_path / "labels")
+    table.write_text(written.replace("none", "5"))
     with pytest.raises(
         DataError, match="'abnormal_frames' must be parts such as 165-240 300-310, none, or unknown, got 5"
     ):

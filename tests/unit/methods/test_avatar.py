@@ -125,6 +125,13 @@ def test_clips_without_key_points_are_drawn_by_silhouettes() -> None:
     assert torch.equal(Avatar("background", 0.5)(clip, none), by_mask)
     clip, points = seen(True, 0.9)
     assert torch.equal(Avatar("background", 0.5, "silhouette")(clip, points), Avatar("background", 0.5)(clip))
-    for given in (None, torch.zeros_like(points)):
-        with pytest.raises(DataError, match=r"needs clips with key points\. Import the videos with --keypoints"):
-            Avatar("background", 0.5, "keypoints")(clip, given)
+    with pytest.raises(DataError, match=r"needs clips with key points\. Import the clips with --keypoints"):
+        Avatar("background", 0.5, "keypoints")(clip)
+
+
+def test_frames_without_a_person_are_shown_without_a_figure() -> None:
+    clip, points = seen(True, 0.9)
+    only = Avatar("background", 0.5, "keypoints")
+    for people in (1, 0):  # a part of a long video in which nobody is known
+        made = only(clip, torch.zeros_like(points)[:, :people])
+        assert torch.equal(made, made[:1].expand_as(made))

@@ -40,7 +40,6 @@ def empty_rooms(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 @pytest.mark.parametrize(
     ("method", "said"),
     [
-        ("ted-spad", "at least 2 frames, for two windows that share none, got 1"),
         ("warp-noise", r"compares the frames of a clip, and needs at least 2, got 1\. Write detector=hog"),
         ("avatar", "compares the frames of a clip"),
         ("person-blur:4", "compares the frames of a clip"),
@@ -54,6 +53,10 @@ def test_stills_are_too_short(stills: Clips, method: str, said: str) -> None:
         check_clip_needs(make_recipe({"method": method}), stills, "x.toml")
 
 
+def test_a_method_that_is_not_to_be_trained_needs_no_clips_to_train_on(stills: Clips) -> None:
+    check_clip_needs(make_recipe({"method": "ted-spad"}), stills, "--file")
+
+
 @pytest.mark.parametrize("method", ["warp-noise", "avatar", "person-black-out", "area-pixelate"])
 def test_methods_for_persons_need_somebody(empty_rooms: Clips, method: str) -> None:
     with pytest.raises(RecipeError, match=r"'background' of the method .* finds nobody in 4 .* Write detector=hog"):
@@ -62,7 +65,7 @@ def test_methods_for_persons_need_somebody(empty_rooms: Clips, method: str) -> N
 
 def test_a_method_may_insist_on_key_points(empty_rooms: Clips, tmp_path: Path) -> None:
     recipe = make_recipe({"method": "avatar:pose=keypoints"})
-    with pytest.raises(RecipeError, match=r"needs key points, and there are none\. Give them with --keypoints"):
+    with pytest.raises(RecipeError, match=r"needs key points, and there are none\. Import the clips with --keypoints"):
         check_clip_needs(recipe, empty_rooms, "x.toml")
     check_clip_needs(recipe, make_avatars(tmp_path / "avatars", num_train=4, num_val=4, num_test=4), "x.toml")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,6 +50,14 @@ def test_a_start_that_can_be_imitated(params: dict[str, Any]) -> None:
             "here: 'anonymizer.start' = 'person-blur:4' needs all frames of a clip, and the network 'unet_temporal' "
             "sees 1. Choose another start.",
         ),
+        (
+            {
+                "anonymizer.start": "person-blur:sigma=4,detector=hog",
+                "anonymizer.residual": True,
+                "anonymizer.pretrain_steps": 0,
+            },
+            "here: 'anonymizer.start' must look for no persons with 'anonymizer.residual' or private training ('dp')",
+        ),
         ({"anonymizer.start": "vita"}, "here: 'anonymizer.start' must be a closed-form method, got vita. Write "),
         ({"anonymizer.start": "blurr:4"}, "here: 'anonymizer.start': unknown method 'blurr'. Did you mean 'blur'?"),
         ({"anonymizer.start": "blur:0"}, "here: 'anonymizer.start': sigma of 'blur' must be a number from 0.1 to 256"),
@@ -64,6 +73,8 @@ def test_a_start_that_cannot_be_imitated_is_one_line(params: dict[str, Any], mes
 def test_a_start_needs_steps_in_which_it_is_imitated() -> None:
     with pytest.raises(RecipeError, match=r"'anonymizer\.start' = 'blur:2' needs 'anonymizer\.pretrain_steps' of at l"):
         make_recipe({"anonymizer.start": "blur:2", "anonymizer.pretrain_steps": 0})
+    with pytest.raises(RecipeError, match=r"'anonymizer\.residual' needs 'anonymizer\.pretrain_steps' = 0, because"):
+        make_recipe({"anonymizer.residual": True})
 
 
 def test_a_search_space_is_refused_for_one_start_among_its_choices() -> None:
@@ -127,6 +138,13 @@ def test_a_residual_network_learns_to_change_its_start(avatars: Clips) -> None:
     before = trainer.anonymizer(clips.clips(range(2)))
     trainer.train_until(3)
     assert far(trainer.anonymizer(clips.clips(range(2))), before) > 1e-4
+
+
+def test_a_residual_network_takes_the_weights_of_the_network_alone(tmp_path: Path) -> None:
+    plain = build_anonymizer(make_recipe(TEMPORAL))
+    torch.save(plain.network.state_dict(), tmp_path / "network.pt")
+    recipe = make_recipe(RESIDUAL | TEMPORAL | {"anonymizer.weights": str(tmp_path / "network.pt")})
+    assert torch.equal(build_anonymizer(recipe).network.out.weight, plain.network.out.weight)
 
 
 def test_a_network_that_makes_no_frames_of_windows_cannot_change_a_start() -> None:

@@ -9,7 +9,6 @@ from anon_tune.ledger import Ledger
 from anon_tune.pareto import rung_agreement
 from anon_tune.report import write_report
 from anon_tune.report.measuring_notes import measured_by, measuring_note
-from anon_tune.report.selection import has_trained_method
 from anon_tune.search.choices import Choice
 from anon_tune.trial import Trial, TrialState
 
@@ -44,23 +43,6 @@ def test_fewer_than_three_trials_say_nothing_of_the_rungs(trials: list[Trial]) -
 
 def closed_form(trial: Trial) -> Trial:
     return replace(trial, method="blur:4")
-
-
-def without_losses(trial: Trial) -> Trial:
-    return replace(trial, reports=tuple(replace(report, curve=()) for report in trial.reports))
-
-
-def test_a_trial_is_trained_if_its_method_is(trials: list[Trial]) -> None:
-    measured = complete(trials)[0]
-    begun = replace(measured, reports=())
-    assert all(has_trained_method(t) for t in (measured, begun, without_losses(measured)))
-    assert not any(has_trained_method(closed_form(t)) for t in (measured, begun))
-
-
-def test_of_a_method_that_is_not_installed_losses_tell_whether_it_is_trained(trials: list[Trial]) -> None:
-    measured = replace(complete(trials)[0], method="of-somebody-else")
-    assert has_trained_method(measured) and has_trained_method(replace(measured, reports=()))
-    assert not has_trained_method(without_losses(measured))
 
 
 def test_only_trained_trials_have_time_to_share(trials: list[Trial]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -76,6 +77,8 @@ def test_what_auto_stands_for_and_what_rungs_have_shown_is_said_with_the_reason(
     assert (sampler.of, sampler.chosen) == ("sampler", "a Gaussian process in turns with TPE")
     assert rung.chosen == "left out, new trials are not measured there"
     assert "over 12 trials" in rung.why and "at least 0.5 is required" in rung.why
+    closed = [replace(finished(k, 0.0, 0.0), method="identity") for k in range(12, 60)]  # foretold by themselves
+    assert search_choices(space(), "auto", 40, True, trials + closed) == [sampler, rung]
     assert search_choices(space(), "random", 40, False, trials) == []
     with_choices = space(**{"privacy.head": {"choices": ["attributes", "nt_xent"]}})
     assert [c.chosen for n in (40, 251) for c in search_choices(with_choices, "auto", n, True, [])] == [

@@ -388,6 +388,10 @@ def test_large_clips_are_measured_by_large_networks_unless_a_space_names_others(
     assert found() == ((*usual, "timm:resnet18", "torchvision:r3d_18"), "torchvision:r3d_18")
     assert found(full__attackers="motion") == (("motion",), "torchvision:r3d_18")
     assert found(classifier="small")[1] == "small"
+    earlier = SearchSpace.load(path)
+    assert for_clips(earlier, 64, 112, 112, begun=earlier.fixed) is earlier  # begun by a version without this rule
+    later = for_clips(earlier, 64, 112, 112)
+    assert for_clips(earlier, 64, 112, 112, begun=later.fixed) == later
     audit = AuditRecipe.from_params({"classifier": "small"})
     assert audit_by_size(audit, 111, 224) is audit
     large = audit_by_size(audit, 112, 224)

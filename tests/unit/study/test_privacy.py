@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from anon_tune.accounting import NumberLaw, Phase, epsilon, selection_epsilon
+from anon_tune.certificate import Certificate, Membership
 from anon_tune.errors import UsageError
 from anon_tune.search.space import SearchSpace
+from anon_tune.study.certified import is_whole
 from anon_tune.study.privacy import EpsilonLimit, Protected, check_privacy, study_privacy, worst_run
 from anon_tune.study.privacy_statement import statement
 from anon_tune.study.settings import StudySettings
@@ -61,11 +63,28 @@ def test_noise_that_the_sampler_chose_is_composed_by_rdp() -> None:
     assert worst_run(space(fixed, searched), PROTECTED).noise_multiplier == 1.0
 
 
+def test_epochs_that_the_sampler_chose_are_composed_by_rdp() -> None:
+    fixed = {name: value for name, value in FIXED.items() if name != "training.num_steps"}
+    fixed |= {"training.epoch_clips": 480, "training.batch_clips": 480}
+    searched = space(fixed, {"training.num_epochs": {"low": 1.0, "high": 9.0}})
+    trials = [trial(at, **{"training.num_epochs": epochs}) for at, epochs in enumerate((4.0, 8.0))]
+    found = study_privacy(trials, searched, StudySettings(), PROTECTED)
+    assert found is not None and [run.num_updates for run in found.runs.values()] == [64, 68]
+    assert found.accountant == "rdp" and found.epsilon == epsilon([Phase(1.0, 2.0, 64 + 68)], DELTA, "rdp")
+
+
 def test_a_choice_by_scores_on_the_protected_clips_is_refused() -> None:
     inside = space({name: value for name, value in FIXED.items() if not name.startswith("evaluation.")})
     found = study_privacy([trial(0), trial(1)], inside, StudySettings(), PROTECTED)
     assert found is not None and "chosen by scores" in found.refused
     assert statement(found)[0][1].startswith("refused:")
+
+
+def test_a_certificate_without_an_attack_on_private_training_is_made_again() -> None:
+    private, public = space().recipe({"privacy.weight": 1.5}), space().recipe({}, "identity")
+    old = Certificate.model_construct()
+    assert not is_whole(old, private) and is_whole(old, public)
+    assert is_whole(old.model_copy(update={"membership": Membership.model_construct()}), private)
 
 
 def test_the_best_of_a_drawn_number_costs_what_the_theorem_says() -> None:
