@@ -160,6 +160,7 @@ def anonymize(
     ending: str | None = None,
     crf: int = 20,
     chunk: int | None = None,
+    keypoints: str | Path | None = None,
     device: str = "auto",
     force: bool = False,
     allow_external: bool = False,
@@ -180,7 +181,7 @@ def anonymize(
         ExportError: A video could not be anonymized. The others are done.
     """
     given = dict(locals())
-    paths = {name: _path(given[name]) for name in ("output", "file", "certificate")}
+    paths = {name: _path(given[name]) for name in ("output", "file", "certificate", "keypoints")}
     sources = [inputs] if isinstance(inputs, str | Path) else inputs
     rest = {"inputs": [Path(source) for source in sources], "study": _folder(study)}
     return run_anonymize(AnonymizeOptions(**given | paths | rest), AnonymizeWatch())

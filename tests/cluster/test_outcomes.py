@@ -65,7 +65,7 @@ def test_a_study_whose_every_trial_breaks_a_constraint_says_so_everywhere(
 def test_a_trial_that_needs_more_than_any_node_has(
     say: Callable[..., Any], tiny_study: Callable[..., list[str]], tmp_path: Path
 ) -> None:
-    said = say("study", "quickstart", *tiny_study(tmp_path / "study", 1, 2), "--gpus", "1")
+    said = say("study", "quickstart", *tiny_study(tmp_path / "study", 1, 2), "--no-rungs", "--gpus", "1")
     assert (said.code, said.out) == (2, "")
     (line,) = said.err.splitlines()
     placement = r"a trial needs 1 CPU and 1 GPU, got 1 node, the largest with 2 CPU\. Ask .*"

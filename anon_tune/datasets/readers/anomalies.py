@@ -109,7 +109,7 @@ def _shanghaitech_video(name: str, split: str, label: Sequence[str], labels: Lab
 
 def _mask(file: Path) -> FrameTruth:
     try:
-        mask = np.load(file, allow_pickle=False)
+        mask = np.load(file)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(str(file), "is not a complete .npy file", remedy=_REMEDY, cause=why(error)) from None
     if mask.ndim != 1 or not len(mask):
