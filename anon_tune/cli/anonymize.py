@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from anon_tune.cli import anonymize_options as options
+from anon_tune.cli.clips_options import KeyPoints
 from anon_tune.cli.study_options import AllowExternal
 from anon_tune.commands.anonymize import AnonymizeOptions, AnonymizeWatch, run_anonymize
 from anon_tune.errors import AnonTuneError
@@ -33,7 +34,7 @@ def anonymize(
     ending: options.Ending = None,
     crf: options.Crf = 20,
     chunk: options.Chunk = None,
-    keypoints: options.KeyPoints = None,
+    keypoints: KeyPoints = None,
     device: options.Device = "auto",
     force: options.Force = False,
     allow_external: AllowExternal = False,

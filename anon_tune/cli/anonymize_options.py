@@ -73,14 +73,6 @@ Chunk = Annotated[
         help="Frames per chunk for a method that looks at whole clips. Default: those of a clip of its study, else 32.",
     ),
 ]
-KeyPoints = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Key points of the people in the videos, as COCO JSON or Parquet, for the method avatar. See "
-        "docs/keypoints.md.",
-    ),
-]
 Device = Annotated[
     str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda or cuda:1. auto uses a GPU if there is one.")
 ]

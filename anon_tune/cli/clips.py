@@ -99,10 +99,10 @@ def _import(given: ImportOptions) -> None:
 
 @app.command("avatars")
 def avatars(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Clip store to write.")],
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed gives the same clips.")] = 0,
+    output: options.Output,
+    seed: options.Seed = 0,
     num_frames: Annotated[int, typer.Option(metavar="N", min=2, help="Frames per clip.")] = 8,
-    size: Annotated[str, typer.Option(metavar="HxW", help="Height and width of a frame in pixels.")] = "32x32",
+    size: options.Size = "32x32",
 ) -> None:
     """Make the built-in clips of generated people."""
     from anon_tune.clips import make_avatars
@@ -114,10 +114,10 @@ def avatars(
 
 @app.command("avatars-anomaly")
 def avatars_anomaly(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Clip store to write.")],
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed gives the same clips.")] = 0,
+    output: options.Output,
+    seed: options.Seed = 0,
     num_frames: Annotated[int, typer.Option(metavar="N", min=16, help="Frames per clip.")] = 32,
-    size: Annotated[str, typer.Option(metavar="HxW", help="Height and width of a frame in pixels.")] = "32x32",
+    size: options.Size = "32x32",
 ) -> None:
     """Make the built-in normal and abnormal clips of generated people, with frame truth."""
     from anon_tune.clips import make_anomalies

@@ -1,4 +1,4 @@
-"""The options of ``anon-tune clips import``, as typer reads them."""
+"""The options of ``anon-tune clips import`` and of what makes generated clips, as typer reads them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ Source = Annotated[
     ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Clip store to write.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="The same seed gives the same clips.")]
 NumFrames = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Frames per clip, spread evenly over the video. Default: 16.")
 ]

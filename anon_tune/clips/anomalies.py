@@ -11,18 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anon_tune.clips.avatars import ACTIONS, ATTRIBUTES, FPS, deck, drawn_by, painted
+from anon_tune.clips.avatars import ACTIONS
 from anon_tune.clips.figure import Pose
 from anon_tune.clips.frame_truth import NORMAL, FrameTruth
-from anon_tune.clips.keypoints import Points
+from anon_tune.clips.generated import Drawn, check_sizes, deck, drawn_by, labels_of, painted, person_of, store_drawn
 from anon_tune.clips.labels import Labels
-from anon_tune.clips.looks import draw_background, draw_looks
-from anon_tune.clips.manifest import SPLITS
-from anon_tune.clips.persons import write_masks
-from anon_tune.clips.store import Clips, StoreWriter
-from anon_tune.errors import DataError
+from anon_tune.clips.looks import ATTRIBUTES, draw_background
+from anon_tune.clips.store import Clips
 
 ABNORMAL = "abnormal"
 PERIOD = 8
@@ -68,20 +64,11 @@ def make_anomalies(
     """
     sizes = {"num_train": (num_train, 2), "num_val": (num_val, 2), "num_test": (num_test, 2)}
     sizes |= {"num_frames": (num_frames, 2 * PERIOD), "height": (height, 16), "width": (width, 16)}
-    for name, (value, least) in sizes.items():
-        if value < least:
-            raise DataError("avatars-anomaly", f"'{name}' must be at least {least}", value, "Choose a larger number")
+    check_sizes("avatars-anomaly", sizes)
     shape = (num_frames, height, width, 3)
     counts = {"train": num_train, "val": num_val, "test": num_test}
-    joints: dict[str, Points] = {}
-    masks: list[NDArray[np.bool_]] = []
-    with StoreWriter(directory, shape, force) as writer:
-        for labels in _cast(seed, counts, num_frames):
-            frames, joints[labels.id], mask = _draw(seed, len(writer), labels, shape)
-            writer.add(labels, frames)
-            masks.append(mask)
-        write_masks(writer.hidden, (len(masks), *shape[:3]), masks)
-        return writer.finish(ATTRIBUTES, FPS, f"avatars with anomalies, seed {seed}", keypoints=joints)
+    drawn = ((labels, _draw(seed, at, labels, shape)) for at, labels in enumerate(_cast(seed, counts, num_frames)))
+    return store_drawn(directory, shape, force, drawn, f"avatars with anomalies, seed {seed}")
 
 
 def _cast(seed: int, counts: dict[str, int], num_frames: int) -> Iterator[Labels]:
@@ -91,15 +78,8 @@ def _cast(seed: int, counts: dict[str, int], num_frames: int) -> Iterator[Labels
         looks = deck(rng, 2 ** len(ATTRIBUTES), -(-count // _CLIPS_PER_PERSON))
         for at in range(count):
             person, is_abnormal = divmod(at, _CLIPS_PER_PERSON)
-            yield Labels(
-                id=f"{split}-{at:05d}",
-                file="",
-                split=split,
-                group=f"{split}-person-{person:04d}",
-                action=ABNORMAL if is_abnormal else NORMAL,
-                private=tuple(bool(looks[person] >> bit & 1) for bit in range(len(ATTRIBUTES))),
-                truth=FrameTruth(_spans(rng, num_frames) if is_abnormal else (), num_frames),
-            )
+            truth = FrameTruth(_spans(rng, num_frames) if is_abnormal else (), num_frames)
+            yield labels_of(split, at, person, looks, ABNORMAL if is_abnormal else NORMAL, truth)
 
 
 def _spans(rng: np.random.Generator, num_frames: int) -> tuple[tuple[int, int], ...]:
@@ -111,13 +91,10 @@ def _spans(rng: np.random.Generator, num_frames: int) -> tuple[tuple[int, int], 
     return tuple((at, at + PERIOD) for at in sorted(starts))
 
 
-def _draw(
-    seed: int, number: int, labels: Labels, shape: tuple[int, int, int, int]
-) -> tuple[NDArray[np.uint8], Points, NDArray[np.bool_]]:
-    """Draw one clip; see `painted`."""
-    split, _, person_number = labels.group.split("-")
+def _draw(seed: int, number: int, labels: Labels, shape: tuple[int, int, int, int]) -> Drawn:
+    """Draw one clip."""
     rng = drawn_by(seed, _CLIP, number)
-    person = draw_looks(drawn_by(seed, _PERSON, SPLITS.index(split), int(person_number)), rng, labels.private)
+    person = person_of(labels, seed, _PERSON, rng)
     spans = labels.truth.spans if labels.truth else ()
     background = draw_background(rng, *shape[1:3])
     return painted(rng, person, _pose(rng, spans, shape[0]), background)

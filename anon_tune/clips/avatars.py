@@ -15,21 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anon_tune.clips.figure import Array, Person, Pose, draw_person
-from anon_tune.clips.keypoints import Points
+from anon_tune.clips.figure import Pose
+from anon_tune.clips.generated import Drawn, check_sizes, deck, drawn_by, labels_of, painted, person_of, store_drawn
 from anon_tune.clips.labels import Labels
-from anon_tune.clips.looks import draw_background, draw_looks
-from anon_tune.clips.manifest import SPLITS
-from anon_tune.clips.persons import write_masks
-from anon_tune.clips.store import Clips, StoreWriter
-from anon_tune.errors import DataError
+from anon_tune.clips.looks import ATTRIBUTES, draw_background
+from anon_tune.clips.store import Clips
 
-ATTRIBUTES = ("skin=dark", "shirt=warm", "pattern=striped", "hair=blond", "build=broad", "headgear=hat")
 # A pair of actions for each of arms, crouch and place: forwards and backwards through its range.
 ACTIONS = (("raise-arms", "lower-arms"), ("crouch", "rise"), ("step-right", "step-left"))
-FPS = 8.0
 
 _CLIPS_PER_PERSON = 4
 # Numbers of the separate random streams under one seed.
@@ -70,20 +64,11 @@ def make_avatars(
     """
     sizes = {"num_train": (num_train, 1), "num_val": (num_val, 1), "num_test": (num_test, 1)}
     sizes |= {"num_frames": (num_frames, 2), "height": (height, 16), "width": (width, 16)}
-    for name, (value, least) in sizes.items():
-        if value < least:
-            raise DataError("avatars", f"'{name}' must be at least {least}", value, "Choose a larger number")
+    check_sizes("avatars", sizes)
     shape = (num_frames, height, width, 3)
     counts = {"train": num_train, "val": num_val, "test": num_test}
-    masks: list[NDArray[np.bool_]] = []
-    with StoreWriter(directory, shape, force) as writer:
-        joints: dict[str, Points] = {}
-        for labels in _cast(seed, counts):
-            frames, joints[labels.id], mask = _draw(seed, len(writer), labels, shape)
-            writer.add(labels, frames)
-            masks.append(mask)
-        write_masks(writer.hidden, (len(masks), *shape[:3]), masks)
-        return writer.finish(ATTRIBUTES, FPS, f"avatars, seed {seed}", keypoints=joints)
+    drawn = ((labels, _draw(seed, at, labels, shape)) for at, labels in enumerate(_cast(seed, counts)))
+    return store_drawn(directory, shape, force, drawn, f"avatars, seed {seed}")
 
 
 def _cast(seed: int, counts: dict[str, int]) -> Iterator[Labels]:
@@ -95,52 +80,18 @@ def _cast(seed: int, counts: dict[str, int]) -> Iterator[Labels]:
         looks = deck(rng, 2 ** len(ATTRIBUTES), num_people)
         actions = deck(rng, len(names), count)
         for at in range(count):
-            person = at // _CLIPS_PER_PERSON
-            yield Labels(
-                id=f"{split}-{at:05d}",
-                file="",
-                split=split,
-                group=f"{split}-person-{person:04d}",
-                action=names[actions[at]],
-                private=tuple(bool(looks[person] >> bit & 1) for bit in range(len(ATTRIBUTES))),
-            )
+            yield labels_of(split, at, at // _CLIPS_PER_PERSON, looks, names[actions[at]])
 
 
-def deck(rng: np.random.Generator, num_cards: int, count: int) -> NDArray[np.int64]:
-    """Deal a number of cards from shuffled decks, so that each card is dealt about equally often."""
-    return np.concatenate([rng.permutation(num_cards) for _ in range(-(-count // num_cards))])[:count]
-
-
-def _draw(
-    seed: int, number: int, labels: Labels, shape: tuple[int, int, int, int]
-) -> tuple[NDArray[np.uint8], Points, NDArray[np.bool_]]:
-    """Draw one clip: frames (T, H, W, 3), key points of its person (T, 1, 17, 3), and its pixels (T, H, W)."""
-    split, _, person_number = labels.group.split("-")
+def _draw(seed: int, number: int, labels: Labels, shape: tuple[int, int, int, int]) -> Drawn:
+    """Draw one clip."""
     rng = drawn_by(seed, _CLIP, number)
-    person = draw_looks(drawn_by(seed, _PERSON, SPLITS.index(split), int(person_number)), rng, labels.private)
+    person = person_of(labels, seed, _PERSON, rng)
     moving = next(at for at, pair in enumerate(ACTIONS) if labels.action in pair)
     pose = _pose(rng, moving, shape[0])
     frames, joints, mask = painted(rng, person, pose, draw_background(rng, *shape[1:3]))
     order = slice(None, None, -1 if labels.action == ACTIONS[moving][1] else 1)
     return frames[order], joints[order], mask[order]
-
-
-def painted(
-    rng: np.random.Generator, person: Person, pose: Pose, background: Array
-) -> tuple[NDArray[np.uint8], Points, NDArray[np.bool_]]:
-    """Paint a person before a background (H, W, 3), with the light and the noise of a camera.
-
-    Returns:
-        Frames (T, H, W, 3), key points of the person (T, 1, 17, 3), and the pixels of the person (T, H, W).
-    """
-    shape = (len(pose.arms), *background.shape)
-    canvas = np.empty(shape, np.float32)
-    canvas[:] = background
-    joints = draw_person(canvas, person, pose)[:, None]
-    mask: NDArray[np.bool_] = (canvas != background).any(axis=-1)
-    canvas *= np.float32(rng.uniform(0.85, 1.1))
-    canvas += rng.standard_normal(shape, np.float32) * np.float32(0.02)
-    return np.round(np.clip(canvas, 0, 1) * 255).astype(np.uint8), joints, mask
 
 
 def _pose(rng: np.random.Generator, moving: int, num_frames: int) -> Pose:
@@ -153,8 +104,3 @@ def _pose(rng: np.random.Generator, moving: int, num_frames: int) -> Pose:
     paths = np.clip(paths + rng.normal(0, 0.012, paths.shape), 0, 1).astype(np.float32)
     arms, crouch, across = paths
     return Pose(arms, crouch, across, bend=np.full(num_frames, rng.uniform(), np.float32))
-
-
-def drawn_by(*key: int) -> np.random.Generator:
-    """Return the random numbers of a key, whose first part is a seed."""
-    return np.random.Generator(np.random.PCG64(key))

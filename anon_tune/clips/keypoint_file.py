@@ -102,7 +102,9 @@ def read_keypoints(path: Path) -> KeyPoints:
         raise DataError(str(path), "holds no key points", remedy=_REMEDY)
     if "" in videos and len(videos) > 1:
         rule = "names the video of some people and not of others, who may be in any video"
-        raise DataError(str(path), rule, remedy="Name the video of all, or of nobody if the file is about one video")
+        raise DataError(
+            str(path), rule, remedy="Name the video in every row, or in none if the file is about one video"
+        )
     return KeyPoints(path, videos)
 
 

@@ -9,11 +9,12 @@ import numpy as np
 
 from anon_tune.clips.figure import Array, Person
 
+ATTRIBUTES = ("skin=dark", "shirt=warm", "pattern=striped", "hair=blond", "build=broad", "headgear=hat")
 _NUM_BOXES = 5
 
 
 def draw_looks(body: np.random.Generator, clothes: np.random.Generator, private: tuple[bool, ...]) -> Person:
-    """Draw the looks of a person with some private attributes, in the order of `avatars.ATTRIBUTES`."""
+    """Draw the looks of a person with some private attributes, in the order of `ATTRIBUTES`."""
     dark, warm, striped, blond, broad, hat = private
     skin = (0.36, 0.22, 0.14) if dark else (0.94, 0.78, 0.66)
     hair = (0.88, 0.74, 0.32) if blond else (0.14, 0.10, 0.08)

@@ -51,7 +51,7 @@ class FrameStream:
         clip_frames: Frames of the successive clips that an anonymizer of whole clips sees; None for as many as it was
             trained on, or 32.
         keypoints: Returns the key points (T,P,17,3) of frames by their numbers, for frames of H x W pixels; None if
-            nobody knows them.
+            they are not known.
     """
 
     def __init__(

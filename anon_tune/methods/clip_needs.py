@@ -24,8 +24,8 @@ def check_clip_needs(recipe: Recipe, clips: Clips, where: str) -> None:
         where: The file or option that it came from, for error messages.
 
     Raises:
-        RecipeError: Clips are too short for the method, have no key points that it needs, or its detector finds nobody
-            in them.
+        RecipeError: The clips are too short for the method or lack the key points that it needs, or its detector finds
+            no person in them.
     """
     method, num_frames = find(recipe.method), clips.shape[0]
     by_motion = method.values.get("detector") == "background"
@@ -39,7 +39,7 @@ def check_clip_needs(recipe: Recipe, clips: Clips, where: str) -> None:
 
 
 def check_keypoints_known(method: str, known: bool, where: str) -> None:
-    """Refuse a method that is told to use nothing but key points, if nobody knows them.
+    """Refuse a method that is told to use nothing but key points, if there are none.
 
     Raises:
         RecipeError: The method needs key points, and there are none.

@@ -57,7 +57,7 @@ class Anonymizer(nn.Module):
 
         Args:
             clips: The clips.
-            keypoints: The key points of the people in the clips, (B,T,P,17,3) or (T,P,17,3); None if nobody knows them.
+            keypoints: The key points of the people in the clips, (B,T,P,17,3) or (T,P,17,3); None if unknown.
         """
         if clips.dim() == 4:
             return self.forward(clips.unsqueeze(0), None if keypoints is None else keypoints.unsqueeze(0)).squeeze(0)

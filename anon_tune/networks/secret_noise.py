@@ -1,4 +1,4 @@
-"""Noise that nobody can draw again without the raw frames.
+"""Noise that cannot be drawn again without the raw frames.
 
 It is seeded by a hash of the raw frames, so it is another one for every clip, although the same clip gets the same
 noise wherever and however often it is anonymized: a second release of a clip then adds no second noise to average over.
