@@ -1,4 +1,4 @@
-"""All studies that the dashboard shows, kept up to date by one thread."""
+"""All studies that the dashboard shows, kept up to date by a thread for each folder."""
 
 from __future__ import annotations
 
