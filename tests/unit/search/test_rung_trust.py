@@ -77,7 +77,8 @@ def test_what_auto_stands_for_and_what_rungs_have_shown_is_said_with_the_reason(
     assert (sampler.of, sampler.chosen) == ("sampler", "a Gaussian process in turns with TPE")
     assert rung.chosen == "left out, new trials are not measured there"
     assert "over 12 trials" in rung.why and "at least 0.5 is required" in rung.why
-    closed = [replace(finished(k, 0.0, 0.0), method="identity") for k in range(12, 60)]  # foretold by themselves
+    foretold = [finished(k, 0.0, 0.0) for k in range(12, 60)]
+    closed = [replace(one, method="identity", ended=-1) for one in foretold]  # before a rung can be left out
     assert search_choices(space(), "auto", 40, True, trials + closed) == [sampler, rung]
     assert search_choices(space(), "random", 40, False, trials) == []
     with_choices = space(**{"privacy.head": {"choices": ["attributes", "nt_xent"]}})

@@ -63,6 +63,13 @@ def test_noise_that_the_sampler_chose_is_composed_by_rdp() -> None:
     assert worst_run(space(fixed, searched), PROTECTED).noise_multiplier == 1.0
 
 
+def test_the_worst_run_has_the_most_of_every_count_at_once() -> None:
+    fixed = {name: value for name, value in FIXED.items() if name != "training.num_steps"}
+    counts = {"training.num_steps": (10, 40), "training.num_branch_updates": (1, 3), "training.warmup_steps": (5, 20)}
+    searched = {name: {"low": low, "high": high, "integer": True} for name, (low, high) in counts.items()}
+    assert worst_run(space(fixed, searched), PROTECTED).num_updates == 40 + 20 + 40 * (1 + 3)
+
+
 def test_epochs_that_the_sampler_chose_are_composed_by_rdp() -> None:
     fixed = {name: value for name, value in FIXED.items() if name != "training.num_steps"}
     fixed |= {"training.epoch_clips": 480, "training.batch_clips": 480}

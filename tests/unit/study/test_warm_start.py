@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +9,8 @@ import pytest
 from anon_tune.errors import StudyError
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.frozen_study import freeze_study
-from anon_tune.study.warm_start import known_before
-from anon_tune.trial import TrialState
+from anon_tune.study.warm_start import _constraints, _losses, known_before
+from anon_tune.trial import Repeat, TrialState
 
 Build = Callable[..., Any]
 SEARCH = {"penalty.weight": {"low": 1.0, "high": 10.0}}
@@ -59,6 +60,17 @@ def test_only_points_that_the_space_holds_are_taken(virtual_study: Build, earlie
     other.folder.mkdir()
     with pytest.raises(StudyError, match=r"--warm-start .*earlier: none of its \d+ complete trials lies in toy\.toml"):
         known_before(other.folder, other.space, other.settings)
+
+
+def test_a_trial_that_was_measured_again_is_known_by_its_repeats(virtual_study: Build, earlier: Any) -> None:
+    tables = {"search": SEARCH, "study": {"constraints": {"accuracy_at_least": 0.7}}}
+    space = SearchSpace.from_tables(tables, "x.toml")
+    trial = next(t for t in earlier.book.trials if t.score and not t.is_anchor)
+    score = trial.score
+    again = replace(score, accuracy=replace(score.accuracy, validation=score.accuracy.validation / 2))
+    repeated = replace(trial, repeats=(Repeat(1, 0, again),))
+    assert _losses(repeated)[1] != _losses(trial)[1]
+    assert _constraints(repeated, space)["accuracy"] == pytest.approx((0.7 - again.accuracy.validation) / 0.7)
 
 
 def test_a_study_on_other_clips_is_refused(virtual_study: Build, earlier: Any) -> None:
