@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from anon_tune.accounting import Verdict
+from anon_tune.accounting import Verdict, replacement_epsilon
 from anon_tune.accounting.private_run import PrivateRun
 from anon_tune.errors import AnonTuneError
 from anon_tune.study.certified import all_certificates_of
@@ -74,7 +74,7 @@ def statement(privacy: StudyPrivacy, verdict: Verdict | None = None) -> Rows:
         ("epsilon", claim),
         ("what is released", "the weights of the anonymizer that is exported"),
         ("unit", f"{_UNITS[run.unit]}; {run.num_units} {run.unit} in the training split"),
-        ("neighbouring data", _REGIONS[run.region]),
+        ("neighbouring data", _REGIONS[run.region] + _replaced(privacy, delta)),
         ("mechanism", _mechanism(run, _span(noises))),
         ("sampling", f"Poisson, each unit with probability {_span(rates)}"),
         ("noised updates", f"{sum(updates.values())}: {counted}"),
@@ -99,6 +99,13 @@ def run_statement(run: PrivateRun) -> Rows:
         ("noised updates", f"{run.num_updates}: {counted}"),
         ("not said", _not_said(run)),
     ]
+
+
+def _replaced(privacy: StudyPrivacy, delta: float) -> str:
+    if privacy.refused or privacy.accountant != "pld":
+        return ""
+    what = "the unit is" if privacy.run.region == "everything" else "the pixels are"
+    return f". If {what} replaced by other content instead, epsilon is {replacement_epsilon(privacy.phases, delta):.4g}"
 
 
 def _not_said(run: PrivateRun) -> str:
@@ -145,5 +152,6 @@ def _checked(verdict: Verdict | None) -> str:
     return (
         f"accepted by Monte Carlo: the mean of m = {verdict.num_draws} draws, in the worse direction, is "
         f"{verdict.estimate:.3g} ± {verdict.error:.1g}. It must be at most delta / tau - {verdict.margin:.3g}, where "
-        f"tau is {verdict.tau:g}. Alone, this proves a delta of {verdict.claimed / verdict.tau:.3g}"
+        f"tau is {verdict.tau:g}. This proves a delta of {verdict.claimed / verdict.tau:.3g}, or without any bound by "
+        f"the accountant, of {verdict.alone:.3g}"
     )
