@@ -65,6 +65,11 @@ def axis(title: str = "", **settings: Any) -> dict[str, Any]:
     return _AXIS | {"title": {"text": title, "standoff": 12}} | settings
 
 
+def whole_steps(most: int) -> dict[str, Any]:
+    """Return settings for an axis of counts, so that a short one has no ticks between whole numbers."""
+    return {"dtick": 1} if most <= 10 else {}
+
+
 def better_hints(narrow: bool, is_normalized: bool) -> tuple[str, str]:
     """Return what the titles of the axes of leakage and accuracy end in; nothing where there is no room for it."""
     return ("", "") if narrow and is_normalized else (" (lower is better)", " (higher is better)")

@@ -13,7 +13,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from anon_tune.pareto import ParetoFront
-from anon_tune.report.chart import CYCLE, GREEN, LEGEND, MUTED, ORANGE, SKY, VERMILLION, Chart, axis
+from anon_tune.report.chart import CYCLE, GREEN, LEGEND, MUTED, ORANGE, SKY, VERMILLION, Chart, axis, whole_steps
 from anon_tune.report.selection import MOST_CARDS
 from anon_tune.report.wording import text
 from anon_tune.search.trained import has_trained_method
@@ -62,7 +62,7 @@ def rungs_chart(trials: Sequence[Trial]) -> Chart | None:
             "barmode": "stack",
             "legend": LEGEND | {"traceorder": "normal"},
             "height": 140 + 48 * len(levels) + (40 if narrow else 0),
-            "xaxis": axis("Trials", rangemode="tozero"),
+            "xaxis": axis("Trials", rangemode="tozero", **whole_steps(len(trained))),
             "yaxis": axis(autorange="reversed", type="category", ticks=""),
         }
 
