@@ -152,6 +152,7 @@ def _plots(terms: Sequence[str], narrow: bool) -> dict[str, Any]:
         x_domain = [column * 0.54, column * 0.54 + 0.46] if columns == 2 else [0, 1]
         y_domain = [1 - (row + 1) * height + gap, 1 - row * height - gap]
         last = index + columns >= len(terms)
-        layout[f"xaxis{index + 1}"] = axis("Step" if last else "", anchor=f"y{index + 1}", domain=x_domain)
-        layout[f"yaxis{index + 1}"] = axis(text(term.capitalize()), anchor=f"x{index + 1}", domain=y_domain)
+        number = str(index + 1) if index else ""  # Plotly knows the first pair of axes without a number
+        layout[f"xaxis{number}"] = axis("Step" if last else "", anchor=f"y{number}", domain=x_domain)
+        layout[f"yaxis{number}"] = axis(text(term.capitalize()), anchor=f"x{number}", domain=y_domain)
     return layout
