@@ -90,7 +90,7 @@ def test_a_request_leads_to_no_file_but_those_of_trials(dashboard, visit):
 
 def test_every_study_is_listed_and_a_damaged_one_says_so(dashboard, visit):
     page = visit(dashboard.address, ready="text=is not valid TOML")
-    names = page.locator("#studies-table tbody tr td:first-child").all_text_contents()
+    names = page.locator("#studies-table tbody tr td a").all_text_contents()
     assert names == ["damaged", "verified", "first", "hostile"]
 
 
@@ -229,6 +229,27 @@ def test_a_right_press_whose_release_goes_to_its_menu_stops_nothing(dashboard, v
     page.evaluate("document.querySelector('#front > .content').dataset.mark = 'old'")
     page.locator("#front > .content:not([data-mark=old])").wait_for()
     assert page.evaluate("document.activeElement.id") == "rule-accuracy"
+
+
+def test_the_keyboard_stays_where_it_is_when_a_section_is_replaced(dashboard, visit):
+    page = open_study(visit, dashboard, "first")
+    focused = "[document.activeElement.tagName, document.activeElement.textContent]"
+    for section, what in (
+        ("trials", "th button:text-is('Leakage')"),
+        ("trials", "tbody tr:nth-child(3) [data-open]"),
+        ("summary", "details summary"),
+        ("gallery", "article:nth-child(2) details summary"),
+    ):
+        element = page.locator(f"#{section} {what}")
+        element.focus()
+        if "data-open" not in what:
+            page.keyboard.press("Enter")  # sorts the table, or unfolds the details
+        said = page.evaluate(focused)
+        page.evaluate("id => { document.querySelector(`#${id} > .content`).dataset.mark = 'old'; }", section)
+        page.locator(f"#{section} > .content:not([data-mark=old])").wait_for(state="attached")
+        assert page.evaluate(focused) == said
+    assert page.locator("details[open]").count() == 2
+    assert page.locator("#trials-table th[aria-sort]").inner_text().startswith("Leakage")
 
 
 def test_drawing_a_chart_moves_nothing_on_the_page(dashboard, visit):
