@@ -75,7 +75,7 @@ def _readings(score: Score, certificate: Certificate | None) -> str:
             ("Certified leakage, normalized", percent(certificate.leakage_normalized), None, ""),
         ]
     if math.isfinite(score.seconds_per_frame):
-        rows.append(("Anonymizing takes", per_frame(score.seconds_per_frame), None, ""))
+        rows.append(("Anonymizing", per_frame(score.seconds_per_frame), None, ""))
     cells = "".join(f"<tr><th>{name}</th><td>{value}{_bar(of, kind)}</td></tr>" for name, value, of, kind in rows)
     details = _values("Attacker", "cMAP", score.attackers) + _values("Attribute", "AP", score.attributes)
     return f'<table class="readings">{cells}</table><div class="pair">{details}</div>'

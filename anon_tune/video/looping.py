@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 _CODEC = "libvpx-vp9"  # plays in every browser, and an encoder is part of PyAV
 _QUALITY = {"crf": "33", "b": "0", "deadline": "good", "cpu-used": "4", "threads": "1"}
+_MOST_BYTES = 500_000  # so that a page with ten of them stays well below 15 MB, also with long or noisy clips
 
 
 def can_loop() -> bool:
@@ -23,17 +24,25 @@ def can_loop() -> bool:
 
 
 def looping_webm(frames: NDArray[np.uint8], fps: float) -> bytes:
-    """Encode frames as a small WebM file.
+    """Encode frames as a small WebM file. Long and noisy ones get fewer bits a second, so that they stay small too.
 
     Args:
         frames: (T, H, W, 3) RGB. An odd height or width loses its last row or column, because the colours need even
             sides.
         fps: Frames per second.
     """
+    webm = _encoded(frames, fps, _QUALITY)
+    if len(webm) <= _MOST_BYTES:
+        return webm
+    bits_a_second = round(_MOST_BYTES * 8 * fps / len(frames))
+    return _encoded(frames, fps, _QUALITY | {"b": str(bits_a_second), "maxrate": str(bits_a_second)})
+
+
+def _encoded(frames: NDArray[np.uint8], fps: float, quality: dict[str, str]) -> bytes:
     height, width = frames.shape[1] // 2 * 2, frames.shape[2] // 2 * 2
     file = io.BytesIO()
     with av.open(file, "w", format="webm", container_options={"fflags": "+bitexact"}) as container:
-        stream = container.add_stream(_CODEC, rate=Fraction(fps).limit_denominator(1000), options=_QUALITY)
+        stream = container.add_stream(_CODEC, rate=Fraction(fps).limit_denominator(1000), options=quality)
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for frame in frames:

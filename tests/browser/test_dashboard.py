@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import urllib.error
@@ -328,20 +327,6 @@ def test_no_view_scrolls_sideways_on_a_telephone(dashboard, visit, scheme):
     assert page.evaluate("document.getElementById('panel').scrollWidth") <= 400
 
 
-def test_a_study_that_is_deleted_says_so_and_one_that_begins_appears(visit, tmp_path, study_directory, new_dashboard):
-    empty = new_dashboard(tmp_path)
-    page = visit(empty.address, ready="text=There is no study in")
-    shutil.copytree(study_directory, tmp_path / "new")
-    link = page.locator("a:text-is('new')")
-    link.wait_for()
-    link.click()
-    page.locator("#front-plot .scatterlayer .point").first.wait_for()
-    shutil.rmtree(tmp_path / "new")
-    page.locator("#summary .failed").wait_for()
-    page.close()
-    assert empty.stop(signal.SIGINT) == (0, "", "")
-
-
 def test_a_port_in_use_is_one_line(dashboard, runs):
     port = dashboard.place.rpartition(":")[2]
     words = [sys.executable, "-m", "anon_tune", "dashboard", str(runs), "--port", port]
@@ -350,14 +335,6 @@ def test_a_port_in_use_is_one_line(dashboard, runs):
     assert done.stderr == (
         f"error: --port: the port is in use, got {port}. Choose another, or leave --port out to take a free one.\n"
     )
-
-
-def test_one_study_is_shown_at_once(visit, study_directory, new_dashboard):
-    alone = new_dashboard(study_directory)
-    page = visit(alone.address)
-    page.locator("h1:has-text('penalty <b>study</b>')").wait_for()
-    page.close()
-    assert alone.stop() == (0, "", "")
 
 
 def test_several_studies_are_compared_on_one_page_and_a_point_leads_to_its_trial(

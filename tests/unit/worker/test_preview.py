@@ -41,3 +41,8 @@ def test_a_looping_video_keeps_rate_frames_and_colours_and_becomes_a_gif() -> No
     gif, height, width = as_gif(webm)
     assert (gif[:6], height, width) == (b"GIF89a", 130, 64)
     assert b"NETSCAPE2.0" in gif  # it loops
+
+
+def test_a_page_with_ten_previews_stays_below_15_mb_even_if_they_are_noise() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (12, 240, 480, 3), dtype=np.uint8)
+    assert len(looping_webm(noise, 12)) < 700_000  # 10 of them in base64, beside the 4.9 MB of the page's script

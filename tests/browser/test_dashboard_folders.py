@@ -1,0 +1,32 @@
+"""What the dashboard shows of the folder it was given."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_study_that_is_deleted_says_so_and_one_that_begins_appears(visit, tmp_path, study_directory, new_dashboard):
+    empty = new_dashboard(tmp_path)
+    page = visit(empty.address, ready="text=There is no study in")
+    shutil.copytree(study_directory, tmp_path / "new")
+    link = page.locator("a:text-is('new')")
+    link.wait_for()
+    link.click()
+    page.locator("#front-plot .scatterlayer .point").first.wait_for()
+    shutil.rmtree(tmp_path / "new")
+    page.locator("#summary .failed").wait_for()
+    page.close()
+    assert empty.stop(signal.SIGINT) == (0, "", "")
+
+
+def test_one_study_is_shown_at_once(visit, study_directory, new_dashboard):
+    alone = new_dashboard(study_directory)
+    page = visit(alone.address)
+    page.locator("h1:has-text('penalty <b>study</b>')").wait_for()
+    page.close()
+    assert alone.stop() == (0, "", "")
