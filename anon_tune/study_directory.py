@@ -11,6 +11,7 @@ ended.txt             exists once the study begins no more trials; names the sto
 optuna.journal        Optuna's storage, a cache
 artifacts/            moving previews for Optuna's dashboard
 tensorboard/          event files
+privacy_check.json    the outcome of the last Monte Carlo check of the study's privacy claim
 warm_start.json       what the sampler knew before the first trial
 """
 
@@ -29,6 +30,7 @@ _TRIALS = "trials"
 _AUDITS = "audits"
 _REPORT = "report.html"
 _ENDED = "ended.txt"
+_PRIVACY_CHECK = "privacy_check.json"
 _WEIGHTS = "anonymizer.safetensors"
 _PREVIEW = "preview.png"
 _MOVING_PREVIEW = "preview.webm"
@@ -41,7 +43,7 @@ LEDGER_PART = re.compile(r"([0-9]+)(?:-([0-9]+))?\.parquet")
 
 _OUTPUT_NAMES = (_WEIGHTS, _PREVIEW, _MOVING_PREVIEW)
 _RESULTS = re.compile(
-    rf"{re.escape(_FROZEN)}|{re.escape(_ENDED)}|{re.escape(_REPORT)}|{_LEDGER}/{LEDGER_PART.pattern}|{_AUDITS}/[^/]+{re.escape(_CERTIFICATE)}"
+    rf"{re.escape(_FROZEN)}|{re.escape(_ENDED)}|{re.escape(_REPORT)}|{re.escape(_PRIVACY_CHECK)}|{_LEDGER}/{LEDGER_PART.pattern}|{_AUDITS}/[^/]+{re.escape(_CERTIFICATE)}"
 )
 _OUTPUTS = re.compile(rf"{_TRIALS}/[^/]+/([^/]+/)?({'|'.join(map(re.escape, _OUTPUT_NAMES))})")
 
@@ -182,6 +184,11 @@ class StudyDirectory:
         """Return trial id and file of every certificate that exists, sorted by trial id."""
         names = sorted(name for name in self.audits.names() if name.endswith(_CERTIFICATE))
         return [(name.removesuffix(_CERTIFICATE), File(self.audits, name)) for name in names]
+
+    @property
+    def privacy_check(self) -> File:
+        """The outcome of the last Monte Carlo check of the study's privacy claim."""
+        return File(self.folder, _PRIVACY_CHECK)
 
     @property
     def clips(self) -> Folder:

@@ -26,6 +26,8 @@ from anon_tune.study.frozen_study import freeze_study
 from anon_tune.trial import Ceilings, RungJob, Trial, TrialState
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of this process, before torch is loaded, and of those that tests start
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):  # the many processes that tests start need not compile this package
+    sys.dont_write_bytecode = False
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what runs in its background
     signal.signal(signal.SIGINT, signal.default_int_handler)  # or processes that tests interrupt would not hear of it
 settings.register_profile("any machine", deadline=None)  # a test asserts no wall time

@@ -234,7 +234,7 @@ def test_a_long_function_or_class_is_found() -> None:
     assert too_long("class C:\n" + "    x = 1\n" * 200) == ["C"]
 
 
-SLOW = {"torch", "ray", "optuna", "scipy"}
+SLOW = {"torch", "ray", "optuna", "scipy", "sklearn"}
 SLOWISH = {"moocore", "numpy", "pandas", "pyarrow", "pydantic"}  # a help text has no need of these either
 
 
@@ -270,7 +270,7 @@ except SystemExit as end:
         ("import anon_tune.search.space, anon_tune.study.settings", set()),
         ("import anon_tune.cluster", set()),
         ("import anon_tune.driver.tune_executor", {"ray"}),  # in every worker
-        ("import anon_tune.training, anon_tune.evaluation, anon_tune.export, anon_tune.worker", {"torch", "scipy"}),
+        ("import anon_tune.training, anon_tune.evaluation, anon_tune.export, anon_tune.worker", {"torch"}),
     ],
 )
 def test_nothing_slow_is_loaded_before_it_is_needed(statement: str, allowed: set[str]) -> None:

@@ -66,6 +66,19 @@ def epsilon(phases: Sequence[Phase], delta: float, accountant: Accountant = "pld
     return float(_pld(merged).get_epsilon_for_delta(delta))
 
 
+def replacement_epsilon(phases: Sequence[Phase], delta: float) -> float:
+    """Return an upper bound of epsilon, by PLD, for data that differ in one unit which is replaced by another.
+
+    It is the number to compare with claims of batches of a fixed size, whose neighbouring data differ so.
+
+    Example:
+        >>> round(replacement_epsilon([Phase(0.1, 2.0, 240)], 1e-4), 3)
+        6.408
+    """
+    merged = _merged(phases)
+    return float(_pld(merged, replaced=True).get_epsilon_for_delta(delta)) if merged else 0.0
+
+
 def delta(phases: Sequence[Phase], eps: float, accountant: Accountant = "pld", direction: Direction = "both") -> float:
     """Return an upper bound of delta at an epsilon of at least 0.
 
@@ -130,15 +143,20 @@ def _rdp(phases: tuple[Phase, ...]) -> Any:
 
 
 @functools.lru_cache(maxsize=256)
-def _pld(phases: tuple[Phase, ...]) -> Any:
+def _pld(phases: tuple[Phase, ...], replaced: bool = False) -> Any:
+    from dp_accounting import NeighboringRelation
     from dp_accounting.pld import privacy_loss_distribution as distributions
 
     num_updates = sum(phase.num_updates for phase in phases)
     interval = min(_COARSEST, _FINEST * max(1.0, num_updates / _STEPS_AT_FINEST))
+    relation = NeighboringRelation.REPLACE_ONE if replaced else NeighboringRelation.ADD_OR_REMOVE_ONE
     found = None
     for phase in phases:
         one = distributions.from_gaussian_mechanism(
-            phase.noise_multiplier, sampling_prob=phase.rate, value_discretization_interval=interval
+            phase.noise_multiplier,
+            sampling_prob=phase.rate,
+            value_discretization_interval=interval,
+            neighboring_relation=relation,
         )
         composed = one.self_compose(phase.num_updates)
         found = composed if found is None else found.compose(composed)

@@ -15,10 +15,10 @@ from typing import Literal
 from anon_tune.accounting.mechanism import Phase, event
 from anon_tune.errors import UsageError
 
-Law = Literal["logarithmic", "geometric", "poisson"]
-LAWS: tuple[Law, ...] = ("logarithmic", "geometric", "poisson")
+Law = Literal["logarithmic", "negative-binomial", "geometric", "poisson"]
+LAWS: tuple[Law, ...] = ("logarithmic", "negative-binomial", "geometric", "poisson")
 
-_SHAPES: dict[Law, float] = {"logarithmic": 0.0, "geometric": 1.0, "poisson": math.inf}
+_SHAPES: dict[Law, float] = {"logarithmic": 0.0, "negative-binomial": 0.5, "geometric": 1.0, "poisson": math.inf}
 _WHERE = "--draw-trials"
 
 
@@ -26,8 +26,9 @@ _WHERE = "--draw-trials"
 class NumberLaw:
     """The law by which the number K of runs is drawn, before any run begins.
 
-    The logarithmic and the geometric law are truncated negative binomials of shape 0 and 1, and K is at least 1. By the
-    Poisson law K can be 0, and then nothing is released.
+    The logarithmic and the geometric law are truncated negative binomials of shape 0 and 1, and ``negative-binomial``
+    is the one of shape 1/2, between them. By these K is at least 1. By the Poisson law K can be 0, and then nothing is
+    released.
 
     Attributes:
         law: Name of the law.

@@ -39,6 +39,7 @@ class Verdict:
         error: Standard error of that mean.
         num_draws: The number m of draws in each direction.
         margin: What the estimate had to stay below ``claimed / tau`` by.
+        alone: Delta that the draws keep without any bound by an accountant; see `overall_delta`.
     """
 
     accepted: bool
@@ -49,6 +50,7 @@ class Verdict:
     error: float
     num_draws: int
     margin: float
+    alone: float
 
 
 def draws_needed(claimed: float, tau: float, moment: float) -> int:
@@ -76,9 +78,29 @@ def draws_for_ratio(claimed: float, ratio: float) -> int:
         claimed: Delta of the claim, in (0, 1).
         ratio: Above 1, with ``ratio * claimed`` below 1.
     """
-    true = ratio * claimed
-    divergence = claimed * math.log(1 / ratio) + (1 - claimed) * math.log((1 - claimed) / (1 - true))
-    return math.ceil(math.log(1 / claimed) / divergence)
+    return math.ceil(math.log(1 / claimed) / _divergence(claimed, ratio * claimed))
+
+
+def overall_delta(accepted: float, num_draws: int) -> float:
+    """Return the delta that is kept by releasing only if the mean of some draws is at most `accepted`.
+
+    It is ``min_t t d + q (1 - t d)``, where q bounds the probability of such a mean if the true delta is above ``t d``:
+    ``q = exp(-m KL(d || t d))``, as in `draws_for_ratio`. Nothing but the draws is needed. The smallest value is that
+    of an optimizer, and any t gives a valid one.
+
+    Args:
+        accepted: The largest mean d that is accepted, in (0, 1).
+        num_draws: The number m of draws, which must have no tilt.
+    """
+    from scipy.optimize import minimize_scalar
+
+    def kept(log_ratio: float) -> float:
+        true = accepted * math.exp(log_ratio)
+        return true + math.exp(-num_draws * _divergence(accepted, true)) * (1 - true)
+
+    limit = -math.log(accepted) * (1 - 1e-9)
+    found = minimize_scalar(kept, bounds=(1e-9, limit), method="bounded", options={"xatol": 1e-9})
+    return float(found.fun)
 
 
 def verify(
@@ -99,8 +121,9 @@ def verify(
         claimed: Delta of the claim.
         tau: In (0, 1): a smaller one needs fewer draws and keeps less. The guarantee is ``claimed / tau``.
         num_draws: Draws in each direction; None for the number that `draws_needed` asks for.
-        tilt: Importance sampling draws the unit this many times as often, at least 1; 1 for none. The weights may then
-            exceed 1, so the bound of the draws is only proven without a tilt.
+        tilt: Importance sampling draws the unit this many times as often, at least 1; 1 for none. Where it is in every
+            draw already, it counts for more. The weights may then exceed 1, so the bound of the draws is only proven
+            without a tilt.
         seed: Seed of the draws.
 
     Returns:
@@ -118,7 +141,8 @@ def verify(
     found = [estimate_delta(phases, epsilon, number, way, tilt=tilt, seed=seed + at) for at, way in enumerate(ways)]
     mean, error = max(found)
     accepted = number >= needed and mean <= claimed / tau - margin
-    return Verdict(accepted, epsilon, claimed, tau, mean, error, number, margin)
+    alone = overall_delta(claimed / tau - margin, number)
+    return Verdict(accepted, epsilon, claimed, tau, mean, error, number, margin, alone)
 
 
 def estimate_delta(
@@ -164,15 +188,20 @@ def _draw(
     for phase in phases:
         rate, noise, shape = phase.rate, phase.noise_multiplier, (number, phase.num_updates)
         drawn = min(1.0, rate * tilt) if direction == "remove" else 0.0
+        size = max(1.0, rate * tilt)  # what a drawn unit adds
         outputs = noise * rng.standard_normal(shape)
         if drawn:
-            outputs += rng.random(shape) < drawn
-        rise = (2 * outputs - 1) / (2 * noise**2)  # log of N(1, s^2) / N(0, s^2)
-        ratio = _log_mixture(rate, rise)
+            outputs += size * (rng.random(shape) < drawn)
+        ratio = _log_mixture(rate, _rise(outputs, 1.0, noise))
         losses += ratio.sum(axis=1) * (1 if direction == "remove" else -1)
         if direction == "remove" and tilt != 1:
-            weights += (ratio - _log_mixture(drawn, rise)).sum(axis=1)
+            weights += (ratio - _log_mixture(drawn, _rise(outputs, size, noise))).sum(axis=1)
     return losses, weights
+
+
+def _rise(outputs: NDArray[np.float64], mean: float, noise: float) -> NDArray[np.float64]:
+    """Return the log of ``N(mean, noise^2) / N(0, noise^2)`` at the outputs."""
+    return mean * (2 * outputs - mean) / (2 * noise**2)
 
 
 def _log_mixture(rate: float, rise: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -183,6 +212,11 @@ def _log_mixture(rate: float, rise: NDArray[np.float64]) -> NDArray[np.float64]:
         return rise
     mixed: NDArray[np.float64] = np.logaddexp(math.log1p(-rate), math.log(rate) + rise)
     return mixed
+
+
+def _divergence(first: float, second: float) -> float:
+    """Return KL(first || second) of two coins, by their chances of heads."""
+    return first * math.log(first / second) + (1 - first) * math.log((1 - first) / (1 - second))
 
 
 def _margin(claimed: float, tau: float) -> float:

@@ -43,8 +43,9 @@ DrawTrials = Annotated[
     str | None,
     typer.Option(
         metavar="LAW:MEAN",
-        help="Draw the number of trials, so that releasing only the best costs little privacy: logarithmic, geometric "
-        "or poisson, with the expected number, as geometric:8. Needs private training and --sampler random.",
+        help="Draw the number of trials, so that releasing only the best costs little privacy: logarithmic, "
+        "negative-binomial, geometric or poisson, with the expected number, as geometric:8. Needs private training and "
+        "--sampler random.",
     ),
 ]
 Set = Annotated[

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -130,10 +132,16 @@ def _count(settings: StudySettings, node_type: NodeType) -> int:
 def _load(text: str, file: Path) -> list[object]:
     import yaml
 
+    with suppress(yaml.YAMLError):  # ten times as fast, but the other has better words for what is wrong
+        return _documents(yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
     try:
-        return [document for document in yaml.safe_load_all(text) if document is not None]
+        return _documents(yaml.safe_load_all(text))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "unreadable"
         raise ClusterFileError(str(file), f"is not valid YAML{where}", cause=problem) from None
+
+
+def _documents(loaded: Iterable[object]) -> list[object]:
+    return [document for document in loaded if document is not None]

@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from anon_tune.accounting import Verdict, verify
+from anon_tune.accounting import verify
 from anon_tune.accounting.private_run import PrivateRun
 from anon_tune.commands.results import read_trials
 from anon_tune.errors import StudyError, UsageError
 from anon_tune.folder import Folder, is_uri
 from anon_tune.study_directory import StudyDirectory, TrialDirectory
 
-_NONE = "was not trained privately, so nothing can be stated"
+_NONE = "holds no private training that has begun, so nothing can be stated"
 _TAU = 0.5
 
 
@@ -40,23 +40,25 @@ def privacy(subject: str, check: bool = False, draws: int | None = None) -> list
 
 
 def _of_study(subject: str, check: bool, draws: int | None) -> list[tuple[str, str]]:
+    from anon_tune.study.privacy_check import keep_verdict
     from anon_tune.study.privacy_statement import privacy_of, statement
 
     study = StudyDirectory.at(Folder.at(subject))
-    found = privacy_of(study, read_trials(study))
+    found = privacy_of(study, read_trials(study), checked=not check)
     if found is None:
         raise UsageError(subject, _NONE, remedy="Train with 'dp.clip_norm' and 'dp.noise_multiplier'")
-    verdict: Verdict | None = None
     if check and not found.refused:
         if found.rule == "best of drawn":
             rule = "--verify checks the runs of a study, not what choosing among a drawn number of them costs"
             raise UsageError(subject, rule, remedy="Leave --verify out")
         delta = min(run.delta for run in found.runs.values())
         verdict = verify(found.phases, found.epsilon, delta, tau=_TAU, num_draws=draws)
+        keep_verdict(study, found, verdict)
+        found = found.checked(verdict)
         if not verdict.accepted:
             rule = f"the claim of epsilon {found.epsilon:.4g} was refused by {verdict.num_draws} draws"
             raise StudyError(subject, rule, f"delta {verdict.estimate:.3g}", "Use more --draws")
-    return statement(found, verdict)
+    return statement(found)
 
 
 def _of_file(path: Path) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from anon_tune.dashboard.progress import how_it_goes, num_over
+from anon_tune.dashboard.progress import num_over, state_of
 from anon_tune.dashboard.watch import Watch
 from anon_tune.dashboard.watched import Snapshot, WatchedStudy
 from anon_tune.report.sections import PageSection
@@ -34,19 +34,15 @@ def listing(watch: Watch, token: str) -> list[PageSection]:
 def _table(studies: Mapping[str, WatchedStudy], token: str) -> str:
     if not studies:
         return '<p class="none">None yet.</p>'
-    rows = "".join(_row(key, study, study.snapshot, token) for key, study in studies.items())
     names = ("Study", "State", "Trials over", "On the front", "Hypervolume", "Directory")
     head = "".join(f'<th scope="col"><button type="button">{name}</button></th>' for name in names)
     several = len(studies) > 1
-    ticks = '<th scope="col">Compare</th>' if several else ""
-    if several:
-        rows = "".join(
-            _row(key, study, study.snapshot, token, '<td><input type="checkbox" name="study" value="{}"></td>')
-            for key, study in studies.items()
-        )
+    # The boxes come first, because on a phone the last columns are out of sight.
+    ticks = '<th scope="col"><span class="unseen">Compare</span></th>' if several else ""
+    rows = "".join(_row(key, study, study.snapshot, token, several) for key, study in studies.items())
     table = (
         '<div class="scroll"><table id="studies-table" class="sortable"><thead><tr>'
-        f"{head}{ticks}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"{ticks}{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
     if not several:
         return table
@@ -56,23 +52,28 @@ def _table(studies: Mapping[str, WatchedStudy], token: str) -> str:
     )
 
 
-def _row(key: str, study: WatchedStudy, snapshot: Snapshot | None, token: str, tick: str = "") -> str:
+def _row(key: str, study: WatchedStudy, snapshot: Snapshot | None, token: str, has_box: bool) -> str:
+    name = text(study.study.name)
+    box = f'<td><input type="checkbox" name="study" value="{key}" aria-label="Compare {name}"></td>' if has_box else ""
     address = f"/study/{key}?token={quote(token)}"
-    cells = [f'<td><a href="{address}">{text(study.study.name)}</a></td>']
+    cells = [f'<td><a href="{address}">{name}</a></td>']
     if snapshot is None:
         cells += ["<td>is being read</td>", *(f"<td>{NOTHING}</td>" for _ in range(3))]
     elif snapshot.shown is None:
-        cells += [f'<td class="failed">{text(snapshot.problem)}</td>', *(f"<td>{NOTHING}</td>" for _ in range(3))]
+        cells += [_problem(snapshot), *(f"<td>{NOTHING}</td>" for _ in range(3))]
     else:
         front, status = snapshot.shown.front, snapshot.status
-        state = "" if status is None else how_it_goes(status).partition(":")[0]
         over = NOTHING if status is None else f"{num_over(status)} of {status.num_trials}"
         num_on_front = sum(not t.is_anchor for t in front.members)
         cells += [
-            f"<td>{state}</td>",
+            _problem(snapshot) if status is None else f"<td>{state_of(status)}</td>",
             f"<td>{over}</td>",
             f'<td class="number">{num_on_front}</td>',
             f'<td class="number">{front.hypervolume:.4f}</td>',
         ]
     cells.append(f"<td><code>{text(study.study)}</code></td>")
-    return f"<tr>{''.join(cells)}{tick.format(key)}</tr>"
+    return f"<tr>{box}{''.join(cells)}</tr>"
+
+
+def _problem(snapshot: Snapshot) -> str:
+    return f'<td class="failed problem">{text(snapshot.problem)}</td>'

@@ -37,7 +37,7 @@ class Snapshot:
         sections: The parts of its page; the first is the header's.
         shown: What the page shows; None if the study cannot be read.
         status: How far it is; None if that cannot be told.
-        problem: Why it cannot be read, in words; empty if it can.
+        problem: Why it, or how far it is, cannot be read, in words; empty if both can.
     """
 
     title: str
@@ -117,11 +117,16 @@ class WatchedStudy:
     def _whole(self) -> Snapshot:
         self.study.check()
         trials = Ledger(self.study.ledger).trials()
-        status = status_of(self.study, trials)
         shown = ShownStudy.of(self.study, trials, self._weighed(trials), self._media)
-        extra = progress_html(status) if status is not None else ""
+        problem = ""
+        try:
+            status = status_of(self.study, trials)
+            extra = progress_html(status)
+        except AnonTuneError as error:  # what the study found can be shown all the same
+            status, problem = None, str(error)
+            extra = f'<p class="failed">{text(problem)}</p>'
         sections = [study_summary(shown, extra), *study_sections(shown)]
-        return Snapshot(page_title(shown), tuple(sections), shown, status)
+        return Snapshot(page_title(shown), tuple(sections), shown, status, problem)
 
     def _weighed(self, trials: list[Trial]) -> Mapping[str, Mapping[str, float]]:
         """Return the importance of params, computed again once the complete trials are a tenth more."""

@@ -9,7 +9,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from anon_tune.clips import ClipSet
@@ -77,4 +76,6 @@ def frame_auc(said: Floats, truth: NDArray[np.uint8]) -> float:
 
 
 def _auc(truth: NDArray[np.generic], scores: Floats) -> float:
+    from sklearn.metrics import roc_auc_score  # loads slowly, and trials on actions need none of it
+
     return float(roc_auc_score(truth, scores)) if len(np.unique(truth)) == 2 else math.nan

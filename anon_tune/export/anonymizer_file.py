@@ -65,6 +65,7 @@ def export_anonymizer(
     Raises:
         UsageError: The trial is an anchor or has no full score, the suffix is unknown, or a file exists.
         ExportError: A program cannot be made, or a file cannot be written.
+        StudyError: Another trial is the only one of a private study that may be released.
     """
     study = StudyDirectory.at(directory)
     output = output if output.suffix else output.with_suffix(".safetensors")
@@ -75,12 +76,11 @@ def export_anonymizer(
     loaded = load_trial(study, trial)
     recipe = loaded.recipe
     trials = Ledger(study.ledger).trials()
+    stated = _stated(study, trial, trials, recipe)
     score = judged_scores(trials).get(trial.id, trial.score)
     store = _store(study, clips)
     certificate = certificates_of(study, [trial]).get(trial.id)
-    document = card_document(
-        trial, score, recipe, clips, store, data_licence, stills, certificate, _stated(study, trials, recipe)
-    )
+    document = card_document(trial, score, recipe, clips, store, data_licence, stills, certificate, stated)
     if output.suffix == ".safetensors":
         made = {"format": FORM, "anon_tune": anon_tune.__version__, "recipe": recipe.model_dump_json()}
         save_weights(loaded.anonymizer.state_dict(), output, made | {"model_card": json.dumps(document)})
@@ -95,12 +95,19 @@ def export_anonymizer(
     return output
 
 
-def _stated(study: StudyDirectory, trials: list[Trial], recipe: Recipe) -> Sequence[tuple[str, str]]:
-    """Return the statement of the study's private training, or of the method's private release; empty for neither."""
+def _stated(study: StudyDirectory, trial: Trial, trials: list[Trial], recipe: Recipe) -> Sequence[tuple[str, str]]:
+    """Return the statement of the study's private training, or of the method's private release; empty for neither.
+
+    Raises:
+        StudyError: The claim of the study does not cover the release of this trial.
+    """
     if promise := release_of(recipe.method):
         return (("private release", promise),)
     private = privacy_of(study, trials) if recipe.dp.is_on else None
-    return () if private is None else statement(private)
+    if private is None:
+        return ()
+    private.check_release(trial.id, str(study))
+    return statement(private)
 
 
 def _check_output(output: Path, new: Sequence[Path]) -> None:

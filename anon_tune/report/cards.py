@@ -71,11 +71,11 @@ def _readings(score: Score, certificate: Certificate | None) -> str:
     ]
     if certificate is not None:
         rows[2:2] = [
-            (f"Leakage, {status_words(certificate)}", certified(certificate), None, ""),
-            ("normalized", percent(certificate.leakage_normalized), None, ""),
+            (f"Certified leakage ({status_words(certificate)})", certified(certificate), None, ""),
+            ("Certified leakage, normalized", percent(certificate.leakage_normalized), None, ""),
         ]
     if math.isfinite(score.seconds_per_frame):
-        rows.append(("Anonymizing", per_frame(score.seconds_per_frame), None, ""))
+        rows.append(("Anonymizing takes", per_frame(score.seconds_per_frame), None, ""))
     cells = "".join(f"<tr><th>{name}</th><td>{value}{_bar(of, kind)}</td></tr>" for name, value, of, kind in rows)
     details = _values("Attacker", "cMAP", score.attackers) + _values("Attribute", "AP", score.attributes)
     return f'<table class="readings">{cells}</table><div class="pair">{details}</div>'

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from anon_tune.methods import defaults_of
 from anon_tune.pareto import ParetoFront, ReferencePoint
 from anon_tune.recipe import is_measured_by
 from anon_tune.report.shown import ShownStudy
+from anon_tune.study.settings import StudySettings
 from anon_tune.utility_task import ANOMALY
 
 _OF_ONE_STUDY = ("seed", "record_name", "clips", "stills")
@@ -48,9 +50,10 @@ class ComparedStudy:
 
     @property
     def effort(self) -> dict[str, object]:
-        """Recipe values by which its task is measured, by flat name; the task itself is known from the scores."""
+        """Recipe values by which its full scores are measured, by flat name; the task is known from the scores."""
         others = {"utility.task"} if self.front.task == ANOMALY else {"utility.task", "utility.segments"}
-        return {name: value for name, value in self.recipe.items() if is_measured_by(name) and name not in others}
+        known = {name: value for name, value in self.recipe.items() if is_measured_by(name) and name not in others}
+        return {name: value for name, value in known.items() if not name.startswith("evaluation.rung.")}
 
     @property
     def kind(self) -> tuple[object, ...]:
@@ -60,23 +63,41 @@ class ComparedStudy:
 
     @property
     def recipe(self) -> dict[str, object]:
-        """Recipe values that are the same in all of its trials, by flat name."""
+        """Recipe values that are the same in all of its trials, by flat name.
+
+        A value that came after the study was begun has its default: a new one is added only if that changes nothing.
+        """
         space = self.shown.facts.space
-        return {**_table(space, "defaults"), **_table(space, "fixed")}
+        return {**defaults_of(()), **_table(space, "defaults"), **_table(space, "fixed")}
 
     @property
     def described(self) -> dict[str, str]:
         """Settings, fixed values and searched ranges, by name, in words."""
-        settings = {n: v for n, v in self.shown.facts.settings.items() if n not in _SAID_ELSEWHERE}
-        searched = {
-            name: "searched: " + ", ".join(f"{key} {value}" for key, value in _mapping(how).items())
-            for name, how in _table(self.shown.facts.space, "search").items()
-        }
+        known = {**StudySettings().model_dump(mode="json", exclude_none=True), **self.shown.facts.settings}
+        settings = {name: value for name, value in known.items() if name not in _SAID_ELSEWHERE}
+        searched = {name: _searched(how) for name, how in _table(self.shown.facts.space, "search").items()}
         return {name: _words(value) for name, value in {**settings, **self.recipe, **searched}.items()}
 
 
 def _words(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_words, value)) or "none"
+    return str(value) or "none"
+
+
+def _searched(how: object) -> str:
+    """Say in words what a param was searched over."""
+    rest = dict(_mapping(how))
+    words = []
+    if "low" in rest and "high" in rest:
+        words.append(f"{rest.pop('low')} to {rest.pop('high')}")
+    if "choices" in rest:
+        words.append(f"one of {_words(rest.pop('choices'))}")
+    for name, said in (("log", "log scale"), ("integer", "whole numbers")):
+        words += [said] if rest.pop(name, False) else []
+    return "searched: " + ", ".join([*words, *(f"{name} {_words(value)}" for name, value in rest.items())])
 
 
 def _mapping(value: object) -> Mapping[str, object]:

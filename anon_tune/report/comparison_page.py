@@ -13,21 +13,23 @@ from anon_tune.report.shown import ShownStudy
 from anon_tune.report.wording import NOTHING, hours, percent, shorten, text
 from anon_tune.trial import Cost, losses
 
+_WARNING = "The numbers of these studies cannot be compared as they are."
+
 
 def comparison_sections(shown: Sequence[ShownStudy]) -> list[PageSection]:
     """Return the parts of a page that compares studies; the first is the header's."""
     studies = compared(shown)
     warnings = cautions(studies)
     said = "".join(f"<li>{text(words)}</li>" for words in warnings)
+    reasons = f'<div class="warning" role="alert"><b>{_WARNING}</b><ul>{said}</ul></div>' if warnings else ""
     warning = (
-        '<div class="warning" role="alert"><b>The numbers of these studies cannot be compared as they are.</b>'
-        f"<ul>{said}</ul></div>"
+        f'<p class="warning"><b>{_WARNING}</b> <a href="#summary">See why at the top of the page.</a></p>'
         if warnings
         else ""
     )
     names = ", ".join(text(one.name) for one in studies)
     return [
-        PageSection("summary", "", note(f"{len(studies)} studies: {names}.") + warning),
+        PageSection("summary", "", note(f"{len(studies)} studies: {names}.") + reasons),
         PageSection("fronts", "Fronts", _fronts(studies, warning)),
         PageSection("growth", "Hypervolume over cost", _growth(studies, warning)),
         PageSection("numbers", "Numbers", warning + _numbers(studies)),

@@ -194,12 +194,13 @@ def parallel_chart(front: ParetoFront) -> tuple[Chart, int] | None:
     dimensions = [_dimension(name, [t.params.get(name) for t in trials]) for name in names]
     for objective in OBJECTIVES:
         values = [getattr(front.scores[t.id], objective.name).value for t in trials]
-        dimensions.append({"label": front.task.word(objective.name), "values": values, "tickformat": ".0%"})
-    leakage = dimensions[-len(OBJECTIVES)]["values"]
+        ticks = ".0%" if max(values) - min(values) > 0.05 else ".1%"
+        dimensions.append({"label": front.task.word(objective.name), "values": values, "tickformat": ticks})
+    leakage = dimensions[-len(OBJECTIVES)]
     colours = {
-        "color": leakage,
+        "color": leakage["values"],
         "colorscale": "Cividis",
-        "colorbar": {"title": {"text": "leakage"}, "tickformat": ".0%", "thickness": 12},
+        "colorbar": {"title": {"text": "leakage"}, "tickformat": leakage["tickformat"], "thickness": 12},
     }
     names_of = [t.id for t in trials]
     data = [

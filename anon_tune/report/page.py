@@ -124,8 +124,10 @@ def page_frame(title: str, sections: Sequence[PageSection], head: str, end: str,
 
 
 def page_title(shown: ShownStudy) -> str:
-    """Return the title of a study's page, as HTML."""
-    return f"{text(shown.facts.name or shown.study.name)} · anon-tune"
+    """Return the title of a study's page, as HTML: its directory, because many studies may have the same name."""
+    directory, name = shown.study.name, shown.facts.name
+    said = f"{directory} ({name})" if name not in ("", directory) else directory
+    return f"{text(said)} · anon-tune"
 
 
 def study_summary(shown: ShownStudy, extra: str = "") -> PageSection:

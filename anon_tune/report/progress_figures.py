@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
 from anon_tune.pareto import GrowthPoint, growth
-from anon_tune.report.chart import BLUE, Chart, axis
+from anon_tune.report.chart import BLUE, Chart, axis, whole_steps
 from anon_tune.report.selection import MOST_POINTS
 from anon_tune.trial import Trial
 
@@ -23,8 +24,9 @@ def progress_charts(trials: Sequence[Trial]) -> dict[str, Chart]:
     if not entries:
         return {}
     shown = _steps(entries)
+    counts = [e.num_trials for e in shown]
     charts = {
-        "progress-trials": _chart(shown, [e.num_trials for e in shown], "Trials ended"),
+        "progress-trials": _chart(shown, counts, "Trials ended", **whole_steps(counts[-1])),
         "progress-seconds": _chart(shown, [e.seconds for e in shown], "Seconds since the first record"),
     }
     spent = entries[-1].cost
@@ -46,7 +48,7 @@ def _steps(entries: Sequence[GrowthPoint]) -> list[GrowthPoint]:
     return [*steps, entries[-1]]
 
 
-def _chart(entries: Sequence[GrowthPoint], x: Sequence[float], title: str) -> Chart:
+def _chart(entries: Sequence[GrowthPoint], x: Sequence[float], title: str, **x_axis: Any) -> Chart:
     line = go.Scatter(
         x=list(x),
         y=[entry.hypervolume for entry in entries],
@@ -55,5 +57,5 @@ def _chart(entries: Sequence[GrowthPoint], x: Sequence[float], title: str) -> Ch
         marker={"size": 4},
         hovertemplate="%{x}: %{y:.4f}<extra></extra>",
     )
-    axes = {"xaxis": axis(title, rangemode="tozero"), "yaxis": axis("Hypervolume", rangemode="tozero")}
+    axes = {"xaxis": axis(title, rangemode="tozero", **x_axis), "yaxis": axis("Hypervolume", rangemode="tozero")}
     return Chart([line], lambda narrow: {"height": 280 if narrow else 320, **axes})

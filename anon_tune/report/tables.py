@@ -26,7 +26,9 @@ CAVEAT = (
 def summary(trials: Sequence[Trial], front: ParetoFront) -> str:
     """Return tiles that show the state of the study."""
     states = Counter(t.state for t in trials if not t.is_anchor)
-    by_state = ", ".join(f"{states[s]} {s.value.lower()}" for s in TrialState if states[s]) or "none yet"
+    # What has begun and not ended need not be running: the study may have been stopped.
+    words = {s: s.value.lower() for s in TrialState} | {TrialState.RUNNING: "unfinished"}
+    by_state = ", ".join(f"{states[s]} {words[s]}" for s in TrialState if states[s]) or "none yet"
     point = front.reference_point
     against = (
         f"against leakage {percent(point.leakage)} (raw clips) and {front.task.objective} "
@@ -59,10 +61,14 @@ def summary(trials: Sequence[Trial], front: ParetoFront) -> str:
 def _spent(trials: Sequence[Trial]) -> list[tuple[str, str, str]]:
     """Return a tile with the cost of all trials; none if no cost is known."""
     cost = sum((t.cost for t in trials), Cost())
-    parts = [f"{hours(cost.gpu_s)} GPU-hours"] if cost.gpu_s else []
-    parts += [f"{hours(cost.cpu_s)} CPU-hours"] if cost.cpu_s else []
-    parts += [f"{cost.money:,.2f} in the currency of the cluster file"] if cost.money else []
-    return [("Spent", parts[0], ", ".join([*parts[1:], "reserved by all trials, in any state"]))] if parts else []
+    parts = [(hours(cost.gpu_s), "GPU-hours")] if cost.gpu_s else []
+    parts += [(hours(cost.cpu_s), "CPU-hours")] if cost.cpu_s else []
+    parts += [(f"{cost.money:,.2f}", "in the currency of the cluster file")] if cost.money else []
+    if not parts:
+        return []
+    (value, unit), *others = parts
+    notes = [unit, *(f"{number} {of}" for number, of in others), "reserved by all trials, in any state"]
+    return [("Spent", value, ", ".join(notes))]
 
 
 def settings(study: Mapping[str, object]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from anon_tune.pareto import ParetoFront
-from anon_tune.report.chart import CYCLE, GREEN, LEGEND, MUTED, ORANGE, SKY, VERMILLION, Chart, axis
+from anon_tune.report.chart import CYCLE, GREEN, LEGEND, MUTED, ORANGE, SKY, VERMILLION, Chart, axis, whole_steps
 from anon_tune.report.selection import MOST_CARDS
 from anon_tune.report.wording import text
 from anon_tune.search.trained import has_trained_method
@@ -62,7 +62,7 @@ def rungs_chart(trials: Sequence[Trial]) -> Chart | None:
             "barmode": "stack",
             "legend": LEGEND | {"traceorder": "normal"},
             "height": 140 + 48 * len(levels) + (40 if narrow else 0),
-            "xaxis": axis("Trials", rangemode="tozero"),
+            "xaxis": axis("Trials", rangemode="tozero", **whole_steps(len(trained))),
             "yaxis": axis(autorange="reversed", type="category", ticks=""),
         }
 
@@ -152,6 +152,7 @@ def _plots(terms: Sequence[str], narrow: bool) -> dict[str, Any]:
         x_domain = [column * 0.54, column * 0.54 + 0.46] if columns == 2 else [0, 1]
         y_domain = [1 - (row + 1) * height + gap, 1 - row * height - gap]
         last = index + columns >= len(terms)
-        layout[f"xaxis{index + 1}"] = axis("Step" if last else "", anchor=f"y{index + 1}", domain=x_domain)
-        layout[f"yaxis{index + 1}"] = axis(text(term.capitalize()), anchor=f"x{index + 1}", domain=y_domain)
+        number = str(index + 1) if index else ""  # Plotly knows the first pair of axes without a number
+        layout[f"xaxis{number}"] = axis("Step" if last else "", anchor=f"y{number}", domain=x_domain)
+        layout[f"yaxis{number}"] = axis(text(term.capitalize()), anchor=f"x{number}", domain=y_domain)
     return layout

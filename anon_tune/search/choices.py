@@ -106,7 +106,7 @@ def _of_rung(rung: int, trust: RungTrust) -> Choice:
     count, correlation = trust.compared(rung)
     name = f"rung {rung}"
     if count < FEWEST_PAIRS:
-        why = f"it was compared with full scores on {count} trials only, and may be doubted from {FEWEST_PAIRS} on"
+        why = f"its scores are compared with full scores once {FEWEST_PAIRS} trials have both; {count} have them so far"
         return Choice(name, "stops trials", why)
     measured = f"over {count} trials, its scores and full scores have a rank correlation of {correlation:.2f}"
     measured += f" (the smaller one of leakage and accuracy; at least {TRUSTED} is required)"

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from anon_tune.accounting import NumberLaw, Phase, epsilon, selection_epsilon
+from anon_tune.accounting import NumberLaw, Phase, Verdict, epsilon, selection_epsilon
 from anon_tune.accounting.private_run import PrivateRun, private_run, updates_until
 from anon_tune.certificate import Membership
-from anon_tune.errors import AnonTuneError, UsageError
+from anon_tune.errors import AnonTuneError, StudyError, UsageError
 from anon_tune.methods import is_trained
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.settings import StudySettings
@@ -53,6 +53,8 @@ class StudyPrivacy:
         law: The law of the number of trials; None if it was not drawn.
         refused: Why the study may claim nothing; empty if the claim holds.
         audits: Membership attacks on the training of its trials, by trial id, from certificates.
+        verdict: The outcome of a Monte Carlo check of this claim; None if it was not checked.
+        best: The only trial that may be released if their number was drawn; empty while some of them are not over.
     """
 
     rule: Rule
@@ -63,6 +65,8 @@ class StudyPrivacy:
     law: NumberLaw | None = None
     refused: str = ""
     audits: Mapping[str, Membership] = field(default_factory=dict)
+    verdict: Verdict | None = None
+    best: str = ""
 
     def audited(self, audits: Mapping[str, Membership]) -> StudyPrivacy:
         """Return the claim with audits. An audit that refutes the epsilon of a run refuses the claim."""
@@ -72,6 +76,27 @@ class StudyPrivacy:
             shown, claimed = audits[wrong].lower_bound, audits[wrong].epsilon
             refused = f"a membership attack on trial {wrong} shows at least {shown:.3g}; its run claims {claimed:.3g}"
         return replace(self, audits=audits, refused=refused)
+
+    def checked(self, verdict: Verdict | None) -> StudyPrivacy:
+        """Return the claim with the outcome of a Monte Carlo check. A claim that it did not accept is refused."""
+        refused = self.refused
+        if verdict is not None and not verdict.accepted and not refused:
+            refused = f"{verdict.num_draws} draws of a Monte Carlo check did not accept its epsilon"
+        return replace(self, verdict=verdict, refused=refused)
+
+    def check_release(self, trial_id: str, where: str) -> None:
+        """Check that a trial may be released.
+
+        Raises:
+            StudyError: The number of trials was drawn, and another one is the best, or some are not over.
+        """
+        if self.rule != "best of drawn" or trial_id == self.best:
+            return
+        rule = "only the best of a drawn number of private trials may be released, and not all of them are over"
+        if self.best:
+            rule = f"only the best of a drawn number of private trials may be released: {self.best}"
+        remedy = f"Choose --trial {self.best}" if self.best else "Wait until they are, or resume the study"
+        raise StudyError(where, rule, trial_id, remedy)
 
     @property
     def run(self) -> PrivateRun:
@@ -116,7 +141,21 @@ def study_privacy(
         runs[trial.id] = run.after(recipe, trial.reports[-1].step) if stopped else run
     if not runs:
         return None
-    return _claim(runs, public, space, settings, protected)
+    claim = _claim(runs, public, space, settings, protected)
+    return replace(claim, best=_best(trials, settings.num_trials)) if settings.drawn else claim
+
+
+def _best(trials: Sequence[Trial], num_trials: int) -> str:
+    """Return the id of the best of a drawn number of trials, by an order that is known before any of them begins."""
+    over = [trial for trial in trials if not trial.is_anchor and trial.state.is_final]
+    if len(over) < num_trials:
+        return ""
+    scores = {
+        trial.id: (trial.score.accuracy.validation - trial.score.leakage.validation, -trial.number)
+        for trial in over
+        if trial.score is not None and trial.score.is_finite and trial.is_feasible and is_trained(trial.method)
+    }
+    return max(scores, key=scores.__getitem__, default="")
 
 
 def _claim(

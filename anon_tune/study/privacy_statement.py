@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from anon_tune.accounting import Verdict
+from anon_tune.accounting import Verdict, replacement_epsilon
 from anon_tune.accounting.private_run import PrivateRun
 from anon_tune.errors import AnonTuneError
 from anon_tune.study.certified import all_certificates_of
 from anon_tune.study.frozen_study import read_study
 from anon_tune.study.privacy import Protected, StudyPrivacy, is_private, study_privacy
+from anon_tune.study.privacy_check import with_kept_check
 from anon_tune.study_directory import StudyLocation
 from anon_tune.trial import Trial
 
@@ -38,8 +39,14 @@ _PRICE = {
 }
 
 
-def privacy_of(directory: StudyLocation, trials: Sequence[Trial]) -> StudyPrivacy | None:
-    """Return the claim of the study in a directory; None if no run of it was private, or it cannot be read here."""
+def privacy_of(directory: StudyLocation, trials: Sequence[Trial], checked: bool = True) -> StudyPrivacy | None:
+    """Return the claim of the study in a directory; None if no run of it was private, or it cannot be read here.
+
+    Args:
+        directory: The study directory.
+        trials: Its trials.
+        checked: Whether the claim is refused if an earlier Monte Carlo check did not accept it.
+    """
     try:
         space, settings = read_study(directory)
         if not is_private(space) or not settings.protected_clips:
@@ -49,18 +56,14 @@ def privacy_of(directory: StudyLocation, trials: Sequence[Trial]) -> StudyPrivac
         if found is None:
             return None
         made = all_certificates_of(directory, [trial for trial in trials if trial.id in found.runs])
-        return found.audited({name: c.membership for name, c in made.items() if c.membership is not None})
+        audited = found.audited({name: c.membership for name, c in made.items() if c.membership is not None})
+        return with_kept_check(directory, audited) if checked else audited
     except AnonTuneError:
         return None
 
 
-def statement(privacy: StudyPrivacy, verdict: Verdict | None = None) -> Rows:
-    """Return the statement of a study, as pairs of a heading and a text.
-
-    Args:
-        privacy: The claim of the study.
-        verdict: The outcome of a Monte Carlo check; None if it was not made.
-    """
+def statement(privacy: StudyPrivacy) -> Rows:
+    """Return the statement of a study, as pairs of a heading and a text."""
     run = privacy.run
     updates = {name: sum(one.updates.get(name, 0) for one in privacy.runs.values()) for name in run.updates}
     counted = ", ".join(f"{name} {number}" for name, number in updates.items())
@@ -72,15 +75,15 @@ def statement(privacy: StudyPrivacy, verdict: Verdict | None = None) -> Rows:
     claim = f"refused: {privacy.refused}" if privacy.refused else f"{privacy.epsilon:.4g} at delta {delta:.3g}"
     rows = [
         ("epsilon", claim),
-        ("what is released", "the weights of the anonymizer that is exported"),
+        ("what is released", _released(privacy)),
         ("unit", f"{_UNITS[run.unit]}; {run.num_units} {run.unit} in the training split"),
-        ("neighbouring data", _REGIONS[run.region]),
+        ("neighbouring data", _REGIONS[run.region] + _replaced(privacy, delta)),
         ("mechanism", _mechanism(run, _span(noises))),
         ("sampling", f"Poisson, each unit with probability {_span(rates)}"),
         ("noised updates", f"{sum(updates.values())}: {counted}"),
         ("cost of the search", price),
         ("accounting", _accounting(privacy, delta)),
-        ("checked", _checked(verdict)),
+        ("checked", _checked(privacy.verdict)),
         ("audited", _audited(privacy)),
         ("not said", _not_said(run)),
     ]
@@ -101,6 +104,13 @@ def run_statement(run: PrivateRun) -> Rows:
     ]
 
 
+def _replaced(privacy: StudyPrivacy, delta: float) -> str:
+    if privacy.refused or privacy.accountant != "pld":
+        return ""
+    what = "the unit is" if privacy.run.region == "everything" else "the pixels are"
+    return f". If {what} replaced by other content instead, epsilon is {replacement_epsilon(privacy.phases, delta):.4g}"
+
+
 def _not_said(run: PrivateRun) -> str:
     return NOT_SAID + _NOT_SAID_OF_PERSONS * (run.region == "persons")
 
@@ -119,7 +129,21 @@ def _span(values: Sequence[float]) -> str:
     return f"{values[0]:.4g}" if len(values) == 1 else f"{values[0]:.4g} to {values[-1]:.4g}"
 
 
+def _released(privacy: StudyPrivacy) -> str:
+    if privacy.rule != "best of drawn":
+        return "the weights of the anonymizer that is exported"
+    if not privacy.best:
+        return "nothing yet, because not all trials of the drawn number are over, or none of them succeeded"
+    return (
+        f"the weights of trial {privacy.best} alone. It is the best by an order that was known before: the largest "
+        "validation accuracy minus validation leakage, then the lowest number. Nothing of other trials may be "
+        "released, such as the page or their directories"
+    )
+
+
 def _accounting(privacy: StudyPrivacy, delta: float) -> str:
+    if privacy.refused:
+        return "nothing is claimed"
     if privacy.accountant == "rdp":
         return "Rényi differential privacy (dp-accounting), an upper bound, the larger of both directions"
     return (
@@ -142,8 +166,11 @@ def _audited(privacy: StudyPrivacy) -> str:
 def _checked(verdict: Verdict | None) -> str:
     if verdict is None:
         return "the accountant's bound is proven; 'anon-tune privacy --verify' also checks it by Monte Carlo"
+    if not verdict.accepted:
+        return f"refused by Monte Carlo, by m = {verdict.num_draws} draws; check again with --verify and more --draws"
     return (
         f"accepted by Monte Carlo: the mean of m = {verdict.num_draws} draws, in the worse direction, is "
         f"{verdict.estimate:.3g} ± {verdict.error:.1g}. It must be at most delta / tau - {verdict.margin:.3g}, where "
-        f"tau is {verdict.tau:g}. Alone, this proves a delta of {verdict.claimed / verdict.tau:.3g}"
+        f"tau is {verdict.tau:g}. This proves a delta of {verdict.claimed / verdict.tau:.3g}, or without any bound by "
+        f"the accountant, of {verdict.alone:.3g}"
     )

@@ -30,7 +30,7 @@ from anon_tune.training import TrialTrainer
 _SMALL = {
     "anonymizer.base_channels": 4,
     "anonymizer.pretrain_steps": 2,
-    "training.num_steps": 4,
+    "training.num_steps": 6,  # more than are done, so that a step too many is noticed
     "training.batch_clips": 4,
     "training.warmup_steps": 1,
 }

@@ -39,7 +39,7 @@ Labels = Callable[[ClipBatch, str], tuple[Tensor, ...]]
 
 _NO_HOOKS = GameHooks()
 _NOTE = "dp"
-_ANEW = "remove the checkpoint to start this trial anew"
+_ANEW = "begin a new study"
 _UTILITY_ALONE = replace(UTILITY, weight=lambda recipe: Schedule(start=1.0))
 
 

@@ -15,6 +15,7 @@ import torch
 from anon_tune.accounting.private_run import private_run
 from anon_tune.clips import Clips
 from anon_tune.clips.outside import measured_clips
+from anon_tune.errors import AnonTuneError
 from anon_tune.evaluation import measure, raw_networks
 from anon_tune.folder import File
 from anon_tune.methods import attackers_of, build_anonymizer, is_trained, trainer_of
@@ -108,6 +109,9 @@ def _train(
     if checkpoint.exists():
         with checkpoint.reading() as path:
             trainer.load(path)
+    elif recipe.dp.is_on and (job.rung or TrialDirectory.at(job.directory).weights.exists()):
+        rule = "is gone, and this private trial was scored before: to train it again is a run that nobody accounts for"
+        raise AnonTuneError(str(checkpoint), rule, remedy="Restore the file from a copy, or do without the trial")
     saves = Collective().world_rank == 0
     points: list[LossPoint] = []
     saved = time.monotonic()

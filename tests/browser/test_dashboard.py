@@ -29,6 +29,15 @@ INJECT = """() => {
 }"""
 
 
+ALL_PICKS = """values => values.map(value => {
+    const slider = document.getElementById("limit");
+    slider.value = value;
+    slider.dispatchEvent(new Event("input", {bubbles: true}));
+    const shown = [...document.querySelectorAll("#picked button")].map(button => button.textContent);
+    return [shown, document.getElementById("pick-command").innerText];
+})"""
+
+
 def answer(address: str) -> int:
     try:
         with urllib.request.urlopen(address) as found:
@@ -90,7 +99,7 @@ def test_a_request_leads_to_no_file_but_those_of_trials(dashboard, visit):
 
 def test_every_study_is_listed_and_a_damaged_one_says_so(dashboard, visit):
     page = visit(dashboard.address, ready="text=is not valid TOML")
-    names = page.locator("#studies-table tbody tr td:first-child").all_text_contents()
+    names = page.locator("#studies-table tbody tr td a").all_text_contents()
     assert names == ["damaged", "verified", "first", "hostile"]
 
 
@@ -168,31 +177,28 @@ def test_the_keyboard_opens_a_trial_walks_the_front_and_returns(dashboard, visit
     assert page.evaluate("document.activeElement.dataset.open") == order[0]
 
 
-def set_limit(page, value):
-    page.locator("#limit").evaluate(
-        "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input', {bubbles: true})); }", value
-    )
-
-
 @pytest.mark.parametrize("name", ["first", "verified"])
 def test_the_slider_picks_what_export_picks(dashboard, visit, runs, name):
     place = runs / "first" if name == "first" else runs / "deep" / "verified"
     page = open_study(visit, dashboard, name)
-    pickable = ParetoFront.of(Ledger(place / "ledger").trials()).pickable
+    front = ParetoFront.of(Ledger(place / "ledger").trials())
     for rule, option in zip(Limit, ("--leakage-at-most", "--accuracy-at-least"), strict=True):
         page.locator(f"input[name=rule][value={rule.value}]").check()
         assert page.locator("#picked button").count() == 1
-        near = {round(limit + by, 3) for limit, _ in pickable.steps(rule) for by in (-0.001, 0, 0.001)}
-        for value in sorted(near | {0.0, 0.5, 1.0}):
-            set_limit(page, f"{value:.3f}")
-            shown = page.locator("#picked button").all_text_contents()
-            words = shlex.split(page.inner_text("#pick-command"))
+        near = {round(limit + by, 3) for limit, _ in front.pickable.steps(rule) for by in (-0.001, 0, 0.001)}
+        values = sorted(near | {0.0, 0.5, 1.0})
+        seen = page.evaluate(ALL_PICKS, [f"{value:.3f}" for value in values])
+        some = {}
+        for value, (shown, command) in zip(values, seen, strict=True):
+            words = shlex.split(command)
             assert words[:5] == ["anon-tune", "export", str(place), option, f"{value:.3f}"]
             limits = {"leakage_at_most": None, "accuracy_at_least": None} | {words[3][2:].replace("-", "_"): value}
             try:
-                assert shown == [f"trial {pick_trial(place, trial=None, **limits).id}"]
+                assert shown == [f"trial {front.pick(**limits).id}"]
+                some = limits
             except StudyError:
                 assert shown == []
+        assert pick_trial(place, trial=None, **some) == front.pick(**some)  # `export` reads the whole study
 
 
 def test_a_preview_is_a_video_that_plays_again_and_again(
@@ -229,6 +235,27 @@ def test_a_right_press_whose_release_goes_to_its_menu_stops_nothing(dashboard, v
     page.evaluate("document.querySelector('#front > .content').dataset.mark = 'old'")
     page.locator("#front > .content:not([data-mark=old])").wait_for()
     assert page.evaluate("document.activeElement.id") == "rule-accuracy"
+
+
+def test_the_keyboard_stays_where_it_is_when_a_section_is_replaced(dashboard, visit):
+    page = open_study(visit, dashboard, "first")
+    focused = "[document.activeElement.tagName, document.activeElement.textContent]"
+    for section, what in (
+        ("trials", "th button:text-is('Leakage')"),
+        ("trials", "tbody tr:nth-child(3) [data-open]"),
+        ("summary", "details summary"),
+        ("gallery", "article:nth-child(2) details summary"),
+    ):
+        element = page.locator(f"#{section} {what}")
+        element.focus()
+        if "data-open" not in what:
+            page.keyboard.press("Enter")  # sorts the table, or unfolds the details
+        said = page.evaluate(focused)
+        page.evaluate("id => { document.querySelector(`#${id} > .content`).dataset.mark = 'old'; }", section)
+        page.locator(f"#{section} > .content:not([data-mark=old])").wait_for(state="attached")
+        assert page.evaluate(focused) == said
+    assert page.locator("details[open]").count() == 2
+    assert page.locator("#trials-table th[aria-sort]").inner_text().startswith("Leakage")
 
 
 def test_drawing_a_chart_moves_nothing_on_the_page(dashboard, visit):

@@ -55,14 +55,20 @@ def patiently(start: Callable[[], T]) -> T:
     return start()
 
 
-# Ray lets its workers run when nobody else wants to. Beside any other work a test would wait for them for minutes.
-NICENESS = {"RAY_worker_niceness": "0"}
+# Ray lets its workers run when nobody else wants to: beside any other work a test would wait for them for minutes. It
+# also starts a worker for each CPU that nobody uses, as ours need a runtime environment, and another for each job of
+# Ray Train, which looks for nodes that a cloud is about to take back.
+OF_RAY = {
+    "RAY_worker_niceness": "0",
+    "RAY_prestart_worker_first_driver": "0",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+}
 
 
 def environment() -> dict[str, str]:
     """Return the variables of a user without a running Ray."""
     known = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    return known | NICENESS | {"OMP_NUM_THREADS": "1"}
+    return known | OF_RAY | {"OMP_NUM_THREADS": "1"}
 
 
 class Processes:
@@ -110,11 +116,12 @@ class Processes:
 
     @staticmethod
     def wait_for(condition: Callable[[], bool], why_not: Callable[[], str] = str) -> None:
-        """Wait until a condition holds."""
-        deadline = time.monotonic() + PATIENCE_S
+        """Wait until a condition holds. Asking takes little of the time, as what is waited for needs the CPUs."""
+        deadline, used = time.monotonic() + PATIENCE_S, time.thread_time()
         while not condition():
             assert time.monotonic() < deadline, why_not()[-4000:]
-            time.sleep(0.05)
+            asked, used = time.thread_time() - used, time.thread_time()
+            time.sleep(min(0.05 + 5 * asked, 1.0))
 
     def wait_until_gone(self, pids: Iterable[int]) -> None:
         """Wait until none of these processes is alive."""
@@ -292,7 +299,7 @@ def shared_ray(_ray_ends: None, workers_cache: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv(name, "test")
     if ray.is_initialized():
         return
-    os.environ |= NICENESS | {"RAY_AUTH_TOKEN": "a" * 32}  # so that none is written into the home folder
+    os.environ |= OF_RAY | {"RAY_AUTH_TOKEN": "a" * 32}  # so that none is written into the home folder
     os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.2"
     how = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
     patiently(lambda: ray.init("local", num_cpus=2, **how))

@@ -27,6 +27,7 @@ from anon_tune.study_directory import TrialDirectory
 from anon_tune.training import PrivateTrainer, quantize
 from anon_tune.training.private_gradients import add_noise, clipped_sum, parameters_of
 from anon_tune.trial import RungJob
+from anon_tune.worker import job as work
 from anon_tune.worker.job import weights_metadata
 
 pytestmark = pytest.mark.trains
@@ -81,7 +82,7 @@ def test_gradients_of_single_clips_add_up_to_that_of_the_batch(avatars: Clips) -
     for name, player in players.items():
         wanted = torch.autograd.grad(total, list(player.parameters()), retain_graph=True)
         for (key, _), gradient in zip(player.named_parameters(), wanted, strict=True):
-            assert torch.allclose(got[f"{name}.{key}"], gradient, atol=1e-5), key
+            assert torch.allclose(got[f"{name}.{key}"], gradient, atol=2e-6), key
 
 
 def test_one_unit_changes_the_sum_by_no_more_than_the_norm() -> None:
@@ -206,6 +207,18 @@ def test_a_killed_trial_goes_on_with_the_noise_it_would_have_had(avatars: Clips,
         assert equal(state(getattr(whole, player)), state(getattr(gone_on, player)))
 
 
+def test_a_trial_whose_checkpoint_is_gone_is_not_trained_again(avatars: Clips, tmp_path: Path) -> None:
+    recipe, place = make_recipe({**TINY, **DP}), TrialDirectory.at(tmp_path)
+    job = RungJob("0000", recipe, str(tmp_path), 0, 1, False, None)
+    work._train(job, avatars, torch.device("cpu"), None)
+    place.checkpoint.remove()  # before its first score: nobody has seen anything of this run
+    work._train(job, avatars, torch.device("cpu"), None)
+    place.checkpoint.remove()
+    place.weights.folder.write(place.weights.name, b"of the first rung")
+    with pytest.raises(AnonTuneError, match=r"is gone, and this private trial was scored before: .* Restore the file"):
+        work._train(job, avatars, torch.device("cpu"), None)
+
+
 def test_a_trial_does_not_go_on_with_other_noise(avatars: Clips, tmp_path: Path) -> None:
     first = trainer(make_recipe({**TINY, **DP}), avatars)
     first.train_until(1)
@@ -280,7 +293,7 @@ def test_only_what_persons_add_to_a_gradient_is_noised(avatars: Clips) -> None:
     assert isinstance(whole, Tensor)
     wanted = torch.autograd.grad(whole, list(game.anonymizer.parameters()))
     for (key, _), gradient in zip(game.anonymizer.named_parameters(), wanted, strict=True):
-        assert torch.allclose(found[f"anonymizer.{key}"], gradient, atol=1e-5), key
+        assert torch.allclose(found[f"anonymizer.{key}"], gradient, atol=2e-6), key
     # Where no mask shows anybody, nothing is private, also in layers that draw numbers.
     noisy = clipped_sum(
         {"anonymizer": game.anonymizer},
@@ -346,6 +359,6 @@ def test_a_region_of_persons_needs_masks_and_the_same_ones_again(avatars: Clips,
     first = trainer(make_recipe(PERSONS), avatars)
     first.save(tmp_path / "checkpoint")
     other = replace(avatars, _persons=np.bitwise_not(np.asarray(avatars._persons)))
-    with pytest.raises(AnonTuneError, match=r"began with other person masks\. Restore the masks, or remove the"):
+    with pytest.raises(AnonTuneError, match=r"began with other person masks\. Restore the masks, or begin a new"):
         trainer(make_recipe(PERSONS), other).load(tmp_path / "checkpoint")
     trainer(make_recipe(PERSONS), avatars).load(tmp_path / "checkpoint")

@@ -46,18 +46,18 @@ function replaceSection({ key, mark, html }) {
   if (!content) return location.reload(); // a section that the page did not have when it came
   const fresh = document.createElement("template");
   fresh.innerHTML = html;
-  const focused = content.contains(document.activeElement) ? nameOf(document.activeElement) : null;
-  const unfolded = [...content.querySelectorAll("details")].map((one) => one.open);
+  const focused = content.contains(document.activeElement) ? placeOf(document.activeElement, content) : null;
+  const unfolded = [...content.querySelectorAll("details[open]")].map(foldOf);
   const ticked = [...content.querySelectorAll("input[name=study]:checked")].map((one) => one.value);
   const tall = content.querySelector(".tall")?.scrollTop;
   keepDrawn(content, fresh.content);
   content.replaceChildren(fresh.content);
   content.dataset.mark = mark;
-  [...content.querySelectorAll("details")].forEach((one, index) => { one.open = unfolded[index] ?? false; });
+  for (const one of content.querySelectorAll("details")) one.open = unfolded.includes(foldOf(one));
   for (const box of content.querySelectorAll("input[name=study]")) box.checked = ticked.includes(box.value);
   if (tall) content.querySelector(".tall")?.scrollTo(0, tall);
-  if (focused) content.querySelector(focused)?.focus();
   arrived(content);
+  if (focused) likeIt(focused, content)?.focus({ preventScroll: true }); // last, as sorting a table moves its rows
 }
 
 // Charts keep their elements, and so the zoom that the reader chose. Videos that are playing go on.
@@ -72,9 +72,23 @@ function keepDrawn(before, fresh) {
   }
 }
 
+function foldOf(details) {
+  return `${details.closest("article")?.id} ${details.querySelector("summary").textContent}`;
+}
+
+// What tells an element from others after the section was replaced, and its place among those that are like it.
+function placeOf(element, content) {
+  const name = nameOf(element);
+  const alike = [...content.querySelectorAll(element.tagName)].filter((one) => nameOf(one) === name);
+  return { tag: element.tagName, name, index: alike.indexOf(element) };
+}
+
+function likeIt({ tag, name, index }, content) {
+  const alike = [...content.querySelectorAll(tag)].filter((one) => nameOf(one) === name);
+  return alike[index] ?? alike[0];
+}
+
 function nameOf(element) {
-  if (element.id) return `#${CSS.escape(element.id)}`;
   const { open, copy } = element.dataset;
-  if (open !== undefined) return `[data-open="${CSS.escape(open)}"]`;
-  return copy === undefined ? null : `[data-copy="${CSS.escape(copy)}"]`;
+  return element.id || open || copy || element.getAttribute("aria-label") || element.value || element.textContent;
 }

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
+import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from anon_tune.accounting import (
-    NumberLaw,
     Phase,
     canary_epsilon,
     delta,
-    draws_for_ratio,
-    draws_needed,
     epsilon,
-    estimate_delta,
     gaussian_delta,
     gaussian_epsilon,
     gaussian_noise_multiplier,
     guess_p_value,
     noise_multiplier_for,
-    selection_epsilon,
+    replacement_epsilon,
     verify,
 )
-from anon_tune.accounting.selection import negative_binomial_mean, negative_binomial_probability
+from anon_tune.accounting.private_run import private_run
 from anon_tune.errors import UsageError
+from anon_tune.methods import make_recipe
 
 COMPARED = Phase(0.1, 2.0, 240)
 
@@ -42,7 +42,7 @@ COMPARED = Phase(0.1, 2.0, 240)
     ],
 )
 def test_delta_of_the_gaussian(noise: float, num: int, eps: float, expected: float) -> None:
-    assert gaussian_delta(eps, noise, num) == pytest.approx(expected, rel=2e-7 if eps == 4 else 1e-9)
+    assert gaussian_delta(eps, noise, num) == pytest.approx(expected, rel=2e-7 if eps == 4 else 1e-10)
     assert delta([Phase(1.0, noise, num)], eps) == pytest.approx(expected, rel=1e-3)
 
 
@@ -59,6 +59,15 @@ def test_noise_of_the_analytic_gaussian(eps: float, expected: float) -> None:
     assert gaussian_delta(eps, gaussian_noise_multiplier(eps, 1e-4, 9), 9) == pytest.approx(1e-4, rel=1e-6)
 
 
+@pytest.mark.parametrize(("eps", "expected"), [(2, 2.1718), (5, 0.8687), (8, 0.5430)])
+def test_the_textbook_noise_is_too_large_for_a_small_epsilon_and_too_small_for_a_large_one(
+    eps: float, expected: float
+) -> None:
+    textbook = math.sqrt(2 * math.log(1.25 / 1e-4)) / eps
+    assert textbook == pytest.approx(expected, abs=5e-5)
+    assert (gaussian_delta(eps, textbook) > 1e-4) is (eps == 8)
+
+
 @pytest.mark.parametrize(
     ("rate", "noise", "eps", "remove", "add"),
     [
@@ -71,8 +80,8 @@ def test_noise_of_the_analytic_gaussian(eps: float, expected: float) -> None:
 def test_one_sampled_step_in_both_directions(
     rate: float, noise: float, eps: float, remove: float, add: float | None
 ) -> None:
-    assert _closed_form(rate, noise, eps, "remove") == pytest.approx(remove, rel=1e-8)
-    assert add is None or _closed_form(rate, noise, eps, "add") == pytest.approx(add, rel=1e-8)
+    assert _closed_form(rate, noise, eps, "remove") == pytest.approx(remove, rel=1e-9)
+    assert add is None or _closed_form(rate, noise, eps, "add") == pytest.approx(add, rel=1e-9)
     phase = [Phase(rate, noise, 1)]
     assert delta(phase, eps, direction="remove") == pytest.approx(remove, rel=2e-3)
     assert delta(phase, eps) == pytest.approx(remove, rel=2e-3)  # the larger of the two
@@ -81,36 +90,60 @@ def test_one_sampled_step_in_both_directions(
 
 
 @pytest.mark.parametrize(
-    ("rate", "noise", "num", "at", "pld", "rdp"),
+    ("rate", "noise", "num", "at", "pld", "rdp", "proven"),
     [
-        (0.01, 1, 1000, 1e-5, 1.82824, 2.10137),
-        (0.05, 1, 400, 1e-4, 5.73503, 6.46525),
-        (0.1, 2, 240, 1e-4, 3.17228, 3.53022),
-        (0.1, 1, 240, 1e-4, 9.52573, 10.74333),
-        (0.05, 4, 500, 1e-5, 1.08682, 1.19044),
-        (0.02, 0.8, 300, 1e-5, 3.78743, 4.46002),
+        (0.01, 1, 1000, 1e-5, 1.82824, 2.10137, (1.81811, 1.83837)),
+        (0.05, 1, 400, 1e-4, 5.73503, 6.46525, (5.72459, 5.74547)),
+        (0.1, 2, 240, 1e-4, 3.17228, 3.53022, (3.16203, 3.18252)),
+        (0.1, 1, 240, 1e-4, 9.52573, 10.74333, (9.5167, 9.5380)),
+        (0.05, 4, 500, 1e-5, 1.08682, 1.19044, (1.07674, 1.09689)),
+        (0.02, 0.8, 300, 1e-5, 3.78743, 4.46002, (3.77712, 3.79774)),
     ],
 )
-def test_epsilon_of_sampled_steps(rate: float, noise: float, num: int, at: float, pld: float, rdp: float) -> None:
+def test_epsilon_of_sampled_steps(
+    rate: float, noise: float, num: int, at: float, pld: float, rdp: float, proven: tuple[float, float]
+) -> None:
     phases = [Phase(rate, noise, num)]
-    assert epsilon(phases, at) == pytest.approx(pld, abs=6e-5)
-    assert epsilon(phases, at, "rdp") == pytest.approx(rdp, abs=6e-5)
+    assert epsilon(phases, at) == pytest.approx(pld, abs=6e-6)
+    assert epsilon(phases, at, "rdp") == pytest.approx(rdp, abs=6e-6)
+    assert proven[0] < epsilon(phases, at) < proven[1]  # the two bounds of prv_accountant 0.2.0
+
+
+def _of_a_coarser_grid(phase: Phase, at: float) -> float:
+    """Epsilon on a grid ten times as coarse as ours, of which some of the published values are."""
+    from dp_accounting.pld.privacy_loss_distribution import from_gaussian_mechanism
+
+    one = from_gaussian_mechanism(
+        phase.noise_multiplier, sampling_prob=phase.rate, value_discretization_interval=1e-3
+    )  # fmt: skip
+    return float(one.self_compose(phase.num_updates).get_epsilon_for_delta(at))
 
 
 @pytest.mark.parametrize(
-    ("clips", "batch", "num", "expected"),
+    ("clips", "batch", "num", "expected", "digits"),
     [
-        (480, 8, 1760, (12.63, 3.435, 1.160, 0.494)),
-        (480, 8, 1020, (9.47, 2.545, 0.854, 0.363)),
-        (480, 48, 1020, (70.7, 22.03, 7.01, 2.84)),
-        (2000, 64, 1020, (20.7, 6.03, 2.03, 0.869)),
+        (480, 8, 1760, (12.63, 3.435, 1.160, 0.494), (2, 3, 3, 3)),
+        (480, 8, 1020, (9.47, 2.545, 0.854, 0.363), (2, 3, 3, 3)),
+        (480, 48, 1020, (70.7, 22.03, 7.01, 2.84), (1, 2, 2, 2)),
+        (2000, 64, 1020, (20.7, 6.03, 2.03, 0.869), (1, 2, 2, 3)),
     ],
 )
-def test_epsilon_of_a_trial(clips: int, batch: int, num: int, expected: tuple[float, ...]) -> None:
-    for noise, value in zip((0.6, 1, 2, 4), expected, strict=True):
-        found = epsilon([Phase(batch / clips, noise, num)], 1 / (10 * clips))
-        # Below 1, the published values come from a coarser grid, which is an upper bound too.
-        assert 0.992 * value < found < 1.001 * value if value < 1 else found == pytest.approx(value, rel=2e-3)
+def test_epsilon_of_a_trial(
+    clips: int, batch: int, num: int, expected: tuple[float, ...], digits: tuple[int, ...]
+) -> None:
+    for noise, value, places in zip((0.6, 1, 2, 4), expected, digits, strict=True):
+        phase, at = Phase(batch / clips, noise, num), 1 / (10 * clips)
+        coarse = _of_a_coarser_grid(phase, at)
+        assert round(coarse, places) == value
+        if noise >= 1 or value == 9.47:  # the others take seconds each
+            assert 0.993 * coarse < epsilon([phase], at) < 1.0001 * coarse  # a finer grid is a tighter upper bound
+
+
+def test_updates_of_a_trial_by_default() -> None:
+    recipe = make_recipe({"dp.clip_norm": 1.0, "dp.noise_multiplier": 1.0})
+    run = private_run(recipe, 480, 120)
+    assert run.num_updates == 40 + 20 + 240 * (1 + 3) == 1020  # 1760, if every network had noise of its own
+    assert run.rate == 8 / 480 and run.delta == 1 / 4800
 
 
 def test_who_is_seen_in_public_gradients_is_not_hidden_by_sampling() -> None:
@@ -121,10 +154,15 @@ def test_who_is_seen_in_public_gradients_is_not_hidden_by_sampling() -> None:
     assert not verify([Phase(1.0, 2.0, 24)], epsilon([COMPARED], 1e-4), 1e-4, num_draws=10_000).accepted
 
 
+def test_a_unit_that_is_replaced_costs_more_than_one_that_is_removed() -> None:
+    assert replacement_epsilon([COMPARED], 1e-4) == pytest.approx(6.408, abs=5e-4)
+    assert replacement_epsilon([], 1e-4) == 0
+    # Without sampling it is one Gaussian of twice the sensitivity.
+    assert replacement_epsilon([Phase(1.0, 2.0, 4)], 1e-4) == pytest.approx(gaussian_epsilon(1e-4, 1.0, 4), abs=1e-3)
+
+
 def _closed_form(rate: float, noise: float, eps: float, way: str) -> float:
     """Delta of one sampled update, exactly."""
-    from scipy.special import ndtr
-
     gain = math.exp(eps)
     if way == "remove":
         x = noise**2 * math.log((gain - 1 + rate) / rate) + 0.5
@@ -138,23 +176,58 @@ def _closed_form(rate: float, noise: float, eps: float, way: str) -> float:
 
 
 def test_delta_of_sampled_steps() -> None:
-    assert delta([Phase(0.01, 1, 1000)], 2) == pytest.approx(2.6657e-6, rel=2e-4)
-    assert delta([Phase(0.01, 1, 1000)], 2, "rdp") == pytest.approx(1.98e-5, rel=5e-3)
-    assert delta([COMPARED], 3) == pytest.approx(1.9881e-4, rel=2e-4)
-    assert delta([COMPARED], 2) == pytest.approx(6.099e-3, rel=2e-4)
-    assert delta([COMPARED], 2, direction="add") == pytest.approx(3.064e-3, rel=0.05)  # a Monte Carlo value
-    assert delta([Phase(0.05, 1, 400)], 8) == pytest.approx(3.3406e-7, rel=2e-3)
+    assert delta([Phase(0.01, 1, 1000)], 2) == pytest.approx(2.6657e-6, abs=5e-11)
+    assert delta([Phase(0.01, 1, 1000)], 2, "rdp") == pytest.approx(1.98e-5, abs=5e-8)
+    assert delta([COMPARED], 3) == pytest.approx(1.9881e-4, abs=6e-9)
+    assert delta([COMPARED], 2) == pytest.approx(6.099e-3, abs=5e-7)
+    assert delta([COMPARED], 5) == pytest.approx(1.3e-8, abs=5e-10)
+    assert delta([Phase(0.05, 1, 400)], 8) == pytest.approx(3.3406e-7, abs=5e-12)
+
+
+def test_delta_of_sampled_steps_by_convolution() -> None:
+    # In one list of values, 3.064e-3 is given for adding a unit. It comes from draws, and is 3 % too low: the
+    # accountant and a convolution that shares no code with it agree on 3.154e-3.
+    for way, expected in (("remove", 6.099e-3), ("add", 3.154e-3)):
+        assert _by_convolution(COMPARED, 2.0, way) == pytest.approx(expected, abs=5e-7)
+        assert delta([COMPARED], 2, direction=way) == pytest.approx(expected, abs=5e-7)
+
+
+def _by_convolution(phase: Phase, eps: float, way: Literal["remove", "add"]) -> float:
+    """Delta of a run, from the law of the privacy loss of one update, convolved with itself."""
+    rate, noise, step, size = phase.rate, phase.noise_multiplier, 2e-4, 2**18
+    edges = np.arange(-12, 12.5, 1e-3) * noise
+    centres = (edges[:-1] + edges[1:]) / 2
+    without, drawn = np.diff(ndtr(edges / noise)), np.diff(ndtr((edges - 1) / noise))
+    ratio = np.log1p(-rate + rate * np.exp((2 * centres - 1) / (2 * noise**2)))
+    losses, masses = (ratio, (1 - rate) * without + rate * drawn) if way == "remove" else (-ratio, without)
+    below = np.floor(losses / step).astype(int)
+    above = losses / step - below  # how much of a mass belongs to the point above, so that means are kept
+    law = np.zeros(size)
+    np.add.at(law, below % size, masses * (1 - above))
+    np.add.at(law, (below + 1) % size, masses * above)
+    law = np.fft.irfft(np.fft.rfft(law) ** phase.num_updates, size)
+    sums = step * ((np.arange(size) + size // 2) % size - size // 2)
+    return float((law * np.maximum(0, -np.expm1(np.minimum(eps - sums, 0)))).sum())
 
 
 @pytest.mark.parametrize(("noise", "expected"), [(9.2416, 0.5), (5.0637, 1), (2.8492, 2), (1.6956, 4), (1.0997, 8)])
-def test_epsilon_of_published_noise(noise: float, expected: float) -> None:
+def test_noise_of_published_epsilons(noise: float, expected: float) -> None:
+    high, low = (_of_a_coarser_grid(Phase(0.1, noise + change, 240), 1e-4) for change in (-5e-5, 5e-5))
+    assert low < expected < high
     assert epsilon([Phase(0.1, noise, 240)], 1e-4) == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.parametrize(("noise", "expected"), [(9.2416, 2.397), (5.0637, 4.920), (2.8492, 10.314), (1.6956, 22.037)])
+def test_epsilon_of_sixteen_runs_composed(noise: float, expected: float) -> None:
+    runs = Phase(0.1, noise, 16 * 240)
+    assert _of_a_coarser_grid(runs, 1e-4) == pytest.approx(expected, abs=5e-4)
+    assert epsilon([runs], 1e-4) == pytest.approx(expected, rel=1e-3)
+
+
 def test_noise_for_an_epsilon() -> None:
-    noise = noise_multiplier_for(0.5, 1, 0.5, 0.08)
-    assert epsilon([Phase(0.5, noise, 1)], 0.08) == pytest.approx(0.5, abs=1e-3)
-    assert noise == pytest.approx(1.0, rel=2e-3)  # whose delta at 0.5 is 0.0799
+    noise = noise_multiplier_for(0.1, 240, 0.5, 1e-4)
+    assert epsilon([Phase(0.1, noise, 240)], 1e-4) == pytest.approx(0.5, abs=1e-4)
+    assert noise == pytest.approx(9.2416, rel=1e-3)
 
 
 def test_phases_compose() -> None:
@@ -166,123 +239,7 @@ def test_phases_compose() -> None:
 
 
 def test_two_gaussians_on_the_same_records_are_one() -> None:
-    assert epsilon([Phase(1.0, 2.0, 2)], 1e-4) == pytest.approx(gaussian_epsilon(1e-4, 1 / math.sqrt(0.5)), abs=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("shape", "gamma", "mean", "first"),
-    [
-        (1, 1 / 16, 16, 0.0625),
-        (0.5, 0.01, 55.0, 0.055),
-        (2, 0.1, 18.1818, 0.0181818),
-        (0, 0.05, 6.342356, 0.317118),
-    ],
-)
-def test_the_law_of_the_number_of_runs(shape: float, gamma: float, mean: float, first: float) -> None:
-    assert negative_binomial_mean(shape, gamma) == pytest.approx(mean, rel=1e-5)
-    assert negative_binomial_probability(shape, gamma, 1) == pytest.approx(first, rel=1e-5)
-
-
-@pytest.mark.parametrize("law", ["logarithmic", "geometric", "poisson"])
-def test_draws_follow_the_law(law: str) -> None:
-    drawn = NumberLaw.parse(f"{law}:16")
-    uniforms = [(at + 0.5) / 20_000 for at in range(20_000)]
-    numbers = [drawn.draw(uniform) for uniform in uniforms]
-    assert sum(numbers) / len(numbers) == pytest.approx(16, rel=0.01)
-    assert numbers.count(1) / len(numbers) == pytest.approx(drawn.probability(1), abs=1e-4)
-
-
-def test_the_logarithmic_law_runs_often_once() -> None:
-    law = NumberLaw("logarithmic", 16)
-    numbers = [law.draw((at + 0.5) / 1000) for at in range(1000)]
-    assert law.probability(1) == pytest.approx(0.233, abs=5e-4)
-    assert numbers[500] == 5 and numbers[950] == 70
-
-
-@pytest.mark.parametrize(
-    ("noise", "one", "logarithmic", "geometric", "poisson", "of_64", "composed"),
-    [
-        (9.2416, 0.562, 1.165, 1.455, 1.881, (1.313, 1.691), 2.397),
-        (5.0637, 1.119, 2.205, 2.716, 3.629, (2.478, 3.152), 4.920),
-        (2.8492, 2.227, 4.138, 4.992, 6.953, (4.642, 5.795), 10.314),
-        (1.6956, 4.453, 7.662, 8.952, 13.513, (8.581, 10.405), 22.037),
-    ],
-)
-def test_the_price_of_choosing(
-    noise: float,
-    one: float,
-    logarithmic: float,
-    geometric: float,
-    poisson: float,
-    of_64: tuple[float, float],
-    composed: float,
-) -> None:
-    run = [Phase(0.1, noise, 240)]
-    assert epsilon(run, 1e-4, "rdp") == pytest.approx(one, abs=1e-3)
-    wanted = {"logarithmic:16": logarithmic, "geometric:16": geometric, "poisson:16": poisson}
-    wanted |= {"logarithmic:64": of_64[0], "geometric:64": of_64[1]}
-    for law, expected in wanted.items():
-        assert selection_epsilon(run, 1e-4, NumberLaw.parse(law)) == pytest.approx(expected, abs=1e-3)
-    assert epsilon([Phase(0.1, noise, 16 * 240)], 1e-4) == pytest.approx(composed, rel=1e-3)
-
-
-@pytest.mark.parametrize(("law", "expected"), [("logarithmic", 0.485), ("geometric", 0.640), ("poisson", 0.798)])
-def test_chance_of_a_good_configuration(law: str, expected: float) -> None:
-    drawn = NumberLaw.parse(f"{law}:16")
-    assert sum(drawn.probability(k) * (1 - 0.9**k) for k in range(1, 2000)) == pytest.approx(expected, abs=5e-4)
-
-
-@pytest.mark.parametrize(
-    ("claimed", "ratio", "expected"),
-    [
-        (1e-4, 2, 3.00e5),
-        (1e-5, 2, 3.75e6),
-        (1e-6, 2, 4.50e7),
-        (1e-4, 1.5, 9.74e5),
-        (1e-5, 1.5, 1.22e7),
-        (1e-6, 1.5, 1.46e8),
-    ],
-)
-def test_draws_of_the_second_bound(claimed: float, ratio: float, expected: float) -> None:
-    assert draws_for_ratio(claimed, ratio) == pytest.approx(expected, rel=5e-3)
-
-
-def test_monte_carlo_agrees_with_the_accountant() -> None:
-    for way, seed in (("remove", 1), ("add", 2)):
-        mean, error = estimate_delta([COMPARED], 2.0, 20_000, way, seed=seed)
-        assert abs(mean - delta([COMPARED], 2.0, direction=way)) < 4 * error
-    mean, error = estimate_delta([Phase(1.0, 1.0, 1)], 1.0, 100_000)
-    assert abs(mean - gaussian_delta(1.0, 1.0)) < 4 * error
-
-
-def test_a_tilt_keeps_the_mean_and_lowers_the_error() -> None:
-    plain, error = estimate_delta([COMPARED], 3.0, 20_000, seed=3)
-    tilted, smaller = estimate_delta([COMPARED], 3.0, 20_000, tilt=2.5, seed=3)
-    true = delta([COMPARED], 3.0)
-    assert abs(plain - true) < 4 * error and abs(tilted - true) < 4 * smaller
-    assert smaller < error / 3
-
-
-def test_half_the_true_delta_is_refused_and_twice_is_accepted() -> None:
-    run = [Phase(0.5, 1.0, 1)]
-    true = delta(run, 0.5)
-    twice = verify(run, 0.5, 2 * true, tau=0.9, num_draws=300_000)
-    half = verify(run, 0.5, true / 2, tau=0.9, num_draws=300_000)
-    assert twice.accepted and not half.accepted
-    assert abs(twice.estimate - true) < 4 * twice.error and twice.num_draws == 300_000
-
-
-def test_small_deltas_of_a_run_are_told_apart_with_a_tilt() -> None:
-    run, number = [Phase(0.1, 2.0, 24)], 300_000
-    eps = epsilon(run, 1e-4)
-    needed = draws_needed(2e-4, 0.5, 1e-4)
-    assert needed <= number
-    assert verify(run, eps, 2e-4, tau=0.5, num_draws=number).accepted
-    assert not verify(run, eps, 5e-5, tau=0.9, num_draws=number, tilt=2.5).accepted
-
-
-def test_too_few_draws_accept_nothing() -> None:
-    assert not verify([Phase(0.5, 1.0, 1)], 0.5, 0.16, tau=0.9, num_draws=10).accepted
+    assert epsilon([Phase(1.0, 2.0, 2)], 1e-4) == pytest.approx(gaussian_epsilon(1e-4, 1.41421), abs=1e-3)
 
 
 def test_guesses_about_canaries() -> None:
@@ -298,12 +255,6 @@ def test_guesses_about_canaries() -> None:
     ]:
         assert canary_epsilon(*numbers, at) == pytest.approx(expected, abs=5e-4 if expected > 1 else 1e-5)
     assert canary_epsilon(100, 100, 50, 0.0) == 0
-
-
-@pytest.mark.parametrize("text", ["uniform:16", "geometric", "geometric:x", "poisson:0.5", "logarithmic:inf"])
-def test_a_law_that_does_not_exist_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="--draw-trials"):
-        NumberLaw.parse(text)
 
 
 @pytest.mark.parametrize(("rate", "noise", "num"), [(0.0, 1, 1), (1.1, 1, 1), (0.1, 0.0, 1), (0.1, 1, -1)])

@@ -86,6 +86,13 @@ def test_a_claim_is_printed_only_if_the_draws_accept_it(tmp_path: Path) -> None:
         StudyError, match=r"the claim of epsilon .* was refused by 10 draws, got delta .* Use more --draws"
     ):
         privacy(made, check=True, draws=10)
+    kept = dict(privacy(made))  # and so do the page, model cards and exports
+    assert kept["epsilon"] == "refused: 10 draws of a Monte Carlo check did not accept its epsilon"
+    assert kept["checked"].startswith("refused by Monte Carlo, by m = 10 draws")
+    StudyDirectory.at(made).privacy_check.write(b"{")
+    assert dict(privacy(made))["epsilon"].startswith("refused: ")
+    privacy(made, check=True)
+    assert dict(privacy(made))["checked"] == checked
 
 
 def test_weights_of_a_trial_state_no_epsilon_of_their_own(tmp_path: Path) -> None:

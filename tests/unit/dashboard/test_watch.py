@@ -27,8 +27,10 @@ def study(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def watching() -> Iterator[Callable[..., Watch]]:
-    """Start to watch folders; it ends with the test."""
+def watching(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Watch]]:
+    """Start to watch folders, more often than a user's dashboard looks; it ends with the test."""
+    monkeypatch.setattr("anon_tune.dashboard.watch._FIND_EVERY_S", 0.3)
+    monkeypatch.setattr("anon_tune.dashboard.watched._LOOK_EVERY_S", 0.2)
     started = []
 
     def start(*roots: Location) -> Watch:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from anon_tune.accounting import gaussian_noise_multiplier
 from anon_tune.methods import build_anonymizer, release_of
 from anon_tune.methods.dp_noise.network import DpNoise
 from anon_tune.methods.dprp.network import Dprp, rebuild
+from anon_tune.methods.secret_key import private_noise
 from anon_tune.recipe import Recipe
 
 
@@ -56,6 +58,31 @@ def test_rows_of_low_rank_come_back_without_noise() -> None:
 def test_the_norm_of_a_projection(projections: int, expected: float) -> None:
     made = Dprp(8.0, projections, 4, 4, 1e-4)  # half of delta, 5e-5, is for the projection
     assert made.row_deviation / (made.square_deviation / 2**0.5) == pytest.approx(expected, abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("projections", "eps", "expected"), [(16, 2.0, 46), (16, 8.0, 14), (64, 2.0, 73), (64, 8.0, 22)]
+)
+def test_noise_on_projected_rows_of_norm_1(projections: int, eps: float, expected: float) -> None:
+    # The published ratios are for rows with entries of any sign, which may change by 2; those of frames change by 1.
+    # They also give half of delta to each of both releases, and so leave nothing of it for the norm of the projection.
+    # We give a quarter to each.
+    made = Dprp(eps, projections, 4, 4, 1e-4)
+    as_published = gaussian_noise_multiplier(eps / 2, 1e-4 / 2) / gaussian_noise_multiplier(eps / 2, 1e-4 / 4)
+    assert 2 * made.row_deviation * projections**0.5 * as_published == pytest.approx(expected, abs=0.5)
+
+
+@pytest.mark.parametrize(("projections", "expected"), [(16, 0.57), (64, 0.15), (256, 0.03)])
+def test_projections_keep_the_products_of_rows(projections: int, expected: float) -> None:
+    # Eight rows at right angles: the squared error of their products has a mean of (8 + 1) / k of the products squared.
+    rows, errors = torch.eye(8, 512), []
+    for at in range(100):
+        drawn = private_noise(torch.tensor([at / 100]), (512, projections), "dprp projection")
+        projected = rows @ drawn / projections**0.5
+        errors.append((projected @ projected.T - torch.eye(8)).square().sum() / 8)
+    found = float(torch.stack(errors).mean())
+    assert found == pytest.approx(9 / projections, rel=0.1)
+    assert found == pytest.approx(expected, abs=0.04)
 
 
 @pytest.mark.parametrize(

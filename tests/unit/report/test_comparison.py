@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
 from anon_tune.ledger import Ledger
@@ -66,9 +68,29 @@ def test_other_segments_are_said_of_anomalies_alone(study) -> None:
     assert [len(group) for group in repeating(compared(two))] == [1, 1]
 
 
+def test_effort_at_rungs_is_no_caution_but_a_difference_that_is_said(study) -> None:
+    two = compared([study("a"), study("b", fixed={"evaluation.rung.classifier_steps": 80})])
+    assert cautions(two) == []
+    assert differences(two) == {"evaluation.rung.classifier_steps": ["75", "80"]}
+
+
+def test_a_value_that_came_later_has_its_default_in_an_older_study(study) -> None:
+    new = study("b", fixed={"evaluation.pretrained": (), "training.momentum": 0.9}, tensorboard=True)
+    assert differences(compared([study("a"), new])) == {}
+    other = study("c", fixed={"evaluation.pretrained": ("timm:resnet50=a.pt",)})
+    (said,) = cautions(compared([study("a"), other]))
+    assert said.endswith("evaluation.pretrained: a: none; c: timm:resnet50=a.pt.")
+
+
 def test_what_differs_is_listed_by_name(study) -> None:
     studies = compared([study("a"), study("b", seed=1, fixed={"training.num_steps": 9})])
     assert differences(studies) == {"seed": ["0", "1"], "training.num_steps": ["200", "9"]}
+    searched = {"low": 1, "high": 4, "log": True, "integer": True}
+    space = {**SPACE, "search": {"training.num_steps": searched}}
+    other = replace(study("c"), facts=replace(study("c").facts, space=space))
+    assert differences(compared([study("a"), other])) == {
+        "training.num_steps": ["200", "searched: 1 to 4, log scale, whole numbers"]
+    }
 
 
 def test_hypervolumes_are_measured_against_the_worst_reference_point(study) -> None:
@@ -94,6 +116,8 @@ def test_half_of_two_equal_fronts_is_the_front_itself() -> None:
 def test_bands_are_drawn_only_where_studies_repeat_each_other(study) -> None:
     alike, other = compared([study("a"), study("b", seed=1)]), compared([study("a"), study("c", fingerprint="g")])
     for chart in (fronts_chart, growth_chart):
-        names = [trace.name for trace in chart(alike).data]
+        spec = json.loads(chart(alike).json())
+        assert go.Layout(spec["wide"]) and go.Layout(spec["narrow"])  # Plotly refuses names that it does not know
+        names = [trace["name"] for trace in spec["data"]]
         assert any("2 studies like a" in name for name in names) and {"a", "b"} <= set(names)
         assert not any("studies like" in trace.name for trace in chart(other).data)

@@ -142,9 +142,9 @@ def test_the_summary_says_what_was_spent(many: list[Trial]) -> None:
         return tables.summary(trials, ParetoFront.of(trials))
 
     assert "Spent" not in spent()
-    assert "<dt>Spent</dt><dd><b>100 CPU-hours</b>" in spent(cpu_s=3600.0)
+    assert "<dt>Spent</dt><dd><b>100</b> CPU-hours, " in spent(cpu_s=3600.0)
     both = spent(cpu_s=3600.0, gpu_s=36.0, money=2.5)
-    assert "<b>1 GPU-hours</b> 100 CPU-hours, 250.00 in the currency of the cluster file" in both
+    assert "<b>1</b> GPU-hours, 100 CPU-hours, 250.00 in the currency of the cluster file" in both
 
 
 def test_a_trial_that_breaks_a_constraint_has_a_mark_of_its_own(many: list[Trial]) -> None:

@@ -6,6 +6,7 @@ import re
 import shutil
 from html.parser import HTMLParser
 
+import plotly.graph_objects as go
 import pytest
 
 from anon_tune.errors import StudyError
@@ -13,6 +14,7 @@ from anon_tune.ledger import Ledger
 from anon_tune.methods import is_trained
 from anon_tune.pareto import ParetoFront
 from anon_tune.report import write_report
+from anon_tune.report.training_figures import trial_losses
 from anon_tune.trial import Trial, TrialState
 
 NASTY = "<script>alert(1)</script>"
@@ -107,6 +109,14 @@ def test_data_are_words_and_never_tags(html, page):
     hovers = [h for trace in page.specs["front-plot"]["data"] for h in trace.get("hovertext", [])]
     assert sum(escaped in h for h in hovers) == 1 and not any("<script" in h for h in hovers)
     assert escaped in page.specs["importance-leakage"]["data"][0]["y"]
+
+
+def test_plotly_knows_every_name_in_every_layout(page, trials):
+    panels = [json.loads(chart.json()) for t in trials[:4] if (chart := trial_losses(t)) is not None]
+    specs = [*page.specs.values(), *panels, page.specs["front-plot"]["normalized"]]
+    assert len(specs) > len(CHARTS) + 1
+    for spec in specs:
+        assert go.Layout(spec["wide"]) and go.Layout(spec["narrow"])  # it refuses others
 
 
 def test_the_front_plot_has_every_full_score_and_no_rung_score(page, trials):

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from anon_tune.accounting import NumberLaw, Phase, epsilon, selection_epsilon
 from anon_tune.certificate import Certificate, Membership
-from anon_tune.errors import UsageError
+from anon_tune.errors import StudyError, UsageError
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.certified import is_whole
 from anon_tune.study.privacy import EpsilonLimit, Protected, check_privacy, study_privacy, worst_run
 from anon_tune.study.privacy_statement import statement
 from anon_tune.study.settings import StudySettings
-from anon_tune.trial import Trial, TrialState
+from anon_tune.trial import Reading, RungReport, Score, Trial, TrialState
 
 PROTECTED = Protected(480, 120)
 FIXED = {
@@ -35,6 +36,13 @@ def space(fixed: dict[str, Any] | None = None, search: dict[str, Any] | None = N
 
 def trial(number: int, state: TrialState = TrialState.COMPLETE, **params: Any) -> Trial:
     return Trial(f"{number:04d}", number, "adversarial", params or {"privacy.weight": 1.5}, "", state)
+
+
+def scored(number: int, accuracy: float, leakage: float) -> Trial:
+    readings = (Reading(value, 0.1, 1.0, value, value, value) for value in (leakage, accuracy))
+    score = Score(True, *readings, {}, {}, 0.1, 80, 40, 0, 1.0)
+    report = RungReport(f"{number:04d}", 0, 10, score, (), 1.0, "n", "")
+    return replace(trial(number), reports=(report,))
 
 
 def test_a_single_run_costs_what_it_costs() -> None:
@@ -84,7 +92,9 @@ def test_a_choice_by_scores_on_the_protected_clips_is_refused() -> None:
     inside = space({name: value for name, value in FIXED.items() if not name.startswith("evaluation.")})
     found = study_privacy([trial(0), trial(1)], inside, StudySettings(), PROTECTED)
     assert found is not None and "chosen by scores" in found.refused
-    assert statement(found)[0][1].startswith("refused:")
+    said = dict(statement(found))
+    assert said["epsilon"].startswith("refused:") and said["accounting"] == "nothing is claimed"
+    assert f"{found.epsilon_rdp:.4g}" not in str(said) and "instead" not in said["neighbouring data"]
 
 
 def test_a_certificate_without_an_attack_on_private_training_is_made_again() -> None:
@@ -100,6 +110,25 @@ def test_the_best_of_a_drawn_number_costs_what_the_theorem_says() -> None:
     run = [Phase(8 / 480, 2.0, WHOLE)]
     assert found is not None and found.rule == "best of drawn"
     assert found.epsilon == selection_epsilon(run, DELTA, NumberLaw("geometric", 8))
+
+
+def test_only_the_best_of_a_drawn_number_may_be_released() -> None:
+    settings = StudySettings(num_trials=3, drawn="geometric:8", sampler="random")
+    trials = [scored(0, 0.9, 0.8), scored(1, 0.8, 0.6), trial(2, TrialState.RUNNING)]
+    found = study_privacy(trials, space(), settings, PROTECTED)
+    assert found is not None and found.best == ""
+    with pytest.raises(StudyError, match=r"and not all of them are over, got 0001\. Wait"):
+        found.check_release("0001", "x")
+    trials[2] = trial(2, TrialState.FAILED)
+    found = study_privacy(trials, space(), settings, PROTECTED)
+    assert found is not None and found.best == "0001"
+    found.check_release("0001", "x")
+    assert dict(statement(found))["what is released"].startswith("the weights of trial 0001 alone.")
+    with pytest.raises(StudyError, match=r"may be released: 0001, got 0000\. Choose --trial 0001"):
+        found.check_release("0000", "x")
+    composed = study_privacy(trials, space(), StudySettings(num_trials=3), PROTECTED)
+    assert composed is not None
+    composed.check_release("0000", "x")  # all runs are paid for, so any may be released
 
 
 def test_a_study_without_private_runs_claims_nothing() -> None:
