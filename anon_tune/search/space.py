@@ -251,8 +251,8 @@ def weight_files(space: SearchSpace) -> dict[str, str]:
     values = [*space.defaults.items(), *space.fixed.items()]
     values += [(name, choice) for name, parameter in space.search.items() for choice in parameter.probes]
     files = {v: name for name, v in values if name.endswith(".weights") and isinstance(v, str)}
-    given = dict(values).get("evaluation.pretrained", ())
-    named = given.split(",") if isinstance(given, str) else given
+    given = dict(values).get("evaluation.pretrained")
+    named = given.split(",") if isinstance(given, str) else given if isinstance(given, tuple | list) else ()
     return files | {file.strip(): "evaluation.pretrained" for file in files_by_name(named).values()}
 
 
