@@ -47,11 +47,11 @@ GAME = {
     "training.warmup_steps": 0,
     "anonymizer.pretrain_steps": 0,
 }
-FAST = {"training.channels_last": True, "training.fused": True}
 ARMS: dict[str, dict[str, Any]] = {
     "default": {},
-    "float32": FAST,
-    "bfloat16": {**FAST, "training.precision": "bfloat16"},
+    # On a CPU, channels_last makes these networks slower in float32, and faster in bfloat16.
+    "float32": {"training.fused": True, "training.channels_last": torch.cuda.is_available()},
+    "bfloat16": {"training.fused": True, "training.channels_last": True, "training.precision": "bfloat16"},
 }
 """Values of the recipe that each arm changes. The published loop computes in float32 in any case."""
 
@@ -100,6 +100,8 @@ class PublishedLoop:
 def bare_step(trainer: Trainer, batches: tuple[ClipBatch, ClipBatch]) -> None:
     """Only run the networks forward and backward as our step does."""
     players = trainer.anonymizer, trainer.utility, trainer.privacy
+    for player in players:
+        player.zero_grad(set_to_none=True)  # else every gradient would be added to that of our step
     for batch, learns in zip(batches, ((True, False, False), (False, True, True)), strict=True):
         for player, on in zip(players, learns, strict=True):
             player.requires_grad_(on).train(on)

@@ -107,7 +107,7 @@ def _read(files: Mapping[str, str]) -> None:
             read_pretrained(file)
         except DataError as error:
             rule = "must be a file of weights that can be read"
-            raise DataError(name, rule, file, "Check the path", cause=error.cause) from None
+            raise DataError(name, rule, file, error.remedy, cause=error.cause or error.rule) from None
 
 
 def _words(space: SearchSpace) -> Iterator[str]:

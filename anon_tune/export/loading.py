@@ -16,7 +16,6 @@ from anon_tune.methods.loading import given_anonymizer, ready_anonymizer
 from anon_tune.networks import Anonymizer
 from anon_tune.networks.weights import read_tensors
 from anon_tune.recipe import Recipe
-from anon_tune.study.frozen_study import load_study
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial
 
@@ -102,6 +101,8 @@ def load_trial(directory: StudyLocation, trial: Trial) -> LoadedAnonymizer:
         StudyError: The trial has no weights yet, but its method is trained.
         DataError: The weights cannot be read.
     """
+    from anon_tune.study.frozen_study import load_study  # a file needs no search space
+
     study = StudyDirectory.at(directory)
     subject = Subject(kind="trial", name=trial.id, method=trial.method, fingerprint=trial.fingerprint)
     if not find(trial.method, f"trial {trial.id}").is_trained:

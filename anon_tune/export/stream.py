@@ -158,8 +158,10 @@ class FrameStream:
         y = tiled(self._anonymizer, x, _TILE_SIDE, _TILE_OVERLAP) if self._tiled else self._anonymizer(x, keypoints)
         if self._scale:
             y = F.interpolate(y, self._size, mode="bilinear", align_corners=False)
+        if self._tiled or self._scale:  # an anonymizer's own output is in [0, 1]
+            y = y.clamp(0, 1)
         # The output may be the input itself, so it is not changed in place.
-        return y.clamp(0, 1).mul_(255).round_().to(torch.uint8).permute(0, 2, 3, 1).cpu()
+        return y.mul(255).round_().to(torch.uint8).permute(0, 2, 3, 1).cpu()
 
 
 def tiled(network: Callable[[Tensor], Tensor], frames: Tensor, side: int, overlap: int) -> Tensor:

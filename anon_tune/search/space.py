@@ -13,6 +13,7 @@ from pydantic import StrictStr
 from anon_tune.errors import RecipeError, SpaceError, suggest
 from anon_tune.methods import defaults_of, find, make_recipe
 from anon_tune.recipe import Recipe, is_measured_by
+from anon_tune.recipe.measuring import files_by_name
 from anon_tune.search.method_use import DEFAULT, has_place, methods_of
 from anon_tune.search.names import check_names
 from anon_tune.search.parameters import Constraints, Parameter, Part, Range, StopRules, StudyDefaults, Value
@@ -246,10 +247,13 @@ def _check_steps(space: SearchSpace) -> None:
 
 
 def weight_files(space: SearchSpace) -> dict[str, str]:
-    """Return the files of weights that trials may start from: the recipe name that each is a value of, by path."""
+    """Return the files of weights that a study reads: the recipe name that each is a value of, by path."""
     values = [*space.defaults.items(), *space.fixed.items()]
     values += [(name, choice) for name, parameter in space.search.items() for choice in parameter.probes]
-    return {v: name for name, v in values if name.endswith(".weights") and isinstance(v, str)}
+    files = {v: name for name, v in values if name.endswith(".weights") and isinstance(v, str)}
+    given = dict(values).get("evaluation.pretrained")
+    named = given.split(",") if isinstance(given, str) else given if isinstance(given, tuple | list) else ()
+    return files | {file.strip(): "evaluation.pretrained" for file in files_by_name(named).values()}
 
 
 def _ancestors(search: Mapping[str, Parameter], name: str) -> dict[str, Value]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from anon_tune.attackers import find
 from anon_tune.attackers.named import is_named
 from anon_tune.attackers.protocol import Setting
-from anon_tune.errors import AnonTuneError, RecipeError, cause_of
+from anon_tune.errors import AnonTuneError, RecipeError, cause_of, suggest
 from anon_tune.networks import build_network
 from anon_tune.networks.backbones import I3D
 from anon_tune.networks.families import family_of
@@ -61,6 +61,10 @@ def check_networks(recipe: Recipe, clip_shape: tuple[int, int, int], trains: boo
     if is_named(measuring.classifier):
         tried.append((measuring.classifier, read))
     files = measuring.files
+    readers = {*measuring.rung.attackers, *measuring.full.attackers, measuring.classifier}
+    if unread := sorted(files.keys() - readers):
+        rule = "'evaluation.pretrained' must name attackers or the classifier of 'evaluation'"
+        raise RecipeError(where, rule, unread[0], suggest(unread[0], readers))
     for name, shape in dict.fromkeys(tried):
         weights = files.get(name)
         _run_attacker(name, weights if weights and os.path.exists(weights) else None, shape, where)

@@ -14,6 +14,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import torch
 
 from anon_tune.clips import Clips, open_clips
 from anon_tune.study.lock import driver_lock
@@ -90,6 +91,27 @@ def test_files_of_weights_are_read_before_anything_else(study: Say, tmp_path: Pa
     choices = SPACE + f'"{name}" = {{ choices = ["{gone}"] }}'
     assert_one_line(study(text=choices, clips="nowhere"), rf"{rule}No such file .*, got {gone}\. Check the path\.")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("no_ray")
+def test_files_of_pretrained_attackers_are_read_before_the_first_trial(study: Say, tmp_path: Path) -> None:
+    tensor, other = tmp_path / "tensor.pt", tmp_path / "other.pt"
+    torch.save(torch.zeros(3), tensor)
+    torch.save({"a": torch.zeros(3)}, other)
+    attackers = "evaluation.full.attackers=timm:resnet18"
+    for name, said in (
+        (
+            f"timm:resnet18={tmp_path}/gone",
+            r"evaluation\.pretrained: must be a file .*: No such file .*, got .*/gone\. .*",
+        ),
+        (f"timm:resnet18={tensor}", r"evaluation\.pretrained: .*: must be a state dict, .*, got .*\. Save network\..*"),
+        (f"timm:resnet18={other}", r".*/other\.pt: 'a' must be no tensor for this network, got \(3,\)\. Choose .*"),
+        (
+            f"timm:resnet81={other}",
+            r".*: 'evaluation\.pretrained' must name .*, got timm:resnet81\. Did you mean .*18'\?",
+        ),
+    ):
+        assert_one_line(study("--set", attackers, "--set", f"evaluation.pretrained={name}"), said)
 
 
 @pytest.mark.parametrize("case", SPACES)
