@@ -27,7 +27,8 @@ import anon_tune
 from anon_tune.methods import is_trained
 
 PRINTED = ("trial", "front_rank", "leakage", "accuracy", "certified_leakage", "certified_accuracy", "seconds")
-SIZE = (680, 640)
+SIZE = (560, 720)
+POSITIONS = ("top center", "bottom center", "middle left", "middle right")
 
 
 def measured(study: str) -> pd.DataFrame:
@@ -50,50 +51,61 @@ def best_of_each(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(studies: dict[str, pd.DataFrame], picture: Path) -> None:
-    """Draw every measured trial small, the best of each method with its name, and its certificate as a ring."""
+    """Draw every measured trial small, the best of each method with its number, and its certificate as a ring."""
     names = [Path(name).name for name in studies]
     figure = make_subplots(rows=1, cols=len(studies), subplot_titles=names, horizontal_spacing=0.06)
-    for column, trials in enumerate(studies.values(), start=1):
+    best = [best_of_each(trials) for trials in studies.values()]
+    methods = list(dict.fromkeys(pd.concat(best)["method"]))
+    for column, (trials, chosen) in enumerate(zip(studies.values(), best, strict=True), start=1):
+        place = {"row": 1, "col": column}
         front = trials[trials["front_rank"] == 0].sort_values("leakage")
+        steps = {"shape": "hv", "color": "#999", "width": 1}
         figure.add_scatter(
             x=front["leakage"],
             y=front["accuracy"],
             mode="lines",
-            line={"shape": "hv", "color": "#999"},
-            row=1,
-            col=column,
+            line=steps,
+            name="front",
+            showlegend=column == 1,
+            **place,
         )
-        figure.add_scatter(**_points(trials, "#bbb", 5), row=1, col=column)
+        figure.add_scatter(**_points(trials, "", "#bbb", 4), showlegend=False, **place)
         anchors = trials[trials["method"].isin(["identity", "black-out"])]
-        best = best_of_each(trials)
-        learned = best["method"].map(is_trained)
-        for rows, colour in ((anchors, "#222"), (best[learned], "#c2410c"), (best[~learned], "#1d4ed8")):
-            figure.add_scatter(**_points(rows, colour, 8, named=True), row=1, col=column)
-            for row in rows[rows["certified_leakage"].notna()].itertuples():
+        figure.add_scatter(**_points(anchors, "anchors", "#222", 9), showlegend=column == 1, **place)
+        for number, method in enumerate(methods, start=1):
+            row = chosen[chosen["method"] == method]
+            colour = "#c2410c" if is_trained(method) else "#1d4ed8"
+            points = _points(row, str(number), colour, 7)
+            points |= {"mode": "markers+text", "textposition": POSITIONS[number % len(POSITIONS)]}
+            figure.add_scatter(
+                **points | {"name": f"{number} {method}"}, legendgroup=method, showlegend=column == 1, **place
+            )
+            for one in row[row["certified_leakage"].notna()].itertuples():
                 figure.add_scatter(
-                    x=[row.leakage, row.certified_leakage],
-                    y=[row.accuracy, row.certified_accuracy],
+                    x=[one.leakage, one.certified_leakage],
+                    y=[one.accuracy, one.certified_accuracy],
                     mode="lines+markers",
                     line={"color": colour, "width": 1, "dash": "dot"},
-                    marker={"size": [0, 13], "symbol": "circle-open", "line": {"width": 1.5}},
-                    row=1,
-                    col=column,
+                    marker={"size": [0, 11], "symbol": "circle-open", "line": {"width": 1.5}},
+                    showlegend=False,
+                    **place,
                 )
     figure.update_xaxes(title="leakage (lower is better)")
     figure.update_yaxes(title="accuracy", range=[0, 1.08])
-    width, height = SIZE[0] * len(studies), SIZE[1]
-    figure.update_layout(template="simple_white", width=width, height=height, showlegend=False, margin={"t": 40})
+    width, height = SIZE[0] * len(studies) + 180, SIZE[1]
+    legend = {"tracegroupgap": 0, "font": {"size": 11}}
+    figure.update_layout(template="simple_white", width=width, height=height, margin={"t": 40, "b": 50}, legend=legend)
     _save(figure, picture, width, height)
 
 
-def _points(rows: pd.DataFrame, colour: str, size: int, named: bool = False) -> dict[str, Any]:
+def _points(rows: pd.DataFrame, text: str, colour: str, size: int) -> dict[str, Any]:
     return {
         "x": rows["leakage"],
         "y": rows["accuracy"],
-        "mode": "markers+text" if named else "markers",
-        "text": rows["method"],
-        "textposition": "top center",
-        "textfont": {"size": 10, "color": colour},
+        "mode": "markers",
+        "name": text,
+        "text": text,
+        "textfont": {"size": 11, "color": colour},
         "marker": {"color": colour, "size": size},
     }
 
@@ -104,7 +116,7 @@ def _save(figure: go.Figure, picture: Path, width: int, height: int) -> None:
         figure.write_html(page_file)
         browser = browsers.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": width + 20, "height": height + 20})
-        page.goto(page_file.as_uri())
+        page.goto(page_file.as_uri(), timeout=120_000)
         page.locator("svg.main-svg").first.wait_for(timeout=120_000)
         page.locator(".plot-container").first.screenshot(path=shot)
         browser.close()
