@@ -32,6 +32,8 @@ TINY = {
     "anonymizer.pretrain_steps": 1,
     "training.batch_clips": 4,
     "training.warmup_steps": 1,
+    "evaluation.rung.attackers": "frame",
+    "evaluation.full.attackers": "frame,clip",
     "evaluation.num_bootstraps": 5,
     "evaluation.width": 4,
     **{f"evaluation.{effort}.{who}_steps": 4 for effort in ("rung", "full") for who in ("attacker", "classifier")},
@@ -86,6 +88,7 @@ def test_a_trial_that_diverges_is_failed_and_the_study_goes_on(
         "fixed": tiny_params,
         "search": {"anonymizer.lr": {"low": 1e-3, "high": 1e30, "log": True}},
         "first": [{"anonymizer.lr": rate} for rate in rates],
+        "study": {"rungs": False},
     }
     space = SearchSpace.from_tables(tables, "rates.toml")
     settings = StudySettings(num_trials=len(rates), sampler="random", max_concurrent=1)
@@ -131,9 +134,9 @@ def test_a_job_whose_worker_dies_is_counted_as_lost_and_done_again(
 
 if __name__ == "__main__":
     fixed = {**TINY, "training.num_steps": 60}
-    toy = SearchSpace.from_tables(
-        {"fixed": fixed, "search": {"penalty.weight": {"low": 0.1, "high": 10.0}}}, "toy.toml"
-    )
+    search = {"penalty.weight": {"low": 0.1, "high": 10.0}}
+    # Without rungs: Ray Train starts its processes for every job.
+    toy = SearchSpace.from_tables({"fixed": fixed, "search": search, "study": {"rungs": False}}, "toy.toml")
     two = StudySettings(num_trials=1, sampler="random", workers_per_trial=2)
     os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.2"
     os.environ["RAY_AUTH_TOKEN"] = "a" * 32
