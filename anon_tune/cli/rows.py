@@ -15,6 +15,11 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
+def wrapped(line: str, width: int | None) -> str:
+    """Break a sentence at spaces so that it fits; `width` as for `lay_out`."""
+    return line if width is None else "\n".join(_wrap(line, width))
+
+
 def lay_out(heads: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> str:
     """Lay out rows of cells.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from anon_tune.cli.front_plot import WIDTH, plot_front
-from anon_tune.cli.rows import lay_out, terminal_width
+from anon_tune.cli.rows import lay_out, terminal_width, wrapped
 from anon_tune.commands.submit import JobStatus, head_of, look, looks_like_path
 from anon_tune.utility_task import TASKS
 
@@ -107,6 +107,7 @@ def show_status(status: StudyStatus, now: float, width: int | None = None) -> st
     heads = ["unfinished" if is_left else "running", "method", "last rung", "step", "since"]
     failures = [f"{t.id} FAILED {clock(now - t.ended)} ago: {t.reason}" for t in status.failures]
     plot = plot_front(status.points, "test", min(width or WIDTH, WIDTH), TASKS[status.task])
+    lines, failures = ([wrapped(line, width) for line in part] for part in (lines, failures))
     return "\n".join([*lines, *([lay_out(heads, rows, width)] if rows else []), *failures, *([plot] if plot else [])])
 
 

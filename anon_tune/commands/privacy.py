@@ -13,7 +13,7 @@ from anon_tune.errors import StudyError, UsageError
 from anon_tune.folder import Folder, is_uri
 from anon_tune.study_directory import StudyDirectory, TrialDirectory
 
-_NONE = "was not trained privately, so nothing can be stated"
+_NONE = "holds no private training that has begun, so nothing can be stated"
 _TAU = 0.5
 
 

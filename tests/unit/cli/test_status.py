@@ -17,6 +17,7 @@ from anon_tune.commands.study_view import StudyView
 from anon_tune.errors import StudyError
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import ParetoFront
+from anon_tune.search.choices import Choice
 from anon_tune.search.points import num_points
 from anon_tune.search.space import SearchSpace
 from anon_tune.study import load_study
@@ -103,10 +104,12 @@ def test_the_last_failures_are_told_with_their_reasons(small_study: Path) -> Non
         )
         for n in range(4, 11)
     ]
-    status = StudyStatus.of("runs/x", [*trials, *late], 20, driver="pid 1 on here")
+    why = Choice("sampler", "TPE", "choices or conditions are searched, which a Gaussian process does not take")
+    status = StudyStatus.of("runs/x", [*trials, *late], 20, driver="pid 1 on here", choices=[why])
     assert [trial.id for trial in status.failures] == ["0010", "0009", "0008", "0007", "0006"]
     said = show_status(status, 1070.0, 120)
     assert "0010 FAILED 1:00 ago: reason 10 [/b]" in said and "runs/x: 20 trials: 1 running" in said
+    assert max(map(len, show_status(status, 1070.0, 60).splitlines())) <= 60
 
 
 def test_where_no_study_is_that_is_said(tmp_path: Path) -> None:
