@@ -81,7 +81,7 @@ def test_nodes_come_when_trials_wait_and_go_when_none_do(
 ) -> None:
     out = tmp_path / "study"
     study = ["anon-tune", "study", "search_spaces/quickstart.toml", "--no-rungs"]
-    study += tiny_study(out, trials=4, num_steps=40, beside=2)
+    study += tiny_study(out, trials=4, num_steps=20, beside=2)
 
     # Without --scale-to, trials that do not fit are refused at once.
     assert processes.run("refused", study) == 2

@@ -19,10 +19,20 @@ pytestmark = pytest.mark.cluster
 IXMAS = Path(os.environ.get("ANON_TUNE_IXMAS", Path(__file__).parents[2] / "../shared/data/ixmas"))
 TRAINS = "ray::_Inner.train"  # the name of a worker that does a job
 SCRIPT = str(Path(__file__).parents[2] / "cluster" / "local.sh")
+SPACE = Path(__file__).parents[2] / "search_spaces" / "quickstart.toml"
 
 
-def test_a_lost_node_costs_no_trial_and_down_ends_the_other_alone(
-    processes: Any, nodes: Path, tmp_path: Path, tiny_study: Callable[..., list[str]]
+def found(out: Path) -> dict[str, tuple[Any, ...]]:
+    """Return what a study found of its trials."""
+    trials = Ledger(out / "ledger").trials()
+    assert all(t.score is not None for t in trials)
+    scores = {t.id: (dict(t.params), t.score.leakage, t.score.accuracy, t.score.attackers) for t in trials}  # type: ignore[union-attr]
+    return scores | {t.id + " curve": tuple(t.reports[-1].curve) for t in trials}
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_two_nodes_find_what_one_finds_though_one_is_lost_and_down_ends_the_other_alone(
+    processes: Any, nodes: Path, say: Callable[..., Any], tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
     head, worker = (int((nodes / f"{name}.pid").read_text()) for name in ("head", "worker-1"))
     out = tmp_path / "study"
@@ -33,8 +43,8 @@ def test_a_lost_node_costs_no_trial_and_down_ends_the_other_alone(
     def running() -> list[str]:
         return [trial for trial, state in states().items() if state is TrialState.RUNNING]
 
-    arguments = ["search_spaces/quickstart.toml", "--no-rungs", *tiny_study(out, trials=3, num_steps=60, beside=2)]
-    driver = processes.start("study", ["anon-tune", "study", *arguments])
+    study = ["study", str(SPACE), "--no-rungs", "--sampler", "qmc"]
+    driver = processes.start("study", ["anon-tune", *study, *tiny_study(out, trials=3, num_steps=20, beside=2)])
     processes.wait_until(lambda: states().get("black-out") is TrialState.COMPLETE and bool(running()), "study", driver)
     # A worker takes longer to start than a trial; so that each node has a trial, those that train wait for each other.
     with processes.held(TRAINS, head, worker):
@@ -43,6 +53,9 @@ def test_a_lost_node_costs_no_trial_and_down_ends_the_other_alone(
 
     assert processes.ended(driver) == 0, processes.said("study")[-4000:]
     assert states() == dict.fromkeys(["black-out", "identity", "0000", "0001", "0002"], TrialState.COMPLETE)
+    one = say(*study, *tiny_study(tmp_path / "one", trials=3, num_steps=20))
+    assert one.code == 0, one.err[-4000:]
+    assert found(out) == found(tmp_path / "one")
     assert processes.run("status", [SCRIPT, "status"]) == 0
     assert "head: up" in processes.said("status") and "worker-1: gone" in processes.said("status")
 
@@ -58,35 +71,6 @@ def test_a_lost_node_costs_no_trial_and_down_ends_the_other_alone(
     assert processes.run("env", [SCRIPT, "env"]) == 2 and "no nodes are up" in processes.said("env")
 
 
-def test_two_nodes_find_what_one_finds(
-    processes: Any, same_nodes: Path, tmp_path: Path, tiny_study: Callable[..., list[str]]
-) -> None:
-    head, worker = (int((same_nodes / f"{name}.pid").read_text()) for name in ("head", "worker-1"))
-    study = ["anon-tune", "study", "search_spaces/quickstart.toml", "--no-rungs", "--sampler", "qmc"]
-
-    def found(out: Path) -> dict[str, tuple[Any, ...]]:
-        trials = Ledger(out / "ledger").trials()
-        assert all(t.score is not None for t in trials)
-        scores = {t.id: (dict(t.params), t.score.leakage, t.score.accuracy, t.score.attackers) for t in trials}  # type: ignore[union-attr]
-        return scores | {t.id + " curve": tuple(t.reports[-1].curve) for t in trials}
-
-    def states() -> dict[str, TrialState]:
-        return {t.id: t.state for t in Ledger(tmp_path / "two" / "ledger").trials()}
-
-    two = processes.start("two", [*study, *tiny_study(tmp_path / "two", trials=3, num_steps=30, beside=2)])
-    processes.wait_until(
-        lambda: states().get("black-out") is TrialState.COMPLETE and TrialState.RUNNING in states().values(), "two", two
-    )
-    with processes.held(TRAINS, head, worker):
-        assert two.poll() is None  # each node has a trial
-    assert processes.ended(two) == 0, processes.said("two")[-4000:]
-
-    del processes.environment["RAY_ADDRESS"]
-    one = [*study, *tiny_study(tmp_path / "one", trials=3, num_steps=30)]
-    assert processes.run("one", one) == 0, processes.said("one")[-4000:]
-    assert found(tmp_path / "two") == found(tmp_path / "one")
-
-
 @pytest.mark.skipif(not IXMAS.is_dir(), reason="no IXMAS clips; ANON_TUNE_IXMAS may name their folder")
 def test_tasks_of_a_cluster_make_the_same_store(processes: Any, same_nodes: Path, tmp_path: Path) -> None:
     command = ["anon-tune", "clips", "import", "ixmas", "--root", str(IXMAS), "--num-frames", "4", "--size", "12x16"]
@@ -98,11 +82,15 @@ def test_tasks_of_a_cluster_make_the_same_store(processes: Any, same_nodes: Path
     assert {path.name for path in tmp_path.glob("*.partial")} == set()
 
 
+@pytest.mark.usefixtures("shared_ray")
 def test_workers_fetch_clips_and_stills_from_a_uri(
-    processes: Any, avatars: Clips, s3: str, tmp_path: Path, tiny_study: Callable[..., list[str]]
+    say: Callable[..., Any],
+    avatars: Clips,
+    s3: str,
+    workers_cache: Path,
+    tmp_path: Path,
+    tiny_study: Callable[..., list[str]],
 ) -> None:
-    credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    processes.environment.update(credentials, ANON_TUNE_CACHE=str(tmp_path / "cache"))
     stills = make_avatars(tmp_path / "stills", 1, num_train=24, num_val=24, num_test=24, num_frames=2, height=16)
     uri, uri_of_stills = s3.format("avatars"), s3.format("stills")
     save_store(avatars.directory, uri)
@@ -110,22 +98,21 @@ def test_workers_fetch_clips_and_stills_from_a_uri(
     arguments = [*tiny_study(tmp_path / "study", trials=1, num_steps=2), "--clips", uri, "--stills", uri_of_stills]
     on_stills = ["--set", "privacy.branches=network", "--set", "anonymizer.network=unet_small"]
     on_stills += ["--set", "anonymizer.start=identity"]
-    command = ["anon-tune", "study", "search_spaces/quickstart.toml", "--no-rungs", *arguments, *on_stills]
-    assert processes.run("study", command) == 0, processes.said("study")[-4000:]
+    done = say("study", SPACE, "--no-rungs", *arguments, *on_stills)
+    assert done.code == 0, done.err[-4000:]
     said = (
         f"warning: privacy branches learn on {uri_of_stills}. Leakage and accuracy are both measured on {uri}, because"
     )
-    assert said in processes.said("study")
+    assert said in done.err
     trials = Ledger(tmp_path / "study" / "ledger").trials()
     assert {trial.state for trial in trials} == {TrialState.COMPLETE}
     assert all(trial.score and set(trial.score.attributes) == set(avatars.attributes) for trial in trials)
     for store in (avatars, stills):
-        assert list((tmp_path / "cache" / "clips").glob(f"{store.fingerprint}*/frames.npy"))
+        assert list((workers_cache / "clips").glob(f"{store.fingerprint}*/frames.npy"))
     _, settings = load_study(tmp_path / "study")
     assert (settings.clips, settings.stills) == (uri, uri_of_stills)
     assert (settings.clips_fingerprint, settings.stills_fingerprint) == (avatars.fingerprint, stills.fingerprint)
 
-    export = ["anon-tune", "export", str(tmp_path / "study"), "--trial", "0000", "-o", str(tmp_path / "x.safetensors")]
-    assert processes.run("export", export) == 0, processes.said("export")
+    assert say("export", tmp_path / "study", "--trial", "0000", "-o", tmp_path / "x.safetensors").code == 0
     card = (tmp_path / "x.md").read_text()
     assert f"learned on the stills of {uri_of_stills}, fingerprint {stills.fingerprint}." in card

@@ -17,6 +17,7 @@ from anon_tune.trial import TrialState
 pytestmark = pytest.mark.cluster
 
 
+@pytest.mark.usefixtures("shared_ray")
 def test_a_study_lives_on_s3(
     processes: Any, say: Callable[..., Any], tmp_path: Path, s3: str, tiny_study: Callable[..., list[str]]
 ) -> None:
@@ -28,9 +29,10 @@ def test_a_study_lives_on_s3(
     def states() -> dict[str, TrialState]:
         return {trial.id: trial.state for trial in Ledger(folder / "ledger").trials()}
 
-    def run(name: str, *command: str) -> str:
-        assert processes.run(name, ["anon-tune", *command]) == 0, processes.said(name)[-4000:]
-        return str(processes.said(name))
+    def run(*command: str) -> str:
+        done = say(*command)
+        assert done.code == 0, done.err[-4000:]
+        return str(done.out)
 
     # The built-in clips go there too: whatever node a worker is on must find them. Killed with
     # the first trial trained and not yet measured in full.
@@ -42,7 +44,7 @@ def test_a_study_lives_on_s3(
     before = {t.id: t.score for t in Ledger(folder / "ledger").trials() if t.state is TrialState.COMPLETE}
     assert "identity" in before
 
-    said = run("resume", "resume", out)
+    said = run("resume", out)
     assert f"Report: {out}/report.html" in said
     after = {t.id: t for t in Ledger(folder / "ledger").trials()}
     assert after.keys() == {"identity", "black-out", "0000", "0001"}
@@ -56,7 +58,7 @@ def test_a_study_lives_on_s3(
         assert {*(folder / "trials" / name).names()} == wanted, name  # and no checkpoint of a trial that is over
     assert b"data:image/png;base64," in folder.read("report.html")
 
-    run("verify", "verify", out, "--seeds", "1")
+    run("verify", out, "--seeds", "1")
     document = json.loads(say("front", out, "--all", "--format", "json").out)
     assert {row["trial"] for row in document["trials"]} == after.keys()
     assert sum(row["num_repeats"] > 0 for row in document["trials"]) >= 3

@@ -18,11 +18,10 @@ def test_a_package_comes_with_a_job_and_a_node_that_lacks_it_is_named_before_any
     site: Any, example_package: Path, example_installed: Path, tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
     site.head("head", 1)
-    site.worker("worker")
     space, out = example_package / "space.toml", tmp_path / "study"
     words = [str(space), *tiny_study(out, trials=3, num_steps=4), "--no-rungs"]
 
-    # The driver finds the package on its path, and the nodes do not.
+    # The driver finds the package on its path, and the node does not.
     cluster = {"RAY_ADDRESS": f"127.0.0.1:{site.ports[0]}"}
     path = f"{Path(__file__).parents[2]}:{example_installed}"
     refused = site.client("study", *words, PYTHONPATH=path, **cluster)
@@ -36,7 +35,7 @@ def test_a_package_comes_with_a_job_and_a_node_that_lacks_it_is_named_before_any
     assert (unsent.returncode, unsent.stdout) == (2, "")
     assert "unknown name 'tint.strength'. If a package adds the method 'tint'" in unsent.stderr
 
-    # Where one node lacked it the study does not begin, so that all trials below are from nodes that were given it.
+    # Where a node lacks it the study does not begin, so that all trials below are from a node that was given it.
     done = site.client("submit", *words, "--package", str(example_package), "--follow")
     assert done.returncode == 0, done.stderr[-4000:]
     trials = {trial.id: trial for trial in Ledger(out / "ledger").trials()}

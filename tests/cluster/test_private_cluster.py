@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import anon_tune
-from anon_tune.driver import verify_study
-from anon_tune.errors import PlacementError
-from anon_tune.worker import ClipTrialBody
 
 pytestmark = pytest.mark.cluster
+Run = Callable[[Path, list[Any], str | None], str]
 ROOT = Path(__file__).parents[2]
 PLANTED = ("safetensors", "numpy", "torch", "pyarrow", "optuna", "selectors")
-CONSOLE_SCRIPT = "import sys; from anon_tune.__main__ import main; sys.exit(main())"
 
 
 def plant(folder: Path, names: Iterable[str] = PLANTED) -> None:
@@ -31,31 +28,22 @@ def plant(folder: Path, names: Iterable[str] = PLANTED) -> None:
         )
 
 
-def run(folder: Path, command: list[str], python_path: str) -> str:
+@pytest.fixture
+def run(environment: Callable[[], dict[str, str]]) -> Run:
     """Run a command in a folder and return its output."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    environment |= {"PYTHONPATH": python_path, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return done.stdout
 
+    def call(folder: Path, command: list[Any], python_path: str | None) -> str:
+        known = environment() | ({} if python_path is None else {"PYTHONPATH": python_path})
+        words = [str(word) for word in command]
+        done = subprocess.run(words, cwd=folder, env=known, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-4000:]
+        return done.stdout
 
-def test_the_current_folder_is_not_where_a_worker_imports_from(
-    tmp_path: Path, tiny_study: Callable[..., list[str]]
-) -> None:
-    here = tmp_path / "here"
-    here.mkdir()
-    plant(here)
-    script = tmp_path / "anon-tune"
-    script.write_text(CONSOLE_SCRIPT)
-    words = ["study", str(ROOT / "search_spaces/quickstart.toml"), *tiny_study(tmp_path / "study", 1, 4)]
-    said = run(here, [sys.executable, str(script), *words], python_path=str(ROOT))
-    assert f"Report: {tmp_path / 'study' / 'report.html'}" in said
-    assert not (here / "ran").exists(), (here / "ran").read_text()
+    return call
 
 
 def test_a_folder_that_holds_the_package_is_the_last_place(
-    tmp_path: Path, tiny_study: Callable[..., list[str]]
+    run: Run, tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
     shutil.copytree(Path(anon_tune.__file__).parent, tmp_path / "anon_tune", ignore=shutil.ignore_patterns("__py*"))
     plant(tmp_path)
@@ -69,7 +57,7 @@ def test_a_folder_that_holds_the_package_is_the_last_place(
     assert paths and all(path.index(str(tmp_path)) == len(path) - 1 for path in paths), paths
 
 
-def test_processes_that_decode_do_not_import_from_the_current_folder(tmp_path: Path) -> None:
+def test_processes_that_decode_do_not_import_from_the_current_folder(run: Run, tmp_path: Path) -> None:
     here, videos, script = tmp_path / "here", tmp_path / "videos", tmp_path / "script.py"
     here.mkdir()
     plant(here, ("av", "selectors", "numpy"))
@@ -103,34 +91,37 @@ def write_video(path: Path) -> None:
         container.mux(stream.encode())
 
 
-@pytest.mark.usefixtures("no_ray")
-def test_no_node_is_waited_for_that_nobody_will_start(
-    small_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RAY_AUTH_TOKEN", "a" * 32)  # a process keeps the first that it saw, and other tests have this
+def test_a_process_can_have_one_private_cluster_after_another(run: Run, small_study: Path, tmp_path: Path) -> None:
+    """As a study that is then verified and certified, from the command line or in a notebook.
+
+    The second does not wait for nodes, as nobody will start one.
+    """
     study = tmp_path / "study"
     shutil.copytree(small_study, study)
     text = (study / "study.toml").read_text()
     (study / "study.toml").write_text(text.replace("cpus_per_worker = 1", "cpus_per_worker = 640\nscale_to = 4"))
-    with pytest.raises(PlacementError, match="a trial needs 640 CPU, got 1 node"):
-        verify_study(study, ClipTrialBody("unused"), 1)
-
-
-def test_a_process_can_have_one_private_cluster_after_another(tmp_path: Path) -> None:
-    """As a study that is then verified and certified, from the command line or in a notebook."""
     program = """
-import os, ray
+import os, ray, sys
+from anon_tune.driver import verify_study
 from anon_tune.driver.session import ray_session
+from anon_tune.errors import PlacementError
+from anon_tune.worker import ClipTrialBody
 before = dict(os.environ)
-for _ in range(2):
-    with ray_session(dashboard=False) as is_private:
-        print(is_private, ray.get(ray.remote(lambda: 7).remote()))
-    print({name for name in os.environ.keys() ^ before.keys() if "AUTH" in name})
+
+def left():
+    return {name for name in os.environ.keys() ^ before.keys() if "AUTH" in name}
+
+with ray_session(dashboard=False) as is_private:
+    print(is_private, ray.get(ray.remote(lambda: 7).remote()))
+print(left())
+try:
+    verify_study(sys.argv[1], ClipTrialBody("unused"), 1)
+except PlacementError as error:
+    print(error)
+print(left())
 """
     script = tmp_path / "two.py"
     script.write_text(program)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_A")}
-    done = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, env=environment, timeout=200, check=False
-    )
-    assert done.stdout.split("\n") == ["True 7", "set()"] * 2 + [""], done.stderr[-3000:]
+    seven, first, placement, second = run(tmp_path, [sys.executable, script, study], None).splitlines()
+    assert (seven, first, second) == ("True 7", "set()", "set()")
+    assert "a trial needs 640 CPU, got 1 node" in placement

@@ -45,8 +45,13 @@ def measured(out: Path) -> list[tuple[Any, ...]]:
     return [(t.id, t.state, dict(t.params), t.score.leakage, t.score.accuracy) for t in found if t.score is not None]
 
 
+@pytest.mark.usefixtures("shared_ray")
 def test_a_study_is_submitted_followed_fetched_and_is_the_one_of_a_laptop(
-    one_head: Any, say: Callable[..., Any], tmp_path: Path, tiny_study: Callable[..., list[str]]
+    one_head: Any,
+    say: Callable[..., Any],
+    tmp_path: Path,
+    tiny_study: Callable[..., list[str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # The folder is no project, and its search space extends a file in another folder.
     mine = tmp_path / "spaces" / "mine"
@@ -95,16 +100,9 @@ def test_a_study_is_submitted_followed_fetched_and_is_the_one_of_a_laptop(
     os.rename(tmp_path / "hidden", out.parent)
 
     here = tmp_path / "here"
-    done = subprocess.run(
-        ["python", "-m", "anon_tune", "study", *[str(here) if word == str(out) else word for word in words]],
-        env={n: v for n, v in one_head.processes.environment.items() if not n.startswith("RAY_")}
-        | {"PYTHONPATH": str(ROOT)},
-        cwd=mine,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
+    monkeypatch.chdir(mine)
+    done = say("study", *[str(here) if word == str(out) else word for word in words])
+    assert done.code == 0, done.err[-4000:]
     assert measured(here) == measured(out) and len(measured(here)) == 4
 
 
@@ -112,7 +110,7 @@ def test_a_stopped_study_goes_on_where_it_was(
     one_head: Any, tmp_path: Path, tiny_study: Callable[..., list[str]]
 ) -> None:
     out, processes, head = tmp_path / "study", one_head.processes, one_head.nodes["head"].pid
-    words = ["submit", SPACE, *ONE_AT_A_TIME, *tiny_study(out, trials=3, num_steps=60)]
+    words = ["submit", SPACE, *ONE_AT_A_TIME, *tiny_study(out, trials=3, num_steps=30)]
     job = one_head.ask(*words)
     processes.wait_for(lambda: "identity" in complete(out))
     # The study does not end before the signals arrive, however late they are.
@@ -131,15 +129,12 @@ def test_a_stopped_study_goes_on_where_it_was(
     before = trials(out)
     assert len(complete(out)) < 5 and one_head.client("submit", "--status", job, "--follow").returncode == 1
 
-    again = one_head.client(*words, "--follow")
-    assert again.returncode == 0, again.stderr[-4000:]
+    longer = one_head.ask("submit", "--resume", str(out), "--trials", "4", "--follow")
     after = trials(out)
-    assert complete(out) == {"identity", "black-out", "0000", "0001", "0002"}
+    assert complete(out) == {"identity", "black-out", "0000", "0001", "0002", "0003"}
     assert all(after[name] == trial for name, trial in before.items() if trial.state is TrialState.COMPLETE)
     ledger = pd.read_parquet(out / "ledger").drop_duplicates("record")
     assert (ledger[ledger["full"] == True].groupby("trial").size() == 1).all()  # noqa: E712 - a column with nulls
-
-    longer = one_head.ask("submit", "--resume", str(out), "--trials", "4", "--follow")
     assert json.loads(one_head.ask("status", longer, "--format", "json"))["states"]["COMPLETE"] == 4
 
 

@@ -8,11 +8,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 import torch
 from safetensors.torch import load_file
 
@@ -23,49 +23,28 @@ from anon_tune.ledger import Ledger
 from anon_tune.recipe import Recipe
 from anon_tune.search import SearchSpace
 from anon_tune.study import StudySettings
-from anon_tune.trial import Ceilings, RungJob, RungReport, TrialState
+from anon_tune.study.frozen_study import freeze_study, load_study
+from anon_tune.trial import Ceilings, RungJob, Trial, TrialState
 from anon_tune.worker import ClipTrialBody
+from anon_tune.worker.job import perform
 
 pytestmark = pytest.mark.cluster
+STEPS = 60
 TINY = {
     "anonymizer.base_channels": 4,
     "anonymizer.pretrain_steps": 1,
     "training.batch_clips": 4,
     "training.warmup_steps": 1,
+    "evaluation.rung.attackers": "frame",
+    "evaluation.full.attackers": "frame,clip",
     "evaluation.num_bootstraps": 5,
     "evaluation.width": 4,
     **{f"evaluation.{effort}.{who}_steps": 4 for effort in ("rung", "full") for who in ("attacker", "classifier")},
 }
 
 
-def job(recipe: Recipe, directory: Path, rung: int = 0, step: int = 6, full: bool = True) -> RungJob:
-    return RungJob("0000", recipe, str(directory), rung, step, full, Ceilings(0.9, 0.9))
-
-
-@pytest.mark.usefixtures("shared_ray")
-def test_two_workers_train_through_ray_train(
-    avatars: Clips, tiny_recipe: Callable[..., Recipe], tmp_path: Path
-) -> None:
-    # Without steps before the game, the losses of its first step are those of the same weights and batch.
-    recipe = tiny_recipe({"privacy.head": "nt_xent", "anonymizer.pretrain_steps": 0, "training.warmup_steps": 0})
-    one, two = (tmp_path / name / "trials" / "0000" for name in ("one", "two"))
-    alone = ClipTrialBody(str(avatars.directory)).advance(job(recipe, one))
-
-    # As a study calls it: in an actor without a CPU of its own.
-    actor = ray.remote(num_cpus=0)(ClipTrialBody).remote(str(avatars.directory), num_workers=2)
-    rung: RungReport = ray.get(actor.advance.remote(job(recipe, two, step=3, full=False)))
-    assert (two / "trainer.safetensors").exists()
-    full: RungReport = ray.get(actor.advance.remote(job(recipe, two, rung=1)))
-
-    assert [p.step for p in (*rung.curve, *full.curve)] == [0, 1, 2, 3, 4, 5]
-    for name in ("utility", "privacy", "penalty", "distortion"):
-        assert rung.curve[0].terms[name] == pytest.approx(alone.curve[0].terms[name], rel=1e-5)
-    assert (rung.rung, rung.step, rung.score.full) == (0, 3, False)
-    assert (full.rung, full.step, full.score.full) == (1, 6, True)
-    assert full.score.is_finite
-    assert sorted(p.name for p in two.iterdir() if p.is_file()) == sorted(p.name for p in one.iterdir())
-    assert full.weights == "trials/0000/anonymizer.safetensors"
-    assert all(torch.isfinite(tensor).all() for tensor in load_file(two.parents[1] / full.weights).values())
+def job(recipe: Recipe, directory: Path, step: int = 6) -> RungJob:
+    return RungJob("0000", recipe, str(directory), 0, step, True, Ceilings(0.9, 0.9))
 
 
 @pytest.mark.usefixtures("shared_ray")
@@ -86,6 +65,7 @@ def test_a_trial_that_diverges_is_failed_and_the_study_goes_on(
         "fixed": tiny_params,
         "search": {"anonymizer.lr": {"low": 1e-3, "high": 1e30, "log": True}},
         "first": [{"anonymizer.lr": rate} for rate in rates],
+        "study": {"rungs": False},
     }
     space = SearchSpace.from_tables(tables, "rates.toml")
     settings = StudySettings(num_trials=len(rates), sampler="random", max_concurrent=1)
@@ -105,37 +85,78 @@ def test_a_trial_that_diverges_is_failed_and_the_study_goes_on(
     assert all(t.score is not None and t.score.is_finite for t in trials if t is not failed)
 
 
-def test_a_job_whose_worker_dies_is_counted_as_lost_and_done_again(
+def begin_study(directory: Path, clips: Clips) -> SearchSpace:
+    """Begin a study of one trial of two workers and two rungs, whose anchors were measured without Ray."""
+    # Without steps before the game, the losses of its first step are those of the same weights and batch.
+    game = {"privacy.head": "nt_xent", "anonymizer.pretrain_steps": 0, "training.warmup_steps": 0}
+    tables = {
+        "fixed": {**TINY, **game, "training.num_steps": STEPS},
+        "search": {"penalty.weight": {"low": 0.1, "high": 10.0}},
+        "study": {"rungs": {"min_steps": 3, "factor": STEPS // 3}},
+    }
+    space = SearchSpace.from_tables(tables, "toy.toml")
+    directory.mkdir()
+    freeze_study(directory, space, StudySettings(num_trials=1, sampler="random", workers_per_trial=2))
+    ledger = Ledger(directory / "ledger")
+    ceilings: dict[bool, Ceilings] = {}
+    for name in ("identity", "black-out"):
+        recipe, folder = space.recipe({}, method=name), directory / "trials" / name
+        folder.mkdir(parents=True)
+        trial = Trial(name, -1, name, {}, recipe.fingerprint(), TrialState.COMPLETE)
+        for rung, step in enumerate((3, STEPS)):
+            full = step == STEPS
+            what = RungJob(name, recipe, str(folder), rung, step, full, ceilings.get(full))
+            report = perform(what, clips, torch.device("cpu"))
+            assert report is not None
+            ledger.append(trial if full else replace(trial, state=TrialState.RUNNING), report)
+            ceilings.setdefault(full, Ceilings(report.score.leakage.value, report.score.accuracy.value))
+    return space
+
+
+def test_two_workers_train_through_ray_train_and_a_job_that_loses_one_is_done_again(
     processes: Any, avatars: Clips, tmp_path: Path
 ) -> None:
-    """Runs in a process of its own, because Ray Train needs a dashboard to clean up after a lost worker."""
-    command = [sys.executable, __file__, str(tmp_path / "study"), str(avatars.directory)]
-    driver = processes.start("driver", command)
-    begun = tmp_path / "study" / "trials" / "0000" / "begun.json"
+    """In a process of its own, whose Ray has a dashboard, without which Ray Train does not clean up."""
+    study = tmp_path / "study"
+    one, two = tmp_path / "one" / "trials" / "0000", study / "trials" / "0000"
+    space = begin_study(study, avatars)
+    driver = processes.start("driver", [sys.executable, __file__, str(study), str(avatars.directory)])
+
+    def trials() -> dict[str, Trial]:
+        return {t.id: t for t in Ledger(study / "ledger").trials()}
 
     def workers() -> list[int]:
         return [pid for pid, name in processes.below(driver.pid).items() if "ray::RayTrainWorker" in name]
 
-    processes.wait_until(lambda: begun.exists() and bool(workers()), "driver", driver)
+    processes.wait_until(lambda: "0000" in trials() and bool(trials()["0000"].reports), "driver", driver)
+    assert (two / "trainer.safetensors").exists()
+    processes.wait_until(lambda: (two / "begun.json").exists() and bool(workers()), "driver", driver)
     with processes.held("ray::RayTrainWorker", driver.pid):
         time.sleep(1)  # what is to be lost
         os.kill(workers()[0], signal.SIGKILL)
     assert processes.ended(driver) == 0, processes.said("driver")[-4000:]
-    trials = {t.id: t for t in Ledger(tmp_path / "study" / "ledger").trials()}
-    assert {t.state for t in trials.values()} == {TrialState.COMPLETE}
-    (lost,) = trials["0000"].lost
-    assert 0.5 < lost.seconds < trials["0000"].ended - trials["0000"].started
+    assert {t.state for t in trials().values()} == {TrialState.COMPLETE}
+    trial = trials()["0000"]
+    (lost,) = trial.lost
+    assert 0.5 < lost.seconds < trial.ended - trial.started
     assert lost.node and lost.cost.cpu_s == pytest.approx(2 * lost.seconds)
-    assert not begun.exists()
+    assert not (two / "begun.json").exists()
+
+    recipe = space.recipe(dict(trial.params), method="adversarial")
+    alone = ClipTrialBody(str(avatars.directory)).advance(job(recipe, one, step=STEPS))
+    rung, full = trial.reports
+    assert [p.step for p in (*rung.curve, *full.curve)] == list(range(STEPS))
+    for name in ("utility", "privacy", "penalty", "distortion"):
+        assert rung.curve[0].terms[name] == pytest.approx(alone.curve[0].terms[name], rel=1e-5)
+    assert (rung.rung, rung.step, rung.score.full) == (0, 3, False)
+    assert (full.rung, full.step, full.score.full) == (1, STEPS, True)
+    assert full.score.is_finite
+    assert sorted(p.name for p in two.iterdir() if p.is_file()) == sorted(p.name for p in one.iterdir())
+    assert full.weights == "trials/0000/anonymizer.safetensors"
+    assert all(torch.isfinite(tensor).all() for tensor in load_file(study / full.weights).values())
 
 
 if __name__ == "__main__":
-    fixed = {**TINY, "training.num_steps": 60}
-    toy = SearchSpace.from_tables(
-        {"fixed": fixed, "search": {"penalty.weight": {"low": 0.1, "high": 10.0}}}, "toy.toml"
-    )
-    two = StudySettings(num_trials=1, sampler="random", workers_per_trial=2)
-    os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.2"
-    os.environ["RAY_AUTH_TOKEN"] = "a" * 32
-    ray.init("local", num_cpus=2, include_dashboard=True, log_to_driver=False, logging_level="error")
+    os.environ["RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S"] = "30"  # of a worker that hangs beside the lost one, not 600
+    toy, two = load_study(sys.argv[1])
     run_study(sys.argv[1], toy, ClipTrialBody(sys.argv[2], num_workers=2), two)
