@@ -19,7 +19,7 @@ def test_a_study_that_is_deleted_says_so_and_one_that_begins_appears(visit, tmp_
     link.click()
     page.locator("#front-plot .scatterlayer .point").first.wait_for()
     shutil.rmtree(tmp_path / "new")
-    page.locator("#summary .failed").wait_for()
+    page.locator("#summary .failed:has-text('new/study.toml')").wait_for()
     page.close()
     assert empty.stop(signal.SIGINT) == (0, "", "")
 
