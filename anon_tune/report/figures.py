@@ -237,14 +237,14 @@ def _dimension(name: str, values: Sequence[Any]) -> dict[str, Any]:
 
 def _categories(name: str, values: Sequence[Any]) -> dict[str, Any]:
     # Plotly does not read HTML in these ticks, so escaped text would show its escapes.
-    words = [NOTHING if v is None else shorten(v) for v in values]
+    words = [NOTHING if v is None else str(v) for v in values]
     known = sorted(set(words))
     place = {word: index for index, word in enumerate(known)}
     return {
         "label": text(name),
         "values": [place[word] for word in words],
         "tickvals": list(range(len(known))),
-        "ticktext": known,
+        "ticktext": [shorten(word) for word in known],
         "range": [-0.3, len(known) - 0.7],
     }
 

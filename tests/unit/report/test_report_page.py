@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import plotly.graph_objects as go
@@ -14,6 +16,7 @@ from anon_tune.ledger import Ledger
 from anon_tune.methods import is_trained
 from anon_tune.pareto import ParetoFront
 from anon_tune.report import write_report
+from anon_tune.report.figures import parallel_chart
 from anon_tune.report.training_figures import trial_losses
 from anon_tune.trial import Trial, TrialState
 
@@ -256,6 +259,15 @@ def test_parallel_axes_handle_categories_log_ranges_and_missing_params(page):
     assert {"features", "pixels"} < set(axes["penalty.on"]["ticktext"])
     assert "penalty.weight (log)" in axes and "penalty.threshold" in axes
     assert axes["penalty.weight.end"]["ticktext"][0] == "—"
+
+
+def test_categories_with_the_same_beginning_are_told_apart(trials):
+    starts = itertools.cycle(["frame-difference:6", "frame-difference:16"])
+    changed = [replace(t, params={**t.params, "anonymizer.start": next(starts)}) for t in trials]
+    chart, _ = parallel_chart(ParetoFront.of(changed))
+    axis = next(d for d in chart.data[0]["dimensions"] if d["label"] == "anonymizer.start")
+    assert set(axis["values"]) == {0, 1}
+    assert list(axis["ticktext"]) == ["frame-diff…ce:16", "frame-diff…nce:6"]
 
 
 def test_an_empty_study_says_not_yet(tmp_path):
