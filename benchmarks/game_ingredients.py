@@ -7,7 +7,7 @@ The lines then show how far the branches inside the game are from what fresh att
 
     OMP_NUM_THREADS=1 python benchmarks/game_ingredients.py --clips clips/ixmas --seeds 1
     OMP_NUM_THREADS=1 python benchmarks/game_ingredients.py --clips avatars --course 4 --variants today recipe
-    python benchmarks/game_ingredients.py --figure runs/course.html --lines runs/course.jsonl
+    python benchmarks/game_ingredients.py --figure runs/course.png --lines runs/course.jsonl
 """
 
 from __future__ import annotations
@@ -133,25 +133,35 @@ def train(recipe: Recipe, judge: Judge, num_looks: int) -> dict[str, Any]:
     return {**course[-1], "training_cpu_s": seconds, "curve": curve, "course": course}
 
 
-def draw(lines: Path, figure: Path) -> None:
-    """Draw the loss of the branches and the leakage by fresh attackers over training, from printed lines."""
-    import plotly.graph_objects as go
+def draw(lines: Path, picture: Path) -> None:
+    """Draw leakage by fresh attackers and loss of the branches over training, a panel each, from printed lines."""
+    from picture import save
+    from plotly.colors import qualitative
+    from plotly.subplots import make_subplots
 
-    drawn = go.Figure()
-    for line in lines.read_text().splitlines():
-        run = json.loads(line)
-        steps = [look["step"] for look in run["course"]]
-        name = f"{run['variant']}, seed {run['seed']}"
-        fresh = [look["normalized_leakage"] for look in run["course"]]
-        drawn.add_scatter(x=steps, y=fresh, name=f"fresh attackers, {name}", mode="lines+markers")
-        loss = [look["branch_loss"] for look in run["course"]]
-        drawn.add_scatter(x=steps, y=loss, name=f"branches, {name}", mode="lines+markers", yaxis="y2", line_dash="dot")
-    drawn.update_layout(
-        xaxis_title="step",
-        yaxis_title="normalized leakage by fresh attackers",
-        yaxis2={"title": "loss of the branches", "overlaying": "y", "side": "right"},
-    )
-    drawn.write_html(figure)
+    titles = ("normalized leakage by fresh attackers", "loss of the branches inside the game")
+    figure = make_subplots(rows=1, cols=2, subplot_titles=titles)
+    runs = [json.loads(line) for line in lines.read_text().splitlines()]
+    names = list(dict.fromkeys(run["variant"] for run in runs))
+    for run in runs:
+        colour = qualitative.Dark2[names.index(run["variant"]) % 8]
+        for column, value in enumerate(("normalized_leakage", "branch_loss"), start=1):
+            figure.add_scatter(
+                x=[look["step"] for look in run["course"]],
+                y=[look[value] for look in run["course"]],
+                name=run["variant"],
+                legendgroup=run["variant"],
+                showlegend=column == 1 and run["seed"] == 0,
+                mode="lines+markers",
+                line={"color": colour},
+                row=1,
+                col=column,
+            )
+    figure.update_xaxes(title="step")
+    figure.update_yaxes(range=[0, 1.05], row=1, col=1)
+    legend = {"orientation": "h", "y": -0.2}
+    figure.update_layout(template="simple_white", width=900, height=420, legend=legend, margin={"t": 40, "b": 50})
+    save(figure, picture, 900, 420)
 
 
 def main() -> None:
@@ -164,7 +174,7 @@ def main() -> None:
     parser.add_argument("--course", type=int, default=1, help="number of scores along the training")
     parser.add_argument("--baselines", default="", help="folder that keeps attackers trained on raw clips")
     parser.add_argument("--lines", type=Path, help="printed lines, to draw from")
-    parser.add_argument("--figure", type=Path, help="HTML file to draw into")
+    parser.add_argument("--figure", type=Path, help="PNG file to draw into, by Chromium")
     args = parser.parse_args()
     if args.figure:
         draw(args.lines, args.figure)

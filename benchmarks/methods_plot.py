@@ -12,15 +12,11 @@ needs Chromium on the path.
 from __future__ import annotations
 
 import argparse
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
-from PIL import Image
-from playwright.sync_api import sync_playwright
+from picture import save
 from plotly.subplots import make_subplots
 
 import anon_tune
@@ -95,7 +91,7 @@ def draw(studies: dict[str, pd.DataFrame], picture: Path) -> None:
     width, height = SIZE[0] * len(studies) + 180, SIZE[1]
     legend = {"tracegroupgap": 0, "font": {"size": 11}}
     figure.update_layout(template="simple_white", width=width, height=height, margin={"t": 40, "b": 50}, legend=legend)
-    _save(figure, picture, width, height)
+    save(figure, picture, width, height)
 
 
 def _points(rows: pd.DataFrame, text: str, colour: str, size: int) -> dict[str, Any]:
@@ -108,20 +104,6 @@ def _points(rows: pd.DataFrame, text: str, colour: str, size: int) -> dict[str, 
         "textfont": {"size": 11, "color": colour},
         "marker": {"color": colour, "size": size},
     }
-
-
-def _save(figure: go.Figure, picture: Path, width: int, height: int) -> None:
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as browsers:
-        page_file, shot = Path(folder) / "plot.html", Path(folder) / "plot.png"
-        figure.write_html(page_file)
-        browser = browsers.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": width + 20, "height": height + 20})
-        page.goto(page_file.as_uri(), timeout=120_000)
-        page.locator("svg.main-svg").first.wait_for(timeout=120_000)
-        page.locator(".plot-container").first.screenshot(path=shot)
-        browser.close()
-        with Image.open(shot) as image:
-            image.convert("RGB").quantize(64).save(picture, optimize=True)
 
 
 def main() -> None:
