@@ -18,6 +18,10 @@ from anon_tune.networks import Anonymizer
 from anon_tune.recipe import Recipe
 
 
+MOST_BLOCKS = 768
+"""Blocks of a frame at most: the noise on ``X^T X`` has p^2 numbers, and p is three times the blocks."""
+
+
 class Dprp(Anonymizer):
     """Projects the frames of a clip at random, adds noise, and rebuilds them along noised principal components.
 
@@ -32,7 +36,7 @@ class Dprp(Anonymizer):
         epsilon: Above 0.
         projections: The number k.
         components: The number r, at most k.
-        block: Side in pixels of the blocks that a frame is reduced to first.
+        block: Side in pixels of the blocks that a frame is reduced to first; see `fitting_block` for large frames.
         delta: In (0, 1).
 
     Source:
@@ -55,7 +59,8 @@ class Dprp(Anonymizer):
 
     def _rebuilt(self, clip: Tensor) -> Tensor:
         height, width = clip.shape[-2:]
-        tall, wide = min(self.block, height), min(self.block, width)
+        side = fitting_block(self.block, height, width)
+        tall, wide = min(side, height), min(side, width)
         means = F.avg_pool2d(clip, (tall, wide), ceil_mode=True, count_include_pad=False)
         rows = means.flatten(1)
         num = rows.shape[1]
@@ -68,6 +73,13 @@ class Dprp(Anonymizer):
         )
         blocks = (kept * math.sqrt(num)).view_as(means)
         return blocks.repeat_interleave(tall, -2)[..., :height, :].repeat_interleave(wide, -1)[..., :width]
+
+
+def fitting_block(block: int, height: int, width: int) -> int:
+    """Return the side of the blocks of a frame: `block`, or the least larger one that leaves at most `MOST_BLOCKS`."""
+    while math.ceil(height / block) * math.ceil(width / block) > MOST_BLOCKS:
+        block += 1
+    return block
 
 
 def rebuild(rows: Tensor, projection: Tensor, row_noise: Tensor, square_noise: Tensor, components: int) -> Tensor:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from anon_tune.accounting import gaussian_noise_multiplier
 from anon_tune.methods import build_anonymizer, release_of
 from anon_tune.methods.dp_noise.network import DpNoise
-from anon_tune.methods.dprp.network import Dprp, rebuild
+from anon_tune.methods.dprp.network import MOST_BLOCKS, Dprp, fitting_block, rebuild
 from anon_tune.methods.secret_key import private_noise
 from anon_tune.recipe import Recipe
 
@@ -103,3 +105,10 @@ def test_a_private_release_says_its_unit(method: str, unit: str) -> None:
 
 def test_other_methods_promise_no_private_release() -> None:
     assert release_of("blur:4") == release_of("adversarial") == release_of("of-nobody") == ""
+
+
+@pytest.mark.parametrize("height,width", [(32, 32), (24, 32), (480, 640), (1080, 1920)])
+def test_blocks_of_dprp_grow_with_the_frame_so_that_memory_does_not(height: int, width: int) -> None:
+    side = fitting_block(4, height, width)
+    assert math.ceil(height / side) * math.ceil(width / side) <= MOST_BLOCKS
+    assert side == 4 or math.ceil(height / (side - 1)) * math.ceil(width / (side - 1)) > MOST_BLOCKS
