@@ -90,7 +90,7 @@ def show_status(status: StudyStatus, now: float, width: int | None = None) -> st
     lines = [
         f"{status.study}: {status.num_trials} trials: {counts}",
         f"hypervolume {_number(status.hypervolume)} (validation {_number(status.hypervolume_validation)}), "
-        f"{status.num_on_front} on the front",
+        f"{status.num_on_front} on the front of the validation split",
         *([status.empty] if status.empty is not None else []),
         *map(str, status.choices),
         spent,
