@@ -17,7 +17,6 @@ from anon_tune.methods.secret_key import private_noise
 from anon_tune.networks import Anonymizer
 from anon_tune.recipe import Recipe
 
-
 MOST_BLOCKS = 768
 """Blocks of a frame at most: the noise on ``X^T X`` has p^2 numbers, and p is three times the blocks."""
 
