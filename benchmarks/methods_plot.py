@@ -21,6 +21,7 @@ from plotly.subplots import make_subplots
 
 import anon_tune
 from anon_tune.methods import is_trained
+from anon_tune.trial import ANCHORS
 
 PRINTED = ("trial", "front_rank", "leakage", "accuracy", "certified_leakage", "certified_accuracy", "seconds")
 SIZE = (560, 720)
@@ -32,16 +33,15 @@ def measured(study: str) -> pd.DataFrame:
     trials = anon_tune.open_study(study).to_pandas().reset_index()
     trials = trials[trials["leakage"].notna()]
     raw = trials[trials["method"] == "identity"].iloc[0]
-    gains = (raw["leakage"] - trials["leakage"]).clip(lower=0) * (trials["accuracy"] - raw["accuracy_floor"]).clip(
-        lower=0
-    )
+    less_leakage = (raw["leakage"] - trials["leakage"]).clip(lower=0)
+    more_accuracy = (trials["accuracy"] - raw["accuracy_floor"]).clip(lower=0)
     certified = {name: trials.get(name) for name in ("certified_leakage", "certified_accuracy")}
-    return trials.assign(covers=gains, **certified)
+    return trials.assign(covers=less_leakage * more_accuracy, **certified)
 
 
 def best_of_each(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the best trial of each method, from the lowest leakage to the highest; anchors are left out."""
-    chosen = trials[~trials["method"].isin(["identity", "black-out"])]
+    chosen = trials[~trials["method"].isin(ANCHORS)]
     chosen = chosen.loc[chosen.groupby("method")["covers"].idxmax()]
     return chosen.sort_values("leakage")
 
@@ -66,7 +66,7 @@ def draw(studies: dict[str, pd.DataFrame], picture: Path) -> None:
             **place,
         )
         figure.add_scatter(**_points(trials, "", "#bbb", 4), showlegend=False, **place)
-        anchors = trials[trials["method"].isin(["identity", "black-out"])]
+        anchors = trials[trials["method"].isin(ANCHORS)]
         figure.add_scatter(**_points(anchors, "anchors", "#222", 9), showlegend=column == 1, **place)
         for number, method in enumerate(methods, start=1):
             row = chosen[chosen["method"] == method]

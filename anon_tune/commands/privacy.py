@@ -51,8 +51,7 @@ def _of_study(subject: str, check: bool, draws: int | None) -> list[tuple[str, s
         if found.rule == "best of drawn":
             rule = "--verify checks the runs of a study, not what choosing among a drawn number of them costs"
             raise UsageError(subject, rule, remedy="Leave --verify out")
-        delta = min(run.delta for run in found.runs.values())
-        verdict = verify(found.phases, found.epsilon, delta, tau=_TAU, num_draws=draws)
+        verdict = verify(found.phases, found.epsilon, found.delta, tau=_TAU, num_draws=draws)
         keep_verdict(study, found, verdict)
         found = found.checked(verdict)
         if not verdict.accepted:

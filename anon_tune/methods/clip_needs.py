@@ -63,6 +63,6 @@ def _check_persons(method: Method, clips: Clips, where: str) -> None:
     train = clips.split("train")
     some = np.unique(np.linspace(0, len(train) - 1, _NUM_LOOKED_AT).round().astype(np.int64))
     if not any(bool(DETECTORS[detector](train.clips([at])).any()) for at in some):
-        rule = f"the detector '{detector}' of the method '{method.name}' finds nobody in {len(some)} training clips"
+        rule = f"the detector '{detector}' of the method '{method.name}' finds no person in {len(some)} training clips"
         other = "hog" if detector == "background" else "background"
         raise RecipeError(where, rule, remedy=_OTHER if clips.shape[0] < 2 else f"Write detector={other}")

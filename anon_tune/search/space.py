@@ -13,7 +13,6 @@ from pydantic import StrictStr
 from anon_tune.errors import RecipeError, SpaceError, suggest
 from anon_tune.methods import defaults_of, find, make_recipe
 from anon_tune.recipe import Recipe, is_measured_by
-from anon_tune.recipe.measuring import files_by_name
 from anon_tune.search.method_use import DEFAULT, has_place, methods_of
 from anon_tune.search.names import check_names
 from anon_tune.search.parameters import Constraints, Parameter, Part, Range, StopRules, StudyDefaults, Value
@@ -251,9 +250,8 @@ def weight_files(space: SearchSpace) -> dict[str, str]:
     values = [*space.defaults.items(), *space.fixed.items()]
     values += [(name, choice) for name, parameter in space.search.items() for choice in parameter.probes]
     files = {v: name for name, v in values if name.endswith(".weights") and isinstance(v, str)}
-    given = dict(values).get("evaluation.pretrained")
-    named = given.split(",") if isinstance(given, str) else given if isinstance(given, tuple | list) else ()
-    return files | {file.strip(): "evaluation.pretrained" for file in files_by_name(named).values()}
+    measuring = (file for recipe in space.probes() for file in recipe.evaluation.files.values())
+    return files | dict.fromkeys(measuring, "evaluation.pretrained")
 
 
 def _ancestors(search: Mapping[str, Parameter], name: str) -> dict[str, Value]:

@@ -104,6 +104,11 @@ class StudyPrivacy:
         return next(iter(self.runs.values()))
 
     @property
+    def delta(self) -> float:
+        """Delta of the claim: the least of all runs."""
+        return min(run.delta for run in self.runs.values())
+
+    @property
     def phases(self) -> list[Phase]:
         """All runs, as the accountants take them."""
         return [run.phase for run in self.runs.values()]

@@ -34,4 +34,4 @@ def with_kept_check(directory: StudyLocation, privacy: StudyPrivacy) -> StudyPri
 
 def _claim_of(privacy: StudyPrivacy) -> list[object]:
     runs = sorted([phase.rate, phase.noise_multiplier, phase.num_updates] for phase in privacy.phases)
-    return [privacy.epsilon, min(run.delta for run in privacy.runs.values()), runs]
+    return [privacy.epsilon, privacy.delta, runs]

@@ -70,7 +70,7 @@ def statement(privacy: StudyPrivacy) -> Rows:
     rates, noises = (
         sorted({round(getattr(one, key), 6) for one in privacy.runs.values()}) for key in ("rate", "noise_multiplier")
     )
-    delta = min(one.delta for one in privacy.runs.values())
+    delta = privacy.delta
     price = _PRICE[privacy.rule].format(law=privacy.law, num=len(privacy.runs))
     claim = f"refused: {privacy.refused}" if privacy.refused else f"{privacy.epsilon:.4g} at delta {delta:.3g}"
     rows = [

@@ -110,7 +110,7 @@ def _train(
         with checkpoint.reading() as path:
             trainer.load(path)
     elif recipe.dp.is_on and (job.rung or TrialDirectory.at(job.directory).weights.exists()):
-        rule = "is gone, and this private trial was scored before: to train it again is a run that nobody accounts for"
+        rule = "is gone. This private trial was scored before, and its epsilon does not cover training it again"
         raise AnonTuneError(str(checkpoint), rule, remedy="Restore the file from a copy, or do without the trial")
     saves = Collective().world_rank == 0
     points: list[LossPoint] = []

@@ -215,7 +215,7 @@ def test_a_trial_whose_checkpoint_is_gone_is_not_trained_again(avatars: Clips, t
     work._train(job, avatars, torch.device("cpu"), None)
     place.checkpoint.remove()
     place.weights.folder.write(place.weights.name, b"of the first rung")
-    with pytest.raises(AnonTuneError, match=r"is gone, and this private trial was scored before: .* Restore the file"):
+    with pytest.raises(AnonTuneError, match=r"is gone\. This private trial was scored before, .* Restore the file"):
         work._train(job, avatars, torch.device("cpu"), None)
 
 

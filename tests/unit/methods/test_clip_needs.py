@@ -45,7 +45,7 @@ def empty_rooms(tmp_path_factory: pytest.TempPathFactory) -> Clips:
         ("person-blur:4", "compares the frames of a clip"),
         ("frame-difference:3", r"got 1\. Choose another method"),
         ("bdq", "compares the frames of a clip"),
-        ("area-blur:1,detector=hog", r"'hog' of the method 'area-blur' finds nobody .*\. Choose another method"),
+        ("area-blur:1,detector=hog", r"'hog' of the method 'area-blur' finds no person .*\. Choose another method"),
     ],
 )
 def test_stills_are_too_short(stills: Clips, method: str, said: str) -> None:
@@ -59,7 +59,7 @@ def test_a_method_that_is_not_to_be_trained_needs_no_clips_to_train_on(stills: C
 
 @pytest.mark.parametrize("method", ["warp-noise", "avatar", "person-black-out", "area-pixelate"])
 def test_methods_for_persons_need_somebody(empty_rooms: Clips, method: str) -> None:
-    with pytest.raises(RecipeError, match=r"'background' of the method .* finds nobody in 4 .* Write detector=hog"):
+    with pytest.raises(RecipeError, match=r"'background' of the method .* finds no person in 4 .* Write detector=hog"):
         check_clip_needs(make_recipe({"method": method}), empty_rooms, "x.toml")
 
 
