@@ -19,8 +19,11 @@ from anon_tune.folder import File, Folder, make_folder
 from anon_tune.methods import attackers_of
 from anon_tune.methods.external.permission import external_allowed
 from anon_tune.networks import pick_device
+from anon_tune.networks.weights import read_pretrained
 from anon_tune.recipe import AuditRecipe
 from anon_tune.training import check_task
+from anon_tune.training.trial_run import check_measuring_networks
+from anon_tune.utility_task import ANOMALY
 
 
 def run_audit(options: AuditOptions, watch: AuditWatch) -> Certificate:
@@ -49,6 +52,7 @@ def run_audit(options: AuditOptions, watch: AuditWatch) -> Certificate:
         watch.cached(cache)
         kept = None if cache is None else Folder.at(cache)
         effort = audit_by_size(effort, *case.clips.shape[1:3])
+        _check_networks(effort, case.clips.shape)
         audit = Audit(case.clips, case.clips_name, effort, kept, device, watch.measured)
         extra = attackers_of(case.recipe) if case.recipe else ()
         certificate = audit.of(case.anonymized, case.subject, *extra)
@@ -91,6 +95,16 @@ def _of_task(effort: AuditRecipe, case: Case) -> AuditRecipe:
     asked = {"task", "segments"} & effort.model_fields_set if case.kept is None else set[str]()
     found = effort.of_task(case.recipe.utility.task, case.recipe.utility.segments)
     return found.model_copy(update={name: getattr(effort, name) for name in asked})
+
+
+def _check_networks(effort: AuditRecipe, clips_shape: tuple[int, ...]) -> None:
+    """Check that networks of other libraries take the clips, and that files of weights fit their networks."""
+    for file in effort.files.values():
+        read_pretrained(file)  # of a file that is not there, or belongs to no network
+    num_frames, height, width = clips_shape[:3]
+    read = max(1, num_frames // (effort.segments if effort.task == ANOMALY.name else 1))
+    shapes = (num_frames, height, width), (read, height, width)
+    check_measuring_networks(effort.attackers, effort.classifier, effort.files, shapes, "", "audit")
 
 
 def _usable_cache(given: Path | None, default: Path) -> Path | None:

@@ -111,7 +111,7 @@ class TrainingRecipe(Part):
         "a step of diffusion takes one batch only",
     )
     epoch_clips: int = Field(0, ge=0, description="training clips of an epoch; a study with num_epochs sets it")
-    batch_clips: Positive = Field(8, description="clips in a batch, over all workers together")
+    batch_clips: Positive = Field(8, le=4096, description="clips in a batch, over all workers together")
     stills_per_clip: Positive = Field(2, description="frames of each clip that the privacy branch sees")
     num_branch_updates: Positive = Field(3, description="number of moves 2 after each move 1")
     warmup_steps: int = Field(20, ge=0, description="number of moves 2 before the game, on the pretrained anonymizer")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -42,8 +42,8 @@ def check_networks(recipe: Recipe, clip_shape: tuple[int, int, int], trains: boo
         DataError: A file of weights cannot be read, or belongs to another network.
     """
     training, utility = recipe.training, recipe.utility
-    parts = utility.segments if utility.task == ANOMALY.name else 1
-    read = max(1, clip_shape[0] // parts), *clip_shape[1:]
+    segments = utility.segments if utility.task == ANOMALY.name else 1
+    read = max(1, clip_shape[0] // segments), *clip_shape[1:]
     if trains:
         num_clips = max(1, training.batch_clips // training.accumulate)
         for section in (recipe.anonymizer, recipe.utility, recipe.privacy):
@@ -56,14 +56,39 @@ def check_networks(recipe: Recipe, clip_shape: tuple[int, int, int], trains: boo
                 _run_section(section.model_copy(update={"weights": weights}).model_dump_json(), type(section),
                              num_clips, seen, where)  # fmt: skip
     measuring = recipe.evaluation
-    named = [name for effort in (measuring.rung, measuring.full) for name in effort.attackers if is_named(name)]
-    tried = [(name, clip_shape) for name in named]
-    if is_named(measuring.classifier):
-        tried.append((measuring.classifier, read))
-    files = measuring.files
-    readers = {*measuring.rung.attackers, *measuring.full.attackers, measuring.classifier}
+    attackers = (*measuring.rung.attackers, *measuring.full.attackers)
+    check_measuring_networks(attackers, measuring.classifier, measuring.files, (clip_shape, read), "evaluation.", where)
+
+
+def check_measuring_networks(
+    attackers: Iterable[str],
+    classifier: str,
+    files: Mapping[str, str],
+    clip_shapes: tuple[tuple[int, int, int], tuple[int, int, int]],
+    prefix: str,
+    where: str,
+) -> None:
+    """Check the networks of other libraries among the attackers and the classifier, as `check_networks`.
+
+    Args:
+        attackers: Their names.
+        classifier: Its name.
+        files: Files of pretrained weights, by the name of the network.
+        clip_shapes: T, H and W of what an attacker sees, and of what the classifier sees.
+        prefix: What stands before ``pretrained`` in the name of the recipe value that names the files.
+        where: The file or command that the names came from, for error messages.
+
+    Raises:
+        RecipeError: A network cannot take the clips, or a file is for none of these networks.
+        DataError: A file of weights cannot be read, or belongs to another network.
+    """
+    names = dict.fromkeys(attackers)
+    tried = [(name, clip_shapes[0]) for name in names if is_named(name)]
+    if is_named(classifier):
+        tried.append((classifier, clip_shapes[1]))
+    readers = {*names, classifier}
     if unread := sorted(files.keys() - readers):
-        rule = "'evaluation.pretrained' must name attackers or the classifier of 'evaluation'"
+        rule = f"'{prefix}pretrained' must name attackers or the classifier"
         raise RecipeError(where, rule, unread[0], suggest(unread[0], readers))
     for name, shape in dict.fromkeys(tried):
         weights = files.get(name)

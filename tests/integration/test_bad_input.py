@@ -114,6 +114,19 @@ def test_files_of_pretrained_attackers_are_read_before_the_first_trial(study: Sa
         assert_one_line(study("--set", attackers, "--set", f"evaluation.pretrained={name}"), said)
 
 
+def test_files_of_pretrained_attackers_are_read_before_an_audit(say: Say, avatars: Clips, tmp_path: Path) -> None:
+    other = tmp_path / "other.pt"
+    torch.save({"a": torch.zeros(3)}, other)
+    audit = ("audit", "--method", "blur:1", "--clips", avatars.directory, "--cache", tmp_path / "cache")
+    for name, said in (
+        (f"timm:resnet18={tmp_path}/gone", r".*/gone: is not a readable file of weights: No such file .*\. .*"),
+        (f"timm:resnet18={other}", r".*/other\.pt: 'a' must be no tensor for this network, got \(3,\)\. Choose .*"),
+        (f"timm:resnet81={other}", r"audit: 'pretrained' must name .*, got timm:resnet81\. Did you mean .*18'\?"),
+    ):
+        given = ("--set", "attackers=timm:resnet18", "--set", f"pretrained={name}")
+        assert_one_line(say(*audit, *given), said)
+
+
 @pytest.mark.parametrize("case", SPACES)
 def test_a_search_space_that_breaks_a_rule(study: Say, tmp_path: Path, case: str) -> None:
     text, message = SPACES[case]
@@ -129,6 +142,8 @@ def test_a_search_space_that_breaks_a_rule(study: Say, tmp_path: Path, case: str
         (["--set", "privacy.cap=-1"], r".*'privacy\.cap': input should be greater than 0, got -1\. .*"),
         (["--set", "training.seed"], r"--set: must be name=value, got training\.seed\. Write for example .*"),
         (["--set", "=3"], r"--set: must be name=value, got =3\. Write .*"),
+        (["--set", "training.batch_clips=100000000"], r".* input should be less than or equal to 4096, got 1\d+\. .*"),
+        (["--set", "evaluation.num_windows=5000"], r".* input should be less than or equal to 100, got 5000\. .*"),
         (["--set", "penalty.on=edges"], r".*'penalty\.on': input should be 'pixels' or 'features', got edges\. .*"),
         (["--set", "penalty.weight=1"], r".*nothing is searched\. Add a range or choices under \[search\]\."),
         (["--stop", "hours=1"], r"stop rules: unknown key 'hours'\. .*gpu_hours.*"),
