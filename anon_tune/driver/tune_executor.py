@@ -20,6 +20,7 @@ from threading import Event
 from typing import Any
 
 from ray import tune
+from ray.air._internal import usage
 from ray.tune import Callback, Stopper, TuneError
 from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial as TuneTrial
@@ -99,7 +100,12 @@ class TuneExecutor:
         work = tune.with_parameters(
             RungTrainable, body=self.body, job_limit_s=self.job_limit_s, through_train=self.through_train
         )
-        with environment(_ENVIRONMENT), _no_keys_for_workers(), _logs_to(scratch.tune_log.path):
+        with (
+            environment(_ENVIRONMENT),
+            _no_keys_for_workers(),
+            _no_trackers_for_counting(),
+            _logs_to(scratch.tune_log.path),
+        ):
             try:
                 tune.run(
                     work,
@@ -294,6 +300,20 @@ def _no_keys_for_workers() -> Iterator[None]:
         yield
     finally:
         names |= kept
+
+
+@contextmanager
+def _no_trackers_for_counting() -> Iterator[None]:
+    """Keep Tune from loading MLflow, W&B and Comet only to count, for Ray's usage report, callbacks of theirs.
+
+    With MLflow installed, this takes a second.
+    """
+    counting = usage.tag_callbacks
+    usage.tag_callbacks = lambda callbacks: False
+    try:
+        yield
+    finally:
+        usage.tag_callbacks = counting
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Sequence
 
 import optuna
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, create_trial
 
 from anon_tune.search.sampler import distributions
@@ -50,6 +49,8 @@ def importance(trials: Sequence[Trial], space: SearchSpace) -> dict[str, dict[st
 
 
 def _shares(study: optuna.Study, index: int, names: list[str]) -> dict[str, float]:
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances  # loads scikit-learn
+
     evaluator = PedAnovaImportanceEvaluator(target_quantile=_TOP)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
