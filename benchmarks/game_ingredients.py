@@ -22,12 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from anon_tune.clips import Clips, make_avatars, open_clips
 from anon_tune.evaluation import measure, raw_networks
 from anon_tune.methods import build_anonymizer, make_recipe, trainer_of
 from anon_tune.recipe import EvaluationRecipe, Recipe
-from anon_tune.training import Trainer
 from anon_tune.trial import Ceilings, LossPoint, Score
 
 CPU = torch.device("cpu")
@@ -76,7 +77,9 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     "a penalty": {"penalty.weight": 1.0},
     "twice as long": {"training.num_steps": 400},
     "no adversary": {"privacy.weight": 0.0},
+    "an average of weights": {"average": 0.95},
 }
+"""Changes of recipe values; ``average`` is the decay of an exponential moving average of f_A, which is scored."""
 
 
 def variants(names: list[str], given: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -104,28 +107,33 @@ class Judge:
             "normalized_leakage": (leakage.value - leakage.floor) / (self.ceilings.leakage - leakage.floor),
             "accuracy": accuracy.value,
             "of_raw_accuracy": accuracy.value / self.ceilings.accuracy,
+            "validation": [leakage.validation, accuracy.validation],
             "attackers": dict(score.attackers),
         }
 
-    def score(self, recipe: Recipe, trainer: Trainer) -> dict[str, Any]:
-        """Score the anonymizer of a trainer as it is now."""
+    def score(self, recipe: Recipe, anonymizer: nn.Module) -> dict[str, Any]:
+        """Score an anonymizer as it is now."""
         effort = recipe.evaluation
-        return self.numbers(measure(trainer.anonymizer, self.clips, effort, True, self.ceilings, CPU, raw=self.raw))
+        return self.numbers(measure(anonymizer, self.clips, effort, True, self.ceilings, CPU, raw=self.raw))
 
 
-def train(recipe: Recipe, judge: Judge, num_looks: int) -> dict[str, Any]:
-    """Train a recipe and score it, several times along the way if asked to."""
+def train(recipe: Recipe, judge: Judge, num_looks: int, decay: float) -> dict[str, Any]:
+    """Train a recipe and score it, several times along the way if asked to, or score an average of its weights."""
     clips = judge.clips
     build = partial(build_anonymizer, recipe)
     trainer = trainer_of(recipe)(recipe, build, clips.split("train"), len(clips.actions), len(clips.attributes), CPU)
     points: list[LossPoint] = []
     course: list[dict[str, Any]] = []
     seconds, num_steps = 0.0, recipe.training.num_steps
+    averaged = AveragedModel(trainer.anonymizer, multi_avg_fn=get_ema_multi_avg_fn(decay))
     for look in range(1, num_looks + 1):
-        start = time.process_time()
-        points += trainer.train_until(num_steps * look // num_looks)
+        start, end = time.process_time(), num_steps * look // num_looks
+        while trainer.step < end:
+            points += trainer.train_until(trainer.step + 1 if decay else end)
+            if decay:
+                averaged.update_parameters(trainer.anonymizer)
         seconds += time.process_time() - start
-        found = judge.score(recipe, trainer)
+        found = judge.score(recipe, averaged.module if decay else trainer.anonymizer)
         recent = [point.terms["privacy"] for point in points[-num_steps // num_looks // 2 :]]
         course.append({"step": trainer.step, "branch_loss": sum(recent) / len(recent), **found})
     shown = points[:: max(1, num_steps // 20)]
@@ -185,9 +193,10 @@ def main() -> None:
         clips = make_avatars(Path(scratch) / "avatars") if args.clips == "avatars" else open_clips(args.clips)
         judge = Judge(clips, args.baselines)
         for name, params in variants(args.variants, given):
+            decay = params.pop("average", 0.0)
             for seed in range(args.seeds):
                 recipe = make_recipe({**params, "training.seed": seed}, name)
-                found = train(recipe, judge, args.course)
+                found = train(recipe, judge, args.course, decay)
                 print(json.dumps({"clips": args.clips, "variant": name, "seed": seed, **given, **found}), flush=True)
 
 
