@@ -73,7 +73,7 @@ class PoissonSampler:
 
     def batch(self, name: str) -> PoissonBatch:
         """Return the batch of a name; batches of different names are independent."""
-        rng = np.random.Generator(np.random.PCG64(number_of(self._key, f"batch {name}")))
+        rng = _generator(self._key, f"batch {name}")
         drawn = np.flatnonzero(rng.random(self.num_units) < self._rate)
         rows = np.flatnonzero(np.isin(self._unit_of, drawn))
         rows = rows[np.argsort(self._unit_of[rows], kind="stable")]
@@ -97,7 +97,7 @@ class PoissonSampler:
             name: A name, as for `batch`.
             num_clips: Number of clips, at most those of the split; they are all different.
         """
-        rng = np.random.Generator(np.random.PCG64(number_of(self._key, f"public {name}")))
+        rng = _generator(self._key, f"public {name}")
         rows = rng.choice(len(self._set), num_clips, replace=False)
         views, at = Views.draw(rng, num_clips), rng.random(num_clips)
         return labelled(self._set, rows, self._seen(views, without_persons(self._set, rows, at)))
@@ -110,7 +110,10 @@ class PoissonSampler:
         return views.read(clips, 0, self._crop, self._flip).clips(torch.device("cpu"))
 
 
-def number_of(key: bytes, name: str) -> int:
-    """Return the seed, below 2^63, of a random stream with a name under a secret key."""
-    digest = hashlib.sha256(key + name.encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
+def stream_key(key: bytes, name: str) -> bytes:
+    """Return the key, of 32 bytes, of a random stream with a name under a secret key."""
+    return hashlib.sha256(key + name.encode()).digest()
+
+
+def _generator(key: bytes, name: str) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(int.from_bytes(stream_key(key, name), "big")))

@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from anon_tune.errors import RecipeError
 from anon_tune.networks import build_network
+from anon_tune.networks.keyed_numbers import KeyedNumbers
 from anon_tune.recipe import Recipe
 
 Parameters = Mapping[str, Tensor]
@@ -105,12 +106,10 @@ def clipped_sum(
     return total
 
 
-def add_noise(
-    total: Mapping[str, Tensor], deviation: float, expected: float, generator: torch.Generator
-) -> dict[str, Tensor]:
+def add_noise(total: Mapping[str, Tensor], deviation: float, expected: float, noise: KeyedNumbers) -> dict[str, Tensor]:
     """Return ``(total + N(0, deviation^2)) / expected`` for every parameter; the noise is drawn on the CPU."""
     return {
-        name: (value + deviation * torch.randn(value.shape, generator=generator).to(value.device)) / expected
+        name: (value + deviation * noise.normal(value.shape).to(value.device)) / expected
         for name, value in total.items()
     }
 
@@ -123,7 +122,7 @@ def _add_clipped(
     for name, gradient in gradients.items():
         summed = gradient.new_zeros(num_units, *gradient.shape[1:]).index_add_(0, units, gradient)
         of_units[name] = summed / sizes.view(-1, *(1 for _ in gradient.shape[1:]))
-    norms = torch.stack([g.flatten(1).square().sum(dim=1) for g in of_units.values()]).sum(dim=0).sqrt()
+    norms = torch.stack([g.reshape(len(g), -1).square().sum(dim=1) for g in of_units.values()]).sum(dim=0).sqrt()
     scales = torch.where(norms.isfinite(), (clip_norm / norms).clamp(max=1), torch.zeros_like(norms))
     for name, gradient in of_units.items():
         total[name] += torch.einsum("u,u...->...", scales, gradient.nan_to_num(0, 0, 0))

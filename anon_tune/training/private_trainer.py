@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from anon_tune.accounting.private_run import PrivateRun, private_run
 from anon_tune.clips import ClipBatch, ClipSet, PoissonBatch, PoissonSampler
 from anon_tune.clips.persons import masks_digest
-from anon_tune.clips.poisson import number_of
+from anon_tune.clips.poisson import stream_key
 from anon_tune.errors import AnonTuneError, RecipeError
 from anon_tune.networks import Anonymizer
+from anon_tune.networks.keyed_numbers import KeyedNumbers
 from anon_tune.networks.weights import read_tensors
 from anon_tune.recipe import Recipe
 from anon_tune.schedule import Schedule
@@ -186,8 +187,7 @@ class PrivateTrainer(Trainer):
     def _frames(self, num_clips: int, name: str) -> Tensor:
         """Draw the indices (B,S) of the frames of each clip that f_B sees."""
         num_frames, wanted = self._clips.frames.shape[1], self.recipe.training.stills_per_clip
-        generator = torch.Generator().manual_seed(number_of(self._key, f"frames {name}"))
-        order = torch.rand(num_clips, num_frames, generator=generator).argsort(dim=1)
+        order = KeyedNumbers(stream_key(self._key, f"frames {name}")).uniform((num_clips, num_frames)).argsort(dim=1)
         return order[:, torch.arange(wanted) % num_frames]
 
     def _learn_privately(self, names: tuple[str, ...], loss: ClipLoss, labels: Labels, name: str) -> None:
@@ -197,9 +197,9 @@ class PrivateTrainer(Trainer):
         private_loss, clips = self._private_part(names, loss, labels, sample, name)
         units = sample.units.to(self.device)
         total = clipped_sum(players, private_loss, self._moved(clips), units, sample.num_units, self.run.clip_norm)
-        generator = torch.Generator().manual_seed(number_of(self._key, f"noise {name}"))
+        noise = KeyedNumbers(stream_key(self._key, f"noise {name}"))
         deviation = self.run.noise_multiplier * self.run.clip_norm
-        noised = add_noise(total, deviation, self.run.rate * self.run.num_units, generator)
+        noised = add_noise(total, deviation, self.run.rate * self.run.num_units, noise)
         if self.run.region == "persons":
             public = self._public_gradient(players, loss, labels, name)
             noised = {key: value + public[key] for key, value in noised.items()}

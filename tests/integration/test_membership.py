@@ -13,6 +13,7 @@ from anon_tune.certificate import Certificate, Membership
 from anon_tune.clips import Clips
 from anon_tune.evaluation.membership import _AuditedTrainer, _guesses, attack_membership, with_membership
 from anon_tune.methods import make_recipe
+from anon_tune.networks.keyed_numbers import KeyedNumbers
 from anon_tune.recipe import Recipe
 from anon_tune.training import private_trainer
 from anon_tune.training.private_gradients import add_noise
@@ -48,10 +49,8 @@ def test_the_bound_of_an_attack_stays_below_the_claim(avatars: Clips) -> None:
 
 @pytest.mark.parametrize("region", ["everything", "persons"])
 def test_too_little_noise_is_caught(avatars: Clips, monkeypatch: pytest.MonkeyPatch, region: str) -> None:
-    def quiet(
-        total: Mapping[str, Tensor], deviation: float, expected: float, generator: torch.Generator
-    ) -> dict[str, Tensor]:
-        return add_noise(total, deviation / 30, expected, generator)
+    def quiet(total: Mapping[str, Tensor], deviation: float, expected: float, noise: KeyedNumbers) -> dict[str, Tensor]:
+        return add_noise(total, deviation / 30, expected, noise)
 
     monkeypatch.setattr(private_trainer, "add_noise", quiet)
     found = attack_membership(recipe(**{"dp.region": region}), avatars, CPU, num_canaries=32)

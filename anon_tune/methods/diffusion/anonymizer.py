@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from anon_tune.methods.diffusion import DiffusionRecipe
 from anon_tune.methods.diffusion.denoiser import NUM_STEPS, Denoiser, Embedder, kept_signal
 from anon_tune.networks import Anonymizer
-from anon_tune.networks.secret_noise import generator_of
+from anon_tune.networks.keyed_numbers import KeyedNumbers
+from anon_tune.networks.secret_noise import numbers_of
 
 _PIXELS = 2**19  # of the frames that go through the denoiser together
 
@@ -49,10 +50,10 @@ class Diffusion(Anonymizer):
         self.register_buffer("signal", kept_signal().float(), persistent=False)
 
     def rewrite(self, clips: Tensor) -> Tensor:
-        return torch.stack([self.redraw(clip, generator_of(clip, "diffusion")) for clip in clips])
+        return torch.stack([self.redraw(clip, numbers_of(clip, "diffusion")) for clip in clips])
 
-    def redraw(self, clip: Tensor, noise: torch.Generator) -> Tensor:
-        """Return a clip (T,3,H,W) in [0, 1] drawn anew, with noise from a generator on the CPU."""
+    def redraw(self, clip: Tensor, noise: KeyedNumbers) -> Tensor:
+        """Return a clip (T,3,H,W) in [0, 1] drawn anew, with noise from a stream of numbers."""
         section = self.section
         start = round(section.strength * NUM_STEPS) - 1
         if start < 0:
@@ -78,7 +79,7 @@ class Diffusion(Anonymizer):
         return F.interpolate(small, (height, width), mode="nearest")
 
     def _step(
-        self, x: Tensor, raw: Tensor, condition: Tensor | None, step: int, after: int, noise: torch.Generator
+        self, x: Tensor, raw: Tensor, condition: Tensor | None, step: int, after: int, noise: KeyedNumbers
     ) -> Tensor:
         found = self._noise_in(x, condition, step)
         now = self.signal[step]
@@ -108,8 +109,8 @@ class Diffusion(Anonymizer):
         return gradient
 
     @staticmethod
-    def _draw(frames: Tensor, noise: torch.Generator) -> Tensor:
-        return torch.randn(frames.shape[1:], generator=noise).to(frames)
+    def _draw(frames: Tensor, noise: KeyedNumbers) -> Tensor:
+        return noise.normal(frames.shape[1:]).to(frames)
 
 
 def noisy_frame(clear: Tensor, noise: Tensor, signal: Tensor) -> Tensor:

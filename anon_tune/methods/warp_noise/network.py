@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from anon_tune.methods.persons.network import DETECTORS
 from anon_tune.networks import Anonymizer
-from anon_tune.networks.secret_noise import generator_of
+from anon_tune.networks.secret_noise import numbers_of
 from anon_tune.recipe import Recipe
 
 _FLOW_SIDE = 240  # pixels; flow is found on frames whose shorter side is no longer, which is fast
@@ -55,12 +55,12 @@ class WarpNoise(Anonymizer):
 
     def noise_of(self, clip: Tensor) -> Tensor:
         """Return the moving noise (T,3,H,W) of a clip, in [0, 1]."""
-        drawn = generator_of(clip, "warp-noise")
+        drawn = numbers_of(clip, "warp-noise")
         size = (1 if self.is_grey else 3, *clip.shape[-2:])
-        frames = [torch.rand(size, generator=drawn)]
+        frames = [drawn.uniform(size)]
         for flow in flows_back(clip) * self.follow:
             inside = stays_inside(flow)
-            frames.append(torch.where(inside, warp(frames[-1], flow), torch.rand(size, generator=drawn)))
+            frames.append(torch.where(inside, warp(frames[-1], flow), drawn.uniform(size)))
         return torch.stack(frames).expand(-1, 3, -1, -1).to(clip)
 
 
