@@ -35,7 +35,7 @@ class FrameStream:
     differences need one earlier frame; networks that rewrite single frames need none. An output that depends on later
     frames comes when they are there, so outputs may lag behind; `finish` returns the last ones. Only the background
     detector needs all frames of a clip. It sees the video as successive clips of `chunk` frames; a shorter last clip is
-    filled up with the frames before it.
+    filled up with the frames before it, but for a private release, which would then release these frames twice.
 
     Frames above 2 megapixels go through a network in tiles of 1024 x 1024 pixels, which overlap by 128 pixels and are
     blended there. Because the network's normalization sees one tile at a time, the result is close to that of the whole
@@ -112,8 +112,10 @@ class FrameStream:
 
     def _rewrite_clip(self, frames: Tensor) -> Tensor:
         """Anonymize the next frames as one clip, filled up with frames before them if they are fewer than `chunk`."""
-        clip = torch.cat([self._recent[max(0, len(self._recent) + len(frames) - self.chunk) :], frames])
-        if len(clip) == 1:
+        once = self._anonymizer.sees_frames_once
+        before = self._recent[:0] if once else self._recent[max(0, len(self._recent) + len(frames) - self.chunk) :]
+        clip = torch.cat([before, frames])
+        if len(clip) == 1 and not once:
             rule = "an anonymizer that compares the frames of a clip needs at least 2"
             raise ExportError("the video", rule, "1 frame", "Choose detector=hog or another anonymizer")
         self._recent = clip[1 - self.chunk :].clone()

@@ -27,10 +27,12 @@ class Anonymizer(nn.Module):
         num_after: The number of later frames that an output frame depends on; without meaning if `num_before` is None.
         clip_frames: If `num_before` is None, the number of frames of the clips it was trained on, which a video is
             given in; None for any number.
+        sees_frames_once: True if no frame of a video may be in two of these clips, as each clip is a private release.
     """
 
     num_before: int | None = 0
     num_after: int = 0
+    sees_frames_once: bool = False
 
     @property
     def clip_frames(self) -> int | None:

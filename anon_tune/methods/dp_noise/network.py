@@ -37,6 +37,7 @@ class DpNoise(Anonymizer):
     """
 
     num_before = None
+    sees_frames_once = True
 
     def __init__(self, epsilon: float, unit: str, block: int, delta: float) -> None:
         super().__init__()

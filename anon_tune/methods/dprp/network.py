@@ -43,6 +43,7 @@ class Dprp(Anonymizer):
     """
 
     num_before = None
+    sees_frames_once = True
 
     def __init__(self, epsilon: float, projections: int, components: int, block: int, delta: float) -> None:
         super().__init__()

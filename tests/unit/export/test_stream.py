@@ -134,3 +134,17 @@ def test_key_points_of_a_chunk_are_those_of_its_frames() -> None:
     video = torch.zeros(10, 4, 6, 3, dtype=torch.uint8)
     out = torch.cat([stream(part) for part in video.split(stream.chunk)])
     assert out[:, 0, 0, 0].tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("method", ["dp-noise:8", "dprp:8", "person-black-out"])
+def test_a_private_release_sees_no_frame_of_a_video_twice(method: str) -> None:
+    anonymizer = build_anonymizer(Recipe(method=method)).eval()
+    seen: list[int] = []
+    anonymizer.register_forward_pre_hook(lambda _, given: seen.extend((given[0][:, 0, 0, 0] * 255).int().tolist()))
+    stream = FrameStream(anonymizer, 16, 16, CPU)
+    assert stream.chunk == 32
+    frames = torch.arange(33, dtype=torch.uint8).view(33, 1, 1, 1).expand(33, 16, 16, 3)
+    changed = [stream(frames[:32]), stream(frames[32:]), stream.finish()]
+    assert sum(len(part) for part in changed) == 33
+    filled = [] if anonymizer.sees_frames_once else list(range(1, 32))
+    assert seen == [*range(32), *filled, 32]
