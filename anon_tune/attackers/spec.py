@@ -30,6 +30,7 @@ class AttackerSpec:
             weights come from torch's global generator, and the lab trains it. An `Attacker` fits itself. Torch is
             loaded only when this function is called.
         inputs: Names of what it needs besides the frames; a network gets them as keyword arguments (B,...).
+        pictures: Those of the inputs that are pictures (B,...,H,W) and are mirrored with their clip.
         max_shift: Largest random shift of a clip in training, as a fraction of the frame's shorter side; all frames of
             a clip shift alike. Shifts teach an attacker to ignore positions.
         mirrors: True to mirror half of the clips in training, and to score a clip and its mirror image together.
@@ -48,6 +49,7 @@ class AttackerSpec:
     source: str
     build: Callable[[Setting], nn.Module | Attacker]
     inputs: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
     max_shift: float = 0.0
     mirrors: bool = False
     few_clips: bool = False

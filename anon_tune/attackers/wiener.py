@@ -113,6 +113,7 @@ SPECS = {
         source="ours; the filter is Wiener's",
         build=_builder(spec),
         inputs=_INPUTS,
+        pictures=("spots",),
     )
     for spec in (frame.SPEC, clip.SPEC, motion.SPEC, pixels.SPEC, descriptors.SPEC)
 }

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -157,11 +158,12 @@ def _attack(raw: Splits, changed: Splits, baseline: Baseline, effort: AuditRecip
     recognizer = _recognizer(lab, baseline)
     if lab.pieces is not None:
         lab.pieces.begin("reconstruction")
+    recognize = partial(lab.score_clips, recognizer, find(baseline.recognizer[0]))
     reconstruction = read_reconstruction(
         fit_reconstruction(raw["train"], changed["train"], effort, lab.device),
         raw["test"],
         test,
-        lambda clips: class_mean_ap(lab.predict(recognizer, clips), one_per_clip(clips).private),
+        lambda clips: class_mean_ap(recognize(clips), one_per_clip(clips).private),
         effort.batch_clips,
         lab.device,
     )

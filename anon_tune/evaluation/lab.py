@@ -227,12 +227,16 @@ class Lab:
         effort, augmentation = self.effort, self._augmentation(spec)
         return score_private(network, clips, effort.batch_clips, self.device, augmentation, spec.inputs).numpy()
 
+    def score_clips(self, network: nn.Module, spec: AttackerSpec, clips: ClipSet) -> Floats:
+        """Return the scores (N,A) of an attacker's network, averaged over the windows of each clip."""
+        return mean_of_windows(self.score_private(network, spec, clips), clips)
+
     def _augmentation(self, spec: AttackerSpec) -> Augmentation:
         """Return the random views of an attacker; none if clips are many, because views then only slow it down."""
         if self._has_many_clips and not spec.always_views:
             return AS_THEY_ARE
         _, _, height, width, _ = self.splits["train"].frames.shape
-        return Augmentation(round(spec.max_shift * min(height, width)), spec.mirrors)
+        return Augmentation(round(spec.max_shift * min(height, width)), spec.mirrors, spec.pictures)
 
     def features(self, network: nn.Module, clips: ClipSet) -> Floats:
         """Return the input of a network's last linear layer, (N,D), averaged over parts and windows of each clip."""

@@ -7,7 +7,6 @@ O outputs (attributes or actions).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import count
 from typing import Literal
 
@@ -73,7 +72,7 @@ def fit(
     course = rule.begin(network, lr, look)
     for step, batch in enumerate(endless(train, batch_clips, seed), start=1):
         course.before(step)
-        seen = replace(batch, clips=augmentation.view(batch.clips))
+        seen = augmentation.view(batch)
         loss = loss_of(network, seen, target, device, inputs, train.categories)
         course.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -115,7 +114,7 @@ def score_private(
     inputs: Sequence[str] = (),
 ) -> Tensor:
     """Return the scores of a network for the private attributes of every clip, (N,A) on the CPU."""
-    logits = predict(network, clips, batch_clips, device, inputs, augmentation.mirrors)
+    logits = predict(network, clips, batch_clips, device, inputs, augmentation)
     return private_scores(logits, clips.categories).round(decimals=_DECIMALS)
 
 
@@ -126,7 +125,7 @@ def predict(
     batch_clips: int,
     device: torch.device,
     inputs: Sequence[str] = (),
-    mirrored: bool = False,
+    augmentation: Augmentation = AS_THEY_ARE,
 ) -> Tensor:
     """Return the logits of every clip of a split in its order, (N,O) on the CPU.
 
@@ -135,7 +134,7 @@ def predict(
     rounded to 5 decimals.
 
     Args:
-        mirrored: True to average the logits of each clip with those of its mirror image.
+        augmentation: If it mirrors, the logits of each clip are averaged with those of its mirror image.
     """
     network.eval()
     parts: list[Tensor] = []
@@ -144,8 +143,8 @@ def predict(
         given = _given({name: batch.inputs[name][rows] for name in inputs}, inputs, device)
         seen = batch.clips[rows].to(device)
         logits = network(seen, **given)
-        if mirrored:
-            logits = (logits + network(seen.flip(-1), **given)) / 2
+        if augmentation.mirrors:
+            logits = (logits + network(seen.flip(-1), **augmentation.mirrored(given))) / 2
         parts.append(logits[: len(batch)].cpu())
     return torch.cat(parts).double().round(decimals=_DECIMALS)
 

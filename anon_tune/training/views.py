@@ -9,6 +9,17 @@ import torch
 from torch import Tensor
 
 
+def draw_turns(num_clips: int) -> Tensor:
+    """Return which clips are mirrored, (B,): about half of them."""
+    return torch.rand(num_clips) < 0.5
+
+
+def turn(pictures: Tensor, turned: Tensor) -> Tensor:
+    """Return pictures (B,...,H,W), of which those in `turned` (B,) are mirrored."""
+    there = turned.to(pictures.device).view(-1, *(1 for _ in pictures.shape[1:]))
+    return torch.where(there, pictures.flip(-1), pictures)
+
+
 def random_view(clips: Tensor, shift: int, mirrors: bool) -> Tensor:
     """Return a random view of each clip (B,T,C,H,W); all frames of a clip get the same view.
 
@@ -20,8 +31,7 @@ def random_view(clips: Tensor, shift: int, mirrors: bool) -> Tensor:
         mirrors: True to mirror half of the clips.
     """
     if mirrors:
-        turned = (torch.rand(len(clips)) < 0.5).to(clips.device)
-        clips = torch.where(turned.view(-1, 1, 1, 1, 1), clips.flip(-1), clips)
+        clips = turn(clips, draw_turns(len(clips)))
     if shift:
         down, right = torch.randint(-shift, shift + 1, (2, len(clips), 1))
         rows, columns = (

@@ -48,7 +48,9 @@ class Descriptors:
         self._features = Features(train.frames[np.sort(rows[:_DRAWN])], rng)
         rows = np.sort(rows)
         labels = np.concatenate([train.private[rows], val.private]).astype(np.float64)
-        folds = folds_of([*(train.groups[row] for row in rows), *val.groups], labels, _NUM_FOLDS, rng)
+        groups = [*(train.groups[row] for row in rows), *val.groups]
+        clips = np.concatenate([rows // train.num_windows, len(train) + np.arange(len(val)) // val.num_windows])
+        folds = folds_of(groups, clips, labels, _NUM_FOLDS, rng)
         parts = zip(self._features.of(train.frames, rows), self._features.of(val.frames), strict=True)
         self._ridges = [Ridge(own.followed_by(other), labels, folds) for own, other in parts]
         unseen = [ridge.unseen for ridge in self._ridges]

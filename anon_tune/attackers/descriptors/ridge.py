@@ -78,15 +78,26 @@ def _gaussian(a: NDArray[np.float32], b: NDArray[np.float32]) -> Floats:
     return kernel
 
 
-def folds_of(groups: Sequence[str], labels: Floats, num_folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return the fold of each clip: clips of a group share one; if groups are too few, clips of a label are spread."""
-    order = rng.permutation(len(labels))
+def folds_of(
+    groups: Sequence[str], clips: NDArray[np.int64], labels: Floats, num_folds: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return the fold of each window (N,): those of a group share one; if groups are few, clips are spread by label.
+
+    Args:
+        groups: The group of each window.
+        clips: The number of the clip of each window; windows of a clip are never in two folds.
+        labels: (N,A).
+        num_folds: Number of folds.
+        rng: Decides which clips come together.
+    """
+    _, first, clip_at = np.unique(clips, return_index=True, return_inverse=True)
+    order = rng.permutation(len(first))
     names, at = np.unique(np.array(groups), return_inverse=True)
     if len(names) >= 2 * num_folds:
         return (rng.permutation(len(names)) % num_folds)[at]
-    folds = np.empty(len(labels), dtype=np.int64)
-    folds[order[np.lexsort(labels[order].T)]] = np.arange(len(labels)) % num_folds
-    return folds
+    folds = np.empty(len(first), dtype=np.int64)
+    folds[order[np.lexsort(labels[first][order].T)]] = np.arange(len(first)) % num_folds
+    return folds[clip_at]
 
 
 def weights_of(scores: Sequence[Floats], labels: Floats) -> Floats:

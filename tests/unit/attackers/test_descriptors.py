@@ -11,6 +11,7 @@ import torch
 from anon_tune.attackers import Attacker, Setting, find
 from anon_tune.attackers.descriptors.features import Features, _parts
 from anon_tune.attackers.descriptors.follow import Follower, Whitening
+from anon_tune.attackers.descriptors.ridge import folds_of
 from anon_tune.clips import Clips, ClipSet, make_avatars
 from anon_tune.evaluation import Effort, Lab, class_mean_ap
 from anon_tune.recipe import EvaluationRecipe
@@ -140,3 +141,15 @@ def test_it_is_left_out_where_clips_are_many(clips: Clips) -> None:
         for split in (train, many)
     ]
     assert names == [["frame", "clip", "motion", "pixels", "descriptors"], ["frame", "clip", "motion", "pixels"]]
+
+
+def test_windows_of_a_clip_are_never_in_two_folds() -> None:
+    rng = np.random.default_rng(0)
+    clips = np.arange(60) // 5
+    labels = (clips[:, None] % 3 == np.arange(3)).astype(np.float64)
+    folds = folds_of(["one group"] * 60, clips, labels, 5, rng)
+    of_clip = {clip: set(folds[clips == clip].tolist()) for clip in range(12)}
+    assert all(len(found) == 1 for found in of_clip.values())
+    assert {fold for found in of_clip.values() for fold in found} == set(range(5))
+    for label in range(3):  # each label is spread over the folds
+        assert len({fold for clip in range(label, 12, 3) for fold in of_clip[clip]}) == 4
