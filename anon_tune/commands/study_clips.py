@@ -93,7 +93,7 @@ def check_recipes(space: SearchSpace, clips: Clips, stills: Clips | None) -> Non
             if recipe.dp.is_on:
                 private_run(recipe, len(train), len(set(train.groups)), space.where)
                 check_region(recipe, train, space.where)
-                check_private_networks(recipe, build(), space.where)
+                check_private_networks(recipe, build(), (num_frames, height, width), space.where)
         check_clip_needs(recipe, clips, space.where)
 
 

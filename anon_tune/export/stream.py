@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -38,8 +39,8 @@ class FrameStream:
     filled up with the frames before it, but for a private release, which would then release these frames twice.
 
     Frames above 2 megapixels go through a network in tiles of 1024 x 1024 pixels, which overlap by 128 pixels and are
-    blended there. Because the network's normalization sees one tile at a time, the result is close to that of the whole
-    frame but not equal to it.
+    blended there, before blocks and levels narrow the frame. Because the network's normalization sees one tile at a
+    time, the result is close to that of the whole frame but not equal to it.
 
     Args:
         anonymizer: The network, in eval mode, without gradients. It is moved to the device.
@@ -157,13 +158,19 @@ class FrameStream:
         x = clip.to(self._device).permute(0, 3, 1, 2).float().div_(255)
         if self._scale:
             x = F.interpolate(x, self._scale, mode="area")
-        y = tiled(self._anonymizer, x, _TILE_SIDE, _TILE_OVERLAP) if self._tiled else self._anonymizer(x, keypoints)
+        y = self._in_tiles(x) if self._tiled else self._anonymizer(x, keypoints)
         if self._scale:
             y = F.interpolate(y, self._size, mode="bilinear", align_corners=False)
         if self._tiled or self._scale:  # an anonymizer's own output is in [0, 1]
             y = y.clamp(0, 1)
         # The output may be the input itself, so it is not changed in place.
         return y.mul(255).round_().to(torch.uint8).permute(0, 2, 3, 1).cpu()
+
+    def _in_tiles(self, frames: Tensor) -> Tensor:
+        """Anonymize large frames. What narrows them sees the whole frame, as blended tiles would have more levels."""
+        anonymizer = cast("FrameAnonymizer", self._anonymizer)
+        blended = tiled(lambda tile: anonymizer.wide(tile.unsqueeze(0)), frames, _TILE_SIDE, _TILE_OVERLAP)
+        return anonymizer.bottleneck.narrow(blended.clamp(0, 1))
 
 
 def tiled(network: Callable[[Tensor], Tensor], frames: Tensor, side: int, overlap: int) -> Tensor:

@@ -98,10 +98,14 @@ class FrameAnonymizer(Anonymizer):
         self.base, self.gain = base, nn.Parameter(torch.zeros(()))
 
     def rewrite(self, clips: Tensor) -> Tensor:
+        return self.bottleneck.narrow(self.wide(clips)).reshape(clips.shape)
+
+    def wide(self, clips: Tensor) -> Tensor:
+        """Map clips (B,T,3,H,W) to frames (B T,3,H,W) before the bottleneck."""
         frames: Tensor = self.network(windows(clips, self.num_before or 0, self.num_after).flatten(0, 1))
         if self.base is not None:
             frames = (self.base(clips).flatten(0, 1) + self.gain * (2 * frames - 1)).clamp(0, 1)
-        return self.bottleneck.narrow(frames).reshape(clips.shape)
+        return frames
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,8 +94,9 @@ class FrameAttacker(nn.Module):
     def forward(self, clips: Tensor) -> Tensor:
         """Map clips (B,T,C,H,W) in [0, 1] to logits (B,O)."""
         if self.training:
-            at = torch.randint(clips.shape[1], (len(clips),)).to(clips.device)
-            clips = clips[torch.arange(len(clips), device=clips.device), at][:, None]
+            # Of a clip alone, two frames, because a network that normalizes over the batch needs two.
+            at = torch.randint(clips.shape[1], (len(clips), 1 if len(clips) > 1 else 2)).to(clips.device)
+            clips = clips[torch.arange(len(clips), device=clips.device)[:, None], at]
         logits: Tensor = self.network(clips.flatten(0, 1))
         by_clip: Tensor = logits.unflatten(0, (len(clips), -1))
         return by_clip.mean(dim=1)

@@ -22,6 +22,9 @@ from anon_tune.recipe.training import (
 )
 from anon_tune.schedule import Schedule
 
+_NEEDED_UNCHANGED = {"jitter": 0.0, "precision": "float32", "clip_norm": 0.0, "accumulate": 1}
+"""Values of ``training`` that a private step ignores, and what they must be there."""
+
 
 class Recipe(Part):
     """A complete description of one trial.
@@ -79,8 +82,13 @@ class Recipe(Part):
     @model_validator(mode="after")
     def _views_come_in_pairs(self) -> Self:
         training = self.training
-        if self.privacy.head == "nt_xent" and (training.stills_per_clip != 2 or training.batch_clips < 2):
+        if self.privacy.head != "nt_xent":
+            return self
+        if training.stills_per_clip != 2 or training.batch_clips < 2:
             needed = "'training.stills_per_clip' = 2 and 'training.batch_clips' of at least 2"
+            raise ValueError(f"'privacy.head' = 'nt_xent' needs {needed}")
+        if training.batch_clips < 2 * training.accumulate:
+            needed = "'training.accumulate' of at most half of 'training.batch_clips', to compare the clips of a part"
             raise ValueError(f"'privacy.head' = 'nt_xent' needs {needed}")
         return self
 
@@ -98,6 +106,9 @@ class Recipe(Part):
             raise ValueError(f"{reason} 'privacy.driver' = 'all', because the strongest branch depends on all clips")
         if privacy.restart_steps:
             raise ValueError(f"{reason} 'privacy.restart_steps' = 0, because branches learn again after a restart")
+        for name, needed in _NEEDED_UNCHANGED.items():
+            if getattr(self.training, name) != needed:
+                raise ValueError(f"{reason} 'training.{name}' = {needed}, because its steps make no use of it")
         return self
 
     def _schedules(self) -> Iterator[tuple[str, Schedule]]:

@@ -65,8 +65,10 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     Source:
         SimCLR, arXiv:2002.05709, equation 1.
     """
-    views = torch.cat([first, second])
-    logits = views @ views.T / temperature
+    with torch.autocast(first.device.type, enabled=False):  # a temperature multiplies the rounding of bfloat16
+        views = torch.cat([first, second])
+        views = views.to(torch.promote_types(views.dtype, torch.float32))
+        logits = views @ views.T / temperature
     logits = logits.masked_fill(torch.eye(len(views), dtype=torch.bool, device=views.device), -math.inf)
     partner = torch.arange(len(views), device=views.device).roll(len(first))
     return F.cross_entropy(logits, partner, reduction="none")

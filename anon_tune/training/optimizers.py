@@ -24,11 +24,11 @@ def build_optimizers(players: Mapping[str, Sequence[nn.Module]], recipe: Trainin
         weights = [weight for module in modules for weight in module.parameters()]
         if recipe.channels_last:
             channels_last(weights)
-        made[name] = _build_optimizer(weights, recipe, beta=0.5 if name == "anonymizer" else 0.9)
+        made[name] = build_optimizer(weights, recipe, beta=0.5 if name == "anonymizer" else 0.9)
     return made
 
 
-def _build_optimizer(weights: Sequence[nn.Parameter], recipe: TrainingRecipe, beta: float) -> optim.Optimizer:
+def build_optimizer(weights: Sequence[nn.Parameter], recipe: TrainingRecipe, beta: float) -> optim.Optimizer:
     """Return the optimizer that a recipe names, for some weights.
 
     Args:

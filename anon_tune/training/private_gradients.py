@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from anon_tune.errors import RecipeError
-from anon_tune.networks import build_network
+from anon_tune.errors import RecipeError, cause_of
+from anon_tune.networks import Anonymizer, FrameAnonymizer, build_network
 from anon_tune.networks.keyed_numbers import KeyedNumbers
 from anon_tune.recipe import Recipe
 
@@ -40,11 +40,34 @@ def check_no_mixing(players: Mapping[str, nn.Module], where: str) -> None:
             raise RecipeError(where, rule, type(mixing).__name__, remedy)
 
 
-def check_private_networks(recipe: Recipe, anonymizer: nn.Module, where: str) -> None:
-    """Check the networks of a private recipe before any training, as `check_no_mixing` does in the trainer."""
+def check_private_networks(
+    recipe: Recipe, anonymizer: Anonymizer, clip_shape: tuple[int, int, int], where: str
+) -> None:
+    """Check the networks of a private recipe before any training, as `check_no_mixing` does in the trainer.
+
+    Args:
+        recipe: The recipe.
+        anonymizer: Its anonymizer.
+        clip_shape: T, H and W of the clips.
+        where: The file that the recipe came from, for error messages.
+
+    Raises:
+        RecipeError: A network mixes clips, or the gradients of an anonymizer cannot be taken clip by clip.
+    """
     utility = build_network(recipe.utility.model_copy(update={"weights": None}), 2)
     privacy = build_network(recipe.privacy.model_copy(update={"weights": None}), 1)
     check_no_mixing({"anonymizer": anonymizer, "utility": utility, "privacy": privacy}, where)
+    if isinstance(anonymizer, FrameAnonymizer):  # which rewrites frames by a network alone
+        return
+    num_frames, height, width = clip_shape
+    clips = torch.zeros(1, num_frames, 3, height, width)
+    try:
+        with torch.no_grad():
+            vmap(lambda clip: anonymizer(clip[None]), randomness="different")(clips)
+    except RuntimeError as error:
+        rule = "private training ('dp') needs an anonymizer that torch can run on each clip of a batch apart"
+        remedy = "Choose another method"
+        raise RecipeError(where, rule, f"method '{recipe.method}'", remedy, cause_of(error)) from None
 
 
 class _Scope(nn.Module):

@@ -9,6 +9,7 @@ Shapes: B clips, T frames per clip, S stills per clip, C channels, H height, W w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -118,19 +119,14 @@ class Trainer(Resumable):
             DivergedError: A loss is NaN or infinite.
         """
         if not self._prepared:
-            self._prepare()
+            with _seeded(self, -1):
+                self._prepare()
         self.anonymizer.train()  # a measurement leaves it in eval mode
         training = self.recipe.training
         shown: list[Shown] = []
         while self.step < min(step, training.num_steps):
-            set_rates(self.optimizers, _learning_rates(self.recipe, self.step))
-            first = _first_batch(self.recipe, self.step)
-            restart_steps = self.recipe.privacy.restart_steps
-            if restart_steps and self.step and self.step % restart_steps == 0:
-                self.restart_branches(first - training.warmup_steps)
-            shown.append(self._move_anonymizer(first))
-            for k in range(1, 1 + training.num_branch_updates):
-                self.move_branches(first + k)
+            with _seeded(self, self.step):
+                shown.append(self._play_step())
             self.step += 1
             if self.step % training.log_every == 0:
                 self._updates.read()
@@ -138,6 +134,18 @@ class Trainer(Resumable):
                 self.hooks.after_step(self)
         self._updates.read()
         return [LossPoint(one.step, one.read) for one in shown if one.read is not None]
+
+    def _play_step(self) -> Shown:
+        """Play the moves of the present step."""
+        training, restart_steps = self.recipe.training, self.recipe.privacy.restart_steps
+        set_rates(self.optimizers, _learning_rates(self.recipe, self.step))
+        first = _first_batch(self.recipe, self.step)
+        if restart_steps and self.step and self.step % restart_steps == 0:
+            self.restart_branches(first - training.warmup_steps)
+        shown = self._move_anonymizer(first)
+        for k in range(1, 1 + training.num_branch_updates):
+            self.move_branches(first + k)
+        return shown
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint of the same recipe; see `Resumable`."""
@@ -230,6 +238,16 @@ class Trainer(Resumable):
     def _move(self, batch: ClipBatch, changed: Tensor, look: Callable[[], Seen]) -> Move:
         players = self.anonymizer, self.utility, self.privacy
         return Move(self.recipe, self.step, batch, changed, look, *players, self.head)
+
+
+@contextmanager
+def _seeded(trainer: Trainer, step: int) -> Iterator[None]:
+    """Let layers that draw numbers, such as dropout, draw those of the seed, the step and the worker."""
+    devices = [trainer.device] if trainer.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        stream = (trainer.recipe.training.seed * 1_000_003 + step + 1) * 1_009 + trainer.collective.world_rank
+        torch.manual_seed(stream % 2**63)
+        yield
 
 
 def _privacy_losses(trainer: Trainer, seen: Seen) -> Losses:

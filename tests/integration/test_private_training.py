@@ -25,7 +25,7 @@ from anon_tune.methods import build_anonymizer, make_recipe, trainer_of
 from anon_tune.networks.keyed_numbers import KeyedNumbers
 from anon_tune.recipe import Recipe
 from anon_tune.study_directory import TrialDirectory
-from anon_tune.training import PrivateTrainer, quantize
+from anon_tune.training import PrivateTrainer, check_private_networks, quantize
 from anon_tune.training.private_gradients import add_noise, clipped_sum, parameters_of
 from anon_tune.trial import RungJob
 from anon_tune.worker import job as work
@@ -249,6 +249,8 @@ def test_weights_carry_their_account(avatars: Clips) -> None:
         ({"privacy.branches": "network,frame"}, "attackers normalize a batch"),
         ({"privacy.num_branches": 2}, "'privacy.driver' = 'all'"),
         ({"privacy.restart_steps": 2}, "'privacy.restart_steps' = 0"),
+        ({"training.jitter": 0.2}, "'training.jitter' = 0.0, because its steps make no use of it"),
+        ({"training.precision": "bfloat16"}, "'training.precision' = float32, because"),
     ],
 )
 def test_a_recipe_that_cannot_be_private_is_refused(values: dict[str, object], said: str) -> None:
@@ -274,6 +276,25 @@ def test_clips_and_networks_that_cannot_be_private_are_refused(
 ) -> None:
     with pytest.raises(RecipeError, match=said):
         trainer(make_recipe({**TINY, **DP, **values}), avatars)
+
+
+@pytest.mark.parametrize("values", [{"method": "bdq"}, {"anonymizer.residual": True}], ids=["bdq", "residual"])
+def test_scalar_weights_learn_privately_too(values: dict[str, object], avatars: Clips) -> None:
+    shared = {name: value for name, value in TINY.items() if not name.startswith("anonymizer.")}
+    without_imitation = {} if "method" in values else {"anonymizer.pretrain_steps": 0}
+    game = trainer(make_recipe({**shared, **DP, **without_imitation, **values}), avatars)
+    before = state(game.anonymizer)
+    game.train_until(1)
+    assert not equal(before, state(game.anonymizer))
+
+
+def test_a_method_that_cannot_look_at_clips_apart_is_refused() -> None:
+    recipe = make_recipe({**DP, "method": "learned-lens"})
+    with pytest.raises(RecipeError, match=r"each clip of a batch apart: .*, got method 'learned-lens'\. Choose"):
+        check_private_networks(recipe, build_anonymizer(recipe), (4, 16, 20), "space.toml")
+    for method in ("adversarial", "tokens"):
+        recipe = make_recipe({**DP, "method": method})
+        check_private_networks(recipe, build_anonymizer(recipe), (8, 32, 32), "space.toml")
 
 
 PERSONS = {**TINY, **DP, "dp.region": "persons"}

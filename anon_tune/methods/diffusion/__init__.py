@@ -36,7 +36,7 @@ SPEC = MethodSpec(
     ),
     is_trained=True,
     section=DiffusionRecipe,
-    fixes=NO_NETWORK,
+    fixes={**NO_NETWORK, "training.precision": "float32", "training.clip_norm": 0.0, "training.accumulate": 1},
     uses=("anonymizer", "training"),
     needs=frozenset({"whole clips"}),
 )

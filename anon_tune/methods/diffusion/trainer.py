@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn, optim
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anon_tune.clips import ClipSampler, ClipSet
@@ -20,6 +20,7 @@ from anon_tune.networks import Anonymizer
 from anon_tune.recipe import Recipe
 from anon_tune.training import Collective
 from anon_tune.training.checkpoint import Resumable
+from anon_tune.training.optimizers import build_optimizer
 from anon_tune.trial import LossPoint
 
 
@@ -61,9 +62,10 @@ class DenoiserTrainer(Resumable):
             self.anonymizer: Anonymizer = anonymizer.to(device)
             self._diffusion = anonymizer
             self.head = nn.Linear(Embedder.num_features, num_attributes).to(device)
-        self._sampler = ClipSampler(clips, training.batch_clips, training.seed, crop=training.crop, flip=training.flip)
+        views = training.crop, training.flip, training.jitter
+        self._sampler = ClipSampler(clips, training.batch_clips, training.seed, *views)
         weights = [*self.anonymizer.parameters(), *(self.head.parameters() if anonymizer.embedder else ())]
-        self.optimizers = {"anonymizer": optim.Adam(weights, lr=1e-3)}
+        self.optimizers = {"anonymizer": build_optimizer(weights, training, beta=0.9)}
         self.step = 0
 
     def train_until(self, step: int) -> list[LossPoint]:

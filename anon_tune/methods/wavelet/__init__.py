@@ -26,7 +26,7 @@ SPEC = MethodSpec(
     "`anon_tune.methods.wavelet.builder` says.",
     is_trained=True,
     section=WaveletRecipe,
-    fixes={"anonymizer.network": "unet_small", "penalty.weight": 0.0},
+    fixes={"anonymizer.network": "unet_small", "anonymizer.residual": False, "penalty.weight": 0.0},
     uses=("anonymizer", "utility", "privacy", "training"),
     attackers=("low-band", "high-band"),
 )

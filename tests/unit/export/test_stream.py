@@ -85,13 +85,24 @@ def test_a_large_frame_goes_through_a_network_in_tiles(monkeypatch: pytest.Monke
     frames = (F.interpolate(torch.rand(2, 3, 6, 8), (72, 96), mode="bilinear") * 255).to(torch.uint8)
     frames = frames.permute(0, 2, 3, 1).contiguous()
     sizes: list[torch.Size] = []
-    anonymizer.register_forward_pre_hook(lambda _, given: sizes.append(given[0].shape[-2:]))
+    anonymizer.network.register_forward_pre_hook(lambda _, given: sizes.append(given[0].shape[-2:]))
     for name, value in (("_TILE_PIXELS", 1000), ("_TILE_SIDE", 40), ("_TILE_OVERLAP", 16)):
         monkeypatch.setattr(streams, name, value)
     changed = FrameStream(anonymizer, 72, 96, CPU)(frames)
     assert changed.shape == frames.shape
     assert len(sizes) > 2
     assert max(map(max, sizes)) == 40
+
+
+def test_tiles_show_no_more_than_blocks_and_levels_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = AnonymizerRecipe(base_channels=4, grey=True, block=8, levels=4)
+    anonymizer = build_anonymizer(Recipe(method="adversarial", anonymizer=recipe)).eval().requires_grad_(False)
+    frames = torch.randint(0, 256, (2, 72, 96, 3), dtype=torch.uint8)
+    for name, value in (("_TILE_PIXELS", 1000), ("_TILE_SIDE", 40), ("_TILE_OVERLAP", 13)):
+        monkeypatch.setattr(streams, name, value)
+    changed = FrameStream(anonymizer, 72, 96, CPU)(frames)
+    assert set(changed.unique().tolist()) <= {0, 85, 170, 255}
+    assert torch.equal(changed, changed[:, ::8, ::8].repeat_interleave(8, 1).repeat_interleave(8, 2))
 
 
 def test_scaling_works_at_the_given_size_and_comes_back() -> None:

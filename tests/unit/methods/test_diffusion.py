@@ -123,6 +123,19 @@ def test_training_learns_the_branch_only_with_guidance(avatars: Clips) -> None:
         assert {name for point in trainer.train_until(2) for name in point.terms} == names
 
 
+@pytest.mark.parametrize("changed", [{"training.optimizer": "sgd"}, {"training.jitter": 0.3}])
+def test_training_heeds_optimizer_and_jitter(avatars: Clips, changed: dict[str, object]) -> None:
+    made = []
+    for values in ({}, changed):
+        recipe = make_recipe({"method": "diffusion", "training.num_steps": 2, **values})
+        trainer = DenoiserTrainer(
+            recipe, partial(build_anonymizer, recipe), avatars.split("train"), 6, 6, torch.device("cpu")
+        )
+        trainer.train_until(2)
+        made.append(torch.cat([weights.flatten() for weights in trainer.anonymizer.state_dict().values()]))
+    assert not torch.equal(*made)
+
+
 def test_frames_that_were_drawn_from_the_training_split_are_found() -> None:
     rng = np.random.default_rng(0)
     training, raw = (rng.integers(0, 256, (10, 2, 16, 16, 3), dtype=np.uint8) for _ in range(2))

@@ -125,6 +125,11 @@ def test_pretrained_weights_come_from_files_of_the_library(form: str, tmp_path: 
         build_network(PrivacyRecipe(network="timm:resnet50", weights=str(file)), 4)
 
 
+def test_an_attacker_on_frames_learns_from_one_clip_alone() -> None:
+    network = build_attacker("timm:resnet18", 3, None).train()  # at this size its last map is one pixel
+    assert network(torch.rand(1, 2, 3, 24, 32)).shape == (1, 3)
+
+
 def test_a_pickle_that_is_no_state_dict_is_refused_in_one_line(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "list.pt")
     torch.save({"a": "text"}, tmp_path / "texts.pt")

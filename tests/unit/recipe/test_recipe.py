@@ -66,10 +66,17 @@ def test_a_schedule_may_not_dip_below_zero() -> None:
         make_recipe({"privacy.weight.kind": "cosine", "privacy.weight.start": 2, "privacy.weight.end": -1})
 
 
-@pytest.mark.parametrize("params", [{"training.stills_per_clip": 3}, {"training.batch_clips": 1}])
-def test_the_self_supervised_head_needs_pairs_to_tell_apart(params: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("params", "needed"),
+    [
+        ({"training.stills_per_clip": 3}, r"'training\.stills_per_clip' = 2 and"),
+        ({"training.batch_clips": 1}, r"'training\.stills_per_clip' = 2 and"),
+        ({"training.batch_clips": 4, "training.accumulate": 4}, r"'training\.accumulate' of at most half of"),
+    ],
+)
+def test_the_self_supervised_head_needs_pairs_to_tell_apart(params: dict[str, Any], needed: str) -> None:
     assert make_recipe(params)
-    with pytest.raises(RecipeError, match=r"'privacy\.head' = 'nt_xent' needs 'training\.stills_per_clip' = 2 and"):
+    with pytest.raises(RecipeError, match=rf"'privacy\.head' = 'nt_xent' needs {needed}"):
         make_recipe({"privacy.head": "nt_xent", **params})
 
 

@@ -66,3 +66,10 @@ def test_the_uniform_target_is_a_half() -> None:
     (gradient,) = torch.autograd.grad(found, logits)
     torch.testing.assert_close(gradient, (torch.sigmoid(logits.detach()) - 0.5) / 4)
     assert float(uniform(torch.zeros(3, 2))) == pytest.approx(math.log(2))
+
+
+def test_nt_xent_is_computed_in_float32_whatever_the_networks_compute_in() -> None:
+    first, second = (F.normalize(torch.randn(8, 16, generator=torch.Generator().manual_seed(at))) for at in (0, 1))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        lowered = nt_xent(first, second, 0.1)
+    assert torch.equal(lowered, nt_xent(first, second, 0.1))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, distributed, nn
+from torch.nn import functional as F
 
 from anon_tune.clips import Clips, make_avatars
 from anon_tune.clips.ahead import ReadAhead
@@ -69,8 +70,8 @@ def test_with_all_options_off_the_game_has_the_numbers_of_before(clips: Clips, c
     trainer = trainer_of(clips, BEFORE["shared"] | made["values"])
     assert trainer.recipe.training_fingerprint() == made["fingerprint"]
     for point, before in zip(trainer.train_until(4), made["losses"], strict=True):
-        # Exact on the machine that recorded them; another CPU adds in another order.
-        assert dict(point.terms) == pytest.approx(before, rel=1e-3)
+        # Exact on the machine that recorded them. Others add in another order, and the game multiplies what differs.
+        assert dict(point.terms) == pytest.approx(before, rel=1e-3 if point.step == 0 else 2e-2)
 
 
 @pytest.mark.parametrize("values", [ALL_ON, {"training.optimizer": "sgd", "training.fused": True}], ids=["on", "sgd"])
@@ -131,6 +132,23 @@ def test_a_frozen_anonymizer_keeps_its_statistics(clips: Clips) -> None:
     assert torch.equal(trainer.anonymizer.get_buffer(name), before)
     trainer.move_anonymizer(1)
     assert not torch.equal(trainer.anonymizer.get_buffer(name), before)
+
+
+def test_layers_that_draw_numbers_draw_those_of_the_seed(clips: Clips) -> None:
+    made = []
+    for earlier in (0, 7):
+        torch.rand(earlier)  # as another trial in the same process draws
+        trainer = trainer_of(clips, {})
+        for network in (trainer.anonymizer, trainer.utility):
+            network.register_forward_hook(lambda net, _, out: F.dropout(out, 0.1, net.training))
+        state = torch.get_rng_state()
+        trainer.train_until(2)
+        assert torch.equal(state, torch.get_rng_state())
+        made.append(weights(trainer))
+    assert all(torch.equal(one, two) for one, two in zip(*made, strict=True))
+    without = trainer_of(clips, {})
+    without.train_until(2)
+    assert not all(torch.equal(one, two) for one, two in zip(made[0], weights(without), strict=True))
 
 
 def test_parts_must_be_equal_and_precision_known() -> None:
