@@ -27,7 +27,8 @@ def verify(
         bool,
         typer.Option(
             "--retrain",
-            help="Also train each repeat from scratch, with its own training seed. Default: use weights in DIR/trials.",
+            help="Also train each repeat from scratch, with its own training seed. From the first such repeat on, those "
+            "that were only measured no longer count. Default: use weights in DIR/trials.",
         ),
     ] = False,
     package: Package = None,

@@ -36,8 +36,8 @@ def verify_study(
         directory: The study directory: a path that every node sees, or a URI that pyarrow can open.
         body: Does the jobs, as in the study.
         num_seeds: Number of repeats that every such trial should have, at least 1.
-        retrain: Train every repeat from scratch with a training seed of its own. These repeats replace repeats that
-            were only measured. Closed-form methods are only measured.
+        retrain: Train every repeat from scratch with a training seed of its own. From the first of these repeats on,
+            repeats that were only measured no longer count. Closed-form methods are only measured.
         on_step: Called after every repeat.
 
     Returns:
