@@ -273,7 +273,9 @@ def prepare_resume(
         check_longer(settings)
         now["num_trials"] = trials
     now["stop"] = space.stop_rules(stop or {}, settings.stop)
-    return ReadyStudy(folder, clips, space, settings.model_copy(update=now), own, allow_external)
+    settings = settings.model_copy(update=now)
+    privacy_settings(space, settings, clips, StudyDirectory.at(folder))  # more trials may void what is promised
+    return ReadyStudy(folder, clips, space, settings, own, allow_external)
 
 
 def check_external(space: SearchSpace, allowed: bool) -> None:
