@@ -31,3 +31,16 @@ def test_more_trials_must_not_void_the_limit_on_epsilon(study: Path) -> None:
     assert prepare_resume(study).settings.num_trials == 1
     with pytest.raises(UsageError, match="epsilon_at_most: cannot hold while attackers learn on the protected clips"):
         prepare_resume(study, trials=8)
+
+
+@pytest.mark.parametrize("trials", [0, -3])
+def test_a_number_of_trials_that_no_study_has_is_refused(study: Path, trials: int) -> None:
+    with pytest.raises(UsageError, match=rf"resume: 'num_trials': .* greater than or equal to 1, got {trials}\."):
+        prepare_resume(study, trials=trials)
+
+
+def test_other_settings_stay_as_they_were(study: Path) -> None:
+    was = load_study(study)[1]
+    ready = prepare_resume(study, stop={"seconds": 9})
+    changed = {"stop": ready.settings.stop, "clips_fingerprint": ready.clips.fingerprint}
+    assert ready.settings == was.model_copy(update=changed) and ready.settings.stop.seconds == 9
