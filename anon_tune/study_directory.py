@@ -241,6 +241,17 @@ class StudyDirectory:
         mark = File(self.folder, _FETCHED)
         return str(json.loads(mark.read())["from"]) if mark.exists() else None
 
+    def check_original(self) -> None:
+        """Check, before a driver writes here, that this directory is no copy.
+
+        Raises:
+            StudyError: It is a copy, in which the next ``fetch`` would undo what is written.
+        """
+        if (origin := self.origin) is not None:
+            rule = f"is a copy of {origin}, and the next fetch would delete what is added here"
+            remedy = f"Give the original, or remove {_FETCHED} to make this copy a study of its own"
+            raise StudyError(str(self), rule, remedy=remedy)
+
     def mark_as_copy(self, origin: str) -> None:
         """Let `origin` say where this copy is from. Only a directory with this mark is ever written over."""
         self.folder.write(_FETCHED, json.dumps({"from": origin}).encode())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
+from anon_tune.cli.clock import clock
+
 _LINE_S = 5.0  # seconds between two lines of progress where no bar can be drawn
 
 
@@ -37,6 +39,6 @@ class VideoProgress:
             self._bar.update(self._task, completed=done, total=total or None, fps=fps)
         elif now - self._said >= _LINE_S:
             self._said = now
-            left = f", about {time.strftime('%H:%M:%S', time.gmtime(max(0, total - done) / fps))} left" if total else ""
+            left = f", about {clock(max(0, total - done) / fps)} left" if total else ""
             of = f" of {total}" if total else ""
             print(f"{self._name}: {done}{of} frames, {fps:.1f} per second{left}", file=sys.stderr, flush=True)

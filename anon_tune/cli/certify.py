@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from anon_tune.cli import result
 from anon_tune.cli.audit_options import Seeds, Set
+from anon_tune.cli.clock import clock
 from anon_tune.cli.named_values import named
 from anon_tune.cli.study_options import AllowExternal, Package
 from anon_tune.commands.certify import certify as run_certify
@@ -65,5 +65,5 @@ def show_step(step: CertifyStep) -> None:
         objective = f"{TASKS[one.task].objective} {one.accuracy:.3f}"
         said = f"{step.trial_id} {one.status.replace('_', ' ')}: leakage {one.leakage:.3f} {objective}"
     if math.isfinite(step.left_s):
-        said += f"; {step.done} of {step.total}, about {time.strftime('%H:%M:%S', time.gmtime(step.left_s))} left"
+        said += f"; {step.done} of {step.total}, about {clock(step.left_s)} left"
     print(said, file=sys.stderr, flush=True)

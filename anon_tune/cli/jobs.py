@@ -16,7 +16,7 @@ from anon_tune.cli.study import study_options
 from anon_tune.cli.study_options import Package
 from anon_tune.clips.built_in import BUILT_IN
 from anon_tune.commands.study import planned
-from anon_tune.commands.submit import Submission, check_shared
+from anon_tune.commands.submit import Submission, check_outlives_job, check_shared
 from anon_tune.commands.submit import fetch as run_fetch
 from anon_tune.commands.submit import submit as run_submit
 from anon_tune.errors import UsageError
@@ -77,9 +77,10 @@ def submit(
 
     Takes the options of 'anon-tune study' and checks them before sending anything.
     The study directory and clip stores must be URIs, or absolute paths on storage that
-    every node can reach. The job receives the files of this folder that git does not
-    ignore, the search space with the files it extends, and this package. Running the
-    same command again continues the study.
+    every node can reach, and so must the places of --storage and --mlflow. The job
+    receives the files of this folder that git does not ignore, the search space with
+    the files it extends, and this package. Running the same command again continues
+    the study.
 
     The head must require a token. Your token is read from RAY_AUTH_TOKEN, from the
     file that RAY_AUTH_TOKEN_PATH names, or from ~/.ray/auth_token. Set
@@ -170,6 +171,9 @@ def _checked_study(context: typer.Context, words: list[str]) -> Submission:
     for name in ("clips", "stills", "warm_start"):
         if name in as_given and as_given[name] not in (BUILT_IN if name == "clips" else (None,)):
             check_shared(f"--{name.replace('_', '-')}", as_given[name])
+    for name in ("storage", "mlflow"):
+        if name in as_given:
+            check_outlives_job(f"--{name}", as_given[name])
     study, space = check_shared("--out", as_given["out"]), as_given["space"]
     # The same word may also be the value of an option such as --warm-start. The search space is the word whose
     # replacement changes the parsed search space.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from anon_tune.cli.clock import clock
 from anon_tune.cli.front_plot import WIDTH, plot_front
 from anon_tune.cli.rows import lay_out, terminal_width, wrapped
 from anon_tune.commands.submit import JobStatus, head_of, look, looks_like_path
@@ -77,8 +78,6 @@ def show_status(status: StudyStatus, now: float, width: int | None = None) -> st
         now: Unix time.
         width: Columns of the terminal; None for no limit.
     """
-    from anon_tune.cli.study_progress import clock
-
     is_left = status.driver is None  # unfinished trials then wait for a driver
     names = {"TO_COME": "to come", **({"RUNNING": "unfinished"} if is_left else {})}
     counts = ", ".join(f"{n} {names.get(state, state.lower())}" for state, n in status.states.items() if n)
@@ -112,8 +111,6 @@ def show_status(status: StudyStatus, now: float, width: int | None = None) -> st
 
 
 def _how_it_goes(status: StudyStatus) -> str:
-    from anon_tune.cli.study_progress import clock
-
     if status.driver is not None:
         return f"about {clock(status.left_s)} left"
     if status.copied_from is not None:

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from anon_tune.cli.clock import clock
 from anon_tune.cli.front_plot import WIDTH, plot_front
 from anon_tune.commands.front_points import points_on_validation
 from anon_tune.commands.study_view import StudyView
@@ -147,15 +148,3 @@ def _line(trial: Trial, view: StudyView) -> str:
     over = sum(n for state, n in view.states.items() if state.is_final)
     rest = f"{over} of {view.num_trials} over, {len(view.front)} on the front, hypervolume {view.hypervolume:.4f}"
     return f"{text}; {rest}, about {clock(view.left_s)} left"
-
-
-def clock(seconds: float | None) -> str:
-    """Format seconds like a clock, 2:05 or 1:02:05; a question mark if they are unknown."""
-    if seconds is None or math.isnan(seconds):
-        return "?"
-    whole = round(seconds)
-    return (
-        f"{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
-        if whole >= 3600
-        else f"{whole // 60}:{whole % 60:02}"
-    )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from anon_tune.cli import result
+from anon_tune.cli.clock import clock
 from anon_tune.cli.study_options import AllowExternal, Package
 from anon_tune.commands.results import write_report
 from anon_tune.commands.verify import verify as run_verify
@@ -27,7 +27,8 @@ def verify(
         bool,
         typer.Option(
             "--retrain",
-            help="Also train each repeat from scratch, with its own training seed. Default: use weights in DIR/trials.",
+            help="Also train each repeat from scratch, with its own training seed. From the first such repeat on, "
+            "repeats that were only measured no longer count. Default: use weights in DIR/trials.",
         ),
     ] = False,
     package: Package = None,
@@ -55,7 +56,7 @@ def verify(
 def _show(step: VerifyStep) -> None:
     score = step.repeat.score
     readings = f"leakage {score.leakage.value:.3f} {TASKS[score.task].objective} {score.accuracy.value:.3f}"
-    left = time.strftime("%H:%M:%S", time.gmtime(step.left_s))
+    left = clock(step.left_s)
     print(
         f"{step.trial_id} repeat {step.repeat.number}: {readings}; {step.done} of {step.total}, about {left} left",
         file=sys.stderr,

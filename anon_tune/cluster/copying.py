@@ -31,14 +31,25 @@ def read_study(location: StudyLocation, everything: bool) -> Iterator[tuple[str,
     study = StudyDirectory.at(location)
     study.check()
     try:
+        # Read first: a study that ends during the copy then looks unfinished, and not complete without its last trials.
+        ended = _read_if_there(study, study.ended.name)
         yield from _held_still(study)
+        yield from ended
         for inside in ["", study.audits.name, *(output_folders(study) if everything else ())]:
             for name in _names(study.folder, inside):
-                yield name, study.folder.read(name)
+                if name != study.ended.name:
+                    yield name, study.folder.read(name)
     except OSError as error:
         kind = kind_of(error, study.folder, StudyError)
         remedy = "Check permissions and connection, then try again"
         raise kind(str(study), "cannot be read", remedy=remedy, cause=why(error)) from None
+
+
+def _read_if_there(study: StudyDirectory, name: str) -> list[tuple[str, bytes]]:
+    try:
+        return [(name, study.folder.read(name))]
+    except FileNotFoundError:
+        return []
 
 
 def _held_still(study: StudyDirectory) -> list[tuple[str, bytes]]:
@@ -58,7 +69,8 @@ def _names(folder: Folder, part: str) -> list[str]:
 def write_copy(files: Iterable[tuple[str, bytes]], folder: Path, origin: str) -> int:
     """Write files of a study into a folder that is new, empty, or an earlier copy of the same study.
 
-    Each file is written completely or not at all. At the end, ledger files that the study no longer has are removed.
+    Each file is written completely or not at all. At the end, ledger files that the study no longer has are removed,
+    and so is the mark that it has ended, if it goes on now.
 
     Returns:
         The number of trials in the copy's ledger, without the anchors.
@@ -81,7 +93,7 @@ def write_copy(files: Iterable[tuple[str, bytes]], folder: Path, origin: str) ->
             copy.mark_as_copy(origin)
         copy.folder.write(name, content)
         written.add(name)
-    for name in _names(copy.folder, copy.ledger.name):
+    for name in (*_names(copy.folder, copy.ledger.name), copy.ended.name):
         if name not in written:
             copy.folder.remove(name)
     return sum(not trial.is_anchor for trial in Ledger(copy.ledger).trials())

@@ -11,6 +11,7 @@ from pathlib import Path
 import anon_tune
 from anon_tune.errors import ClusterError
 from anon_tune.search.space_file import space_files
+from anon_tune.video.folder_files import check_names
 
 _MOST_BYTES = 100 * 2**20  # Ray's dashboard takes no more, although Ray allows a package 512 MiB in other ways
 _MOST_UNPACKED_BYTES = 10 * _MOST_BYTES  # every node unpacks it
@@ -28,18 +29,24 @@ def package_files() -> dict[str, Path]:
 
 
 def project_files(folder: Path) -> dict[str, Path]:
-    """Return a folder's files that git does not ignore, without virtual environments and studies; none without git."""
+    """Return a folder's files that git does not ignore, without virtual environments and studies; none without git.
+
+    Raises:
+        DataError: The name of a file is not UTF-8.
+    """
     listing = ("git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     try:
         listed = subprocess.run(listing, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):  # no git or no repository tells which files belong
         return {}
     names = (os.fsdecode(name) for name in listed.split(b"\0") if name)
-    return {
+    files = {
         name: folder / name
         for name in names
         if name.partition("/")[0] not in (*_LEFT_OUT, _PACKAGE) and (folder / name).is_file()
     }
+    check_names(folder, [*files])  # an archive takes no other
+    return files
 
 
 def space_parcel(space: Path, folder: Path) -> tuple[dict[str, Path], str]:

@@ -61,7 +61,11 @@ def _options(text: str, findings: Findings) -> Iterator[tuple[str, str]]:
             remedy = "Move it up"
             findings.error((f"line {number}",), "Slurm reads no #SBATCH after the first command", line, remedy)
         elif line.startswith("#SBATCH"):
-            words = shlex.split(line.removeprefix("#SBATCH"), comments=True)
+            try:
+                words = shlex.split(line.removeprefix("#SBATCH"), comments=True)
+            except ValueError:
+                findings.error((f"line {number}",), "has a quotation mark without its partner", line, "Add it")
+                continue
             for at, word in enumerate(words):
                 name, equals, value = word.partition("=")
                 if not name.startswith("-"):

@@ -69,10 +69,10 @@ def _by_file(file: Path) -> Chosen:
 
 
 def _by_study(study: StudyDirectory, trial: str | None, leakage_at_most: float | None) -> Chosen:
-    from anon_tune.certificate import read_certificate
     from anon_tune.clips import open_clips
     from anon_tune.export import check_usable, load_trial
     from anon_tune.study import read_study
+    from anon_tune.study.certified import all_certificates_of
 
     picked = pick_trial(study, leakage_at_most, trial)
     check_usable(picked)
@@ -85,11 +85,7 @@ def _by_study(study: StudyDirectory, trial: str | None, leakage_at_most: float |
         size, frames = None, None
     else:
         size, frames = (height, width), num_frames
-    kept, certificate = study.certificate(picked.id), None
-    if kept.exists():
-        with kept.reading() as path:
-            certificate = read_certificate(path)
-    return Chosen(loaded, size, frames, certificate)
+    return Chosen(loaded, size, frames, all_certificates_of(study, [picked]).get(picked.id))
 
 
 def certified(chosen: Chosen, file: Path | None) -> Chosen:

@@ -247,7 +247,7 @@ def prepare_resume(
 
     Args:
         directory: A study directory.
-        trials: New total number of trials, to make the study longer.
+        trials: New total number of trials, at least 1, to make the study longer.
         stop: Stop rules that replace the current ones.
         sampler: An Optuna sampler of the class that the study was started with; None if that was a built-in one.
         package: Folders or wheels of Python packages to install for the driver and the workers.
@@ -257,7 +257,8 @@ def prepare_resume(
         AnonTuneError: There is no study, or it cannot be continued here.
     """
     from anon_tune.driver.node_check import check_here
-    from anon_tune.study import load_study
+    from anon_tune.search.space_file import validate
+    from anon_tune.study import StudySettings, load_study
 
     bring_packages(package)
     folder = Folder.at(directory)
@@ -273,7 +274,9 @@ def prepare_resume(
         check_longer(settings)
         now["num_trials"] = trials
     now["stop"] = space.stop_rules(stop or {}, settings.stop)
-    return ReadyStudy(folder, clips, space, settings.model_copy(update=now), own, allow_external)
+    settings = validate(StudySettings, settings.model_dump() | now, "resume")
+    privacy_settings(space, settings, clips, StudyDirectory.at(folder))  # more trials may void what is promised
+    return ReadyStudy(folder, clips, space, settings, own, allow_external)
 
 
 def check_external(space: SearchSpace, allowed: bool) -> None:

@@ -104,10 +104,12 @@ def _absolute(name: str) -> str:
 def _built_in(out: Folder, name: str) -> str:
     """Make the built-in clips inside the study directory, unless they exist."""
     from anon_tune.clips.built_in import make_built_in
+    from anon_tune.clips.manifest import MANIFEST
     from anon_tune.clips.node_cache import save_store
 
     home = StudyDirectory.at(out).clips
-    if not home.names():
+    # At a URI the manifest is written last: without it, an earlier start was interrupted while it copied the clips.
+    if not (home.has(MANIFEST) if home.is_remote else home.names()):
         if home.is_remote:
             with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
                 save_store(make_built_in(name, Path(scratch) / name).directory, home.location)

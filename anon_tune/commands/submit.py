@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from anon_tune.study_directory import StudyDirectory
 if TYPE_CHECKING:
     from anon_tune.cluster.jobs import Head, JobState
     from anon_tune.commands.status import StudyStatus
+
+
+_RELATIVE_SQLITE = re.compile(r"sqlite(\+\w+)?:///(?!/)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +113,19 @@ def check_shared(option: str, location: str) -> str:
         raise UsageError(option, rule, location, "Ray deletes the job's copy of this folder")
     refuse_secret(option, location)
     return location
+
+
+def check_outlives_job(option: str, place: str) -> None:
+    """Check that an Optuna storage or MLflow's runs are not kept below the folder of a job.
+
+    Raises:
+        UsageError: The place is relative to that folder, or contains a password or key.
+    """
+    if _RELATIVE_SQLITE.match(place):
+        remedy = "Write sqlite:////absolute/path; Ray deletes the folder of the job"
+        raise UsageError(option, "must name its database by an absolute path", place, remedy)
+    if option == "--mlflow" and place != "databricks":  # the only address of MLflow's without ://
+        check_shared(option, place)
 
 
 def submit(head: Head, submission: Submission) -> SentJob:

@@ -78,6 +78,6 @@ def _below_remote(folder: Folder, deepest: int) -> Iterator[StudyDirectory]:
     if study.frozen.exists():
         yield study
     elif deepest:
-        for name in sorted(folder.names()):
-            if "." not in name:  # a store does not say which names are folders; files have a suffix
+        for name in sorted(folder.folders()):
+            if not name.startswith("."):
                 yield from _below_remote(folder / name, deepest - 1)

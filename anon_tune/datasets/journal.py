@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
 from anon_tune.clips.locks import locked
 from anon_tune.datasets.decode import BadFile, DecodedClip
-from anon_tune.errors import DataError, UsageError
+from anon_tune.errors import AnonTuneError, DataError
 from anon_tune.folder import File
 
 _STORE = "store"
@@ -69,8 +69,8 @@ class FileRecord:
 class Journal:
     """A text file with one line per decoded file, in a hidden directory beside the output.
 
-    Use it as a context manager. If the block is interrupted, the directory stays, so that the same import
-    can continue from it. It is removed when the block ends, or when the imported files cannot be used.
+    Use it as a context manager. If the block is interrupted or fails, the directory stays, so that the same import
+    can continue from it. It is removed when the block ends, or when `judging` finds that the files cannot be used.
 
     Args:
         output: The clip store to make.
@@ -90,6 +90,7 @@ class Journal:
         self.frames = self._place / _STORE
         self.records: list[FileRecord] = []
         self._held = ExitStack()
+        self._are_useless = False
 
     def __enter__(self) -> Self:
         where = str(self._output)
@@ -105,8 +106,17 @@ class Journal:
 
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         with self._held:
-            if kind is None or issubclass(kind, DataError | UsageError):
+            if kind is None or self._are_useless:
                 shutil.rmtree(self._place, ignore_errors=True)
+
+    @contextmanager
+    def judging(self) -> Iterator[None]:
+        """Let a block find out whether the files can be used. If it raises an error, the journal is removed."""
+        try:
+            yield
+        except AnonTuneError:
+            self._are_useless = True
+            raise
 
     def go_on(self, root: Path, files: Sequence[str], restore: Callable[[int, FileRecord], bool]) -> int:
         """Keep the records that are still valid, and open the journal for more.

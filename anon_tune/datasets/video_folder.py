@@ -151,8 +151,9 @@ def store_files(
 ) -> ImportResult:
     """Decode labelled files and store their clips. Every import of one folder ends here.
 
-    Frames are written as they are decoded and never held all at once. If the import is interrupted, decoded clips stay
-    in ``.<output>.partial``. An import of the same files in the same form continues from there; others start anew.
+    Frames are written as they are decoded and never held all at once. If the import is interrupted or fails, decoded
+    clips stay in ``.<output>.partial``, unless the files themselves cannot be used. An import of the same files in the
+    same form continues from there; others start anew.
 
     Args:
         root: Folder that the files' paths are relative to; on a cluster, one that every node sees.
@@ -184,14 +185,10 @@ def store_files(
                 journal.append(FileRecord.of(root, files[at], clip, _added(writer, labels[at], clip)))
                 if progress:
                     progress(at + 1, len(files))
-            bad = [BadFile(one.file, one.frame, one.reason) for one in journal.records if one.reason]
-            good = [one for one, record in zip(labels, journal.records, strict=True) if not record.reason]
-            if rule := what_is_missing(good, labels):
-                remedy = "Import more files" if skip_bad else "Repair the files"
-                raise DataError(str(root), rule, remedy=remedy, cause=f"{bad[0].file}: {bad[0].reason}")
-            _check_windows(root, form, journal.records)
-            if bad:
-                writer.resplit(splits_without(splitter, labels, good))
+            with journal.judging():
+                bad, good = _told_apart(root, form, labels, journal.records, skip_bad)
+                if bad:
+                    writer.resplit(splits_without(splitter, labels, good))
             fps = statistics.median(one.fps for one in journal.records if not one.reason)
             points = _placed(keypoints, labels, journal)
             clips = writer.finish(tuple(attributes), fps, printable(root.resolve()), True, points)
@@ -238,6 +235,19 @@ def _placed(keypoints: KeyPoints | None, labels: Sequence[Labels], journal: Jour
         return None
     done = [(one.id, one.file, record) for one, record in zip(labels, journal.records, strict=True)]
     return {at: keypoints.of(file, record.shown, record.size) for at, file, record in done if not record.reason}
+
+
+def _told_apart(
+    root: Path, form: ClipForm, labels: Sequence[Labels], records: Sequence[FileRecord], skip_bad: bool
+) -> tuple[list[BadFile], list[Labels]]:
+    """Return the bad files and the labels of the good ones, or refuse them all if the good ones make no store."""
+    bad = [BadFile(one.file, one.frame, one.reason) for one in records if one.reason]
+    good = [one for one, record in zip(labels, records, strict=True) if not record.reason]
+    if rule := what_is_missing(good, labels):
+        remedy = "Import more files" if skip_bad else "Repair the files"
+        raise DataError(str(root), rule, remedy=remedy, cause=f"{bad[0].file}: {bad[0].reason}")
+    _check_windows(root, form, records)
+    return bad, good
 
 
 def _check_windows(root: Path, form: ClipForm, records: Sequence[FileRecord]) -> None:

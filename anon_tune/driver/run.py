@@ -107,10 +107,10 @@ def _proposer(
     known: Mapping[str, Observation],
     sampler: CallersSampler | None,
 ) -> Proposer:
-    """Begin to propose. Ray must be there by now: a study that cannot go on stays as it was."""
-    study.ended.remove()
+    """Begin to propose. Ray and the storage must be there by then: a study that cannot go on stays as it was."""
     StudyDirectory.at(here).journal.remove()  # a cache, rebuilt from the ledger
     mirror = OptunaMirror(space, open_storage(settings.storage, here), record_name(study, settings), study)
+    study.ended.remove()
     return Proposer(space, settings.sampler, settings.seed, settings.num_trials, mirror, known, sampler)
 
 

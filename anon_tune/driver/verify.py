@@ -12,7 +12,7 @@ from anon_tune.driver.session import living_resources, ray_session
 from anon_tune.driver.tune_executor import TuneExecutor
 from anon_tune.errors import StudyError
 from anon_tune.ledger import Ledger
-from anon_tune.study.frozen_study import load_study
+from anon_tune.study.frozen_study import check_measure, load_study
 from anon_tune.study.lock import driver_lock
 from anon_tune.study.verification_plan import VerificationDesk, VerificationPlan, VerifyStep, in_order
 from anon_tune.study_directory import StudyDirectory, StudyLocation
@@ -36,22 +36,24 @@ def verify_study(
         directory: The study directory: a path that every node sees, or a URI that pyarrow can open.
         body: Does the jobs, as in the study.
         num_seeds: Number of repeats that every such trial should have, at least 1.
-        retrain: Train every repeat from scratch with a training seed of its own. These repeats replace repeats that
-            were only measured. Closed-form methods are only measured.
+        retrain: Train every repeat from scratch with a training seed of its own. From the first of these repeats on,
+            repeats that were only measured no longer count. Closed-form methods are only measured.
         on_step: Called after every repeat.
 
     Returns:
         The ledger of the study.
 
     Raises:
-        StudyError: There is nothing to verify, another process writes the directory, weights are gone, repeats could
-            not be measured, or existing repeats were retrained and ``retrain`` is False.
+        StudyError: There is nothing to verify, the study was measured with another version of the measure, another
+            process writes the directory, weights are gone, repeats could not be measured, or existing repeats were
+            retrained and ``retrain`` is False.
         UsageError: A node lacks a package that the search space needs.
         PlacementError: A trial needs more than the cluster has.
         StudyInterrupted: A signal stopped the verification; all repeats measured before are in the ledger.
     """
     study = StudyDirectory.at(directory)
     space, settings = load_study(study)
+    check_measure(study)
     with driver_lock(study) as hold:
         plan = VerificationPlan(study, hold, space, settings.seed, num_seeds, retrain)
         if not plan.todo():

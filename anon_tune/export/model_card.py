@@ -67,7 +67,7 @@ def card_document(
         "attributes": dict(score.attributes),
         "distortion": score.distortion,
         "num_repeats": len(trial.repeats),
-        "trained_anew": any(r.training_seed != recipe.training.seed for r in trial.repeats),
+        "trained_anew": bool(trial.repeats) and all(r.training_seed != recipe.training.seed for r in trial.repeats),
         "num_train_clips": score.num_train_clips,
         "num_test_clips": score.num_test_clips,
         "attacker_steps": effort.attacker_steps,

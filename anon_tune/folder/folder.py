@@ -99,6 +99,10 @@ class Folder(ABC):
         """Return the names of all files and folders in this folder, in any order; none if it does not exist."""
 
     @abstractmethod
+    def folders(self) -> list[str]:
+        """Return the names of all folders in this folder, in any order; none if it does not exist."""
+
+    @abstractmethod
     def has(self, name: str) -> bool:
         """True if a file of that name exists."""
 
@@ -140,6 +144,9 @@ class _LocalFolder(Folder):
         with suppress(FileNotFoundError, NotADirectoryError):
             return os.listdir(self.location)
         return []
+
+    def folders(self) -> list[str]:
+        return [name for name in self.names() if (self.path / name).is_dir()]
 
     def has(self, name: str) -> bool:
         return (self.path / name).is_file()
@@ -192,10 +199,18 @@ class _RemoteFolder(Folder):
         return open_filesystem(self.location)
 
     def names(self) -> list[str]:
+        return [info.base_name for info in self._inside()]
+
+    def folders(self) -> list[str]:
+        from pyarrow import fs
+
+        return [info.base_name for info in self._inside() if info.type == fs.FileType.Directory]
+
+    def _inside(self) -> list[fs.FileInfo]:
         from pyarrow import fs
 
         filesystem, path = open_filesystem(self.location)
-        return [info.base_name for info in filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))]
+        return list(filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True)))
 
     def has(self, name: str) -> bool:
         from pyarrow import fs

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from anon_tune.ledger.curves import Curve, CurveColumns
+from anon_tune.ledger.one_kind import of_one_kind
 from anon_tune.ledger.record import READING
 from anon_tune.trial import Cost, LostJob, Reading, Repeat, RungReport, Score, Trial, TrialState
 from anon_tune.utility_task import ACTION
@@ -22,7 +23,8 @@ _ZERO_IF_NULL = ("cpu_s", "gpu_s", "money", "violation")  # null in files writte
 def fold(records: pa.Table) -> list[Trial]:
     """Combine the records of each trial into one trial.
 
-    A trial whose full score is recorded is COMPLETE, even if the driver died before it recorded that state.
+    A trial whose full score is recorded is COMPLETE, even if the driver died before it recorded that state. If repeats
+    were trained again, those that were only measured do not count; see `of_one_kind`.
 
     Args:
         records: Every record once, in order.
@@ -41,7 +43,8 @@ def fold(records: pa.Table) -> list[Trial]:
             raise ValueError(f"the trial id '{name}' is not a plain name, so its files could lie outside the study")
         by_trial.setdefault(name, []).append(row)
     with _uncollected():
-        return sorted((_fold(columns, rows) for rows in by_trial.values()), key=lambda t: (t.number, t.id))
+        trials = sorted((_fold(columns, rows) for rows in by_trial.values()), key=lambda t: (t.number, t.id))
+    return of_one_kind(trials)
 
 
 @contextlib.contextmanager

@@ -97,6 +97,17 @@ def load_study(directory: StudyLocation) -> tuple[SearchSpace, StudySettings]:
     return _validated(_read(study), str(study.frozen))
 
 
+def check_measure(directory: StudyLocation) -> None:
+    """Check that a study was measured as this version measures, before anything is measured again.
+
+    Raises:
+        StudyError: It was measured with another version of the measure.
+    """
+    was, where = frozen_facts(directory).measure_version, str(StudyDirectory.at(directory))
+    if was != str(MEASURE_VERSION):
+        raise StudyError(where, f"its {_MEASURE} was {was}", str(MEASURE_VERSION), _OTHER_MEASURE)
+
+
 def read_study(directory: StudyLocation) -> tuple[SearchSpace, StudySettings]:
     """Read the frozen copy of a study to look at. The packages that add its methods need not be installed.
 

@@ -52,15 +52,17 @@ def driver_lock(directory: StudyLocation) -> Iterator[Hold]:
     left by a dead process.
 
     Raises:
-        StudyError: Another process holds it.
+        StudyError: Another process holds it, or the directory is a copy that ``fetch`` made.
         UnreachableError: A store cannot be written.
         OSError: The directory cannot be written.
     """
-    lock = StudyDirectory.at(directory).lock
+    study = StudyDirectory.at(directory)
+    lock = study.lock
     if lock.folder.is_remote:
         with _beating(lock) as hold:
             yield hold
         return
+    study.check_original()  # fetch makes copies on this machine only
     lock.folder.path.mkdir(parents=True, exist_ok=True)
     with open(lock.path, "a+", encoding="utf-8") as file:
         if not _is_taken(file, fcntl.LOCK_EX, _LOOK_S):

@@ -13,6 +13,7 @@ import numpy as np
 
 from anon_tune.errors import StudyError
 from anon_tune.ledger import Ledger
+from anon_tune.ledger.one_kind import of_one_kind
 from anon_tune.methods import is_trained
 from anon_tune.pareto import EmptyFront, front_candidates
 from anon_tune.recipe import Recipe
@@ -136,6 +137,7 @@ class VerificationPlan:
         others = tuple(r for r in trial.repeats if r.number != number)
         repeats = tuple(sorted((*others, repeat), key=lambda r: r.number))
         self._trials[trial_id] = replace(trial, repeats=repeats)
+        self._trials = {trial.id: trial for trial in of_one_kind(self.trials)}  # as who reads the ledger sees it
         return repeat
 
     def _ceilings(self) -> dict[int, Ceilings]:
@@ -153,9 +155,7 @@ class VerificationPlan:
     def _missing(self, trial: Trial) -> list[int]:
         anew = self._retrain and is_trained(trial.method)
         have = {r.number for r in trial.repeats if not anew or self._is_retrained(trial, r)}
-        # Those measured on the old weights are all replaced: the two kinds do not mix.
-        last = max([self._num_seeds, *(r.number for r in trial.repeats if anew)])
-        return [number for number in range(1, last + 1) if number not in have]
+        return [number for number in range(1, self._num_seeds + 1) if number not in have]
 
     def _recipe(self, trial: Trial, number: int) -> Recipe:
         """Return the trial's recipe with the seeds of a repeat."""

@@ -48,6 +48,9 @@ class OptunaMirror:
         name: Name of the Optuna study, unique in the storage.
         directory: The study directory, whose moving previews become artifacts, which Optuna's dashboard shows; None for
             none. A study at a URI has no artifacts.
+
+    Raises:
+        UnreachableError: The storage cannot be written. `begin` and `end` raise it too.
     """
 
     def __init__(
@@ -58,17 +61,9 @@ class OptunaMirror:
         if self._directory is not None:
             self._directory.folder.remove(self._directory.artifacts.name)  # made again like the Optuna study
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        directions = [StudyDirection.MINIMIZE for _ in OBJECTIVES]
-        with contextlib.suppress(KeyError):
-            storage.delete_study(storage.get_study_id_from_name(name))
-        # Nothing is sampled from this study. A random sampler costs nothing when a trial begins.
-        self.study = optuna.create_study(
-            study_name=name, storage=storage, directions=directions, sampler=RandomSampler()
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            self.study.set_metric_names([o.name if o.minimize else f"-{o.name}" for o in OBJECTIVES])
-        self._id = storage.get_study_id_from_name(name)
+        with _writing():
+            self.study = _new_study(storage, name)
+            self._id = storage.get_study_id_from_name(name)
         self._open: dict[str, int] = {}
 
     def begin(self, trial_id: str, params: Mapping[str, Any]) -> None:
@@ -117,6 +112,19 @@ class OptunaMirror:
                 study_or_trial=recorded,
                 storage=self._storage,
             )
+
+
+def _new_study(storage: BaseStorage, name: str) -> optuna.Study:
+    """Create an empty study in the place of one of the same name."""
+    with contextlib.suppress(KeyError):
+        storage.delete_study(storage.get_study_id_from_name(name))
+    directions = [StudyDirection.MINIMIZE for _ in OBJECTIVES]
+    # Nothing is sampled from this study. A random sampler costs nothing when a trial begins.
+    study = optuna.create_study(study_name=name, storage=storage, directions=directions, sampler=RandomSampler())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names([o.name if o.minimize else f"-{o.name}" for o in OBJECTIVES])
+    return study
 
 
 @contextmanager

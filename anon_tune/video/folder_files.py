@@ -102,7 +102,7 @@ def left_out(files: Iterable[str]) -> str:
 
 
 def check_names(folder: Path, files: Sequence[str]) -> None:
-    """Refuse names that are not UTF-8, because labels and stores are UTF-8.
+    """Refuse names that are not UTF-8, because labels, stores and archives are UTF-8.
 
     Raises:
         DataError: A name is not UTF-8.

@@ -106,6 +106,25 @@ def test_an_interrupted_import_goes_on(folder: Path, tmp_path: Path, before: int
     assert not (tmp_path / ".store.partial").exists()
 
 
+def test_what_is_no_fault_of_the_files_costs_no_decoded_file(folder: Path, tmp_path: Path) -> None:
+    def broken_pool(function: Any, items: Any) -> Iterator[Any]:
+        yield from map(function, items[:6])
+        yield from in_processes(2)(eval, ["__import__('os')._exit(1)"] * 2)
+
+    store, again = tmp_path / "store", Stopping()
+    with pytest.raises(AnonTuneError, match="a process was killed"):
+        run(folder, store, decode_with=broken_pool)
+    with pytest.raises(DataError, match="already exists"):  # another made the folder meanwhile
+        run(folder, store, decode_with=again, progress=lambda done, total: store.mkdir(exist_ok=True))
+    assert len(again.files) == 10
+    store.rmdir()
+    last = Stopping()
+    run(folder, store, decode_with=last)
+    assert last.files == []
+    run(folder, tmp_path / "whole")
+    assert read(store) == read(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("change", [{"height": 8}, {"num_frames": 3}, {"gray": True}, {"frame_step": 2}])
 def test_another_form_starts_anew(folder: Path, tmp_path: Path, change: dict[str, Any]) -> None:
     run(folder, tmp_path / "whole", **change)

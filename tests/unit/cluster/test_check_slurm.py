@@ -45,6 +45,7 @@ def test_the_projects_script_is_right(check: Check) -> None:
             "--dashboard-host=0.0.0.0",
             "FILE: opens the dashboard to every network of the node.",
         ),
+        ("--nodes=2", '--nodes=2 --comment="x', ": has a quotation mark without its partner, got #SBATCH --nodes=2"),
         ("srun --ntasks", "echo --ntasks", "FILE: starts Ray on the first node only. Start it through srun."),
         ("ray symmetric-run", "true", "FILE: does not start Ray. Start it with 'srun"),
         (

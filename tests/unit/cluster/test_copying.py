@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from anon_tune.cluster.bundle import bundle, unbundle
 from anon_tune.cluster.copying import read_study, write_copy
 from anon_tune.errors import ClusterError, StudyError
 from anon_tune.ledger import Ledger
+from anon_tune.study_directory import StudyDirectory
 from anon_tune.trial import Trial, TrialState
 
 
@@ -50,6 +52,33 @@ def test_a_copy_is_brought_up_to_date_and_nothing_else_is_written_over(tmp_path:
     with pytest.raises(StudyError, match="no study there"):
         write_copy(read_study(str(tmp_path / "none"), False), tmp_path / "new", "none")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_copy_of_a_study_that_goes_on_is_no_longer_complete(tmp_path: Path) -> None:
+    study, copy = StudyDirectory.at(tmp_path / "study"), StudyDirectory.at(tmp_path / "copy")
+    study.frozen.write(b"")
+    Ledger(study.ledger).append(Trial("0000", 0, "adversarial", {}, "f", TrialState.COMPLETE))
+    study.ended.write(b"")
+    write_copy(read_study(study, False), copy.folder.path, str(study))
+    assert copy.ended.exists()
+    study.ended.remove()
+    write_copy(read_study(study, False), copy.folder.path, str(study))
+    assert not copy.ended.exists()
+
+
+def test_a_copy_of_a_study_that_ends_meanwhile_does_not_say_that_it_is_complete(tmp_path: Path) -> None:
+    study, copy = StudyDirectory.at(tmp_path / "study"), StudyDirectory.at(tmp_path / "copy")
+    study.frozen.write(b"")
+    trial = Trial("0000", 0, "adversarial", {}, "f", TrialState.RUNNING)
+    ledger = Ledger(study.ledger)
+    ledger.append(trial)
+    files = read_study(study, False)
+    first = next(files)  # by now the ledger is read
+    ledger.append(replace(trial, state=TrialState.COMPLETE))
+    study.ended.write(b"")
+    write_copy([first, *files], copy.folder.path, str(study))
+    assert [one.state for one in Ledger(copy.ledger).trials()] == [TrialState.RUNNING]
+    assert not copy.ended.exists()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from anon_tune.cluster import parcel
 from anon_tune.cluster.parcel import package_files, project_files, space_parcel, write_parcel
-from anon_tune.errors import ClusterError, SpaceError
+from anon_tune.errors import ClusterError, DataError, SpaceError
 
 SEARCH = '[search]\n"penalty.weight" = { low = 0.1, high = 10.0 }\n'
 
@@ -35,6 +35,13 @@ def test_a_project_is_what_git_does_not_ignore(tmp_path: Path) -> None:
     (tmp_path / "code" / "x.log").write_text("1")
     names = {".gitignore", "kept", "code/kept", "code/.gitignore", "data/clip"}
     assert project_files(tmp_path) == {name: tmp_path / name for name in names}
+
+
+def test_a_name_that_no_archive_takes_is_named(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.txt")).write_text("1")
+    with pytest.raises(DataError, match=r"caf\\xe9\.txt: its name must be UTF-8\. Rename the file"):
+        project_files(tmp_path)
 
 
 def test_a_search_space_takes_along_what_it_extends(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ def test_what_is_written_is_read(folder: Folder) -> None:
     assert (folder / "below/deeper").read("c") == folder.read("below/deeper/c") == b"three"
     assert sorted(folder.names()) == ["a", "below"]
     assert sorted((folder / "below").names()) == ["b", "deeper"]
+    assert folder.folders() == ["below"] and (folder / "none").folders() == []
     assert folder.has("a") and folder.has("below/b") and not folder.has("below") and not folder.has("b")
     assert (folder / "below").name == "below" and folder.name == "study"
 

@@ -144,6 +144,20 @@ def test_of_a_repeat_recorded_twice_the_later_one_counts(tmp_path: Path) -> None
     assert back.repeats == (repeat(1, 0.4), repeat(2, 0.6))
 
 
+def test_repeats_that_were_trained_again_do_not_mix_with_those_that_were_only_measured(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    done = [replace(trial(name, TrialState.COMPLETE), params={}) for name in ("identity", "0000", "0001")]
+    for one in done:
+        ledger.append(one, replace(report(0, full=True), weights="" if one.id == "identity" else "trials/x"))
+        for number in (1, 2):
+            ledger.append_repeat(one, repeat(number))
+    assert all(len(one.repeats) == 2 for one in ledger.trials())
+    retrained = replace(repeat(2, 0.9), training_seed=1234)
+    ledger.append_repeat(done[1], retrained)  # and then the verification is interrupted
+    by_id = {one.id: one.repeats for one in ledger.trials()}
+    assert by_id == {"identity": (repeat(1), repeat(2)), "0000": (retrained,), "0001": ()}
+
+
 def test_a_curve_is_read_point_by_point_and_travels_as_a_tuple(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     ledger.append(trial(), report(0))

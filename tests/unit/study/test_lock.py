@@ -19,6 +19,7 @@ from anon_tune.folder import Folder
 from anon_tune.ledger import Ledger
 from anon_tune.study import lock
 from anon_tune.study.lock import driver_lock, driver_of
+from anon_tune.study_directory import StudyDirectory
 from anon_tune.trial import Trial, TrialState
 
 HOLD = """
@@ -67,6 +68,17 @@ def test_looking_who_drives_a_study_keeps_no_driver_out(tmp_path: Path) -> None:
         threading.Timer(0.2, fcntl.flock, (file, fcntl.LOCK_UN)).start()
         with driver_lock(tmp_path):
             assert driver_of(tmp_path) == f"pid {os.getpid()} on {socket.gethostname()}"
+
+
+def test_a_copy_that_the_next_fetch_replaces_is_never_written(tmp_path: Path) -> None:
+    copy = StudyDirectory.at(tmp_path)
+    copy.mark_as_copy("s3://bucket/study")
+    message = r"is a copy of s3://bucket/study, and the next fetch .* Give the original, or remove \.fetched to"
+    with pytest.raises(StudyError, match=message), driver_lock(copy):
+        pass
+    copy.folder.remove(".fetched")
+    with driver_lock(copy):
+        pass
 
 
 def test_a_lock_that_was_taken_over_is_known_to_be_lost(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:

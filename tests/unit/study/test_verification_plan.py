@@ -15,7 +15,7 @@ from anon_tune.study.lock import driver_lock
 from anon_tune.study.verification_plan import VerificationDesk, VerificationPlan, VerifyStep
 from anon_tune.study.virtual_time import VirtualClock, drive
 from anon_tune.study_directory import StudyDirectory
-from anon_tune.trial import ANCHORS, Reading, RungJob, RungReport, Score
+from anon_tune.trial import ANCHORS, Reading, Repeat, RungJob, RungReport, Score
 
 Build = Callable[..., Any]
 
@@ -80,6 +80,28 @@ def test_what_waits_for_ceilings_that_cannot_be_measured_is_left(verify: Any) ->
     plan, steps = verify(Body(broken=("identity",)), 2)
     assert set(plan.failures) == {("identity", 1), ("identity", 2)}
     assert plan.todo() and not steps
+
+
+def test_a_repeat_that_was_trained_again_takes_the_place_of_all_that_were_only_measured(virtual_study: Build) -> None:
+    study = virtual_study(num_trials=6, study={"rungs": False})
+    study.run(2)
+    with driver_lock(study.folder) as hold:
+
+        def plan() -> VerificationPlan:
+            return VerificationPlan(StudyDirectory.at(study.folder), hold, study.space, study.settings.seed, 3, True)
+
+        before = plan()
+        for trial in front_candidates(before.trials):
+            for number in (1, 2, 3):
+                before.ledger.append_repeat(trial, Repeat(number, 0, trial.score))
+        going = plan()
+        trial_id, number = going.todo()[0]
+        repeat = going.receive(trial_id, number, Body().advance(going.job(trial_id, number)))
+        assert repeat is not None and repeat.training_seed != 0
+        by_id = {trial.id: trial.repeats for trial in going.trials}
+        assert by_id[trial_id] == (repeat,) and len(by_id["identity"]) == 3
+        assert going.trials == going.ledger.trials()
+        assert (trial_id, number) not in plan().todo()
 
 
 @pytest.mark.parametrize(("lose", "failed"), [(1, False), (2, True)])

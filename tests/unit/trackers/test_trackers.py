@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from anon_tune.study.settings import StudySettings
 from anon_tune.study.watchers import Watchers
 from anon_tune.study_directory import StudyDirectory
 from anon_tune.trackers import external as trackers
-from anon_tune.trackers.optuna_storage import OptunaMirror
+from anon_tune.trackers.optuna_storage import OptunaMirror, open_storage
 from anon_tune.trial import LossPoint, Reading, RungReport, Score, Trial, TrialState
 from anon_tune.video.looping import looping_webm
 
@@ -88,6 +90,14 @@ def test_tensorboard_shows_the_moving_preview_of_a_full_score_as_an_animated_gif
     assert [image.step for image in images] == [20]
     with Image.open(io.BytesIO(images[0].encoded_image_string)) as gif:
         assert (gif.n_frames, gif.size, gif.info["loop"], gif.info["duration"]) == (3, (32, 16), 0, 120)
+
+
+def test_a_storage_that_is_locked_when_a_study_begins_is_one_line(tmp_path: Path) -> None:
+    storage = open_storage(f"sqlite:///{tmp_path}/study.db?timeout=0.1", tmp_path)
+    with closing(sqlite3.connect(tmp_path / "study.db")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(UnreachableError, match=r"--storage: cannot be written: .* the ledger has everything"):
+            OptunaMirror(SPACE, storage, "first")
 
 
 def test_the_moving_preview_is_an_artifact_of_the_optuna_trial(tmp_path: Path) -> None:
