@@ -62,6 +62,6 @@ def test_a_running_study_is_followed_without_reloading(new_dashboard, visit, run
     assert len({rows for _, rows, _ in said}) > 1
     assert page.locator("#rungs-plot").count() == 1
     page.locator("#trials-table [data-open='identity']").click()
-    assert page.locator("#panel .looks video").count() == 1
+    page.locator("#panel .looks video").wait_for(state="attached")
     page.close()
     assert dashboard.stop() == (0, "", "")
