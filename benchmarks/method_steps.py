@@ -21,6 +21,7 @@ from anon_tune.methods import build_anonymizer, make_recipe, trainer_of
 
 METHODS = {
     "adversarial": {},
+    "narrow": {},
     "penalty-features": {},
     "spact": {},
     "vita": {},
