@@ -95,9 +95,18 @@ def rebuild(rows: Tensor, projection: Tensor, row_noise: Tensor, square_noise: T
     projected = rows @ projection + row_noise
     upper = square_noise.triu()
     square = (rows.T @ rows + upper + upper.triu(1).T).double()
-    vectors = torch.linalg.eigh(square).eigenvectors[:, -components:].to(rows)
+    vectors = _largest(square, components).to(rows)
     rebuilt: Tensor = projected @ torch.linalg.pinv(vectors.T @ projection) @ vectors.T
     return rebuilt
+
+
+def _largest(square: Tensor, components: int) -> Tensor:
+    """Return the eigenvectors (p,r) of the largest eigenvalues. To find all of them takes many times as long."""
+    from scipy.linalg import eigh
+
+    num = len(square)
+    _, vectors = eigh(square.cpu().numpy(), subset_by_index=(max(0, num - components), num - 1))
+    return torch.from_numpy(vectors)
 
 
 def build(recipe: Recipe, epsilon: float, projections: int, components: int, block: int, delta: float) -> Dprp:
