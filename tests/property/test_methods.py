@@ -42,7 +42,8 @@ def check(method: str, clips: Tensor) -> None:
     assert out.max() <= 1
     assert torch.equal(build(method)(clips), out)
     for clip, expected in zip(clips, out, strict=True):
-        torch.testing.assert_close(anonymizer(clip), expected, rtol=0, atol=1e-6)
+        # A batch is added up in another order than a clip; a level of a file is 4e-3.
+        torch.testing.assert_close(anonymizer(clip), expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS)
