@@ -22,8 +22,7 @@ from anon_tune.networks import pick_device
 from anon_tune.networks.weights import read_pretrained
 from anon_tune.recipe import AuditRecipe
 from anon_tune.training import check_task
-from anon_tune.training.trial_run import check_measuring_networks
-from anon_tune.utility_task import ANOMALY
+from anon_tune.training.trial_run import check_measuring_networks, shape_for_classifier
 
 
 def run_audit(options: AuditOptions, watch: AuditWatch) -> Certificate:
@@ -102,8 +101,8 @@ def _check_networks(effort: AuditRecipe, clips_shape: tuple[int, ...]) -> None:
     for file in effort.files.values():
         read_pretrained(file)  # of a file that is not there, or belongs to no network
     num_frames, height, width = clips_shape[:3]
-    read = max(1, num_frames // (effort.segments if effort.task == ANOMALY.name else 1))
-    shapes = (num_frames, height, width), (read, height, width)
+    shape = num_frames, height, width
+    shapes = shape, shape_for_classifier(shape, effort.task, effort.segments)
     check_measuring_networks(effort.attackers, effort.classifier, effort.files, shapes, "", "audit")
 
 

@@ -42,8 +42,7 @@ def check_networks(recipe: Recipe, clip_shape: tuple[int, int, int], trains: boo
         DataError: A file of weights cannot be read, or belongs to another network.
     """
     training, utility = recipe.training, recipe.utility
-    segments = utility.segments if utility.task == ANOMALY.name else 1
-    read = max(1, clip_shape[0] // segments), *clip_shape[1:]
+    read = shape_for_classifier(clip_shape, utility.task, utility.segments)
     if trains:
         num_clips = max(1, training.batch_clips // training.accumulate)
         for section in (recipe.anonymizer, recipe.utility, recipe.privacy):
@@ -58,6 +57,12 @@ def check_networks(recipe: Recipe, clip_shape: tuple[int, int, int], trains: boo
     measuring = recipe.evaluation
     attackers = (*measuring.rung.attackers, *measuring.full.attackers)
     check_measuring_networks(attackers, measuring.classifier, measuring.files, (clip_shape, read), "evaluation.", where)
+
+
+def shape_for_classifier(clip_shape: tuple[int, int, int], task: str, segments: int) -> tuple[int, int, int]:
+    """Return T, H and W of what a classifier sees of a clip: for anomalies, one segment at a time."""
+    num_frames, height, width = clip_shape
+    return max(1, num_frames // (segments if task == ANOMALY.name else 1)), height, width
 
 
 def check_measuring_networks(
