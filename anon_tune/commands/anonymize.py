@@ -160,7 +160,6 @@ def _keypoints(options: AnonymizeOptions, chosen: Chosen) -> KeyPoints | None:
         UsageError: There are some but the anonymizer has no use for them, or it needs some and there are none.
         DataError: The file cannot be read.
     """
-    from anon_tune.clips.keypoint_file import read_keypoints
     from anon_tune.methods.clip_needs import check_keypoints_known
 
     if options.keypoints is None:
@@ -169,6 +168,8 @@ def _keypoints(options: AnonymizeOptions, chosen: Chosen) -> KeyPoints | None:
     if not chosen.loaded.anonymizer.uses_keypoints:
         method = chosen.loaded.subject.method
         raise UsageError("--keypoints", "needs a method that moves figures by them", method, "Use the method avatar")
+    from anon_tune.clips.keypoint_file import read_keypoints
+
     return read_keypoints(options.keypoints)
 
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from anon_tune.clips.keypoints import Points
 from anon_tune.errors import ExportError
 from anon_tune.networks import Anonymizer, FrameAnonymizer
 
-PointsOf = Callable[[Sequence[int], tuple[int, int]], Points]
+if TYPE_CHECKING:
+    from anon_tune.clips.keypoints import Points  # which loads pyarrow
+
+PointsOf: TypeAlias = "Callable[[Sequence[int], tuple[int, int]], Points]"
 _CLIP_FRAMES = 32
 _CHUNK_PIXELS = 2**24  # of the frames of a chunk, which wait between two stages
 _BATCH_PIXELS = {"cpu": 2**17, "cuda": 2**22}  # larger batches are slower on a CPU, because its caches are too small

@@ -9,10 +9,11 @@ import torch
 
 from anon_tune.errors import AnonTuneError
 
-_REMEDY = (
+LESS_MEMORY = (
     "Lower 'training.batch_clips', raise 'training.accumulate', or set 'training.precision' to bfloat16; "
     "for measuring, lower 'evaluation.batch_clips'"
 )
+"""What to do if memory runs out."""
 
 
 @contextmanager
@@ -34,4 +35,4 @@ def memory_named(trial_id: str) -> Iterator[None]:
 
 def _short(trial_id: str, error: BaseException) -> AnonTuneError:
     cause = (str(error).splitlines() or [""])[0].partition(". ")[0]
-    return AnonTuneError(f"trial {trial_id}", "ran out of memory", remedy=_REMEDY, cause=cause)
+    return AnonTuneError(f"trial {trial_id}", "ran out of memory", remedy=LESS_MEMORY, cause=cause)

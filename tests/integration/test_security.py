@@ -253,6 +253,10 @@ def test_the_error_that_a_worker_left_is_read_and_not_unpickled(mark: Path) -> N
     first = "Failure # 1 (occurred at 2026-01-02_03-04-05)\nThe actor died unexpectedly.\n\tclass_name: RungTrainable\n"
     file.write_text(first)
     assert last_words(str(file)) == "The actor died unexpectedly."
+    file.write_text(
+        f"{first}The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR x.\n"
+    )
+    assert last_words(str(file)).startswith("its process was killed, most often because memory ran out. Lower 'tr")
     task = "\x1b[36mray::RungTrainable.train()\x1b[39m (pid=7)\n  File x, line 3\nValueError: no such thing\n"
     file.write_text(f"{first}Failure # 2 (occurred at 2026-01-02_03-04-06)\n{task}")
     assert last_words(str(file)) == "ValueError: no such thing"
