@@ -126,8 +126,8 @@ Stop = Annotated[
     typer.Option(
         "--stop",
         metavar="NAME=VALUE",
-        help="End the study early, at a limit on seconds, gpu_hours, money or stall_trials (trials started since the "
-        "hypervolume last grew). May be repeated.",
+        help="End the study early, at a limit on seconds, gpu_hours, money or stall_trials (trials that ended since "
+        "the hypervolume last grew). May be repeated.",
     ),
 ]
 Package = Annotated[

@@ -25,10 +25,13 @@ def read_slurm(text: str, findings: Findings) -> Cluster | None:
     low, dash, high = options.get("--nodes", "1").partition("-")
     nodes = _number(low, "--nodes", findings)
     most = _number(high, "--nodes", findings) if dash else nodes
+    if most < nodes:
+        findings.error(("--nodes",), "must have the smaller number first", options["--nodes"], f"Write {high}-{low}")
     cpus = _number(options.get("--cpus-per-task", "1"), "--cpus-per-task", findings)
     tasks = _number(options.get("--ntasks-per-node", "1"), "--ntasks-per-node", findings)
     # These options are several ways to give the same number, so they are not added up.
-    counts = {name: _number(options[name].split(":")[-1], name, findings) for name in _GPUS if name in options}
+    asked = {name: _gpu_part(options[name]) if name == "--gres" else options[name] for name in _GPUS if name in options}
+    counts = {name: _gpu_count(text, name, findings) for name, text in asked.items() if text}
     gpus = max(counts.values(), default=0)
     if len(set(counts.values())) > 1:
         said = ", ".join(f"{name} {count}" for name, count in counts.items())
@@ -70,6 +73,9 @@ def _options(text: str, findings: Findings) -> Iterator[tuple[str, str]]:
                 name, equals, value = word.partition("=")
                 if not name.startswith("-"):
                     continue
+                if name[:2] in _SHORT and len(name) > 2:  # -N2
+                    yield _SHORT[name[:2]], word[2:]
+                    continue
                 if not equals and at + 1 < len(words) and not words[at + 1].startswith("-"):
                     value = words[at + 1]
                 yield _SHORT.get(name, name), value
@@ -91,8 +97,19 @@ def _check_start(text: str, findings: Findings) -> None:
         findings.error((), "starts Ray on the first node only", remedy="Start it through srun")
 
 
+def _gpu_part(gres: str) -> str:
+    """Return what ``--gres`` asks of GPUs, such as ``gpu:a100:2``; empty if nothing."""
+    return next((part for part in gres.split(",") if re.match(r"gpu\b", part)), "")
+
+
+def _gpu_count(text: str, name: str, findings: Findings) -> int:
+    """Return how many GPUs ``2``, ``a100:2``, ``gpu:2`` or ``gpu:a100`` stands for; without a number, it is one."""
+    last = re.sub(r"\(.*\)$", "", text).split(":")[-1]  # which sockets they sit on is of no interest
+    return 1 if name == "--gres" and not last[:1].isdecimal() else _number(last, name, findings)
+
+
 def _number(text: str, name: str, findings: Findings) -> int:
-    if text.isdigit():
+    if text.isascii() and text.isdecimal():
         return int(text)
     findings.error((name,), "must be a whole number", repr(text), "Write one, for example --nodes=2")
     return 1

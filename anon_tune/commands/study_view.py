@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -55,9 +56,19 @@ def _seconds_left(trials: Sequence[Trial], num_trials: int) -> float:
     over = [t for t in trials if t.state.is_final and t.seconds > 0]
     if not over:
         return float("nan")
-    busy = sum(t.seconds for t in trials)
-    spent = max(t.ended for t in trials) - min(t.started for t in trials if t.started)
-    at_a_time = max(1.0, busy / spent) if spent > 0 else 1.0
+    jobs = [(job.ended - job.seconds, job.ended) for t in trials for job in t.reports]
+    jobs += [(job.ended - job.seconds, job.ended) for t in trials for job in t.lost]
+    spent = _covered(jobs)
+    at_a_time = max(1.0, sum(end - start for start, end in jobs) / spent) if spent > 0 else 1.0
     waiting = num_trials - sum(t.state.is_final for t in trials)
     begun = sum(t.seconds for t in trials if not t.state.is_final)
     return max(0.0, waiting * statistics.fmean(t.seconds for t in over) - begun) / at_a_time
+
+
+def _covered(spans: Sequence[tuple[float, float]]) -> float:
+    """Return the length of what spans of time cover together: the time in which at least one job ran."""
+    covered, until = 0.0, -math.inf
+    for start, end in sorted(spans):
+        covered += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return covered

@@ -25,6 +25,7 @@ from anon_tune.trial import Trial
 
 _LOOK_EVERY_S = 1.0
 _REMOTE_EVERY_S = 20.0
+_DRIVER_EVERY_S = 60.0
 _REST = 3.0  # times as long as the last reading took, so that a large study leaves time to answer requests
 
 
@@ -60,7 +61,7 @@ class WatchedStudy:
         self._media = media
         self._snapshot: Snapshot | None = None
         self._stamp: object = None
-        self._next_look = 0.0
+        self._next_look = self._taken_at = 0.0
         self._reading = threading.Lock()
         self._importance: Mapping[str, Mapping[str, float]] = {}
         self._num_weighed = 0
@@ -85,19 +86,25 @@ class WatchedStudy:
                 return
             began = time.monotonic()
             stamp = self._stamp_now()
-            if self._snapshot is None or stamp is None or stamp != self._stamp:
-                self._snapshot, self._stamp = self._taken(), stamp
+            if self._snapshot is None or stamp is None or stamp != self._stamp or self._may_have_died(began):
+                self._snapshot, self._stamp, self._taken_at = self._taken(), stamp, began
             every = _REMOTE_EVERY_S if self.study.folder.is_remote else _LOOK_EVERY_S
             self._next_look = time.monotonic() + max(every, _REST * (time.monotonic() - began))
         finally:
             self._reading.release()
+
+    def _may_have_died(self, now: float) -> bool:
+        """True if the driver of a study at a URI was last looked for a while ago: its lock stays when it is killed."""
+        status = self._snapshot.status if self._snapshot else None
+        was_alive = status is not None and status.driver is not None
+        return self.study.folder.is_remote and was_alive and now - self._taken_at > _DRIVER_EVERY_S
 
     def _stamp_now(self) -> object:
         """Return a value that changes when a record, a certificate or a driver comes or goes; None if unknown."""
         study = self.study
         try:
             names = sorted(study.ledger.names()), sorted(study.audits.names())
-            held = None if study.folder.is_remote else driver_of(study)
+            held = study.lock.exists() if study.folder.is_remote else driver_of(study)
             return names, study.frozen.exists(), study.ended.exists(), held
         except (AnonTuneError, OSError):  # a store may be away
             return None

@@ -27,7 +27,7 @@ from anon_tune.networks import save_weights
 from anon_tune.pareto import judged_scores
 from anon_tune.recipe import Recipe
 from anon_tune.study.certified import certificates_of
-from anon_tune.study.privacy_statement import privacy_of, statement
+from anon_tune.study.privacy_statement import computed_privacy, statement
 from anon_tune.study_directory import StudyDirectory, StudyLocation
 from anon_tune.trial import Trial
 
@@ -103,7 +103,7 @@ def _stated(study: StudyDirectory, trial: Trial, trials: list[Trial], recipe: Re
     """
     if promise := release_of(recipe.method):
         return (("private release", promise),)
-    private = privacy_of(study, trials) if recipe.dp.is_on else None
+    private = computed_privacy(study, trials) if recipe.dp.is_on else None
     if private is None:
         return ()
     private.check_release(trial.id, str(study))

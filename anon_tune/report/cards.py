@@ -67,7 +67,7 @@ def _readings(score: Score, certificate: Certificate | None) -> str:
         ("Leakage", reading(score.leakage), score.leakage, "leak"),
         ("Leakage, normalized", percent(score.leakage.normalized), None, ""),
         (TASKS[score.task].title, reading(score.accuracy), score.accuracy, "use"),
-        *((name, reading(other), other, "use") for name, other in score.beside.items()),
+        *((text(name), reading(other), other, "use") for name, other in score.beside.items()),
     ]
     if certificate is not None:
         rows[2:2] = [

@@ -79,7 +79,7 @@ def hover(trial: Trial, front: ParetoFront) -> str:
         score = front.scores[trial.id]
         lines.append(f"leakage {reading(score.leakage)}, normalized {percent(score.leakage.normalized)}")
         lines.append(f"{TASKS[score.task].objective} {reading(score.accuracy)}")
-        lines.extend(f"{name} {reading(other)}" for name, other in score.beside.items())
+        lines.extend(f"{text(name)} {reading(other)}" for name, other in score.beside.items())
         if math.isfinite(score.seconds_per_frame):
             lines.append(f"anonymizing takes {per_frame(score.seconds_per_frame)}")
     return "<br>".join(lines + param_lines(trial.params))

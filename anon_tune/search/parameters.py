@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
@@ -83,14 +83,15 @@ class Range(Part):
         if not step:
             return low + place * (high - low)
         value = low + step * int(place * (math.floor((high - low) / step + 1e-9) + 1))
-        return round(value) if self.integer else value
+        return round(value) if self.integer else min(value, float(self.last))
 
-    def grid(self, num_values: int) -> tuple[float | int, ...]:
+    def grid(self, num_values: int) -> Sequence[float | int]:
         """Return evenly spaced values: all of whole numbers and steps, else `num_values` with both ends."""
-        if self.step is not None or (self.integer and not self.log):
-            step = self.step or 1
-            count = math.floor((self.high - self.low) / step + 1e-9) + 1
-            values = [self.low + step * k for k in range(count)]
+        if self.integer and not self.log:
+            return range(int(self.low), int(self.high) + 1, int(self.step or 1))
+        if self.step is not None:
+            count = math.floor((self.high - self.low) / self.step + 1e-9) + 1
+            values = [min(float(self.low + self.step * k), float(self.last)) for k in range(count)]
         else:
             places = [k / (num_values - 1) for k in range(num_values)] if num_values > 1 else [0.5]
             low, high = float(self.low), float(self.high)
@@ -216,7 +217,7 @@ class StopRules(Part):
         seconds: Wall time of one `study` or `resume`.
         gpu_hours: GPU-hours of all trials.
         money: Of all trials, in the currency of the prices that the nodes are labelled with.
-        stall_trials: Trials begun since the hypervolume last grew by a thousandth.
+        stall_trials: Trials that ended since the hypervolume last grew by a thousandth.
     """
 
     seconds: Annotated[float, Field(gt=0)] | None = None

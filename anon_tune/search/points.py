@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from anon_tune.search.parameters import Range, Sampler
@@ -53,7 +54,7 @@ def grid_points(space: SearchSpace, num_trials: int, seed: int) -> list[Mapping[
     values = {name: parameter.grid(num_values) for name, parameter in space.search.items()}
     size = math.prod(map(len, values.values()))
     points: dict[tuple[Any, ...], Mapping[str, Any]] = {}
-    for index in random.Random(seed).sample(range(size), min(size, _MOST_LOOKS)):
+    for index in _shuffled(size, seed):
         point: dict[str, Any] = {}
         left = index
         for name, choices in values.items():
@@ -64,6 +65,15 @@ def grid_points(space: SearchSpace, num_trials: int, seed: int) -> list[Mapping[
         if len(points) == num_trials:
             break
     return [*points.values()]
+
+
+def _shuffled(size: int, seed: int) -> Iterator[int]:
+    """Yield the first whole numbers of a shuffle of 0 to `size` - 1, at most `_MOST_LOOKS` of them."""
+    drawn = random.Random(seed)
+    if size <= sys.maxsize:
+        yield from drawn.sample(range(size), min(size, _MOST_LOOKS))
+    else:  # the same number twice is hardly ever drawn, and does no harm
+        yield from (drawn.randrange(size) for _ in range(_MOST_LOOKS))
 
 
 def num_points(space: SearchSpace, sampler: Sampler, num_trials: int, seed: int) -> int:

@@ -109,6 +109,9 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     for key, kind in (("extends", str), ("fixed", dict), ("search", dict), ("study", dict), ("first", list)):
         if not isinstance(raw.get(key, kind()), kind):
             raise SpaceError(where, f"'{key}' must be {_KINDS[kind]}", raw[key])
+    for point in raw.get("first", []):
+        if not isinstance(point, dict):
+            raise SpaceError(where, "'first' must be an array of tables", point, "Write each point under [[first]]")
     tables = {
         "fixed": with_new_names(_flatten(raw.get("fixed", {})), where),
         "search": _flatten(raw.get("search", {})),

@@ -95,8 +95,6 @@ class Bookkeeper:
         trial = self._records[trial_id]
         if trial.state is TrialState.WAITING:
             started = trial.started if trial.reports else self._clock()
-            if not trial.is_anchor and not trial.reports:
-                self._spending.begin(started)
             self._records.write(replace(trial, state=TrialState.RUNNING, started=started))
 
     def decide(self, report: RungReport) -> Decision:

@@ -200,7 +200,10 @@ def _why_refused(
 
 
 def _has_begun(trial: Trial) -> bool:
-    return bool(trial.reports or trial.lost) or trial.state is not TrialState.WAITING
+    if trial.reports or trial.lost:
+        return True
+    was_refused = trial.state is TrialState.FAILED and not trial.fingerprint  # its values made no recipe
+    return trial.state is not TrialState.WAITING and not was_refused
 
 
 def _noise_is_searched(space: SearchSpace) -> bool:

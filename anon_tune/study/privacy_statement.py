@@ -40,7 +40,7 @@ _PRICE = {
 
 
 def privacy_of(directory: StudyLocation, trials: Sequence[Trial], checked: bool = True) -> StudyPrivacy | None:
-    """Return the claim of the study in a directory; None if no run of it was private, or it cannot be read here.
+    """Return the claim of the study in a directory; None if no run of it was private, or it cannot be computed.
 
     Args:
         directory: The study directory.
@@ -48,18 +48,27 @@ def privacy_of(directory: StudyLocation, trials: Sequence[Trial], checked: bool 
         checked: Whether the claim is refused if an earlier Monte Carlo check did not accept it.
     """
     try:
-        space, settings = read_study(directory)
-        if not is_private(space) or not settings.protected_clips:
-            return None
-        protected = Protected(settings.protected_clips, settings.protected_groups)
-        found = study_privacy(trials, space, settings, protected)
-        if found is None:
-            return None
-        made = all_certificates_of(directory, [trial for trial in trials if trial.id in found.runs])
-        audited = found.audited({name: c.membership for name, c in made.items() if c.membership is not None})
-        return with_kept_check(directory, audited) if checked else audited
+        return computed_privacy(directory, trials, checked)
     except AnonTuneError:
         return None
+
+
+def computed_privacy(directory: StudyLocation, trials: Sequence[Trial], checked: bool = True) -> StudyPrivacy | None:
+    """Return what `privacy_of` returns, for callers that must not go on if it cannot be computed.
+
+    Raises:
+        AnonTuneError: It cannot be computed.
+    """
+    space, settings = read_study(directory)
+    if not is_private(space) or not settings.protected_clips:
+        return None
+    protected = Protected(settings.protected_clips, settings.protected_groups)
+    found = study_privacy(trials, space, settings, protected)
+    if found is None:
+        return None
+    made = all_certificates_of(directory, [trial for trial in trials if trial.id in found.runs])
+    audited = found.audited({name: c.membership for name, c in made.items() if c.membership is not None})
+    return with_kept_check(directory, audited) if checked else audited
 
 
 def statement(privacy: StudyPrivacy) -> Rows:

@@ -46,14 +46,13 @@ class Records:
         self._trials = {trial.id: _without_curves(trial) for trial in ledger.trials()}
         self._open = {trial.id for trial in self._trials.values() if not trial.state.is_final}
         self._recent: deque[Trial] = deque(maxlen=_MOST_COMPARED)
-        spending.begin(*(trial.started for trial in self._trials.values() if not trial.is_anchor))
         for trial in self.by_end():
             spending.add(trial.cost)
             if trial.state is TrialState.COMPLETE:
                 self._recent.append(trial)
             if not trial.is_anchor and not trial.state.is_final:
                 proposer.begin(trial.id, trial.params)
-            if trial.state.is_final:
+            if trial.state.is_final or _is_paused(trial):
                 spending.end(trial)
             if trial.state.is_final or (trial.reports and not trial.is_anchor):
                 proposer.tell(trial)
@@ -122,9 +121,10 @@ class Records:
         else:
             self._ledger.append(trial, report, agreement.correlation if agreement else None)
         self._trials[trial.id] = trial
+        if trial.state.is_final or _is_paused(trial):
+            self.spending.end(trial)
         if trial.state.is_final:
             self._open.discard(trial.id)
-            self.spending.end(trial)
             self._proposer.tell(trial)
             if self._on_end:
                 self._on_end(trial)
@@ -134,6 +134,11 @@ class Records:
         if self._on_change:
             self._on_change(self.trials)
         return trial
+
+
+def _is_paused(trial: Trial) -> bool:
+    """True if a trial waits at a rung that it has reached."""
+    return trial.state is TrialState.WAITING and bool(trial.reports)
 
 
 def _without_curves(trial: Trial) -> Trial:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -93,33 +92,31 @@ class Spending:
     _front: Staircase | None = None  # None until the identity anchor sets the reference point
     _volume: float = 0.0
     _marked_volume: float = 0.0
-    _begun: list[float] = field(default_factory=list)
-    _grown_at: float = 0.0
+    _stalled: set[str] = field(default_factory=set)  # trials that ended since the hypervolume last grew
     _reason: str = ""
 
     def __post_init__(self) -> None:
         """Start the clock."""
         self._started = self.clock()
 
-    def begin(self, *times: float) -> None:
-        """Record when trials began, not counting anchors."""
-        for time in times:
-            insort(self._begun, time)
-
     def add(self, cost: Cost) -> None:
         """Add the cost of a job."""
         self.total += cost
 
     def end(self, trial: Trial) -> None:
-        """Add a trial that ended."""
+        """Add a trial that ended, or that waits at a rung until others have come as far."""
         if trial.id == ANCHORS[0] and trial.score is not None:
             self._front = Staircase(losses(trial.score.leakage.validation, trial.score.accuracy.floor))
-        if trial.is_anchor or trial.state is not TrialState.COMPLETE or not trial.is_feasible:
+        if trial.is_anchor:
+            return
+        self._stalled.add(trial.id)
+        if trial.state is not TrialState.COMPLETE or not trial.is_feasible:
             return
         if trial.score is not None and self._front is not None:
             self._volume += self._front.add(score_losses(trial.score))
         if self._volume > self._marked_volume * (1 + _LEAST_GROWTH):
-            self._marked_volume, self._grown_at = self._volume, trial.ended
+            self._marked_volume = self._volume
+            self._stalled.clear()
 
     @property
     def reason(self) -> str:
@@ -137,7 +134,6 @@ class Spending:
         for name, limit, value in spent:
             if limit is not None and value >= limit:
                 return f"{value:.4g} of {limit:g} {name} are spent"
-        stalled = len(self._begun) - bisect_right(self._begun, self._grown_at)
-        if rules.stall_trials is not None and stalled >= rules.stall_trials:
-            return f"the hypervolume has not grown while {stalled} trials began"
+        if rules.stall_trials is not None and len(self._stalled) >= rules.stall_trials:
+            return f"the hypervolume has not grown while {len(self._stalled)} trials ended"
         return self.epsilon_spent()

@@ -47,6 +47,16 @@ def test_the_time_left_is_work_over_workers() -> None:
     assert math.isnan(StudyView.of([IDENTITY], 6).left_s)
 
 
+def test_hours_in_which_no_driver_ran_do_not_count_for_the_time_left() -> None:
+    def done(number: int, ended: float) -> Trial:
+        made = trial(number, 0.8, 0.9)
+        (one,) = made.reports
+        return replace(made, reports=(replace(one, ended=ended),), started=ended - 10, ended=ended)
+
+    trials = [done(0, 110.0), done(1, 110.0), done(2, 90_000.0), done(3, 90_000.0)]
+    assert StudyView.of([IDENTITY, *trials], 8).left_s == pytest.approx(20.0)
+
+
 def test_without_a_terminal_each_trial_gets_one_line() -> None:
     out = io.StringIO()
     with StudyProgress(3, Console(file=out, width=80)) as progress:

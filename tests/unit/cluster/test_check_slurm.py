@@ -28,6 +28,8 @@ def test_the_projects_script_is_right(check: Check) -> None:
     ("old", "new", "line"),
     [
         ("RAY_AUTH_MODE=token", "RAY_AUTH_MODE=disabled", "FILE: starts Ray without token authentication. Write"),
+        ("--nodes=2", "--nodes=4-2", "FILE: --nodes: must have the smaller number first, got 4-2. Write 2-4."),
+        ("--cpus-per-task=8", "--cpus-per-task=²", "FILE: --cpus-per-task: must be a whole number, got '²'."),
         ("#SBATCH --nodes=2", "#SBATCH --nodes=many", "FILE: --nodes: must be a whole number, got 'many'."),
         (
             "--ntasks-per-node=1\n",
@@ -69,6 +71,17 @@ def test_the_forms_of_an_option(check: Check) -> None:
     first, others = said["node_types"]
     assert (first["cpus"], first["gpus"], others["at_least"], others["at_most"]) == (16, 4, 1, 3)
     assert said["max_trials"] == 16 and said["price_per_hour"] == {"least": 7.0, "most": 14.0}
+
+
+@pytest.mark.parametrize(
+    ("gpus", "count"),
+    [("--gres=gpu:a100", 1), ("--gres=gpu", 1), ("--gres=gpu:2,tmp:10G", 2), ("--gres=gpu:a100:4(S:0-1)", 4)],
+)
+def test_short_options_may_touch_their_values_and_gpus_may_lack_a_number(check: Check, gpus: str, count: int) -> None:
+    text = SCRIPT.read_text().replace("--nodes=2", "-N3").replace("--cpus-per-task=8", "-c12")
+    said = json.loads(check(text.replace("--gpus-per-node=1", gpus), "--gpus", "1", "--format", "json")[1])
+    first, others = said["node_types"]
+    assert (first["cpus"], first["gpus"], others["at_most"]) == (12, count, 2)
 
 
 def test_gpus_that_are_said_twice_count_once(check: Check) -> None:

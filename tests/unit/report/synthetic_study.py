@@ -78,7 +78,8 @@ def write_hostile_study(directory: Path) -> Path:
         values = {words: 0.5, "skin": 0.6}
         for rung in (0, 1):
             made = report(name, rung, 0.5 + 0.03 * number, 0.6 + 0.03 * number, rng)
-            score = replace(made.score, attackers=values, attributes=values)
+            beside = {words: made.score.accuracy}
+            score = replace(made.score, attackers=values, attributes=values, beside=beside)
             made = replace(made, node=words, weights=words, score=score, cost=Cost(19.0, 1.0, 0.1))
             state = TrialState.COMPLETE if rung else TrialState.RUNNING
             ledger.append(replace(trial, state=state), made)

@@ -13,6 +13,7 @@ from anon_tune.errors import SpaceError, UsageError
 from anon_tune.recipe import AuditRecipe, EffortRecipe
 from anon_tune.search.by_clips import for_clips
 from anon_tune.search.parameters import Choices, Range
+from anon_tune.search.points import grid_points
 from anon_tune.search.sampler import distributions
 from anon_tune.search.space import SearchSpace
 
@@ -156,6 +157,10 @@ BAD = {
         '[search]\n"penalty.weight" = {low = 1, high = 2}\n[[first]]\n"penalty.threshold" = 0.1',
         "[[first]] names 'penalty.threshold', which is not searched",
     ),
+    "first no table": (
+        'first = [3]\n[search]\n"penalty.weight" = {low = 1, high = 2}',
+        "'first' must be an array of tables, got 3. Write each point under [[first]].",
+    ),
     "first out of range": (
         '[search]\n"penalty.weight" = {low = 1, high = 2}\n[[first]]\n"penalty.weight" = 3',
         "[[first]] 'penalty.weight' must be within its range or choices, got 3",
@@ -189,6 +194,20 @@ def test_steps_end_where_they_lead_without_a_warning_of_optuna(high: float, last
         warnings.simplefilter("error")
         (kind,) = distributions(space, {"penalty.weight": 0.1}).values()
     assert isinstance(kind, FloatDistribution) and kind.high == last
+
+
+def test_values_of_steps_lie_in_their_range_though_steps_are_not_exact() -> None:
+    steps = Range(low=0.1, high=0.7, step=0.1)
+    assert steps.at(0.999) == steps.grid(0)[-1] == 0.7
+    assert all(map(steps.accepts, steps.grid(0))) and len(steps.grid(0)) == 7
+
+
+def test_a_grid_too_large_to_count_is_cut_off() -> None:
+    names = ("training.num_steps", "training.batch_clips", "anonymizer.levels", "training.log_every")
+    most = {"anonymizer.levels": 255, "training.batch_clips": 4095}
+    tables = {name: {"low": 2, "high": most.get(name, 10**9), "integer": True} for name in names}
+    points = grid_points(SearchSpace.from_tables({"search": tables}, "x.toml"), 7, 0)
+    assert len(points) == 7 and len({tuple(point.values()) for point in points}) == 7
 
 
 def test_a_syntax_error_is_given_with_its_line(tmp_path: Path) -> None:

@@ -52,13 +52,19 @@ def test_a_single_run_costs_what_it_costs() -> None:
 
 
 def test_all_runs_that_began_are_composed_also_failed_ones() -> None:
-    waiting = trial(3, TrialState.WAITING)
-    trials = [trial(0), trial(1, TrialState.FAILED), trial(2, TrialState.RUNNING), waiting]
+    waiting, failed = trial(3, TrialState.WAITING), replace(trial(1, TrialState.FAILED), fingerprint="f")
+    trials = [trial(0), failed, trial(2, TrialState.RUNNING), waiting]
     found = study_privacy(trials, space(), StudySettings(), PROTECTED)
     assert found is not None and found.rule == "all runs" and len(found.runs) == 3
     assert found.epsilon == epsilon([Phase(8 / 480, 2.0, 3 * WHOLE)], DELTA)
     assert found.epsilon > epsilon([Phase(8 / 480, 2.0, WHOLE)], DELTA)
     assert ("epsilon", f"{found.epsilon:.4g} at delta {DELTA:.3g}") in statement(found)
+
+
+def test_values_that_made_no_recipe_never_ran_and_hide_no_claim() -> None:
+    refused = trial(1, TrialState.FAILED, **{"privacy.weight": -1.0})
+    found = study_privacy([trial(0), refused], space(), StudySettings(), PROTECTED)
+    assert found == study_privacy([trial(0)], space(), StudySettings(), PROTECTED)
 
 
 def test_noise_that_the_sampler_chose_is_composed_by_rdp() -> None:

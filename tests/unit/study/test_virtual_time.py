@@ -160,6 +160,12 @@ def test_a_constrained_model_learns_where_it_is_feasible(virtual_study: Build) -
     assert sum(t.is_feasible for t in late) > len(late) / 2
 
 
+def test_trials_that_have_only_begun_stall_no_study(virtual_study: Build) -> None:
+    run = virtual_study(num_trials=12, stop={"stall_trials": 6})
+    trials = run.run(12)  # all at a time: twelve have begun before the first has ended
+    assert len(ours(trials)) == 12 and not run.book.stop_reason
+
+
 @pytest.mark.parametrize(
     ("study", "rule", "said"),
     [
