@@ -39,15 +39,15 @@ def anonymize(
     force: options.Force = False,
     allow_external: AllowExternal = False,
 ) -> None:
-    """Anonymize videos. Size, frames, timestamps and audio stay the same; nothing else is kept.
+    """Anonymize videos. Frame size, number of frames, timestamps and audio stay the same.
 
     anon-tune anonymize in.mp4 -o out.mp4 --file anonymizer.safetensors
 
     anon-tune anonymize videos -o anonymized --study runs/first
     --leakage-at-most 0.75
 
-    Writes upright H.264 in .mp4, .m4v, .mov or .mkv, and beside each video a report
-    (out.mp4.json) with the certificate if there is one. Location, device and other
+    Writes upright H.264 in .mp4, .m4v, .mov or .mkv. Beside each video it writes a report
+    (out.mp4.json), with the certificate if there is one. Location, device and other
     metadata, subtitles and data streams are dropped. If a video cannot be read, the
     command reports it, anonymizes the others, and exits with 2.
     """

@@ -18,7 +18,11 @@ File = Annotated[
 ]
 Study = Annotated[
     Folder | None,
-    typer.Option(metavar="DIR|URI", parser=Folder.at, help="Use a trial of this study: --trial or --leakage-at-most."),
+    typer.Option(
+        metavar="DIR|URI",
+        parser=Folder.at,
+        help="Use a trial of this study. Choose it with --trial or --leakage-at-most.",
+    ),
 ]
 Trial = Annotated[str | None, typer.Option(metavar="TRIAL", help="Use this trial of --study.")]
 LeakageAtMost = Annotated[
@@ -31,19 +35,23 @@ Method = Annotated[str | None, typer.Option(metavar="METHOD", help="Use a closed
 Certificate = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="Certificate of the anonymizer, for the report. Default: the one in the study, if any."
+        metavar="FILE",
+        help="Certificate of the anonymizer, to put into the report. Default: the one in the study, if any.",
     ),
 ]
 Scale = Annotated[
     bool,
-    typer.Option("--scale", help="Anonymize at the size the anonymizer was trained at, then enlarge. Looks coarser."),
+    typer.Option(
+        "--scale", help="Anonymize at the size of the training clips, then enlarge the result. It looks coarser."
+    ),
 ]
 Preview = Annotated[
     bool,
     typer.Option("--preview", help="Show the original to the left of the result, for inspection. Do not release it."),
 ]
 DropAudio = Annotated[
-    bool, typer.Option("--drop-audio", help="Leave out the audio. Without this option it is copied, voices included.")
+    bool,
+    typer.Option("--drop-audio", help="Leave out the audio. Without this option, it is copied, voices included."),
 ]
 EncodeAudio = Annotated[
     bool, typer.Option("--encode-audio", help="Encode audio as AAC if the output cannot hold it as it is.")
@@ -70,7 +78,8 @@ Chunk = Annotated[
     typer.Option(
         metavar="N",
         min=2,
-        help="Frames per chunk for a method that looks at whole clips. Default: those of a clip of its study, else 32.",
+        help="Frames per chunk for a method that looks at whole clips. Default: the number of frames of a training "
+        "clip, or 32 if it is not known.",
     ),
 ]
 Device = Annotated[

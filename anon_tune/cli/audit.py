@@ -56,9 +56,9 @@ def audit(
 ) -> None:
     """Measure what attackers can still infer from anonymized clips, and write a certificate.
 
-    Attackers of several families train on the training split until they stop
-    improving. Some start from scratch, others from weights trained on raw clips.
-    Leakage is that of the strongest attacker, on the test split of these clips.
+    Several kinds of attackers train on the anonymized training split until they stop
+    improving. They start from scratch, and also from weights trained on raw clips.
+    Leakage is the score of the strongest attacker on the anonymized test split.
 
     A trial: anon-tune audit runs/first --trial 0007
 
@@ -71,11 +71,13 @@ def audit(
     --pattern '(?P<person>\\D+)(?P<take>\\d)_(?P<action>\\w+)' --test-groups 2
     --num-frames 8 --size 64x48
 
-    CERTIFIED: every attacker had stopped improving. LOWER_BOUND: at least one attacker
-    was still improving, or had less effort than the default, so true leakage may be
-    higher. Both exit with 0. REFUSED: a check of the measurement failed, or an attack
-    refuted the claim of private training; exit code 1. A trial's certificate is also kept
-    in STUDY/audits. 'anon-tune report STUDY' shows all certificates in that folder.
+    CERTIFIED: every attacker had stopped improving; exit code 0. LOWER_BOUND: at least
+    one attacker was still improving, or the effort was below the default, so the true
+    leakage may be higher; exit code 0. REFUSED: a check of the measurement failed, or an
+    attack refuted the claim of private training; exit code 1.
+
+    A trial's certificate is also kept in STUDY/audits. 'anon-tune report STUDY' shows all
+    certificates in that folder.
     """
     given = {name: value for name, value in locals().items() if name not in ("format", "set_")}
     lists = {name: tuple(given[name] or ()) for name in ("private", "test_groups", "val_groups")}

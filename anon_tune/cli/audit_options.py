@@ -40,7 +40,7 @@ Original = Annotated[
 ]
 Anonymized = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Folder of the same videos, anonymized by any tool, under the same names."),
+    typer.Option(metavar="DIR", help="Folder of the same videos with the same names, anonymized by any tool."),
 ]
 AnonymizedSuffix = Annotated[
     str | None,
@@ -77,14 +77,16 @@ Size = Annotated[
 ]
 AcceptDamage = Annotated[
     bool,
-    typer.Option("--accept-damage", help="Use what can be decoded of videos whose damage is only suspected."),
+    typer.Option("--accept-damage", help="If damage is only suspected, use the frames that can be decoded."),
 ]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out videos that cannot be decoded.")]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="JSON file to write the certificate to.")
 ]
 PrintedAs = Annotated[Format, typer.Option(metavar="table|json", help="Print the certificate as a table or as json.")]
-Seeds = Annotated[int | None, typer.Option(metavar="N", min=1, help="Number of seeds each attacker is trained with.")]
+Seeds = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Number of seeds that each attacker is trained with.")
+]
 Codec = Annotated[
     Literal["h264"] | None,
     typer.Option(metavar="h264", help="Put all clips through this codec before any attacker sees them."),
@@ -95,7 +97,8 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="Set which attackers train and how long, such as max_steps=400. May be repeated.",
+        help="Set the effort of the audit: which attackers train, and how long. Such as max_steps=400. May be "
+        "repeated.",
     ),
 ]
 Cache = Annotated[
@@ -103,7 +106,8 @@ Cache = Annotated[
     typer.Option(
         metavar="DIR",
         file_okay=False,
-        help="Folder that keeps the baseline measured on raw clips, so that later audits can reuse it.",
+        help="Folder for the baseline, which is measured on raw clips. Later audits can reuse it. Default: beside the "
+        "clip store.",
     ),
 ]
 Device = Annotated[

@@ -25,7 +25,7 @@ def certify(
     directory: result.Study,
     trial: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID", help="Certify this trial, not the front. May be repeated."),
+        typer.Option(metavar="ID", help="Certify this trial instead of the front. May be repeated."),
     ] = None,
     seeds: Seeds = None,
     set_: Set = None,
@@ -34,11 +34,12 @@ def certify(
 ) -> None:
     """Certify the front: audit its trials, as 'anon-tune audit' does, several at a time.
 
-    A study measures every trial with little effort. This command trains more attackers
-    for longer, until they stop improving. The page, 'front' and 'export' then show the
-    certified numbers. Certificates are written to DIR/audits as they are made. After
-    Ctrl-C, the same command audits only the trials that have no certificate of this
-    effort. To choose the front by repeated measurements first, run 'anon-tune verify'.
+    A study measures every trial with little effort. This command trains more attackers,
+    and trains them until they stop improving. The report, 'front' and 'export' then show
+    the certified numbers. Each certificate is written to DIR/audits as soon as it is
+    made. After Ctrl-C, the same command audits only the trials that have no certificate
+    of this effort. To choose the front by repeated measurements first, run 'anon-tune
+    verify'.
     """
     try:
         values = named("--set", set_)

@@ -66,9 +66,9 @@ def import_clips(
 ) -> None:
     """Import videos and their labels, from a folder or from a published data set.
 
-    If the import is interrupted, run the same command again: it continues. Processes on
+    If the import is interrupted, run the same command again to continue it. Processes on
     this machine decode the files, or tasks on the cluster that RAY_ADDRESS or a Ray job
-    names. The clip store is the same either way, byte for byte.
+    names. Both give the same clip store, byte for byte.
 
     Example: anon-tune clips import ixmas --pattern '(?P<person>\\D+)(?P<take>\\d)_\\d+_(?P<action>.+)_cam\\d'
     --action action --private person --group take --test-groups 2 --size 64x48 -o clips/ixmas
@@ -141,15 +141,15 @@ def persons(
         Detector,
         typer.Option(
             metavar="background|hog",
-            help="background: what moves before a camera at rest. hog: upright persons, by OpenCV.",
+            help="background: finds what moves; the camera must be still. hog: finds upright persons, with OpenCV.",
         ),
     ] = Detector.BACKGROUND,
-    force: Annotated[bool, typer.Option("--force", help="Replace person masks that the store has.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the person masks of the store.")] = False,
 ) -> None:
-    """Find persons in the clips of a store, and add masks of them to it.
+    """Find persons in the clips of a store, and add person masks to the store.
 
-    Private training of the region 'persons' needs the masks. A person who is not found
-    is not protected, so look at the shares that are printed.
+    Private training with dp.region=persons needs the masks. A person who is not found is
+    not protected, so look at the shares that the command prints.
 
     Example: anon-tune clips persons clips/mine --detector hog
     """

@@ -37,8 +37,8 @@ Windows = Annotated[
     typer.Option(
         metavar="K",
         min=1,
-        help="Windows to keep of each video, spread evenly over it. Training draws a random one, and scores are means "
-        "over several. Default: 1.",
+        help="Number of windows to keep of each video, spread evenly over it. Training draws random windows, and the "
+        "score of a clip is the mean over its windows. Default: 1.",
     ),
 ]
 KeepFrames = Annotated[
@@ -46,7 +46,7 @@ KeepFrames = Annotated[
     typer.Option(
         metavar="F",
         min=1,
-        help="Instead of windows, keep all frames of each video up to F, from its middle (every K-th with "
+        help="Instead of windows, keep up to F frames from the middle of each video (every K-th frame with "
         "--frame-step K). A window may begin at any of them.",
     ),
 ]
@@ -67,7 +67,7 @@ TestGroups = Annotated[
 Gray = Annotated[bool, typer.Option("--gray", help="Convert frames to gray.")]
 AcceptDamage = Annotated[
     bool,
-    typer.Option("--accept-damage", help="Import what can be decoded of videos whose damage is only suspected."),
+    typer.Option("--accept-damage", help="If damage is only suspected, import the frames that can be decoded."),
 ]
 KeyPoints = Annotated[
     Path | None,
@@ -147,5 +147,5 @@ Attributes = Annotated[
 ]
 Partial = Annotated[
     bool,
-    typer.Option("--partial", help="Accept missing files: import those that are there.", rich_help_panel=_DATA_SET),
+    typer.Option("--partial", help="Accept missing files, and import the others.", rich_help_panel=_DATA_SET),
 ]

@@ -16,7 +16,8 @@ def dashboard(
         typer.Argument(
             metavar="[RUNS...]",
             parser=Folder.at,
-            help="Study directories, or folders and URIs that hold some. Default: the folder runs, or this one.",
+            help="Study directories, or folders and URIs with study directories. Default: the folder 'runs' if there "
+            "is one, else the current folder.",
         ),
     ] = None,
     port: Annotated[
@@ -24,10 +25,10 @@ def dashboard(
         typer.Option(metavar="N", min=0, max=65535, help="Port on 127.0.0.1. Default: a free one.", show_default=False),
     ] = 0,
 ) -> None:
-    """Show studies in a browser, also while they run. Prints the address; Ctrl-C ends it.
+    """Show studies on a web page, also while they run. Prints the address; Ctrl-C ends the server.
 
     Only this machine can open the page, and only at the address with its token. To see it from another machine, forward
-    the port: ssh -L 8000:127.0.0.1:PORT HOST. The page needs no network.
+    the port: ssh -L 8000:127.0.0.1:PORT HOST. The page loads nothing from the network.
     """
     from anon_tune.dashboard import serve
 

@@ -58,8 +58,8 @@ Stop = Annotated[
     list[str] | None,
     typer.Option(
         metavar="JOB|NAME=VALUE",
-        help="Without a search space: stop this job; its finished work is kept. With a search space: the option of "
-        "'anon-tune study', which ends the study early at a limit on seconds, gpu_hours, money or stall_trials.",
+        help="Without a search space: stop this job; its finished work is kept. With a search space: end the study "
+        "early at a limit on seconds, gpu_hours, money or stall_trials, as in 'anon-tune study'.",
     ),
 ]
 
@@ -77,9 +77,9 @@ def submit(
 
     Takes the options of 'anon-tune study' and checks them before sending anything.
     The study directory and clip stores must be URIs, or absolute paths on storage that
-    every node can reach, and so must the places of --storage and --mlflow. The job
+    every node can reach. So must the files or folders of --storage and --mlflow. The job
     receives the files of this folder that git does not ignore, the search space with
-    the files it extends, and this package. Running the same command again continues
+    the files that it extends, and this package. Running the same command again continues
     the study.
 
     The head must require a token. Your token is read from RAY_AUTH_TOKEN, from the
@@ -132,7 +132,8 @@ def fetch(
     through_cluster: Annotated[
         bool,
         typer.Option(
-            "--through-cluster", help="Let a job on the cluster read DIR, even if this machine could read it."
+            "--through-cluster",
+            help="Let a job on the cluster read the study directory, even if this machine could read it.",
         ),
     ] = False,
 ) -> None:

@@ -36,17 +36,18 @@ def plan(
     cluster: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Cluster file whose nodes and prices count. Default: this machine, no price."
+            metavar="FILE",
+            help="Cluster file with the nodes and prices to plan for. Default: this machine, without prices.",
         ),
     ] = None,
     package: options.Package = None,
     format: Annotated[Format, typer.Option(metavar="markdown|json", help="markdown or json.")] = Format.MARKDOWN,
 ) -> None:
-    """Say what a study will take: seconds per trial, memory, hours and money.
+    """Forecast what a study will take: seconds per trial, memory, hours and money.
 
-    Trains a few steps of the cheapest and of the dearest recipe of the search space on
-    this machine, and measures them on a few clips. Nothing is written. The options are
-    those of 'anon-tune study'.
+    Trains a few steps of the cheapest and of the most expensive recipe of the search
+    space on this machine, and measures them on a few clips. Nothing is written. Most
+    options are those of 'anon-tune study'.
     """
     from anon_tune.cli.plan_view import document, markdown
     from anon_tune.commands.plan import PlanOptions, plan_study

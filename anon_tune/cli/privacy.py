@@ -30,19 +30,19 @@ def privacy(
     verify: Annotated[
         bool,
         typer.Option(
-            "--verify", help="Also check the claim by Monte Carlo. A claim that is not accepted is not printed."
+            "--verify", help="Also check the claim by Monte Carlo. If the check does not accept it, it is not printed."
         ),
     ] = False,
     draws: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Draws of --verify. Default: as many as its bound asks for."),
+        typer.Option(metavar="N", min=1, help="Number of draws of --verify. Default: as many as its bound needs."),
     ] = None,
     format: Annotated[Format, typer.Option(metavar="text|json", help="text or json.")] = Format.TEXT,
 ) -> None:
     """Print what differentially private training promises: unit, mechanism, epsilon, and what the search cost.
 
-    A study's epsilon pays for its search: it is that of all runs that began, or, if
-    the number of trials was drawn with --draw-trials, that of choosing the best.
+    The epsilon of a study covers its search: all runs that began count. If the number of
+    trials was drawn with --draw-trials, it is the epsilon of choosing the best trial.
     """
     from anon_tune.commands.privacy import privacy as run_privacy
 

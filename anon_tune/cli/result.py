@@ -93,13 +93,19 @@ def export(
     accuracy_at_least: Annotated[
         float | None,
         typer.Option(
-            metavar="ACCURACY", min=0, max=1, help="Export the trial that leaks least and has at least this accuracy."
+            metavar="ACCURACY",
+            min=0,
+            max=1,
+            help="Export the trial with the least leakage among those with at least this accuracy.",
         ),
     ] = None,
     trial: Annotated[str | None, typer.Option(metavar="TRIAL", help="Export this trial.")] = None,
     format: Annotated[
         FileFormat | None,
-        typer.Option(metavar="FORMAT", help="safetensors (weights), pt2 (torch.export program) or onnx (program)."),
+        typer.Option(
+            metavar="FORMAT",
+            help="safetensors (weights), pt2 (torch.export program) or onnx (program). Default: by the suffix of FILE.",
+        ),
     ] = None,
     data_licence: Annotated[
         str, typer.Option(metavar="TEXT", help="Licence of the clips, for the model card.")

@@ -41,7 +41,7 @@ def status(
             "--watch",
             min=0.1,
             metavar="SECONDS",
-            help="Print the status at this interval until the study is over or no driver holds it.",
+            help="Print the status at this interval until the study is over or no driver runs it.",
         ),
     ] = None,
     format: Annotated[

@@ -64,9 +64,9 @@ def resume(
     package: options.Package = None,
     allow_external: options.AllowExternal = False,
 ) -> None:
-    """Continue a study that was stopped. No finished work is lost.
+    """Continue a study that was stopped, or make it longer. No finished work is lost.
 
-    Stop rules stay in force unless --stop gives others.
+    The stop rules of the study stay in force unless --stop gives others.
     """
     stops = named("--stop", stop)
     _run(prepare_resume(directory, trials, stops, package=package or (), allow_external=allow_external), certify)

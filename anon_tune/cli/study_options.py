@@ -12,7 +12,7 @@ from anon_tune.folder import Folder
 Space = Annotated[
     Path,
     typer.Argument(
-        metavar="SPACE.toml|NAME", help="Search space: a file, or the name of one that we ship, such as quickstart."
+        metavar="SPACE.toml|NAME", help="Search space: a file, or the name of a shipped one, such as quickstart."
     ),
 ]
 Clips = Annotated[
@@ -43,9 +43,9 @@ DrawTrials = Annotated[
     str | None,
     typer.Option(
         metavar="LAW:MEAN",
-        help="Draw the number of trials, so that releasing only the best costs little privacy: logarithmic, "
-        "negative-binomial, geometric or poisson, with the expected number, as geometric:8. Needs private training and "
-        "--sampler random.",
+        help="Draw the number of trials at random, so that choosing the best trial costs little privacy. LAW is "
+        "logarithmic, negative-binomial, geometric or poisson, and MEAN is the expected number, for example "
+        "geometric:8. Needs private training and --sampler random.",
     ),
 ]
 Set = Annotated[
@@ -65,7 +65,8 @@ Constraint = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME=VALUE",
-        help="A limit that a trial on the front must keep. 'anon-tune study --help' lists the names. May be repeated.",
+        help="A limit that every trial on the front must keep. 'anon-tune study --help' lists the names. May be "
+        "repeated.",
     ),
 ]
 WarmStart = Annotated[
@@ -81,7 +82,7 @@ Storage = Annotated[
         help="Optuna storage; the URL must not contain a password. Default: a journal file in the study directory.",
     ),
 ]
-Tensorboard = Annotated[bool, typer.Option(help="Write event files to DIR/tensorboard.")]
+Tensorboard = Annotated[bool, typer.Option(help="Write TensorBoard event files to DIR/tensorboard.")]
 Mlflow = Annotated[str | None, typer.Option(metavar="URI", help="Also log trials to this MLflow server or folder.")]
 Wandb = Annotated[
     str | None, typer.Option(metavar="PROJECT", help="Also log trials to this project of Weights & Biases.")
@@ -98,8 +99,8 @@ ScaleTo = Annotated[
     typer.Option(
         metavar="N",
         min=1,
-        help="Number of trials to keep under way; an autoscaler starts nodes for them. Default: as many as fit on the "
-        "nodes that are up.",
+        help="Number of trials to keep under way. An autoscaler starts nodes for those that do not fit. Default: as "
+        "many as fit on the running nodes.",
     ),
 ]
 MaxFailures = Annotated[
@@ -109,8 +110,8 @@ Certify = Annotated[
     bool,
     typer.Option(
         "--certify",
-        help="When the study has ended, run 'anon-tune verify' and 'anon-tune certify' on it: its front is then chosen "
-        "by repeated measurements, and audited.",
+        help="When the study has ended, run 'anon-tune verify' and 'anon-tune certify' on it. The front is then chosen "
+        "by repeated measurements, and its trials are audited.",
     ),
 ]
 JobLimit = Annotated[
@@ -143,7 +144,7 @@ AllowExternal = Annotated[
     bool,
     typer.Option(
         "--allow-external",
-        help="Run the programs that methods 'external:COMMAND' name. It is asked for each time.",
+        help="Allow methods 'external:COMMAND' to run their programs. Must be given each time.",
     ),
 ]
 MoreTrials = Annotated[

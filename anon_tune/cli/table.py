@@ -46,8 +46,8 @@ def table(
     """Print the fronts, anchors and audited trials of studies as a table for a paper.
 
     A trial that has a certificate is printed with its certified numbers. Markdown and
-    LaTeX have percent and footnotes. CSV has fractions, with the notes of a row in its
-    last column and the other notes on stderr.
+    LaTeX tables have percentages and footnotes. CSV has fractions. The last column of a
+    CSV row has the notes of the row, and other notes are printed on stderr.
     """
     from anon_tune.cli.table_formats import csv_text, latex, markdown
     from anon_tune.commands.table import result_table

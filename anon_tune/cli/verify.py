@@ -27,8 +27,8 @@ def verify(
         bool,
         typer.Option(
             "--retrain",
-            help="Also train each repeat from scratch, with its own training seed. From the first such repeat on, "
-            "repeats that were only measured no longer count. Default: use weights in DIR/trials.",
+            help="Also train each repeat from scratch, with its own training seed. Once there is such a repeat, "
+            "repeats that were only measured no longer count. Default: measure the weights in DIR/trials.",
         ),
     ] = False,
     package: Package = None,
@@ -39,8 +39,8 @@ def verify(
     A front of single measurements looks too good, because some trials are on it by
     luck. This command measures the anchors and the first two front ranks again, and
     every trial that enters them once means are compared. Only these trials stay on
-    the front. Repeats are written to DIR/ledger as they arrive. After Ctrl-C, or with
-    more --seeds, the same command measures only the repeats that are missing.
+    the front. Each repeat is written to DIR/ledger as soon as it is measured. After
+    Ctrl-C, or with more --seeds, the same command measures only the missing repeats.
     """
     from anon_tune.driver import StudyInterrupted
 
