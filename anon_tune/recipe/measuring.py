@@ -11,7 +11,7 @@ from anon_tune.errors import RecipeError, suggest
 from anon_tune.recipe.old_names import first_attackers, with_new_names
 from anon_tune.recipe.part import Part, Positive, once_each, refusal, split_names
 
-MEASURE_VERSION = 4
+MEASURE_VERSION = 5
 """Version of the measurement: the attackers by name, how long each may train, and how leakage is computed.
 
 It rises whenever the same anonymizer, clips and recipe would get another score, because scores of two versions cannot

@@ -74,6 +74,7 @@ class Features:
     @torch.no_grad()
     def __init__(self, frames: NDArray[np.uint8], rng: np.random.Generator) -> None:
         coarse = torch.cat([reduced(part, _COARSE) for part in _parts(frames)])
+        self._is_bright = bool(coarse.mean() > 0.55)
         self._whitening = Whitening(coarse)
         self._is_blurred = _is_blurred(coarse)
         self._follower = Follower(self._whitening(coarse) if self._is_blurred else coarse)
@@ -102,7 +103,7 @@ class Features:
     def _views(self, frames: Tensor) -> _Views:
         coarse, fine = reduced(frames, _COARSE), reduced(frames, _FINE)
         white = self._whitening(coarse)
-        even = _evened(coarse)
+        even = _evened(coarse, self._is_bright)
         places = self._follower.places(white if self._is_blurred else coarse)
         scale = fine.shape[-1] // coarse.shape[-1]
         side = min(coarse.shape[-2:])
@@ -113,7 +114,7 @@ class Features:
             body=cropped(coarse, places, wide),
             even_body=cropped(even, places, middle),
             trunk=cropped(even, places, narrow),
-            fine=cropped(_evened(fine), places, scale * narrow, scale),
+            fine=cropped(_evened(fine, self._is_bright), places, scale * narrow, scale),
         )
 
 
@@ -131,9 +132,12 @@ def _is_blurred(frames: Tensor) -> bool:
     return bool(frames.diff(dim=-1).abs().mean() < 0.1 * frames.std())
 
 
-def _evened(frames: Tensor) -> Tensor:
-    """Give every channel of every clip the same mean and spread, after a square root that makes shades more alike."""
-    rooted = frames.clamp(min=0).sqrt()
+def _evened(frames: Tensor, is_bright: bool) -> Tensor:
+    """Give every channel of every clip the same mean and spread, after a square root that makes shades more alike.
+
+    Where most pixels are bright, the negative is taken: a square root widens the differences between dark shades.
+    """
+    rooted = (1 - frames if is_bright else frames).clamp(min=0).sqrt()
     spread, mean = torch.std_mean(rooted, dim=(1, 3, 4), keepdim=True)
     return (rooted - mean) / (spread + 1e-3) * 0.16 + 0.5
 
