@@ -105,6 +105,9 @@ class _Watch(AnonymizeWatch):
     def left_out(self, folder: Path, said: str) -> None:
         print(f"{printable(folder)}: {said}. To include one, name it as an input.", file=sys.stderr, flush=True)
 
+    def without_keypoints(self, said: str) -> None:
+        print(said, file=sys.stderr, flush=True)
+
     def told(self, promise: str) -> None:
         print(promise, file=sys.stderr, flush=True)
 
