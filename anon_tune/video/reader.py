@@ -22,7 +22,7 @@ from anon_tune.errors import DataError
 from anon_tune.folder import why
 from anon_tune.video.damage import DamageWatch, file_seconds, stream_seconds
 from anon_tune.video.deinterlace import Deinterlacer
-from anon_tune.video.opening import UnreadableError, open_video
+from anon_tune.video.opening import HOLD_DECODING_TIMES, UnreadableError, open_video
 from anon_tune.video.orientation import Orientation, orientation_of
 
 AudioPacket: TypeAlias = "av.Packet[Any]"
@@ -192,12 +192,15 @@ class VideoReader:
             return 0
         if self._video.start_time is None and self._container.start_time is None:
             return time  # the file tells nothing of its start
+        if self._container.format.name not in HOLD_DECODING_TIMES:
+            # The first decoded frame may be later than the start, if the file was cut before a key frame.
+            return round(self._zero / self.facts.time_base)
         start = time if self._video.start_time is None else self._video.start_time
         return int(time - start + round(self._zero / self.facts.time_base))
 
     def _time(self, frame: av.VideoFrame) -> int | None:
         """Return the tick at which a frame is shown. AVI and ASF hold decoding times, and FFmpeg guesses."""
-        return frame.dts if self._container.format.name in ("avi", "asf") else frame.pts
+        return frame.dts if self._container.format.name in HOLD_DECODING_TIMES else frame.pts
 
     def _next_pts(self, time: int | None, duration: int) -> int:
         """Return a frame's timestamp. If it has no time, or one that does not rise, add a step to the last one."""

@@ -201,6 +201,30 @@ def test_times_below_zero_and_a_clock_that_wraps(anonymize: Anonymize, tmp_path:
     assert shown.report["output"]["num_frames"] == 30
 
 
+@pytest.mark.parametrize(("codec", "options"), [("mpeg2video", {"g": "10", "bf": "0"}), ("libx264", {"g": "10"})])
+def test_a_file_cut_between_key_frames_is_told_and_stays_in_step_with_its_sound(
+    say: Callable[..., tuple[int, str, str]], tmp_path: Path, codec: str, options: dict[str, str]
+) -> None:
+    whole = write_video(tmp_path / "whole.ts", 40, codec=codec, options=options, audio="aac", form="mpegts")
+    data, cut = whole.read_bytes(), tmp_path / "cut.ts"
+    cut.write_bytes(data[188 * (len(data) // 188 // 8) :])  # the tables that name the streams are repeated later
+    with av.open(str(cut)) as container:
+        video = container.streams.video[0]
+        first = next(container.decode(video))
+        late = float(first.pts * video.time_base) - container.start_time / av.time_base
+    assert late > 0.25
+    given = ["anonymize", cut, "-o", tmp_path / "out.mp4", "--method", "identity"]
+    rule = "seconds, before its first key frame. Use another copy, or add --accept-damage"
+    assert rule in line(say, *given)
+    refused = clip_of(cut)
+    assert isinstance(refused, BadFile)
+    assert "before its first key frame" in refused.reason
+    assert say(*given, "--accept-damage")[0] == 0
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        shown = next(container.decode(video=0))
+    assert shown.time == pytest.approx(late, abs=2e-3)
+
+
 QUARTERS = [(1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0)]
 MIRRORS = [(-1, 0, 0, 1), (1, 0, 0, -1), (0, 1, 1, 0), (0, -1, -1, 0)]
 
