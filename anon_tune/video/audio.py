@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """Suffixes that a written file may have, each with FFmpeg's name of the container."""
 
 _SILENCE_BYTES = 2_880  # whole samples of 1 to 6 channels with 1 to 8 bytes each
+_OPUS_RATE = 48_000
 _AAC_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000)
 
 
@@ -41,8 +43,10 @@ class WrittenAudio:
         self, container: OutputContainer, sources: Sequence[av.AudioStream], suffix: str, encode: bool, where: str
     ) -> None:
         self._container, self._where = container, where
+        self._is_matroska = FORMATS[suffix] == "matroska"
         self._copied: dict[int, Any] = {}
         self._encoders: dict[int, Any] = {}
+        self._earliest = {source.index: -_delay(source) for source in sources}
         for source in sources:
             if _holds(suffix, source):
                 self._copied[source.index] = container.add_stream_from_template(source)
@@ -61,6 +65,8 @@ class WrittenAudio:
         encoder = self._encoders.get(packet.stream_index)
         try:
             if encoder is None:
+                if self._ends_before_0(packet):
+                    return
                 packet.stream = self._copied[packet.stream_index]
                 self._container.mux(packet)
                 return
@@ -71,10 +77,28 @@ class WrittenAudio:
         for frame in frames:
             self._container.mux(encoder.encode(frame))
 
+    def _ends_before_0(self, packet: AudioPacket) -> bool:
+        """True for a packet of which Matroska can show nothing; one that reaches beyond time 0 is moved to it.
+
+        Matroska has no times below 0, and FFmpeg would move the video with the audio.
+        """
+        if not self._is_matroska or packet.pts is None or packet.pts >= self._earliest[packet.stream_index]:
+            return False
+        ends = packet.pts + (packet.duration or 0)
+        packet.pts = packet.dts = 0
+        return ends <= 0
+
     def finish(self) -> None:
         """Write the packets that the encoders still hold."""
         for encoder in self._encoders.values():
             self._container.mux(encoder.encode(None))
+
+
+def _delay(source: av.AudioStream) -> int:
+    """Return the ticks before time 0 that Matroska can hold: it stores the delay of Opus, which is in its header."""
+    head = bytes(source.codec_context.extradata or b"") if codec_name(source) == "opus" else b""
+    num_samples = int.from_bytes(head[10:12], "little")
+    return math.ceil(num_samples / (_OPUS_RATE * (source.time_base or 1)))
 
 
 def _aac(container: OutputContainer, source: av.AudioStream) -> Any:

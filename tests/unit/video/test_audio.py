@@ -1,0 +1,64 @@
+"""The audio of a written video: in step with the picture, and without what a player of the source does not play."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from anon_tune.export import VideoOptions, anonymize_video, load_method
+
+RATE = 48_000
+
+
+def write_video(path: Path, codec: str = "aac", loud_s: tuple[float, float] = (0.5, 1.5), start_s: float = 0.0) -> Path:
+    """Write two seconds of grey frames from time 0, and audio from `start_s` on with a tone at `loud_s`."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound: Any = container.add_stream(codec, rate=RATE)
+        sound.layout = "mono"
+        for at in range(50):
+            picture = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 5 * at, np.uint8), format="rgb24")
+            container.mux(video.encode(picture))
+        container.mux(video.encode(None))
+        times = np.arange(round(start_s * RATE), 2 * RATE) / RATE
+        wave = np.where((times >= loud_s[0]) & (times < loud_s[1]), np.sin(2000 * times) / 2, 0).astype(np.float32)
+        frame = av.AudioFrame.from_ndarray(wave[None], format="fltp", layout="mono")
+        frame.sample_rate, frame.time_base, frame.pts = RATE, Fraction(1, RATE), round(start_s * RATE)
+        resampler = av.AudioResampler(sound.format, "mono", RATE, frame_size=sound.codec_context.frame_size or 1024)
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            container.mux(sound.encode(part))
+        container.mux(sound.encode(None))
+    return path
+
+
+def anonymize(source: Path, target: Path) -> Path:
+    anonymize_video(source, target, load_method("identity").anonymizer, VideoOptions())
+    return target
+
+
+def first_loud_s(path: Path, **options: str) -> float:
+    """Return when a player first hears something; infinity if never."""
+    with av.open(str(path), options=options) as container:
+        for frame in container.decode(audio=0):
+            levels = np.abs(frame.to_ndarray().reshape(-1, frame.samples).astype(float)).max(axis=0)
+            if levels.max() > 0.02:
+                return float(frame.time) + float(np.argmax(levels > 0.02)) / RATE
+    return float("inf")
+
+
+@pytest.mark.parametrize("codec", ["aac", "libmp3lame", "libopus"])
+def test_audio_that_starts_before_0_fits_into_matroska(tmp_path: Path, codec: str) -> None:
+    """The encoders of most codecs give some sound before time 0, which MP4 hides."""
+    source = write_video(tmp_path / "in.mp4", codec)
+    with av.open(str(source)) as container:
+        assert next(container.demux(container.streams.audio[0])).pts < 0
+    written = anonymize(source, tmp_path / "out.mkv")
+    with av.open(str(written)) as container:
+        assert container.streams.video[0].start_time == 0
+    assert first_loud_s(written) == pytest.approx(first_loud_s(source), abs=2e-3)
