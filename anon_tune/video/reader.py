@@ -29,6 +29,7 @@ AudioPacket: TypeAlias = "av.Packet[Any]"
 
 _REMEDY = "Repair it, or use another copy"
 _PRIMING_S = 0.15  # most seconds before time 0 at the start of audio, which its decoder discards
+_OPUS_PREROLL_S = Fraction(80, 1000)  # RFC 7845, section 4.6
 _HDR = {16: "PQ", 18: "HLG"}  # FFmpeg's numbers of transfer functions
 
 
@@ -217,13 +218,26 @@ class VideoReader:
             for packet in self._watch.packets():
                 if packet.stream.index == self._video.index:
                     yield from self._watch.decode(packet)
-                elif packet.size and packet.stream.index in self._wanted:
+                elif packet.size and packet.stream.index in self._wanted and not self._was_cut_away(packet):
                     yield self._from_zero(packet)
             self._watch.finish()
         except UnreadableError as error:
             raise self._unfit(error) from None
         except (av.FFmpegError, OSError) as error:
             raise self._error(f"cannot be decoded beyond {self._watch.end:.1f} seconds", error) from None
+
+    def _was_cut_away(self, packet: AudioPacket) -> bool:
+        """True for sound that an edit list hides, as of a trimmed recording, and that no decoder needs.
+
+        FFmpeg marks such packets. A decoder needs the last one before time 0; Opus needs more.
+        """
+        if not packet.is_discard:
+            return False
+        needed = packet.duration or 0
+        if codec_name(packet.stream) == "opus":
+            needed = max(needed, round(_OPUS_PREROLL_S / packet.time_base))
+        ends = (packet.pts or 0) - round(self._zero / packet.time_base) + (packet.duration or 0)
+        return not -needed < ends <= 0
 
     def _from_zero(self, packet: AudioPacket) -> AudioPacket:
         ticks = round(self._zero / packet.time_base)

@@ -62,3 +62,32 @@ def test_audio_that_starts_before_0_fits_into_matroska(tmp_path: Path, codec: st
     with av.open(str(written)) as container:
         assert container.streams.video[0].start_time == 0
     assert first_loud_s(written) == pytest.approx(first_loud_s(source), abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("codec", "ending"),
+    [("aac", ".mp4"), ("aac", ".mov"), ("aac", ".mkv"), ("libopus", ".mp4"), ("libopus", ".mkv")],
+)
+def test_sound_that_was_cut_away_is_not_written(tmp_path: Path, codec: str, ending: str) -> None:
+    """A trimmed recording keeps the sound before its beginning, which no player plays."""
+    source = write_video(tmp_path / "in.mp4", codec, loud_s=(-1.0, -0.2), start_s=-1.0)
+    assert first_loud_s(source) == float("inf")
+    assert first_loud_s(source, ignore_editlist="1") < float("inf")
+    written = anonymize(source, tmp_path / f"out{ending}")
+    with av.open(str(written), options={"ignore_editlist": "1"} if ending != ".mkv" else {}) as container:
+        levels = np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)
+    assert np.abs(levels).max() < 0.02
+    assert 2.0 <= levels.shape[1] / RATE < 2.13
+
+
+def test_sound_after_a_cut_starts_as_in_a_player(tmp_path: Path) -> None:
+    """The packet before time 0 stays, because the sound of the next one overlaps with it."""
+    source = write_video(tmp_path / "in.mp4", loud_s=(-0.5, 0.5), start_s=-1.0)
+    written = anonymize(source, tmp_path / "out.mp4")
+    waves = []
+    for path in (source, written):
+        with av.open(str(path)) as container:
+            frames = [frame for frame in container.decode(audio=0) if frame.time >= 0]
+            waves.append(np.concatenate([frame.to_ndarray() for frame in frames], axis=1)[:, : RATE // 4])
+    assert np.abs(waves[0]).max() > 0.3
+    np.testing.assert_allclose(*waves, atol=1e-3)
