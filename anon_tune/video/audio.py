@@ -13,12 +13,12 @@ from av.container import OutputContainer
 from anon_tune.errors import DataError
 from anon_tune.folder import why
 from anon_tune.video.reader import AudioPacket, codec_name
+from anon_tune.video.vorbis import without_comments
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """Suffixes that a written file may have, each with FFmpeg's name of the container."""
 
 _SILENCE_BYTES = 2_880  # whole samples of 1 to 6 channels with 1 to 8 bytes each
-_OPUS_RATE = 48_000
 _AAC_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000)
 
 
@@ -49,7 +49,7 @@ class WrittenAudio:
         self._earliest = {source.index: -_delay(source) for source in sources}
         for source in sources:
             if _holds(suffix, source):
-                self._copied[source.index] = container.add_stream_from_template(source)
+                self._copied[source.index] = _copy(container, source)
             elif encode and source.codec_context is not None:
                 self._encoders[source.index] = _aac(container, source)
             else:
@@ -95,10 +95,11 @@ class WrittenAudio:
 
 
 def _delay(source: av.AudioStream) -> int:
-    """Return the ticks before time 0 that Matroska can hold: it stores the delay of Opus, which is in its header."""
-    head = bytes(source.codec_context.extradata or b"") if codec_name(source) == "opus" else b""
-    num_samples = int.from_bytes(head[10:12], "little")
-    return math.ceil(num_samples / (_OPUS_RATE * (source.time_base or 1)))
+    """Return the ticks before time 0 that Matroska can hold: it stores what a decoder must discard, if it is told."""
+    context = source.codec_context
+    if context is None or not context.sample_rate:
+        return 0
+    return math.ceil(context.delay / (context.sample_rate * (source.time_base or 1)))
 
 
 def _aac(container: OutputContainer, source: av.AudioStream) -> Any:
@@ -108,6 +109,21 @@ def _aac(container: OutputContainer, source: av.AudioStream) -> Any:
     return encoder
 
 
+def _copy(container: OutputContainer, source: av.AudioStream) -> Any:
+    """Add a stream for the packets of a source, without the comments that its headers may hold.
+
+    Raises:
+        ValueError: The container or FFmpeg does not know the codec, or it is unknown what the headers hold.
+    """
+    stream: Any = container.add_stream_from_template(source)
+    if codec_name(source) == "vorbis":
+        headers = without_comments(bytes(source.codec_context.extradata or b""))
+        if headers is None:
+            raise ValueError("unknown form of headers")
+        stream.codec_context.extradata = headers
+    return stream
+
+
 def _holds(suffix: str, source: av.AudioStream) -> bool:
     """True if a container can hold the packets of a stream. Some refuse them only when the header is written.
 
@@ -115,7 +131,7 @@ def _holds(suffix: str, source: av.AudioStream) -> bool:
     """
     try:
         container = av.open(io.BytesIO(), "w", format=FORMATS[suffix])
-        stream = container.add_stream_from_template(source)
+        stream = _copy(container, source)
         container.start_encoding()
         if codec_name(source).startswith("pcm_"):
             silence = av.Packet(bytes(_SILENCE_BYTES))

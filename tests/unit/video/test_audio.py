@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from anon_tune.export import VideoOptions, anonymize_video, load_method
+from anon_tune.video.vorbis import without_comments
 
 RATE = 48_000
 
@@ -91,3 +92,75 @@ def test_sound_after_a_cut_starts_as_in_a_player(tmp_path: Path) -> None:
             waves.append(np.concatenate([frame.to_ndarray() for frame in frames], axis=1)[:, : RATE // 4])
     assert np.abs(waves[0]).max() > 0.3
     np.testing.assert_allclose(*waves, atol=1e-3)
+
+
+def laced(*packets: bytes) -> bytes:
+    sizes = b"".join(b"\xff" * (len(one) // 255) + bytes([len(one) % 255]) for one in packets[:-1])
+    return bytes([len(packets) - 1]) + sizes + b"".join(packets)
+
+
+def vorbis_headers(path: Path) -> list[bytes]:
+    """Encode some Vorbis and return its three header packets."""
+    with av.open(str(path), "w") as container:
+        sound: Any = container.add_stream("vorbis", rate=RATE, options={"strict": "experimental"})
+        sound.layout = "stereo"
+        container.start_encoding()
+        headers = bytes(sound.codec_context.extradata)
+    assert headers[0] == 2
+    first, second, at = headers[1], headers[2], 3
+    assert 255 not in (first, second)
+    return [headers[at : at + first], headers[at + first : at + first + second], headers[at + first + second :]]
+
+
+def comment(*lines: str) -> bytes:
+    parts = [b"vendor", *map(str.encode, lines)]
+    sized = [len(one).to_bytes(4, "little") + one for one in parts]
+    return b"\x03vorbis" + sized[0] + len(lines).to_bytes(4, "little") + b"".join(sized[1:]) + b"\x01"
+
+
+def write_vorbis(path: Path, headers: bytes) -> Path:
+    """Write a video with Vorbis audio whose headers are given, as tools keep them that do not write them anew."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound: Any = container.add_stream("vorbis", rate=RATE, options={"strict": "experimental"})
+        sound.layout = "stereo"
+        sound.codec_context.open(strict=False)
+        sound.codec_context.extradata = headers
+        for at in range(50):
+            container.mux(video.encode(av.VideoFrame(64, 48, "yuv420p")))
+            wave = np.sin(np.arange(1920 * at, 1920 * (at + 1)) / 20).astype(np.float32) / 2
+            frame = av.AudioFrame.from_ndarray(np.stack([wave, wave]), format="fltp", layout="stereo")
+            frame.sample_rate, frame.pts = RATE, 1920 * at
+            container.mux(sound.encode(frame))
+        container.mux(video.encode(None))
+        container.mux(sound.encode(None))
+    return path
+
+
+def sound_of(path: Path) -> Any:
+    with av.open(str(path)) as container:
+        return np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mkv"])
+def test_comments_in_the_headers_of_vorbis_are_not_written(tmp_path: Path, ending: str) -> None:
+    head, _, setup = vorbis_headers(tmp_path / "headers.mkv")
+    said = comment("ARTIST=Jane Doe", "LOCATION=" + "Elm Street " * 30)
+    source = write_vorbis(tmp_path / "in.mkv", laced(head, said, setup))
+    assert b"Jane Doe" in source.read_bytes()
+    written = anonymize(source, tmp_path / f"out{ending}")
+    assert b"Jane Doe" not in written.read_bytes()
+    assert b"Elm Street" not in written.read_bytes()
+    wanted = sound_of(source)
+    np.testing.assert_array_equal(sound_of(written)[:, : wanted.shape[1]], wanted)
+
+
+def test_headers_of_vorbis_in_either_form_lose_their_comments(tmp_path: Path) -> None:
+    head, _, setup = vorbis_headers(tmp_path / "headers.mkv")
+    packets = head, comment("ARTIST=Jane Doe"), setup
+    wanted = laced(head, b"\x03vorbis" + bytes(8) + b"\x01", setup)
+    assert without_comments(laced(*packets)) == wanted
+    assert without_comments(b"".join(len(one).to_bytes(2, "big") + one for one in packets)) == wanted
+    for other in (b"", b"\x02", b"\x02\xff", b"\x00\x1e", b"something else"):
+        assert without_comments(other) is None
