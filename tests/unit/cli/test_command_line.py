@@ -242,6 +242,6 @@ def test_a_pipe_that_breaks_elsewhere_is_told(
     def broken(location: str) -> None:
         raise error
 
-    monkeypatch.setattr("anon_tune.clips.open_clips", broken)  # as a store far away does
+    monkeypatch.setattr("anon_tune.clips.node_cache.fetch_manifest", broken)
     said = say("clips", "info", "s3://bucket/store")
     assert (said.code, said.err) == (2, f"error: a connection: {error.strerror}.\n")
