@@ -5,7 +5,7 @@ Shapes: T frames of a clip, F frames of a file, H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,12 @@ from anon_tune.clips.manifest import WindowForm
 from anon_tune.clips.windows import middle_window
 from anon_tune.errors import UsageError
 from anon_tune.video.damage import DamageWatch
+from anon_tune.video.deinterlace import Deinterlacer
 from anon_tune.video.opening import UnreadableError, open_video
 from anon_tune.video.orientation import Orientation, orientation_of
+
+DECODED_AS = 2
+"""Rises if a file may give another clip than before, so that no interrupted import of another version is continued."""
 
 _HELD_BYTES = 2**26  # a file up to this size is read once and held in memory; a larger file is read twice
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
@@ -190,7 +194,8 @@ def shown_frames(edges: int | NDArray[np.int64], num_frames: int, frame_step: in
 def decode_clip(folder: Path, form: ClipForm, file: str, shown: Sequence[int] | None = None) -> DecodedClip | BadFile:
     """Decode the frames of a clip from a video.
 
-    Frames are turned and mirrored upright as the file says. Then they are resized without keeping the aspect ratio;
+    Interlaced frames are deinterlaced, as `VideoReader` does, so that studies measure what is anonymized later. Frames
+    are turned and mirrored upright as the file says. Then they are resized without keeping the aspect ratio;
     shrinking averages pixels. Colours follow the file's matrix and range, so full-range video (yuvj420p) keeps its
     black and white. In a video with a variable frame rate, frames are chosen by their times.
 
@@ -223,14 +228,12 @@ def decode_clip(folder: Path, form: ClipForm, file: str, shown: Sequence[int] | 
                 wanted = np.array(shown or form.taken(_edges(times, last)))
                 chosen = set(wanted.tolist())
                 clip = np.zeros((form.num_stored, *form.shape[1:]), np.uint8)
-                for packet in packets:
-                    for frame in watch.decode(packet):
-                        if not seen:  # of the first frame, because the file may end before the clip begins
-                            orientation = orientation_of(frame)
-                            size = orientation.size(frame.height, frame.width)
-                        if len(seen) in chosen:
-                            clip[wanted == len(seen)] = _upright(frame, orientation, form, reformatter)
-                        seen.append(frame.pts)
+                for at, frame in enumerate(_deinterlaced(watch, packets, seen)):
+                    if not at:  # of the first frame, because the file may end before the clip begins
+                        orientation = orientation_of(frame)
+                        size = orientation.size(frame.height, frame.width)
+                    if at in chosen:
+                        clip[wanted == at] = _upright(frame, orientation, form, reformatter)
                 watch.finish()
                 rate = float(stream.average_rate or 25)
             if not seen:
@@ -241,6 +244,18 @@ def decode_clip(folder: Path, form: ClipForm, file: str, shown: Sequence[int] | 
     fps = rate / step if step else rate * form.num_stored / len(seen)
     told = tuple(wanted.tolist()), "; ".join(watch.found), form.kept(wanted), form.repeats(wanted)
     return DecodedClip(clip, fps, len(seen), size, *told)
+
+
+def _deinterlaced(
+    watch: DamageWatch, packets: Iterable[av.Packet[av.VideoStream]], seen: list[int | None]
+) -> Iterator[av.VideoFrame]:
+    """Yield the frames of packets, in order, and add the time of each to `seen` when it is decoded."""
+    deinterlacer = Deinterlacer()
+    for packet in packets:
+        for frame in watch.decode(packet):
+            seen.append(frame.pts)
+            yield from (one for one, *_ in deinterlacer.push(frame, frame.pts))
+    yield from (one for one, *_ in deinterlacer.flush())
 
 
 def _times(packets: Iterable[av.Packet[av.VideoStream]]) -> tuple[list[int | None], int | None]:

@@ -17,7 +17,7 @@ from anon_tune.clips.keypoints import Points
 from anon_tune.clips.labels import Labels
 from anon_tune.clips.place import check_place
 from anon_tune.clips.store import Clips, StoreWriter
-from anon_tune.datasets.decode import BadFile, ClipForm, DecodedClip, decode_clip
+from anon_tune.datasets.decode import DECODED_AS, BadFile, ClipForm, DecodedClip, decode_clip
 from anon_tune.datasets.journal import FileRecord, Journal
 from anon_tune.datasets.labels import Found, Splitter, label_found, match_files
 from anon_tune.datasets.side_by_side import Map, one_by_one
@@ -271,7 +271,7 @@ def _open_journal(root: Path, labels: Sequence[Labels], form: ClipForm, output: 
     check_place(output, force)  # before anything is written
     files = [one.file for one in labels]
     truth = [asdict(one.truth) for one in labels if one.truth is not None]
-    facts = [str(root.resolve()), asdict(form), av.__version__, av.library_versions, files, truth]
+    facts = [DECODED_AS, str(root.resolve()), asdict(form), av.__version__, av.library_versions, files, truth]
     return Journal(output, hashlib.sha256(json.dumps(facts).encode()).hexdigest())
 
 
