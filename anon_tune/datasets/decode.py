@@ -101,9 +101,11 @@ class ClipForm:
             return shown_frames(edges, self.num_stored, self.frame_step)
         num = edges if isinstance(edges, int) else len(edges) - 1
         room = num - 1 - (self.num_frames - 1) * self.frame_step
-        begins = [room * k // (self.num_windows - 1) if room > 0 else room // 2 for k in range(self.num_windows)]
+        if room <= 0:
+            return np.tile(_stepped(num, self.num_frames, self.frame_step), self.num_windows)
+        begins = [room * k // (self.num_windows - 1) for k in range(self.num_windows)]
         steps = np.array(begins)[:, None] + self.frame_step * np.arange(self.num_frames)
-        return np.clip(steps.ravel(), 0, num - 1)
+        return steps.ravel()
 
     def kept(self, taken: NDArray[np.int64]) -> tuple[int, int]:
         """Return which of the frames taken of a video windows may show; see `ClipEntry`."""
@@ -170,8 +172,8 @@ def shown_frames(edges: int | NDArray[np.int64], num_frames: int, frame_step: in
 
     Without a step, clip frame i is the one on screen at ``(i + 1/2) / T`` of the video's time: the middle of
     T equal stretches. At a constant rate that is frame ``floor((i + 1/2) F / T)``. With a step, the clip is
-    taken from the middle of the video, counted in frames. If it is longer than the video, the first and the last frame
-    are repeated.
+    taken from the middle of the video, counted in frames. If it is longer than the video, the first and the last of the
+    frames that the steps reach are repeated, so that neighbours are a step apart or the same.
 
     Args:
         edges: (F + 1,), rising: the times at which frames appear, then the time at which the last one disappears. Or F,
@@ -182,13 +184,20 @@ def shown_frames(edges: int | NDArray[np.int64], num_frames: int, frame_step: in
     edges = np.arange(edges + 1) if isinstance(edges, int) else edges
     num, steps = len(edges) - 1, np.arange(num_frames)
     if frame_step is not None:
-        first = (num - 1 - (num_frames - 1) * frame_step) // 2
-        return np.minimum(np.maximum(first + frame_step * steps, 0), num - 1)
+        return _stepped(num, num_frames, frame_step)
     since = edges - edges[0]  # integers: no rounding decides between two frames
     chosen: NDArray[np.int64] = (
         np.searchsorted(since[:-1] * 2 * num_frames, (2 * steps + 1) * since[-1], side="right") - 1
     )
     return chosen
+
+
+def _stepped(num: int, num_frames: int, frame_step: int) -> NDArray[np.int64]:
+    """Return the indices of frames a step apart, (T,), from the middle of `num` frames; see `shown_frames`."""
+    num_fitting = min(num_frames, (num - 1) // frame_step + 1)
+    first = (num - 1 - (num_fitting - 1) * frame_step) // 2
+    num_repeated = (num_frames - num_fitting + 1) // 2  # before the first one
+    return first + frame_step * np.clip(np.arange(num_frames) - num_repeated, 0, num_fitting - 1)
 
 
 def decode_clip(folder: Path, form: ClipForm, file: str, shown: Sequence[int] | None = None) -> DecodedClip | BadFile:

@@ -168,8 +168,24 @@ def test_a_step_takes_the_middle_of_the_video(tmp_path: Path) -> None:
 def test_a_step_beyond_the_video_repeats_its_ends(tmp_path: Path) -> None:
     write_rgb(tmp_path / "a.mov", numbered(5))
     clip = decode(tmp_path / "a.mov", ClipForm(6, 6, 10, frame_step=2))
-    assert clip.shown == (0, 0, 1, 3, 4, 4)
-    assert clip.frames[:, 0, 0, 0].tolist() == [0, 0, 3, 9, 12, 12]
+    assert clip.shown == (0, 0, 0, 2, 4, 4)
+    assert clip.frames[:, 0, 0, 0].tolist() == [0, 0, 0, 6, 12, 12]
+    assert clip.repeats
+
+
+@pytest.mark.parametrize("num", range(1, 30))
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 7])
+def test_neighbours_are_a_step_apart_or_the_same(num: int, step: int) -> None:
+    """Of a video that is a little too short, all but the first and the last frame were a step apart."""
+    shown = shown_frames(num, 4, step)
+    apart = set(np.diff(shown).tolist())
+    assert len(shown) == 4
+    assert 0 <= shown.min() <= shown.max() < num
+    assert apart <= {0, step}
+    assert ClipForm(4, 8, 8, frame_step=step).repeats(shown) == (num < 3 * step + 1)
+    windows = ClipForm(4, 8, 8, frame_step=step, num_windows=3).taken(num).reshape(3, 4)
+    kept = ClipForm(4, 8, 8, frame_step=step, keep_frames=8).taken(num)
+    assert {*np.diff(windows, axis=1).ravel().tolist(), *np.diff(kept).tolist()} <= {0, step}
 
 
 def test_gray_is_the_luma_in_three_channels(tmp_path: Path) -> None:
