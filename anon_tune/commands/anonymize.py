@@ -163,13 +163,14 @@ def _keypoints(options: AnonymizeOptions, chosen: Chosen) -> KeyPoints | None:
         UsageError: There are some but the anonymizer has no use for them, or it needs some and there are none.
         DataError: The file cannot be read.
     """
+    from anon_tune.methods import find
     from anon_tune.methods.clip_needs import check_keypoints_known
 
     if options.keypoints is None:
         check_keypoints_known(chosen.loaded.subject.method, False, "anonymize")
         return None
-    if not chosen.loaded.anonymizer.uses_keypoints:
-        method = chosen.loaded.subject.method
+    method = chosen.loaded.subject.method
+    if not chosen.loaded.anonymizer.uses_keypoints or find(method).values.get("pose") == "silhouette":
         raise UsageError("--keypoints", "needs a method that moves figures by them", method, "Use the method avatar")
     from anon_tune.clips.keypoint_file import read_keypoints
 

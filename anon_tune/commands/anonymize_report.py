@@ -93,7 +93,12 @@ def _limits(done: AnonymizedVideo, chosen: Chosen) -> list[str]:
     from anon_tune.methods import find
 
     limits, facts = [], done.source
-    if "persons" in find(chosen.loaded.subject.method).spec.needs:
+    if chosen.loaded.anonymizer.uses_keypoints:
+        limits.append(
+            "The background is the mean of the frames. Whom neither the detector nor key points find stays visible in "
+            "it while they are still; check the result."
+        )
+    elif "persons" in find(chosen.loaded.subject.method).spec.needs:
         limits.append("If the detector finds no one in a frame, the frame is left unchanged; check the result.")
     if chosen.clip_size not in (None, done.worked_at):
         limits.append(

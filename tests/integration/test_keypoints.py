@@ -86,6 +86,9 @@ def test_videos_that_the_file_does_not_name_are_refused_or_told(
         name: json.loads((tmp_path / "out" / f"{name}.json").read_text()) for name in (named.name, "unnamed.mp4")
     }
     assert [one["anonymizer"]["keypoints"] for one in reports.values()] == [True, False]
+    for one in reports.values():
+        (limit,) = one["limits"]
+        assert limit.startswith("The background is the mean of the frames.")
 
 
 def test_an_import_tells_of_videos_that_the_file_does_not_name(say: Say, videos: Path, tmp_path: Path) -> None:
@@ -122,6 +125,11 @@ def test_a_video_is_anonymized_by_its_key_points(say: Say, made: Clips, videos: 
     ("method", "with_file", "said"),
     [
         ("blur:4", True, "--keypoints: needs a method that moves figures by them, got blur:4. Use the method avatar."),
+        (
+            "avatar:pose=silhouette",
+            True,
+            "--keypoints: needs a method that moves figures by them, got avatar:pose=silhouette.",
+        ),
         ("avatar:pose=keypoints", False, "needs key points, and there are none. Give them with --keypoints"),
     ],
 )
