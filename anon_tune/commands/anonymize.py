@@ -141,7 +141,7 @@ def run_anonymize(options: AnonymizeOptions, watch: AnonymizeWatch) -> list[Path
     for (source, target), name in zip(jobs, names, strict=True):
         try:
             known = replace(how, keypoints=partial(points.of, name)) if points and points.has(name) else how
-            _anonymize_one(source, target, chosen, known, watch)
+            _anonymize_one(source, name, target, chosen, known, watch)
         except AnonTuneError as error:
             if len(jobs) == 1:
                 raise
@@ -199,7 +199,9 @@ def _name(source: Path, inputs: Sequence[Path]) -> str:
     return source.relative_to(folder).as_posix()
 
 
-def _anonymize_one(source: Path, target: Path, chosen: Chosen, options: VideoOptions, watch: AnonymizeWatch) -> None:
+def _anonymize_one(
+    source: Path, name: str, target: Path, chosen: Chosen, options: VideoOptions, watch: AnonymizeWatch
+) -> None:
     from anon_tune.export import anonymize_video
 
     report = target.with_name(f"{target.name}.json")
@@ -208,7 +210,7 @@ def _anonymize_one(source: Path, target: Path, chosen: Chosen, options: VideoOpt
         raise UsageError(printable(report), "already exists", remedy="Name another file or add --force")
     with watch.begin(source, target) as show:
         done = anonymize_video(source, target, chosen.loaded.anonymizer, options, show)
-    _write(report, json.dumps(document(source, target, done, chosen, options), indent=2) + "\n")
+    _write(report, json.dumps(document(name, target, done, chosen, options), indent=2) + "\n")
 
 
 def _check_length(output: Path, written: Path, what: str) -> None:

@@ -14,17 +14,25 @@ if TYPE_CHECKING:
     from anon_tune.export import AnonymizedVideo, VideoOptions
 
 
-def document(
-    source: Path, target: Path, done: AnonymizedVideo, chosen: Chosen, options: VideoOptions
-) -> dict[str, Any]:
-    """Return the report of one video; fractions are in [0, 1]."""
+def document(name: str, target: Path, done: AnonymizedVideo, chosen: Chosen, options: VideoOptions) -> dict[str, Any]:
+    """Return the report of one video; fractions are in [0, 1].
+
+    It lies beside a video that may be released, so it does not name the folders of this machine.
+
+    Args:
+        name: Path of the input in the folder that was given, or its name.
+        target: The output.
+        done: The result.
+        chosen: The anonymizer.
+        options: How it was applied.
+    """
     facts, busy = done.source, sum(done.busy_s.values()) or 1.0
     certificate = chosen.certificate
     return {
         "schema": "anon_tune.anonymized/1",
         "anon_tune": anon_tune.__version__,
         "input": {
-            "file": printable(source),
+            "file": printable(name),
             "container": facts.container,
             "codec": facts.codec,
             "height": facts.height,
@@ -42,7 +50,7 @@ def document(
             "damage": list(done.damage),
         },
         "output": {
-            "file": printable(target),
+            "file": printable(target.name),
             "codec": "h264",
             "crf": options.crf,
             "height": done.height,

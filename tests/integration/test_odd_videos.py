@@ -513,7 +513,19 @@ def test_a_name_that_is_not_utf_8_is_anonymized_and_escaped(
     code, out, _ = say("anonymize", tmp_path / "in", "-o", tmp_path / "out", "--method", "identity")
     assert (code, out) == (0, f"{tmp_path}/out/jos\\xe9.mp4\n")
     report = json.loads((tmp_path / "out" / f"{name}.json").read_text())
-    assert report["input"]["file"] == f"{tmp_path}/in/jos\\xe9.mp4"
+    assert report["input"]["file"] == "jos\\xe9.mp4"
+
+
+def test_a_report_does_not_name_the_folders_of_this_machine(
+    say: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "patients" / "ward").mkdir(parents=True)
+    write_video(tmp_path / "patients" / "ward" / "in.mp4", 2)
+    assert say("anonymize", tmp_path / "patients", "-o", tmp_path / "out", "--method", "identity")[0] == 0
+    text = (tmp_path / "out" / "ward" / "in.mp4.json").read_text()
+    report = json.loads(text)
+    assert (report["input"]["file"], report["output"]["file"]) == ("ward/in.mp4", "in.mp4")
+    assert str(tmp_path) not in text
 
 
 def test_what_a_folder_leaves_out_is_said_with_a_count(
