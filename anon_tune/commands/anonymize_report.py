@@ -59,19 +59,7 @@ def document(name: str, target: Path, done: AnonymizedVideo, chosen: Chosen, opt
             "audio": _audio(done, options),
             "shows_original": options.preview,
         },
-        "anonymizer": {
-            "kind": chosen.loaded.subject.kind,
-            "name": chosen.loaded.subject.name,
-            "method": chosen.loaded.subject.method,
-            "fingerprint": chosen.loaded.subject.fingerprint,
-            "height": done.worked_at[0],
-            "width": done.worked_at[1],
-            "trained_at": chosen.clip_size,
-            "frames_at_once": done.chunk,
-            "keypoints": options.keypoints is not None,
-            "device": str(options.device),
-            "model_card": chosen.loaded.card,
-        },
+        "anonymizer": _anonymizer(done, chosen, options),
         "private_release": _promise(chosen),
         "seconds": done.seconds,
         "fps": done.num_frames / done.seconds,
@@ -81,6 +69,22 @@ def document(name: str, target: Path, done: AnonymizedVideo, chosen: Chosen, opt
         "measured": "Nothing was measured: no certificate of this anonymizer was given or found. See 'anon-tune audit'."
         if certificate is None
         else "The certificate is of this anonymizer on the clips that it names. Nothing was measured on this video.",
+    }
+
+
+def _anonymizer(done: AnonymizedVideo, chosen: Chosen, options: VideoOptions) -> dict[str, Any]:
+    return {
+        "kind": chosen.loaded.subject.kind,
+        "name": chosen.loaded.subject.name,
+        "method": chosen.loaded.subject.method,
+        "fingerprint": chosen.loaded.subject.fingerprint,
+        "height": done.worked_at[0],
+        "width": done.worked_at[1],
+        "trained_at": chosen.clip_size,
+        "frames_at_once": done.chunk,
+        "keypoints": options.keypoints is not None,
+        "device": str(options.device),
+        "model_card": chosen.loaded.card,
     }
 
 
