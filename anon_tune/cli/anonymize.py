@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,7 +48,8 @@ def anonymize(
     --leakage-at-most 0.75
 
     Writes upright H.264 in .mp4, .m4v, .mov or .mkv. Beside each video it writes a report
-    (out.mp4.json), with the certificate if there is one. Location, device and other
+    (out.mp4.json), with the certificate if there is one. The report names the input and
+    the training clips, so read it before you publish it. Location, device and other
     metadata, subtitles and data streams are dropped. If a video cannot be read, the
     command reports it, anonymizes the others, and exits with 2.
     """
@@ -78,15 +80,28 @@ def anonymize(
 
 def _run(given: AnonymizeOptions) -> None:
     watch = _Watch()
+    # Otherwise a time limit of Slurm or a stop of a container would leave the unfinished file, hidden and for ever.
+    before = signal.signal(signal.SIGTERM, _raise_terminated)
     try:
         run_anonymize(given, watch)
-    except KeyboardInterrupt:
-        if watch.target is None:
+    except (KeyboardInterrupt, _TerminatedError) as stop:
+        is_terminated = isinstance(stop, _TerminatedError)
+        if watch.target is not None:
+            said = f"{printable(watch.target)} was not written; the videos before it are complete."
+            print(f"Stopped. {said}", file=sys.stderr)
+        elif not is_terminated:
             raise
-        print(
-            f"Stopped. {printable(watch.target)} was not written; the videos before it are complete.", file=sys.stderr
-        )
-        raise typer.Exit(130) from None
+        raise typer.Exit(143 if is_terminated else 130) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _TerminatedError(BaseException):
+    """The process was told to end, by SIGTERM."""
+
+
+def _raise_terminated(number: int, frame: object) -> None:
+    raise _TerminatedError
 
 
 class _Watch(AnonymizeWatch):
@@ -104,6 +119,9 @@ class _Watch(AnonymizeWatch):
 
     def left_out(self, folder: Path, said: str) -> None:
         print(f"{printable(folder)}: {said}. To include one, name it as an input.", file=sys.stderr, flush=True)
+
+    def without_keypoints(self, said: str) -> None:
+        print(said, file=sys.stderr, flush=True)
 
     def told(self, promise: str) -> None:
         print(promise, file=sys.stderr, flush=True)

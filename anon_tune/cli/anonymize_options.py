@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
+from anon_tune.cli.local_output import local_output
 from anon_tune.folder import Folder
 
 Inputs = Annotated[list[Path], typer.Argument(metavar="IN", help="Videos, or folders of videos.")]
 Output = Annotated[
-    Path, typer.Option("--output", "-o", metavar="FILE|DIR", help="Output file for one video, or output folder.")
+    Path,
+    typer.Option(
+        "--output", "-o", metavar="FILE|DIR", parser=local_output, help="Output file for one video, or output folder."
+    ),
 ]
 File = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Use this anonymizer file (.safetensors), written by 'export'.")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from anon_tune.cli.local_output import local_output
 from anon_tune.folder import Folder
 
 
@@ -81,7 +82,8 @@ AcceptDamage = Annotated[
 ]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out videos that cannot be decoded.")]
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="JSON file to write the certificate to.")
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", parser=local_output, help="JSON file to write the certificate to."),
 ]
 PrintedAs = Annotated[Format, typer.Option(metavar="table|json", help="Print the certificate as a table or as json.")]
 Seeds = Annotated[

@@ -168,30 +168,44 @@ def copy(
     ],
 ) -> None:
     """Copy a clip store to S3, GCS or another file system. Each node of a cluster fetches it from there once."""
+    from anon_tune.address import refuse_secret
     from anon_tune.clips import open_clips
     from anon_tune.clips.node_cache import save_store
     from anon_tune.folder import Folder
 
+    refuse_secret("clips copy", uri)
     if not Folder.at(uri).is_remote:
         raise UsageError("clips copy", "the destination must be a remote URI", uri, "On this machine, use cp -r")
-    save_store(open_clips(store).directory, uri)
-    info(uri)
+    clips = open_clips(store)
+    save_store(clips.directory, uri)
+    _print_contents(uri, clips.manifest)
 
 
 @app.command("info")
 def info(store: Annotated[str, typer.Argument(metavar="DIR|URI", help="Clip store.")]) -> None:
     """Print the number of clips, splits, actions and private attributes of a clip store."""
+    from anon_tune.address import refuse_secret
     from anon_tune.clips import open_clips
+    from anon_tune.clips.node_cache import fetch_manifest
+    from anon_tune.folder import Folder, is_uri
 
+    refuse_secret("clips info", store)
+    if is_uri(store) and (far := Folder.at(store)).is_remote:
+        _print_contents(far.location, fetch_manifest(far.location))  # its frames may be many gigabytes
+        return
     clips = open_clips(store)
-    num_frames, height, width, _ = clips.shape
-    splits = Counter(entry.split for entry in clips.manifest.entries)
-    what = f"{clips.num_clips} clips of {num_frames} frames, {height} x {width} pixels"
-    print(f"{printable(clips.location)}: {what}{_windows(clips.manifest)}")
+    _print_contents(clips.location, clips.manifest)
+
+
+def _print_contents(location: str, manifest: Manifest) -> None:
+    num_frames, height, width, _ = manifest.shape
+    splits = Counter(entry.split for entry in manifest.entries)
+    what = f"{len(manifest.entries)} clips of {num_frames} frames, {height} x {width} pixels"
+    print(f"{printable(location)}: {what}{_windows(manifest)}")
     print("splits:", ", ".join(f"{name} {count}" for name, count in splits.items()))
-    print(f"actions ({len(clips.actions)}):", ", ".join(clips.actions))
-    print(f"private attributes ({len(clips.attributes)}):", ", ".join(clips.attributes))
-    if known := [entry.frame_truth for entry in clips.manifest.entries if entry.frame_truth is not None]:
+    print(f"actions ({len(manifest.actions)}):", ", ".join(manifest.actions))
+    print(f"private attributes ({len(manifest.attributes)}):", ", ".join(manifest.attributes))
+    if known := [entry.frame_truth for entry in manifest.entries if entry.frame_truth is not None]:
         abnormal = sum(map(sum, known)) / sum(map(len, known))
         print(f"frame truth: {len(known)} clips, {abnormal:.1%} of their frames are abnormal")
 

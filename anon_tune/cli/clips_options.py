@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from anon_tune.cli.local_output import local_output
+
 _FOLDER = "For a folder, whose labels are in the paths of its files"
 _DATA_SET = "For a data set"
 
@@ -19,7 +21,9 @@ Source = Annotated[
         "your own.",
     ),
 ]
-Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Clip store to write.")]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", parser=local_output, help="Clip store to write.")
+]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="The same seed gives the same clips.")]
 NumFrames = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Frames per clip, spread evenly over the video. Default: 16.")

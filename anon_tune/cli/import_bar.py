@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anon_tune.commands.watch import ImportWatch
@@ -58,6 +59,9 @@ class ImportBar(ImportWatch):
 
     def left_out(self, folder: str, said: str) -> None:
         print(f"{printable(folder)}: {said}. They are left out.", file=sys.stderr)
+
+    def without_keypoints(self, file: Path, said: str) -> None:
+        print(f"{printable(file)}: {said}. Silhouettes are used instead.", file=sys.stderr)
 
     def damaged(self, files: Sequence[BadFile]) -> None:
         for file in files:

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperOption
 
 from anon_tune.cli.help_text import Command
+from anon_tune.cli.local_output import local_folder
 from anon_tune.cli.status import Address
 from anon_tune.cli.study import study_options
 from anon_tune.cli.study_options import Package
@@ -123,7 +124,9 @@ def fetch(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", file_okay=False, help="Folder to write to. Default: runs/NAME."),
+        typer.Option(
+            "--output", "-o", metavar="DIR", parser=local_folder, help="Folder to write to. Default: runs/NAME."
+        ),
     ] = None,
     address: Address = None,
     all_files: Annotated[

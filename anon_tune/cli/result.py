@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from anon_tune.cli.local_output import local_output
 from anon_tune.cli.rows import lay_out, terminal_width
 from anon_tune.cli.study_options import AllowExternal
 from anon_tune.commands.results import ExportOptions, measure_note, read_trials, write_report
@@ -69,7 +70,10 @@ def front(
 def report(
     directory: Study,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write. Default: DIR/report.html.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", parser=local_output, help="File to write. Default: DIR/report.html."
+        ),
     ] = None,
 ) -> None:
     """Write one self-contained HTML page about a study, even while it runs, and print its path."""
@@ -81,7 +85,11 @@ def export(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="File to write. Its suffix, or --format, sets the file format."
+            "--output",
+            "-o",
+            metavar="FILE",
+            parser=local_output,
+            help="File to write. Its suffix, or --format, sets the file format.",
         ),
     ],
     leakage_at_most: Annotated[

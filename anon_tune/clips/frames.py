@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -38,6 +39,12 @@ def check_shape(shape: tuple[int, int, int, int]) -> None:
         rule = f"a clip must have at most {_MOST_BYTES:,} bytes, and a side at most {_MOST_PIXELS:,} pixels"
         got = f"{shape[0]} frames of {shape[1]}x{shape[2]} pixels"
         raise UsageError("--size", rule, got, "Choose smaller or fewer frames")
+
+
+def frames_on_disk(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return an array of zeros in a file without a name, whose space is free again when the array is gone."""
+    with tempfile.TemporaryFile(prefix="anon-tune-") as file:
+        return np.memmap(file, np.uint8, "w+", shape=shape)
 
 
 def map_frames(path: Path, manifest: Manifest, every: bool = False) -> NDArray[np.uint8]:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from anon_tune.clips.keypoints import POINTS, Points
 from anon_tune.errors import DataError
 from anon_tune.folder import why
+from anon_tune.video.folder_files import printable
 
 _NUM_VALUES = 3 * len(POINTS)
 _REMEDY = "See docs/keypoints.md"
@@ -48,6 +49,17 @@ class KeyPoints:
             named = next(iter(sorted(self.videos)), "") or "no name of a video"
             rule = f"holds no key points of the videos, such as '{files[0]}'"
             raise DataError(str(self.path), rule, named, "Name videos by their path in the folder that is read")
+
+    def has(self, file: str) -> bool:
+        """True if a point of somebody is known in a frame of a video."""
+        return any(points[:, 2].any() for people in self._frames(file).values() for points in people)
+
+    def missing(self, files: Sequence[str]) -> str:
+        """Return a phrase about the videos in which no point is known; empty if there are none."""
+        without = [file for file in files if not self.has(file)]
+        if not without:
+            return ""
+        return f"holds no key points of {len(without)} of {len(files)} videos, such as '{printable(without[0])}'"
 
     def _frames(self, file: str) -> Frames:
         return self.videos.get(file) or self.videos.get("") or {}

@@ -70,6 +70,22 @@ def fetch_store(uri: str) -> Path:
     return target
 
 
+def fetch_manifest(uri: str) -> Manifest:
+    """Return the manifest of a clip store at a URI, without its frames.
+
+    Raises:
+        DataError: The URI holds no clip store or a damaged one.
+        UnreachableError: The file system of the URI does not answer.
+    """
+    filesystem, path = open_filesystem(uri)
+    try:
+        with tempfile.TemporaryDirectory(prefix="anon-tune-") as scratch:
+            return _read_remote_manifest(filesystem, path, uri, Path(scratch) / MANIFEST)
+    except (OSError, pa.ArrowException) as error:
+        remedy = "Check permissions and connection"
+        raise _kind(error)(uri, "cannot be read", remedy=remedy, cause=why(error)) from None
+
+
 def save_store(directory: Path, uri: str) -> None:
     """Copy a clip store to a URI. The manifest is copied last, so an incomplete copy is not taken for a store.
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from anon_tune.clips.frames import frames_on_disk
 from anon_tune.clips.store import Clips
 from anon_tune.errors import DataError
 
@@ -44,9 +47,17 @@ def outside_training(clips: Clips) -> Clips:
     order = [row for name in rows for row in rows[name]]
     start = min(order)
     whole = order == list(range(start, start + len(order)))
-    frames = clips._frames[start : start + len(order)] if whole else np.asarray(clips._frames[order])
+    frames = clips._frames[start : start + len(order)] if whole else _copied(clips._frames, order)
     moved = tuple(replace(entries[row], split=name) for name in rows for row in rows[name])
     points = clips._keypoints
     kept = None if points is None else np.asarray(points[order])
     manifest = replace(clips.manifest, entries=moved)
     return replace(clips, manifest=manifest, _frames=frames, _keypoints=kept, _persons=None)
+
+
+def _copied(frames: NDArray[np.uint8], order: Sequence[int]) -> NDArray[np.uint8]:
+    """Return rows in another order, in a file: two splits may be larger than the memory of a process."""
+    copied = frames_on_disk((len(order), *frames.shape[1:]))
+    for at, row in enumerate(order):
+        copied[at] = frames[row]
+    return copied

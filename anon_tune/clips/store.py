@@ -43,7 +43,7 @@ from anon_tune.clips.manifest import (
 )
 from anon_tune.clips.node_cache import fetch_store
 from anon_tune.clips.persons import map_masks
-from anon_tune.clips.place import check_place, unwritable
+from anon_tune.clips.place import check_place, put_in_place, unwritable
 from anon_tune.clips.windows import cut_windows
 from anon_tune.errors import DataError, suggest
 from anon_tune.folder import Folder, is_uri
@@ -307,7 +307,5 @@ class StoreWriter:
         self._file.close()
         write_manifest(self.hidden / MANIFEST, manifest)
         check_place(self.directory, self._force)  # checked again, because writing the clips may have taken hours
-        if self._force and self.directory.is_dir():
-            shutil.rmtree(self.directory)
-        self.hidden.rename(self.directory)
+        put_in_place(self.hidden, self.directory)
         return open_clips(self.directory)

@@ -5,13 +5,13 @@ Shapes: N clips, B clips of a batch, F stored frames, T frames of a window, H he
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anon_tune.clips.frames import frames_on_disk
 from anon_tune.clips.manifest import Manifest, WindowForm
 
 if TYPE_CHECKING:
@@ -118,8 +118,7 @@ def _frames(windows: Windows, starts: NDArray[np.int64]) -> NDArray[np.uint8]:
     num, length = starts.shape[1], windows.num_frames
     if num * length == num_stored and (starts == np.arange(num) * length).all():
         return windows.stored.reshape(num_clips * num, length, *pixels)
-    with tempfile.TemporaryFile(prefix="anon-tune-") as file:  # its space is free again when the array is gone
-        copied = np.memmap(file, np.uint8, "w+", shape=(num_clips * num, length, *pixels))
+    copied = frames_on_disk((num_clips * num, length, *pixels))
     for row, begins in enumerate(starts):
         for k, at in enumerate(begins):
             copied[row * num + k] = windows.stored[row, at : at + length]

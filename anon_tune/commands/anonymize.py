@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from anon_tune.commands.anonymize_report import document
 from anon_tune.commands.anonymize_subject import Chosen, certified, choose
-from anon_tune.errors import AnonTuneError, ExportError, UsageError
+from anon_tune.errors import AnonTuneError, DataError, ExportError, UsageError
 from anon_tune.folder import File, Folder
 from anon_tune.video.folder_files import files_below, is_video, left_out, printable
 
@@ -86,6 +86,9 @@ class AnonymizeWatch:
     def left_out(self, folder: Path, said: str) -> None:
         """Called for a folder with files whose suffix is not that of a video; `said` tells how many there are."""
 
+    def without_keypoints(self, said: str) -> None:
+        """Called once, if the file of key points does not know some of the videos; `said` tells how many."""
+
     def told(self, promise: str) -> None:
         """Called once, if the method keeps differential privacy: what it protects."""
 
@@ -131,14 +134,14 @@ def run_anonymize(options: AnonymizeOptions, watch: AnonymizeWatch) -> list[Path
     jobs = find_jobs(options.inputs, options.output, options.ending, watch)
     names = [_name(source, options.inputs) for source, _ in jobs]
     if points is not None:
-        points.check(names)
+        _check_named(points, names, chosen, watch)
     if promise := release_of(chosen.loaded.subject.method):
         watch.told(promise)
     failed: list[AnonTuneError] = []
     for (source, target), name in zip(jobs, names, strict=True):
         try:
-            known = how if points is None else replace(how, keypoints=partial(points.of, name))
-            _anonymize_one(source, target, chosen, known, watch)
+            known = replace(how, keypoints=partial(points.of, name)) if points and points.has(name) else how
+            _anonymize_one(source, name, target, chosen, known, watch)
         except AnonTuneError as error:
             if len(jobs) == 1:
                 raise
@@ -160,17 +163,34 @@ def _keypoints(options: AnonymizeOptions, chosen: Chosen) -> KeyPoints | None:
         UsageError: There are some but the anonymizer has no use for them, or it needs some and there are none.
         DataError: The file cannot be read.
     """
+    from anon_tune.methods import find
     from anon_tune.methods.clip_needs import check_keypoints_known
 
     if options.keypoints is None:
         check_keypoints_known(chosen.loaded.subject.method, False, "anonymize")
         return None
-    if not chosen.loaded.anonymizer.uses_keypoints:
-        method = chosen.loaded.subject.method
+    method = chosen.loaded.subject.method
+    if not chosen.loaded.anonymizer.uses_keypoints or find(method).values.get("pose") == "silhouette":
         raise UsageError("--keypoints", "needs a method that moves figures by them", method, "Use the method avatar")
     from anon_tune.clips.keypoint_file import read_keypoints
 
     return read_keypoints(options.keypoints)
+
+
+def _check_named(points: KeyPoints, names: Sequence[str], chosen: Chosen, watch: AnonymizeWatch) -> None:
+    """Tell of videos without key points, or refuse them if the method uses nothing else: people would stay visible.
+
+    Raises:
+        DataError: The method needs key points, and some videos have none; or no video has any.
+    """
+    from anon_tune.methods import find
+
+    points.check(names)
+    if said := points.missing(names):
+        if find(chosen.loaded.subject.method).values.get("pose") == "keypoints":
+            remedy = "Name videos by their path in the folder that is read, or write pose=any"
+            raise DataError(printable(points.path), said, remedy=remedy)
+        watch.without_keypoints(f"{printable(points.path)}: {said}. Silhouettes are used instead; check the results.")
 
 
 def _name(source: Path, inputs: Sequence[Path]) -> str:
@@ -179,7 +199,9 @@ def _name(source: Path, inputs: Sequence[Path]) -> str:
     return source.relative_to(folder).as_posix()
 
 
-def _anonymize_one(source: Path, target: Path, chosen: Chosen, options: VideoOptions, watch: AnonymizeWatch) -> None:
+def _anonymize_one(
+    source: Path, name: str, target: Path, chosen: Chosen, options: VideoOptions, watch: AnonymizeWatch
+) -> None:
     from anon_tune.export import anonymize_video
 
     report = target.with_name(f"{target.name}.json")
@@ -188,7 +210,7 @@ def _anonymize_one(source: Path, target: Path, chosen: Chosen, options: VideoOpt
         raise UsageError(printable(report), "already exists", remedy="Name another file or add --force")
     with watch.begin(source, target) as show:
         done = anonymize_video(source, target, chosen.loaded.anonymizer, options, show)
-    _write(report, json.dumps(document(source, target, done, chosen, options), indent=2) + "\n")
+    _write(report, json.dumps(document(name, target, done, chosen, options), indent=2) + "\n")
 
 
 def _check_length(output: Path, written: Path, what: str) -> None:

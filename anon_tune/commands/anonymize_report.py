@@ -14,17 +14,25 @@ if TYPE_CHECKING:
     from anon_tune.export import AnonymizedVideo, VideoOptions
 
 
-def document(
-    source: Path, target: Path, done: AnonymizedVideo, chosen: Chosen, options: VideoOptions
-) -> dict[str, Any]:
-    """Return the report of one video; fractions are in [0, 1]."""
+def document(name: str, target: Path, done: AnonymizedVideo, chosen: Chosen, options: VideoOptions) -> dict[str, Any]:
+    """Return the report of one video; fractions are in [0, 1].
+
+    It lies beside a video that may be released, so it does not name the folders of this machine.
+
+    Args:
+        name: Path of the input in the folder that was given, or its name.
+        target: The output.
+        done: The result.
+        chosen: The anonymizer.
+        options: How it was applied.
+    """
     facts, busy = done.source, sum(done.busy_s.values()) or 1.0
     certificate = chosen.certificate
     return {
         "schema": "anon_tune.anonymized/1",
         "anon_tune": anon_tune.__version__,
         "input": {
-            "file": printable(source),
+            "file": printable(name),
             "container": facts.container,
             "codec": facts.codec,
             "height": facts.height,
@@ -42,7 +50,7 @@ def document(
             "damage": list(done.damage),
         },
         "output": {
-            "file": printable(target),
+            "file": printable(target.name),
             "codec": "h264",
             "crf": options.crf,
             "height": done.height,
@@ -51,19 +59,7 @@ def document(
             "audio": _audio(done, options),
             "shows_original": options.preview,
         },
-        "anonymizer": {
-            "kind": chosen.loaded.subject.kind,
-            "name": chosen.loaded.subject.name,
-            "method": chosen.loaded.subject.method,
-            "fingerprint": chosen.loaded.subject.fingerprint,
-            "height": done.worked_at[0],
-            "width": done.worked_at[1],
-            "trained_at": chosen.clip_size,
-            "frames_at_once": done.chunk,
-            "keypoints": options.keypoints is not None,
-            "device": str(options.device),
-            "model_card": chosen.loaded.card,
-        },
+        "anonymizer": _anonymizer(done, chosen, options),
         "private_release": _promise(chosen),
         "seconds": done.seconds,
         "fps": done.num_frames / done.seconds,
@@ -73,6 +69,22 @@ def document(
         "measured": "Nothing was measured: no certificate of this anonymizer was given or found. See 'anon-tune audit'."
         if certificate is None
         else "The certificate is of this anonymizer on the clips that it names. Nothing was measured on this video.",
+    }
+
+
+def _anonymizer(done: AnonymizedVideo, chosen: Chosen, options: VideoOptions) -> dict[str, Any]:
+    return {
+        "kind": chosen.loaded.subject.kind,
+        "name": chosen.loaded.subject.name,
+        "method": chosen.loaded.subject.method,
+        "fingerprint": chosen.loaded.subject.fingerprint,
+        "height": done.worked_at[0],
+        "width": done.worked_at[1],
+        "trained_at": chosen.clip_size,
+        "frames_at_once": done.chunk,
+        "keypoints": options.keypoints is not None,
+        "device": str(options.device),
+        "model_card": chosen.loaded.card,
     }
 
 
@@ -93,7 +105,12 @@ def _limits(done: AnonymizedVideo, chosen: Chosen) -> list[str]:
     from anon_tune.methods import find
 
     limits, facts = [], done.source
-    if "persons" in find(chosen.loaded.subject.method).spec.needs:
+    if chosen.loaded.anonymizer.uses_keypoints:
+        limits.append(
+            "The background is the mean of the frames. Whom neither the detector nor key points find stays visible in "
+            "it while they are still; check the result."
+        )
+    elif "persons" in find(chosen.loaded.subject.method).spec.needs:
         limits.append("If the detector finds no one in a frame, the frame is left unchanged; check the result.")
     if chosen.clip_size not in (None, done.worked_at):
         limits.append(

@@ -148,6 +148,8 @@ def import_clips(options: ImportOptions, watch: ImportWatch, on_store: Callable[
     watch.counted()
     if imported.left_out:
         watch.left_out(options.source, imported.left_out)
+    if options.keypoints is not None and imported.without_keypoints:
+        watch.without_keypoints(options.keypoints, imported.without_keypoints)
     watch.damaged(imported.damaged)
     watch.end(imported.bad, imported.short)
     if imported.bad and not options.skip_bad:

@@ -26,6 +26,9 @@ class ImportWatch:
     def left_out(self, folder: str, said: str) -> None:
         """Called if the pattern matches files that are not videos; `said` tells how many there are."""
 
+    def without_keypoints(self, file: Path, said: str) -> None:
+        """Called at the end if the file of key points does not know some videos; `said` tells how many there are."""
+
     def damaged(self, files: Sequence[BadFile]) -> None:
         """Called at the end with the files that are used although damage is suspected."""
 

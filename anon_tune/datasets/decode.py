@@ -5,7 +5,7 @@ Shapes: T frames of a clip, F frames of a file, H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,12 @@ from anon_tune.clips.manifest import WindowForm
 from anon_tune.clips.windows import middle_window
 from anon_tune.errors import UsageError
 from anon_tune.video.damage import DamageWatch
+from anon_tune.video.deinterlace import Deinterlacer
 from anon_tune.video.opening import UnreadableError, open_video
 from anon_tune.video.orientation import Orientation, orientation_of
+
+DECODED_AS = 2
+"""Rises if a file may give another clip than before, so that no interrupted import of another version is continued."""
 
 _HELD_BYTES = 2**26  # a file up to this size is read once and held in memory; a larger file is read twice
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
@@ -97,9 +101,11 @@ class ClipForm:
             return shown_frames(edges, self.num_stored, self.frame_step)
         num = edges if isinstance(edges, int) else len(edges) - 1
         room = num - 1 - (self.num_frames - 1) * self.frame_step
-        begins = [room * k // (self.num_windows - 1) if room > 0 else room // 2 for k in range(self.num_windows)]
+        if room <= 0:
+            return np.tile(_stepped(num, self.num_frames, self.frame_step), self.num_windows)
+        begins = [room * k // (self.num_windows - 1) for k in range(self.num_windows)]
         steps = np.array(begins)[:, None] + self.frame_step * np.arange(self.num_frames)
-        return np.clip(steps.ravel(), 0, num - 1)
+        return steps.ravel()
 
     def kept(self, taken: NDArray[np.int64]) -> tuple[int, int]:
         """Return which of the frames taken of a video windows may show; see `ClipEntry`."""
@@ -166,8 +172,8 @@ def shown_frames(edges: int | NDArray[np.int64], num_frames: int, frame_step: in
 
     Without a step, clip frame i is the one on screen at ``(i + 1/2) / T`` of the video's time: the middle of
     T equal stretches. At a constant rate that is frame ``floor((i + 1/2) F / T)``. With a step, the clip is
-    taken from the middle of the video, counted in frames. If it is longer than the video, the first and the last frame
-    are repeated.
+    taken from the middle of the video, counted in frames. If it is longer than the video, the first and the last of the
+    frames that the steps reach are repeated, so that neighbours are a step apart or the same.
 
     Args:
         edges: (F + 1,), rising: the times at which frames appear, then the time at which the last one disappears. Or F,
@@ -178,8 +184,7 @@ def shown_frames(edges: int | NDArray[np.int64], num_frames: int, frame_step: in
     edges = np.arange(edges + 1) if isinstance(edges, int) else edges
     num, steps = len(edges) - 1, np.arange(num_frames)
     if frame_step is not None:
-        first = (num - 1 - (num_frames - 1) * frame_step) // 2
-        return np.minimum(np.maximum(first + frame_step * steps, 0), num - 1)
+        return _stepped(num, num_frames, frame_step)
     since = edges - edges[0]  # integers: no rounding decides between two frames
     chosen: NDArray[np.int64] = (
         np.searchsorted(since[:-1] * 2 * num_frames, (2 * steps + 1) * since[-1], side="right") - 1
@@ -187,10 +192,19 @@ def shown_frames(edges: int | NDArray[np.int64], num_frames: int, frame_step: in
     return chosen
 
 
+def _stepped(num: int, num_frames: int, frame_step: int) -> NDArray[np.int64]:
+    """Return the indices of frames a step apart, (T,), from the middle of `num` frames; see `shown_frames`."""
+    num_fitting = min(num_frames, (num - 1) // frame_step + 1)
+    first = (num - 1 - (num_fitting - 1) * frame_step) // 2
+    num_repeated = (num_frames - num_fitting + 1) // 2  # before the first one
+    return first + frame_step * np.clip(np.arange(num_frames) - num_repeated, 0, num_fitting - 1)
+
+
 def decode_clip(folder: Path, form: ClipForm, file: str, shown: Sequence[int] | None = None) -> DecodedClip | BadFile:
     """Decode the frames of a clip from a video.
 
-    Frames are turned and mirrored upright as the file says. Then they are resized without keeping the aspect ratio;
+    Interlaced frames are deinterlaced, as `VideoReader` does, so that studies measure what is anonymized later. Frames
+    are turned and mirrored upright as the file says. Then they are resized without keeping the aspect ratio;
     shrinking averages pixels. Colours follow the file's matrix and range, so full-range video (yuvj420p) keeps its
     black and white. In a video with a variable frame rate, frames are chosen by their times.
 
@@ -223,14 +237,12 @@ def decode_clip(folder: Path, form: ClipForm, file: str, shown: Sequence[int] | 
                 wanted = np.array(shown or form.taken(_edges(times, last)))
                 chosen = set(wanted.tolist())
                 clip = np.zeros((form.num_stored, *form.shape[1:]), np.uint8)
-                for packet in packets:
-                    for frame in watch.decode(packet):
-                        if not seen:  # of the first frame, because the file may end before the clip begins
-                            orientation = orientation_of(frame)
-                            size = orientation.size(frame.height, frame.width)
-                        if len(seen) in chosen:
-                            clip[wanted == len(seen)] = _upright(frame, orientation, form, reformatter)
-                        seen.append(frame.pts)
+                for at, frame in enumerate(_deinterlaced(watch, packets, seen)):
+                    if not at:  # of the first frame, because the file may end before the clip begins
+                        orientation = orientation_of(frame)
+                        size = orientation.size(frame.height, frame.width)
+                    if at in chosen:
+                        clip[wanted == at] = _upright(frame, orientation, form, reformatter)
                 watch.finish()
                 rate = float(stream.average_rate or 25)
             if not seen:
@@ -241,6 +253,18 @@ def decode_clip(folder: Path, form: ClipForm, file: str, shown: Sequence[int] | 
     fps = rate / step if step else rate * form.num_stored / len(seen)
     told = tuple(wanted.tolist()), "; ".join(watch.found), form.kept(wanted), form.repeats(wanted)
     return DecodedClip(clip, fps, len(seen), size, *told)
+
+
+def _deinterlaced(
+    watch: DamageWatch, packets: Iterable[av.Packet[av.VideoStream]], seen: list[int | None]
+) -> Iterator[av.VideoFrame]:
+    """Yield the frames of packets, in order, and add the time of each to `seen` when it is decoded."""
+    deinterlacer = Deinterlacer()
+    for packet in packets:
+        for frame in watch.decode(packet):
+            seen.append(frame.pts)
+            yield from (one for one, *_ in deinterlacer.push(frame, frame.pts))
+    yield from (one for one, *_ in deinterlacer.flush())
 
 
 def _times(packets: Iterable[av.Packet[av.VideoStream]]) -> tuple[list[int | None], int | None]:

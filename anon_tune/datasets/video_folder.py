@@ -17,7 +17,7 @@ from anon_tune.clips.keypoints import Points
 from anon_tune.clips.labels import Labels
 from anon_tune.clips.place import check_place
 from anon_tune.clips.store import Clips, StoreWriter
-from anon_tune.datasets.decode import BadFile, ClipForm, DecodedClip, decode_clip
+from anon_tune.datasets.decode import DECODED_AS, BadFile, ClipForm, DecodedClip, decode_clip
 from anon_tune.datasets.journal import FileRecord, Journal
 from anon_tune.datasets.labels import Found, Splitter, label_found, match_files
 from anon_tune.datasets.side_by_side import Map, one_by_one
@@ -38,6 +38,7 @@ class ImportResult:
         short: Files that are too short for a clip, so that their clips repeat frames.
         damaged: Files whose damage was accepted, with a description of it.
         left_out: Phrase that counts the files that the pattern matches but that are not videos; empty if none.
+        without_keypoints: Phrase that counts the files that the file of key points does not know; empty if none.
     """
 
     clips: Clips
@@ -46,6 +47,7 @@ class ImportResult:
     short: tuple[str, ...]
     damaged: tuple[BadFile, ...] = ()
     left_out: str = ""
+    without_keypoints: str = ""
 
 
 def import_folder(
@@ -192,7 +194,7 @@ def store_files(
             fps = statistics.median(one.fps for one in journal.records if not one.reason)
             points = _placed(keypoints, labels, journal)
             clips = writer.finish(tuple(attributes), fps, printable(root.resolve()), True, points)
-        return _result(clips, bad, journal.records)
+        return _result(clips, bad, journal.records, "" if keypoints is None else keypoints.missing(files))
 
 
 def _check_fit(form: ClipForm, labels: Sequence[Labels], keypoints: KeyPoints | None) -> None:
@@ -210,10 +212,13 @@ def _check_fit(form: ClipForm, labels: Sequence[Labels], keypoints: KeyPoints | 
         raise UsageError("--windows", rule, remedy=remedy)
 
 
-def _result(clips: Clips, bad: Sequence[BadFile], records: Sequence[FileRecord]) -> ImportResult:
+def _result(
+    clips: Clips, bad: Sequence[BadFile], records: Sequence[FileRecord], without_keypoints: str
+) -> ImportResult:
     short = [one.file for one in records if one.repeats]
     damaged = [BadFile(one.file, 0, one.damage) for one in records if one.damage]
-    return ImportResult(clips, clips.num_clips, tuple(bad), tuple(short), tuple(damaged))
+    counted = clips.num_clips, tuple(bad), tuple(short), tuple(damaged)
+    return ImportResult(clips, *counted, without_keypoints=without_keypoints)
 
 
 def _added(writer: StoreWriter, labels: Labels, clip: DecodedClip | BadFile) -> str:
@@ -266,7 +271,7 @@ def _open_journal(root: Path, labels: Sequence[Labels], form: ClipForm, output: 
     check_place(output, force)  # before anything is written
     files = [one.file for one in labels]
     truth = [asdict(one.truth) for one in labels if one.truth is not None]
-    facts = [str(root.resolve()), asdict(form), av.__version__, av.library_versions, files, truth]
+    facts = [DECODED_AS, str(root.resolve()), asdict(form), av.__version__, av.library_versions, files, truth]
     return Journal(output, hashlib.sha256(json.dumps(facts).encode()).hexdigest())
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from anon_tune.errors import AnonTuneError, DataError, UnreachableError
-from anon_tune.folder.filesystem import split_query
+from anon_tune.folder.filesystem import is_uri, split_query
 from anon_tune.folder.folder import Folder, Location
 
 
@@ -27,6 +28,8 @@ class File:
         """Return the file at a path or a URI."""
         path, query = split_query(str(location))
         parent, _, name = path.rpartition("/")
+        if is_uri(path):
+            name = unquote(name)  # as a folder does with the rest
         return File(Folder.at(f"{parent or ('/' if path.startswith('/') else '.')}{query}"), name)
 
     def __str__(self) -> str:
@@ -35,7 +38,7 @@ class File:
     @property
     def location(self) -> str:
         """The path or URI of the file; `at` takes it."""
-        return (self.folder / self.name).location
+        return (self.folder / (quote(self.name) if self.folder.is_remote else self.name)).location
 
     @property
     def path(self) -> Path:

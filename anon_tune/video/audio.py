@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from av.container import OutputContainer
 from anon_tune.errors import DataError
 from anon_tune.folder import why
 from anon_tune.video.reader import AudioPacket, codec_name
+from anon_tune.video.vorbis import without_comments
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """Suffixes that a written file may have, each with FFmpeg's name of the container."""
@@ -41,11 +43,13 @@ class WrittenAudio:
         self, container: OutputContainer, sources: Sequence[av.AudioStream], suffix: str, encode: bool, where: str
     ) -> None:
         self._container, self._where = container, where
+        self._is_matroska = FORMATS[suffix] == "matroska"
         self._copied: dict[int, Any] = {}
         self._encoders: dict[int, Any] = {}
+        self._earliest = {source.index: -_delay(source) for source in sources}
         for source in sources:
             if _holds(suffix, source):
-                self._copied[source.index] = container.add_stream_from_template(source)
+                self._copied[source.index] = _copy(container, source)
             elif encode and source.codec_context is not None:
                 self._encoders[source.index] = _aac(container, source)
             else:
@@ -61,6 +65,8 @@ class WrittenAudio:
         encoder = self._encoders.get(packet.stream_index)
         try:
             if encoder is None:
+                if self._ends_before_0(packet):
+                    return
                 packet.stream = self._copied[packet.stream_index]
                 self._container.mux(packet)
                 return
@@ -71,10 +77,29 @@ class WrittenAudio:
         for frame in frames:
             self._container.mux(encoder.encode(frame))
 
+    def _ends_before_0(self, packet: AudioPacket) -> bool:
+        """True for a packet of which Matroska can show nothing; one that reaches beyond time 0 is moved to it.
+
+        Matroska has no times below 0, and FFmpeg would move the video with the audio.
+        """
+        if not self._is_matroska or packet.pts is None or packet.pts >= self._earliest[packet.stream_index]:
+            return False
+        ends = packet.pts + (packet.duration or 0)
+        packet.pts = packet.dts = 0
+        return ends <= 0
+
     def finish(self) -> None:
         """Write the packets that the encoders still hold."""
         for encoder in self._encoders.values():
             self._container.mux(encoder.encode(None))
+
+
+def _delay(source: av.AudioStream) -> int:
+    """Return the ticks before time 0 that Matroska can hold: it stores what a decoder must discard, if it is told."""
+    context = source.codec_context
+    if context is None or not context.sample_rate:
+        return 0
+    return math.ceil(context.delay / (context.sample_rate * (source.time_base or 1)))
 
 
 def _aac(container: OutputContainer, source: av.AudioStream) -> Any:
@@ -84,6 +109,21 @@ def _aac(container: OutputContainer, source: av.AudioStream) -> Any:
     return encoder
 
 
+def _copy(container: OutputContainer, source: av.AudioStream) -> Any:
+    """Add a stream for the packets of a source, without the comments that its headers may hold.
+
+    Raises:
+        ValueError: The container or FFmpeg does not know the codec, or it is unknown what the headers hold.
+    """
+    stream: Any = container.add_stream_from_template(source)
+    if codec_name(source) == "vorbis":
+        headers = without_comments(bytes(source.codec_context.extradata or b""))
+        if headers is None:
+            raise ValueError("unknown form of headers")
+        stream.codec_context.extradata = headers
+    return stream
+
+
 def _holds(suffix: str, source: av.AudioStream) -> bool:
     """True if a container can hold the packets of a stream. Some refuse them only when the header is written.
 
@@ -91,7 +131,7 @@ def _holds(suffix: str, source: av.AudioStream) -> bool:
     """
     try:
         container = av.open(io.BytesIO(), "w", format=FORMATS[suffix])
-        stream = container.add_stream_from_template(source)
+        stream = _copy(container, source)
         container.start_encoding()
         if codec_name(source).startswith("pcm_"):
             silence = av.Packet(bytes(_SILENCE_BYTES))

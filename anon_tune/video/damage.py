@@ -9,10 +9,11 @@ from typing import Any
 import av
 from av.container import InputContainer
 
-from anon_tune.video.opening import UnreadableError
+from anon_tune.video.opening import HOLD_DECODING_TIMES, UnreadableError
 
 _SMALL_CUT = 0.02  # fraction of a video's length; headers round it
 _GRACE_S = 0.5
+_MOST_LATE = 1.5  # frames from the start of the stream to the first decoded frame
 _MOST_NAMED = 10
 _REMEDY = "Use another copy, or add --accept-damage to take what can be decoded"
 _HINT = "--accept-damage takes what can be decoded"
@@ -37,6 +38,7 @@ class DamageWatch:
     def __init__(self, container: InputContainer, stream: av.VideoStream, accept: bool = False) -> None:
         self._container, self._stream, self._accept = container, stream, accept
         self.end = 0.0
+        self._has_begun = False
         self._reached = 0.0  # seconds that another stream reaches
         self._notes: list[str] = []
         self._num_more = 0
@@ -72,11 +74,23 @@ class DamageWatch:
             self._suspect(f"has a frame that cannot be decoded, after {self._after_start(self.end):.1f} seconds")
             return
         for frame in frames:
+            if not self._has_begun:
+                self._has_begun = True
+                self._check_begin(frame)
             if frame.is_corrupt:
                 self._suspect(f"has a damaged frame after {self._after_start(self.end):.1f} seconds")
             if frame.time is not None:
                 self.end = max(self.end, float(frame.time + (frame.duration or 0) * (frame.time_base or 0)))
             yield frame
+
+    def _check_begin(self, first: av.VideoFrame) -> None:
+        """Find frames that the decoder left out without an error, because the file was cut between two key frames."""
+        stream = self._stream
+        if first.time is None or stream.start_time is None or self._container.format.name in HOLD_DECODING_TIMES:
+            return
+        lost = float(first.time) - float(self._start())
+        if lost > _MOST_LATE * float(1 / (stream.average_rate or 25)):
+            self._suspect(f"cannot be decoded in its first {lost:.1f} seconds, before its first key frame")
 
     def finish(self) -> None:
         """Compare the end of the video with what the file declares.

@@ -9,6 +9,9 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 _PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
+HOLD_DECODING_TIMES = ("avi", "asf")
+"""FFmpeg's names of containers that tell when a frame is decoded, not when it is shown."""
+
 _REMEDY = "Repair it, or use another copy"
 
 

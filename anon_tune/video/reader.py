@@ -22,13 +22,14 @@ from anon_tune.errors import DataError
 from anon_tune.folder import why
 from anon_tune.video.damage import DamageWatch, file_seconds, stream_seconds
 from anon_tune.video.deinterlace import Deinterlacer
-from anon_tune.video.opening import UnreadableError, open_video
+from anon_tune.video.opening import HOLD_DECODING_TIMES, UnreadableError, open_video
 from anon_tune.video.orientation import Orientation, orientation_of
 
 AudioPacket: TypeAlias = "av.Packet[Any]"
 
 _REMEDY = "Repair it, or use another copy"
 _PRIMING_S = 0.15  # most seconds before time 0 at the start of audio, which its decoder discards
+_OPUS_PREROLL_S = Fraction(80, 1000)  # RFC 7845, section 4.6
 _HDR = {16: "PQ", 18: "HLG"}  # FFmpeg's numbers of transfer functions
 
 
@@ -192,12 +193,15 @@ class VideoReader:
             return 0
         if self._video.start_time is None and self._container.start_time is None:
             return time  # the file tells nothing of its start
+        if self._container.format.name not in HOLD_DECODING_TIMES:
+            # The first decoded frame may be later than the start, if the file was cut before a key frame.
+            return round(self._zero / self.facts.time_base)
         start = time if self._video.start_time is None else self._video.start_time
         return int(time - start + round(self._zero / self.facts.time_base))
 
     def _time(self, frame: av.VideoFrame) -> int | None:
         """Return the tick at which a frame is shown. AVI and ASF hold decoding times, and FFmpeg guesses."""
-        return frame.dts if self._container.format.name in ("avi", "asf") else frame.pts
+        return frame.dts if self._container.format.name in HOLD_DECODING_TIMES else frame.pts
 
     def _next_pts(self, time: int | None, duration: int) -> int:
         """Return a frame's timestamp. If it has no time, or one that does not rise, add a step to the last one."""
@@ -214,13 +218,26 @@ class VideoReader:
             for packet in self._watch.packets():
                 if packet.stream.index == self._video.index:
                     yield from self._watch.decode(packet)
-                elif packet.size and packet.stream.index in self._wanted:
+                elif packet.size and packet.stream.index in self._wanted and not self._was_cut_away(packet):
                     yield self._from_zero(packet)
             self._watch.finish()
         except UnreadableError as error:
             raise self._unfit(error) from None
         except (av.FFmpegError, OSError) as error:
             raise self._error(f"cannot be decoded beyond {self._watch.end:.1f} seconds", error) from None
+
+    def _was_cut_away(self, packet: AudioPacket) -> bool:
+        """True for sound that an edit list hides, as of a trimmed recording, and that no decoder needs.
+
+        FFmpeg marks such packets. A decoder needs the last one before time 0; Opus needs more.
+        """
+        if not packet.is_discard:
+            return False
+        needed = packet.duration or 0
+        if codec_name(packet.stream) == "opus":
+            needed = max(needed, round(_OPUS_PREROLL_S / packet.time_base))
+        ends = (packet.pts or 0) - round(self._zero / packet.time_base) + (packet.duration or 0)
+        return not -needed < ends <= 0
 
     def _from_zero(self, packet: AudioPacket) -> AudioPacket:
         ticks = round(self._zero / packet.time_base)

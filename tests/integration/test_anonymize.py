@@ -379,7 +379,8 @@ def test_audio_that_a_container_cannot_hold_is_named(run: Run, tmp_path: Path) -
     assert run(source, "-o", tmp_path / "out.mp4", "--method", "blur:2", "--drop-audio")[0] == 0
 
 
-def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_leave_nothing(tmp_path: Path, number: int, code: int) -> None:
     source = write_video(tmp_path / "in.mp4", 800, (96, 128))
     out = tmp_path / "out"
     out.mkdir()
@@ -390,9 +391,9 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
         assert process.poll() is None
         time.sleep(0.05)
     assert [path.name[0] for path in out.iterdir()] == ["."]  # hidden while it is not complete
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, said = process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == code
     assert said.decode().splitlines()[-1].startswith("Stopped. ")
     assert not list(out.iterdir())
 

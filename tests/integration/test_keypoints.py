@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -64,6 +65,45 @@ def test_an_import_keeps_key_points_and_the_avatar_moves_by_them(
     assert not (tmp_path / "other").exists()
 
 
+def test_videos_that_the_file_does_not_name_are_refused_or_told(
+    say: Say, made: Clips, videos: Path, tmp_path: Path
+) -> None:
+    """Nothing but what moves is removed from a video of which no point is known: people who sit still stay visible."""
+    named = sorted((videos / "in").glob("*.mp4"))[0]
+    (tmp_path / "in").mkdir()
+    for name in (named.name, "unnamed.mp4"):
+        (tmp_path / "in" / name).write_bytes(named.read_bytes())
+    given = ["anonymize", tmp_path / "in", "-o", tmp_path / "out", "--keypoints", videos / "points.parquet"]
+    phrase = "points.parquet: holds no key points of 1 of 2 videos, such as 'unnamed.mp4'. "
+    said = say(*given, "--method", "avatar:pose=keypoints")
+    assert said.code == 2
+    assert phrase + "Name videos by their path in the folder that is read, or write pose=any." in said.err
+    assert not (tmp_path / "out").exists()
+    said = say(*given, "--method", "avatar")
+    assert said.code == 0, said.err
+    assert phrase + "Silhouettes are used instead" in said.err
+    reports = {
+        name: json.loads((tmp_path / "out" / f"{name}.json").read_text()) for name in (named.name, "unnamed.mp4")
+    }
+    assert [one["anonymizer"]["keypoints"] for one in reports.values()] == [True, False]
+    for one in reports.values():
+        (limit,) = one["limits"]
+        assert limit.startswith("The background is the mean of the frames.")
+
+
+def test_an_import_tells_of_videos_that_the_file_does_not_name(say: Say, videos: Path, tmp_path: Path) -> None:
+    rows = pq.read_table(videos / "points.parquet")
+    lost = rows["file"][0].as_py()
+    pq.write_table(rows.filter(pa.compute.not_equal(rows["file"], lost)), tmp_path / "some.parquet")
+    pattern = r"(?P<group>\w+-person-\d+)_(?P<action>[a-z-]+)_(?P<broad>\w+)_"
+    options = ["--pattern", pattern, "--action", "action", "--private", "broad", "--group", "group"]
+    options += ["--test-groups", "test-person-0000", "--val-groups", "val-person-0000", "--num-frames", "3"]
+    options += ["--size", "32x32", "--workers", "1", "-o", tmp_path / "store"]
+    said = say("clips", "import", videos / "in", *options, "--keypoints", tmp_path / "some.parquet")
+    assert said.code == 0, said.err
+    assert f"some.parquet: holds no key points of 1 of 12 videos, such as '{lost}'." in said.err
+
+
 def test_a_video_is_anonymized_by_its_key_points(say: Say, made: Clips, videos: Path, tmp_path: Path) -> None:
     entry, row = made.manifest.entries[0], made.split("train")
     (video,) = (videos / "in").glob(f"*_{entry.id}.mp4")
@@ -85,6 +125,11 @@ def test_a_video_is_anonymized_by_its_key_points(say: Say, made: Clips, videos: 
     ("method", "with_file", "said"),
     [
         ("blur:4", True, "--keypoints: needs a method that moves figures by them, got blur:4. Use the method avatar."),
+        (
+            "avatar:pose=silhouette",
+            True,
+            "--keypoints: needs a method that moves figures by them, got avatar:pose=silhouette.",
+        ),
         ("avatar:pose=keypoints", False, "needs key points, and there are none. Give them with --keypoints"),
     ],
 )

@@ -201,6 +201,30 @@ def test_times_below_zero_and_a_clock_that_wraps(anonymize: Anonymize, tmp_path:
     assert shown.report["output"]["num_frames"] == 30
 
 
+@pytest.mark.parametrize(("codec", "options"), [("mpeg2video", {"g": "10", "bf": "0"}), ("libx264", {"g": "10"})])
+def test_a_file_cut_between_key_frames_is_told_and_stays_in_step_with_its_sound(
+    say: Callable[..., tuple[int, str, str]], tmp_path: Path, codec: str, options: dict[str, str]
+) -> None:
+    whole = write_video(tmp_path / "whole.ts", 40, codec=codec, options=options, audio="aac", form="mpegts")
+    data, cut = whole.read_bytes(), tmp_path / "cut.ts"
+    cut.write_bytes(data[188 * (len(data) // 188 // 8) :])  # the tables that name the streams are repeated later
+    with av.open(str(cut)) as container:
+        video = container.streams.video[0]
+        first = next(container.decode(video))
+        late = float(first.pts * video.time_base) - container.start_time / av.time_base
+    assert late > 0.25
+    given = ["anonymize", cut, "-o", tmp_path / "out.mp4", "--method", "identity"]
+    rule = "seconds, before its first key frame. Use another copy, or add --accept-damage"
+    assert rule in line(say, *given)
+    refused = clip_of(cut)
+    assert isinstance(refused, BadFile)
+    assert "before its first key frame" in refused.reason
+    assert say(*given, "--accept-damage")[0] == 0
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        shown = next(container.decode(video=0))
+    assert shown.time == pytest.approx(late, abs=2e-3)
+
+
 QUARTERS = [(1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0)]
 MIRRORS = [(-1, 0, 0, 1), (1, 0, 0, -1), (0, 1, 1, 0), (0, -1, -1, 0)]
 
@@ -489,7 +513,19 @@ def test_a_name_that_is_not_utf_8_is_anonymized_and_escaped(
     code, out, _ = say("anonymize", tmp_path / "in", "-o", tmp_path / "out", "--method", "identity")
     assert (code, out) == (0, f"{tmp_path}/out/jos\\xe9.mp4\n")
     report = json.loads((tmp_path / "out" / f"{name}.json").read_text())
-    assert report["input"]["file"] == f"{tmp_path}/in/jos\\xe9.mp4"
+    assert report["input"]["file"] == "jos\\xe9.mp4"
+
+
+def test_a_report_does_not_name_the_folders_of_this_machine(
+    say: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "patients" / "ward").mkdir(parents=True)
+    write_video(tmp_path / "patients" / "ward" / "in.mp4", 2)
+    assert say("anonymize", tmp_path / "patients", "-o", tmp_path / "out", "--method", "identity")[0] == 0
+    text = (tmp_path / "out" / "ward" / "in.mp4.json").read_text()
+    report = json.loads(text)
+    assert (report["input"]["file"], report["output"]["file"]) == ("ward/in.mp4", "in.mp4")
+    assert str(tmp_path) not in text
 
 
 def test_what_a_folder_leaves_out_is_said_with_a_count(

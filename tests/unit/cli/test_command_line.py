@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -242,6 +242,30 @@ def test_a_pipe_that_breaks_elsewhere_is_told(
     def broken(location: str) -> None:
         raise error
 
-    monkeypatch.setattr("anon_tune.clips.open_clips", broken)  # as a store far away does
+    monkeypatch.setattr("anon_tune.clips.node_cache.fetch_manifest", broken)
     said = say("clips", "info", "s3://bucket/store")
     assert (said.code, said.err) == (2, f"error: a connection: {error.strerror}.\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("anonymize", "in.mp4", "--method", "blur:2"),
+        ("clips", "import", "videos"),
+        ("clips", "avatars"),
+        ("export", "runs/first", "--trial", "0001"),
+        ("report", "runs/first"),
+        ("audit", "--method", "blur:2"),
+        ("fetch", "runs/first"),
+    ],
+)
+def test_an_output_at_a_uri_is_refused(
+    say: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: Sequence[str]
+) -> None:
+    """As a path, s3://bucket/x would be a folder named s3: on this machine."""
+    monkeypatch.chdir(tmp_path)
+    said = say(*words, "-o", "s3://bucket/x")
+    assert said.code == 2
+    assert said.err.startswith("error: --output: must be a path on this machine, got s3://bucket/x. Name a path")
+    assert "secret" not in say(*words, "-o", "s3://key:secret@bucket/x").err
+    assert not list(tmp_path.iterdir())

@@ -94,6 +94,40 @@ def test_force_replaces_nothing_but_a_clip_store(tmp_path: Path) -> None:
     assert (tmp_path / "mine").is_dir()
 
 
+def test_a_link_is_not_replaced(coded_clips: Clips, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(coded_clips.directory)
+    with pytest.raises(DataError, match=r"link: is a link, which is not replaced\. Name the directory it leads to\."):
+        StoreWriter(link, (1, 2, 2, 3), force=True)
+    assert open_clips(link).num_clips == 10
+
+
+@pytest.mark.parametrize("path", [".", "..", "/"])
+def test_a_path_without_a_name_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="must end in the name of a directory"):
+        StoreWriter(path, (1, 2, 2, 3), force=True)
+
+
+def test_a_store_is_removed_only_when_its_successor_is_in_place(
+    coded_clips: Clips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def failing(self: Path, target: Path) -> Path:
+        if self == writer.hidden:
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    with StoreWriter(coded_clips.directory, (1, 2, 2, 3), force=True) as writer:
+        writer.add(Labels("a", "", "train", "g", "walk", (True,)), np.zeros((1, 2, 2, 3), np.uint8))
+        monkeypatch.setattr(Path, "rename", failing)
+        with pytest.raises(OSError, match="No space left"):
+            writer.finish(["p"], 1.0, "forced")
+    assert open_clips(coded_clips.directory).num_clips == 10
+    assert [path.name for path in coded_clips.directory.parent.iterdir()] == [coded_clips.directory.name]
+
+
 @pytest.mark.parametrize(
     ("shape", "got"),
     [

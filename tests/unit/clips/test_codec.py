@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from anon_tune.clips import Clips
 from anon_tune.clips.codec import round_trip, round_trip_split
+from anon_tune.video.looping import looping_webm
 
 
 def scene(num_frames: int, height: int, width: int) -> np.ndarray:
@@ -31,6 +32,13 @@ def test_frames_stay_frames(num_frames: int, height: int, width: int, level: int
     assert (out.shape, out.dtype) == (frames.shape, np.uint8)
     assert np.abs(out.astype(int) - level).max() <= 3
     assert (frames == before).all()
+
+
+def test_frames_of_a_very_long_video() -> None:
+    """Sixteen frames of ten hours are shown at less than a thousandth of a frame per second."""
+    frames, fps = scene(4, 32, 32), 16 / 36_000
+    assert np.abs(round_trip(frames, fps, 10).astype(int) - frames).mean() < 6
+    assert looping_webm(frames, fps)
 
 
 def test_order_place_and_colour_survive() -> None:

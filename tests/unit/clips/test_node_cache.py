@@ -4,7 +4,9 @@ import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -159,3 +161,18 @@ def test_a_store_on_s3(coded_clips: Clips, cache: Path, s3: str) -> None:
         save_store(coded_clips.directory, uri)
     with pytest.raises(DataError, match=r"a clip store must hold 'manifest\.parquet'"):
         open_clips(s3.format("deep/other"))
+
+
+def test_a_store_at_a_uri_is_shown_without_its_frames(
+    say: Callable[..., Any], coded_clips: Clips, cache: Path, s3: str
+) -> None:
+    uri = s3.format("shown")
+    said = say("clips", "copy", coded_clips.directory, uri)
+    assert said.code == 0, said.err
+    Folder.at(uri).remove("frames.npy")
+    assert said.out == say("clips", "info", uri).out
+    assert said.out.replace(uri, str(coded_clips.directory)) == say("clips", "info", coded_clips.directory).out
+    assert not cache.exists()
+    gone = say("clips", "info", s3.format("gone"))
+    assert (gone.code, gone.out) == (2, "")
+    assert f"{s3.format('gone')}: a clip store must hold 'manifest.parquet'" in gone.err

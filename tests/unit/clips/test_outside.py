@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from anon_tune.clips import Clips
+from anon_tune.clips.labels import Labels
 from anon_tune.clips.outside import outside_training
+from anon_tune.clips.store import StoreWriter
 from anon_tune.errors import DataError
 
 
@@ -33,6 +37,17 @@ def test_frames_and_labels_stay_those_of_their_clips(avatars: Clips) -> None:
             assert moved.actions[row] == split.actions[at]
             assert np.array_equal(moved.private[row], split.private[at])
     assert seen.split("test").persons is None  # masks are for training only
+
+
+def test_frames_that_change_places_are_mapped_and_not_held_in_memory(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "store", (1, 2, 2, 3)) as writer:
+        for at, (split, group) in enumerate([("train", "t"), *(("val", name) for name in "cab"), ("test", "d")]):
+            labels = Labels(f"{split}-{at}", "", split, group, f"a{at % 2}", (at % 2 == 0,))
+            writer.add(labels, np.full((1, 2, 2, 3), at, np.uint8))
+        seen = outside_training(writer.finish(["p"], 1.0, "test"))
+    assert isinstance(seen._frames, np.memmap)
+    assert seen._frames[:, 0, 0, 0, 0].tolist() == [2, 3, 1, 4]
+    assert seen.split("train").groups == ("a", "b")
 
 
 def test_too_few_groups_are_refused(coded_clips: Clips) -> None:

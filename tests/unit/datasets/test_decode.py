@@ -10,6 +10,7 @@ from anon_tune.datasets.decode import BadFile, ClipForm, DecodedClip, decode_cli
 from anon_tune.datasets.readers.pa_hmdb51 import present
 from anon_tune.datasets.readers.vp import ATTRIBUTES
 from anon_tune.errors import UsageError
+from anon_tune.video.reader import TimedFrame, VideoReader
 
 VIDEOS = Path(os.environ.get("ANON_TUNE_VIDEOS", Path(__file__).parents[3] / "../shared/data/videos"))
 PACKED = VIDEOS / "one_person_mpeg4_320x240.avi"
@@ -167,8 +168,24 @@ def test_a_step_takes_the_middle_of_the_video(tmp_path: Path) -> None:
 def test_a_step_beyond_the_video_repeats_its_ends(tmp_path: Path) -> None:
     write_rgb(tmp_path / "a.mov", numbered(5))
     clip = decode(tmp_path / "a.mov", ClipForm(6, 6, 10, frame_step=2))
-    assert clip.shown == (0, 0, 1, 3, 4, 4)
-    assert clip.frames[:, 0, 0, 0].tolist() == [0, 0, 3, 9, 12, 12]
+    assert clip.shown == (0, 0, 0, 2, 4, 4)
+    assert clip.frames[:, 0, 0, 0].tolist() == [0, 0, 0, 6, 12, 12]
+    assert clip.repeats
+
+
+@pytest.mark.parametrize("num", range(1, 30))
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 7])
+def test_neighbours_are_a_step_apart_or_the_same(num: int, step: int) -> None:
+    """Of a video that is a little too short, all but the first and the last frame were a step apart."""
+    shown = shown_frames(num, 4, step)
+    apart = set(np.diff(shown).tolist())
+    assert len(shown) == 4
+    assert 0 <= shown.min() <= shown.max() < num
+    assert apart <= {0, step}
+    assert ClipForm(4, 8, 8, frame_step=step).repeats(shown) == (num < 3 * step + 1)
+    windows = ClipForm(4, 8, 8, frame_step=step, num_windows=3).taken(num).reshape(3, 4)
+    kept = ClipForm(4, 8, 8, frame_step=step, keep_frames=8).taken(num)
+    assert {*np.diff(windows, axis=1).ravel().tolist(), *np.diff(kept).tolist()} <= {0, step}
 
 
 def test_gray_is_the_luma_in_three_channels(tmp_path: Path) -> None:
@@ -217,3 +234,40 @@ def test_the_size_of_a_file_that_ends_before_the_frames_that_are_asked_for(tmp_p
     write_rgb(tmp_path / "short.mov", numbered(3))
     clip = decode(tmp_path / "short.mov", ClipForm(2, 6, 10), shown=(12, 37))
     assert (clip.num_frames, clip.size) == (3, (6, 10))
+
+
+def write_interlaced(path: Path, matrix: list[int] | None = None) -> None:
+    """Write frames that hold a bar at one place in their even rows and at another in their odd ones."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"crf": "1"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.flags |= av.codec.context.Flags.interlaced_dct
+        if matrix:
+            stream.set_display_matrix(matrix)
+        for at in range(8):
+            pixels = np.zeros((48, 64, 3), np.uint8)
+            pixels[0::2, 6 * at : 6 * at + 6] = 255
+            pixels[1::2, 6 * at + 3 : 6 * at + 9] = 255
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+
+
+def test_interlaced_frames_are_imported_as_they_are_anonymized(tmp_path: Path) -> None:
+    write_interlaced(tmp_path / "in.mp4")
+    with VideoReader(tmp_path / "in.mp4") as reader:
+        wanted = np.stack([item.pixels for item in reader if isinstance(item, TimedFrame)]).astype(int)
+    clip = decode(tmp_path / "in.mp4", ClipForm(8, 48, 64))
+    assert (clip.num_frames, clip.shown) == (8, tuple(range(8)))
+    assert np.abs(clip.frames - wanted).max() <= 2
+    some = decode(tmp_path / "in.mp4", ClipForm(3, 48, 64))
+    assert np.array_equal(some.frames, clip.frames[list(some.shown)])
+
+
+def test_interlaced_frames_are_turned_upright(tmp_path: Path) -> None:
+    one = 1 << 16
+    write_interlaced(tmp_path / "in.mp4")
+    write_interlaced(tmp_path / "turned.mp4", [0, one, 0, -one, 0, 0, 0, 0, 1 << 30])
+    stored = decode(tmp_path / "in.mp4", ClipForm(8, 48, 64)).frames
+    turned = decode(tmp_path / "turned.mp4", ClipForm(8, 64, 48))
+    assert turned.size == (64, 48)
+    assert np.array_equal(turned.frames, np.rot90(stored, -1, axes=(1, 2)))

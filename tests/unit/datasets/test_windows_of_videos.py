@@ -38,8 +38,9 @@ def test_windows_with_a_step_reach_from_the_first_to_the_last_frame() -> None:
     assert windows(form, 14) == [[0, 2, 4], [3, 5, 7], [6, 8, 10], [9, 11, 13]]
     assert windows(form, 5) == [[0, 2, 4]] * 4
     assert not form.repeats(form.taken(5))
-    assert windows(form, 3) == [[0, 1, 2]] * 4  # of -1, 1, 3
-    assert windows(form, 2) == [[0, 0, 1]] * 4
+    assert windows(form, 3) == [[0, 0, 2]] * 4
+    assert form.repeats(form.taken(3))
+    assert windows(form, 2) == [[0, 0, 0]] * 4
     assert form.repeats(form.taken(2))
 
 

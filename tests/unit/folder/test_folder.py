@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from anon_tune.errors import AnonTuneError
-from anon_tune.folder import Folder, is_uri, reading_file
+from anon_tune.folder import File, Folder, is_uri, reading_file
 from anon_tune.folder.filesystem import why
 
 
@@ -122,3 +122,21 @@ def test_the_cause_of_an_error_is_its_first_line() -> None:
     assert why(ValueError("no such bucket\nstack of the store\nmore of it")) == "no such bucket"
     assert why(FileNotFoundError(2, "No such file or directory", "a")) == "No such file or directory"
     assert why(OSError()) == "OSError"
+
+
+def test_a_file_uri_is_unquoted_as_a_whole(tmp_path: Path) -> None:
+    (tmp_path / "a b").mkdir()
+    file = File.at(f"{tmp_path.as_uri()}/a%20b/c%20d.csv")
+    file.write(b"1")
+    assert (tmp_path / "a b" / "c d.csv").read_bytes() == b"1"
+    assert File.at(file.location).read() == b"1"
+    plain = File.at(tmp_path / "c%20d.csv")  # a path is taken as it is
+    plain.write(b"2")
+    assert (tmp_path / "c%20d.csv").read_bytes() == b"2"
+
+
+def test_a_file_on_s3_is_unquoted_as_a_whole(s3: str) -> None:
+    file = File.at(s3.format("a%20b/c%20d.csv"))
+    file.write(b"1")
+    assert Folder.at(s3.format("a b")).read("c d.csv") == b"1"
+    assert File.at(file.location).read() == b"1"
