@@ -160,21 +160,22 @@ class WandbRuns:
     Args:
         project: The project that the user named.
         study: Name of the study.
-        key: A key that only this study has. With it, a resumed study finds its runs again.
+        prefix: What the ids of its runs begin with, and those of no other study. With it, a resumed study finds its
+            runs again.
         folder: A folder in which Weights & Biases creates its folder ``wandb``.
 
     Raises:
         ValueError: There is no API key.
     """
 
-    def __init__(self, project: str, study: str, key: str, folder: Path) -> None:
+    def __init__(self, project: str, study: str, prefix: str, folder: Path) -> None:
         import wandb
 
         offline = os.environ.get("WANDB_MODE") in ("offline", "disabled", "dryrun")
         if not offline and not wandb.login(prompt=False, verify=False):
             raise ValueError("no API key found, neither in WANDB_API_KEY nor from 'wandb login'")
         self._init, self._video = wandb.init, wandb.Video
-        self._project, self._study, self._key, self._folder = project, study, key, folder
+        self._project, self._study, self._prefix, self._folder = project, study, prefix, folder
         self._settings = wandb.Settings(silent=True, finish_timeout=_UPLOAD_S)
         self._runs: dict[str, Any] = {}
 
@@ -183,7 +184,7 @@ class WandbRuns:
         self._runs[trial_id] = self._init(
             project=self._project,
             group=self._study,
-            id=f"{self._key}-{trial_id}",
+            id=f"{self._prefix}-{trial_id}",
             name=trial_id,
             config=dict(params),
             dir=str(self._folder),
@@ -232,8 +233,6 @@ def watchers(study: StudyDirectory, here: Path, space: SearchSpace, settings: St
 def _opened(
     study: StudyDirectory, here: Path, space: SearchSpace, settings: StudySettings
 ) -> Iterator[tuple[str, Watcher]]:
-    # The key holds where the study is and what it searches, so another study of the same name gets runs of its own.
-    key = hashlib.sha256(f"{study} {space.fingerprint()}".encode()).hexdigest()[:12]
     if settings.tensorboard:
         yield "TensorBoard", TensorBoardFiles(StudyDirectory.at(here).tensorboard.path, study)
     if settings.mlflow:
@@ -242,8 +241,13 @@ def _opened(
         yield "MLflow", Tracker(runs, study)
     if settings.wandb:
         with _opening("wandb", settings.wandb):
-            wandb_runs = WandbRuns(settings.wandb, study.name, key, here)
+            wandb_runs = WandbRuns(settings.wandb, study.name, _wandb_prefix(study, space, settings), here)
         yield "Weights & Biases", InBackground(Tracker(wandb_runs, study))
+
+
+def _wandb_prefix(study: StudyDirectory, space: SearchSpace, settings: StudySettings) -> str:
+    """Return what the ids of the runs begin with; in a study that drew nothing, it follows from place and space."""
+    return settings.wandb_prefix or hashlib.sha256(f"{study} {space.fingerprint()}".encode()).hexdigest()[:12]
 
 
 @contextmanager

@@ -35,7 +35,9 @@ def study(study_directory: Path):
 
 
 def test_only_the_seed_may_differ_between_studies_that_repeat_each_other(study) -> None:
-    studies = compared([study("a"), study("b", seed=1), study("c", fingerprint="g"), study("d", sampler="tpe")])
+    studies = compared(
+        [study("a"), study("b", seed=1, wandb_prefix="k"), study("c", fingerprint="g"), study("d", sampler="tpe")]
+    )
     assert [[one.name for one in group] for group in repeating(studies)] == [["a", "b"], ["c"], ["d"]]
     assert cautions(studies) == []
 

@@ -140,6 +140,19 @@ def test_a_tracker_that_cannot_be_reached_is_one_line(tmp_path: Path, monkeypatc
     assert "\n" not in str(error.value)
 
 
+def test_the_ids_of_wandb_runs_begin_with_what_the_study_has_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefixes: list[str] = []
+    monkeypatch.setattr(trackers, "WandbRuns", lambda project, study, prefix, folder: prefixes.append(prefix))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: True)
+    for drawn in ("0a1b", None, None):
+        settings = StudySettings(wandb="anonymizers", wandb_prefix=drawn, tensorboard=False)
+        with trackers.watchers(StudyDirectory.at(tmp_path), tmp_path, SPACE, settings):
+            pass
+    assert prefixes[0] == "0a1b" != prefixes[1] == prefixes[2]
+
+
 @pytest.fixture
 def local_ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ray = pytest.importorskip("ray")
