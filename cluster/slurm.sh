@@ -49,8 +49,9 @@ export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300 PRICE_PER_HOUR=${PRICE_PER_HOU
 # Two minutes before the time limit: back into the queue. The study goes on from its ledger.
 trap 'scontrol requeue "$SLURM_JOB_ID"' USR1
 
+# --export, because srun hands on none of these variables where a site or a user has set SBATCH_EXPORT=NONE.
 # shellcheck disable=SC2016 # expanded on each node, where Slurm says what it has
-srun --ntasks-per-node=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-bad-exit=1 bash -c '
+srun --ntasks-per-node=1 --export=ALL --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-bad-exit=1 bash -c '
     export RAY_TMPDIR=/tmp/anon-tune-$SLURM_JOB_ID # short: Ray puts Unix sockets, of at most 107 bytes, below it
     mkdir -p -m 700 "$RAY_TMPDIR"
     trap "rm -rf \"$RAY_TMPDIR\"" EXIT

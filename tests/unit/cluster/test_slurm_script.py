@@ -99,3 +99,11 @@ def test_a_node_that_is_not_the_head_runs_no_study_and_fails_only_with_ray(
     job: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
     assert job(RAY_FAILS="1", SLURM_NODEID="1").returncode == 0
+
+
+def test_variables_reach_the_nodes_where_a_site_exports_none(
+    job: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    done = job(SLURM_EXPORT_ENV="NONE")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "arguments").exists()
