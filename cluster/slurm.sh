@@ -54,6 +54,12 @@ trap 'scontrol requeue "$SLURM_JOB_ID"' USR1
 srun --ntasks-per-node=1 --export=ALL --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-bad-exit=1 bash -c '
     export RAY_TMPDIR=/tmp/anon-tune-$SLURM_JOB_ID # short: Ray puts Unix sockets, of at most 107 bytes, below it
     mkdir -p -m 700 "$RAY_TMPDIR"
+    # Any user of the node can guess the name and make the folder first; who owns it has the sockets of Ray.
+    if [[ $(stat -c "%u %A" "$RAY_TMPDIR") != "$UID d"* ]] || ! chmod 700 "$RAY_TMPDIR"; then
+        echo "cluster/slurm.sh: the folder of Ray must be yours, got $RAY_TMPDIR of $(stat -c %U "$RAY_TMPDIR")." \
+            "Submit the job again." >&2
+        exit 2
+    fi
     trap "rm -rf \"$RAY_TMPDIR\"" EXIT
     rm -f "$RAY_TMPDIR/begun" # of an earlier run of a job that was queued again
     # How long a node waits for a head that has ended; else a minute. Not on the head: it takes longer to end itself.

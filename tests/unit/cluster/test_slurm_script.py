@@ -31,9 +31,13 @@ if [[ -n ${RAY_FAILS:-} ]]; then
     exit 0
 fi
 [[ $2 == --address && $3 == 127.0.0.1:* && -n $RAY_AUTH_TOKEN && -d $RAY_TMPDIR ]] || exit 9
+[[ $(find "$RAY_TMPDIR" -maxdepth 0 -perm 700) ]] || exit 8
 while [[ $1 != -- ]]; do shift; done
 shift
 "$@"
+"""
+STAT_OF_ANOTHER_USER = """#!/usr/bin/env bash
+[[ $2 == %U ]] && echo eve || echo "99999999 drwxrwxrwx"
 """
 PYTHON = """#!/usr/bin/env bash
 [[ $1 != -c ]] || { echo 0a1b; exit 0; }
@@ -107,3 +111,31 @@ def test_variables_reach_the_nodes_where_a_site_exports_none(
     done = job(SLURM_EXPORT_ENV="NONE")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "arguments").exists()
+
+
+def test_a_folder_of_the_same_user_is_closed_to_others_and_used(
+    job: Callable[..., subprocess.CompletedProcess[str]], ray_folder: Path
+) -> None:
+    ray_folder.mkdir()
+    ray_folder.chmod(0o777)
+    assert job().returncode == 0
+    assert not ray_folder.exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "folder of another user"])
+def test_a_folder_that_somebody_else_made_is_neither_used_nor_removed(
+    job: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, ray_folder: Path, kind: str
+) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    if kind == "link":
+        ray_folder.symlink_to(inside)
+    else:
+        ray_folder.mkdir()
+        stat = tmp_path / ".venv" / "bin" / "stat"
+        stat.write_text(STAT_OF_ANOTHER_USER)
+        stat.chmod(0o755)
+    done = job()
+    assert done.returncode == 2
+    assert f"cluster/slurm.sh: the folder of Ray must be yours, got {ray_folder} of " in done.stderr
+    assert ray_folder.exists() and not list(inside.iterdir()) and not (tmp_path / "arguments").exists()
