@@ -17,7 +17,7 @@ from anon_tune.cli.help_text import Group
 from anon_tune.cli.import_bar import ImportBar
 from anon_tune.commands.clip_import import ImportOptions
 from anon_tune.commands.clip_import import import_clips as run_import
-from anon_tune.errors import UsageError
+from anon_tune.errors import UsageError, on_one_line
 from anon_tune.video.folder_files import printable
 
 if TYPE_CHECKING:
@@ -188,9 +188,9 @@ def info(store: Annotated[str, typer.Argument(metavar="DIR|URI", help="Clip stor
     splits = Counter(entry.split for entry in clips.manifest.entries)
     what = f"{clips.num_clips} clips of {num_frames} frames, {height} x {width} pixels"
     print(f"{printable(clips.location)}: {what}{_windows(clips.manifest)}")
-    print("splits:", ", ".join(f"{name} {count}" for name, count in splits.items()))
-    print(f"actions ({len(clips.actions)}):", ", ".join(clips.actions))
-    print(f"private attributes ({len(clips.attributes)}):", ", ".join(clips.attributes))
+    print("splits:", on_one_line(", ".join(f"{name} {count}" for name, count in splits.items())))
+    print(f"actions ({len(clips.actions)}):", on_one_line(", ".join(clips.actions)))
+    print(f"private attributes ({len(clips.attributes)}):", on_one_line(", ".join(clips.attributes)))
     if known := [entry.frame_truth for entry in clips.manifest.entries if entry.frame_truth is not None]:
         abnormal = sum(map(sum, known)) / sum(map(len, known))
         print(f"frame truth: {len(known)} clips, {abnormal:.1%} of their frames are abnormal")
