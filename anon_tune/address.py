@@ -6,7 +6,8 @@ import re
 
 from anon_tune.errors import UsageError
 
-_PASSWORD = re.compile(r"^([^/?#@:]*):(?!\d+/).*@")
+_PASSWORD = re.compile(r"^([^/?#@:]*):.*@")  # of a database, it may hold slashes and begin with digits
+_PASSWORD_OF_HOST = re.compile(r"^([^/?#@:]*):(?!\d+/).*@")  # here a slash ends the host, so digits are its port
 _KEY = re.compile(r"^([^?#@:]*):.*@")  # an S3 key may hold slashes and begin with digits; a bucket has no port
 _USER = re.compile(r"^([^/?#@:]+)@")  # in an HTTP address, a user without a password is a token
 _PARAMETER = re.compile(
@@ -15,6 +16,7 @@ _PARAMETER = re.compile(
 )
 OBJECT_STORES = ("s3", "gs", "gcs", "abfs", "abfss")
 """URI schemes of the object stores that pyarrow can open."""
+_HOSTS = ("http", "hdfs", "viewfs")  # schemes whose paths may hold an @
 
 _REMEDIES = {
     "postgres": "Put the password into PGPASSWORD or ~/.pgpass",
@@ -36,7 +38,8 @@ def refuse_secret(where: str, address: str | None) -> None:
         UsageError: The address carries a secret. The message shows stars instead of it.
     """
     scheme, sign, rest = (address or "").partition("://")
-    shown = (_KEY if scheme in OBJECT_STORES else _PASSWORD).sub(r"\1:***@", rest)
+    secret = _KEY if scheme in OBJECT_STORES else _PASSWORD_OF_HOST if scheme.startswith(_HOSTS) else _PASSWORD
+    shown = secret.sub(r"\1:***@", rest)
     if scheme.startswith("http"):
         shown = _USER.sub("***@", shown)
     shown = _PARAMETER.sub(r"\1***", shown)

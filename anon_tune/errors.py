@@ -85,6 +85,14 @@ def cause_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
+def on_one_line(text: str) -> str:
+    """Replace what is no visible character, such as a line break or a terminal's control sequence, by a question mark.
+
+    The text of a ledger, of a clip store or of a program may come from strangers.
+    """
+    return "".join(one if one.isprintable() else "?" for one in text)
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return ``Did you mean 'x'?`` with the nearest known name; if none is near, list the known names."""
     options = sorted(known)

@@ -49,18 +49,31 @@ export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300 PRICE_PER_HOUR=${PRICE_PER_HOU
 # Two minutes before the time limit: back into the queue. The study goes on from its ledger.
 trap 'scontrol requeue "$SLURM_JOB_ID"' USR1
 
+# --export, because srun hands on none of these variables where a site or a user has set SBATCH_EXPORT=NONE.
 # shellcheck disable=SC2016 # expanded on each node, where Slurm says what it has
-srun --ntasks-per-node=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-bad-exit=1 bash -c '
+srun --ntasks-per-node=1 --export=ALL --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-bad-exit=1 bash -c '
     export RAY_TMPDIR=/tmp/anon-tune-$SLURM_JOB_ID # short: Ray puts Unix sockets, of at most 107 bytes, below it
     mkdir -p -m 700 "$RAY_TMPDIR"
+    # Any user of the node can guess the name and make the folder first; who owns it has the sockets of Ray.
+    if [[ $(stat -c "%u %A" "$RAY_TMPDIR") != "$UID d"* ]] || ! chmod 700 "$RAY_TMPDIR"; then
+        echo "cluster/slurm.sh: the folder of Ray must be yours, got $RAY_TMPDIR of $(stat -c %U "$RAY_TMPDIR")." \
+            "Submit the job again." >&2
+        exit 2
+    fi
     trap "rm -rf \"$RAY_TMPDIR\"" EXIT
+    rm -f "$RAY_TMPDIR/begun" # of an earlier run of a job that was queued again
     # How long a node waits for a head that has ended; else a minute. Not on the head: it takes longer to end itself.
     [[ $SLURM_NODEID -eq 0 ]] || export RAY_gcs_rpc_server_reconnect_timeout_s=15
     ray symmetric-run --address "$RAY_HEAD" --min-nodes "$SLURM_JOB_NUM_NODES" \
         --num-cpus "${SLURM_CPUS_PER_TASK:-1}" --num-gpus "${SLURM_GPUS_ON_NODE:-0}" \
         --object-store-memory 268435456 --dashboard-agent-listen-port 0 --disable-usage-stats \
         --labels "anon-tune.price-per-hour=${PRICE_PER_HOUR:-0}" \
-        -- env RAY_ADDRESS="$RAY_HEAD" python -m anon_tune study "$@"
+        -- env RAY_ADDRESS="$RAY_HEAD" \
+        bash -c ": >\"\$RAY_TMPDIR/begun\"; exec python -m anon_tune study \"\$@\"" study "$@"
+    code=$?
+    # `ray symmetric-run` ends with 0 if Ray does not start on the head, so nothing but the mark tells of a study.
+    [[ $SLURM_NODEID -ne 0 || $code -ne 0 || -e $RAY_TMPDIR/begun ]] || code=1
+    exit "$code"
 ' node "$@" &
 step=$!
 

@@ -15,6 +15,7 @@ from anon_tune.cli.named_values import named
 from anon_tune.cli.study_options import AllowExternal, Package
 from anon_tune.commands.certify import certify as run_certify
 from anon_tune.commands.results import write_report
+from anon_tune.errors import on_one_line
 from anon_tune.utility_task import TASKS
 
 if TYPE_CHECKING:
@@ -67,4 +68,4 @@ def show_step(step: CertifyStep) -> None:
         said = f"{step.trial_id} {one.status.replace('_', ' ')}: leakage {one.leakage:.3f} {objective}"
     if math.isfinite(step.left_s):
         said += f"; {step.done} of {step.total}, about {clock(step.left_s)} left"
-    print(said, file=sys.stderr, flush=True)
+    print(on_one_line(said), file=sys.stderr, flush=True)

@@ -17,7 +17,7 @@ from anon_tune.cli.help_text import Group
 from anon_tune.cli.import_bar import ImportBar
 from anon_tune.commands.clip_import import ImportOptions
 from anon_tune.commands.clip_import import import_clips as run_import
-from anon_tune.errors import UsageError
+from anon_tune.errors import UsageError, on_one_line
 from anon_tune.video.folder_files import printable
 
 if TYPE_CHECKING:
@@ -202,9 +202,9 @@ def _print_contents(location: str, manifest: Manifest) -> None:
     splits = Counter(entry.split for entry in manifest.entries)
     what = f"{len(manifest.entries)} clips of {num_frames} frames, {height} x {width} pixels"
     print(f"{printable(location)}: {what}{_windows(manifest)}")
-    print("splits:", ", ".join(f"{name} {count}" for name, count in splits.items()))
-    print(f"actions ({len(manifest.actions)}):", ", ".join(manifest.actions))
-    print(f"private attributes ({len(manifest.attributes)}):", ", ".join(manifest.attributes))
+    print("splits:", on_one_line(", ".join(f"{name} {count}" for name, count in splits.items())))
+    print(f"actions ({len(manifest.actions)}):", on_one_line(", ".join(manifest.actions)))
+    print(f"private attributes ({len(manifest.attributes)}):", on_one_line(", ".join(manifest.attributes)))
     if known := [entry.frame_truth for entry in manifest.entries if entry.frame_truth is not None]:
         abnormal = sum(map(sum, known)) / sum(map(len, known))
         print(f"frame truth: {len(known)} clips, {abnormal:.1%} of their frames are abnormal")

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from anon_tune.errors import on_one_line
+
 _INDENT, _WIDTH = 22, 110
 
 
@@ -51,5 +53,5 @@ def privacy(
         print(json.dumps({name.replace(" ", "_"): words for name, words in rows}, indent=2))
         return
     for name, words in rows:
-        lines = textwrap.wrap(words, _WIDTH - _INDENT)
+        lines = map(on_one_line, textwrap.wrap(words, _WIDTH - _INDENT))
         print(f"{name:<{_INDENT}}" + f"\n{' ' * _INDENT}".join(lines))

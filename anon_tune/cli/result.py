@@ -18,6 +18,7 @@ from anon_tune.cli.rows import lay_out, terminal_width
 from anon_tune.cli.study_options import AllowExternal
 from anon_tune.commands.results import ExportOptions, measure_note, read_trials, write_report
 from anon_tune.commands.results import export as run_export
+from anon_tune.errors import on_one_line
 from anon_tune.folder import Folder
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def _print_table(table: FrontTable) -> None:
             f"and {front.task.objective} {point.accuracy:.3f} (chance)"
         )
     if front.empty is not None:
-        print(front.empty)
+        print(on_one_line(str(front.empty)))
 
 
 def _cells(row: FrontRow, verified: bool, is_certified: bool) -> list[str]:

@@ -7,6 +7,8 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
+from anon_tune.errors import on_one_line
+
 _GAP = "  "
 
 
@@ -25,9 +27,11 @@ def lay_out(heads: Sequence[str], rows: Sequence[Sequence[str]], width: int | No
 
     Args:
         heads: Names of the columns.
-        rows: Cells of text. Only cells of the last column may be broken, at spaces.
+        rows: Cells of text. Only cells of the last column may be broken, at spaces. What is no visible character in
+            them is replaced.
         width: Columns of the terminal; None for no limit.
     """
+    rows = [[on_one_line(cell) for cell in row] for row in rows]
     *widths, longest = (max(map(len, column)) for column in zip(heads, *rows, strict=True))
     words = [word for row in (heads, *rows) for word in row[-1].split()]
     left = sum(widths) + len(_GAP) * len(widths)

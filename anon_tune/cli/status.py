@@ -14,6 +14,7 @@ from anon_tune.cli.clock import clock
 from anon_tune.cli.front_plot import WIDTH, plot_front
 from anon_tune.cli.rows import lay_out, terminal_width, wrapped
 from anon_tune.commands.submit import JobStatus, head_of, look, looks_like_path
+from anon_tune.errors import on_one_line
 from anon_tune.utility_task import TASKS
 
 if TYPE_CHECKING:
@@ -90,8 +91,8 @@ def show_status(status: StudyStatus, now: float, width: int | None = None) -> st
         f"{status.study}: {status.num_trials} trials: {counts}",
         f"hypervolume {_number(status.hypervolume)} (validation {_number(status.hypervolume_validation)}), "
         f"{status.num_on_front} on the front of the validation split",
-        *([status.empty] if status.empty is not None else []),
-        *map(str, status.choices),
+        *([on_one_line(status.empty)] if status.empty is not None else []),
+        *(on_one_line(str(choice)) for choice in status.choices),
         spent,
         f"{_how_it_goes(status)}, last record {last}" if not status.is_complete else "complete",
     ]
@@ -104,7 +105,7 @@ def show_status(status: StudyStatus, now: float, width: int | None = None) -> st
         for t in status.running
     ]
     heads = ["unfinished" if is_left else "running", "method", "last rung", "step", "since"]
-    failures = [f"{t.id} FAILED {clock(now - t.ended)} ago: {t.reason}" for t in status.failures]
+    failures = [on_one_line(f"{t.id} FAILED {clock(now - t.ended)} ago: {t.reason}") for t in status.failures]
     plot = plot_front(status.points, "test", min(width or WIDTH, WIDTH), TASKS[status.task])
     lines, failures = ([wrapped(line, width) for line in part] for part in (lines, failures))
     return "\n".join([*lines, *([lay_out(heads, rows, width)] if rows else []), *failures, *([plot] if plot else [])])

@@ -15,6 +15,7 @@ from anon_tune.cli.named_values import named
 from anon_tune.cli.verify import verify
 from anon_tune.commands.results import check_outcome
 from anon_tune.commands.study import ReadyStudy, StudyOptions, prepare_resume, prepare_study
+from anon_tune.errors import on_one_line
 from anon_tune.study_directory import StudyDirectory
 
 
@@ -99,7 +100,7 @@ def _run(ready: ReadyStudy, certify: bool) -> None:
         print(f"To see the trials in Optuna's dashboard, a separate package: {command}")
     print(f"Report: {done.report()}")
     if (empty := check_outcome(ready.folder)) is not None:
-        print(empty)
+        print(on_one_line(str(empty)))
     elif certify:
         verify(ready.folder, allow_external=ready.allow_external)
         certify_front(ready.folder, allow_external=ready.allow_external)

@@ -18,6 +18,7 @@ from anon_tune.cli.clock import clock
 from anon_tune.cli.front_plot import WIDTH, plot_front
 from anon_tune.commands.front_points import points_on_validation
 from anon_tune.commands.study_view import StudyView
+from anon_tune.errors import on_one_line
 from anon_tune.pareto import coverage
 from anon_tune.trial import Cost, Score, Trial, TrialState, losses, task_of
 from anon_tune.utility_task import TASKS, UtilityTask
@@ -83,7 +84,7 @@ class StudyProgress:
         self._looked = time.monotonic()
         view = StudyView.of(self._trials, self._num_trials)
         for trial in ended:
-            self._console.print(_line(trial, view), soft_wrap=True)
+            self._console.print(Text(on_one_line(_line(trial, view))), soft_wrap=True)
         self._said = said | {trial.id for trial in ended}
 
     def _table(self) -> Group | Text:
@@ -97,7 +98,9 @@ class StudyProgress:
         head += _spent(view.cost)
         table = Table("trial", "leakage", self._task.objective, title="front (validation split)", title_justify="left")
         for name, score in _spread(view.front):
-            table.add_row(name, f"{score.leakage.validation:.3f}", f"{score.accuracy.validation:.3f}")
+            table.add_row(
+                Text(on_one_line(name)), f"{score.leakage.validation:.3f}", f"{score.accuracy.validation:.3f}"
+            )
         plot = self._plot(view)
         return Group(Text(head), table, Text(plot)) if plot else Group(Text(head), table)
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from anon_tune.errors import on_one_line
 from anon_tune.utility_task import ACTION, TASKS
 
 if TYPE_CHECKING:
@@ -132,15 +133,10 @@ def _figure_names(name: str) -> list[str]:
     return [name, *(f"{name}_{part}" for part in ("low", "high", "floor", "ceiling"))]
 
 
-def _on_one_line(text: str) -> str:
-    """Replace what is no visible character, such as a line break or a terminal's control sequence."""
-    return "".join(one if one.isprintable() else "?" for one in text)
-
-
 def _markdown_text(text: str) -> str:
-    shown = re.sub(r"([\\`*_\[\]|~$])", r"\\\1", _on_one_line(text))
+    shown = re.sub(r"([\\`*_\[\]|~$])", r"\\\1", on_one_line(text))
     return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _latex_text(text: str) -> str:
-    return "".join(_LATEX.get(one, one) for one in _on_one_line(text))
+    return "".join(_LATEX.get(one, one) for one in on_one_line(text))

@@ -12,6 +12,7 @@ from anon_tune.cli.clock import clock
 from anon_tune.cli.study_options import AllowExternal, Package
 from anon_tune.commands.results import write_report
 from anon_tune.commands.verify import verify as run_verify
+from anon_tune.errors import on_one_line
 from anon_tune.utility_task import TASKS
 
 if TYPE_CHECKING:
@@ -56,9 +57,6 @@ def verify(
 def _show(step: VerifyStep) -> None:
     score = step.repeat.score
     readings = f"leakage {score.leakage.value:.3f} {TASKS[score.task].objective} {score.accuracy.value:.3f}"
-    left = clock(step.left_s)
-    print(
-        f"{step.trial_id} repeat {step.repeat.number}: {readings}; {step.done} of {step.total}, about {left} left",
-        file=sys.stderr,
-        flush=True,
-    )
+    done = f"{step.done} of {step.total}, about {clock(step.left_s)} left"
+    said = f"{step.trial_id} repeat {step.repeat.number}: {readings}; {done}"
+    print(on_one_line(said), file=sys.stderr, flush=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from anon_tune.errors import StudyError
-from anon_tune.folder import Folder, kind_of, why
+from anon_tune.folder import Folder, is_gone, kind_of, why
 from anon_tune.ledger import Ledger
 from anon_tune.study_directory import StudyDirectory, StudyLocation, is_output, is_result, output_folders
 
@@ -23,7 +23,8 @@ def read_study(location: StudyLocation, everything: bool) -> Iterator[tuple[str,
     """Yield the relative name and the content of each file of a study, even while the study runs.
 
     A running driver merges files of its ledger. If a listed file has gone, its records are already in another file, so
-    the ledger is listed again. Duplicate records in a copy do no harm; missing records would.
+    the ledger is listed again. Duplicate records in a copy do no harm; missing records would. Outputs of trials that
+    are removed meanwhile, as those of repeats are, are left out.
 
     Raises:
         StudyError: There is no study, a file cannot be read, or the ledger keeps changing while it is read.
@@ -37,7 +38,9 @@ def read_study(location: StudyLocation, everything: bool) -> Iterator[tuple[str,
         yield from ended
         for inside in ["", study.audits.name, *(output_folders(study) if everything else ())]:
             for name in _names(study.folder, inside):
-                if name != study.ended.name:
+                if inside and name != study.ended.name:
+                    yield from _read_if_there(study, name)
+                elif name != study.ended.name:
                     yield name, study.folder.read(name)
     except OSError as error:
         kind = kind_of(error, study.folder, StudyError)
@@ -46,17 +49,25 @@ def read_study(location: StudyLocation, everything: bool) -> Iterator[tuple[str,
 
 
 def _read_if_there(study: StudyDirectory, name: str) -> list[tuple[str, bytes]]:
-    try:
+    with _unless_gone():
         return [(name, study.folder.read(name))]
-    except FileNotFoundError:
-        return []
+    return []
 
 
 def _held_still(study: StudyDirectory) -> list[tuple[str, bytes]]:
     for _ in range(_MOST_READINGS):
-        with suppress(FileNotFoundError):
+        with _unless_gone():
             return [(name, study.folder.read(name)) for name in _names(study.folder, study.ledger.name)]
     raise StudyError(str(study.ledger), "changes faster than it can be read", remedy="Try again")
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if not is_gone(error):
+            raise
 
 
 def _names(folder: Folder, part: str) -> list[str]:

@@ -15,10 +15,10 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from anon_tune.dashboard.comparisons import Comparisons
 from anon_tune.dashboard.listing import listing
 from anon_tune.dashboard.watch import Watch
-from anon_tune.dashboard.watched import Snapshot, WatchedStudy
-from anon_tune.report.comparison_page import comparison_sections
+from anon_tune.dashboard.watched import WatchedStudy
 from anon_tune.report.page import page_frame, page_script, page_style
 from anon_tune.report.sections import PageSection
 from anon_tune.report.trial_panel import trial_panel
@@ -50,14 +50,6 @@ _SECTIONS = (
     ("losses", "Losses"),
     ("trials", "All trials"),
     ("failed", "Failed trials"),
-)
-
-
-_COMPARED = (
-    ("fronts", "Fronts"),
-    ("growth", "Hypervolume over cost"),
-    ("numbers", "Numbers"),
-    ("differences", "What differs"),
 )
 
 
@@ -116,9 +108,7 @@ def application(watch: Watch, token: str) -> ASGIApp:
 class _Pages:
     def __init__(self, watch: Watch, token: str) -> None:
         self._watch, self._token = watch, token
-        self._last: tuple[list[Snapshot | None], list[PageSection]] | None = (
-            None  # the last comparison, and of which snapshots
-        )
+        self._comparisons = Comparisons(watch)
 
     async def home(self, request: Request) -> Response:
         key = await run_in_threadpool(self._watch.only_study)
@@ -171,25 +161,12 @@ class _Pages:
 
     async def compare(self, request: Request) -> Response:
         keys = request.query_params.getlist("study")
-        sections = await run_in_threadpool(self._compared, keys)
+        sections = await run_in_threadpool(self._comparisons.sections, keys)
         return self._page("Studies compared · anon-tune", sections, f"/compare/{quote(','.join(keys))}")
 
     async def compare_changes(self, request: Request) -> Response:
         keys = request.path_params["keys"].split(",")
-        return _changed(request, await run_in_threadpool(self._compared, keys))
-
-    def _compared(self, keys: Sequence[str]) -> list[PageSection]:
-        found = [watched for key in keys if (watched := self._watch.study(key)) is not None]
-        snapshots = [watched.snapshot for watched in found]
-        shown = [one.shown for one in snapshots if one is not None and one.shown is not None]
-        if len(shown) < 2:
-            said = "Tick two studies or more on the page of all studies. A study that cannot be read is left out."
-            if any(one is None for one in snapshots):
-                said = "The studies are being read."
-            return [PageSection("summary", "", f'<p class="none">{said}</p>'), *map(_empty, _COMPARED)]
-        if self._last is None or list(map(id, self._last[0])) != list(map(id, snapshots)):
-            self._last = snapshots, comparison_sections(shown)
-        return self._last[1]
+        return _changed(request, await run_in_threadpool(self._comparisons.sections, keys))
 
     async def asset(self, request: Request) -> Response:
         match request.path_params["name"]:

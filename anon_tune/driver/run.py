@@ -15,7 +15,7 @@ from typing import Any
 from anon_tune.driver.environment import environment
 from anon_tune.driver.node_check import check_nodes
 from anon_tune.driver.placement import Slots
-from anon_tune.driver.session import living_nodes, living_resources, ray_session
+from anon_tune.driver.session import check_prices, living_nodes, living_resources, ray_session
 from anon_tune.driver.tune_executor import TuneExecutor
 from anon_tune.errors import AnonTuneError, StudyError
 from anon_tune.folder import Folder
@@ -67,7 +67,7 @@ def run_study(
     Raises:
         StudyError: The directory belongs to another study or another process, or an anchor failed.
         UsageError: A node lacks a package that the search space needs.
-        PlacementError: A trial needs more than the cluster has.
+        PlacementError: A trial needs more than the cluster has, or the price of a node is no number.
         StudyInterrupted: A signal stopped the study.
     """
     study = StudyDirectory.at(directory)
@@ -80,6 +80,7 @@ def run_study(
         with session as is_private, environment(_ONE_THREAD), stop_signals() as stopped:
             settings = settings.on_private_cluster() if is_private else settings
             check_nodes(space)
+            check_prices()
             executor = TuneExecutor.of(settings, body, study, Slots(settings, living_resources))
             proposer = _proposer(study, here, space, settings, known, sampler)
             prices = Prices.of(settings, living_nodes)

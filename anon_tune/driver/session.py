@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import logging
 import math
 import os
@@ -22,6 +23,10 @@ from anon_tune.driver.reaching import check_head, check_temporary_folder, cluste
 from anon_tune.errors import PlacementError
 from anon_tune.study.spending import PRICE_LABEL, Node
 
+_log = logging.getLogger(__name__)
+
+_RULE = f"the label '{PRICE_LABEL}' of a node must be a number of at least 0"
+_REMEDY = "Correct it in the cluster file"
 _QUIET = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # else one report every 2 s
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -175,22 +180,44 @@ def living_resources() -> list[Mapping[str, float]]:
 
 
 def living_nodes() -> list[Node]:
-    """Return every living node with its resources in total, and its price if it is labelled with one."""
-    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    """Return every living node with its resources in total, and its price if it is labelled with one.
+
+    A label that is no price counts as 0, and a warning says so once: a node may join while a study runs.
+    """
     return [
-        Node(node["NodeManagerHostname"], node["Resources"], _price(node.get("Labels", {})))
-        for node in nodes
-        if node["Alive"]
+        Node(name, resources, _warned(label) if (price := _price(label)) is None else price)
+        for name, resources, label in _labelled()
     ]
 
 
-def _price(labels: Mapping[str, str]) -> float:
-    given = labels.get(PRICE_LABEL, "0")
+def check_prices() -> None:
+    """Check the price of every living node, before a study begins.
+
+    Raises:
+        PlacementError: The label of a node is no price.
+    """
+    for _, _, label in _labelled():
+        if _price(label) is None:
+            raise PlacementError("cluster", _RULE, label, _REMEDY)
+
+
+def _labelled() -> Iterator[tuple[str, Mapping[str, float], str]]:
+    """Yield name, resources and label of price of every living node."""
+    for node in ray.nodes():  # type: ignore[no-untyped-call]
+        if node["Alive"]:
+            yield node["NodeManagerHostname"], node["Resources"], node.get("Labels", {}).get(PRICE_LABEL, "0")
+
+
+def _price(label: str) -> float | None:
+    """Return a price, or None if a label is none."""
     try:
-        price = float(given)
+        price = float(label)
     except ValueError:
-        price = math.nan
-    if not 0 <= price < math.inf:
-        rule = f"the label '{PRICE_LABEL}' of a node must be a number of at least 0"
-        raise PlacementError("cluster", rule, given, "Correct it in the cluster file")
-    return price
+        return None
+    return price if 0 <= price < math.inf else None
+
+
+@functools.cache  # nodes are listed again whenever one joins
+def _warned(label: str) -> float:
+    _log.warning("cluster: %s, got %s. Its cost counts as 0. %s.", _RULE, label, _REMEDY)
+    return 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -104,3 +105,8 @@ def kind_of(error: OSError, location: Location, otherwise: type[AnonTuneError]) 
     """
     unreachable = Folder.at(location).is_remote and not isinstance(error, FileNotFoundError)
     return UnreachableError if unreachable else otherwise
+
+
+def is_gone(error: OSError) -> bool:
+    """True if an error says that there is no file; NFS says ESTALE for one that was removed after it was listed."""
+    return isinstance(error, FileNotFoundError) or error.errno == errno.ESTALE

@@ -12,7 +12,6 @@ removed only after the merged part that holds its records is on disk.
 from __future__ import annotations
 
 import contextlib
-import errno
 import re
 import time
 from collections.abc import Iterable
@@ -23,14 +22,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anon_tune.errors import StudyError
-from anon_tune.folder import Folder, kind_of, why
+from anon_tune.folder import Folder, is_gone, kind_of, why
 from anon_tune.ledger.record import SCHEMA
 from anon_tune.study_directory import LEDGER_PART
 
 _SIZES = (64, 64**2)
 _HIDDEN = re.compile(r"\.[0-9]+(?:-[0-9]+)?\.parquet\.[0-9]+")
 _MOST_LISTINGS = 10  # these take about 25 s with the waits between them, longer than NFS shows a stale listing
-_GONE = (errno.ENOENT, errno.ESTALE)
 
 
 class LedgerPart(NamedTuple):
@@ -67,7 +65,7 @@ def read_parts(folder: Folder) -> pa.Table:
                 if part.name not in read:
                     read[part.name] = read_part(folder, part.name)
             except OSError as error:
-                if error.errno not in _GONE:
+                if not is_gone(error):
                     kind, where = kind_of(error, folder, StudyError), f"{folder}/{part.name}"
                     remedy = "Check permissions and connection, then try again"
                     raise kind(where, "cannot be read", remedy=remedy, cause=why(error)) from None

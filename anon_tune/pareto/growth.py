@@ -33,10 +33,11 @@ def growth(trials: Sequence[Trial], reference: ReferencePoint | None = None) -> 
 
     Args:
         trials: All trials of one ledger.
-        reference: Another reference point than the study's own, to compare studies.
+        reference: Another reference point than the study's own, to compare studies. Anchors then add nothing:
+            no search found them, but they would cover something against a point beyond them.
     """
     found = ParetoFront.of(trials)
-    eligible = {trial.id for trial in found.eligible}
+    eligible = {trial.id for trial in found.eligible if reference is None or not trial.is_anchor}
     first = min((trial.started for trial in trials), default=0.0)
     point = reference or found.reference_point
     stairs = Staircase(point.losses) if point is not None else None

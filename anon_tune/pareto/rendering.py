@@ -6,6 +6,7 @@ import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from anon_tune.errors import on_one_line
 from anon_tune.trial import Reading, Trial
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def front_text(front: ParetoFront) -> str:
     widths = [max(len(row[at]) for row in rows) for at in range(len(heads))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     more = len(front.members) - _MOST_ROWS
-    return "\n".join([_summary(front), *lines, *([f"and {more} more"] if more > 0 else [])])
+    return "\n".join(map(on_one_line, [_summary(front), *lines, *([f"and {more} more"] if more > 0 else [])]))
 
 
 def front_html(front: ParetoFront) -> str:

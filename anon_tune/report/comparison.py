@@ -13,8 +13,8 @@ from anon_tune.report.shown import ShownStudy
 from anon_tune.study.settings import StudySettings
 from anon_tune.utility_task import ANOMALY
 
-_OF_ONE_STUDY = ("seed", "record_name", "clips", "stills")
-_SAID_ELSEWHERE = ("record_name", "clips_fingerprint", "stills_fingerprint")
+_OF_ONE_STUDY = ("seed", "record_name", "wandb_prefix", "clips", "stills")
+_SAID_ELSEWHERE = ("record_name", "wandb_prefix", "clips_fingerprint", "stills_fingerprint")
 
 
 @dataclass(frozen=True, slots=True)

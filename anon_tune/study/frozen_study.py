@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import secrets
 import time
 import tomllib
 from collections.abc import Callable, Mapping
@@ -163,7 +164,8 @@ def freeze_study(directory: StudyLocation, space: SearchSpace, settings: StudySe
     Settings that do not change results, such as the number of trials and the resources, may differ and are replaced.
 
     Returns:
-        The settings as they are frozen, with the name of the study in the Optuna storage if the settings name one.
+        The settings as they are frozen, with the name of the study in the Optuna storage and the prefix of its runs
+        in Weights & Biases, if the settings name these.
 
     Raises:
         StudyError: The directory belongs to another study.
@@ -176,7 +178,7 @@ def freeze_study(directory: StudyLocation, space: SearchSpace, settings: StudySe
         _check_same(str(study), before, known_space, space, settings)
     elif any(LEDGER_PART.fullmatch(name) for name in study.ledger.names()):
         raise StudyError(str(study), f"holds a ledger but no {study.frozen.name}", remedy="Give an empty directory")
-    settings = _with_record_name(study.name, space, settings, known)
+    settings = _with_wandb_prefix(_with_record_name(study.name, space, settings, known), known)
     tables = {
         "where": space.where,
         "fingerprint": space.fingerprint(),
@@ -197,6 +199,17 @@ def _with_record_name(
     same = known.record_name if known is not None and known.storage == settings.storage else None
     new = f"{name}-{space.fingerprint()}-{time.time_ns():x}"
     return settings.model_copy(update={"record_name": same or new})
+
+
+def _with_wandb_prefix(settings: StudySettings, known: StudySettings | None) -> StudySettings:
+    """Return settings with a prefix that no other study has, not even one that was begun at the same place earlier.
+
+    A study that began to log before prefixes were drawn has none, and keeps the ids that its runs have.
+    """
+    prefix = settings.wandb_prefix or (known.wandb_prefix if known is not None else None)
+    if prefix is None and settings.wandb is not None and (known is None or known.wandb is None):
+        prefix = secrets.token_hex(6)
+    return settings.model_copy(update={"wandb_prefix": prefix})
 
 
 def _check_same(

@@ -45,6 +45,7 @@ class StudySettings(BaseModel):
         tensorboard: True to write event files for TensorBoard.
         mlflow: Tracking URI of an MLflow server or folder to which trials are logged too; None for none.
         wandb: Project of Weights & Biases to which trials are logged too; None for none.
+        wandb_prefix: What the ids of its runs there begin with; the first driver draws it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,6 +76,7 @@ class StudySettings(BaseModel):
     tensorboard: bool = True
     mlflow: str | None = None
     wandb: str | None = None
+    wandb_prefix: str | None = None
 
     @field_validator("storage", "clips", "stills", "warm_start", "mlflow")
     @classmethod

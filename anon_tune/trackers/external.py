@@ -6,8 +6,8 @@ import hashlib
 import importlib.util
 import os
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -82,7 +82,8 @@ class Tracker:
 class InBackground:
     """A watcher that passes all calls in order to another watcher, in a thread of its own.
 
-    It keeps a slow server from holding up the study. An error of the other watcher is raised at a later call.
+    It keeps a slow server from holding up the study. After an error of the other watcher, the calls that still wait are
+    given up, because a server that is gone would let each of them wait for minutes.
 
     Args:
         watcher: The watcher to call, which may wait for a server.
@@ -91,7 +92,7 @@ class InBackground:
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
         self._thread = ThreadPoolExecutor(max_workers=1)
-        self._calls: list[Future[None]] = []
+        self._error: Exception | None = None
 
     def see(self, trial: Trial, report: RungReport | None) -> None:
         """Queue a call of the other watcher.
@@ -99,18 +100,25 @@ class InBackground:
         Raises:
             Exception: What an earlier call of the other watcher raised.
         """
-        done = [call for call in self._calls if call.done()]
-        self._calls = [call for call in self._calls if call not in done]
-        for call in done:
-            call.result()
-        self._calls.append(self._thread.submit(self._watcher.see, trial, report))
+        self._check()
+        self._thread.submit(self._call, self._watcher.see, trial, report)
 
     def close(self) -> None:
         """Wait until all calls are done, and raise what one of them raised."""
-        self._calls.append(self._thread.submit(self._watcher.close))
+        self._thread.submit(self._call, self._watcher.close)
         self._thread.shutdown()
-        for call in self._calls:
-            call.result()
+        self._check()
+
+    def _call(self, call: Callable[..., None], *arguments: object) -> None:
+        if self._error is None:
+            try:
+                call(*arguments)
+            except Exception as error:  # raised in the driver's thread, by the next call from there
+                self._error = error
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
 
 
 class MlflowRuns:
@@ -160,21 +168,22 @@ class WandbRuns:
     Args:
         project: The project that the user named.
         study: Name of the study.
-        key: A key that only this study has. With it, a resumed study finds its runs again.
+        prefix: What the ids of its runs begin with, and those of no other study. With it, a resumed study finds its
+            runs again.
         folder: A folder in which Weights & Biases creates its folder ``wandb``.
 
     Raises:
         ValueError: There is no API key.
     """
 
-    def __init__(self, project: str, study: str, key: str, folder: Path) -> None:
+    def __init__(self, project: str, study: str, prefix: str, folder: Path) -> None:
         import wandb
 
         offline = os.environ.get("WANDB_MODE") in ("offline", "disabled", "dryrun")
         if not offline and not wandb.login(prompt=False, verify=False):
             raise ValueError("no API key found, neither in WANDB_API_KEY nor from 'wandb login'")
         self._init, self._video = wandb.init, wandb.Video
-        self._project, self._study, self._key, self._folder = project, study, key, folder
+        self._project, self._study, self._prefix, self._folder = project, study, prefix, folder
         self._settings = wandb.Settings(silent=True, finish_timeout=_UPLOAD_S)
         self._runs: dict[str, Any] = {}
 
@@ -183,7 +192,7 @@ class WandbRuns:
         self._runs[trial_id] = self._init(
             project=self._project,
             group=self._study,
-            id=f"{self._key}-{trial_id}",
+            id=f"{self._prefix}-{trial_id}",
             name=trial_id,
             config=dict(params),
             dir=str(self._folder),
@@ -232,18 +241,21 @@ def watchers(study: StudyDirectory, here: Path, space: SearchSpace, settings: St
 def _opened(
     study: StudyDirectory, here: Path, space: SearchSpace, settings: StudySettings
 ) -> Iterator[tuple[str, Watcher]]:
-    # The key holds where the study is and what it searches, so another study of the same name gets runs of its own.
-    key = hashlib.sha256(f"{study} {space.fingerprint()}".encode()).hexdigest()[:12]
     if settings.tensorboard:
         yield "TensorBoard", TensorBoardFiles(StudyDirectory.at(here).tensorboard.path, study)
     if settings.mlflow:
         with _opening("mlflow", settings.mlflow):
             runs = MlflowRuns(settings.mlflow, study.name)
-        yield "MLflow", Tracker(runs, study)
+        yield "MLflow", InBackground(Tracker(runs, study))
     if settings.wandb:
         with _opening("wandb", settings.wandb):
-            wandb_runs = WandbRuns(settings.wandb, study.name, key, here)
+            wandb_runs = WandbRuns(settings.wandb, study.name, _wandb_prefix(study, space, settings), here)
         yield "Weights & Biases", InBackground(Tracker(wandb_runs, study))
+
+
+def _wandb_prefix(study: StudyDirectory, space: SearchSpace, settings: StudySettings) -> str:
+    """Return what the ids of the runs begin with; in a study that drew nothing, it follows from place and space."""
+    return settings.wandb_prefix or hashlib.sha256(f"{study} {space.fingerprint()}".encode()).hexdigest()[:12]
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from anon_tune.errors import DataError
+from anon_tune.errors import DataError, on_one_line
 from anon_tune.methods.external import ExternalRecipe
 from anon_tune.methods.external.permission import check_external_allowed, program_of, words_of
 from anon_tune.networks import Anonymizer
@@ -154,7 +154,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def _last_line(output: bytes) -> str:
     lines = [line.strip() for line in output.decode(errors="replace").replace("\r", "\n").splitlines()]
     last = next((line for line in reversed(lines) if line), "")
-    return "".join(c if c.isprintable() else "?" for c in last)[-_MESSAGE:]
+    return on_one_line(last)[-_MESSAGE:]
 
 
 def build(recipe: Recipe, command: str) -> Anonymizer:

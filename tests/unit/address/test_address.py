@@ -16,6 +16,8 @@ SECRET = "S3cr3t"
         (f"postgresql+psycopg2://ann:{SECRET}@x{SECRET}@db:5432/study", "postgresql+psycopg2://ann:***@db:5432/study"),
         (f"postgresql://db/study?user=ann&password={SECRET}", "postgresql://db/study?user=ann&password=***"),
         (f"mysql://ann:{SECRET}@db/study", "mysql://ann:***@db/study"),
+        (f"postgresql://ann:12345/{SECRET}@db/study", "postgresql://ann:***@db/study"),
+        (f"mysql://ann:1/2{SECRET}@db/study", "mysql://ann:***@db/study"),
         (f"s3://AKIA:ab/{SECRET}@bucket/clips", "s3://AKIA:***@bucket/clips"),
         (f"s3://AKIA:7/{SECRET}@bucket/clips", "s3://AKIA:***@bucket/clips"),
         (f"https://{SECRET}@host/mlflow", "https://***@host/mlflow"),
@@ -45,6 +47,8 @@ def test_an_address_with_a_secret_is_refused_and_not_repeated(address: str, show
         "postgresql://ann@db:5432/study?sslkey=/home/ann/key",
         "s3://bucket/clips?region=eu-west-1&endpoint_override=http%3A%2F%2F127.0.0.1%3A9000",
         "http://host:5000/a@b",
+        "hdfs://namenode:8020/user/a@b",
+        "postgresql://ann@db:5432/study?application_name=a@b",
     ],
 )
 def test_other_addresses_are_none_of_its_business(address: str | None) -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +11,7 @@ import pytest
 from anon_tune.cluster.bundle import bundle, unbundle
 from anon_tune.cluster.copying import read_study, write_copy
 from anon_tune.errors import ClusterError, StudyError
+from anon_tune.folder import Folder
 from anon_tune.ledger import Ledger
 from anon_tune.study_directory import StudyDirectory
 from anon_tune.trial import Trial, TrialState
@@ -79,6 +83,34 @@ def test_a_copy_of_a_study_that_ends_meanwhile_does_not_say_that_it_is_complete(
     write_copy([first, *files], copy.folder.path, str(study))
     assert [one.state for one in Ledger(copy.ledger).trials()] == [TrialState.RUNNING]
     assert not copy.ended.exists()
+
+
+@pytest.mark.parametrize("code", [errno.ENOENT, errno.ESTALE])
+def test_repeats_that_are_removed_during_the_copy_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    study = StudyDirectory.at(tmp_path / "study")
+    study.frozen.write(b"")
+    Ledger(study.ledger).append(Trial("0000", 0, "adversarial", {}, "f", TrialState.COMPLETE))
+    trial = tmp_path / "study" / "trials" / "0000"
+    repeat = trial / "repeat-1"
+    repeat.mkdir(parents=True)
+    for file in (trial / "anonymizer.safetensors", repeat / "preview.png", repeat / "preview.webm"):
+        file.write_bytes(b"1")
+    kind, read = type(study.folder), type(study.folder).read
+
+    def read_as_a_network_does(folder: Folder, name: str) -> bytes:
+        if "repeat" in name and not repeat.exists():
+            raise OSError(code, os.strerror(code), name)
+        return read(folder, name)
+
+    monkeypatch.setattr(kind, "read", read_as_a_network_does)
+    names = []
+    for name, _ in read_study(study, True):
+        names.append(name)
+        if name == "trials/0000/repeat-1/preview.png":
+            shutil.rmtree(repeat)  # as `verify` does with what it has measured
+    assert names[-2:] == ["trials/0000/anonymizer.safetensors", "trials/0000/repeat-1/preview.png"]
 
 
 @pytest.mark.parametrize(

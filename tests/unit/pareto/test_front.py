@@ -144,6 +144,14 @@ def test_progress_follows_the_order_of_ending_and_ends_at_the_fronts_hypervolume
     assert entries[-1].hypervolume == ParetoFront.of(trials).hypervolume
 
 
+def test_against_another_studys_reference_point_anchors_add_nothing(make_trial):
+    anchors = [make_trial("identity", 0.9, 0.95), make_trial("black-out", 0.2, 0.25)]
+    trial = make_trial("0000", 0.5, 0.8, ended=10)
+    other = ReferencePoint(leakage=1.0, accuracy=0.1)
+    assert growth([*anchors, trial], other)[-1].hypervolume == pytest.approx(0.5 * 0.7)
+    assert growth(anchors, other)[-1].hypervolume == 0
+
+
 def breaking(trial, violation=0.2):
     """Let a trial's last report break a constraint."""
     *before, last = trial.reports

@@ -32,6 +32,24 @@ def test_the_frozen_copy_gives_back_space_and_settings(tmp_path: Path) -> None:
     assert other.record_name not in (None, frozen.record_name)
 
 
+def test_a_study_keeps_the_prefix_of_its_runs_and_shares_it_with_none_at_the_same_place(tmp_path: Path) -> None:
+    settings = StudySettings(num_trials=7, wandb="anonymizers")
+    prefix = freeze_study(tmp_path, SPACE, settings).wandb_prefix
+    assert prefix is not None and load_study(tmp_path)[1].wandb_prefix == prefix
+    for more in (settings, StudySettings(num_trials=9), StudySettings(wandb="others", storage="sqlite:///x.db")):
+        assert freeze_study(tmp_path, SPACE, more).wandb_prefix == prefix
+    (tmp_path / "study.toml").unlink()
+    assert freeze_study(tmp_path, SPACE, settings).wandb_prefix not in (None, prefix)
+
+
+def test_a_study_that_logged_to_wandb_before_prefixes_were_drawn_gets_none(tmp_path: Path) -> None:
+    settings = StudySettings(wandb="anonymizers")
+    freeze_study(tmp_path, SPACE, settings)
+    file = tmp_path / "study.toml"
+    file.write_text(re.sub(r"wandb_prefix = .*", "", file.read_text()))
+    assert freeze_study(tmp_path, SPACE, settings).wandb_prefix is None
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -138,6 +140,49 @@ def test_a_tracker_that_cannot_be_reached_is_one_line(tmp_path: Path, monkeypatc
     ):
         pass
     assert "\n" not in str(error.value)
+
+
+class StuckRuns:
+    """Runs on a server that does not answer until it is let go, and then fails."""
+
+    def __init__(self, *_: object) -> None:
+        self.is_let_go, self.begun = threading.Event(), list[str]()
+
+    def begin(self, trial_id: str, params: object) -> None:
+        self.begun.append(trial_id)
+        self.is_let_go.wait(30)
+        raise ConnectionError("the server is gone")
+
+
+@pytest.mark.parametrize("tracker", ["mlflow", "wandb"])
+def test_a_server_that_does_not_answer_holds_nothing_up_and_is_not_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tracker: str
+) -> None:
+    runs = StuckRuns()
+    monkeypatch.setattr(trackers, f"{tracker.capitalize()}Runs", lambda *_: runs)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: True)
+    settings = StudySettings(**{tracker: "somewhere", "tensorboard": False})
+    with trackers.watchers(StudyDirectory.at(tmp_path), tmp_path, SPACE, settings) as told:
+        began = time.monotonic()
+        tell(told)
+        assert time.monotonic() - began < 10
+        runs.is_let_go.set()
+    assert runs.begun == ["0000"]
+    (said,) = caplog.messages
+    assert "could not be finished: ConnectionError: the server is gone" in said
+
+
+def test_the_ids_of_wandb_runs_begin_with_what_the_study_has_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefixes: list[str] = []
+    monkeypatch.setattr(trackers, "WandbRuns", lambda project, study, prefix, folder: prefixes.append(prefix))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: True)
+    for drawn in ("0a1b", None, None):
+        settings = StudySettings(wandb="anonymizers", wandb_prefix=drawn, tensorboard=False)
+        with trackers.watchers(StudyDirectory.at(tmp_path), tmp_path, SPACE, settings):
+            pass
+    assert prefixes[0] == "0a1b" != prefixes[1] == prefixes[2]
 
 
 @pytest.fixture
