@@ -76,8 +76,7 @@ def audit(
     leakage may be higher; exit code 0. REFUSED: a check of the measurement failed, or an
     attack refuted the claim of private training; exit code 1.
 
-    A trial's certificate is also kept in STUDY/audits. 'anon-tune report STUDY' shows all
-    certificates in that folder.
+    A trial's certificate is also kept in STUDY/audits; 'anon-tune report STUDY' shows it.
     """
     given = {name: value for name, value in locals().items() if name not in ("format", "set_")}
     lists = {name: tuple(given[name] or ()) for name in ("private", "test_groups", "val_groups")}
