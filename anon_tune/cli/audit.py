@@ -75,7 +75,6 @@ def audit(
     one attacker was still improving, or the effort was below the default, so the true
     leakage may be higher; exit code 0. REFUSED: a check of the measurement failed, or an
     attack refuted the claim of private training; exit code 1.
-
     A trial's certificate is also kept in STUDY/audits; 'anon-tune report STUDY' shows it.
     """
     given = {name: value for name, value in locals().items() if name not in ("format", "set_")}

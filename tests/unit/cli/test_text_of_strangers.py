@@ -96,14 +96,9 @@ def test_what_is_said_of_a_clip_store_has_no_control_sequence(
     say: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = SimpleNamespace(split=f"train{CLEARS}", frame_truth=None)
-    store = SimpleNamespace(
-        shape=(8, 48, 64, 3),
-        num_clips=1,
-        location="/store",
-        manifest=SimpleNamespace(entries=[entry], windows=None, shape=(8, 48, 64, 3)),
-        actions=[f"walk{CLEARS}"],
-        attributes={f"skin{CLEARS}": 2},
-    )
+    names = {"actions": [f"walk{CLEARS}"], "attributes": {f"skin{CLEARS}": 2}}
+    manifest = SimpleNamespace(entries=[entry], windows=None, shape=(8, 48, 64, 3), **names)
+    store = SimpleNamespace(location="/store", manifest=manifest)
     monkeypatch.setattr("anon_tune.clips.open_clips", lambda location: store)
     said = say("clips", "info", "/store")
     assert said.code == 0 and is_harmless(said.out) and said.out.count(SHOWN) == 3
