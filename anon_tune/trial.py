@@ -340,6 +340,11 @@ class Trial:
         return not self.reports or self.reports[-1].violation == 0
 
     @property
+    def is_paused(self) -> bool:
+        """True if it waits at a rung that it has reached."""
+        return self.state is TrialState.WAITING and bool(self.reports)
+
+    @property
     def is_anchor(self) -> bool:
         """True for identity and black-out."""
         return self.method in ANCHORS

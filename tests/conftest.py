@@ -211,3 +211,28 @@ def no_ray() -> None:
     import ray
 
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def write_interlaced() -> Callable[..., None]:
+    """Return a function that writes a short interlaced video, perhaps with a display matrix."""
+    return _write_interlaced
+
+
+def _write_interlaced(path: Path, matrix: list[int] | None = None) -> None:
+    """Write frames that hold a bar at one place in their even rows and at another in their odd ones."""
+    import av
+    import numpy as np
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"crf": "1"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.flags |= av.codec.context.Flags.interlaced_dct
+        if matrix:
+            stream.set_display_matrix(matrix)
+        for at in range(8):
+            pixels = np.zeros((48, 64, 3), np.uint8)
+            pixels[0::2, 6 * at : 6 * at + 6] = 255
+            pixels[1::2, 6 * at + 3 : 6 * at + 9] = 255
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))

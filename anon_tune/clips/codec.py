@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -16,8 +15,7 @@ from numpy.typing import NDArray
 
 from anon_tune.clips.clip_set import ClipSet
 from anon_tune.errors import DataError
-
-_SLOWEST = Fraction(1, 1000)  # frames per second; what is less would be rounded to 0
+from anon_tune.video.frame_rate import encoded_rate
 
 
 def round_trip(frames: NDArray[np.uint8], fps: float, crf: int) -> NDArray[np.uint8]:
@@ -43,7 +41,7 @@ def round_trip(frames: NDArray[np.uint8], fps: float, crf: int) -> NDArray[np.ui
     even = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     encoder = av.CodecContext.create("libx264", "w")
     encoder.height, encoder.width, encoder.pix_fmt = even.shape[1], even.shape[2], "yuv420p"
-    encoder.framerate = max(_SLOWEST, Fraction(fps).limit_denominator(1000))
+    encoder.framerate = encoded_rate(fps)
     encoder.time_base = 1 / encoder.framerate
     # For small frames, the assembly code of x264 sometimes gives other bytes in the same process; its C code does not.
     encoder.options = {"crf": str(crf), "preset": "medium", "x264-params": "no-asm=1"}

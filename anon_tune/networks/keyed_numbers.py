@@ -1,4 +1,4 @@
-"""Random numbers that follow from a secret key: without the key, nobody can compute them.
+"""Random numbers that are computed from a secret key. Whoever lacks the key cannot compute them.
 
 A generator of torch is no secret on a CPU: it takes the low 32 bits of its seed, and who sees noised frames can try all
 of them.

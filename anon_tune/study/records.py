@@ -52,7 +52,7 @@ class Records:
                 self._recent.append(trial)
             if not trial.is_anchor and not trial.state.is_final:
                 proposer.begin(trial.id, trial.params)
-            if trial.state.is_final or _is_paused(trial):
+            if trial.state.is_final or trial.is_paused:
                 spending.end(trial)
             if trial.state.is_final or (trial.reports and not trial.is_anchor):
                 proposer.tell(trial)
@@ -121,7 +121,7 @@ class Records:
         else:
             self._ledger.append(trial, report, agreement.correlation if agreement else None)
         self._trials[trial.id] = trial
-        if trial.state.is_final or _is_paused(trial):
+        if trial.state.is_final or trial.is_paused:
             self.spending.end(trial)
         if trial.state.is_final:
             self._open.discard(trial.id)
@@ -134,11 +134,6 @@ class Records:
         if self._on_change:
             self._on_change(self.trials)
         return trial
-
-
-def _is_paused(trial: Trial) -> bool:
-    """True if a trial waits at a rung that it has reached."""
-    return trial.state is TrialState.WAITING and bool(trial.reports)
 
 
 def _without_curves(trial: Trial) -> Trial:

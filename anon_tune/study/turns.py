@@ -57,7 +57,7 @@ class Turns:
         for report in trial.reports:
             self._brackets.add(trial, report)
         self._brackets.learn(trial)
-        waits = trial.state is TrialState.WAITING and self._brackets.promotes and bool(trial.reports)
+        waits = trial.is_paused and self._brackets.promotes
         for report in trial.reports[: -1 if waits else None]:
             self._brackets.climb(trial, report.rung)
         if trial.state.is_final or trial.is_anchor:

@@ -6,16 +6,16 @@ Shapes: T frames, H height, W width.
 from __future__ import annotations
 
 import io
-from fractions import Fraction
 
 import av
 import numpy as np
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from anon_tune.video.frame_rate import encoded_rate
+
 _CODEC = "libvpx-vp9"  # plays in every browser, and an encoder is part of PyAV
 _QUALITY = {"crf": "33", "b": "0", "deadline": "good", "cpu-used": "4", "threads": "1"}
-_SLOWEST = Fraction(1, 1000)  # frames per second; what is less would be rounded to 0
 _MOST_BYTES = 500_000  # so that a page with ten of them stays well below 15 MB, also with long or noisy clips
 
 
@@ -43,8 +43,7 @@ def _encoded(frames: NDArray[np.uint8], fps: float, quality: dict[str, str]) -> 
     height, width = frames.shape[1] // 2 * 2, frames.shape[2] // 2 * 2
     file = io.BytesIO()
     with av.open(file, "w", format="webm", container_options={"fflags": "+bitexact"}) as container:
-        rate = max(_SLOWEST, Fraction(fps).limit_denominator(1000))
-        stream = container.add_stream(_CODEC, rate=rate, options=quality)
+        stream = container.add_stream(_CODEC, rate=encoded_rate(fps), options=quality)
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for frame in frames:

@@ -14,7 +14,7 @@ def without_comments(headers: bytes) -> bytes | None:
         headers: The packets as FFmpeg keeps them: with sizes as in Ogg, or with two bytes before each.
 
     Returns:
-        The packets with sizes as in Ogg; None if they are in neither form, so that nobody knows what they hold.
+        The packets with sizes as in Ogg. None if they are in neither form, because their comments are unknown then.
     """
     packets = _split(headers)
     if packets is None or not all(one[1:7] == b"vorbis" for one in packets):

@@ -21,6 +21,12 @@ from anon_tune.video.reader import TimedFrame, VideoReader
 
 Say = Callable[..., Any]
 SIDE = 64
+PATTERN = r"(?P<group>\w+-person-\d+)_(?P<action>[a-z-]+)_(?P<broad>\w+)_"
+IMPORTED = [
+    *("--pattern", PATTERN, "--action", "action", "--private", "broad", "--group", "group"),
+    *("--test-groups", "test-person-0000", "--val-groups", "val-person-0000", "--num-frames", "3"),
+    *("--size", "32x32", "--workers", "1"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +55,7 @@ def videos(made: Clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_import_keeps_key_points_and_the_avatar_moves_by_them(
     say: Say, made: Clips, videos: Path, tmp_path: Path
 ) -> None:
-    pattern = r"(?P<group>\w+-person-\d+)_(?P<action>[a-z-]+)_(?P<broad>\w+)_"
-    options = ["--pattern", pattern, "--action", "action", "--private", "broad", "--group", "group"]
-    options += ["--test-groups", "test-person-0000", "--val-groups", "val-person-0000", "--num-frames", "3"]
-    options += ["--size", "32x32", "--workers", "1", "-o", tmp_path / "store"]
+    options = [*IMPORTED, "-o", tmp_path / "store"]
     said = say("clips", "import", videos / "in", *options, "--keypoints", videos / "points.parquet")
     assert said.code == 0, said.err
     kept = open_clips(tmp_path / "store")
@@ -95,10 +98,7 @@ def test_an_import_tells_of_videos_that_the_file_does_not_name(say: Say, videos:
     rows = pq.read_table(videos / "points.parquet")
     lost = rows["file"][0].as_py()
     pq.write_table(rows.filter(pa.compute.not_equal(rows["file"], lost)), tmp_path / "some.parquet")
-    pattern = r"(?P<group>\w+-person-\d+)_(?P<action>[a-z-]+)_(?P<broad>\w+)_"
-    options = ["--pattern", pattern, "--action", "action", "--private", "broad", "--group", "group"]
-    options += ["--test-groups", "test-person-0000", "--val-groups", "val-person-0000", "--num-frames", "3"]
-    options += ["--size", "32x32", "--workers", "1", "-o", tmp_path / "store"]
+    options = [*IMPORTED, "-o", tmp_path / "store"]
     said = say("clips", "import", videos / "in", *options, "--keypoints", tmp_path / "some.parquet")
     assert said.code == 0, said.err
     assert f"some.parquet: holds no key points of 1 of 12 videos, such as '{lost}'." in said.err

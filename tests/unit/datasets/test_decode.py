@@ -1,4 +1,5 @@
 import os
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -236,23 +237,9 @@ def test_the_size_of_a_file_that_ends_before_the_frames_that_are_asked_for(tmp_p
     assert (clip.num_frames, clip.size) == (3, (6, 10))
 
 
-def write_interlaced(path: Path, matrix: list[int] | None = None) -> None:
-    """Write frames that hold a bar at one place in their even rows and at another in their odd ones."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=10, options={"crf": "1"})
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        stream.codec_context.flags |= av.codec.context.Flags.interlaced_dct
-        if matrix:
-            stream.set_display_matrix(matrix)
-        for at in range(8):
-            pixels = np.zeros((48, 64, 3), np.uint8)
-            pixels[0::2, 6 * at : 6 * at + 6] = 255
-            pixels[1::2, 6 * at + 3 : 6 * at + 9] = 255
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        container.mux(stream.encode(None))
-
-
-def test_interlaced_frames_are_imported_as_they_are_anonymized(tmp_path: Path) -> None:
+def test_interlaced_frames_are_imported_as_they_are_anonymized(
+    write_interlaced: Callable[..., None], tmp_path: Path
+) -> None:
     write_interlaced(tmp_path / "in.mp4")
     with VideoReader(tmp_path / "in.mp4") as reader:
         wanted = np.stack([item.pixels for item in reader if isinstance(item, TimedFrame)]).astype(int)
@@ -263,7 +250,7 @@ def test_interlaced_frames_are_imported_as_they_are_anonymized(tmp_path: Path) -
     assert np.array_equal(some.frames, clip.frames[list(some.shown)])
 
 
-def test_interlaced_frames_are_turned_upright(tmp_path: Path) -> None:
+def test_interlaced_frames_are_turned_upright(write_interlaced: Callable[..., None], tmp_path: Path) -> None:
     one = 1 << 16
     write_interlaced(tmp_path / "in.mp4")
     write_interlaced(tmp_path / "turned.mp4", [0, one, 0, -one, 0, 0, 0, 0, 1 << 30])
