@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import random
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,6 +57,26 @@ def test_removing_takes_a_file_or_a_whole_folder(folder: Folder) -> None:
     folder.remove("below")
     assert folder.names() == ["beside"]
     assert not folder.has("below/deeper/c")
+
+
+def test_a_reader_sees_the_old_file_or_the_new_one_never_a_part(folder: Folder) -> None:
+    versions = [b"short", b"longer" * 10]
+    folder.write("a", versions[0])
+    over = threading.Event()
+
+    def rewrite() -> None:
+        for version in itertools.cycle(versions):
+            if over.wait(0.02):
+                return
+            folder.write("a", version)
+
+    writer = threading.Thread(target=rewrite)
+    writer.start()
+    try:
+        assert {folder.read("a") for _ in range(100)} <= set(versions)
+    finally:
+        over.set()
+        writer.join()
 
 
 def test_a_file_is_written_whole_or_not_at_all(folder: Folder) -> None:
