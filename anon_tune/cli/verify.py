@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 def verify(
     directory: result.Study,
     seeds: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Number of repeats that each measured trial should have.")
-    ] = 5,
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Number of repeats that each measured trial should have. Default: 3, and up to 8 if they differ much.",
+        ),
+    ] = None,
     retrain: Annotated[
         bool,
         typer.Option(

@@ -137,7 +137,7 @@ class Study:
 
     def verify(
         self,
-        seeds: int = 5,
+        seeds: int | None = None,
         retrain: bool = False,
         package: Sequence[str | Path] = (),
         on_step: Callable[[VerifyStep], None] | None = None,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def verify(
     directory: Location,
-    seeds: int = 5,
+    seeds: int | None = None,
     retrain: bool = False,
     package: Sequence[str | Path] = (),
     on_step: Callable[[VerifyStep], None] | None = None,
@@ -28,7 +28,8 @@ def verify(
 
     Args:
         directory: A study directory.
-        seeds: Number of repeats that each measured trial should have, at least 1.
+        seeds: Number of repeats that each measured trial should have, at least 1; None for three, and up to eight if
+            these differ much.
         retrain: Also train each repeat from scratch, with its own training seed.
         package: Folders or wheels of Python packages to install for the driver and the workers.
         on_step: Called after every repeat.

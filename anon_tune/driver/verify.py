@@ -22,7 +22,7 @@ from anon_tune.trial import TrialBody
 def verify_study(
     directory: StudyLocation,
     body: TrialBody,
-    num_seeds: int = 5,
+    num_seeds: int | None = None,
     retrain: bool = False,
     on_step: Callable[[VerifyStep], None] | None = None,
 ) -> Ledger:
@@ -35,7 +35,8 @@ def verify_study(
     Args:
         directory: The study directory: a path that every node sees, or a URI that pyarrow can open.
         body: Does the jobs, as in the study.
-        num_seeds: Number of repeats that every such trial should have, at least 1.
+        num_seeds: Number of repeats that every such trial should have, at least 1; None for three, and up to eight if
+            these differ much, see `anon_tune.pareto.repeats_needed`.
         retrain: Train every repeat from scratch with a training seed of its own. From the first of these repeats on,
             repeats that were only measured no longer count. Closed-form methods are only measured.
         on_step: Called after every repeat.

@@ -9,9 +9,19 @@ from anon_tune.pareto.front import ParetoFront, ReferencePoint, front_candidates
 from anon_tune.pareto.front_table import FrontRow, FrontTable
 from anon_tune.pareto.growth import GrowthPoint, Staircase, growth
 from anon_tune.pareto.picks import Limit, Pickable
-from anon_tune.pareto.repeats import LEVELS, attainment, attainment_surfaces, front_probabilities, judged_scores
+from anon_tune.pareto.repeats import (
+    FEWEST_REPEATS,
+    LEVELS,
+    RepeatsNeeded,
+    attainment,
+    attainment_surfaces,
+    front_probabilities,
+    judged_scores,
+    repeats_needed,
+)
 
 __all__ = [
+    "FEWEST_REPEATS",
     "LEVELS",
     "Cause",
     "EmptyFront",
@@ -22,6 +32,7 @@ __all__ = [
     "ParetoFront",
     "Pickable",
     "ReferencePoint",
+    "RepeatsNeeded",
     "RungAgreement",
     "Staircase",
     "attainment",
@@ -35,5 +46,6 @@ __all__ = [
     "hypervolume",
     "judged_scores",
     "rank_correlation",
+    "repeats_needed",
     "rung_agreement",
 ]

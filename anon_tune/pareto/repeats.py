@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import moocore
 import numpy as np
@@ -22,6 +22,10 @@ from anon_tune.trial import OBJECTIVES, Reading, Score, Trial, losses
 LEVELS = (10, 50, 90)
 """Levels of the attainment surfaces, in percent of the repeats that reach them."""
 
+FEWEST_REPEATS, MOST_REPEATS = 3, 8
+"""How many repeats of a trial are measured if nobody says how many."""
+
+_SEEDS_SHARE = 0.5  # of an interval's part that comes from clips, which no repeat makes smaller
 _ERRORS_PER_INTERVAL = 1.96  # standard errors in half of a 95 % interval, the default confidence of the recipe
 _DRAWS = 1000
 _SIGNS = np.array(losses(1.0, 1.0))  # multiplied with these, objectives become losses and losses objectives
@@ -52,6 +56,51 @@ def judged_scores(trials: Sequence[Trial]) -> dict[str, Score]:
         elif trial.score is not None:
             scores[trial.id] = trial.score
     return scores
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatsNeeded:
+    """How many repeats of a trial are worth measuring, and why.
+
+    Attributes:
+        count: The number, from `FEWEST_REPEATS` to `MOST_REPEATS`.
+        objective: The objective that needs most.
+        spread: Its standard deviation between repeats of one trial.
+        clips: Half the width of its interval from the choice of clips.
+    """
+
+    count: int
+    objective: str
+    spread: float
+    clips: float
+
+
+def repeats_needed(trials: Sequence[Trial]) -> RepeatsNeeded | None:
+    """Return how many repeats the first three of every trial show to be worth their time.
+
+    More seeds make only one part of an interval smaller. Enough are those that make it at most half as wide as the
+    other part, the chance of which clips are in the test split: the whole interval is then 12 % wider than that part.
+
+    Args:
+        trials: All trials of one ledger.
+
+    Returns:
+        The number; None while no trial, anchors not counted, has three repeats.
+    """
+    numbers = range(1, FEWEST_REPEATS + 1)
+    firsts = [replace(t, repeats=tuple(r for r in t.repeats if r.number in numbers)) for t in trials if not t.is_anchor]
+    firsts = [trial for trial in firsts if len(trial.repeats) == FEWEST_REPEATS]
+    if not firsts:
+        return None
+    return max((_needed(objective.name, firsts) for objective in OBJECTIVES), key=lambda needed: needed.count)
+
+
+def _needed(objective: str, trials: Sequence[Trial]) -> RepeatsNeeded:
+    readings = [getattr(repeat.score, objective) for trial in trials for repeat in trial.repeats]
+    spread, clips = _spreads(trials)[objective], _mean(_finite((r.high - r.low) / 2 for r in readings) or [0.0])
+    root = _ERRORS_PER_INTERVAL * spread / (_SEEDS_SHARE * clips) if clips > 0 else math.inf if spread > 0 else 0.0
+    count = min(max(root**2, FEWEST_REPEATS), MOST_REPEATS)
+    return RepeatsNeeded(math.ceil(count), objective, spread, clips)
 
 
 def front_probabilities(scores: Mapping[str, Score]) -> dict[str, float]:

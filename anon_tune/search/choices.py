@@ -1,4 +1,4 @@
-"""What a study has chosen by itself, and why: its sampler, and which of its rungs stop trials."""
+"""What a study has chosen by itself, and why: its sampler, which rungs stop trials, and how often it is repeated."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from anon_tune.methods import is_trained
+from anon_tune.pareto import FEWEST_REPEATS, repeats_needed
 from anon_tune.search.parameters import Choices, Rungs, Sampler
 from anon_tune.search.rung_trust import FEWEST_PAIRS, TRUSTED, RungTrust, Standing
 from anon_tune.search.space import SearchSpace
@@ -21,7 +22,7 @@ class Choice:
     """One choice of a study.
 
     Attributes:
-        of: What was chosen, such as ``sampler`` or ``rung 0``.
+        of: What was chosen, such as ``sampler``, ``rung 0`` or ``repeats``.
         chosen: The choice.
         why: The reason for it.
     """
@@ -61,7 +62,7 @@ def search_choices(
         found.append(Choice("sampler", _SAMPLERS[sampler], why))
     if rungs and space.study.rungs and not space.study.rungs.promote:
         found += _of_rungs(trials)
-    return found
+    return found + _of_repeats(trials)
 
 
 def why_rungs_cannot_decide(space: SearchSpace, num_trials: int, rungs: bool) -> str:
@@ -117,3 +118,16 @@ def _of_rung(rung: int, trust: RungTrust) -> Choice:
             return Choice(name, "stops no trial for now", measured)
         case Standing.LEFT_OUT:
             return Choice(name, "left out, new trials are not measured there", measured)
+
+
+def _of_repeats(trials: Sequence[Trial]) -> list[Choice]:
+    """Return how many repeats a verified study has, with what its first repeats ask for."""
+    needed = repeats_needed(trials)
+    if needed is None:
+        return []
+    most = max(len(trial.repeats) for trial in trials if not trial.is_anchor)
+    why = f"{needed.objective} differs by {needed.spread:.3f} (standard deviation) between the first {FEWEST_REPEATS} "
+    why += f"repeats of a trial, and by {needed.clips:.3f} (half an interval) with the clips of the test split"
+    if most != needed.count:
+        why = f"they were asked for, or the others are still to come; {needed.count} are worth their time, as {why}"
+    return [Choice("repeats", f"{most} per trial", why)]

@@ -15,7 +15,7 @@ from anon_tune.errors import StudyError
 from anon_tune.ledger import Ledger
 from anon_tune.ledger.one_kind import of_one_kind
 from anon_tune.methods import is_trained
-from anon_tune.pareto import EmptyFront, front_candidates
+from anon_tune.pareto import FEWEST_REPEATS, EmptyFront, front_candidates, repeats_needed
 from anon_tune.recipe import Recipe
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.assignment import Assignment, Decision
@@ -51,7 +51,8 @@ class VerificationPlan:
         hold: The driver's lock.
         space: The search space of the study.
         seed: Seed of the study.
-        num_seeds: Number of repeats that every candidate should have.
+        num_seeds: Number of repeats that every candidate should have; None to measure three of each, and then as many
+            as `repeats_needed` finds.
         retrain: Train every repeat from scratch.
 
     Raises:
@@ -63,7 +64,7 @@ class VerificationPlan:
     """
 
     def __init__(
-        self, study: StudyDirectory, hold: Hold, space: SearchSpace, seed: int, num_seeds: int, retrain: bool
+        self, study: StudyDirectory, hold: Hold, space: SearchSpace, seed: int, num_seeds: int | None, retrain: bool
     ) -> None:
         self.study, self.ledger = study, Ledger(study.ledger, hold.check)
         self.failures: dict[tuple[str, int], str] = {}
@@ -90,12 +91,9 @@ class VerificationPlan:
         Raises:
             StudyError: The weights of a trial are gone.
         """
-        missing = [
-            (trial.id, number)
-            for trial in front_candidates(self.trials)
-            for number in self._missing(trial)
-            if (trial.id, number) not in self.failures
-        ]
+        missing = self._missing(self._num_seeds or FEWEST_REPEATS)
+        if self._num_seeds is None and not missing and (needed := repeats_needed(self.trials)):
+            missing = self._missing(needed.count)
         for trial_id in {trial_id for trial_id, _ in missing}:
             self._weights(self._trials[trial_id])
         return sorted(missing, key=in_order)
@@ -152,10 +150,17 @@ class VerificationPlan:
             raise StudyError(f"trial {trial.id}", f"its weights are missing: {weights}", remedy=remedy)
         return weights.location
 
-    def _missing(self, trial: Trial) -> list[int]:
+    def _missing(self, num_seeds: int) -> list[tuple[str, int]]:
+        return [
+            (trial.id, number)
+            for trial in front_candidates(self.trials)
+            for number in range(1, num_seeds + 1)
+            if number not in self._measured(trial) and (trial.id, number) not in self.failures
+        ]
+
+    def _measured(self, trial: Trial) -> set[int]:
         anew = self._retrain and is_trained(trial.method)
-        have = {r.number for r in trial.repeats if not anew or self._is_retrained(trial, r)}
-        return [number for number in range(1, self._num_seeds + 1) if number not in have]
+        return {r.number for r in trial.repeats if not anew or self._is_retrained(trial, r)}
 
     def _recipe(self, trial: Trial, number: int) -> Recipe:
         """Return the trial's recipe with the seeds of a repeat."""

@@ -5,7 +5,15 @@ import math
 import pytest
 
 from anon_tune.errors import StudyError
-from anon_tune.pareto import FrontTable, ParetoFront, attainment, front_candidates, growth, judged_scores
+from anon_tune.pareto import (
+    FrontTable,
+    ParetoFront,
+    attainment,
+    front_candidates,
+    growth,
+    judged_scores,
+    repeats_needed,
+)
 from anon_tune.trial import TrialState
 
 
@@ -35,6 +43,22 @@ def test_an_interval_joins_clips_and_seeds(make_trial):
     assert pooled.high - pooled.value == pytest.approx(math.hypot(0.05, 1.96 * 0.02 / math.sqrt(2) / math.sqrt(3)))
     anchor = make_trial("black-out", 0.2, 0.2, repeats=[(0.2, 0.2)] * 3)
     assert judged_scores([wide, anchor])["0000"] == judged_scores([wide])["0000"]
+
+
+@pytest.mark.parametrize(("step", "count"), [(0.0, 3), (0.03, 6), (0.2, 8)])
+def test_repeats_are_needed_until_seeds_matter_half_as_much_as_clips(make_trial, step, count):
+    # Intervals over clips are 0.05 wide on each side. A deviation of 0.03 over seeds takes (1.96 * 0.03 / 0.025)^2 = 5.5.
+    repeats = [(0.7, 0.5 - step), (0.7, 0.5), (0.7, 0.5 + step)]
+    trial = make_trial("0000", 0.5, 0.5, repeats=repeats)
+    needed = repeats_needed([trial])
+    assert (needed.count, needed.clips) == (count, pytest.approx(0.05))
+    assert needed.spread == pytest.approx(step)
+    assert needed.objective == ("accuracy" if step else "leakage")
+    # Later repeats change nothing, nor do trials that have fewer, nor anchors.
+    later = make_trial("0000", 0.5, 0.5, repeats=[*repeats, (0.1, 0.9), (0.9, 0.1)])
+    fewer, anchor = make_trial("0001", repeats=[(0.0, 0.9)] * 2), make_trial("identity", repeats=[(0.0, 0.9)] * 3)
+    assert repeats_needed([later, fewer, anchor]) == needed
+    assert repeats_needed([fewer, anchor]) is None
 
 
 def test_only_repeated_trials_and_anchors_stand_on_a_verified_front(make_trial):

@@ -10,7 +10,7 @@ import pytest
 from anon_tune.search.choices import search_choices, why_rungs_cannot_decide
 from anon_tune.search.rung_trust import RungTrust, Standing
 from anon_tune.search.space import SearchSpace
-from anon_tune.trial import Reading, RungReport, Score, Trial, TrialState
+from anon_tune.trial import Reading, Repeat, RungReport, Score, Trial, TrialState
 
 
 def report(rung: int, leakage: float, accuracy: float) -> RungReport:
@@ -86,6 +86,22 @@ def test_what_auto_stands_for_and_what_rungs_have_shown_is_said_with_the_reason(
         "TPE",
         "NSGA-II",
     ]
+
+
+def test_how_often_trials_were_repeated_is_said_with_what_their_first_repeats_ask_for() -> None:
+    def repeated(count: int) -> Trial:
+        scores = [report(1, 0.5, 0.5).score for _ in range(count)]
+        scores = [
+            replace(s, leakage=replace(s.leakage, low=0.4, high=0.6, value=0.5 + k % 2 / 10))
+            for k, s in enumerate(scores)
+        ]
+        return replace(finished(0, 0.0, 0.0), repeats=tuple(Repeat(k, 0, s) for k, s in enumerate(scores, start=1)))
+
+    three, five, six = (search_choices(space(), "random", 40, False, [repeated(n)]) for n in (3, 5, 6))
+    assert (three[0].of, three[0].chosen, six[0].chosen) == ("repeats", "3 per trial", "6 per trial")
+    assert six[0].why.startswith("leakage differs by 0.058 (standard deviation) between the first 3 repeats of a trial")
+    assert "6 are worth their time" in three[0].why and three[0].why == five[0].why
+    assert search_choices(space(), "random", 40, False, [repeated(2)]) == []
 
 
 @pytest.mark.parametrize(

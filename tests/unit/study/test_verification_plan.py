@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from anon_tune.errors import DataError
-from anon_tune.pareto import front_candidates
+from anon_tune.pareto import front_candidates, repeats_needed
 from anon_tune.study.lock import driver_lock
 from anon_tune.study.verification_plan import VerificationDesk, VerificationPlan, VerifyStep
 from anon_tune.study.virtual_time import VirtualClock, drive
@@ -22,9 +22,13 @@ Build = Callable[..., Any]
 
 @dataclass
 class Body:
-    """A trial body with the same score for every seed; `broken` trials cannot be measured."""
+    """A trial body with the same score for every seed, or one that differs by seed; `broken` trials cannot be measured.
+
+    Intervals over clips are 0.1 wide on each side.
+    """
 
     broken: tuple[str, ...] = ()
+    spread: float = 0.0
     jobs: list[RungJob] = field(default_factory=list)
 
     def advance(self, job: RungJob) -> RungReport:
@@ -32,7 +36,10 @@ class Body:
         if job.trial_id in self.broken:
             raise DataError("clips", "must not be empty")
         value = {"identity": 0.95, "black-out": 0.2}.get(job.trial_id, 0.5)
-        reading = Reading(value, 0.2, job.ceilings.leakage if job.ceilings else value, value, value, value)
+        if job.trial_id not in ANCHORS:
+            value += (job.recipe.evaluation.seed % 3 - 1) * self.spread
+        ceiling = job.ceilings.leakage if job.ceilings else value
+        reading = Reading(value, 0.2, ceiling, value - 0.1, value + 0.1, value)
         score = Score(job.full, reading, reading, {}, {}, 0.1, 1, 1, job.recipe.evaluation.seed, 0.1, 0.01)
         return RungReport(job.trial_id, job.rung, job.step, score, (), 1.0, "here", "")
 
@@ -43,7 +50,7 @@ def verify(virtual_study: Build) -> Callable[..., tuple[VerificationPlan, list[V
     study = virtual_study(num_trials=6, study={"rungs": False})
     study.run(2)
 
-    def run(body: Body, num_seeds: int, lose: int = 0) -> tuple[VerificationPlan, list[VerifyStep]]:
+    def run(body: Body, num_seeds: int | None, lose: int = 0) -> tuple[VerificationPlan, list[VerifyStep]]:
         steps: list[VerifyStep] = []
         with driver_lock(study.folder) as hold:
             plan = VerificationPlan(
@@ -74,6 +81,18 @@ def test_every_candidate_is_measured_with_the_ceilings_of_its_seed(verify: Any) 
     assert {Path(job.directory).name for job in body.jobs} == {"repeat-1", "repeat-2"}
     assert [step.done for step in steps] == list(range(1, len(body.jobs) + 1))
     assert (steps[-1].total, steps[-1].left_s) == (len(steps), 0)
+
+
+@pytest.mark.parametrize(("spread", "expected"), [(0.0, 3), (0.2, 8)])
+def test_repeats_follow_what_the_first_three_show(verify: Any, spread: float, expected: int) -> None:
+    body = Body(spread=spread)
+    plan, steps = verify(body, None)
+    repeated = [trial for trial in plan.trials if trial.repeats]
+    assert {len(trial.repeats) for trial in repeated} == {expected} and len(steps) == expected * len(repeated)
+    needed = repeats_needed(plan.trials)
+    assert needed is not None and needed.count == expected
+    numbers = [int(Path(job.directory).name.removeprefix("repeat-")) for job in body.jobs]
+    assert numbers == sorted(numbers, key=lambda number: number > 3)  # none is measured a fourth time before all thrice
 
 
 def test_what_waits_for_ceilings_that_cannot_be_measured_is_left(verify: Any) -> None:
