@@ -3,8 +3,9 @@
 Every strategy gets the same problem, four workers, the same cost of a job, and ends at the same virtual time, worth 40
 trials without rungs. Anchors are measured before the clock starts. What counts is the true hypervolume (without noise,
 fully trained; of a table the mean over its seeds on the test split), as a part of the best, of the reported front:
-those nondominated by what the strategy itself saw of trials it trained to the end. One file a run in ``--out``: runs
-that are there are not done again, and several processes may fill one folder. Prints JSON.
+those nondominated by what the strategy itself saw of trials it trained to the end. By how much the front's own readings
+on the test split claim more than that is noted too. One file a run in ``--out``: runs that are there are not done
+again, and several processes may fill one folder. Prints JSON.
 
     python benchmarks/search_peers.py --problems table-avatars zdt1 --strategies ours random --seeds 0 1 2
     python benchmarks/search_peers.py --summary
@@ -23,11 +24,11 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from named_problems import PROBLEMS, problem
-from problems import Problem, value_of
+from problems import Losses, Problem, value_of
 from scipy.stats import rankdata, wilcoxon
 from strategies import NOT_PEERS, OURS, STRATEGIES
 
@@ -37,9 +38,18 @@ from anon_tune.search.score_losses import score_losses
 from anon_tune.study.assignment import Assignment, Decision
 from anon_tune.study.desk import Desk
 from anon_tune.study.virtual_time import VirtualClock, drive
-from anon_tune.trial import ANCHORS, RungReport
+from anon_tune.trial import ANCHORS, RungReport, losses
 
 NUM_WORKERS, NUM_TRIALS, NUM_POINTS = 4, 40, 60
+
+
+class FullScore(NamedTuple):
+    """A full score: when it came, its losses as the search sees them and as a front shows them, and the params."""
+
+    at_s: float
+    seen: Losses
+    shown: Losses
+    params: dict[str, float]
 
 
 class Watched:
@@ -54,7 +64,7 @@ class Watched:
     def __init__(self, desk: Desk, problem: Problem, clock: VirtualClock) -> None:
         self._desk, self._problem, self._clock = desk, problem, clock
         self._params: dict[str, dict[str, float]] = {}
-        self.full: list[tuple[float, tuple[float, float], dict[str, float]]] = []
+        self.full: list[FullScore] = []
         self.num_reports = 0
 
     @property
@@ -82,7 +92,9 @@ class Watched:
         decision = self._desk.decide(report)
         self.num_reports += report.trial_id in self._params
         if report.score.full and report.trial_id in self._params:
-            self.full.append((self._clock.now, score_losses(report.score), self._params[report.trial_id]))
+            score, params = report.score, self._params[report.trial_id]
+            shown = losses(score.leakage.value, score.accuracy.value)
+            self.full.append(FullScore(self._clock.now, score_losses(score), (shown[0], shown[1]), params))
         return decision
 
 
@@ -102,17 +114,21 @@ def run(name: str, strategy: str, seed: int, found: Problem) -> dict[str, Any]:
         "num_complete": len(desk.full),
         "num_reports": desk.num_reports,
         "curve": [true_hypervolume(desk, found, until) / found.best_hypervolume for until in grid],
+        "claimed": hypervolume([score.shown for score in front(desk, end_s)], found.reference) / found.best_hypervolume,
         "wall_s": round(time.monotonic() - start, 1),
     }
 
 
+def front(desk: Watched, until_s: float) -> list[FullScore]:
+    """Return the front that a strategy would report at a time."""
+    known = [score for score in desk.full if score.at_s <= until_s]
+    ranks = front_ranks([score.seen for score in known]) if known else []
+    return [score for score, rank in zip(known, ranks, strict=True) if rank == 0]
+
+
 def true_hypervolume(desk: Watched, found: Problem, until_s: float) -> float:
-    """Return the true hypervolume of the front a strategy would report at a time."""
-    known = [(seen, params) for at, seen, params in desk.full if at <= until_s]
-    if not known:
-        return 0.0
-    front = [params for (_, params), r in zip(known, front_ranks([seen for seen, _ in known]), strict=True) if r == 0]
-    return hypervolume([found.truth(params) for params in front], found.reference)
+    """Return the true hypervolume of that front."""
+    return hypervolume([found.truth(score.params) for score in front(desk, until_s)], found.reference)
 
 
 def fill(out: Path, problems: Sequence[str], strategies: Sequence[str], seeds: Sequence[int]) -> None:
@@ -158,6 +174,7 @@ def _of_problem(runs: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> dict[str
             "final_mean": float(curves[:, -1].mean()),
             "final_sd": float(curves[:, -1].std(ddof=1)) if len(curves) > 1 else 0.0,
             "curve_mean": float(curves.mean()),
+            "overstated_mean": float(np.mean([one["claimed"] - one["curve"][-1] for one in by_seed.values()])),
             "num_trials": float(np.mean([one["num_trials"] for one in by_seed.values()])),
             "num_complete": float(np.mean([one["num_complete"] for one in by_seed.values()])),
             "wall_s": float(np.mean([one["wall_s"] for one in by_seed.values()])),

@@ -47,7 +47,7 @@ def test_an_interval_joins_clips_and_seeds(make_trial):
 
 @pytest.mark.parametrize(("step", "count"), [(0.0, 3), (0.03, 6), (0.2, 8)])
 def test_repeats_are_needed_until_seeds_matter_half_as_much_as_clips(make_trial, step, count):
-    # Intervals over clips are 0.05 wide on each side. A deviation of 0.03 over seeds takes (1.96 * 0.03 / 0.025)^2 = 5.5.
+    # Intervals over clips are 0.05 wide on each side: a deviation of 0.03 takes (1.96 * 0.03 / 0.025)^2 = 5.5.
     repeats = [(0.7, 0.5 - step), (0.7, 0.5), (0.7, 0.5 + step)]
     trial = make_trial("0000", 0.5, 0.5, repeats=repeats)
     needed = repeats_needed([trial])
