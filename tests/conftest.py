@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -30,6 +31,7 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):  # the many processes that tes
     sys.dont_write_bytecode = False
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what runs in its background
     signal.signal(signal.SIGINT, signal.default_int_handler)  # or processes that tests interrupt would not hear of it
+gc.set_threshold(50_000, 20, 50)  # torch's many objects make each collection slow: a twelfth of the time of unit tests
 settings.register_profile("any machine", deadline=None)  # a test asserts no wall time
 settings.load_profile("any machine")
 
