@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
 
@@ -88,9 +89,9 @@ def cause_of(error: BaseException) -> str:
 def on_one_line(text: str) -> str:
     """Replace what is no visible character, such as a line break or a terminal's control sequence, by a question mark.
 
-    The text of a ledger, of a clip store or of a program may come from strangers.
+    The text of a ledger, of a clip store or of a program may come from strangers. Spaces of any width stay.
     """
-    return "".join(one if one.isprintable() else "?" for one in text)
+    return "".join(one if one.isprintable() or unicodedata.category(one) == "Zs" else "?" for one in text)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -20,6 +20,7 @@ STILLS = {".bmp", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 # Folders in which operating systems and network drives keep copies and notes.
 _OF_SYSTEMS = {"__MACOSX", "@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information"}
 _MOST_NAMED = 5
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}  # of control characters
 
 
 def is_video(name: str) -> bool:
@@ -132,5 +133,8 @@ def is_text(name: str) -> bool:
 
 
 def printable(path: Path | str) -> str:
-    r"""Return a path as text for any terminal or file. A byte that is not UTF-8 becomes an escape such as ``\xe9``."""
-    return os.fsencode(path).decode(errors="backslashreplace")
+    r"""Return a path as text for any terminal or file.
+
+    A byte that is not UTF-8 and a control character become escapes such as ``\xe9`` and ``\x1b``.
+    """
+    return os.fsencode(path).decode(errors="backslashreplace").translate(_ESCAPES)

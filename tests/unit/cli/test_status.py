@@ -59,6 +59,9 @@ def test_a_study_that_no_driver_holds_does_not_run(copied: Path, say: Callable[.
     assert f"no driver holds this study (go on with: anon-tune resume {copied}), last record" in said
     assert "2 complete, 1 pruned" in said and "1 unfinished" in said
     assert "left" not in said and "running" not in said
+    one_update = say("status", copied, "--watch", "0.1", "--format", "json").out
+    assert json.loads(one_update) == status.to_json() and one_update.count("\n") == 1  # so that lines can be read
+    assert say("status", copied, "--format", "json").out.count("\n") > 1
     StudyDirectory.at(copied).mark_as_copy("s3://bucket/study")
     assert "a copy of s3://bucket/study, which may have gone on since" in say("status", copied).out
 

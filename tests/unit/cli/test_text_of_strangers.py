@@ -15,12 +15,14 @@ from rich.console import Console
 
 from anon_tune.cli.study_progress import StudyProgress
 from anon_tune.commands.results import read_trials
+from anon_tune.errors import on_one_line
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import ParetoFront
 from anon_tune.search.space import SearchSpace
 from anon_tune.study.frozen_study import freeze_study
 from anon_tune.study.settings import StudySettings
 from anon_tune.trial import Reading, RungReport, Score, Trial, TrialState
+from anon_tune.video.folder_files import printable
 
 SPACE = SearchSpace.from_tables({"search": {"penalty.weight": {"low": 0.1, "high": 10.0}}}, "toy.toml")
 CLEARS = "\x1b[2J\x1b]0;owned\x07\x9b31m\r\n[/b]"
@@ -51,6 +53,12 @@ def study(tmp_path: Path) -> Path:
     failed = Trial("0001", 1, f"narrow{CLEARS}", {}, "f", TrialState.FAILED, (), CLEARS, 1.0, time.time(), time.time())
     ledger.append(failed)
     return directory
+
+
+def test_names_of_files_keep_what_names_have_and_lose_what_moves_a_terminal() -> None:
+    name = "screen\u202f\xa0\N{MAN}\u200d\N{GIRL}.mp4"  # as macOS and people write them
+    assert printable(name) == name and on_one_line("\u202f\xa0") == "\u202f\xa0"
+    assert printable(f"a{CLEARS}") == r"a\x1b[2J\x1b]0;owned\x07\x9b31m\x0d\x0a[/b]"
 
 
 def is_harmless(text: str) -> bool:
