@@ -17,6 +17,7 @@ import av
 import numpy as np
 import pytest
 
+import anon_tune
 from anon_tune.certificate import Certificate, read_certificate
 from anon_tune.clips import Clips
 from anon_tune.datasets import import_pair
@@ -122,6 +123,15 @@ def test_a_method_gets_a_certificate_on_paper_and_on_screen(
     for name in ("skin=dark", "frame", "pixels", "Reconstruction", "Linkage", "identity", "shuffled", "law is claimed"):
         assert name in said.out
     assert max(map(len, said.out.splitlines())) <= 100
+    steps: list[str] = []
+    given = {"clips": avatars.directory, "output": str(tmp_path / "again.json"), "cache": str(cache), "set": TINY}
+    again = anon_tune.audit(method="black-out", **given, on_step=lambda what, done, total: steps.append(what))
+    assert read_certificate(tmp_path / "again.json") == again and steps
+    assert (again.leakage, again.leakage_interval, again.effort) == (
+        certificate.leakage,
+        certificate.leakage_interval,
+        certificate.effort,
+    )
 
 
 def test_the_second_audit_takes_the_baseline_of_the_first_unless_it_is_damaged(

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import optuna
 import pandas as pd
 import pytest
@@ -47,6 +49,23 @@ def test_an_anonymizer_takes_a_clip_and_a_batch(small_study: Path, tmp_path: Pat
     changed = anonymizer(clips)
     assert changed.shape == clips.shape and changed.min() >= 0 and changed.max() <= 1
     torch.testing.assert_close(anonymizer(clips[1]), changed[1])
+
+
+def test_a_video_is_anonymized(tmp_path: Path) -> None:
+    video = tmp_path / "walk.mp4"
+    with av.open(str(video), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width = 48, 64
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), 200, np.uint8))))
+        container.mux(stream.encode())
+    made = tmp_path / "hidden.mp4"
+    assert anon_tune.anonymize(str(video), output=str(made), method="black-out") == [made]
+    with av.open(str(made)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(frames) == 3 and np.max(frames) < 10
+    with pytest.raises(StudyError, match="no study there"):
+        anon_tune.anonymize([video], output=made, study=str(tmp_path / "nowhere"), trial="0000")
 
 
 def test_a_sampler_that_cannot_propose_is_one_line() -> None:
