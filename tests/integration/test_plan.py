@@ -65,24 +65,30 @@ def test_a_plan_says_seconds_memory_hours_and_money(say: Callable[..., Any], ava
     assert "no GPU" in plan["notes"][0]
 
 
-def test_closed_form_methods_cost_only_their_measurement(
-    say: Callable[..., Any], avatars: Clips, tiny_params: dict[str, Any], tmp_path: Path
-) -> None:
+@pytest.fixture
+def closed_form(tiny_params: dict[str, Any], tmp_path: Path) -> Path:
+    """A search space without training."""
     file = tmp_path / "space.toml"
     fixed = "\n".join(
         f'"{name}" = {json.dumps(value)}' for name, value in tiny_params.items() if name.startswith("evaluation.")
     )
     file.write_text(f'[study]\nnum_trials = 3\n[fixed]\n{fixed}\n[search]\nmethod.choices = ["blur:2", "pixelate:4"]\n')
-    plan = planned(say, file, "--clips", avatars.directory)
+    return file
+
+
+def test_closed_form_methods_cost_only_their_measurement(
+    say: Callable[..., Any], avatars: Clips, closed_form: Path
+) -> None:
+    plan = planned(say, closed_form, "--clips", avatars.directory)
     assert plan["measuring_share"] == 1 and plan["with_rungs"] is None
     assert plan["without_rungs"]["gpu_hours"] == 0 and plan["without_rungs"]["money"] is None
 
 
-def test_what_does_not_fit_is_said(say: Callable[..., Any], avatars: Clips, space: Path) -> None:
-    said = say("plan", space, "--clips", avatars.directory, "--cpus", 4096, "--trials", 1)
+def test_what_does_not_fit_is_said(say: Callable[..., Any], avatars: Clips, closed_form: Path) -> None:
+    said = say("plan", closed_form, "--clips", avatars.directory, "--gpus", 4096, "--trials", 1)
     assert said.code == 0
-    assert "## Does not fit" in said.out and "a trial needs 4096 CPU" in said.out
-    assert "| cheapest | adversarial |" in said.out
+    assert "## Does not fit" in said.out and "4096 GPU" in said.out
+    assert "| cheapest | blur:2 |" in said.out
 
 
 def test_attackers_outside_the_training_split_are_timed_on_their_clips(
