@@ -25,14 +25,19 @@ def memory_named(trial_id: str) -> Iterator[None]:
     """
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise _short(trial_id, error) from None
-    except RuntimeError as error:
-        if "can't allocate memory" not in str(error):  # torch has no exception of its own for the machine's memory
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
             raise
-        raise _short(trial_id, error) from None
+        cause = first_line(error).partition(". ")[0]
+        raise AnonTuneError(f"trial {trial_id}", "ran out of memory", remedy=LESS_MEMORY, cause=cause) from None
 
 
-def _short(trial_id: str, error: BaseException) -> AnonTuneError:
-    cause = (str(error).splitlines() or [""])[0].partition(". ")[0]
-    return AnonTuneError(f"trial {trial_id}", "ran out of memory", remedy=LESS_MEMORY, cause=cause)
+def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    """True for torch's error on a GPU, for that of its allocator on the CPU, which has no class, and for Python's."""
+    has_class = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return has_class or "not enough memory" in str(error) or "can't allocate memory" in str(error)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text; Python's lack of memory has no text."""
+    return (str(error).splitlines() or ["out of memory"])[0]

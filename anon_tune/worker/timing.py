@@ -23,6 +23,7 @@ from anon_tune.methods.loading import given_anonymizer
 from anon_tune.networks import Anonymizer
 from anon_tune.recipe import Recipe
 from anon_tune.training import TrialTrainer
+from anon_tune.worker.memory import first_line, is_out_of_memory
 from anon_tune.worker.peak_memory import forget_peak, peak_bytes, peak_gpu_bytes
 
 _PATIENCE_S = 1.0  # of timed steps, unless two steps take longer
@@ -96,11 +97,11 @@ def time_recipe(bench: Bench, recipe: Recipe, measure: bool) -> RecipeTimes:
     except DivergedError as error:
         return RecipeTimes(peak_bytes=peak_bytes(), refused=error.reason)
     except (RuntimeError, MemoryError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         if device.type == "cuda":
             torch.cuda.empty_cache()
-        return RecipeTimes(peak_bytes=peak_bytes(), refused=f"out of memory on {device}: {_first_line(error)}")
+        return RecipeTimes(peak_bytes=peak_bytes(), refused=f"out of memory on {device}: {first_line(error)}")
     return RecipeTimes(*times, measuring, peak_bytes(), peak_gpu_bytes(device))
 
 
@@ -185,13 +186,3 @@ def _timed(do: Callable[[], _T], device: torch.device) -> tuple[_T, float]:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return done, time.perf_counter() - begun
-
-
-def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
-    """True for torch's error on a GPU, for that of its allocator on the CPU, which has no class, and for Python's."""
-    is_of_torch = isinstance(error, torch.cuda.OutOfMemoryError | MemoryError)
-    return is_of_torch or "not enough memory" in str(error) or "can't allocate memory" in str(error)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or ["out of memory"])[0]

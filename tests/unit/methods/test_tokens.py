@@ -67,6 +67,13 @@ def test_the_gradient_is_largest_at_the_border_and_a_dropped_tubelet_stays_dropp
     assert again.flatten().tolist() == [0, 1, 0, 0]
 
 
+def test_a_share_is_that_of_the_clip_or_that_of_every_slice() -> None:
+    scores = torch.tensor([[[4.0, 3.0], [2.0, 1.0]]])
+    of_clip, of_slices = (choose(scores, torch.ones(1, 2, 2), 0.5, one, temperature=1.0) for one in (False, True))
+    assert of_clip.tolist() == [[[1, 1], [0, 0]]]
+    assert of_slices.tolist() == [[[1, 0], [1, 0]]]
+
+
 @pytest.mark.parametrize("score", ["attention", "predictor"])
 @pytest.mark.parametrize("stages", [1, 3])
 @pytest.mark.parametrize("quota", ["clip", "slice"])

@@ -16,6 +16,20 @@ def test_a_lack_of_memory_is_one_line_that_says_what_to_lower() -> None:
     assert "\n" not in said
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: not enough memory: you tried"),
+    ],
+)
+def test_every_lack_of_memory_is_known(error: RuntimeError | MemoryError) -> None:
+    with pytest.raises(AnonTuneError, match=r"^trial 0007: ran out of memory: \S"), memory_named("0007"):
+        raise error
+
+
 def test_other_errors_stay_what_they_are() -> None:
     with pytest.raises(RuntimeError, match="size of tensor"), memory_named("0007"):
         _ = torch.ones(2) + torch.ones(3)
