@@ -87,6 +87,21 @@ def test_an_existing_directory_is_kept_unless_forced(coded_clips: Clips) -> None
     assert open_clips(coded_clips.directory).num_clips == 1
 
 
+@pytest.mark.parametrize("keeps", [True, False])
+def test_what_an_interrupted_writer_wrote_is_kept_only_where_it_was_told_to_write(tmp_path: Path, keeps: bool) -> None:
+    labels, frames = Labels("a", "", "train", "g", "walk", (True,)), np.full((1, 2, 2, 3), 7, np.uint8)
+    hidden = tmp_path / ".store.part"
+    with (
+        pytest.raises(KeyboardInterrupt),
+        StoreWriter(tmp_path / "store", frames.shape, hidden=hidden if keeps else None) as writer,
+    ):
+        written = writer.add(labels, frames)
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == [".store.part"] * keeps
+    with StoreWriter(tmp_path / "store", frames.shape, hidden=hidden) as writer:
+        assert writer.restore(labels, written, (0, 0)) == keeps
+
+
 def test_force_replaces_nothing_but_a_clip_store(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     with pytest.raises(DataError, match="exists and is no clip store"):
