@@ -170,6 +170,16 @@ def test_a_terminal_that_cannot_show_a_character_shows_a_mark_instead() -> None:
     assert (done.returncode, done.stderr) == (0, b"") and b"--clips" in done.stdout
 
 
+def test_the_current_folder_shadows_nothing_that_is_installed(tmp_path: Path) -> None:
+    for name in ("typer", "rich"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('code of the current folder ran')")
+    environment = os.environ | {"PYTHONPATH": str(Path(anon_tune.__path__[0]).parent)}
+    environment.pop("PYTHONSAFEPATH", None)
+    command = [sys.executable, "-m", "anon_tune", "--version"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "") and anon_tune.__version__ in done.stdout
+
+
 def test_a_study_in_a_folder_that_is_not_utf8_has_a_report(small_study: Path, tmp_path: Path) -> None:
     folder = os.fsencode(tmp_path) + b"/caf\xe9"
     shutil.copytree(os.fsencode(small_study), folder)

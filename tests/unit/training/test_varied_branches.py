@@ -204,6 +204,13 @@ def test_frames_are_enough_for_branches_that_see_stills() -> None:
     check_demands(recipe, 1, 1, lambda: build_network(recipe.anonymizer), "f")
 
 
+def test_epochs_need_the_number_of_clips_in_one() -> None:
+    epochs = {"training.num_epochs": 2}
+    with pytest.raises(RecipeError, match=r"^f: 'training\.num_epochs' needs 'training\.epoch_clips'"):
+        check_demands(make_recipe(epochs), 8, None, never, "f")
+    check_demands(make_recipe(epochs | {"training.epoch_clips": 100}), 8, None, never, "f")
+
+
 def test_an_attacker_without_a_network_is_no_branch() -> None:
     recipe = make_recipe({"privacy.branches": "frame,descriptors"})
     with pytest.raises(RecipeError, match=r"^f: 'privacy\.branches': 'descriptors' is not a network, so it cannot"):
