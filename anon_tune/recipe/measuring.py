@@ -35,12 +35,12 @@ _ATTACKERS: tuple[str, ...] = ("frame", "clip", "motion", "pixels", "descriptors
 AttackerNames = Annotated[
     tuple[str, ...], Field(min_length=1), BeforeValidator(split_names), AfterValidator(once_each("an attacker"))
 ]
-"""Names of `anon_tune.attackers`; a text is split at its commas."""
+"""Names of attackers in `anon_tune.attackers`; a text is split at its commas."""
 
 
 TaskName = Literal["action", "anomaly"]
-TASK = "what must survive: actions, or anomalies and when they happen; see `anon_tune.utility_task`"
-SEGMENTS = "for anomaly: equal parts of a clip, each with a score of its own"
+TASK = "what must still be recognized in anonymized clips: actions, or anomalies and when they happen"
+SEGMENTS = "for anomaly: number of equal parts of a clip, each with its own score; must divide the number of frames"
 _OF_THE_TASK = ("utility.task", "utility.segments")
 
 
@@ -53,11 +53,14 @@ SMALL_CLASSIFIER = "small"
 """The name of the action classifier that is built for the size of the clips."""
 
 _WINDOWS = (
-    "windows of a clip on which attackers and the classifier learn, and over which their scores are averaged; all of "
-    "them if the store holds fewer"
+    "windows of a clip on which attackers and the classifier are trained, and over which their scores are averaged; "
+    "all of them if the store holds fewer"
 )
-_CLASSIFIER = "action classifier: 'small', or a network by its name, as torchvision:r3d_18 or timm:resnet50"
-_PRETRAINED = "files of pretrained weights of attackers and the classifier, as timm:resnet50=FILE"
+_CLASSIFIER = (
+    "action classifier: 'small', or a network such as timm:resnet50; if not set, torchvision:r3d_18 for clips of at "
+    "least 112 x 112 pixels"
+)
+_PRETRAINED = "files of pretrained weights of attackers and the classifier, for example timm:resnet50=FILE"
 
 
 def files_by_name(pretrained: Iterable[str]) -> dict[str, str]:
@@ -85,14 +88,14 @@ def _renamed(values: Any, old: str, to_names: Callable[[Any], Any]) -> Any:
 
 
 class EffortRecipe(Part):
-    """How long attackers and the classifier may train. It is the same for every trial, so that scores compare.
+    """How long attackers and the classifier may train. It is the same for all trials, so that scores can be compared.
 
-    Each attacker is trained once: either from scratch, or further from raw-trained weights, which takes fewer steps. An
-    attacker without raw-trained weights is trained from scratch.
+    Each attacker is trained once: from scratch if `fresh` names it or it has no raw-trained weights, else from
+    raw-trained weights, which takes fewer steps.
     """
 
-    attackers: AttackerNames = Field(_ATTACKERS, description="names of `anon_tune.attackers`")
-    fresh: tuple[str, ...] = Field(("frame",), description="names of the attackers that are trained from scratch")
+    attackers: AttackerNames = Field(_ATTACKERS, description="attackers by their names in `anon_tune.attackers`")
+    fresh: tuple[str, ...] = Field(("frame",), description="attackers that are trained from scratch, by name")
     attacker_steps: Positive = Field(480, description="optimizer steps of an attacker that is trained from scratch")
     further_steps: Positive | None = Field(
         None,
@@ -116,7 +119,7 @@ class EffortRecipe(Part):
 
 
 class EvaluationRecipe(Part):
-    """How the trials of a study are measured. A search space may not vary any of it."""
+    """How the trials of a study are measured. A search space may set these values but not search them."""
 
     version: ClassVar[int] = MEASURE_VERSION
 
@@ -126,11 +129,13 @@ class EvaluationRecipe(Part):
     full: EffortRecipe = EffortRecipe()
     attackers_learn_on: Literal["train", "outside"] = Field(
         "train",
-        description="clips on which attackers and classifier learn: the training split, or, if that is protected, two "
-        "thirds of the groups of the validation split",
+        description="clips on which attackers and the classifier learn: the training split, or two thirds of the "
+        "groups of the validation split; choose outside if private training protects the training split",
     )
-    num_bootstraps: Positive = Field(200, description="resamples behind an interval")
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="coverage of an interval")
+    num_bootstraps: Positive = Field(
+        200, description="resamples of the clips from which a confidence interval is computed"
+    )
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence level of the intervals")
     batch_clips: Positive = Field(16, le=4096, description="clips in a batch of an attacker or a classifier")
     lr: float = Field(3e-3, gt=0, le=1, description="learning rate of attackers and classifiers")
     width: Positive = Field(16, multiple_of=4, description="channels of the first layer of attackers and classifiers")
@@ -146,30 +151,38 @@ class EvaluationRecipe(Part):
 
 
 class AuditRecipe(Part):
-    """The effort of an audit: far more than in a study, so that attackers stop improving before their steps run out."""
+    """The effort of an audit. It is far larger than in a study, so that attackers train until they stop improving."""
 
     version: ClassVar[int] = MEASURE_VERSION
 
     task: TaskName = Field("action", description=TASK)
     segments: Positive = Field(8, description=SEGMENTS)
-    attackers: AttackerNames = Field(_ATTACKERS, description="names of `anon_tune.attackers`")
-    num_seeds: Positive = Field(3, description="number of seeds of every attacker, for each start")
-    max_steps: Positive = Field(3200, description="most optimizer steps of an attacker, if it does not stop improving")
-    check_steps: Positive = Field(40, description="optimizer steps between two looks at the validation split")
-    patience: Positive = Field(5, description="looks in a row without a better value that count as a plateau")
-    classifier_steps: Positive = Field(
-        600, description="most optimizer steps of an action classifier, if it does not stop improving"
+    attackers: AttackerNames = Field(_ATTACKERS, description="attackers by their names in `anon_tune.attackers`")
+    num_seeds: Positive = Field(
+        3, description="seeds with which every attacker is trained, from scratch and from raw-trained weights"
     )
-    reconstruction_steps: Positive = Field(400, description="optimizer steps of the reconstruction attacker")
-    num_bootstraps: Positive = Field(1000, description="resamples behind an interval")
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="coverage of an interval")
+    max_steps: Positive = Field(3200, description="largest number of optimizer steps of an attacker")
+    check_steps: Positive = Field(40, description="optimizer steps between two measurements on the validation split")
+    patience: Positive = Field(
+        5, description="training ends after this number of measurements in a row that gained no more than 0.005"
+    )
+    classifier_steps: Positive = Field(600, description="largest number of optimizer steps of an action classifier")
+    reconstruction_steps: Positive = Field(
+        400, description="optimizer steps of the attacker that reconstructs raw frames from anonymized ones"
+    )
+    num_bootstraps: Positive = Field(
+        1000, description="resamples of the clips from which a confidence interval is computed"
+    )
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence level of the intervals")
     batch_clips: Positive = Field(16, le=4096, description="clips in a batch of an attacker or a classifier")
     lr: float = Field(3e-3, gt=0, le=1, description="learning rate of attackers and classifiers")
     width: Positive = Field(16, multiple_of=4, description="channels of the first layer of attackers and classifiers")
     codec: Literal["", "h264"] = Field(
-        "", description="codec that all clips pass through before any attack; empty for none"
+        "", description="codec that compresses all clips before they are measured; empty for none"
     )
-    crf: int = Field(23, ge=0, le=51, description="constant rate factor of the codec; 0 is lossless")
+    crf: int = Field(
+        23, ge=0, le=51, description="constant rate factor of the codec: 0 is lossless, larger values compress more"
+    )
     num_windows: Positive = Field(5, le=100, description=_WINDOWS)
     classifier: str = Field(SMALL_CLASSIFIER, description=_CLASSIFIER)
     pretrained: FilesByName = Field((), description=_PRETRAINED)

@@ -10,29 +10,35 @@ from anon_tune.recipe.part import Part
 
 
 class DpRecipe(Part):
-    """Private training of the game by DP-SGD. It is on if `clip_norm` and `noise_multiplier` are set.
+    """Differentially private training of the game by DP-SGD. It is on if `clip_norm` and `noise_multiplier` are set.
 
     The gradient of each unit is clipped, the clipped gradients of a random sample are added up, and Gaussian noise is
-    added to the sum. Neighbouring data differ in one unit, which is added or removed.
+    added to the sum. Two data sets are neighbours if one has one unit more than the other.
     """
 
-    clip_norm: float | None = Field(None, gt=0, le=1e6, description="largest norm of the gradient of one unit")
+    clip_norm: float | None = Field(
+        None, gt=0, le=1e6, description="norm to which the gradient of each unit is clipped"
+    )
     noise_multiplier: float | None = Field(
-        None, le=1e4, description="standard deviation of the noise, as a multiple of clip_norm"
+        None, le=1e4, description="standard deviation of the noise, above 0, as a multiple of clip_norm"
     )
     sampling: Literal["poisson"] = Field(
-        "poisson", description="each unit is in a batch with probability batch_clips / clips, independently"
+        "poisson",
+        description="each unit is in a batch with probability batch_clips / (number of training clips), independently",
     )
     unit: Literal["clips", "groups"] = Field(
         "clips", description="what is protected: one clip, or all clips of a group, such as a person"
     )
     region: Literal["everything", "persons"] = Field(
         "everything",
-        description="what of a clip is protected: all of it, or what the pixels of persons add to it; "
-        "persons needs clips with person masks",
+        description="which part of a clip is protected: all of it, or only the pixels of persons; persons needs clips "
+        "with person masks",
     )
     delta: float | None = Field(
-        None, gt=0, lt=1, description="delta of the statement, below 1 / units; None for 1 / (10 units)"
+        None,
+        gt=0,
+        lt=1,
+        description="delta of the privacy statement, below 1 / (number of units); None for 1 / (10 x number of units)",
     )
 
     @property

@@ -1,4 +1,4 @@
-"""What a search-space file is made of: ranges, choices, rungs, defaults."""
+"""The tables of a search-space file: ranges, choices, rungs, limits, stop rules and defaults of a study."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Range(Part):
 
     Attributes:
         low: Smallest value.
-        high: Largest value, above ``low``.
-        log: Sample on a logarithmic scale; ``low`` must be above 0.
-        integer: Sample whole numbers only.
-        step: Sample ``low + k step`` only; not together with ``log``.
+        high: Largest value, above ``low``. It is not sampled if no step from ``low`` reaches it.
+        log: True to sample on a logarithmic scale; ``low`` must be above 0. Use it for weights and learning rates.
+        integer: True to sample whole numbers only.
+        step: Sample only ``low``, ``low + step``, ``low + 2 step`` and so on; not together with ``log``.
         when: Searched only while each named choice has one of these values.
     """
 
@@ -65,17 +65,17 @@ class Range(Part):
 
     @property
     def probes(self) -> tuple[float | int, ...]:
-        """Both ends and one value between them; the middle value is fractional unless the range is of whole numbers."""
+        """Both ends, and a fractional value between them unless the range has whole numbers only."""
         if self.integer:
             return int(self.low), int(self.high)
         between = self.low + 0.382 * (self.high - self.low)
         return float(self.low), float(self.high), between
 
     def at(self, place: float) -> float | int:
-        """Return the value at a place in [0, 1) of the range, on its own scale."""
+        """Return the value at a place in [0, 1) of the range, on its linear or logarithmic scale."""
         low, high = float(self.low), float(self.high)
         if self.log:
-            # Of whole numbers each has a share as wide as on the scale that samplers use.
+            # Every whole number gets the same share of [0, 1) as it has in the samplers.
             half = 0.5 if self.integer else 0.0
             value = math.exp(math.log(low - half) + place * (math.log(high + half) - math.log(low - half)))
             return min(max(round(value), int(low)), int(high)) if self.integer else min(max(value, low), high)
@@ -86,7 +86,7 @@ class Range(Part):
         return round(value) if self.integer else min(value, float(self.last))
 
     def grid(self, num_values: int) -> Sequence[float | int]:
-        """Return evenly spaced values: all of whole numbers and steps, else `num_values` with both ends."""
+        """Return evenly spaced values: all if they are whole numbers on a linear scale or steps, else `num_values`."""
         if self.integer and not self.log:
             return range(int(self.low), int(self.high) + 1, int(self.step or 1))
         if self.step is not None:
@@ -113,7 +113,7 @@ class Choices(Part):
     """One of a few values.
 
     Attributes:
-        choices: The values, at least one, all different.
+        choices: The values: at least one, and all different.
         when: Searched only while each named choice has one of these values.
     """
 
@@ -148,15 +148,17 @@ Parameter = Range | Choices
 
 
 class Rungs(Part):
-    """Rungs at ``min_steps * factor**k`` below the last step; about one trial in ``factor`` goes on.
+    """Rungs: steps at which trials are measured and unpromising ones are stopped. About one in ``factor`` goes on.
+
+    The rungs are at the steps ``min_steps * factor**k`` below the last step.
 
     Attributes:
         min_steps: Step of the first rung.
-        factor: Between two rungs.
+        factor: Ratio of the steps of two successive rungs. A larger one stops more trials.
         brackets: Number of brackets that trials are assigned to. Trials of bracket b skip the first b rungs and are
-            only compared with each other. This guards against rungs that come too early to be informative.
-        promote: Every trial waits at a rung until it is among the best there, instead of being judged once when it
-            arrives. Takes more trials to their first rung and fewer to the end.
+            compared only with each other. Use 2 or more if the first rung may come too early to be informative.
+        promote: True to let every trial wait at a rung until it is among the best there, instead of judging it once
+            when it arrives. More trials then reach their first rung, and fewer the last step.
     """
 
     min_steps: Annotated[int, Field(ge=1)]
@@ -165,18 +167,18 @@ class Rungs(Part):
     promote: bool = False
 
 
-_UNKNOWN = 1.0  # a constraint that was not measured counts as missed by the whole limit
+_UNKNOWN = 1.0  # a constraint whose value was not measured counts as missed by its whole limit
 
 
 class Constraints(Part):
-    """The limits that a trial must keep to be on the front. None means that there is no limit.
+    """The limits that a trial must keep to be on the front. None means no limit.
 
     Attributes:
-        leakage_at_most: Largest leakage, a cMAP above 0.
-        accuracy_at_least: Smallest accuracy.
-        seconds_per_frame_at_most: Longest time of the anonymizer for a frame, where trials are measured.
-        epsilon_at_most: Largest epsilon of all private trials together. It ends the study before it is broken, instead
-            of keeping a trial off the front.
+        leakage_at_most: Largest leakage, a cMAP in (0, 1].
+        accuracy_at_least: Smallest accuracy, in (0, 1].
+        seconds_per_frame_at_most: Most seconds that the anonymizer may need per frame, on the node that measures it.
+        epsilon_at_most: Largest epsilon of all private trials together. It keeps no trial off the front. Instead, the
+            study ends before a trial that could exceed it.
     """
 
     leakage_at_most: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -185,9 +187,9 @@ class Constraints(Part):
     epsilon_at_most: Annotated[float, Field(gt=0)] | None = None
 
     def values(self, score: Score) -> dict[str, float]:
-        """Return by how much of its limit each constraint is missed; at most 0 where it is kept.
+        """Return by which fraction of its limit each constraint is missed; at most 0 if it is kept.
 
-        The validation readings count, as in everything that selects.
+        Values of the validation split are compared, because trials are selected on that split only.
         """
         found = {
             "leakage": (self.leakage_at_most, score.leakage.validation, 1),
@@ -201,23 +203,23 @@ class Constraints(Part):
         }
 
     def violation(self, score: Score) -> float:
-        """Return what is missed in all, 0 where everything is kept."""
+        """Return the sum of the fractions by which constraints are missed; 0 if all are kept."""
         return violation(self.values(score))
 
 
 def violation(values: Mapping[str, float]) -> float:
-    """Return what constraints are missed by in all; each value is at most 0 where its constraint is kept."""
+    """Return the sum of the fractions by which constraints are missed; values of kept ones, at most 0, do not count."""
     return sum(max(0.0, value) for value in values.values())
 
 
 class StopRules(Part):
-    """When a study ends before its last trial. Trials that are running then are finished.
+    """Limits at which a study ends before its last trial. Trials that are running then are finished.
 
     Attributes:
-        seconds: Wall time of one `study` or `resume`.
-        gpu_hours: GPU-hours of all trials.
-        money: Of all trials, in the currency of the prices that the nodes are labelled with.
-        stall_trials: Trials that ended since the hypervolume last grew by a thousandth.
+        seconds: Seconds since this `study` or `resume` began.
+        gpu_hours: GPU-hours of all trials, also of earlier runs of the study.
+        money: Cost of all trials, also of earlier runs, in the currency of the prices with which nodes are labelled.
+        stall_trials: Number of trials that ended since the hypervolume last grew by more than a thousandth.
     """
 
     seconds: Annotated[float, Field(gt=0)] | None = None
@@ -235,9 +237,9 @@ Sampler = Literal["auto", "gp", "tpe", "nsga2", "random", "qmc", "grid"]
 
 
 class StudyDefaults(Part):
-    """Defaults of a search space for a study; the command line can override them.
+    """The table ``[study]``: defaults for a study of a search space, which options of the command line override.
 
-    ``rungs`` is false for a study that stops nothing early.
+    ``rungs`` is false for a study that stops no trial early.
     """
 
     name: str = ""
