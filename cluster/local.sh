@@ -1,29 +1,30 @@
 #!/usr/bin/env bash
-# Several Ray nodes on one machine, each with processes of its own: what a cluster does, without having one.
+# Starts several Ray nodes on one machine, each with its own processes, to try out a cluster without having one.
 #
-# Cost    Nothing but this machine: about 0.9 GB for the head, 0.4 for every other node, 1 GB for a trial.
-#         CPUs are only counted: nodes that have more of them together than the machine has run slower.
-# Start   cluster/local.sh up 3 2            three nodes, the head among them, with 2 CPUs each
-#         eval "$(cluster/local.sh env)"     in every shell that is to use them
+# Cost    Only memory of this machine: about 0.9 GB for the head, 0.4 GB for each other node, 1 GB for each trial.
+#         CPUs are only counted, not reserved. If the nodes together have more CPUs than the machine, they run slower.
+# Start   cluster/local.sh up 3 2            three nodes, including the head, with 2 CPUs each
+#         eval "$(cluster/local.sh env)"     in every shell that uses them
 # Submit  ray job submit --working-dir . -- python -m anon_tune study search_spaces/quickstart.toml \
 #             --clips avatars --out "$PWD/runs/local"
-#         or, with the driver in your shell:
+#         or, to run the driver in your shell:
 #         anon-tune study search_spaces/quickstart.toml --clips avatars --out runs/local
-# Watch   cluster/local.sh status, anon-tune front runs/local, and the dashboard (it asks for the token in the file
-#         that `env` names)
+# Watch   cluster/local.sh status, anon-tune front runs/local, and the dashboard, which asks for the token. It is in the
+#         file RAY_AUTH_TOKEN_PATH that `env` prints.
 # Fetch   Nothing to fetch: the study directory is on this machine.
-# Stop    cluster/local.sh down              these nodes and no other Ray of this machine
+# Stop    cluster/local.sh down              stops these nodes, but no other Ray on this machine
 #
-# PORT (6379; the next one is taken too), DASHBOARD_PORT (8265) and CLUSTER_DIR (/tmp/anon-tune-<uid>) may be set.
+# Environment variables, with defaults: PORT (6379; the port after it is used too), DASHBOARD_PORT (8265) and
+# CLUSTER_DIR (/tmp/anon-tune-<uid>).
 
 set -euo pipefail
-umask 077 # the token is a password
+umask 077 # others must not read the token, which is a password
 
-dir=${CLUSTER_DIR:-/tmp/anon-tune-$UID} # short: Ray puts Unix sockets, of at most 107 bytes, below it
+dir=${CLUSTER_DIR:-/tmp/anon-tune-$UID} # short: paths of Unix sockets in it have at most 107 bytes
 port=${PORT:-6379}
 dashboard=${DASHBOARD_PORT:-8265}
 bin=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/.venv/bin
-PATH=$bin:$PATH # before Ray starts: the `python` of a job is the one its node finds
+PATH=$bin:$PATH # set before Ray starts, because a job runs the first `python` on its node's PATH
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$dir/token
 
 fail() {
@@ -31,12 +32,12 @@ fail() {
     exit 2
 }
 
-# True if an earlier `up` of this user made the folder; nothing else is ever written to or removed.
+# True if an earlier `up` of this user made the folder. No other existing folder is written to or removed.
 ours() {
     [[ -O $dir && -O $dir/token ]]
 }
 
-# True if the node of this pid file is alive; a pid that the system has given to somebody else does not count.
+# True if the node of this pid file is alive, and its pid does not belong to another process by now.
 alive() {
     [[ -e $1 ]] && tr '\0' ' ' 2>/dev/null <"/proc/$(<"$1")/cmdline" | grep -qF -- "--temp-dir $dir/"
 }
@@ -46,9 +47,9 @@ start_node() {
     local name=$1
     shift
     : >"$dir/$name.log"
-    # In a session of its own, a node outlives this shell and Ctrl-C. In a folder of its own: two nodes that share one
-    # unpack a job's files over each other, under the feet of whatever runs there. The object store holds next to
-    # nothing, as clips are mapped from files. Port 0: the agents of several nodes must not want the same one.
+    # setsid: a node must not end with this shell or by Ctrl-C. --temp-dir: nodes that share a folder would overwrite
+    # the files of a running job. The object store can be small, because clips are mapped from files. Port 0 means any
+    # free port, so that the agents of several nodes do not collide.
     setsid ray start "$@" --block --disable-usage-stats --temp-dir "$dir/$name" --num-cpus "$cpus" \
         --object-store-memory 268435456 --dashboard-agent-listen-port 0 --log-color false \
         >>"$dir/$name.log" 2>&1 </dev/null &
@@ -67,7 +68,7 @@ up() {
     alive "$dir/head.pid" && fail "nodes are up already, in $dir. Run '$0 down' first."
     [[ ! -e $dir ]] || ours || fail "'$dir' is not a folder of this script. Set CLUSTER_DIR to a new one."
     mkdir -p "$dir"
-    # An address file of an earlier head would be believed.
+    # Ray would use the address file of an earlier head.
     rm -rf "${dir:?}"/*
     python -c 'import secrets; print(secrets.token_hex(32))' >"$RAY_AUTH_TOKEN_PATH"
     start_node head --head --port "$port" --ray-client-server-port $((port + 1)) \
@@ -75,7 +76,7 @@ up() {
     for ((number = 1; number < nodes; number++)); do
         start_node "worker-$number" --address "127.0.0.1:$port" --include-log-monitor false
     done
-    # What `env` says must not depend on what is set in the shell that asks.
+    # Written now, so that the output of `env` does not depend on variables of the shell that calls it.
     printf 'export %s\n' "RAY_ADDRESS=127.0.0.1:$port" "RAY_API_SERVER_ADDRESS=http://127.0.0.1:$dashboard" \
         RAY_AUTH_MODE=token "RAY_AUTH_TOKEN_PATH=$RAY_AUTH_TOKEN_PATH" >"$dir/env"
     echo "$nodes nodes with $cpus CPUs each. Now: eval \"\$($0 env)\"" >&2
