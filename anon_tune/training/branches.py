@@ -21,8 +21,6 @@ from anon_tune.training.collective import Collective
 from anon_tune.training.losses import adversary, privacy_loss, uniform
 from anon_tune.training.views import random_view
 
-"""From this mean number of positive clips per attribute on, attackers learn without random views, as those outside."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
