@@ -230,7 +230,7 @@ class _RemoteFolder(Folder):
             if filesystem.get_file_info(file).size == len(content) or content == before:
                 return content
             before = content  # what is read twice is whole, and the store tells a wrong size
-        raise OSError(errno.EAGAIN, "it is written faster than it can be read", file)
+        raise OSError(errno.EIO, "it is written faster than it can be read", file)
 
     def write(self, name: str, content: bytes) -> None:
         filesystem, path = open_filesystem(self.location)
