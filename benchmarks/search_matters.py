@@ -50,11 +50,14 @@ def run(arm: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def at_equal_cost(runs: list[dict[str, Any]]) -> dict[str, float]:
+def at_equal_cost(runs: list[dict[str, Any]]) -> dict[str, float | None]:
     """Compare the studies of one seed, each with its course: cost so far and hypervolume, from trial to trial."""
     cost = min(run["course"][-1][0] for run in runs)
-    reached = {run["arm"]: max(volume for spent, volume in run["course"] if spent <= cost) for run in runs}
-    return {"seed": runs[0]["seed"], "cpu_s": cost, **reached, "ratio": reached["ours"] / reached["random"]}
+    reached = {
+        run["arm"]: max((volume for spent, volume in run["course"] if spent <= cost), default=0.0) for run in runs
+    }
+    ratio = reached["ours"] / reached["random"] if reached["random"] > 0 else None
+    return {"seed": runs[0]["seed"], "cpu_s": cost, **reached, "ratio": ratio}
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pyarrow import fs
 
 _NAME_MAX = 255  # bytes
-_READS = 5  # of a file that others write at the same time; a store that unpacks files never tells the right size
+_READS = 5  # of a file that others write at the same time
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # raised by file systems that cannot sync a folder
 
 
@@ -222,13 +222,15 @@ class _RemoteFolder(Folder):
     def read(self, name: str) -> bytes:
         filesystem, path = open_filesystem(self.location)
         file = f"{path}/{name}"
+        before: bytes | None = None
         for _ in range(_READS):
             with filesystem.open_input_file(file) as stream:
                 content = bytes(stream.readall())
             # pyarrow asks for the size first: of a longer file that was written since then, it reads a part
-            if filesystem.get_file_info(file).size == len(content):
-                break
-        return content
+            if filesystem.get_file_info(file).size == len(content) or content == before:
+                return content
+            before = content  # what is read twice is whole, and the store tells a wrong size
+        raise OSError(errno.EIO, "it is written faster than it can be read", file)
 
     def write(self, name: str, content: bytes) -> None:
         filesystem, path = open_filesystem(self.location)

@@ -63,16 +63,27 @@ class RepeatsNeeded:
     """How many repeats of a trial are worth measuring, and why.
 
     Attributes:
-        count: The number, from `FEWEST_REPEATS` to `MOST_REPEATS`.
         objective: The objective that needs most.
         spread: Its standard deviation between repeats of one trial.
         clips: Half the width of its interval from the choice of clips.
     """
 
-    count: int
     objective: str
     spread: float
     clips: float
+
+    @property
+    def ratio(self) -> float:
+        """Spread over clips: how much seeds matter beside clips."""
+        if self.spread == 0:
+            return 0.0
+        return self.spread / self.clips if self.clips > 0 else math.inf
+
+    @property
+    def count(self) -> int:
+        """The number, from `FEWEST_REPEATS` to `MOST_REPEATS`."""
+        enough = (_ERRORS_PER_INTERVAL * self.ratio / _SEEDS_SHARE) ** 2
+        return math.ceil(min(max(enough, FEWEST_REPEATS), MOST_REPEATS))
 
 
 def repeats_needed(trials: Sequence[Trial]) -> RepeatsNeeded | None:
@@ -92,15 +103,14 @@ def repeats_needed(trials: Sequence[Trial]) -> RepeatsNeeded | None:
     firsts = [trial for trial in firsts if len(trial.repeats) == FEWEST_REPEATS]
     if not firsts:
         return None
-    return max((_needed(objective.name, firsts) for objective in OBJECTIVES), key=lambda needed: needed.count)
+    spreads = _spreads(firsts)
+    needed = (RepeatsNeeded(one.name, spreads[one.name], _of_clips(one.name, firsts)) for one in OBJECTIVES)
+    return max(needed, key=lambda needed: needed.ratio)
 
 
-def _needed(objective: str, trials: Sequence[Trial]) -> RepeatsNeeded:
+def _of_clips(objective: str, trials: Sequence[Trial]) -> float:
     readings = [getattr(repeat.score, objective) for trial in trials for repeat in trial.repeats]
-    spread, clips = _spreads(trials)[objective], _mean(_finite((r.high - r.low) / 2 for r in readings) or [0.0])
-    root = _ERRORS_PER_INTERVAL * spread / (_SEEDS_SHARE * clips) if clips > 0 else math.inf if spread > 0 else 0.0
-    count = min(max(root**2, FEWEST_REPEATS), MOST_REPEATS)
-    return RepeatsNeeded(math.ceil(count), objective, spread, clips)
+    return _mean(_finite((r.high - r.low) / 2 for r in readings) or [0.0])
 
 
 def front_probabilities(scores: Mapping[str, Score]) -> dict[str, float]:

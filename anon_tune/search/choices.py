@@ -121,13 +121,14 @@ def _of_rung(rung: int, trust: RungTrust) -> Choice:
 
 
 def _of_repeats(trials: Sequence[Trial]) -> list[Choice]:
-    """Return how many repeats a verified study has, with what its first repeats ask for."""
+    """Return how many repeats the repeated trials have, and how many their first repeats ask for."""
     needed = repeats_needed(trials)
     if needed is None:
         return []
-    most = max(len(trial.repeats) for trial in trials if not trial.is_anchor)
+    counts = {len(trial.repeats) for trial in trials if trial.repeats and not trial.is_anchor}
+    chosen = " to ".join(map(str, sorted({min(counts), max(counts)}))) + " per trial"
+    if counts != {needed.count}:
+        chosen += f"; {needed.count} are worth their time"
     why = f"{needed.objective} differs by {needed.spread:.3f} (standard deviation) between the first {FEWEST_REPEATS} "
     why += f"repeats of a trial, and by {needed.clips:.3f} (half an interval) with the clips of the test split"
-    if most != needed.count:
-        why = f"they were asked for, or the others are still to come; {needed.count} are worth their time, as {why}"
-    return [Choice("repeats", f"{most} per trial", why)]
+    return [Choice("repeats", chosen, why)]

@@ -91,9 +91,10 @@ class VerificationPlan:
         Raises:
             StudyError: The weights of a trial are gone.
         """
-        missing = self._missing(self._num_seeds or FEWEST_REPEATS)
+        missing = self._missing(FEWEST_REPEATS if self._num_seeds is None else self._num_seeds)
         if self._num_seeds is None and not missing and (needed := repeats_needed(self.trials)):
-            missing = self._missing(needed.count)
+            failed = {trial_id for trial_id, _ in self.failures}  # they lack some of the first repeats
+            missing = [pair for pair in self._missing(needed.count) if pair[0] not in failed]
         for trial_id in {trial_id for trial_id, _ in missing}:
             self._weights(self._trials[trial_id])
         return sorted(missing, key=in_order)

@@ -15,6 +15,9 @@ LESS_MEMORY = (
 )
 """What to do if memory runs out."""
 
+# Of errors without a class: of torch's allocator on the CPU (two), of CUDA, and of cuBLAS and cuDNN.
+_SIGNS = ("not enough memory", "can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
+
 
 @contextmanager
 def memory_named(trial_id: str) -> Iterator[None]:
@@ -33,9 +36,9 @@ def memory_named(trial_id: str) -> Iterator[None]:
 
 
 def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
-    """True for torch's error on a GPU, for that of its allocator on the CPU, which has no class, and for Python's."""
+    """True for the errors of torch's allocators, of CUDA and its libraries, and of Python; only some have a class."""
     has_class = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    return has_class or "not enough memory" in str(error) or "can't allocate memory" in str(error)
+    return has_class or any(sign in str(error) for sign in _SIGNS)
 
 
 def first_line(error: BaseException) -> str:

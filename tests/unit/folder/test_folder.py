@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import pickle
 import random
-import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from pyarrow import NativeFile
+from pyarrow.fs import FileSystem
 
+import anon_tune.folder.folder
 from anon_tune.errors import AnonTuneError
 from anon_tune.folder import File, Folder, is_uri, reading_file
-from anon_tune.folder.filesystem import why
+from anon_tune.folder.filesystem import open_filesystem, why
 
 
 @pytest.fixture(params=["path", "file", "s3"])
@@ -59,24 +61,56 @@ def test_removing_takes_a_file_or_a_whole_folder(folder: Folder) -> None:
     assert not folder.has("below/deeper/c")
 
 
-def test_a_reader_sees_the_old_file_or_the_new_one_never_a_part(folder: Folder) -> None:
-    versions = [b"short", b"longer" * 10]
-    folder.write("a", versions[0])
-    over = threading.Event()
+class Overtaken:
+    """A file system on which others replace a file by its next version each time it is opened, before it is read."""
 
-    def rewrite() -> None:
-        for version in itertools.cycle(versions):
-            if over.wait(0.02):
-                return
-            folder.write("a", version)
+    def __init__(self, filesystem: FileSystem, versions: list[bytes]) -> None:
+        self.filesystem, self.versions = filesystem, versions
+        self.get_file_info = filesystem.get_file_info
 
-    writer = threading.Thread(target=rewrite)
-    writer.start()
-    try:
-        assert {folder.read("a") for _ in range(100)} <= set(versions)
-    finally:
-        over.set()
-        writer.join()
+    def open_input_file(self, file: str) -> NativeFile:
+        stream = self.filesystem.open_input_file(file)
+        if self.versions:
+            with self.filesystem.open_output_stream(file) as output:
+                output.write(self.versions.pop(0))
+        return stream
+
+
+@pytest.mark.parametrize(
+    ("versions", "read"),
+    [
+        ([b"longer"], b"longer"),
+        ([b"longer", b"and longer"], b"and longer"),
+        ([b"tiny"], b"tiny"),
+        ([b"longer", b"s"], b"s"),
+        ([b"x" * size for size in range(10, 30)], None),
+    ],
+)
+def test_a_reader_sees_the_old_file_or_the_new_one_never_a_part(
+    s3: str, monkeypatch: pytest.MonkeyPatch, versions: list[bytes], read: bytes | None
+) -> None:
+    folder = Folder.at(s3.format("study"))
+    folder.write("a", b"short")
+    filesystem, path = open_filesystem(folder.location)
+    overtaken = Overtaken(filesystem, [*versions])
+    monkeypatch.setattr(anon_tune.folder.folder, "open_filesystem", lambda location: (overtaken, path))
+    if read is not None:
+        assert folder.read("a") == read and not overtaken.versions
+        return
+    with pytest.raises(OSError, match="written faster than it can be read"):
+        folder.read("a")
+
+
+def test_a_store_that_tells_a_wrong_size_is_believed_once_a_file_was_read_twice(
+    s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Folder.at(s3.format("study"))
+    folder.write("a", b"whole")
+    filesystem, path = open_filesystem(folder.location)
+    wrong = Overtaken(filesystem, [])
+    monkeypatch.setattr(wrong, "get_file_info", lambda file: SimpleNamespace(size=None))
+    monkeypatch.setattr(anon_tune.folder.folder, "open_filesystem", lambda location: (wrong, path))
+    assert folder.read("a") == b"whole"
 
 
 def test_a_file_is_written_whole_or_not_at_all(folder: Folder) -> None:

@@ -61,6 +61,13 @@ def test_repeats_are_needed_until_seeds_matter_half_as_much_as_clips(make_trial,
     assert repeats_needed([fewer, anchor]) is None
 
 
+@pytest.mark.parametrize("step", [0.01, 0.3])
+def test_repeats_are_needed_for_the_objective_that_seeds_change_most(make_trial, step):
+    # Both objectives ask for the fewest repeats, or both for the most; accuracy would ask for more.
+    needed = repeats_needed([make_trial("0000", repeats=[(0.5 + s * step / 2, 0.5 + s * step) for s in (-1, 0, 1)])])
+    assert (needed.objective, needed.count) == ("accuracy", 3 if step == 0.01 else 8)
+
+
 def test_only_repeated_trials_and_anchors_stand_on_a_verified_front(make_trial):
     trials = [
         make_trial("identity", 0.9, 0.95),

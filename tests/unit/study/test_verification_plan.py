@@ -95,6 +95,17 @@ def test_repeats_follow_what_the_first_three_show(verify: Any, spread: float, ex
     assert numbers == sorted(numbers, key=lambda number: number > 3)  # none is measured a fourth time before all thrice
 
 
+def test_a_trial_whose_first_repeats_failed_gets_no_more_of_them(verify: Any) -> None:
+    broken = next(trial.id for trial in verify(Body(), 0)[0].trials if not trial.is_anchor)
+    plan, _ = verify(Body(broken=(broken,), spread=0.2), None)
+    assert set(plan.failures) == {(broken, number) for number in (1, 2, 3)} and not plan.todo()
+    assert {len(trial.repeats) for trial in plan.trials if trial.repeats} == {8}
+
+
+def test_no_repeats_are_measured_if_none_are_wanted(verify: Any) -> None:
+    assert verify(Body(), 0)[1] == []
+
+
 def test_what_waits_for_ceilings_that_cannot_be_measured_is_left(verify: Any) -> None:
     plan, steps = verify(Body(broken=("identity",)), 2)
     assert set(plan.failures) == {("identity", 1), ("identity", 2)}
