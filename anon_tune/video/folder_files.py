@@ -20,7 +20,9 @@ STILLS = {".bmp", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 # Folders in which operating systems and network drives keep copies and notes.
 _OF_SYSTEMS = {"__MACOSX", "@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information"}
 _MOST_NAMED = 5
-_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}  # of control characters
+# Control characters, line and paragraph separators, and marks that turn the direction of a text.
+_UNSAFE = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_ESCAPES = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _UNSAFE}
 
 
 def is_video(name: str) -> bool:
@@ -135,6 +137,6 @@ def is_text(name: str) -> bool:
 def printable(path: Path | str) -> str:
     r"""Return a path as text for any terminal or file.
 
-    A byte that is not UTF-8 and a control character become escapes such as ``\xe9`` and ``\x1b``.
+    Bytes that are not UTF-8 and characters that move a terminal's cursor or turn a text become escapes such as ``\xe9``.
     """
     return os.fsencode(path).decode(errors="backslashreplace").translate(_ESCAPES)

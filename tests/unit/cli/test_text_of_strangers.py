@@ -58,6 +58,7 @@ def study(tmp_path: Path) -> Path:
 def test_names_of_files_keep_what_names_have_and_lose_what_moves_a_terminal() -> None:
     name = "screen\u202f\xa0\N{MAN}\u200d\N{GIRL}.mp4"  # as macOS and people write them
     assert printable(name) == name and on_one_line("\u202f\xa0") == "\u202f\xa0"
+    assert printable("a\u202e4pm.exe\u2028") == r"a\u202e4pm.exe\u2028"
     assert printable(f"a{CLEARS}") == r"a\x1b[2J\x1b]0;owned\x07\x9b31m\x0d\x0a[/b]"
 
 
