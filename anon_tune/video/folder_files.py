@@ -137,6 +137,6 @@ def is_text(name: str) -> bool:
 def printable(path: Path | str) -> str:
     r"""Return a path as text for any terminal or file.
 
-    Bytes that are not UTF-8 and characters that move a terminal's cursor or turn a text become escapes such as ``\xe9``.
+    Bytes that are not UTF-8 and characters that move the cursor or turn a text around become escapes such as ``\xe9``.
     """
     return os.fsencode(path).decode(errors="backslashreplace").translate(_ESCAPES)
