@@ -51,7 +51,7 @@ def front(study: anon_tune.Study) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", help="a finished study directory")
-    parser.add_argument("--leakage-at-most", type=float, default=0.75)
+    parser.add_argument("--leakage-at-most", type=float, default=0.8)
     given = parser.parse_args()
     study = anon_tune.open_study(given.study)
     PICTURES.mkdir(exist_ok=True)
