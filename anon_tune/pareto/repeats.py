@@ -23,7 +23,7 @@ LEVELS = (10, 50, 90)
 """Levels of the attainment surfaces, in percent of the repeats that reach them."""
 
 FEWEST_REPEATS, MOST_REPEATS = 3, 8
-"""How many repeats of a trial are measured if nobody says how many."""
+"""The smallest and the largest number of repeats of a trial, unless the user gives a number."""
 
 _SEEDS_SHARE = 0.5  # of an interval's part that comes from clips, which no repeat makes smaller
 _ERRORS_PER_INTERVAL = 1.96  # standard errors in half of a 95 % interval, the default confidence of the recipe

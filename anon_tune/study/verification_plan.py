@@ -155,13 +155,14 @@ class VerificationPlan:
         return [
             (trial.id, number)
             for trial in front_candidates(self.trials)
-            for number in range(1, num_seeds + 1)
-            if number not in self._measured(trial) and (trial.id, number) not in self.failures
+            for number in self._unmeasured(trial, num_seeds)
+            if (trial.id, number) not in self.failures
         ]
 
-    def _measured(self, trial: Trial) -> set[int]:
+    def _unmeasured(self, trial: Trial, num_seeds: int) -> list[int]:
         anew = self._retrain and is_trained(trial.method)
-        return {r.number for r in trial.repeats if not anew or self._is_retrained(trial, r)}
+        have = {r.number for r in trial.repeats if not anew or self._is_retrained(trial, r)}
+        return [number for number in range(1, num_seeds + 1) if number not in have]
 
     def _recipe(self, trial: Trial, number: int) -> Recipe:
         """Return the trial's recipe with the seeds of a repeat."""
