@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import recorded
 
 from anon_tune.errors import DataError
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
-
-@pytest.fixture
-def recorded(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    import recorded
-
-    yield recorded
-    del sys.modules["recorded"]
-
-
-def row(recorded: Any, space: Any, **values: Any) -> dict[str, Any]:
+def row(space: Any, **values: Any) -> dict[str, Any]:
     empty = dict.fromkeys(recorded.schema(space).names)
     return {**empty, "method": "adversarial", "configuration": 0, "seed": 0, "rung": 1, "full": True, **values}
 
 
-def test_a_table_is_read_as_it_was_written(recorded: Any, tmp_path: Path) -> None:
+def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     space, file = recorded.recorded_space(), tmp_path / "table.parquet"
-    rows = [row(recorded, space, configuration=k, leakage_value=0.1 * k) for k in range(3)]
+    rows = [row(space, configuration=k, leakage_value=0.1 * k) for k in range(3)]
     recorded.write_rows(rows, file, space, clips="a")
     assert recorded.read_rows(file, space, clips="a") == rows
 
 
-def test_a_table_that_is_torn_or_of_something_else_is_refused(recorded: Any, tmp_path: Path) -> None:
+def test_a_table_that_is_torn_or_of_something_else_is_refused(tmp_path: Path) -> None:
     space, file = recorded.recorded_space(), tmp_path / "table.parquet"
     with pytest.raises(DataError, match="there is no such table"):
         recorded.read_rows(file, space)
-    recorded.write_rows([row(recorded, space)], file, space, clips="a")
+    recorded.write_rows([row(space)], file, space, clips="a")
     with pytest.raises(DataError, match="recorded with another clips, expected b, got a"):
         recorded.read_rows(file, space, clips="b")
     other = space.model_copy(update={"fixed": {**space.fixed, "privacy.width": 9}})

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-_FILE = Path(__file__).parents[2] / "benchmarks" / "search_matters.py"
-_SPEC = importlib.util.spec_from_file_location("search_matters", _FILE)
-assert _SPEC is not None and _SPEC.loader is not None
-benchmark = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(benchmark)
+import search_matters as benchmark
 
 Course = list[tuple[float, float]]
 

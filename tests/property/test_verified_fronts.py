@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+import verified_fronts as benchmark
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anon_tune.pareto import ParetoFront, attainment, front_candidates
 from anon_tune.trial import Reading, Repeat, RungReport, Score, Trial, TrialState
-
-_FILE = Path(__file__).parents[2] / "benchmarks" / "verified_fronts.py"
-_SPEC = importlib.util.spec_from_file_location("verified_fronts", _FILE)
-assert _SPEC is not None and _SPEC.loader is not None
-benchmark = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(benchmark)
 
 fractions = st.floats(0, 1)
 widths = st.floats(0, 0.2)
