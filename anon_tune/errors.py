@@ -24,7 +24,7 @@ class AnonTuneError(Exception):
 
     def __str__(self) -> str:
         end = f" {self.remedy}" if self.remedy else ""
-        return _sentence(f"{self.where}: {self.reason}") + (_sentence(end) if end else "")
+        return on_one_line(_sentence(f"{self.where}: {self.reason}") + (_sentence(end) if end else ""))
 
     @property
     def reason(self) -> str:
@@ -34,7 +34,7 @@ class AnonTuneError(Exception):
             text += f": {self.cause.rstrip('.')}"
         if self.got is not None:
             text += f", got {self.got if isinstance(self.got, str) else repr(self.got)}"
-        return text
+        return on_one_line(text)
 
 
 class UsageError(AnonTuneError):

@@ -35,7 +35,7 @@ from anon_tune.cli import (
 )
 from anon_tune.cli.help_text import Command, Group
 from anon_tune.cli.list_options import spread_lists
-from anon_tune.errors import AnonTuneError, UsageError, on_one_line
+from anon_tune.errors import AnonTuneError, UsageError
 
 app = typer.Typer(
     name="anon-tune",
@@ -115,7 +115,7 @@ def main() -> None:
         finally:
             sys.stdout.flush()  # here a broken pipe is still handled below; at interpreter exit it would not be
     except AnonTuneError as error:
-        print(on_one_line(f"error: {error}"), file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except SystemExit as end:
         # Typer exits silently on any broken pipe. Rich does so only for our own output, and replaces it by /dev/null.

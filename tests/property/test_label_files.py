@@ -48,6 +48,7 @@ def test_an_attribute_is_present_as_frame_by_frame(entry: dict[str, list[list[ob
 
 
 @given(entry=JSON)
+@example(entry={"skin_color": ["\x1e"]})  # a separator that is a line break to Python
 def test_any_json_is_tracks_or_one_line(entry: object) -> None:
     try:
         present(parse_tracks(entry, "x"), 4)

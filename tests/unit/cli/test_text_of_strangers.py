@@ -15,7 +15,7 @@ from rich.console import Console
 
 from anon_tune.cli.study_progress import StudyProgress
 from anon_tune.commands.results import read_trials
-from anon_tune.errors import on_one_line
+from anon_tune.errors import DataError, on_one_line
 from anon_tune.ledger import Ledger
 from anon_tune.pareto import ParetoFront
 from anon_tune.search.space import SearchSpace
@@ -60,6 +60,12 @@ def test_names_of_files_keep_what_names_have_and_lose_what_moves_a_terminal() ->
     assert printable(name) == name and on_one_line("\u202f\xa0") == "\u202f\xa0"
     assert printable("a\u202e4pm.exe\u2028") == r"a\u202e4pm.exe\u2028"
     assert printable(f"a{CLEARS}") == r"a\x1b[2J\x1b]0;owned\x07\x9b31m\x0d\x0a[/b]"
+
+
+def test_an_error_is_one_line_whatever_it_quotes() -> None:
+    error = DataError(f"a{CLEARS}", f"must be b{CLEARS}", CLEARS, f"Do c{CLEARS}", f"d{CLEARS}")
+    assert is_harmless(str(error)) and str(error).splitlines() == [str(error)] and "b?[2J" in str(error)
+    assert error.reason in str(error)
 
 
 def is_harmless(text: str) -> bool:
