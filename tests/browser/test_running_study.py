@@ -45,6 +45,7 @@ def test_a_running_study_is_followed_without_reloading(new_dashboard, visit, run
     page.set_default_timeout(600_000)  # Ray takes its time on a busy machine
     study = running()
     page.locator("a:text-is('first')").click()
+    page.locator("#rungs").wait_for(state="attached")  # a click does not wait for the next page
     page.evaluate("""() => {
         window.said = [];
         const note = () => {
