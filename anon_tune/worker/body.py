@@ -70,6 +70,8 @@ class ClipTrialBody:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchTrainer
 
+        from anon_tune.worker.freed_workers import FreesItsWorkers
+
         # Hence 'type: ignore': the types of ray.train are those of its version 1, in which a worker returns nothing.
         filesystem, path = TrialDirectory.at(job.directory).ray_train.storage
         trainer = TorchTrainer(
@@ -94,6 +96,7 @@ class ClipTrialBody:
                 storage_path=path,
                 storage_filesystem=filesystem,
                 failure_config=FailureConfig(max_failures=0),  # the study itself retries, and counts lost jobs
+                callbacks=[FreesItsWorkers()],  # type: ignore[list-item]
             ),
         )
         outcome = trainer.fit().return_value  # type: ignore[attr-defined]

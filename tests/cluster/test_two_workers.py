@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 import torch
+from ray.train import ControllerError
+from ray.util import placement_group_table
 from safetensors.torch import load_file
 
 from anon_tune.clips import Clips
@@ -26,6 +29,7 @@ from anon_tune.study import StudySettings
 from anon_tune.study.frozen_study import freeze_study, load_study
 from anon_tune.trial import Ceilings, RungJob, Trial, TrialState
 from anon_tune.worker import ClipTrialBody
+from anon_tune.worker.freed_workers import FreesItsWorkers
 from anon_tune.worker.job import perform
 
 pytestmark = pytest.mark.cluster
@@ -54,6 +58,22 @@ def test_what_ends_a_trial_in_a_worker_arrives_as_itself(
     body = ClipTrialBody(str(avatars.directory), num_workers=2)
     with pytest.raises(DivergedError, match=r"step \d: the \w+ loss must be finite, got nan"):
         body.advance(job(tiny_recipe({"anonymizer.lr": 1e30}), tmp_path))
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_a_worker_that_is_lost_while_workers_start_leaves_no_cpu_taken(
+    avatars: Clips, tiny_recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class LosesOne(FreesItsWorkers):
+        def after_worker_group_start(self, worker_group: Any) -> None:
+            super().after_worker_group_start(worker_group)
+            ray.kill(worker_group.get_workers()[0].actor)
+
+    monkeypatch.setattr("anon_tune.worker.freed_workers.FreesItsWorkers", LosesOne)
+    body = ClipTrialBody(str(avatars.directory), num_workers=2)
+    with pytest.raises(ControllerError):
+        body.advance(job(tiny_recipe(), tmp_path))
+    assert {group["state"] for group in placement_group_table().values()} <= {"REMOVED"}
 
 
 @pytest.mark.usefixtures("shared_ray")
