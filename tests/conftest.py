@@ -52,6 +52,13 @@ TINY = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Let each test draw the same numbers, whatever ran before it in this process."""
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
+
+
 class Said(NamedTuple):
     """Exit code and output of the command line."""
 

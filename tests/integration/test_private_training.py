@@ -302,6 +302,7 @@ PERSONS = {**TINY, **DP, "dp.region": "persons"}
 
 def test_only_what_persons_add_to_a_gradient_is_noised(avatars: Clips) -> None:
     game = trainer(make_recipe(PERSONS), avatars)
+    game._begin(b"key")  # one whose first sample is not empty
     drawn = game.sampler.batch("move 0")
     players = {"anonymizer": game.anonymizer}
 
@@ -350,6 +351,7 @@ def test_only_what_persons_add_to_a_gradient_is_noised(avatars: Clips) -> None:
 def test_an_update_of_the_masked_game_is_its_public_and_its_private_part(avatars: Clips) -> None:
     quiet = make_recipe({**PERSONS, "dp.clip_norm": 1e6, "dp.noise_multiplier": 1e-9})
     game = trainer(quiet, avatars)
+    game._begin(b"key")  # one whose first sample is not empty
     taken: list[dict[str, Tensor]] = []
     game._take = lambda players, gradient: taken.append(dict(gradient))  # type: ignore[method-assign]
 
