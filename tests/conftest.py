@@ -56,7 +56,7 @@ TINY = {
 def pytest_runtest_setup() -> None:
     """Let each test draw the same numbers, whatever ran before it in this process."""
     if torch := sys.modules.get("torch"):
-        torch.manual_seed(0)
+        torch.manual_seed(1_000_003)  # a seed that nothing else uses: equal numbers are then no accident
 
 
 class Said(NamedTuple):
