@@ -23,6 +23,7 @@ from anon_tune.video.reader import TimedFrame, VideoReader
 from anon_tune.video.writer import VideoWriter
 
 HEIGHT, WIDTH = 48, 64
+TS_PACKET = 188  # bytes
 
 
 def pictures(num_frames: int) -> Iterator[np.ndarray]:
@@ -132,12 +133,24 @@ def with_late_subtitle(path: Path) -> Path:
 
 
 def joined(path: Path, *starts_s: float) -> Path:
-    """Put MPEG-TS segments of one second together."""
-    part = path.with_suffix(".part.ts")
-    whole = b"".join(write_video(part, start_s=start, form="mpegts").read_bytes() for start in starts_s)
+    """Put MPEG-TS segments of one second together. The packets of one are not counted on where the last one ended."""
+    part, whole = path.with_suffix(".part.ts"), bytearray()
+    for start in starts_s:
+        segment = bytearray(write_video(part, start_s=start, form="mpegts").read_bytes())
+        # Each counts from 0 to 15 and again, and how many packets x264 fills is not always the same.
+        skipped = 8 + _counts(whole)[-1] - _counts(segment)[0] if whole else 0
+        for at in range(3, len(segment), TS_PACKET):
+            segment[at] = segment[at] & 0xF0 | (segment[at] + skipped) % 16
+        whole += segment
     part.unlink()
     path.write_bytes(whole)
     return path
+
+
+def _counts(stream: bytes) -> list[int]:
+    """Return the counters of the packets of the video, as FFmpeg numbers it: 256."""
+    packets = [stream[at : at + TS_PACKET] for at in range(0, len(stream), TS_PACKET)]
+    return [packet[3] % 16 for packet in packets if int.from_bytes(packet[1:3]) % 2**13 == 256]
 
 
 class Shown(NamedTuple):
