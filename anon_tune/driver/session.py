@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import gc
 import logging
 import math
 import os
@@ -71,7 +72,7 @@ def ray_session(*, dashboard: bool) -> Iterator[bool]:
     private = {} if join or _MODE in os.environ else {"RAY_AUTH_TOKEN": _TOKEN}
     # The variables are a copy, because Ray writes into them.
     workers: dict[str, object] = {"env_vars": dict(_WORKERS)}
-    workers["worker_process_setup_hook"] = _import_path(is_private=not join)
+    workers["worker_process_setup_hook"] = _beginning(is_private=not join)
     if join:
         workers["py_modules"] = [anon_tune.__path__[0], *brought_modules()]
     with environment(_QUIET | private), _outside_job_folder():
@@ -121,17 +122,19 @@ def gives_packages() -> bool:
 
 
 class _JobConfig(JobConfig):
-    """A job for which Ray adds no folder to its workers' import path; see `_import_path`."""
+    """A job for which Ray adds no folder to its workers' import path; see `_beginning`."""
 
     def _runtime_env_has_working_dir(self) -> bool:
         return True  # without one, Ray puts the driver's current folder first
 
 
-def _import_path(is_private: bool) -> Callable[[], None]:
+def _beginning(is_private: bool) -> Callable[[], None]:
     """Return what a worker runs at its start, so that it imports from where this driver does and from nowhere else.
 
     On the driver's machine it takes over the driver's path. On other nodes installed packages have places of their
     own; there only the folder of a script and the current folder come along, and only if the driver has them.
+
+    A worker also collects garbage as seldom as a command does, or torch would load a sixth slower.
     """
     path, here = [os.path.abspath(place) for place in sys.path], os.getcwd()
     home, in_job = os.path.dirname(anon_tune.__path__[0]), _JOB in os.environ
@@ -140,6 +143,7 @@ def _import_path(is_private: bool) -> Callable[[], None]:
 
     def settle() -> None:
         # Ray sends this function by value: it needs nothing of this package, which is imported from this path.
+        gc.set_threshold(20_000)
         if is_private:
             sys.path.insert(0, home)
             __import__("anon_tune")  # this very package, whatever else is installed

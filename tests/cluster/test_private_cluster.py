@@ -101,7 +101,7 @@ def test_a_process_can_have_one_private_cluster_after_another(run: Run, small_st
     text = (study / "study.toml").read_text()
     (study / "study.toml").write_text(text.replace("cpus_per_worker = 1", "cpus_per_worker = 640\nscale_to = 4"))
     program = """
-import os, ray, sys
+import gc, os, ray, sys
 from anon_tune.driver import verify_study
 from anon_tune.driver.session import ray_session
 from anon_tune.errors import PlacementError
@@ -112,7 +112,7 @@ def left():
     return {name for name in os.environ.keys() ^ before.keys() if "AUTH" in name}
 
 with ray_session(dashboard=False) as is_private:
-    print(is_private, ray.get(ray.remote(lambda: 7).remote()))
+    print(is_private, ray.get(ray.remote(lambda: gc.get_threshold()[0]).remote()))
 print(left())
 try:
     verify_study(sys.argv[1], ClipTrialBody("unused"), 1)
@@ -122,6 +122,6 @@ print(left())
 """
     script = tmp_path / "two.py"
     script.write_text(program)
-    seven, first, placement, second = run(tmp_path, [sys.executable, script, study], None).splitlines()
-    assert (seven, first, second) == ("True 7", "set()", "set()")
+    seldom, first, placement, second = run(tmp_path, [sys.executable, script, study], None).splitlines()
+    assert (seldom, first, second) == ("True 20000", "set()", "set()")
     assert "a trial needs 640 CPU, got 1 node" in placement
