@@ -134,7 +134,7 @@ def _beginning(is_private: bool) -> Callable[[], None]:
     On the driver's machine it takes over the driver's path. On other nodes installed packages have places of their
     own; there only the folder of a script and the current folder come along, and only if the driver has them.
 
-    A worker also collects garbage as seldom as a command does, or torch would load a sixth slower.
+    A worker also collects garbage as seldom as a command does, because torch makes many objects while it loads.
     """
     path, here = [os.path.abspath(place) for place in sys.path], os.getcwd()
     home, in_job = os.path.dirname(anon_tune.__path__[0]), _JOB in os.environ
