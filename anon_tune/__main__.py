@@ -40,7 +40,11 @@ def _settle_import_path() -> None:
     ``python -m`` puts the folder first, and Ray does for the driver of a job. It becomes the last place if this
     package was found there, and goes otherwise.
     """
-    here, home = os.getcwd(), anon_tune.__path__[0]
+    try:
+        here, home = os.getcwd(), anon_tune.__path__[0]
+    except OSError as error:  # it was deleted, or made anew under its name
+        print(f"error: the current folder: {error.strerror}. Change to another one.", file=sys.stderr)
+        sys.exit(2)
     if __name__ == "__main__" and not sys.flags.safe_path and sys.path[0] in ("", here):
         del sys.path[0]
     elif _JOB not in os.environ:

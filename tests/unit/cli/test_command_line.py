@@ -180,6 +180,19 @@ def test_the_current_folder_shadows_nothing_that_is_installed(tmp_path: Path) ->
     assert (done.returncode, done.stderr) == (0, "") and anon_tune.__version__ in done.stdout
 
 
+def test_a_current_folder_that_was_deleted_is_one_line(tmp_path: Path) -> None:
+    start = "[sys.executable, '-m', 'anon_tune', '--version']"
+    code = f"import os, sys; os.rmdir(os.getcwd()); os.execv(sys.executable, {start})"
+    environment = os.environ | {"PYTHONPATH": str(Path(anon_tune.__path__[0]).parent)}
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=gone, env=environment, capture_output=True, text=True, check=False
+    )
+    assert not gone.exists() and (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: the current folder: No such file or directory. Change to another one.\n"
+
+
 def test_a_study_in_a_folder_that_is_not_utf8_has_a_report(small_study: Path, tmp_path: Path) -> None:
     folder = os.fsencode(tmp_path) + b"/caf\xe9"
     shutil.copytree(os.fsencode(small_study), folder)
