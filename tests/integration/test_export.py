@@ -119,6 +119,7 @@ def test_the_card_says_what_the_data_were_and_whose(small_study: Path, avatars: 
             assert "80 clips of 4 frames, 16 x 20 pixels" in text
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("format", ["pt2", "onnx"])
 def test_a_trial_becomes_a_program(
     say: Callable[..., Any], small_study: Path, avatars: Clips, tmp_path: Path, format: str

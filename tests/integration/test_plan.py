@@ -16,6 +16,7 @@ from anon_tune.evaluation import fit
 from anon_tune.methods import make_recipe
 from anon_tune.worker.timing import Bench, time_recipe
 
+pytestmark = pytest.mark.trains
 FILES = Path(__file__).parents[2] / "cluster"
 
 
