@@ -16,7 +16,6 @@ from anon_tune.evaluation import fit
 from anon_tune.methods import make_recipe
 from anon_tune.worker.timing import Bench, time_recipe
 
-pytestmark = pytest.mark.trains
 FILES = Path(__file__).parents[2] / "cluster"
 
 
@@ -48,6 +47,7 @@ def planned(say: Callable[..., Any], *arguments: object) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.trains
 def test_a_plan_says_seconds_memory_hours_and_money(say: Callable[..., Any], avatars: Clips, space: Path) -> None:
     plan = planned(say, space, "--clips", avatars.directory, "--gpus", 0.5, "--cluster", FILES / "aws.yaml")
     assert [recipe["role"] for recipe in plan["recipes"]] == ["cheapest", "dearest"]
@@ -77,6 +77,7 @@ def closed_form(tiny_params: dict[str, Any], tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.trains
 def test_closed_form_methods_cost_only_their_measurement(
     say: Callable[..., Any], avatars: Clips, closed_form: Path
 ) -> None:
@@ -85,6 +86,7 @@ def test_closed_form_methods_cost_only_their_measurement(
     assert plan["without_rungs"]["gpu_hours"] == 0 and plan["without_rungs"]["money"] is None
 
 
+@pytest.mark.trains
 def test_what_does_not_fit_is_said(say: Callable[..., Any], avatars: Clips, closed_form: Path) -> None:
     said = say("plan", closed_form, "--clips", avatars.directory, "--gpus", 4096, "--trials", 1)
     assert said.code == 0
@@ -92,6 +94,7 @@ def test_what_does_not_fit_is_said(say: Callable[..., Any], avatars: Clips, clos
     assert "| cheapest | blur:2 |" in said.out
 
 
+@pytest.mark.trains
 def test_attackers_outside_the_training_split_are_timed_on_their_clips(
     avatars: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
